@@ -1,0 +1,67 @@
+"""What is audited: cases with their files and metadata. Holds paths, never voxels; reads no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Case", "Cohort"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One patient study.
+
+    Attributes:
+        id: The case id, as the label's file name spells it.
+        label: Path of the reference mask; None where scores were handed in instead of masks.
+        prediction: Path of the predicted mask; None where the model gave none.
+        metadata: The case's row of the metadata table, column -> raw value, before binning; missing values
+            are None. An empty mapping means that the table has no row for this case.
+    """
+
+    id: str
+    label: Path | None = None
+    prediction: Path | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The cases of one audit and what was noticed while they were gathered.
+
+    Attributes:
+        cases: The cases that count, in id order.
+        columns: The metadata columns in the table's order (without the id column).
+        id_column: The metadata column whose values matched the case ids; empty where none was needed.
+        excluded: Case id -> why it cannot be audited at all (broken label, no metadata row).
+        notices: Sentences for the reader: which folder is which, how ids were matched, what was ignored.
+        label_names: Region name -> label values, where the data set defines regions itself (nnU-Net, Decathlon).
+        ignore_label: Voxels of this value in the label count nowhere (nnU-Net); None if there is none.
+        inputs: Role ("predictions", "labels", "metadata") -> the path handed in.
+    """
+
+    cases: tuple[Case, ...]
+    columns: tuple[str, ...] = ()
+    id_column: str = ""
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+    label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ignore_label: int | None = None
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __iter__(self) -> Iterator[Case]:
+        return iter(self.cases)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Case ids in order."""
+        return tuple(case.id for case in self.cases)
+
+    def column(self, name: str) -> list[object]:
+        """Raw values of one metadata column in case order; None where a case has none."""
+        return [case.metadata.get(name) for case in self.cases]
