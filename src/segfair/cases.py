@@ -37,7 +37,7 @@ class Cohort:
         id_column: The metadata column whose values matched the case ids; empty where none was needed.
         excluded: Case id -> why it cannot be audited at all (broken label, no metadata row).
         notices: Sentences for the reader: which folder is which, how ids were matched, what was ignored.
-        label_names: Region name -> label values, where the data set defines regions itself (nnU-Net, Decathlon).
+        label_names: Region name -> label values, where the data set itself names them.
         ignore_label: Voxels of this value in the label count nowhere (nnU-Net); None if there is none.
         inputs: Role ("predictions", "labels", "metadata") -> the path handed in.
     """

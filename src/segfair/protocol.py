@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import tomllib
 from collections.abc import Mapping
@@ -89,7 +90,7 @@ class AttributeRule:
 
     Attributes:
         columns: Column names to look for; the first that exists is used.
-        edges: Bin edges of a number, bins open on the left and closed on the right; values outside are missing.
+        edges: Bin edges of a number, bins open on the left and closed on the right; outside is missing.
         labels: Level names of the bins, one fewer than edges; readable ranges where empty.
         contains: (text, level) pairs; the first whose text the lower-cased value contains decides.
         levels: The levels that exist; other values are missing. Empty: whatever occurs.
@@ -244,7 +245,7 @@ def _default_tree() -> dict[str, Any]:
 
 
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """`change` over `base`, tables merged key by key; free tables (regions, listed attributes) are replaced."""
+    """`change` over `base`, tables merged key by key; free tables (regions, attributes) are replaced."""
     merged = dict(base)
     for key, value in change.items():
         if (
@@ -322,7 +323,7 @@ def _attribute_rule(name: str, tree: Any, source: str) -> AttributeRule:
     _refuse_unknown(tree, {entry.name for entry in dataclasses.fields(AttributeRule)}, where)
     edges = tuple(float(edge) for edge in tree.get("edges", ()))
     labels = _texts(tree.get("labels", ()), f"{where} labels")
-    if any(low >= high for low, high in zip(edges, edges[1:], strict=False)):
+    if any(low >= high for low, high in itertools.pairwise(edges)):
         raise ConfigError(f"{where} edges: must rise, got {list(edges)}")
     if labels and len(labels) != len(edges) - 1:
         raise ConfigError(
