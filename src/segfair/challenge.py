@@ -101,8 +101,7 @@ def challenge_scores(
     if not len(dsc):
         return ChallengeScores(None, None, None, None, None, ())
     disparities = tuple(
-        disparity(dsc, normhd, attribute, levels=levels, min_cases=min_cases)
-        for attribute in attributes.attributes
+        disparity(dsc, normhd, attribute, levels=levels, min_cases=min_cases) for attribute in attributes.attributes
     )
     mean_dsc, mean_normhd = float(dsc.mean()), float(normhd.mean())
     ps = 0.5 * (mean_dsc + 1 - mean_normhd)

@@ -227,9 +227,7 @@ def parse_label_values(text: str | int) -> Literal["any"] | tuple[int, ...]:
     try:
         values = tuple(int(part) for part in str(text).split(","))
     except ValueError:
-        raise ConfigError(
-            f"label {text!r}: expected any, a number such as 1, or several such as 1,2"
-        ) from None
+        raise ConfigError(f"label {text!r}: expected any, a number such as 1, or several such as 1,2") from None
     if 0 in values:
         raise ConfigError(f"label {text!r}: 0 is the background and cannot be scored")
     return values
@@ -248,11 +246,7 @@ def _merge(base: Mapping[str, Any], change: Mapping[str, Any], source: str) -> d
     """`change` over `base`, tables merged key by key; free tables (regions, attributes) are replaced."""
     merged = dict(base)
     for key, value in change.items():
-        if (
-            isinstance(value, Mapping)
-            and isinstance(merged.get(key), Mapping)
-            and key not in ("regions", "listed")
-        ):
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in ("regions", "listed"):
             merged[key] = _merge(merged[key], value, source)
         else:
             merged[key] = value
@@ -285,9 +279,7 @@ def _parse(tree: Mapping[str, Any], source: str) -> Protocol:
     for name, text in tree["regions"].items():
         values = parse_label_values(text)
         if values == "any":
-            raise ConfigError(
-                f'{source}, [regions] {name}: name the label values, for example {name} = "1,2"'
-            )
+            raise ConfigError(f'{source}, [regions] {name}: name the label values, for example {name} = "1,2"')
         regions[name] = values
     ignore = label.get("ignore")
     if ignore is not None and not isinstance(ignore, int):
@@ -301,9 +293,7 @@ def _parse(tree: Mapping[str, Any], source: str) -> Protocol:
         ),
         regions=regions,
         ignore_label=ignore,
-        surface=_rule(
-            SurfaceRule, tree["surface"], f"{source}, [surface]", image_border=("background", "none")
-        ),
+        surface=_rule(SurfaceRule, tree["surface"], f"{source}, [surface]", image_border=("background", "none")),
         normhd=_rule(NormHDRule, tree["normhd"], f"{source}, [normhd]", unit=("mm", "voxels")),
         empty=_rule(EmptyRule, tree["empty"], f"{source}, [empty]", one_distance=("diagonal", "undefined")),
         grid=_rule(GridRule, tree["grid"], f"{source}, [grid]", match=("affine", "shape")),
@@ -311,8 +301,7 @@ def _parse(tree: Mapping[str, Any], source: str) -> Protocol:
         attributes={
             name: _attribute_rule(name, rule, source) for name, rule in attributes.get("listed", {}).items()
         },
-        listed_only=_choice(attributes["use"], ("usable", "listed"), f"{source}, [attributes] use")
-        == "listed",
+        listed_only=_choice(attributes["use"], ("usable", "listed"), f"{source}, [attributes] use") == "listed",
     )
 
 

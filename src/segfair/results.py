@@ -18,7 +18,7 @@ from cattrs.gen import make_dict_structure_fn
 from segfair.challenge import Disparity
 from segfair.errors import InputError
 from segfair.protocol import Protocol
-from segfair.subgroups import Better, Divergence, Item, MarginStanding, Subgroup, SubgroupTable
+from segfair.subgroups import Better, Divergence, Item, Subgroup, SubgroupTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -472,9 +472,7 @@ def _build_converter() -> cattrs.Converter:
 
     def divergence_out(row: Divergence) -> dict[str, Any]:
         tree = {name: converter.unstructure(getattr(row, name)) for name in Divergence.__slots__}
-        shares = [
-            {"attribute": item[0], "level": item[1], "share": share} for item, share in row.shapley.items()
-        ]
+        shares = [{"attribute": item[0], "level": item[1], "share": share} for item, share in row.shapley.items()]
         return {"items": tree.pop("subgroup"), **tree, "shapley": shares}
 
     plain_divergence = make_dict_structure_fn(Divergence, converter)
@@ -526,9 +524,7 @@ def _build_converter() -> cattrs.Converter:
 
     def attribute_in(tree: Mapping[str, Any], kind: type[AttributeFacts]) -> AttributeFacts:
         set_by = {
-            f"{metric}_{end}": extreme
-            for metric, ends in tree["set_by"].items()
-            for end, extreme in ends.items()
+            f"{metric}_{end}": extreme for metric, ends in tree["set_by"].items() for end, extreme in ends.items()
         }
         disparity = {"attribute": tree["name"], "value": tree["disparity"], **set_by}
         disparity |= {key: tree[key] for key in ("gap_dsc", "gap_normhd", "n_levels", "n_small")}

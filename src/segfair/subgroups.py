@@ -97,9 +97,7 @@ class Membership:
         for items, row in self.rows.items():
             if items != self.subgroups[row].items:
                 found.setdefault(row, []).append(Subgroup(items))
-        return {
-            row: tuple(sorted(names, key=lambda name: (len(name), name.name))) for row, names in found.items()
-        }
+        return {row: tuple(sorted(names, key=lambda name: (len(name), name.name))) for row, names in found.items()}
 
     def select(self, indices: NDArray[np.intp]) -> Membership:
         """The same subgroups over some of the cases; a subgroup may lose all its members."""
@@ -417,9 +415,7 @@ def redundant(membership: Membership, gaps: NDArray[np.float64], *, tolerance: f
     return pruned
 
 
-def shapley_values(
-    membership: Membership, gaps: NDArray[np.float64], subgroup: Subgroup
-) -> dict[Item, float]:
+def shapley_values(membership: Membership, gaps: NDArray[np.float64], subgroup: Subgroup) -> dict[Item, float]:
     """Shapley share of each item in a subgroup's divergence; the shares sum to the divergence.
 
     References:
