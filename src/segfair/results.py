@@ -54,6 +54,7 @@ class AuditConfig:
 
     Attributes:
         protocol: Scoring rules.
+        labels: Which voxels count ("1", "any", or regions as "NAME=1,2"); empty: the protocol's or data set's own.
         attributes: Metadata columns to use; None: every usable one, or the protocol's own.
         bins: Column -> bin edges.
         outcomes: Metrics whose subgroups are examined; the first is the primary one.
@@ -75,6 +76,7 @@ class AuditConfig:
     """
 
     protocol: Protocol
+    labels: tuple[str, ...] = ()
     attributes: tuple[str, ...] | None = None
     bins: Mapping[str, tuple[float, ...] | Literal["tree"]] = field(default_factory=dict)
     outcomes: tuple[str, ...] = ("dsc",)
@@ -232,10 +234,10 @@ class LevelFacts:
 
 @dataclass(frozen=True, slots=True)
 class AttributeFacts:
-    """One attribute: its disparity D_v and its levels."""
+    """One attribute: its disparity D_v (None where DSC or NormHD was not scored) and its levels."""
 
     name: str
-    disparity: Disparity
+    disparity: Disparity | None
     levels: tuple[LevelFacts, ...]
     disparity_ci: Interval | None = None
     disparity_chance: Chance | None = None
@@ -506,6 +508,8 @@ def _build_converter() -> cattrs.Converter:
     def attribute_out(entry: AttributeFacts) -> dict[str, Any]:
         tree = {name: converter.unstructure(getattr(entry, name)) for name in AttributeFacts.__slots__}
         disparity = tree.pop("disparity")
+        if disparity is None:
+            return {"name": tree.pop("name"), "disparity": None, "set_by": None, **tree}
         return {
             "name": tree.pop("name"),
             "disparity": disparity["value"],
@@ -523,11 +527,12 @@ def _build_converter() -> cattrs.Converter:
     plain_attribute = make_dict_structure_fn(AttributeFacts, converter)
 
     def attribute_in(tree: Mapping[str, Any], kind: type[AttributeFacts]) -> AttributeFacts:
-        set_by = {
-            f"{metric}_{end}": extreme for metric, ends in tree["set_by"].items() for end, extreme in ends.items()
-        }
-        disparity = {"attribute": tree["name"], "value": tree["disparity"], **set_by}
-        disparity |= {key: tree[key] for key in ("gap_dsc", "gap_normhd", "n_levels", "n_small")}
+        disparity = None
+        if tree["set_by"] is not None:
+            disparity = {"attribute": tree["name"], "value": tree["disparity"]}
+            disparity |= {key: tree[key] for key in ("gap_dsc", "gap_normhd", "n_levels", "n_small")}
+            for metric, ends in tree["set_by"].items():
+                disparity |= {f"{metric}_{end}": extreme for end, extreme in ends.items()}
         entry: AttributeFacts = plain_attribute({**tree, "disparity": disparity}, kind)
         return entry
 

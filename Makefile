@@ -1,0 +1,49 @@
+# The commands of the README. Everything is installed into .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# One thread a process: the tests and benchmarks run in parallel processes.
+THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: demo demo-mitigate test lint format bench fuzz clean
+
+demo: $(VENV)/installed  ## build the embedded cohort, audit it, say where the report lies
+	$(BIN)/segfair phantom demo/cohort
+	$(BIN)/segfair audit demo/cohort/preds demo/cohort/labels demo/cohort/metadata.csv --out demo/report
+
+test: $(VENV)/installed-test  ## all tests
+	$(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(VENV)/installed-test  ## style, types, architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/installed-test  ## the figures of the documentation (long)
+	for script in benchmarks/*.py; do echo "== $$script"; $(THREADS) $(BIN)/python $$script || exit 1; done
+
+fuzz: $(VENV)/installed-test  ## the property tests with many more examples
+	$(THREADS) HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis
+
+$(VENV)/python: 
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "segfair needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) -e ".[mitigate,test,lint]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo build dist

@@ -1,0 +1,3 @@
+from segfair.cli import main
+
+main()

@@ -1,0 +1,220 @@
+"""The lattice against DivExplorer itself, hand-made numbers, and what happens at the edges."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from segfair.attributes import Attribute, AttributeTable
+from segfair.subgroups import (
+    Subgroup,
+    describe_divergences,
+    divergences,
+    global_item_divergence,
+    mine_subgroups,
+    redundant,
+    shapley_values,
+)
+
+AWKWARD = ["sex = f", "a=b", "x & y", "größe µ", "", "1,2", "missing", "=", "a", "<b>"]
+
+
+def make_table(codes: dict[str, list[int]], levels: dict[str, list[str]] | None = None) -> AttributeTable:
+    attributes = []
+    for name, values in codes.items():
+        names = levels[name] if levels else [str(code) for code in range(max(values, default=-1) + 1)]
+        attributes.append(Attribute(name, tuple(names), np.array(values, dtype=np.int16), name, "as given", ()))
+    n_cases = len(next(iter(codes.values()))) if codes else 0
+    return AttributeTable(tuple(f"case{index}" for index in range(n_cases)), tuple(attributes), {})
+
+
+def random_table(rng: np.random.Generator, n_cases: int) -> AttributeTable:
+    names = rng.choice(AWKWARD, size=rng.integers(1, 4), replace=False)
+    codes, levels = {}, {}
+    for name in names:
+        n_levels = int(rng.integers(2, 5))
+        codes[str(name)] = rng.integers(-1, n_levels, size=n_cases).tolist()
+        levels[str(name)] = [str(level) for level in rng.choice(AWKWARD, size=n_levels, replace=False)]
+    return make_table(codes, levels)
+
+
+def divexplorer_patterns(table: AttributeTable, outcome: np.ndarray, min_support: float) -> pd.DataFrame:
+    """DivExplorer's own answer, on columns named so that nothing is ambiguous: `q0=z2`."""
+    from divexplorer import DivergenceExplorer
+
+    frame = pd.DataFrame(
+        {
+            f"q{index}": pd.Series([f"z{code}" if code >= 0 else None for code in attribute.codes], dtype=object)
+            for index, attribute in enumerate(table.attributes)
+        }
+    )
+    frame["y"] = outcome
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return DivergenceExplorer(frame).get_pattern_divergence(
+            min_support=min_support, quantitative_outcomes=["y"]
+        )
+
+
+def decode(table: AttributeTable, itemset: frozenset[str]) -> frozenset[tuple[str, str]]:
+    items = set()
+    for item in itemset:
+        column, level = item.split("=")
+        attribute = table.attributes[int(column[1:])]
+        items.add((attribute.name, attribute.levels[int(level[1:])]))
+    return frozenset(items)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_divergence_support_and_t_equal_divexplorers_own(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    table = random_table(rng, n_cases=int(rng.integers(12, 60)))
+    outcome = rng.beta(4, 1.3, size=len(table.case_ids))
+    # Not a whole number of cases, so that neither side can round the threshold its own way.
+    min_support = (int(rng.integers(2, 6)) - 0.5) / len(outcome)
+    patterns = divexplorer_patterns(table, outcome, min_support)
+    membership = mine_subgroups(table, min_support=min_support)
+    described = {
+        row.subgroup.items: row for row in describe_divergences(membership, outcome, name="dsc", better="higher")
+    }
+
+    theirs = {
+        decode(table, itemset): row
+        for itemset, row in zip(patterns["itemset"], patterns.to_dict("records"), strict=True)
+    }
+    theirs.pop(frozenset(), None)
+    assert set(membership.rows) == set(theirs)
+    for items, row in theirs.items():
+        ours = described[membership.subgroups[membership.rows[items]].items]
+        assert ours.support == pytest.approx(row["support"], abs=1e-12)
+        assert ours.mean == pytest.approx(row["y"], abs=1e-12)
+        assert ours.divergence == pytest.approx(row["y_div"], abs=1e-12)
+        assert ours.t == pytest.approx(row["y_t"], rel=1e-6)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_shapley_pruning_and_global_divergence_equal_divexplorers_processor(seed: int) -> None:
+    from divexplorer.pattern_processor import DivergencePatternProcessor
+
+    rng = np.random.default_rng(seed)
+    table = random_table(rng, n_cases=40)
+    outcome = rng.normal(size=40)
+    patterns = divexplorer_patterns(table, outcome, 1.5 / 40)
+    processor = DivergencePatternProcessor(patterns, "y")
+    membership = mine_subgroups(table, min_support=1.5 / 40)
+    gaps = divergences(membership, outcome)
+
+    for itemset in patterns["itemset"]:
+        if itemset:
+            theirs = {
+                next(iter(decode(table, item))): value for item, value in processor.shapley_value(itemset).items()
+            }
+            assert shapley_values(membership, gaps, Subgroup(decode(table, itemset))) == pytest.approx(
+                theirs, abs=1e-10
+            )
+    theirs = {next(iter(decode(table, item))): value for item, value in processor.global_shapley_value().items()}
+    assert global_item_divergence(membership, gaps) == pytest.approx(theirs, abs=1e-10)
+
+    kept = {decode(table, itemset) for itemset in processor.redundancy_pruning(0.2)["itemset"] if itemset}
+    pruned = redundant(membership, gaps, tolerance=0.2)
+    # Aliases are redundant by definition (one item less changes nothing) and are not rows of ours.
+    assert {membership.subgroups[row].items for row in np.flatnonzero(~pruned)} == kept
+
+
+def test_divergence_by_hand() -> None:
+    table = make_table({"sex": [0, 0, 0, 1, 1, 1], "site": [0, 0, 1, 1, 1, 1]})
+    outcome = np.array([0.2, 0.4, 0.9, 0.8, 0.9, 1.0])
+    membership = mine_subgroups(table, min_support=0.3)
+    rows = {
+        row.subgroup.items: row for row in describe_divergences(membership, outcome, name="dsc", better="higher")
+    }
+    worst = rows[frozenset({("site", "0")})]
+    assert (worst.n, worst.support) == (2, pytest.approx(1 / 3))
+    assert worst.mean == pytest.approx(0.3)
+    assert worst.rest_mean == pytest.approx(0.9)
+    assert worst.divergence == pytest.approx(0.3 - 0.7)
+    # The two items together hold the same cases as site = 0 alone and bear its name.
+    assert [alias.items for alias in worst.aliases] == [frozenset({("site", "0"), ("sex", "0")})]
+    assert frozenset({("site", "0"), ("sex", "0")}) not in rows
+
+
+def test_most_harmful_comes_first_in_either_direction() -> None:
+    table = make_table({"sex": [0, 0, 1, 1]})
+    membership = mine_subgroups(table, min_support=0.1)
+    outcome = np.array([1.0, 1.0, 5.0, 5.0])
+    lowest = describe_divergences(membership, outcome, name="dsc", better="higher").rows[0]
+    highest = describe_divergences(membership, outcome, name="hd95_mm", better="lower").rows[0]
+    assert lowest.subgroup.items == {("sex", "0")}
+    assert highest.subgroup.items == {("sex", "1")}
+
+
+def test_a_missing_code_belongs_to_no_level_of_its_attribute() -> None:
+    table = make_table({"sex": [0, 0, -1, 1], "site": [0, 0, 0, 0]})
+    membership = mine_subgroups(table, min_support=0.25)
+    members = {group.items: membership.matrix[row].tolist() for row, group in enumerate(membership.subgroups)}
+    assert members[frozenset({("sex", "0")})] == [True, True, False, False]
+    assert members[frozenset({("site", "0")})] == [True] * 4
+    assert not any(level == "-1" for group in members for _, level in group)
+
+
+@pytest.mark.parametrize("n_cases", [20, 60, 100, 300])
+def test_support_means_a_number_of_cases_not_a_rounding_error(n_cases: int) -> None:
+    for percent in range(1, 30):
+        count = percent * n_cases // 100
+        if count and count * 100 == percent * n_cases:
+            table = make_table({"a": [0] * count + [1] * (n_cases - count)})
+            found = mine_subgroups(table, min_support=percent / 100)
+            assert Subgroup(frozenset({("a", "0")})) in found.subgroups, (percent, n_cases)
+
+
+def test_equal_scores_have_no_enormous_t() -> None:
+    table = make_table({"a": [0, 0, 0, 1, 1, 1]})
+    outcome = np.full(6, 0.1 + 0.2)
+    rows = describe_divergences(mine_subgroups(table, min_support=0.1), outcome, name="dsc", better="higher").rows
+    assert [row.t for row in rows] == [None, None]
+    assert all(row.divergence == pytest.approx(0.0, abs=1e-15) for row in rows)
+
+
+def test_other_cases_join_by_the_same_items() -> None:
+    train = make_table({"sex": [0, 0, 1, 1]}, {"sex": ["f", "m"]})
+    test = make_table({"sex": [0, 1, 1]}, {"sex": ["m", "unknown"]})
+    applied = mine_subgroups(train, min_support=0.1).apply(test)
+    members = {group.items: applied.matrix[row].tolist() for row, group in enumerate(applied.subgroups)}
+    assert members == {
+        frozenset({("sex", "f")}): [False, False, False],
+        frozenset({("sex", "m")}): [True, False, False],
+    }
+    assert divergences(applied, np.array([0.0, 1.0, 2.0])).tolist() == [0.0, -1.0]
+
+
+@pytest.mark.parametrize(
+    "table", [make_table({}), make_table({"a": []}), make_table({"a": [-1, -1]}, {"a": ["x"]})]
+)
+def test_nothing_to_mine_is_an_empty_lattice(table: AttributeTable) -> None:
+    membership = mine_subgroups(table, min_support=0.05)
+    assert len(membership) == 0
+    assert membership.matrix.shape == (0, len(table.case_ids))
+    assert len(describe_divergences(membership, np.zeros(len(table.case_ids)), name="dsc", better="higher")) == 0
+
+
+def test_mining_does_not_depend_on_the_outcome_and_keeps_the_lattice_closed() -> None:
+    table = random_table(np.random.default_rng(3), 80)
+    membership = mine_subgroups(table, min_support=0.05)
+    for items in membership.rows:
+        assert all(items - {item} in membership.rows for item in items if len(items) > 1)
+
+
+def test_frame_has_one_row_a_subgroup() -> None:
+    table = make_table({"sex": [0, 0, 1, 1]})
+    described = describe_divergences(
+        mine_subgroups(table, min_support=0.1), np.array([0.1, 0.2, 0.8, 0.9]), name="dsc", better="higher"
+    )
+    frame = described.to_frame()
+    assert frame["subgroup"].tolist() == ["sex = 0", "sex = 1"]
+    assert frame["divergence"].tolist() == pytest.approx([-0.35, 0.35])
