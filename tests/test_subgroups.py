@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from segfair.attributes import Attribute, AttributeTable
+
 from segfair.subgroups import (
     Subgroup,
     describe_divergences,

@@ -1,3 +1,62 @@
-"""segfair: fairness auditing and mitigation for medical image segmentation."""
+"""segfair: fairness auditing and mitigation for medical image segmentation.
+
+    cohort = segfair.load_cohort("preds", "labels", "metadata.csv")
+    result = segfair.run_audit(cohort)
+    segfair.write_report(result, "report")
+
+The names below are loaded when they are first used; importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segfair.audit import run_audit
+    from segfair.cases import Case, Cohort
+    from segfair.errors import SegfairError
+    from segfair.intake import load_cohort, load_score_cohort
+    from segfair.protocol import Protocol, load_protocol
+    from segfair.report import write_report
+    from segfair.results import AuditConfig, AuditResult
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AuditConfig",
+    "AuditResult",
+    "Case",
+    "Cohort",
+    "Protocol",
+    "SegfairError",
+    "load_cohort",
+    "load_protocol",
+    "load_score_cohort",
+    "run_audit",
+    "write_report",
+]
+
+_HOMES = {
+    "AuditConfig": "results",
+    "AuditResult": "results",
+    "Case": "cases",
+    "Cohort": "cases",
+    "Protocol": "protocol",
+    "SegfairError": "errors",
+    "load_cohort": "intake",
+    "load_protocol": "protocol",
+    "load_score_cohort": "intake",
+    "run_audit": "audit",
+    "write_report": "report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"segfair.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'segfair' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
