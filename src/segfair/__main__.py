@@ -1,3 +1,5 @@
+"""`python -m segfair`."""
+
 from segfair.cli import main
 
 main()
