@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tomli_w
+
 from segfair.errors import ConfigError
 from segfair.protocol import (
     PROTOCOL_NAMES,
