@@ -6,34 +6,23 @@ Calls every room in order; reads masks only through `scoring`, draws nothing and
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
-from importlib import metadata
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes import AttributeTable, build_attributes
 from segfair.cases import Cohort
-from segfair.challenge import ChallengeScores, challenge_scores, level_means
+from segfair.challenge import ChallengeScores, challenge_scores
 from segfair.definitions import compare_definitions
+from segfair.design import Design, build_design, derive_columns
 from segfair.errors import AuditError, ConfigError, InputError
+from segfair.facts import alerts, attribute_facts, case_counts, case_rows, metric_facts, versions
+from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
+from segfair.inference import infer_subgroups, power_of_levels, reach_verdict
 from segfair.protocol import LabelRule, Protocol, load_protocol, parse_label_values
-from segfair.results import (
-    Alert,
-    AttributeFacts,
-    AuditConfig,
-    AuditResult,
-    Bins,
-    CaseCounts,
-    CaseScores,
-    Definition,
-    LevelFacts,
-    MetricFacts,
-    OutcomeFacts,
-    Score,
-    Verdict,
-)
+from segfair.results import AuditConfig, AuditResult, Bins, OutcomeFacts, PowerFacts, Score
 from segfair.scoring import ScoreTable, score_cohort
 from segfair.subgroups import (
     Better,
@@ -42,12 +31,11 @@ from segfair.subgroups import (
     describe_divergences,
     divergences,
     global_item_divergence,
+    level_membership,
     mine_subgroups,
 )
 
-__all__ = ["run_audit"]
-
-NO_PREDICTION = "no prediction"
+__all__ = ["resolve_protocol", "run_audit"]
 
 
 def run_audit(
@@ -72,7 +60,7 @@ def run_audit(
 
     Raises:
         AuditError: No case can be scored.
-        ConfigError: An outcome that the protocol does not have.
+        ConfigError: A metric, attribute or column that is not there.
         InputError: A file is unusable and the configuration says that this is an error.
     """
     config = config or AuditConfig(load_protocol("default"))
@@ -88,48 +76,70 @@ def run_audit(
 
     scored = set(scores.cases)
     audited = dataclasses.replace(cohort, cases=tuple(case for case in cohort if case.id in scored))
-    attributes = build_attributes(audited, protocol=config.protocol, chosen=config.attributes, edges=config.bins)
+    attributes = _attributes(audited, scores, config)
     membership = mine_subgroups(attributes, min_support=config.min_support)
 
     outcomes: dict[str, OutcomeFacts] = {}
     subgroups: dict[str, SubgroupTable] = {}
+    primary: SubgroupTable | None = None
+    power: tuple[PowerFacts, ...] = ()
     for name in config.outcomes:
         where, values = scores.defined(name)
         members = membership.select(where)
-        better = _better(scores, name)
-        subgroups[name] = describe_divergences(members, values, name=name, better=better)
-        outcomes[name] = OutcomeFacts(
-            better=better,
+        design = build_design(audited, scores, where, config=config, outcome=name)
+        described = describe_divergences(members, values, name=name, better=_better(scores, name))
+        facts = OutcomeFacts(
+            better=described.better,
             n_cases=len(values),
-            mean=subgroups[name].mean,
+            mean=described.mean,
             primary=name == config.outcomes[0],
-            global_divergence=_global_divergence(members, values, better),
+            global_divergence=_global_divergence(members, values, described.better),
         )
+        subgroups[name], outcomes[name] = infer_subgroups(
+            described, members, values, config=config, design=design, facts=facts, family=name
+        )
+        if not facts.primary:
+            continue
+        every_level = level_membership(attributes, [entry.name for entry in attributes.attributes]).select(where)
+        power = power_of_levels(every_level, values, config=config, critical=outcomes[name].critical)
+        if config.primary:
+            levels = level_membership(attributes, config.primary).select(where)
+            described = describe_divergences(levels, values, name=name, better=described.better)
+            primary, _ = infer_subgroups(
+                described, levels, values, config=config, design=design, facts=facts, family="primary"
+            )
 
     challenge = _challenge(scores, attributes, config)
-    counts = _count_cases(scores, excluded)
     definitions = compare_definitions(scores, attributes, protocol=config.protocol, min_cases=config.min_cases)
-    facts = _attribute_facts(scores, attributes, config, challenge)
+    design = build_design(audited, scores, np.arange(len(scores.cases)), config=config)
+    certainty = CohortScores(_groups(scores, attributes, challenge, config, design), config, design)
+    levels_of_attributes = attribute_facts(scores, attributes, config, challenge, design.subjects)
+    point_scores = _scores(scores, attributes, config, challenge)
     return AuditResult(
         config=config,
         inputs={role: str(path) for role, path in cohort.inputs.items()},
-        versions=_versions(),
-        cases=counts,
-        case_scores=_case_rows(scores, attributes),
-        metrics=_metric_facts(scores),
+        versions=versions(),
+        cases=case_counts(scores, excluded),
+        case_scores=case_rows(scores, attributes),
+        metrics=metric_facts(scores),
         bins={
             entry.name: Bins(entry.column, entry.binning, entry.edges, entry.levels)
             for entry in attributes.attributes
         },
         left_out=attributes.left_out,
         notices=cohort.notices,
-        alerts=_alerts(scores, attributes, facts, definitions, config),
-        scores=_scores(scores, attributes, config, challenge),
+        alerts=alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
+        scores=certainty.scores(point_scores, _values(scores, "dsc"), _values(scores, "normhd"))
+        if challenge
+        else {},
         definitions=definitions,
-        attributes=facts,
+        attributes=certainty.attributes(levels_of_attributes),
         outcomes=outcomes,
         subgroups=subgroups,
-        verdict=_verdict(subgroups[config.outcomes[0]], config),
+        verdict=reach_verdict(config, subgroups[config.outcomes[0]], outcomes[config.outcomes[0]], primary),
+        fairness=certainty.variants(),
+        primary_subgroups=primary,
+        power=power,
     )
 
 
@@ -141,9 +151,8 @@ def resolve_protocol(config: AuditConfig, cohort: Cohort) -> Protocol:
     """
     protocol = config.protocol
     if config.labels:
-        named = [text.partition("=") for text in config.labels if "=" in text]
         plain = [text for text in config.labels if "=" not in text]
-        if len(plain) > 1 or (plain and named):
+        if len(plain) > 1 or (plain and len(config.labels) > 1):
             raise ConfigError(
                 f"--label {' --label '.join(config.labels)}: give one plain label, or regions as NAME=1,2"
             )
@@ -151,13 +160,15 @@ def resolve_protocol(config: AuditConfig, cohort: Cohort) -> Protocol:
             rule = LabelRule(parse_label_values(plain[0]), protocol.label.surface)
             return protocol.replace(label=rule, regions={}, ignore_label=cohort.ignore_label)
         regions: dict[str, tuple[int, ...]] = {}
-        for name, _, text in named:
-            values = parse_label_values(text)
+        for text in config.labels:
+            name, _, numbers = text.partition("=")
+            values = parse_label_values(numbers)
             if values == "any" or not name.strip():
-                raise ConfigError(f"--label {name}={text}: name a region and its values, for example tumour=1,2")
+                raise ConfigError(f"--label {text}: name a region and its values, for example tumour=1,2")
             regions[name.strip()] = values
         return protocol.replace(regions=regions, ignore_label=cohort.ignore_label)
     if cohort.label_names and not protocol.regions and protocol.label == LabelRule():
+        # One named label is the lesion; several are regions of their own, as nnU-Net scores them.
         if len(cohort.label_names) == 1:
             (values,) = cohort.label_names.values()
             return protocol.replace(label=LabelRule(values), ignore_label=cohort.ignore_label)
@@ -184,9 +195,27 @@ def _apply_missing_rule(scores: ScoreTable, config: AuditConfig) -> ScoreTable:
 
 
 def _check_outcomes(scores: ScoreTable, config: AuditConfig) -> None:
-    unknown = [name for name in (*config.outcomes, *config.margin) if name not in scores.names]
-    if unknown:
-        raise ConfigError(f"outcome {unknown[0]}: not among the scored metrics ({', '.join(scores.names)})")
+    for name in (*config.outcomes, *config.margin):
+        if name not in scores.names:
+            raise ConfigError(f"outcome {name}: not among the scored metrics ({', '.join(scores.names)})")
+
+
+def _attributes(cohort: Cohort, scores: ScoreTable, config: AuditConfig) -> AttributeTable:
+    chosen, edges = config.attributes, dict(config.bins)
+    if config.derive:
+        before = set(cohort.columns)
+        cohort, derived_edges = derive_columns(cohort, scores)
+        edges = {**derived_edges, **edges}
+        if chosen is not None:
+            chosen = (*chosen, *(column for column in cohort.columns if column not in before))
+    attributes = build_attributes(cohort, protocol=config.protocol, chosen=chosen, edges=edges)
+    names = [entry.name for entry in attributes.attributes]
+    for name in config.primary:
+        if name not in names:
+            raise ConfigError(
+                f"--primary {name}: not an attribute of this audit; there are {', '.join(names) or 'none'}"
+            )
+    return attributes
 
 
 def _better(scores: ScoreTable, name: str) -> Better:
@@ -202,19 +231,25 @@ def _global_divergence(
     return tuple((*item, share) for item, share in sorted(shares.items(), key=lambda entry: harm * entry[1]))
 
 
+def _values(scores: ScoreTable, name: str) -> NDArray[np.float64]:
+    return scores.defined(name)[1]
+
+
+def _complete(scores: ScoreTable, name: str) -> bool:
+    """Whether every case has a value."""
+    return name in scores.names and len(scores.defined(name)[0]) == len(scores.cases)
+
+
 def _challenge(
     scores: ScoreTable, attributes: AttributeTable, config: AuditConfig, *, all_levels: bool = False
 ) -> ChallengeScores | None:
     """The challenge's scores; None where DSC or NormHD is not there for every case."""
-    if not {"dsc", "normhd"} <= set(scores.names):
-        return None
-    (_, dsc), (_, normhd) = scores.defined("dsc"), scores.defined("normhd")
-    if not len(dsc) == len(normhd) == len(scores.cases):
+    if not (_complete(scores, "dsc") and _complete(scores, "normhd")):
         return None
     rule = config.protocol.fairness
     return challenge_scores(
-        dsc,
-        normhd,
+        _values(scores, "dsc"),
+        _values(scores, "normhd"),
         attributes,
         levels="all" if all_levels else rule.levels,
         min_cases=config.min_cases,
@@ -229,20 +264,17 @@ def _scores(
     if challenge is None:
         return {}
     kept = [index for index, score in enumerate(scores.scores) if score.penalised is None]
-    usable = dataclasses.replace(scores, scores=tuple(scores.scores[index] for index in kept))
-    without = (
-        _challenge(usable, attributes.select(np.array(kept, dtype=np.intp)), config)
-        if scores.penalised and kept
-        else None
-    )
+    without = None
+    if scores.penalised and kept:
+        usable = dataclasses.replace(scores, scores=tuple(scores.scores[index] for index in kept))
+        without = _challenge(usable, attributes.select(np.array(kept, dtype=np.intp)), config)
     every = _challenge(scores, attributes, config, all_levels=True)
     table = {}
     for name in ("DSC", "NormHD", "PS", "FS", "TS"):
-        key = name.lower()
-        value = getattr(challenge, key)
+        value = getattr(challenge, name.lower())
         table[name] = Score(
             value,
-            without_penalised=getattr(without, key) if without else None,
+            without_penalised=getattr(without, name.lower()) if without else None,
             all_levels=every.fs if every and name == "FS" else None,
             reason="" if value is not None else _no_fairness_reason(attributes, config),
         )
@@ -255,150 +287,18 @@ def _no_fairness_reason(attributes: AttributeTable, config: AuditConfig) -> str:
     return f"no attribute has two levels of at least {config.min_cases} cases"
 
 
-def _attribute_facts(
-    scores: ScoreTable, attributes: AttributeTable, config: AuditConfig, challenge: ChallengeScores | None
-) -> tuple[AttributeFacts, ...]:
-    facts = []
-    for index, attribute in enumerate(attributes.attributes):
-        levels = []
-        for code, level in enumerate(attribute.levels):
-            members = np.flatnonzero(attribute.codes == code)
-            values = {name: _defined_among(scores, name, members) for name in scores.names}
-            levels.append(
-                LevelFacts(
-                    level=level,
-                    n=len(members),
-                    small=len(members) < config.min_cases,
-                    mean={name: float(np.mean(found)) if len(found) else None for name, found in values.items()},
-                    median={
-                        name: float(np.median(found)) if len(found) else None for name, found in values.items()
-                    },
-                )
-            )
-        facts.append(
-            AttributeFacts(
-                name=attribute.name,
-                disparity=challenge.disparities[index] if challenge else None,
-                levels=tuple(levels),
-                primary=attribute.name in config.primary,
-            )
-        )
-    return tuple(facts)
-
-
-def _defined_among(scores: ScoreTable, name: str, members: NDArray[np.intp]) -> NDArray[np.float64]:
-    where, values = scores.defined(name)
-    return values[np.isin(where, members, assume_unique=True)]
-
-
-def _count_cases(scores: ScoreTable, excluded: Mapping[str, str]) -> CaseCounts:
-    return CaseCounts(
-        n_scored=len(scores.cases),
-        penalised=scores.penalised,
-        missing_predictions=tuple(case for case, reason in scores.penalised.items() if reason == NO_PREDICTION),
-        excluded=excluded,
-    )
-
-
-def _case_rows(scores: ScoreTable, attributes: AttributeTable) -> CaseScores:
-    levels = attributes.labels()
-    columns = ("case", *scores.names, "penalised", *levels)
-    rows = tuple(
-        (
-            score.case,
-            *(score.values[name] for name in scores.names),
-            score.penalised or "",
-            *(levels[name][index] for name in levels),
-        )
-        for index, score in enumerate(scores.scores)
-    )
-    return CaseScores(columns, rows, scores.names, tuple(levels))
-
-
-def _metric_facts(scores: ScoreTable) -> tuple[MetricFacts, ...]:
-    return tuple(
-        MetricFacts(
-            metric.name,
-            metric.unit,
-            metric.better,
-            metric.definition,
-            metric.empty_rule,
-            len(scores.cases) - len(scores.defined(metric.name)[0]),
-        )
-        for metric in scores.metrics
-    )
-
-
-def _alerts(
+def _groups(
     scores: ScoreTable,
     attributes: AttributeTable,
-    facts: tuple[AttributeFacts, ...],
-    definitions: tuple[Definition, ...],
+    challenge: ChallengeScores | None,
     config: AuditConfig,
-) -> tuple[Alert, ...]:
-    """What a reader must know before believing a number, most serious first."""
-    alerts = []
-    if scores.penalised:
-        alerts.append(
-            Alert(
-                "penalised",
-                f"{len(scores.penalised)} of {len(scores.cases)} predictions could not be used and "
-                "count with the worst score.",
-            )
-        )
-    if scores.excluded:
-        alerts.append(Alert("excluded", f"{len(scores.excluded)} cases are in no mean."))
-    empty_labels = sum(score.facts.get("label_voxels") == 0 for score in scores.scores)
-    if empty_labels:
-        alerts.append(
-            Alert(
-                "empty",
-                f"{empty_labels} labels are empty; under the protocol {config.protocol.name} an empty "
-                f"prediction then has a DSC of {config.protocol.empty.both_dsc:g}.",
-            )
-        )
-    alerts.extend(Alert("case", f"case {score.case}: {text}") for score in scores.scores for text in score.alerts)
-    small = [
-        f"{entry.name} = {level.level} (n = {level.n})" for entry in facts for level in entry.levels if level.small
-    ]
-    if small:
-        alerts.append(Alert("small", f"Fewer than {config.min_cases} cases, too few to judge: {', '.join(small)}."))
-    for definition in definitions:
-        alerts.extend(
-            Alert("definition", f"Were NormHD measured in {definition.name}: {change}.")
-            for change in definition.changes
-        )
-    for rule in config.protocol.attributes:
-        if rule in attributes.left_out:
-            alerts.append(
-                Alert("attribute", f"The protocol's attribute {rule} is missing: {attributes.left_out[rule]}.")
-            )
-    return tuple(alerts)
-
-
-def _verdict(table: SubgroupTable, config: AuditConfig) -> Verdict:
-    worst = table.worst(1)
-    if not worst:
-        return Verdict(
-            "insufficient evidence",
-            f"Insufficient evidence: no subgroup holds {config.min_support:.0%} of the {table.n_cases} cases.",
-        )
-    row = worst[0]
-    return Verdict(
-        "not tested",
-        f"{table.outcome.upper()} is lowest for {row.subgroup.name} (n = {row.n}): mean {row.mean:.3f} against "
-        f"{row.rest_mean or 0:.3f} in the rest; not corrected for multiple testing.",
-    )
-
-
-def _versions() -> dict[str, str]:
-    names = ("segfair", "numpy", "scipy", "pandas", "divexplorer", "nibabel", "SimpleITK")
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # bare PYTHONPATH: segfair itself is not installed
-            from segfair import __version__
-
-            found[name] = __version__
-    return found
+    design: Design,
+) -> GroupScores | None:
+    """Resampled level means of DSC and NormHD, or of DSC alone where that is all there is."""
+    if challenge is not None:
+        judged = judged_attributes(attributes.attributes, challenge)
+        return resample([_values(scores, "dsc"), _values(scores, "normhd")], judged, config=config, design=design)
+    if _complete(scores, "dsc"):
+        dsc = _values(scores, "dsc")
+        return resample([dsc], attributes.attributes, config=config, design=design)
+    return None

@@ -68,8 +68,10 @@ class AuditConfig:
         primary: Attributes fixed beforehand, tested as a family of their own.
         stratify: Metadata column within which outcomes are permuted; None: over all cases.
         subject_column: Column that tells which cases are of one patient.
-        adjust: Covariates of the adjusted differences ("lesion_volume", or numeric metadata columns).
+        adjust: Covariates of the adjusted differences ("lesion_volume", or numeric metadata columns); None: lesion
+            volume for DSC where masks were scored.
         margin: Outcome -> largest deficit that does not matter.
+        power_gap: The gap for which the report says how many cases it takes.
         derive: Whether lesion volume, number of lesions and spacing become attributes.
         seed: Seed of everything random.
         strict: Whether the first unusable file stops the audit.
@@ -91,8 +93,9 @@ class AuditConfig:
     primary: tuple[str, ...] = ()
     stratify: str | None = None
     subject_column: str | None = None
-    adjust: tuple[str, ...] = ("lesion_volume",)
+    adjust: tuple[str, ...] | None = None
     margin: Mapping[str, float] = field(default_factory=dict)
+    power_gap: float = 0.05
     derive: bool = False
     seed: int = 0
     strict: bool = False

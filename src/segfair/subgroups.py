@@ -16,7 +16,7 @@ import itertools
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -38,6 +38,7 @@ __all__ = [
     "describe_divergences",
     "divergences",
     "global_item_divergence",
+    "level_membership",
     "mine_subgroups",
     "redundant",
     "shapley_values",
@@ -189,6 +190,17 @@ def _mine(table: AttributeTable, frequent: Sequence[int], min_count: int) -> Ite
             )
 
 
+def level_membership(table: AttributeTable, attributes: Collection[str]) -> Membership:
+    """Every level of some attributes as a subgroup, however few cases it has; no intersections."""
+    members = {item: who for item, who in _item_members(table).items() if item[0] in attributes}
+    return Membership(
+        tuple(Subgroup(frozenset({item})) for item in members),
+        np.array(list(members.values()), dtype=bool).reshape(len(members), len(table.case_ids)),
+        {frozenset({item}): row for row, item in enumerate(members)},
+        table.case_ids,
+    )
+
+
 def _item_members(table: AttributeTable) -> dict[Item, NDArray[np.bool_]]:
     return {
         (attribute.name, level): attribute.codes == code
@@ -252,6 +264,7 @@ class Divergence:
         ci: Pointwise 95 % interval of the divergence; `ci_simultaneous` holds for all subgroups together.
         p_value, p_adjusted: Permutation p of this subgroup alone, and over the family (max-T).
         significant: Whether `p_adjusted` is at most the level; None where the subgroup is too small to be tested.
+        p_bh, p_by: The same p corrected after Benjamini-Hochberg and Benjamini-Yekutieli (false discovery rate).
         margin: Standing against the declared margin; None where none was declared.
         adjusted: The difference at equal covariates.
     """
@@ -272,6 +285,8 @@ class Divergence:
     p_value: float | None = None
     p_adjusted: float | None = None
     significant: bool | None = None
+    p_bh: float | None = None
+    p_by: float | None = None
     margin: MarginStanding | None = None
     adjusted: Adjusted | None = None
 
@@ -319,6 +334,19 @@ class SubgroupTable:
                     "rest_mean": row.rest_mean,
                     "divergence": row.divergence,
                     "t": row.t,
+                    "divergence_shrunk": row.divergence_shrunk,
+                    "ci_low": row.ci[0] if row.ci else None,
+                    "ci_high": row.ci[1] if row.ci else None,
+                    "ci_simultaneous_low": row.ci_simultaneous[0] if row.ci_simultaneous else None,
+                    "ci_simultaneous_high": row.ci_simultaneous[1] if row.ci_simultaneous else None,
+                    "p_value": row.p_value,
+                    "p_adjusted": row.p_adjusted,
+                    "significant": row.significant,
+                    "p_bh": row.p_bh,
+                    "p_by": row.p_by,
+                    "margin": row.margin,
+                    "adjusted_difference": row.adjusted.difference if row.adjusted else None,
+                    "adjusted_p": row.adjusted.p_adjusted if row.adjusted else None,
                     "redundant": row.redundant,
                     "aliases": "; ".join(alias.name for alias in row.aliases),
                 }

@@ -1,0 +1,263 @@
+"""How sure the cohort's scores are: intervals, chance levels, and the other group-fairness scores in use.
+
+A score that takes a maximum and a minimum over groups is biased by sample size: an FS without its chance level says
+little. The arrays come from `stats`; this module knows what they mean.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair import stats
+from segfair.attributes import Attribute
+from segfair.challenge import ChallengeScores
+from segfair.design import Design
+from segfair.inference import generator
+from segfair.results import AttributeFacts, AuditConfig, Chance, FairnessScore, Score
+
+__all__ = ["CohortScores", "GroupScores", "judged_attributes", "resample"]
+
+Interval = tuple[float, float]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """One fairness score as somebody published it.
+
+    `best` and `worst` bound it; a best of None is no constant, but the mean that the cohort would have without any
+    disparity, and the interval is then the plain basic one.
+    """
+
+    name: str
+    variant: str
+    formula: str
+    reference: str
+    worse: Literal["lower", "higher"]
+    best: float | None
+    worst: float | None
+    compute: Callable[[stats.LevelMeans], Floats]
+
+
+_ES = "Tian et al., FairSeg (ICLR 2024)"
+_PUYOL = "Puyol-Anton et al. (MICCAI 2021)"
+_VARIANTS = (
+    _Variant("worst group", "minimum", "min_g D_g", "Sagawa et al., GroupDRO (ICLR 2020)", "lower", None, 0.0, stats.lowest),
+    _Variant("gap", "maximum - minimum", "max_g D_g - min_g D_g", "MAMA-MIA challenge (2025)", "higher", 0.0, 1.0, stats.gap),
+    _Variant("SD", "population", "sqrt(mean_g (D_g - mean D_g)^2)", _PUYOL, "higher", 0.0, 0.5, stats.level_sd),
+    _Variant("SER", "skewed error ratio", "max_g(1 - D_g) / min_g(1 - D_g)", _PUYOL, "higher", 1.0, None, stats.error_ratio),
+    _Variant(
+        "ES-Dice", "population SD", "D / (1 + std_g D_g), over G", _ES, "lower", None, 0.0,
+        lambda means: stats.equity_scaled(means, variant="sd-population"),
+    ),
+    _Variant(
+        "ES-Dice", "sample SD", "D / (1 + std_g D_g), over G - 1", _ES, "lower", None, 0.0,
+        lambda means: stats.equity_scaled(means, variant="sd-sample"),
+    ),
+    _Variant(
+        "ES-Dice", "sum", "D / (1 + sum_g |D - D_g|)", _ES, "lower", None, 0.0,
+        lambda means: stats.equity_scaled(means, variant="sum"),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupScores:
+    """Level means of the attributes that can be judged: as observed, under shuffled metadata, and resampled.
+
+    Attributes:
+        attributes: Attribute names, in the order of the last axis of every score.
+        observed, shuffled, resampled: Level means of DSC (and NormHD, where scored).
+        has_normhd: Whether the second outcome is NormHD, so that D_v and FS exist.
+    """
+
+    attributes: tuple[str, ...]
+    observed: stats.LevelMeans
+    shuffled: stats.LevelMeans
+    resampled: stats.LevelMeans
+    has_normhd: bool
+
+
+def resample(
+    outcomes: Sequence[Floats],
+    attributes: Sequence[Attribute],
+    *,
+    config: AuditConfig,
+    design: Design,
+) -> GroupScores | None:
+    """Level means observed, shuffled and resampled.
+
+    Args:
+        outcomes: DSC, or DSC and NormHD; each (n_cases,) finite.
+        attributes: Those that can be judged; their codes cover the same cases.
+        config: Numbers of resamples, smallest level.
+        design: Strata and patients.
+
+    Returns:
+        None where there is no attribute to judge.
+    """
+    if not attributes or not len(outcomes[0]):
+        return None
+    smallest = config.min_cases if config.protocol.fairness.levels == "min-cases" else 1
+    levels = stats.stack_levels(np.array([attribute.codes for attribute in attributes]), min_cases=smallest)
+    values = np.array(outcomes)
+    return GroupScores(
+        tuple(attribute.name for attribute in attributes),
+        stats.observed_level_means(levels, values),
+        stats.permuted_level_means(
+            levels,
+            values,
+            rng=generator(config, "scores/permutation"),
+            permutations=config.permutations,
+            strata=design.strata,
+            subjects=design.subjects,
+        ),
+        stats.bootstrap_level_means(
+            levels,
+            values,
+            rng=generator(config, "scores/bootstrap"),
+            draws=config.bootstrap,
+            subjects=design.subjects,
+        ),
+        len(outcomes) == 2,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CohortScores:
+    """The five scores with their certainty, drawn from one set of resamples.
+
+    Attributes:
+        groups: Level means; None where no attribute can be judged.
+        config, design: Settings.
+    """
+
+    groups: GroupScores | None
+    config: AuditConfig
+    design: Design
+
+    def scores(self, scores: Mapping[str, Score], dsc: Floats, normhd: Floats) -> dict[str, Score]:
+        """Adds interval and chance level to DSC, NormHD, PS, FS and TS."""
+        means = {"DSC": dsc, "NormHD": normhd, "PS": 0.5 * (dsc + 1 - normhd)}
+        certain = dict(scores)
+        for name, values in means.items():
+            certain[name] = dataclasses.replace(certain[name], ci=self._mean_interval(name, values))
+        groups = self.groups
+        if groups is None or scores["FS"].value is None:
+            return certain
+        weight = self.config.protocol.fairness.weight
+        fs, ts = float(scores["FS"].value), float(scores["TS"].value or 0.0)
+        replicates = stats.fairness_score(groups.resampled)
+        chance = _chance(stats.fairness_score(groups.shuffled), fs, "lower")
+        certain["FS"] = dataclasses.replace(
+            certain["FS"],
+            ci=stats.disparity_interval(replicates, fs, chance_p=chance.p_value, best=1.0, worst=0.0),
+            chance=chance,
+        )
+        performance = 0.5 * (groups.resampled.overall[:, 0] + 1 - groups.resampled.overall[:, 1])
+        ps_ci = certain["PS"].ci
+        certain["TS"] = dataclasses.replace(
+            certain["TS"],
+            # The part of FS is biased as FS is, so TS takes the same kind of interval; where FS may be 1, the upper
+            # limit of TS is that of PS with an FS of 1.
+            ci=stats.disparity_interval(
+                (1 - weight) * performance + weight * replicates,
+                ts,
+                chance_p=chance.p_value,
+                best=(1 - weight) * (ps_ci[1] if ps_ci else 1.0) + weight,
+                worst=0.0,
+            ),
+        )
+        return certain
+
+    def attributes(self, facts: Sequence[AttributeFacts]) -> tuple[AttributeFacts, ...]:
+        """Adds interval and chance level to the D_v of each attribute that can be judged."""
+        groups = self.groups
+        if groups is None or not groups.has_normhd:
+            return tuple(facts)
+        observed, shuffled, resampled = map(stats.disparity, (groups.observed, groups.shuffled, groups.resampled))
+        certain = []
+        for entry in facts:
+            if entry.name not in groups.attributes:
+                certain.append(entry)
+                continue
+            column = groups.attributes.index(entry.name)
+            value = float(observed[0, column])
+            chance = _chance(shuffled[:, column], value, "higher")
+            interval = stats.disparity_interval(
+                resampled[:, column], value, chance_p=chance.p_value, best=0.0, worst=1.0
+            )
+            certain.append(dataclasses.replace(entry, disparity_ci=interval, disparity_chance=chance))
+        return tuple(certain)
+
+    def variants(self) -> tuple[FairnessScore, ...]:
+        """The other fairness scores of each attribute, on DSC; undefined ones with the reason."""
+        groups = self.groups
+        if groups is None:
+            return ()
+        found = []
+        for variant in _VARIANTS:
+            observed, shuffled, resampled = map(
+                variant.compute, (groups.observed, groups.shuffled, groups.resampled)
+            )
+            for column, attribute in enumerate(groups.attributes):
+                value = float(observed[0, column])
+                entry = FairnessScore(
+                    variant.name, variant.variant, attribute, variant.formula, variant.reference, None
+                )
+                if not np.isfinite(value):
+                    found.append(dataclasses.replace(entry, reason=_undefined_reason(variant)))
+                    continue
+                null, draws = shuffled[:, column], resampled[:, column]
+                chance = interval = None
+                if np.isfinite(null).all():
+                    chance = _chance(null, value, variant.worse)
+                if chance is not None and np.isfinite(draws).all():
+                    interval = _bounded_interval(draws, value, chance.p_value, variant)
+                found.append(dataclasses.replace(entry, value=value, ci=interval, chance=chance))
+        return tuple(found)
+
+    def _mean_interval(self, name: str, values: Floats) -> Interval | None:
+        if len(values) < 2:
+            return None
+        low, high = stats.mean_interval(
+            values,
+            rng=generator(self.config, f"scores/{name}"),
+            draws=self.config.bootstrap,
+            subjects=self.design.subjects,
+        )
+        return float(low), float(high)
+
+
+def judged_attributes(attributes: Sequence[Attribute], challenge: ChallengeScores) -> tuple[Attribute, ...]:
+    """The attributes whose D_v has a value."""
+    return tuple(
+        attribute
+        for attribute, entry in zip(attributes, challenge.disparities, strict=True)
+        if entry.value is not None
+    )
+
+
+def _bounded_interval(draws: Floats, value: float, chance_p: float, variant: _Variant) -> Interval:
+    if variant.best is None:
+        low, high = stats.interval(draws, value, kind="basic")
+        return max(float(low), 0.0), min(float(high), 1.0)
+    low, high = stats.disparity_interval(draws, value, chance_p=chance_p, best=variant.best, worst=variant.worst)
+    return float(low), float(high)
+
+
+def _chance(null: Floats, observed: float, worse: Literal["lower", "higher"]) -> Chance:
+    level = stats.chance_level(null, observed, worse=worse)
+    return Chance(float(level.mean), (float(level.interval[0]), float(level.interval[1])), float(level.p_value))
+
+
+def _undefined_reason(variant: _Variant) -> str:
+    if variant.name == "SER":
+        return "a group has no error at all, so the ratio has no denominator"
+    return "fewer than two groups have enough cases"

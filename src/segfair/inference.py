@@ -1,0 +1,282 @@
+"""Which divergences are real: tests, intervals, shrinkage, margins and adjustment of a subgroup table.
+
+Hands the arrays of `subgroups` to `stats` and puts the answers into `Divergence` rows; computes nothing itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair import stats
+from segfair.design import LESION_VOLUME, Design
+from segfair.results import AuditConfig, OutcomeFacts, PowerFacts, Verdict
+from segfair.subgroups import Adjusted, Divergence, Membership, SubgroupTable
+
+__all__ = ["generator", "infer_subgroups", "power_of_levels", "reach_verdict"]
+
+Interval = tuple[float, float]
+
+
+def generator(config: AuditConfig, purpose: str) -> np.random.Generator:
+    """A stream of its own for each purpose: adding one analysis never changes the numbers of another."""
+    return np.random.default_rng([config.seed, zlib.crc32(purpose.encode())])
+
+
+def infer_subgroups(
+    table: SubgroupTable,
+    membership: Membership,
+    outcome: NDArray[np.float64],
+    *,
+    config: AuditConfig,
+    design: Design,
+    facts: OutcomeFacts,
+    family: str,
+) -> tuple[SubgroupTable, OutcomeFacts]:
+    """Fills in what chance allows to be said about every subgroup of one outcome.
+
+    Args:
+        table: The described subgroups.
+        membership: Their members, over the cases with a defined outcome.
+        outcome: (n_cases,) finite.
+        config: Level, numbers of resamples, smallest group, margin.
+        design: Strata, patients, covariates.
+        facts: What is known of the outcome so far.
+        family: Name of the family of tests; decides its random stream.
+
+    Returns:
+        The table ranked by shrunken divergence, most harmful first, and the facts with the family's own.
+    """
+    if not len(table):
+        return table, dataclasses.replace(
+            facts, notes=(*facts.notes, "no subgroup is large enough to be described")
+        )
+    test = stats.max_t(
+        membership.matrix,
+        outcome,
+        rng=generator(config, f"{family}/permutation"),
+        min_cases=config.min_cases,
+        permutations=config.permutations,
+        strata=design.strata,
+        subjects=design.subjects,
+    )
+    intervals = stats.subgroup_intervals(
+        membership.matrix,
+        outcome,
+        rng=generator(config, f"{family}/bootstrap"),
+        draws=config.bootstrap,
+        subjects=design.subjects,
+        min_cases=config.min_cases,
+    )
+    shrunken = stats.shrink(membership.matrix, outcome).shrunken
+    bh, by = (stats.false_discovery(test.p_value, method=method) for method in ("bh", "by"))
+    significant = test.significant(config.level)
+    margin = config.margin.get(table.outcome)
+    standings = (
+        stats.margin_standing(intervals.simultaneous, margin, better=table.better) if margin is not None else None
+    )
+    adjusted = _adjust(membership, outcome, config=config, design=design, significant=significant, family=family)
+    row_of = {subgroup: row for row, subgroup in enumerate(membership.subgroups)}
+
+    def complete(entry: Divergence) -> Divergence:
+        row = row_of[entry.subgroup]
+        tested = bool(test.tested[row])
+        return dataclasses.replace(
+            entry,
+            divergence_shrunk=float(shrunken[row]),
+            ci=_interval(intervals.divergence[row]),
+            ci_simultaneous=_interval(intervals.simultaneous[row]),
+            p_value=_number(test.p_value[row]),
+            p_adjusted=_number(test.p_adjusted[row]),
+            significant=bool(significant[row]) if tested else None,
+            p_bh=_number(bh[row]),
+            p_by=_number(by[row]),
+            margin=(standings[row] if tested else "insufficient evidence") if standings is not None else None,
+            adjusted=adjusted.get(row),
+        )
+
+    harm = 1 if table.better == "higher" else -1
+    rows = sorted(map(complete, table.rows), key=lambda entry: harm * (entry.divergence_shrunk or 0.0))
+    return (
+        dataclasses.replace(table, rows=tuple(rows)),
+        dataclasses.replace(
+            facts,
+            n_tested=test.n_tests,
+            critical=test.critical(config.level),
+            method=_describe_method(test, config, design),
+            notes=(*facts.notes, *_notes(test, outcome, config)),
+        ),
+    )
+
+
+def _adjust(
+    membership: Membership,
+    outcome: NDArray[np.float64],
+    *,
+    config: AuditConfig,
+    design: Design,
+    significant: NDArray[np.bool_],
+    family: str,
+) -> dict[int, Adjusted]:
+    """Row -> the difference at equal covariates, for subgroups that are not defined by a covariate themselves."""
+    covariates = design.covariates
+    if covariates is None:
+        return {}
+    own = {*covariates.names, "n_lesions"} if LESION_VOLUME in covariates.names else set(covariates.names)
+    rows = [
+        row
+        for row, subgroup in enumerate(membership.subgroups)
+        if not any(attribute in own for attribute, _ in subgroup.items)
+    ]
+    if not rows:
+        return {}
+    adjustment = stats.adjusted_max_t(
+        membership.matrix[rows],
+        outcome,
+        covariates.values,
+        rng=generator(config, f"{family}/adjustment"),
+        min_cases=config.min_cases,
+        permutations=config.permutations,
+        strata=design.strata,
+        subjects=design.subjects,
+    )
+    test = adjustment.test
+    decided = test.significant(config.level)
+    return {
+        row: Adjusted(
+            covariates=covariates.names,
+            raw_difference=float(adjustment.raw_difference[index]),
+            difference=float(test.difference[index]),
+            ci=_interval(adjustment.interval[index]),
+            p_value=_number(test.p_value[index]),
+            p_adjusted=_number(test.p_adjusted[index]),
+            significant=bool(decided[index]),
+            share_explained=_number(adjustment.share_explained[index]) if significant[row] else None,
+        )
+        for index, row in enumerate(rows)
+        if test.tested[index]
+    }
+
+
+def power_of_levels(
+    levels: Membership,
+    outcome: NDArray[np.float64],
+    *,
+    config: AuditConfig,
+    critical: float | None,
+) -> tuple[PowerFacts, ...]:
+    """What this cohort could have shown about each level: the detectable gap, and the cases a gap would take."""
+    sizes = levels.sizes.astype(float)
+    if critical is None or len(outcome) < 2:
+        gaps = needed = np.full(len(sizes), np.nan)
+    else:
+        sd = float(outcome.std(ddof=1))
+        gaps = stats.detectable_gap(sizes, len(outcome), sd=sd, critical=critical)
+        share = sizes / len(outcome)
+        needed = stats.n_needed(config.power_gap, share, sd=sd, critical=critical)
+    facts = []
+    for row, subgroup in enumerate(levels.subgroups):
+        ((attribute, level),) = subgroup.items
+        gap, count = _number(gaps[row]), _number(needed[row])
+        facts.append(
+            PowerFacts(attribute, level, int(sizes[row]), gap, int(np.ceil(count)) if count is not None else None)
+        )
+    return tuple(facts)
+
+
+def reach_verdict(
+    config: AuditConfig, table: SubgroupTable, facts: OutcomeFacts, primary: SubgroupTable | None
+) -> Verdict:
+    """The answer: disparity found, no gap beyond the declared margin, or insufficient evidence.
+
+    The primary family speaks first; without one the mined lattice does, headed exploratory.
+    """
+    family = primary if primary is not None and len(primary) else table
+    where = "the attributes fixed beforehand" if family is primary else "all mined subgroups"
+    harm = 1 if table.better == "higher" else -1
+    found = [row for row in family if row.significant and harm * row.divergence < 0]
+    margin = config.margin.get(table.outcome)
+    judged = [row for row in family if row.significant is not None]
+    if margin is not None:
+        beyond = [row for row in judged if row.margin == "beyond margin"]
+        if beyond:
+            return Verdict(
+                "disparity found",
+                f"Disparity found: {describe_row(beyond[0], table.outcome)}, a deficit beyond the margin of {margin:g}.",
+            )
+        if judged and len(judged) == len(family.rows) and all(row.margin == "within margin" for row in judged):
+            return Verdict(
+                "no gap beyond the declared margin",
+                f"No gap beyond the declared margin of {margin:g} in {table.outcome.upper()}: the lower limits of "
+                f"{len(judged)} groups ({where}) all lie within it.",
+            )
+        open_rows = sum(row.margin == "insufficient evidence" for row in family)
+        return Verdict(
+            "insufficient evidence",
+            f"Insufficient evidence: for {open_rows} of {len(family)} groups ({where}) a deficit beyond the margin of "
+            f"{margin:g} in {table.outcome.upper()} can neither be shown nor be ruled out.",
+        )
+    if found:
+        return Verdict("disparity found", f"Disparity found: {describe_row(found[0], table.outcome)}.")
+    favoured = [row for row in family if row.significant]
+    if favoured:
+        row = favoured[-1]
+        return Verdict(
+            "disparity found", f"Disparity found: the rest is worse off than {describe_row(row, table.outcome)}."
+        )
+    if not judged:
+        return Verdict(
+            "insufficient evidence",
+            f"Insufficient evidence: no group has {config.min_cases} members and {config.min_cases} others.",
+        )
+    return Verdict(
+        "insufficient evidence",
+        f"Insufficient evidence of a disparity in {table.outcome.upper()}: none of {facts.n_tested} tested groups "
+        f"({where}) stands out beyond chance at the {config.level:.0%} level; gaps smaller than what this cohort can "
+        "detect cannot be excluded.",
+    )
+
+
+def describe_row(row: Divergence, outcome: str) -> str:
+    """One subgroup as a clause: who, how many, both means, interval and adjusted p."""
+    text = f"mean {outcome.upper()} is {row.mean:.3f} for {row.subgroup.name} (n = {row.n})"
+    if row.rest_mean is not None:
+        text += f" and {row.rest_mean:.3f} for everybody else"
+    details = [f"divergence {row.divergence:+.3f}"]
+    if row.ci_simultaneous:
+        details.append(f"simultaneous 95 % interval {row.ci_simultaneous[0]:+.3f} to {row.ci_simultaneous[1]:+.3f}")
+    if row.p_adjusted is not None:
+        details.append(f"adjusted p {row.p_adjusted:.4f}" if row.p_adjusted >= 1e-4 else "adjusted p < 0.0001")
+    return f"{text} ({', '.join(details)})"
+
+
+def _describe_method(test: stats.MaxT, config: AuditConfig, design: Design) -> str:
+    how = "all rearrangements" if test.exact else f"{test.n_permutations:,} permutations"
+    where = ""
+    if design.strata is not None:
+        where += f", outcomes centred and permuted within {config.stratify}"
+    if design.subjects is not None:
+        where += f", patients ({config.subject_column}) as units"
+    return (
+        f"Westfall-Young step-down max-T over {test.n_tests} distinct groups ({how}{where}), family-wise level "
+        f"{config.level:g}; two-sided, exact when no group differs at all"
+    )
+
+
+def _notes(test: stats.MaxT, outcome: NDArray[np.float64], config: AuditConfig) -> tuple[str, ...]:
+    if len(outcome) and np.ptp(outcome) == 0:
+        return ("every case has the same value, so there is nothing to compare",)
+    if test.n_tests == 0:
+        return (f"no subgroup has {config.min_cases} members and {config.min_cases} others: insufficient evidence",)
+    return ()
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _interval(pair: NDArray[np.float64]) -> Interval | None:
+    return (float(pair[0]), float(pair[1])) if np.isfinite(pair).all() else None
