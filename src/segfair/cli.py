@@ -5,11 +5,15 @@ Imports nothing heavy at module level, so that `segfair --help` answers at once;
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -35,46 +39,90 @@ app = typer.Typer(
 )
 
 MissingRule = Literal["worst", "drop", "error"]
-_WHICH, _RULES, _GROUPS, _RUN = "Which cases", "How they are scored", "Which groups", "How it runs"
+_WHICH, _RULES, _GROUPS, _TESTS, _RUN = (
+    "Which cases",
+    "How they are scored",
+    "Which groups",
+    "What counts as real",
+    "How it runs",
+)
 
-Out = Annotated[Path, typer.Option("--out", help="Folder the report is written to.", rich_help_panel=_RUN)]
-ProtocolName = Annotated[
-    str, typer.Option(help="Scoring rules: default, mama-mia, or a TOML file.", rich_help_panel=_RULES)
-]
-IdColumn = Annotated[
-    str | None, typer.Option(help="Metadata column with the case ids; found by itself.", rich_help_panel=_WHICH)
-]
-SubjectColumn = Annotated[
-    str | None,
-    typer.Option(help="Metadata column that tells which cases are of one patient.", rich_help_panel=_WHICH),
-]
-Sheet = Annotated[str | None, typer.Option(help="Sheet of an XLSX file; found by itself.", rich_help_panel=_WHICH)]
-Cases = Annotated[
-    str | None,
-    typer.Option(help="Only these cases: a file of ids, or splits_final.json:FOLD.", rich_help_panel=_WHICH),
-]
-Where = Annotated[
-    str | None,
-    typer.Option(help="Only cases whose metadata fulfil this, e.g. 'split == \"test\"'.", rich_help_panel=_WHICH),
-]
-Attributes = Annotated[
-    str | None, typer.Option(help="Metadata columns to use, comma-separated.", rich_help_panel=_GROUPS)
-]
-BinsOption = Annotated[
-    list[str] | None,
-    typer.Option("--bins", help="Edges of a numeric column, e.g. age=0,40,50,60,70,100.", rich_help_panel=_GROUPS),
-]
-Outcome = Annotated[
-    str, typer.Option(help="Metrics whose subgroups are examined; the first is primary.", rich_help_panel=_GROUPS)
-]
-MinSupport = Annotated[
-    float, typer.Option(help="Smallest share of cases of a subgroup.", min=1e-9, max=1.0, rich_help_panel=_GROUPS)
-]
-MinCases = Annotated[
-    int, typer.Option(help="Fewest cases of a group that is judged.", min=1, rich_help_panel=_GROUPS)
-]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.", rich_help_panel=_RUN)]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=_RUN)]
+
+def _option(help_text: str, panel: str, *names: str, **settings: Any) -> Any:
+    return typer.Option(*names, help=help_text, rich_help_panel=panel, **settings)
+
+
+Out = Annotated[Path, _option("Folder the report is written to.", _RUN)]
+Debug = Annotated[bool, _option("Show the traceback of an error.", _RUN, "--debug")]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOptions:
+    """The options every audit shares; `_spread` turns the fields into command-line options."""
+
+    out: Out = Path("segfair-report")
+    protocol: Annotated[str, _option("Scoring rules: default, mama-mia, or a TOML file.", _RULES)] = "default"
+    id_column: Annotated[str | None, _option("Metadata column with the case ids; found by itself.", _WHICH)] = None
+    subject_column: Annotated[
+        str | None, _option("Metadata column that tells which cases are of one patient.", _WHICH)
+    ] = None
+    sheet: Annotated[str | None, _option("Sheet of an XLSX file; found by itself.", _WHICH)] = None
+    cases: Annotated[str | None, _option("Only these: a file of ids, or splits_final.json:FOLD.", _WHICH)] = None
+    where: Annotated[
+        str | None, _option("Only cases whose metadata fulfil this, e.g. 'split == \"test\"'.", _WHICH)
+    ] = None
+    attributes: Annotated[str | None, _option("Metadata columns to use, comma-separated.", _GROUPS)] = None
+    bins: Annotated[
+        list[str] | None,
+        _option("Edges of a number, e.g. age=0,40,50,60,70,100; or tree: learned on half of the cases.", _GROUPS),
+    ] = None
+    min_support: Annotated[float, _option("Smallest share of cases of a subgroup.", _GROUPS, min=1e-9, max=1.0)] = (
+        0.05
+    )
+    min_cases: Annotated[int, _option("Fewest cases of a group that is judged.", _GROUPS, min=1)] = 10
+    primary: Annotated[
+        str | None, _option("Attributes fixed beforehand: a family of tests of their own, reported first.", _TESTS)
+    ] = None
+    margin: Annotated[list[str] | None, _option("Largest deficit that does not matter, e.g. dsc=0.05.", _TESTS)] = (
+        None
+    )
+    stratify: Annotated[str | None, _option("Metadata column to compare within, e.g. site.", _TESTS)] = None
+    adjust: Annotated[
+        str | None,
+        _option("Compare at equal values of these, comma-separated; lesion_volume by default, or none.", _TESTS),
+    ] = None
+    level: Annotated[float, _option("Family-wise error level.", _TESTS, min=1e-6, max=0.5)] = 0.05
+    permutations: Annotated[int, _option("Permutations of the tests.", _TESTS, min=19)] = 2000
+    bootstrap: Annotated[int, _option("Resamples of the intervals.", _TESTS, min=100)] = 2000
+    power_gap: Annotated[
+        float, _option("Gap for which the report says how many cases it takes.", _TESTS, "--gap", min=1e-6)
+    ] = 0.05
+    failure_dsc: Annotated[float, _option("A case with a DSC below it counts as failed.", _RULES)] = 0.5
+    seed: Annotated[int, _option("Seed of everything random.", _RUN, min=0)] = 0
+    debug: Debug = False
+
+
+def _spread(command: Callable[..., None]) -> Callable[..., None]:
+    """Replaces a command's parameter `options: AuditOptions` by one option for each of its fields."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [parameter for parameter in signature.parameters.values() if parameter.name != "options"]
+    hints = get_type_hints(AuditOptions, include_extras=True)
+    shared = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in dataclasses.fields(AuditOptions)
+    ]
+
+    @functools.wraps(command)
+    def spread(**values: Any) -> None:
+        options = AuditOptions(**{field.name: values.pop(field.name) for field in dataclasses.fields(AuditOptions)})
+        command(**values, options=options)
+
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    spread.__signature__ = signature.replace(parameters=[*parameters, *shared])  # type: ignore[attr-defined]
+    spread.__annotations__ = {parameter.name: parameter.annotation for parameter in (*parameters, *shared)}
+    return spread
 
 
 @app.callback(invoke_without_command=True)
@@ -91,81 +139,60 @@ def root(
     epilog="Example: segfair audit preds/ labels/ metadata.csv --protocol mama-mia --out report/",
     rich_help_panel="Audit",
 )
+@_spread
 def audit(
     predictions: Annotated[Path, typer.Argument(metavar="PREDS", help="Folder of predicted masks.")],
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
-    out: Out = Path("segfair-report"),
-    protocol: ProtocolName = "default",
-    id_column: IdColumn = None,
-    subject_column: SubjectColumn = None,
-    sheet: Sheet = None,
-    cases: Cases = None,
-    where: Where = None,
-    attributes: Attributes = None,
-    bins: BinsOption = None,
+    options: AuditOptions,
     label: Annotated[
-        list[str] | None,
-        typer.Option(help="Voxels that count: 1, any, or NAME=1,2 (repeat for regions).", rich_help_panel=_RULES),
+        list[str] | None, _option("Voxels that count: 1, any, or NAME=1,2 (repeat for regions).", _RULES)
     ] = None,
-    outcome: Outcome = "dsc",
-    metrics: Annotated[
-        str | None, typer.Option(help="Metrics to compute, comma-separated.", rich_help_panel=_RULES)
-    ] = None,
-    min_support: MinSupport = 0.05,
-    min_cases: MinCases = 10,
+    outcome: Annotated[
+        str, _option("Metrics whose subgroups are examined; the first is primary.", _GROUPS)
+    ] = "dsc",
+    metrics: Annotated[str | None, _option("Metrics to compute, comma-separated.", _RULES)] = None,
     missing_prediction: Annotated[
         MissingRule | None,
-        typer.Option(
-            help="What an unusable prediction means: the worst score, nothing, or an error.", rich_help_panel=_RULES
-        ),
+        _option("What an unusable prediction means: the worst score, nothing, or an error.", _RULES),
     ] = None,
     threshold: Annotated[
-        float | None,
-        typer.Option(help="Predictions are probability maps; lesion from this value on.", rich_help_panel=_RULES),
+        float | None, _option("Predictions are probability maps; lesion from this value on.", _RULES)
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that score; all cores by default.", min=1, rich_help_panel=_RUN)
-    ] = None,
-    seed: Seed = 0,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at the first unusable file.", rich_help_panel=_RUN)
+    derive: Annotated[
+        bool, _option("Lesion volume, number of lesions and spacing become attributes.", _GROUPS, "--derive")
     ] = False,
-    debug: Debug = False,
+    workers: Annotated[int | None, _option("Processes that score; all cores by default.", _RUN, min=1)] = None,
+    strict: Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--strict")] = False,
 ) -> None:
     """Score masks, find the subgroups they are worse for, and write a report."""
     from segfair.audit import run_audit
     from segfair.intake import load_cohort
 
     config = _audit_config(
-        protocol=protocol,
-        labels=tuple(label or ()),
-        attributes=attributes,
-        bins=bins,
+        options,
         outcome=outcome,
         metrics=metrics,
-        min_support=min_support,
-        min_cases=min_cases,
+        labels=tuple(label or ()),
         missing_prediction=missing_prediction,
         threshold=threshold,
-        subject_column=subject_column,
-        seed=seed,
+        derive=derive,
         strict=strict,
     )
     cohort = load_cohort(
         predictions,
         labels,
         metadata,
-        id_column=id_column,
-        sheet=sheet,
-        cases=cases,
-        where=where,
+        id_column=options.id_column,
+        sheet=options.sheet,
+        cases=options.cases,
+        where=options.where,
         missing_prediction=missing_prediction,
-        subject_column=subject_column,
+        subject_column=options.subject_column,
     )
     with _scoring(len(cohort), workers) as (executor, on_done):
         result = run_audit(cohort, config, executor=executor, on_done=on_done)
-    _write(result, out)
+    _write(result, options.out)
 
 
 @app.command(
@@ -173,32 +200,19 @@ def audit(
     epilog="Example: segfair audit-scores fold_0/validation/summary.json metadata.csv",
     rich_help_panel="Audit",
 )
+@_spread
 def audit_scores(
     scores: Annotated[
-        Path, typer.Argument(metavar="SCORES", help="Table of one row a case, or nnU-Net's summary.json.")
+        Path, typer.Argument(metavar="SCORES", help="Table, one row a case; or nnU-Net's summary.json.")
     ],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
-    out: Out = Path("segfair-report"),
-    protocol: ProtocolName = "default",
-    id_column: IdColumn = None,
-    subject_column: SubjectColumn = None,
-    sheet: Sheet = None,
-    cases: Cases = None,
-    where: Where = None,
-    attributes: Attributes = None,
-    bins: BinsOption = None,
+    options: AuditOptions,
     outcome: Annotated[
-        str | None,
-        typer.Option(help="Score columns to examine; dsc or the first column by default.", rich_help_panel=_GROUPS),
+        str | None, _option("Score columns to examine; dsc or the first column by default.", _GROUPS)
     ] = None,
     lower_is_better: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COL", help="A column of which lower values are better.", rich_help_panel=_RULES),
+        list[str] | None, _option("A column of which lower values are better.", _RULES, metavar="COL")
     ] = None,
-    min_support: MinSupport = 0.05,
-    min_cases: MinCases = 10,
-    seed: Seed = 0,
-    debug: Debug = False,
 ) -> None:
     """The same audit from per-case scores that exist already."""
     from segfair.audit import run_audit
@@ -207,24 +221,15 @@ def audit_scores(
     cohort, table = load_score_cohort(
         scores,
         metadata,
-        id_column=id_column,
-        sheet=sheet,
-        cases=cases,
-        where=where,
-        subject_column=subject_column,
+        id_column=options.id_column,
+        sheet=options.sheet,
+        cases=options.cases,
+        where=options.where,
+        subject_column=options.subject_column,
         lower_is_better=tuple(lower_is_better or ()),
     )
-    config = _audit_config(
-        protocol=protocol,
-        attributes=attributes,
-        bins=bins,
-        outcome=outcome or ("dsc" if "dsc" in table.names else table.names[0]),
-        min_support=min_support,
-        min_cases=min_cases,
-        subject_column=subject_column,
-        seed=seed,
-    )
-    _write(run_audit(cohort, config, scores=table), out)
+    config = _audit_config(options, outcome=outcome or ("dsc" if "dsc" in table.names else table.names[0]))
+    _write(run_audit(cohort, config, scores=table), options.out)
 
 
 @app.command(epilog="Example: segfair report segfair-report/audit.json --out redrawn/", rich_help_panel="Audit")
@@ -273,35 +278,56 @@ def protocol(
 
 
 def _audit_config(
-    *,
-    protocol: str,
-    attributes: str | None,
-    bins: list[str] | None,
-    outcome: str,
-    metrics: str | None = None,
-    **settings: object,
+    options: AuditOptions, *, outcome: str, metrics: str | None = None, **settings: Any
 ) -> AuditConfig:
     from segfair.attributes import parse_bins
     from segfair.metrics import METRICS
     from segfair.protocol import load_protocol
     from segfair.results import AuditConfig
 
-    rules = load_protocol(protocol)
+    rules = load_protocol(options.protocol)
     outcomes = _split(outcome)
+    if not outcomes:
+        raise ConfigError("--outcome: name at least one metric, for example dsc")
     if metrics is not None:
-        # DSC and NormHD carry PS, FS and TS, and an outcome has to be scored to be examined.
+        # An outcome has to be scored to be examined.
         wanted = dict.fromkeys([*_split(metrics), *(name for name in outcomes if name in METRICS)])
         unknown = [name for name in wanted if name not in METRICS]
         if unknown:
             raise ConfigError(f"--metrics {unknown[0]}: no such metric; known are {', '.join(METRICS)}")
         rules = rules.replace(metrics=tuple(wanted))
+    adjust = None if options.adjust is None else tuple(name for name in _split(options.adjust) if name != "none")
     return AuditConfig(
         rules,
-        attributes=_split(attributes) if attributes is not None else None,
-        bins=dict(parse_bins(text) for text in bins or ()),
+        attributes=None if options.attributes is None else _split(options.attributes),
+        bins=dict(parse_bins(text) for text in options.bins or ()),
         outcomes=outcomes,
-        **settings,  # type: ignore[arg-type]
+        min_support=options.min_support,
+        min_cases=options.min_cases,
+        failure_dsc=options.failure_dsc,
+        level=options.level,
+        permutations=options.permutations,
+        bootstrap=options.bootstrap,
+        primary=_split(options.primary or ""),
+        stratify=options.stratify,
+        subject_column=options.subject_column,
+        adjust=adjust,
+        margin=dict(_parse_margin(text) for text in options.margin or ()),
+        power_gap=options.power_gap,
+        seed=options.seed,
+        **settings,
     )
+
+
+def _parse_margin(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        margin = float(value)
+    except ValueError:
+        margin = -1.0
+    if not name or not 0 < margin < float("inf"):
+        raise ConfigError(f"--margin {text}: expected METRIC=NUMBER with a positive number, for example dsc=0.05")
+    return name.strip(), margin
 
 
 def _split(text: str) -> tuple[str, ...]:
