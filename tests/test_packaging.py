@@ -1,0 +1,83 @@
+"""The wheel carries everything: built from the source archive, installed elsewhere, rendering from another folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+RENDER = """
+import sys
+from pathlib import Path
+import segfair
+from segfair.results import AuditResult
+assert str(Path(segfair.__file__)).startswith(sys.argv[1]), segfair.__file__
+segfair.write_report(AuditResult.load(Path(sys.argv[2])), Path("out"))
+print((Path("out") / "report.html").stat().st_size)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel built from the sdist: what is missing in the one is missing in the other."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = out.glob("*.whl")
+    return found
+
+
+def test_the_wheel_lists_what_it_should_and_nothing_else(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    sources = {
+        f"segfair/{path.relative_to(ROOT / 'src' / 'segfair')}"
+        for path in (ROOT / "src" / "segfair").rglob("*")
+        if path.is_file() and path.suffix in (".py", ".toml", ".typed", ".json")
+    }
+    sources.add("segfair/py.typed")
+    templates = {
+        f"segfair/templates/{path.relative_to(ROOT / 'templates')}"
+        for path in (ROOT / "templates").rglob("*")
+        if path.is_file()
+    }
+    assert sources <= names
+    assert templates <= names
+    extra = {name for name in names - sources - templates if ".dist-info/" not in name}
+    assert not extra
+    archive = next(wheel.parent.glob("*.tar.gz"))
+    inside = {name.partition("/")[2] for name in tarfile.open(archive).getnames()}
+    assert {"templates/report.html.j2", "LICENSE", "README.md", "constraints.txt"} <= inside
+
+
+def test_a_fresh_environment_renders_from_another_folder(wheel: Path, run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
+    done = run_cli(
+        "audit", phantom_cohort / "preds", phantom_cohort / "labels", phantom_cohort / "metadata.csv", "--out", tmp_path / "a"
+    )
+    assert done.returncode == 0, done.stderr
+    environment = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    target = next((environment / "lib").glob("python3*")) / "site-packages"
+    zipfile.ZipFile(wheel).extractall(target)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    # The dependencies come from here; a .pth file (an editable install of segfair) is not followed on PYTHONPATH.
+    shown = subprocess.run(
+        [str(python), "-c", RENDER, str(environment), str(tmp_path / "a" / "audit.json")],
+        cwd=elsewhere,
+        env={**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert int(shown.stdout) > 10_000
