@@ -1,0 +1,357 @@
+"""Which files form a case: flat folders, the MAMA-MIA tree, nnU-Net's folders, Decathlon lists.
+
+Looks at names only and reads no mask. Every layout is recognised in either role, so that swapped folders can be
+told from broken ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from segfair.errors import InputError, PairingError
+from segfair.io.datalists import Dataset, ListedCase, read_case_list, read_dataset
+from segfair.io.folders import Role, has_masks, mask_files, masks_in, nothing_found
+from segfair.io.masks import MASK_SUFFIXES, mask_stem
+
+__all__ = [
+    "MaskFolder",
+    "find_images",
+    "find_labels",
+    "find_predictions",
+    "look_swapped",
+    "pair_ids",
+    "read_case_list",
+]
+
+Kind = Literal["flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon"]
+
+# nnU-Net's folders of labels; dataset.json lies beside them.
+NNUNET_LABELS = ("labelsTr", "labelsTs", "gt_segmentations")
+# What nnU-Net writes next to its predictions.
+PREDICTION_FILES = ("summary.json", "plans.json", "predict_from_raw_data_args.json")
+PREDICTION_WORDS = r"pred|preds|predicted|predictions?|outputs?|inferences?|inferred|results?|automatic"
+LABEL_WORDS = r"labels?|labelstr|labelsts|gts?|ground|truths?|groundtruths?|references?|experts?|manual"
+
+CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
+# Beyond this, files numbered `name_0000`, `name_0001` ... are cases rather than channels of one case.
+MOST_CHANNELS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFolder:
+    """The masks of one role, labels or predictions, and what their folder says about them.
+
+    Attributes:
+        files: Case id -> file, sorted by id.
+        kind: The layout.
+        fold: nnU-Net results only: case id -> fold name ("0", ..., "all").
+        label_names: Region name -> label values from `dataset.json`, without background and ignore, in file order.
+        ignore_label: The label value of voxels that count nowhere; None if there is none.
+        notices: Sentences for the reader: which files were taken, which were passed over.
+    """
+
+    files: Mapping[str, Path]
+    kind: Kind
+    fold: Mapping[str, str] = field(default_factory=dict)
+    label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ignore_label: int | None = None
+    notices: tuple[str, ...] = ()
+
+
+def find_labels(path: Path) -> MaskFolder:
+    """The reference masks of a data set.
+
+    Known are a flat folder; the MAMA-MIA root (`segmentations/expert`); an nnU-Net raw data set (`labelsTr` and
+    `dataset.json`), its `labelsTr` itself, or the `gt_segmentations` of a preprocessed one; a Decathlon
+    `dataset.json` or its folder.
+
+    Raises:
+        InputError: Nothing there, no mask in it, or a broken `dataset.json`.
+        PairingError: Two files of one case.
+    """
+    return _find(_named(path), "labels")
+
+
+def find_predictions(path: Path) -> MaskFolder:
+    """The masks that a model predicted.
+
+    Known are a flat folder, an nnU-Net results folder (all `fold_*/validation` pooled) and one of its folds.
+
+    Raises:
+        InputError: Nothing there, or no mask in it.
+        PairingError: Two files of one case, in one folder or in two folds.
+    """
+    return _find(_named(path), "predictions")
+
+
+def find_images(path: Path, *, case_ids: Collection[str] = ()) -> Mapping[str, tuple[Path, ...]]:
+    """The images of each case in channel order.
+
+    Known are a flat folder (`ID.nii.gz`, or nnU-Net's `ID_0000.nii.gz`, `ID_0001.nii.gz`, ...), one sub-folder a
+    case (MAMA-MIA's `images/ID/ID_0000.nii.gz`), a data set with such a folder named `images` or `imagesTr`, and a
+    `dataset.json` that lists them.
+
+    Args:
+        path: The folder or `dataset.json`.
+        case_ids: Ids that exist. They decide whether `name_0001` is a case or a channel; without them it is a
+            channel where every file of the folder is numbered so, from 0000 on.
+
+    Raises:
+        InputError: Nothing there, or no image in it.
+    """
+    path = _named(path)
+    if path.is_dir():
+        folder = next((path / name for name in ("imagesTr", "images") if (path / name).is_dir()), path)
+        found = _images_in(folder, frozenset(case_ids))
+        if found:
+            return dict(sorted(found.items()))
+    list_file = path / "dataset.json" if path.is_dir() else path
+    if list_file.suffix == ".json" and list_file.is_file():
+        listed = {_listed_id(case): case.images for case in read_dataset(list_file).cases if case.images}
+        listed.pop("", None)
+        if listed:
+            return dict(sorted(listed.items()))
+    raise nothing_found(path, "images")
+
+
+def pair_ids(labels: Collection[str], predictions: Collection[str]) -> dict[str, str]:
+    """Which prediction belongs to which label: label id -> prediction id, in label order.
+
+    Equal ids pair. nnU-Net's channel ending `_0000` is dropped only where the full id has no partner and the
+    shortened one has exactly one.
+    """
+    exact = set(labels) & set(predictions)
+    by_short: dict[str, tuple[list[str], list[str]]] = {}
+    for side, ids in enumerate((labels, predictions)):
+        for case in set(ids) - exact:
+            by_short.setdefault(case.removesuffix("_0000"), ([], []))[side].append(case)
+    shortened = {ours[0]: theirs[0] for ours, theirs in by_short.values() if len(ours) == 1 and len(theirs) == 1}
+    return {
+        case: case if case in exact else shortened[case] for case in labels if case in exact or case in shortened
+    }
+
+
+def look_swapped(labels: MaskFolder, predictions: MaskFolder) -> str | None:
+    """A sentence where the two folders look as if they were handed over in the wrong order; None otherwise.
+
+    One telling sign is enough, unless the folder bears signs of both or the other folder bears the same ones. The
+    same files in both roles, which would score a perfect model, are told too.
+    """
+    same = labels.files.keys() & predictions.files.keys()
+    if same and all(labels.files[case].resolve() == predictions.files[case].resolve() for case in same):
+        return f"predictions and labels are the same files, in {_folder(labels)}; hand over the predictions first"
+    label_signs, prediction_signs = _signs(labels), _signs(predictions)
+    findings = []
+    if label_signs["predictions"] and not label_signs["labels"] and not prediction_signs["predictions"]:
+        findings.append(f"the labels folder {_folder(labels)} {label_signs['predictions']}")
+    if prediction_signs["labels"] and not prediction_signs["predictions"] and not label_signs["labels"]:
+        findings.append(f"the predictions folder {_folder(predictions)} {prediction_signs['labels']}")
+    if not findings:
+        return None
+    return f"predictions and labels look swapped: {'; '.join(findings)}; predictions come first, then labels"
+
+
+def _signs(masks: MaskFolder) -> dict[Role, str]:
+    """Role -> what speaks for it, or ""."""
+    folder = _folder(masks)
+    words = re.split(r"[^a-z]+", folder.name.lower())
+    signs: dict[Role, str] = {"labels": "", "predictions": ""}
+    if any(re.fullmatch(LABEL_WORDS, word) for word in words):
+        signs["labels"] = f"is named {folder.name}"
+    if any(re.fullmatch(PREDICTION_WORDS, word) for word in words):
+        signs["predictions"] = f"is named {folder.name}"
+    written = [name for name in PREDICTION_FILES if (folder / name).is_file()]
+    if masks.kind == "nnunet-results":
+        signs["predictions"] = "is an nnU-Net results folder"
+    elif written:
+        signs["predictions"] = f"holds {written[0]}, which nnU-Net writes beside predictions"
+    if masks.kind == "mama-mia":
+        signs["labels"] = "holds the MAMA-MIA expert segmentations"
+    elif masks.kind in ("nnunet-raw", "decathlon"):
+        signs["labels"] = "holds the labels that a dataset.json describes"
+    return signs
+
+
+def _folder(masks: MaskFolder) -> Path:
+    return next(iter(masks.files.values())).parent
+
+
+def _named(path: Path) -> Path:
+    """The path with a last component that names the folder (`.` does not)."""
+    path = Path(path)
+    return path.resolve() if path.name in ("", "..") else path
+
+
+def _find(path: Path, role: Role) -> MaskFolder:
+    if path.is_file() and path.suffix == ".json":
+        return _listed(path, read_dataset(path), role)
+    if not path.is_dir():
+        raise nothing_found(path, role)
+    for expert in (path / "segmentations" / "expert", path / "expert"):
+        if expert.is_dir() and expert.parent.name == "segmentations":
+            notice = f"{role}: {expert} (the MAMA-MIA tree's expert segmentations)"
+            return _one_folder(expert, role, "mama-mia", None, notice)
+    if not has_masks(path) and (sorted(path.glob("fold_*/")) or path.name.startswith("fold_")):
+        return _results(path, role)
+    above = path.absolute().parent
+    if path.name.startswith("validation") and above.name.startswith("fold_"):
+        return _results(above, role, validation=path)
+    if path.name in NNUNET_LABELS:
+        return _one_folder(path, role, "nnunet-raw", path.absolute().parent / "dataset.json")
+    inside = [path / name for name in NNUNET_LABELS if name != "labelsTs" and (path / name).is_dir()]
+    if inside:
+        return _one_folder(inside[0], role, "nnunet-raw", path / "dataset.json", f"{role}: {inside[0]}")
+    list_file = path / "dataset.json"
+    if list_file.is_file() and not has_masks(path):
+        dataset = read_dataset(list_file)
+        if dataset.cases:
+            return _listed(list_file, dataset, role)
+    return _one_folder(path, role, "flat", list_file)
+
+
+def _one_folder(folder: Path, role: Role, kind: Kind, dataset_file: Path | None, *notices: str) -> MaskFolder:
+    files, passed_over = masks_in(folder, role)
+    dataset, broken = _dataset_beside(dataset_file, required=role == "labels" and kind != "flat")
+    return MaskFolder(files, kind, {}, dataset.label_names, dataset.ignore_label, (*notices, *passed_over, *broken))
+
+
+def _dataset_beside(path: Path | None, *, required: bool) -> tuple[Dataset, tuple[str, ...]]:
+    """What a `dataset.json` says if there is one; a broken one is passed over where it is not required."""
+    if path is None or not path.is_file():
+        return Dataset(), ()
+    try:
+        return replace(read_dataset(path), cases=()), ()
+    except InputError as error:
+        if required:
+            raise
+        return Dataset(), (f"not used: {error}",)
+
+
+def _listed(list_file: Path, dataset: Dataset, role: Role) -> MaskFolder:
+    """The labels of a Decathlon list, or of nnU-Net's list in `dataset.json`."""
+    named = any(case.id for case in dataset.cases)
+    files: dict[str, Path] = {}
+    without = 0
+    for case in dataset.cases:
+        if case.label is None:
+            without += 1
+            continue
+        identifier = _listed_id(case)
+        if not identifier:
+            raise InputError(f"{list_file}: {case.label} is no mask file; known are {', '.join(MASK_SUFFIXES)}")
+        if identifier in files:
+            raise PairingError(f"{list_file}: case {identifier} is listed twice: {files[identifier]}, {case.label}")
+        files[identifier] = case.label
+    absent = [path for path in files.values() if not path.is_file()]
+    if len(absent) == len(files):
+        example = f", such as {absent[0]}" if absent else ""
+        raise InputError(
+            f"{role} {list_file}: none of the {len(files)} labels it lists under training exists{example};"
+            " hand over the folder that holds the masks"
+        )
+    notices = [f"{role}: the {len(files)} masks listed in {list_file}"]
+    if absent:
+        notices.append(f"{len(absent)} of the masks listed in {list_file} do not exist, such as {absent[0]}")
+    if without:
+        notices.append(f"{without} cases of {list_file} have no label and are passed over")
+    return MaskFolder(
+        dict(sorted(files.items())),
+        "nnunet-raw" if named else "decathlon",
+        {},
+        dataset.label_names,
+        dataset.ignore_label,
+        tuple(notices),
+    )
+
+
+def _results(path: Path, role: Role, *, validation: Path | None = None) -> MaskFolder:
+    """The validation masks of all folds of an nnU-Net results folder, or of one fold."""
+    folds = [path] if path.name.startswith("fold_") else sorted(path.glob("fold_*/"))
+    files: dict[str, Path] = {}
+    fold_of: dict[str, str] = {}
+    notices = []
+    for folder in folds:
+        name = folder.name.removeprefix("fold_")
+        # nnU-Net v1 names the folder validation_raw.
+        found = validation or next(
+            (folder / n for n in ("validation", "validation_raw") if (folder / n).is_dir()), None
+        )
+        if found is None or not has_masks(found):
+            notices.append(f"{folder} has no validation masks (training unfinished?) and is passed over")
+            continue
+        masks, passed_over = masks_in(found, role)
+        notices.extend(passed_over)
+        twice = sorted(masks.keys() & files.keys())
+        if twice:
+            raise PairingError(
+                f"{role} {path}: {len(twice)} cases are in two folds, such as {twice[0]} in"
+                f" fold_{fold_of[twice[0]]} and fold_{name}; hand over the validation folder of one fold"
+            )
+        files |= masks
+        fold_of |= dict.fromkeys(masks, name)
+    if not files:
+        raise InputError(
+            f"{role} {path}: no masks in {', '.join(f'{folder.name}/validation' for folder in folds)};"
+            " let nnU-Net finish training, or hand over a folder of masks"
+        )
+    names = list(dict.fromkeys(fold_of.values()))
+    notices.insert(0, f"{role}: {len(files)} validation masks of fold {', '.join(names)} in {path}")
+    if "all" in names:
+        notices.append("fold all was trained on its own validation cases: these scores are not of unseen cases")
+    trainer = path.parent if path.name.startswith("fold_") else path
+    dataset, broken = _dataset_beside(trainer / "dataset.json", required=False)
+    return MaskFolder(
+        dict(sorted(files.items())),
+        "nnunet-results",
+        dict(sorted(fold_of.items())),
+        dataset.label_names,
+        dataset.ignore_label,
+        (*notices, *broken),
+    )
+
+
+def _images_in(folder: Path, case_ids: frozenset[str]) -> dict[str, tuple[Path, ...]]:
+    if has_masks(folder):
+        stems, _ = masks_in(folder, "images")
+        return _by_case(stems, case_ids)
+    cases: dict[str, tuple[Path, ...]] = {}
+    for inner in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        paths = mask_files(inner)
+        # MAMA-MIA: images/DUKE_001/duke_001_0000.nii.gz; the masks are spelt as the files are. A folder whose files
+        # are named otherwise is no case: it may be labels or preds.
+        spelt = {_without_channel(mask_stem(path.name) or "") for path in paths}
+        if len(spelt) == 1 and next(iter(spelt)).casefold() == inner.name.casefold():
+            cases[spelt.pop()] = tuple(paths)
+    return cases
+
+
+def _by_case(stems: Mapping[str, Path], case_ids: frozenset[str]) -> dict[str, tuple[Path, ...]]:
+    """Channels of one case together, in order; see `find_images` for what is a channel."""
+    channels: dict[str, list[int]] = {}
+    for stem in stems:
+        match = CHANNEL.fullmatch(stem)
+        channels.setdefault(match["case"] if match else stem, []).append(int(match["channel"]) if match else -1)
+    numbered = all(
+        sorted(found) == list(range(len(found))) and len(found) <= MOST_CHANNELS for found in channels.values()
+    )
+    cases: dict[str, list[Path]] = {}
+    for stem, path in stems.items():
+        short = _without_channel(stem)
+        is_channel = short in case_ids or (numbered and not case_ids)
+        cases.setdefault(short if is_channel and stem not in case_ids else stem, []).append(path)
+    return {case: tuple(paths) for case, paths in cases.items()}
+
+
+def _without_channel(stem: str) -> str:
+    match = CHANNEL.fullmatch(stem)
+    return match["case"] if match else stem
+
+
+def _listed_id(case: ListedCase) -> str:
+    """A listed case's own id, else its label's file name, else its first image's."""
+    files = [case.label] if case.label else list(case.images)
+    return case.id or (mask_stem(files[0].name) if files else None) or ""
