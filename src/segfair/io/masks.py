@@ -6,6 +6,7 @@ map is refused with the path and a remedy.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
 import zlib
@@ -366,7 +367,8 @@ def _write(path: Path, array: NDArray[Any], affine: ArrayLike) -> None:
         unfinished.write_bytes(content)
         unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
