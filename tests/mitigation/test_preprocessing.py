@@ -221,20 +221,21 @@ def test_a_label_in_another_orientation_of_the_same_grid_fits(tmp_path):
 
 
 def test_rounded_affines_give_the_same_number_of_voxels(tmp_path):
-    # 41 voxels of 0.3125 mm span 12.5 mm: rounding the number of 1 mm voxels turns on the last digit of the affine.
+    # 41 voxels of 0.3125 mm span 12.5 mm: whether that makes 13 or 14 voxels turns on the last digit of the affine,
+    # and a label of 13 would be filled up with background without a word.
     exact = affine_of(np.eye(3), (0.3125, 0.3125, 0.3125), (0.0, 0.0, 0.0))
     rounded = exact.copy()
     rounded[0, 0] -= 4e-6
     shape = (41, 41, 41)
     image = np.random.default_rng(5).uniform(1, 2, shape).astype(np.float32)
-    label = np.zeros(shape, np.uint8)
-    label[10:30, 10:30, 10:30] = 1
     volume = load_volume(
         [write(tmp_path / "c.nii", image, exact)],
         Preprocessing(phases=1),
-        label=write(tmp_path / "l.nii", label, rounded),
+        label=write(tmp_path / "l.nii", np.ones(shape, np.uint8), rounded),
     )
-    assert volume.label.shape[1:] == volume.image.shape[1:]
+    assert volume.label.shape == volume.image.shape == (1, 14, 14, 14)
+    assert int(volume.label.sum()) == 14**3
+    assert volume.n_cropped == 0
 
 
 def test_label_values(tmp_path):

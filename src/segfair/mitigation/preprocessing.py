@@ -166,8 +166,6 @@ def load_volume(images: Sequence[Path], preprocessing: Preprocessing, *, label: 
     data = _run([Orientationd(keys, axcodes="RAS", labels=(("L", "R"), ("P", "A"), ("I", "S")))], data)
     if label is not None:
         _check_same_grid(data, label, images)
-        # Equal up to rounding is made equal: resampling rounds the number of voxels, and must do so alike.
-        data["label"].affine = data["image"].affine
     if preprocessing.spacing_mm is not None:
         modes = ["bilinear", "nearest"][: len(keys)]
         data = _run([Spacingd(keys, pixdim=preprocessing.spacing_mm, mode=modes, dtype=np.float32)], data)
