@@ -563,7 +563,7 @@ def test_definitions_follow_the_protocol() -> None:
     assert tuple(ours) == DEFAULT.metrics
     assert ours["hd95_mm"].definition == "hd95/max-of-directed-p95/face-6/mm/border-background/label-1"
     assert challenge["hd95_vox"].definition == (
-        "hd95/max-of-directed-p95/face-6/voxels/border-no-neighbour/label-any"
+        "hd95/max-of-directed-p95/face-6/voxels/border-no-neighbour/every-label-border"
     )
     assert challenge["normhd"].definition.startswith("normhd/over-150/not-clipped/hd95/max-of-directed-p95")
     assert ours["dsc"].empty_rule == "both empty: 1; one empty: 0"

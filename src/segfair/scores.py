@@ -153,7 +153,8 @@ def counted_values(protocol: Protocol) -> LabelValues:
 
 def _under(metric: Metric, protocol: Protocol, values: LabelValues | None) -> Metric:
     """A metric as it is defined under a protocol; `values` are the label values scored, None where they vary."""
-    definition, empty_rule = metric.definition, metric.empty_rule.replace("nan", "undefined").replace("inf", "undefined")
+    definition = metric.definition
+    empty_rule = metric.empty_rule.replace("nan", "undefined").replace("inf", "undefined")
     label = "" if values is None else f"/label-{format_label_values(values)}"
     one = "the image's diagonal" if protocol.empty.one_distance == "diagonal" else "undefined"
     if metric.name in DISTANCE_UNIT or metric.name == "normhd":
@@ -167,7 +168,7 @@ def _under(metric: Metric, protocol: Protocol, values: LabelValues | None) -> Me
             empty_rule = f"neither has a surface: 0; one has none: {one}"
         definition += f"/border-{'background' if protocol.surface.image_border == 'background' else 'no-neighbour'}"
         if protocol.label.surface == "any" and not protocol.regions:
-            label = "/label-any"
+            label = "/every-label-border"
     if metric.name in ("dsc", "iou", *TOLERANCE_MM):
         empty_rule = f"both empty: {protocol.empty.both_dsc:g}; one empty: 0"
     return dataclasses.replace(metric, definition=definition + label, empty_rule=empty_rule)
