@@ -195,7 +195,9 @@ def _find(path: Path, role: Role) -> MaskFolder:
         if expert.is_dir() and expert.parent.name == "segmentations":
             notice = f"{role}: {expert} (the MAMA-MIA tree's expert segmentations)"
             return _one_folder(expert, role, "mama-mia", None, notice)
-    if not has_masks(path) and (sorted(path.glob("fold_*/")) or path.name.startswith("fold_")):
+    # Told by what else nnU-Net puts there: with its progress.png each fold seems to hold a mask.
+    is_fold = path.name.startswith("fold_") and (any(path.glob("validation*/")) or any(path.glob("checkpoint*")))
+    if is_fold or any(path.glob("fold_*/validation*/")) or (any(path.glob("fold_*/")) and not has_masks(path)):
         return _results(path, role)
     above = path.absolute().parent
     if path.name.startswith("validation") and above.name.startswith("fold_"):
@@ -270,7 +272,7 @@ def _listed(list_file: Path, dataset: Dataset, role: Role) -> MaskFolder:
 
 def _results(path: Path, role: Role, *, validation: Path | None = None) -> MaskFolder:
     """The validation masks of all folds of an nnU-Net results folder, or of one fold."""
-    folds = [path] if path.name.startswith("fold_") else sorted(path.glob("fold_*/"))
+    folds = sorted(path.glob("fold_*/")) or [path]
     files: dict[str, Path] = {}
     fold_of: dict[str, str] = {}
     notices = []
@@ -302,8 +304,7 @@ def _results(path: Path, role: Role, *, validation: Path | None = None) -> MaskF
     notices.insert(0, f"{role}: {len(files)} validation masks of fold {', '.join(names)} in {path}")
     if "all" in names:
         notices.append("fold all was trained on its own validation cases: these scores are not of unseen cases")
-    trainer = path.parent if path.name.startswith("fold_") else path
-    dataset, broken = _dataset_beside(trainer / "dataset.json", required=False)
+    dataset, broken = _dataset_beside(folds[0].absolute().parent / "dataset.json", required=False)
     return MaskFolder(
         dict(sorted(files.items())),
         "nnunet-results",

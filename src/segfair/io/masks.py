@@ -319,7 +319,11 @@ def _as_labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
         _refuse(
             path, f"holds values up to {max(-lowest, highest):.3g}, which are no labels; save it as whole numbers"
         )
-    labels: NDArray[Any] = np.rint(array).astype(_integer_type(round(lowest), round(highest)))
+    labels: NDArray[Any] = array.astype(_integer_type(round(lowest), round(highest)))
+    if (labels == array).all():
+        return labels
+    # Off by rounding, or no label map at all.
+    labels = np.rint(array).astype(labels.dtype)
     off = np.abs(array - labels) > INTEGRAL_TOLERANCE
     if off.any():
         example = float(array[off][0])
