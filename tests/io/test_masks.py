@@ -246,6 +246,28 @@ def test_a_damaged_header_is_a_refusal_not_a_crash(tmp_path, labels, place):
         refusal(tmp_path / "a.nii")
 
 
+def test_random_damage_is_a_refusal_or_a_mask(tmp_path, labels):
+    write_mask(tmp_path / "a.nii.gz", labels, affine=AFFINE)
+    save(tmp_path / "b.nii", labels.astype(np.float32))
+    np.savez_compressed(tmp_path / "c.npz", mask=labels)
+    Image.fromarray(labels[:, :, 0]).save(tmp_path / "d.png")
+    rng = np.random.default_rng(5)
+    for path in sorted(tmp_path.iterdir()):
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        for _ in range(150):
+            damaged = content.copy()
+            places = rng.integers(0, min(len(content), 400), 2)
+            damaged[places] = rng.integers(0, 256, 2)
+            path.write_bytes(damaged.tobytes())
+            try:
+                mask = read_mask(path)
+            except InputError as error:
+                assert str(path) in str(error)
+            else:
+                assert mask.array.dtype.kind in "iu"
+                assert np.isfinite(mask.affine).all()
+
+
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "1 NaN"), (np.inf, "1 infinite"), (-np.inf, "1 infinite")])
 def test_nan_and_infinity(tmp_path, labels, value, word):
     stored = labels.astype(np.float32)

@@ -127,7 +127,9 @@ def _read(path: Path, role: Role) -> tuple[NDArray[Any], NDArray[np.float64]]:
             _refuse(path, "is empty (0 bytes); write or copy it again")
         suffix = path.name[len(stem) :].lower()
         if suffix in (".nii.gz", ".nii"):
-            array, affine = _read_nifti(path)
+            # A damaged header may blow numbers up; what is not finite is refused later.
+            with np.errstate(over="ignore", invalid="ignore"):
+                array, affine = _read_nifti(path)
         elif suffix == ".png":
             array, affine = _read_png(path, role), np.eye(4)
         elif suffix == ".npz":
@@ -136,6 +138,10 @@ def _read(path: Path, role: Role) -> tuple[NDArray[Any], NDArray[np.float64]]:
             array, affine = _read_itk(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except MemoryError as error:
+        raise InputError(
+            f"{path}: needs more memory than there is; a damaged header may claim too many voxels"
+        ) from error
     if array.dtype.kind not in "biuf":
         _refuse(path, f"holds values of type {array.dtype}, not one number per voxel; save a single channel")
     while array.ndim > 3 and array.shape[-1] == 1:
@@ -143,8 +149,9 @@ def _read(path: Path, role: Role) -> tuple[NDArray[Any], NDArray[np.float64]]:
     if array.ndim not in (2, 3) or array.size == 0:
         shape = "x".join(str(length) for length in array.shape) or "a single number"
         _refuse(path, f"is {array.ndim}-D ({shape}); expected one 2-D or 3-D volume, save each volume on its own")
-    lengths = np.linalg.norm(affine[:3, : array.ndim], axis=0)
-    if not (np.isfinite(affine).all() and (lengths > 0).all()):
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(affine[:3, : array.ndim], axis=0)
+    if not (np.isfinite(affine).all() and np.isfinite(lengths).all() and (lengths > 0).all()):
         spacing = "x".join(f"{length:.3g}" for length in lengths)
         _refuse(path, f"its header gives a voxel spacing of {spacing} mm; write the file with its true geometry")
     return (array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))), affine
@@ -269,7 +276,7 @@ def _read_npz(path: Path, role: Role) -> tuple[NDArray[Any], NDArray[np.float64]
             key = _npz_key(names, role, path)
             array: NDArray[Any] = np.asarray(archive[key])
             geometry = {name: np.asarray(archive[name]) for name in ("spacing", "affine") if name in archive.files}
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+    except (ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
         raise InputError(f"{path}: cannot be read as .npz ({error}); write it again with numpy.savez") from error
     affine = np.eye(4)
     if "affine" in geometry:
