@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes import AttributeTable, build_attributes
+from segfair.binning import as_number
 from segfair.cases import Cohort
 from segfair.challenge import ChallengeScores, challenge_scores
 from segfair.definitions import compare_definitions
@@ -20,7 +21,7 @@ from segfair.design import Design, build_design, derive_columns
 from segfair.errors import AuditError, ConfigError, InputError
 from segfair.facts import alerts, attribute_facts, case_counts, case_rows, metric_facts, versions
 from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
-from segfair.inference import infer_subgroups, power_of_levels, reach_verdict
+from segfair.inference import generator, infer_subgroups, power_of_levels, reach_verdict
 from segfair.protocol import LabelRule, Protocol, load_protocol, parse_label_values
 from segfair.results import AuditConfig, AuditResult, Bins, OutcomeFacts, PowerFacts, Score
 from segfair.scoring import ScoreTable, score_cohort
@@ -34,6 +35,7 @@ from segfair.subgroups import (
     level_membership,
     mine_subgroups,
 )
+from segfair.tree_bins import learn_edges, split_halves
 
 __all__ = ["resolve_protocol", "run_audit"]
 
@@ -66,7 +68,14 @@ def run_audit(
     config = config or AuditConfig(load_protocol("default"))
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     if scores is None:
-        scores = score_cohort(cohort, config.protocol, executor=executor, on_done=on_done, strict=config.strict)
+        scores = score_cohort(
+            cohort,
+            config.protocol,
+            threshold=config.threshold,
+            executor=executor,
+            on_done=on_done,
+            strict=config.strict,
+        )
     scores = _apply_missing_rule(scores, config)
     excluded = {**cohort.excluded, **scores.excluded}
     if not scores.cases:
@@ -76,7 +85,9 @@ def run_audit(
 
     scored = set(scores.cases)
     audited = dataclasses.replace(cohort, cases=tuple(case for case in cohort if case.id in scored))
-    attributes = _attributes(audited, scores, config)
+    audited, scores, edges = _learn_bins(audited, scores, config)
+    excluded.update(dict.fromkeys(scored.difference(audited.ids), "taught the bins, and so is not audited"))
+    attributes = _attributes(audited, scores, config, edges)
     membership = mine_subgroups(attributes, min_support=config.min_support)
 
     outcomes: dict[str, OutcomeFacts] = {}
@@ -127,7 +138,7 @@ def run_audit(
             for entry in attributes.attributes
         },
         left_out=attributes.left_out,
-        notices=cohort.notices,
+        notices=(*audited.notices, *attributes.notices),
         alerts=alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
         scores=certainty.scores(point_scores, _values(scores, "dsc"), _values(scores, "normhd"))
         if challenge
@@ -200,8 +211,43 @@ def _check_outcomes(scores: ScoreTable, config: AuditConfig) -> None:
             raise ConfigError(f"outcome {name}: not among the scored metrics ({', '.join(scores.names)})")
 
 
-def _attributes(cohort: Cohort, scores: ScoreTable, config: AuditConfig) -> AttributeTable:
-    chosen, edges = config.attributes, dict(config.bins)
+def _learn_bins(
+    cohort: Cohort, scores: ScoreTable, config: AuditConfig
+) -> tuple[Cohort, ScoreTable, dict[str, tuple[float, ...]]]:
+    """Edges for all binned columns; those learned by a tree cost half of the cases, which taught them."""
+    edges = {name: bins for name, bins in config.bins.items() if bins != "tree"}
+    learned = [name for name, bins in config.bins.items() if bins == "tree"]
+    if not learned:
+        return cohort, scores, edges
+    where, values = scores.defined(config.outcomes[0])
+    subjects = build_design(cohort, scores, where, config=config).subjects
+    teachers, rest = (
+        where[half] for half in split_halves(len(where), rng=generator(config, "bins"), subjects=subjects)
+    )
+    outcome = dict(zip(where.tolist(), values.tolist(), strict=True))
+    for name in learned:
+        if name not in cohort.columns:
+            raise ConfigError(f"--bins {name}=tree: no such metadata column; there are {', '.join(cohort.columns)}")
+        column = cohort.column(name)
+        edges[name] = learn_edges(
+            [as_number(column[index]) for index in teachers],
+            np.array([outcome[index] for index in teachers]),
+            min_cases=config.min_cases,
+            name=name,
+        )
+    notice = (
+        f"the bins of {', '.join(learned)} were learned on {len(teachers)} cases; the other {len(rest)} are audited"
+    )
+    kept = dataclasses.replace(
+        cohort, cases=tuple(cohort.cases[index] for index in rest), notices=(*cohort.notices, notice)
+    )
+    return kept, dataclasses.replace(scores, scores=tuple(scores.scores[index] for index in rest)), edges
+
+
+def _attributes(
+    cohort: Cohort, scores: ScoreTable, config: AuditConfig, edges: dict[str, tuple[float, ...]]
+) -> AttributeTable:
+    chosen = config.attributes
     if config.derive:
         before = set(cohort.columns)
         cohort, derived_edges = derive_columns(cohort, scores)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import stats
+from segfair.binning import as_number
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.results import AuditConfig
@@ -91,7 +92,7 @@ def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str
         values = {
             LESION_VOLUME: volumes[case.id],
             "n_lesions": _lesion_count(entry.get("n_lesions")),
-            "slice_spacing_mm": entry.get("max_spacing_mm"),
+            "slice_spacing_mm": entry.get("spacing_max_mm"),
             "anisotropy": entry.get("anisotropy"),
         }
         cases.append(dataclasses.replace(case, metadata={**case.metadata, **values}))
@@ -145,12 +146,7 @@ def _covariate(cohort: Cohort, scores: ScoreTable, name: str) -> NDArray[np.floa
         raise ConfigError("--adjust lesion_volume: the label's volume is not known for every case")
     _require_column(cohort, name, "--adjust")
     raw = cohort.column(name)
-    values = np.full(len(raw), np.nan)
-    for index, value in enumerate(raw):
-        try:
-            values[index] = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            continue
+    values = np.array([np.nan if number is None else number for number in map(as_number, raw)])
     n_bad = int((~np.isfinite(values)).sum())
     if n_bad:
         raise ConfigError(
