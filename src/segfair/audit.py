@@ -82,6 +82,7 @@ def run_audit(
         examples = "; ".join(f"{case}: {reason}" for case, reason in list(excluded.items())[:3])
         raise AuditError(f"no case can be scored: {examples or 'the cohort is empty'}")
     _check_outcomes(scores, config)
+    _check_label_occurs(scores, config)
 
     scored = set(scores.cases)
     audited = dataclasses.replace(cohort, cases=tuple(case for case in cohort if case.id in scored))
@@ -209,6 +210,18 @@ def _check_outcomes(scores: ScoreTable, config: AuditConfig) -> None:
     for name in (*config.outcomes, *config.margin):
         if name not in scores.names:
             raise ConfigError(f"outcome {name}: not among the scored metrics ({', '.join(scores.names)})")
+
+
+def _check_label_occurs(scores: ScoreTable, config: AuditConfig) -> None:
+    """A label value that no mask holds makes every mask empty, and a model that is always right."""
+    facts = [score.facts for score in scores.scores if score.facts]
+    if not facts or any(entry.get("label_voxels") for entry in facts):
+        return
+    hints = [text for score in scores.scores for text in score.alerts if "is empty under this protocol" in text]
+    if hints:
+        raise ConfigError(
+            f"no label holds what counts as lesion ({hints[0]}); choose with --label, for example --label any"
+        )
 
 
 def _learn_bins(
