@@ -476,7 +476,8 @@ def _build_converter() -> cattrs.Converter:
     converter.register_structure_hook(Subgroup, lambda tree, _: Subgroup(frozenset(tree.items())))
 
     def divergence_out(row: Divergence) -> dict[str, Any]:
-        tree = {name: converter.unstructure(getattr(row, name)) for name in Divergence.__slots__}
+        plain = (name for name in Divergence.__slots__ if name != "shapley")
+        tree = {name: converter.unstructure(getattr(row, name)) for name in plain}
         shares = [{"attribute": item[0], "level": item[1], "share": share} for item, share in row.shapley.items()]
         return {"items": tree.pop("subgroup"), **tree, "shapley": shares}
 

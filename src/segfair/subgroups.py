@@ -103,7 +103,7 @@ class Membership:
     def select(self, indices: NDArray[np.intp]) -> Membership:
         """The same subgroups over some of the cases; a subgroup may lose all its members."""
         case_ids = tuple(self.case_ids[index] for index in indices)
-        return Membership(self.subgroups, self.matrix[:, indices], self.rows, case_ids)
+        return Membership(self.subgroups, np.ascontiguousarray(self.matrix[:, indices]), self.rows, case_ids)
 
     def apply(self, table: AttributeTable) -> Membership:
         """The same subgroups over other cases, by the same items; an unknown attribute or level has no members."""
