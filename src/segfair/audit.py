@@ -113,7 +113,13 @@ def run_audit(
         if not facts.primary:
             continue
         every_level = level_membership(attributes, [entry.name for entry in attributes.attributes]).select(where)
-        power = power_of_levels(every_level, values, config=config, critical=outcomes[name].critical)
+        power = power_of_levels(
+            every_level,
+            n_cases=len(values),
+            sd=float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+            config=config,
+            critical=outcomes[name].critical,
+        )
         if config.primary:
             levels = level_membership(attributes, config.primary).select(where)
             described = describe_divergences(levels, values, name=name, better=described.better)

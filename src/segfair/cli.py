@@ -217,6 +217,7 @@ def audit_scores(
     """The same audit from per-case scores that exist already."""
     from segfair.audit import run_audit
     from segfair.intake import load_score_cohort
+    from segfair.protocol import load_protocol
 
     cohort, table = load_score_cohort(
         scores,
@@ -227,6 +228,7 @@ def audit_scores(
         where=options.where,
         subject_column=options.subject_column,
         lower_is_better=tuple(lower_is_better or ()),
+        protocol=load_protocol(options.protocol),
     )
     config = _audit_config(options, outcome=outcome or ("dsc" if "dsc" in table.names else table.names[0]))
     _write(run_audit(cohort, config, scores=table), options.out)
@@ -242,6 +244,38 @@ def report(
     from segfair.results import AuditResult
 
     _write(AuditResult.load(audit_json), out)
+
+
+@app.command(epilog="Example: segfair power metadata.csv --gap 0.05", rich_help_panel="Audit")
+@_spread
+def power(
+    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    options: AuditOptions,
+    sd: Annotated[float, _option("Standard deviation of the outcome over cases.", _TESTS, min=1e-6)] = 0.18,
+    scores: Annotated[
+        Path | None, _option("Scores of a pilot (cases.csv); their spread replaces --sd.", _TESTS)
+    ] = None,
+    outcome: Annotated[str | None, _option("Column of the pilot's scores; dsc by default.", _GROUPS)] = None,
+) -> None:
+    """Say which gaps a cohort could show before anything is scored."""
+    from segfair.planning import load_patients, pilot_spread, plan_power
+
+    config = _audit_config(options, outcome=outcome or "dsc")
+    cohort = load_patients(metadata, sheet=options.sheet)
+    spread = sd if scores is None else pilot_spread(scores, outcome=outcome or "dsc")
+    levels, critical = plan_power(cohort, config, sd=spread)
+    typer.echo(
+        f"{len(cohort)} patients, standard deviation {spread:.3f}, 80 % power at a family-wise level of {config.level:g}"
+    )
+    if critical is None:
+        typer.echo(f"insufficient evidence: no group has {config.min_cases} members and {config.min_cases} others")
+    width = max((len(f"{entry.attribute} = {entry.level}") for entry in levels), default=5)
+    typer.echo(f"{'group':<{width}}  {'n':>6}  {'detectable gap':>14}  n for a gap of {config.power_gap:g}")
+    for entry in levels:
+        gap = "-" if entry.detectable_gap is None else f"{entry.detectable_gap:.3f}"
+        needed = "-" if entry.n_needed is None else f"{entry.n_needed:,}"
+        small = "  insufficient evidence" if entry.n < config.min_cases else ""
+        typer.echo(f"{f'{entry.attribute} = {entry.level}':<{width}}  {entry.n:>6}  {gap:>14}  {needed:>10}{small}")
 
 
 @app.command(epilog="Example: segfair phantom demo/ --cases 60 --seed 1", rich_help_panel="Try it out")

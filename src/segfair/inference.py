@@ -162,21 +162,23 @@ def _adjust(
 
 
 def power_of_levels(
-    levels: Membership,
-    outcome: NDArray[np.float64],
-    *,
-    config: AuditConfig,
-    critical: float | None,
+    levels: Membership, *, n_cases: int, sd: float, config: AuditConfig, critical: float | None
 ) -> tuple[PowerFacts, ...]:
-    """What this cohort could have shown about each level: the detectable gap, and the cases a gap would take."""
+    """What a cohort can show about each level: the gap it detects with 80 % power, and the cases a gap would take.
+
+    Args:
+        levels: One row a level.
+        n_cases: Cases of the cohort.
+        sd: Standard deviation of the outcome.
+        config: The gap of interest.
+        critical: Smallest |t| that is significant at the family-wise level; None where nothing is tested.
+    """
     sizes = levels.sizes.astype(float)
-    if critical is None or len(outcome) < 2:
+    if critical is None or n_cases < 2:
         gaps = needed = np.full(len(sizes), np.nan)
     else:
-        sd = float(outcome.std(ddof=1))
-        gaps = stats.detectable_gap(sizes, len(outcome), sd=sd, critical=critical)
-        share = sizes / len(outcome)
-        needed = stats.n_needed(config.power_gap, share, sd=sd, critical=critical)
+        gaps = stats.detectable_gap(sizes, n_cases, sd=sd, critical=critical)
+        needed = stats.n_needed(config.power_gap, sizes / n_cases, sd=sd, critical=critical)
     facts = []
     for row, subgroup in enumerate(levels.subgroups):
         ((attribute, level),) = subgroup.items

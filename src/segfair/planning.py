@@ -1,0 +1,83 @@
+"""Before a study: which gaps a cohort of these patients could show, from its metadata alone."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+from segfair import stats
+from segfair.attributes import build_attributes
+from segfair.binning import as_number
+from segfair.cases import Case, Cohort
+from segfair.errors import ConfigError
+from segfair.inference import generator, power_of_levels
+from segfair.io.tables import load_table
+from segfair.results import AuditConfig, PowerFacts
+from segfair.subgroups import level_membership, mine_subgroups
+
+__all__ = ["load_patients", "pilot_spread", "plan_power"]
+
+
+def load_patients(metadata: Path, *, sheet: str | None = None) -> Cohort:
+    """Every row of a metadata table as a case without masks.
+
+    Raises:
+        InputError: The table cannot be read.
+    """
+    table = load_table(metadata, sheet=sheet)
+    rows = range(len(table.column(table.columns[0])))
+    columns = {name: table.column(name) for name in table.columns}
+    cases = tuple(
+        Case(f"row {row + 1}", metadata={name: values[row] for name, values in columns.items()}) for row in rows
+    )
+    return Cohort(cases, columns=tuple(table.columns), notices=table.notices, inputs={"metadata": metadata})
+
+
+def pilot_spread(scores: Path, *, outcome: str) -> float:
+    """Standard deviation over cases of one column of a table of scores.
+
+    Raises:
+        InputError: The table cannot be read.
+        ConfigError: No such column, or fewer than two numbers in it.
+    """
+    table = load_table(scores)
+    if outcome not in table.columns:
+        raise ConfigError(f"{scores}: no column {outcome}; there are {', '.join(table.columns)}")
+    values = [number for value in table.column(outcome) if (number := as_number(value)) is not None]
+    if len(values) < 2:
+        raise ConfigError(f"{scores}, column {outcome}: {len(values)} numbers, a spread takes two")
+    return statistics.stdev(values)
+
+
+def plan_power(cohort: Cohort, config: AuditConfig, *, sd: float) -> tuple[tuple[PowerFacts, ...], float | None]:
+    """What a cohort could show about each level of each attribute, at the family-wise level of all its subgroups.
+
+    Args:
+        cohort: The patients.
+        config: Attributes, smallest group, level, gap of interest.
+        sd: Standard deviation of the outcome over cases (0.18 is common for DSC).
+
+    Returns:
+        One entry a level, and the critical value of the largest statistic under no difference; None where no
+        subgroup is large enough to be tested.
+    """
+    attributes = build_attributes(
+        cohort,
+        protocol=config.protocol,
+        chosen=config.attributes,
+        edges={name: edges for name, edges in config.bins.items() if edges != "tree"},
+    )
+    lattice = mine_subgroups(attributes, min_support=config.min_support)
+    critical = (
+        stats.null_critical(
+            lattice.matrix,
+            rng=generator(config, "power"),
+            min_cases=config.min_cases,
+            permutations=config.permutations,
+            level=config.level,
+        )
+        if len(lattice)
+        else None
+    )
+    levels = level_membership(attributes, [entry.name for entry in attributes.attributes])
+    return power_of_levels(levels, n_cases=len(cohort), sd=sd, config=config, critical=critical), critical
