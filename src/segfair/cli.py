@@ -247,35 +247,46 @@ def report(
 
 
 @app.command(epilog="Example: segfair power metadata.csv --gap 0.05", rich_help_panel="Audit")
-@_spread
 def power(
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
-    options: AuditOptions,
-    sd: Annotated[float, _option("Standard deviation of the outcome over cases.", _TESTS, min=1e-6)] = 0.18,
+    sd: Annotated[float, typer.Option(help="Standard deviation of the outcome over cases.", min=1e-6)] = 0.18,
     scores: Annotated[
-        Path | None, _option("Scores of a pilot (cases.csv); their spread replaces --sd.", _TESTS)
+        Path | None, typer.Option(help="Scores of a pilot (cases.csv); their spread replaces --sd.")
     ] = None,
-    outcome: Annotated[str | None, _option("Column of the pilot's scores; dsc by default.", _GROUPS)] = None,
+    outcome: Annotated[str, typer.Option(help="Column of the pilot's scores.")] = "dsc",
+    gap: Annotated[float, typer.Option(help="Gap for which the number of cases is wanted.", min=1e-6)] = 0.05,
+    attributes: Annotated[str | None, typer.Option(help="Metadata columns to use, comma-separated.")] = None,
+    bins: Annotated[list[str] | None, typer.Option(help="Edges of a number, e.g. age=0,40,50,60.")] = None,
+    min_support: Annotated[float, typer.Option(help="Smallest share of a subgroup.", min=1e-9, max=1.0)] = 0.05,
+    min_cases: Annotated[int, typer.Option(help="Fewest cases of a group that is judged.", min=1)] = 10,
+    level: Annotated[float, typer.Option(help="Family-wise error level.", min=1e-6, max=0.5)] = 0.05,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an XLSX file.")] = None,
+    debug: Debug = False,
 ) -> None:
-    """Say which gaps a cohort could show before anything is scored."""
+    """Say which gaps a cohort could show, before anything is scored."""
     from segfair.planning import load_patients, pilot_spread, plan_power
 
-    config = _audit_config(options, outcome=outcome or "dsc")
-    cohort = load_patients(metadata, sheet=options.sheet)
-    spread = sd if scores is None else pilot_spread(scores, outcome=outcome or "dsc")
+    options = AuditOptions(
+        attributes=attributes, bins=bins, min_support=min_support, min_cases=min_cases, level=level, seed=seed
+    )
+    config = dataclasses.replace(_audit_config(options, outcome=outcome), power_gap=gap)
+    cohort = load_patients(metadata, sheet=sheet)
+    spread = sd if scores is None else pilot_spread(scores, outcome=outcome)
     levels, critical = plan_power(cohort, config, sd=spread)
     typer.echo(
-        f"{len(cohort)} patients, standard deviation {spread:.3f}, 80 % power at a family-wise level of {config.level:g}"
+        f"{len(cohort)} patients, standard deviation {spread:.3f}, 80 % power at a family-wise level of {level:g}"
     )
     if critical is None:
-        typer.echo(f"insufficient evidence: no group has {config.min_cases} members and {config.min_cases} others")
-    width = max((len(f"{entry.attribute} = {entry.level}") for entry in levels), default=5)
-    typer.echo(f"{'group':<{width}}  {'n':>6}  {'detectable gap':>14}  n for a gap of {config.power_gap:g}")
-    for entry in levels:
-        gap = "-" if entry.detectable_gap is None else f"{entry.detectable_gap:.3f}"
+        typer.echo(f"insufficient evidence: no group has {min_cases} members and {min_cases} others")
+    names = [f"{entry.attribute} = {entry.level}" for entry in levels]
+    width = max(map(len, names), default=5)
+    typer.echo(f"{'group':<{width}}  {'n':>6}  detectable gap  n for a gap of {gap:g}")
+    for name, entry in zip(names, levels, strict=True):
+        detectable = "-" if entry.detectable_gap is None else f"{entry.detectable_gap:.3f}"
         needed = "-" if entry.n_needed is None else f"{entry.n_needed:,}"
-        small = "  insufficient evidence" if entry.n < config.min_cases else ""
-        typer.echo(f"{f'{entry.attribute} = {entry.level}':<{width}}  {entry.n:>6}  {gap:>14}  {needed:>10}{small}")
+        small = "  insufficient evidence" if entry.n < min_cases else ""
+        typer.echo(f"{name:<{width}}  {entry.n:>6}  {detectable:>14}  {needed:>10}{small}")
 
 
 @app.command(epilog="Example: segfair phantom demo/ --cases 60 --seed 1", rich_help_panel="Try it out")
@@ -412,7 +423,7 @@ def _write(result: AuditResult, out: Path) -> None:
     for notice in result.notices:
         typer.echo(notice)
     typer.echo(
-        f"{counts.n_scored} cases scored, {len(counts.penalised)} of them penalised, {len(counts.excluded)} excluded"
+        f"{counts.n_scored} cases scored, {len(counts.penalised)} penalised; {len(counts.excluded)} excluded"
     )
     scores = "  ".join(
         f"{name} {score.value:.4f}" for name, score in result.scores.items() if score.value is not None

@@ -207,7 +207,7 @@ def reach_verdict(
         if beyond:
             return Verdict(
                 "disparity found",
-                f"Disparity found: {describe_row(beyond[0], table.outcome)}, a deficit beyond the margin of {margin:g}.",
+                f"Disparity found: {describe_row(beyond[0], table.outcome)}, beyond the margin of {margin:g}.",
             )
         if judged and len(judged) == len(family.rows) and all(row.margin == "within margin" for row in judged):
             return Verdict(
@@ -218,8 +218,8 @@ def reach_verdict(
         open_rows = sum(row.margin == "insufficient evidence" for row in family)
         return Verdict(
             "insufficient evidence",
-            f"Insufficient evidence: for {open_rows} of {len(family)} groups ({where}) a deficit beyond the margin of "
-            f"{margin:g} in {table.outcome.upper()} can neither be shown nor be ruled out.",
+            f"Insufficient evidence: for {open_rows} of {len(family)} groups ({where}) a deficit beyond the margin "
+            f"of {margin:g} in {table.outcome.upper()} can neither be shown nor be ruled out.",
         )
     if found:
         return Verdict("disparity found", f"Disparity found: {describe_row(found[0], table.outcome)}.")
@@ -237,8 +237,8 @@ def reach_verdict(
     return Verdict(
         "insufficient evidence",
         f"Insufficient evidence of a disparity in {table.outcome.upper()}: none of {facts.n_tested} tested groups "
-        f"({where}) stands out beyond chance at the {config.level:.0%} level; gaps smaller than what this cohort can "
-        "detect cannot be excluded.",
+        f"({where}) stands out beyond chance at the {config.level:.0%} level; gaps smaller than what this cohort "
+        "can detect cannot be excluded.",
     )
 
 
