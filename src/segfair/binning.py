@@ -207,7 +207,7 @@ def infer_bins(
     n_kinds = len(bins.levels)
     if n_kinds == 1 and len(values) == n_cases and not keep_constant:
         raise UnusableColumnError(f"the same value for every case ({cut_text(bins.levels[0])})")
-    if n_kinds == len(values) > 1:
+    if n_kinds == len(values) > 2:
         raise UnusableColumnError("a different value for every case: an identifier or free text")
     if n_kinds > max_levels:
         words = [value for value in values if as_number(value) is None]
@@ -236,7 +236,7 @@ def _infer_numbers(
         return text_levels(numbers.tolist())[0]
     if named and not chosen:
         raise UnusableColumnError("an identifier by its name")
-    close = distinct[-1] - distinct[0] < 1.5 * len(distinct)
+    close = distinct[-1] - distinct[0] < 1.2 * len(distinct)
     if whole and close and len(numbers) == len(distinct) >= _RUNNING_FROM:
         raise UnusableColumnError("a running number, different for every case")
     return quantile_bins(numbers)
@@ -351,7 +351,7 @@ def _range_names(
     """
     step = _step(numbers) if len(numbers) else None
     ends = edges if step is None else tuple(math.floor(edge / step + 1e-9) * step for edge in edges)
-    decimals = _decimals(ends)
+    decimals = _decimals(ends) if step is None else round(-math.log10(step))
     text = [f"{end:.{decimals}f}" if decimals <= 6 else f"{end:.6g}" for end in ends]
     names = [f"≤ {text[0]}"] if open_below else []
     for index, (low, high) in enumerate(itertools.pairwise(ends)):

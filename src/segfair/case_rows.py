@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,7 @@ def choose_cases(
             values = [
                 f"{column} holds {some(dict.fromkeys(row[column] for row in rows.rows.values()), 5)}"
                 for column in columns
-                if column and column in where
+                if column and re.search(rf"(?<!\w){re.escape(column)}(?!\w)", where)
             ]
             raise ConfigError(
                 f"--where {where!r}: no case fulfils it" + (f"; {'; '.join(values)}" if values else "")

@@ -75,19 +75,20 @@ def load_cohort(
     predictions, labels = Path(predictions), Path(labels)
     label_masks, prediction_masks = find_labels(labels), find_predictions(predictions)
     case_ids = sorted(label_masks.files)
-    pairs = pair_ids(case_ids, list(prediction_masks.files))
+    prediction_ids = list(prediction_masks.files)
+    pairs = pair_ids(case_ids, prediction_ids)
     notices = [
         f"labels: {len(case_ids)} masks in {labels} ({_KINDS[label_masks.kind]})",
         *label_masks.notices,
-        f"predictions: {len(prediction_masks.files)} masks in {predictions} ({_KINDS[prediction_masks.kind]})",
+        f"predictions: {len(prediction_ids)} masks in {predictions} ({_KINDS[prediction_masks.kind]})",
         *prediction_masks.notices,
     ]
     swapped = look_swapped(label_masks, prediction_masks)
     if not pairs:
         raise PairingError(
-            f"none of the {len(prediction_masks.files)} predictions in {predictions} belongs to a label in"
-            f" {labels}. Predictions are {some(prediction_masks.files)}; labels are {some(case_ids)}; their names have to be"
-            " equal" + (f". {swapped}" if swapped else "")
+            f"none of the {len(prediction_ids)} predictions in {predictions} belongs to a label in {labels};"
+            f" predictions are {some(prediction_ids)}, labels are {some(case_ids)}; their names have to be equal"
+            + (f". {swapped}" if swapped else "")
         )
     notices += [swapped] if swapped else []
 
@@ -102,7 +103,7 @@ def load_cohort(
     notices += [*rows.notices, *choice]
 
     without = [case for case in chosen if case not in pairs]
-    _check_missing(without, chosen, missing_prediction, predictions, len(prediction_masks.files))
+    _check_missing(without, chosen, missing_prediction, predictions, len(prediction_ids))
     excluded = {case: reason for case, reason in rows.absent.items() if case in set(chosen)}
     if without and missing_prediction == "drop":
         excluded |= dict.fromkeys(without, "dropped: no prediction")
@@ -112,7 +113,7 @@ def load_cohort(
     if excluded.keys() & rows.absent.keys():
         gone = [case for case in excluded if case in rows.absent]
         notices.append(f"{len(gone)} cases are excluded, they have no row in {rows.name}: {some(gone)}")
-    extra = sorted(prediction_masks.files.keys() - set(pairs.values()))
+    extra = sorted(set(prediction_ids) - set(pairs.values()))
     if extra:
         notices.append(f"{len(extra)} predictions have no label and are passed over: {some(extra)}")
     return Cohort(

@@ -170,7 +170,9 @@ def _score_columns(
     numbers: dict[str, Column] = {}
     for column in file.scores or [name for name in table.columns if name != ids_column]:
         values = table.column(column)
-        parsed = [None if value is None else as_number(int(value) if value is True else value) for value in values]
+        if _known(column) is not None or column in lower_is_better:  # yes or no is a score only where that is said
+            values = [int(value) if isinstance(value, bool) else value for value in values]
+        parsed = [as_number(value) for value in values]
         if all((number is None) == (value is None) for number, value in zip(parsed, values, strict=True)):
             numbers[column] = parsed
     if not file.scores:

@@ -113,9 +113,9 @@ class _Condition:
         elif isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
             self.check_all([node.left, node.right])
         elif isinstance(node, ast.Compare):
+            self.check(node.left)
             for op, right in zip(node.ops, node.comparators, strict=True):
                 self.check_comparison(op, right)
-            self.check_all([node.left, *node.comparators])
         elif isinstance(node, ast.List | ast.Tuple | ast.Set):
             raise self.refuse("a list stands only behind in")
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
@@ -128,9 +128,7 @@ class _Condition:
 
     def check_all(self, nodes: Iterable[ast.AST]) -> None:
         for node in nodes:
-            # A list has been checked with the `in` that it stands behind.
-            if not isinstance(node, ast.List | ast.Tuple | ast.Set):
-                self.check(node)
+            self.check(node)
 
     def check_comparison(self, op: ast.cmpop, right: ast.expr) -> None:
         nothing = isinstance(right, ast.Constant) and right.value is None
@@ -139,13 +137,13 @@ class _Condition:
                 raise self.refuse('behind in stands a list, such as site in ["A", "B"]')
             if not all(isinstance(self.literal(entry), ast.Constant) for entry in right.elts):
                 raise self.refuse("a list holds only texts and numbers")
-        elif isinstance(op, ast.Is | ast.IsNot):
+            return
+        if isinstance(op, ast.Is | ast.IsNot):
             if not nothing:
                 raise self.refuse("is compares with None only; use == for values")
         elif nothing:
             raise self.refuse("no value equals None; write is None or is not None")
-        elif isinstance(right, ast.List | ast.Tuple | ast.Set):
-            raise self.refuse("a list stands only behind in")
+        self.check(right)
 
     @staticmethod
     def literal(node: ast.expr) -> ast.expr:
