@@ -5,6 +5,7 @@ A `ColumnBins` is fitted once and encodes any values after that; it is plain dat
 
 from __future__ import annotations
 
+import bisect
 import datetime
 import itertools
 import math
@@ -118,7 +119,7 @@ class ColumnBins:
                     unseen[level_text(value)] += 1
                 else:
                     # Open on the left: a number that equals an edge belongs below it.
-                    index = int(np.searchsorted(limits, number, side="left")) - 1
+                    index = bisect.bisect_left(limits, number) - 1
                     code = index if math.isfinite(number) and 0 <= index < len(self.levels) else -1
                     n_outside += code < 0
             elif self.kind == "contains":
