@@ -1,0 +1,81 @@
+"""AuditResult -> page data: plain dicts of display-ready strings and numbers.
+
+All choosing, ordering and formatting happens here; the templates only loop and print. No markup is written here but
+the figures' SVG, and no file is touched.
+"""
+
+from __future__ import annotations
+
+from segfair.page.groups import attribute_section, power_section, why_section
+from segfair.page.lattice import subgroup_section
+from segfair.page.maps import heat_map_section
+from segfair.page.method import case_section, column_section, input_section, method_section
+from segfair.page.parts import Data
+from segfair.page.scores import alert_section, gate_section, record_section, score_section
+from segfair.page.summary import headline_facts, primary_section, verdict_section, worst_section
+from segfair.results import AuditResult
+from segfair.wording import clean, metric_name
+
+__all__ = ["page_data"]
+
+_TITLES = {
+    "verdict": "Verdict",
+    "worst": "Who is worst off",
+    "primary": "Primary attributes",
+    "alerts": "Alerts",
+    "scores": "Scores",
+    "attributes": "Attributes",
+    "subgroups": "Subgroups",
+    "maps": "Heat maps",
+    "why": "Why",
+    "cases": "Worst cases",
+    "power": "Power",
+    "method": "Method",
+    "columns": "Columns",
+    "inputs": "Inputs",
+}
+
+
+def page_data(
+    result: AuditResult, *, written: str, command: str = "", digests: dict[str, str] | None = None
+) -> Data:
+    """Everything the templates print.
+
+    Args:
+        result: The audit.
+        written: When the page is written, as it shall stand there.
+        command: The command line that led to it; empty: none is shown.
+        digests: What -> SHA-256, printed with the method.
+    """
+    sections = {
+        "verdict": verdict_section(result),
+        "worst": worst_section(result),
+        "primary": primary_section(result),
+        "alerts": alert_section(result),
+        "scores": score_section(result),
+        "attributes": attribute_section(result),
+        "subgroups": subgroup_section(result),
+        "maps": heat_map_section(result),
+        "why": why_section(result),
+        "cases": case_section(result),
+        "power": power_section(result),
+        "method": method_section(result, command=command, digests=digests or {}),
+        "columns": column_section(result),
+        "inputs": input_section(result),
+    }
+    return {
+        "title": "Segmentation audit by subgroup",
+        "written": written,
+        "version": result.versions.get("segfair", ""),
+        "outcome": metric_name(result.primary_outcome),
+        "n_cases": f"{result.cases.n_scored:,}",
+        "protocol": clean(result.config.protocol.name, length=60),
+        "failure_dsc": f"{result.config.failure_dsc:g}",
+        "min_cases": result.config.min_cases,
+        "facts": headline_facts(result),
+        "record": record_section(result),
+        "gates": gate_section(result),
+        "sections": sections,
+        "titles": _TITLES,
+        "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
+    }

@@ -1,0 +1,156 @@
+"""How the numbers came about: worst cases, metrics, settings, protocol, columns, folders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from segfair.page.parts import NAME_LENGTH, Data, cell, definition, number_column, table
+from segfair.results import AuditResult, MetricFacts
+from segfair.wording import clean, format_number, metric_digits, metric_name, plural
+
+__all__ = ["case_section", "column_section", "input_section", "method_section"]
+
+_WORST_CASES = 20
+_DIRECTIONS = {"higher": "higher is better", "lower": "lower is better"}
+
+
+def case_section(result: AuditResult) -> Data | None:
+    """The cases with the worst values of the primary outcome."""
+    scores = result.case_scores
+    outcome = result.primary_outcome
+    place = {name: index for index, name in enumerate(scores.columns)}
+    rows = [row for row in scores.rows if row[place[outcome]] is not None]
+    if not rows:
+        return None
+    sign = 1 if result.outcomes[outcome].better == "higher" else -1
+    rows.sort(key=lambda row: (sign * row[place[outcome]], str(row[place["case"]])))
+    wanted = dict.fromkeys((outcome, *result.config.outcomes, "dsc", "normhd", "hd95_mm", "hd95_vox", "volume"))
+    metrics = [name for name in wanted if name in scores.metrics][:6]
+    digits = {name: metric_digits(scores.column(name)) for name in metrics}
+    return {
+        "table": table(
+            f"The {plural(min(_WORST_CASES, len(rows)), 'case')} with the worst {metric_name(outcome)}",
+            ["Case", *(number_column(metric_name(name)) for name in metrics), "Attributes"],
+            [
+                [
+                    cell(
+                        clean(row[place["case"]], length=NAME_LENGTH),
+                        sub=f"penalised: {clean(row[place['penalised']], length=120)}"
+                        if row[place["penalised"]]
+                        else "",
+                    ),
+                    *(cell(format_number(row[place[name]], digits[name])) for name in metrics),
+                    cell(items=[(name, str(row[place[name]])) for name in scores.attributes if row[place[name]]]),
+                ]
+                for row in rows[:_WORST_CASES]
+            ],
+        ),
+    }
+
+
+def method_section(result: AuditResult, *, command: str, digests: dict[str, str]) -> Data:
+    """Metrics, tests, settings, protocol, versions, hashes."""
+    outcomes = [
+        {
+            "name": metric_name(name),
+            "role": "primary outcome" if facts.primary else "exploratory",
+            "method": clean(facts.method, length=600),
+            "facts": f"{plural(facts.n_cases, 'case')} with a value, {plural(facts.n_tested, 'subgroup')} tested"
+            + (f", critical |t| {facts.critical:.2f}" if facts.critical is not None else ""),
+            "notes": [clean(note, length=400) for note in facts.notes],
+        }
+        for name, facts in result.outcomes.items()
+    ]
+    return {
+        "outcomes": outcomes,
+        "metrics": table(
+            "How each metric was defined",
+            ["Metric", "Unit", "Direction", "Definition", "Empty masks", number_column("Cases without a value")],
+            [_metric_row(entry) for entry in result.metrics],
+        ),
+        "settings": [definition(name, value, code=True) for name, value in _settings(result)],
+        "protocol": [definition(name, value, code=True) for name, value in _flat(result.config.protocol.to_dict())],
+        "protocol_name": clean(result.config.protocol.name, length=60),
+        "versions": [definition(clean(name), clean(version)) for name, version in result.versions.items()],
+        "digests": [definition(name, value, code=True) for name, value in digests.items()],
+        "command": clean(command, length=2000) if command else "",
+    }
+
+
+def _metric_row(entry: MetricFacts) -> list[Data]:
+    return [
+        cell(metric_name(entry.name), sub=clean(entry.name, length=40)),
+        cell(clean(entry.unit) if entry.unit else "–"),
+        cell(_DIRECTIONS.get(entry.better, "neither")),
+        cell(clean(entry.definition, length=200)),
+        cell(clean(entry.empty_rule, length=200) if entry.empty_rule else "–"),
+        cell(f"{entry.n_undefined:,}"),
+    ]
+
+
+def _settings(result: AuditResult) -> list[tuple[str, str]]:
+    config = result.config
+    return [
+        (name, text) for name in config.__slots__ if name != "protocol" and (text := _plain(getattr(config, name)))
+    ]
+
+
+def _plain(value: Any) -> str:
+    if value is None or value == () or value == {}:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if hasattr(value, "items"):
+        return "; ".join(f"{clean(key, length=60)}={_plain(entry)}" for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(entry) for entry in value)
+    return f"{value:g}" if isinstance(value, float) else clean(value, length=200)
+
+
+def _flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
+    if isinstance(tree, dict):
+        return [
+            pair
+            for key, value in tree.items()
+            for pair in _flat(value, f"{prefix}.{clean(key, length=60)}" if prefix else clean(key, length=60))
+        ]
+    text = _plain(tree)
+    return [(prefix, text)] if text else []
+
+
+def column_section(result: AuditResult) -> Data:
+    """Which columns became attributes and how, and which did not and why."""
+    used = table(
+        f"Columns that became attributes ({len(result.bins)})",
+        ["Attribute", "Column", "How", "Levels"],
+        [
+            [
+                clean(name, length=NAME_LENGTH),
+                clean(bins.column, length=NAME_LENGTH),
+                cell(
+                    clean(bins.binning, length=160),
+                    sub="edges " + ", ".join(f"{edge:g}" for edge in bins.edges) if bins.edges else "",
+                ),
+                ", ".join(clean(level, length=40) for level in bins.levels[:40])
+                + (f", … ({len(bins.levels)} in all)" if len(bins.levels) > 40 else ""),
+            ]
+            for name, bins in result.bins.items()
+        ],
+    )
+    left_out = table(
+        f"Columns left out ({len(result.left_out)})",
+        ["Column", "Why"],
+        [[clean(name, length=NAME_LENGTH), clean(why, length=300)] for name, why in result.left_out.items()],
+    )
+    return {"used": used, "left_out": left_out if result.left_out else None}
+
+
+def input_section(result: AuditResult) -> Data:
+    """Which folder is which, and what was noticed while they were read."""
+    return {
+        "paths": [
+            definition(clean(role, length=60).capitalize(), clean(path, length=1000), code=True)
+            for role, path in result.inputs.items()
+        ],
+        "notices": [clean(notice, length=600) for notice in result.notices],
+    }

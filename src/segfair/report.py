@@ -1,0 +1,148 @@
+"""AuditResult -> report.html, audit.json, cases.csv, subgroups.csv and manifest.json. The only importer of jinja2.
+
+Computes nothing: what the page says is decided in `segfair.page`, how it looks in `templates/`.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from segfair.archive import MANIFEST, build_manifest, hash_file, hash_inputs, is_ours
+from segfair.errors import ConfigError
+from segfair.io.tables import write_csv
+from segfair.page import page_data
+from segfair.results import AuditResult
+
+__all__ = ["FILES", "render_page", "template_folder", "write_report"]
+
+FILES = ("report.html", "audit.json", "cases.csv", "subgroups.csv", MANIFEST)
+
+
+def write_report(result: AuditResult, directory: Path, *, command: str = "") -> Path:
+    """Writes the report's five files; each appears only once all of them are complete.
+
+    A folder that exists is used: files of an earlier report are replaced, all others stay as they are.
+
+    Args:
+        result: The audit.
+        directory: Where to; made if it does not exist.
+        command: The command line that led here, for the record; empty: called from Python.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
+    """
+    directory = Path(directory)
+    _refuse_foreign(directory)
+    existed = directory.exists()
+    written = datetime.now(UTC)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".segfair-", dir=directory))
+    except OSError as error:
+        raise ConfigError(f"--out {directory}: cannot be written ({error}); choose another folder") from error
+    try:
+        _write_files(result, unfinished, command=command, written=written)
+        # The manifest first: a folder with one of the other files can then always be told from somebody else's.
+        for name in sorted(FILES, key=lambda name: name != MANIFEST):
+            (unfinished / name).replace(directory / name)
+    except OSError as error:
+        raise ConfigError(f"--out {directory}: cannot be written ({error}); choose another folder") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if not existed:
+            # Only an empty folder goes: nothing half-written stays behind.
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+    return directory / "report.html"
+
+
+def _refuse_foreign(directory: Path) -> None:
+    if directory.exists() and not directory.is_dir():
+        raise ConfigError(f"--out {directory}: is a file; name a folder")
+    foreign = [name for name in FILES if (directory / name).exists()]
+    if foreign and not is_ours(directory):
+        raise ConfigError(
+            f"--out {directory}: holds {', '.join(foreign)} that segfair did not write; choose another folder"
+        )
+
+
+def _write_files(result: AuditResult, folder: Path, *, command: str, written: datetime) -> None:
+    result.save(folder / "audit.json")
+    write_csv(result.case_scores.to_frame(), folder / "cases.csv")
+    write_csv(result.to_frame(), folder / "subgroups.csv")
+    protocol = result.config.protocol
+    digests = {
+        "protocol (rules)": protocol.digest,
+        "audit.json": hash_file(folder / "audit.json"),
+        "cases.csv": hash_file(folder / "cases.csv"),
+        "subgroups.csv": hash_file(folder / "subgroups.csv"),
+    }
+    page = render_page(
+        page_data(result, written=written.strftime("%Y-%m-%d %H:%M UTC"), command=command, digests=digests)
+    )
+    (folder / "report.html").write_text(page, "utf-8", newline="\n")
+    ids = [str(case) for case in result.case_scores.column("case")]
+    manifest = build_manifest(
+        outputs={name: folder / name for name in FILES if name != MANIFEST},
+        inputs=hash_inputs(result.inputs, {*ids, *result.cases.excluded}),
+        command=command,
+        protocol=protocol.name,
+        protocol_digest=protocol.digest,
+        versions=result.versions,
+        written=written.isoformat(timespec="seconds"),
+    )
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")
+
+
+def render_page(page: dict[str, Any]) -> str:
+    """The page as one HTML text that needs no network.
+
+    Args:
+        page: See `segfair.page.page_data`.
+    """
+    folder = template_folder()
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = (folder / "report.js").read_text("utf-8")
+    return environment.get_template("report.html.j2").render(
+        page=page,
+        # Our own files, and JSON in which every character that could end its element is escaped.
+        script=Markup(script),
+        style=Markup((folder / "style.css").read_text("utf-8")),
+        payload=Markup(page["sections"]["subgroups"]["payload"]),
+        policy=content_policy(script),
+    )
+
+
+def content_policy(script: str) -> str:
+    """Content-Security-Policy: the page's own script by its hash, inline styles, and nothing from anywhere."""
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def template_folder() -> Path:
+    """Where the templates lie: beside this module in an installed wheel, else at the top of the checkout."""
+    packaged = Path(__file__).resolve().parent / "templates"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "templates"
