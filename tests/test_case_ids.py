@@ -97,16 +97,18 @@ def test_what_was_matched_loosely_or_left_is_said() -> None:
     assert "2 of 4 cases" in text
     assert "01 = 1, 2 = 2.0" in text
     assert "003 (3, 03)" in text
-    assert "4 of 6 rows of meta.csv belong to no case" in text
+    assert "rows of meta.csv that belong to no case: 4 of 6" in text
 
 
 def test_identical_rows_merge_and_contradicting_ones_stop() -> None:
     same = frame(id=["P001", "P002", "P001"], age=["40", "50", "40 "])
     match = find_id_column(same, IDS, name="meta.csv")
     assert match.rows == {"P001": 0, "P002": 1}
-    assert any("repeats the rows of 1 cases" in notice and "P001" in notice for notice in match.notices)
+    assert "cases whose row meta.csv repeats without a difference: 1 (P001)" in match.notices
     other = frame(id=["P001", "P002", "P001", "P002"], age=["40", "50", "41", "50"], sex=["f", "f", "f", "f"])
-    with pytest.raises(MetadataError, match=r"1 cases have several rows .* P001; those of P001 differ in age"):
+    with pytest.raises(
+        MetadataError, match=r"contradict each other, in 1 of 2 cases: P001; those of P001 differ in age"
+    ):
         find_id_column(other, IDS, name="meta.csv")
 
 

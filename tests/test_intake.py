@@ -109,7 +109,7 @@ def test_a_case_without_a_row_is_excluded(tmp_path: Path) -> None:
     cohort = study.load()
     assert cohort.excluded == {"P018": "no row in meta.csv", "P019": "no row in meta.csv"}
     assert len(cohort) == 18
-    assert said(cohort, "2 cases are excluded", "P018, P019")
+    assert said(cohort, "without a row in meta.csv, excluded: 2 (P018, P019)")
     (tmp_path / "meta.csv").write_text("id,age\n" + "\n".join(f"{case},1" for case in study.ids[1:]) + "\n00,2\n")
     assert study.load().excluded == {"P000": "no row in meta.csv"}
 
@@ -130,7 +130,7 @@ def test_up_to_a_fifth_may_be_missing(tmp_path: Path) -> None:
     cohort = Study(tmp_path, predictions=ids_of(16)).load()
     assert len(cohort) == 20
     assert [case.id for case in cohort if case.prediction is None] == ["P016", "P017", "P018", "P019"]
-    assert said(cohort, "4 cases have no prediction", "worst score")
+    assert said(cohort, "without a prediction, given the worst score: 4 (P016, P017, P018 and 1 more)")
 
 
 def test_more_than_a_fifth_is_refused_with_both_counts(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_more_than_a_fifth_is_refused_with_both_counts(tmp_path: Path) -> None:
     dropped = study.load(missing_prediction="drop")
     assert dropped.ids == tuple(ids_of(15))
     assert dropped.excluded["P019"] == "dropped: no prediction"
-    assert said(dropped, "5 cases without a prediction are dropped")
+    assert said(dropped, "without a prediction, dropped: 5")
     with pytest.raises(PairingError, match="5 of 20"):
         study.load(missing_prediction="error")
 
@@ -170,7 +170,7 @@ def test_the_fifth_is_of_the_cases_that_count(tmp_path: Path) -> None:
 def test_predictions_without_a_label_are_named(tmp_path: Path) -> None:
     cohort = Study(tmp_path, predictions=[*ids_of(20), "X1", "X2"]).load()
     assert len(cohort) == 20
-    assert said(cohort, "2 predictions have no label", "X1, X2")
+    assert said(cohort, "predictions without a label, passed over: 2 (X1, X2)")
 
 
 def test_no_overlap_shows_both_sides(tmp_path: Path) -> None:
@@ -210,8 +210,8 @@ def test_cases_by_list(tmp_path: Path) -> None:
     cohort = study.load(cases=str(tmp_path / "list.txt"))
     assert cohort.ids == ("P001", "P002", "P003")
     assert cohort.excluded == {}, "the others are neither scored nor penalised"
-    assert said(cohort, "3 of 20 cases count")
-    assert said(cohort, "1 ids in", "no labels", "Q9")
+    assert said(cohort, "cases that count: 3 of 20")
+    assert said(cohort, "ids in", "without labels: 1 (Q9)")
     (tmp_path / "list.txt").write_text("Q8\nQ9\n")
     with pytest.raises(PairingError, match=r"none of its 2 ids has labels; it names Q8, Q9, .* P000"):
         study.load(cases=str(tmp_path / "list.txt"))
@@ -228,7 +228,7 @@ def test_cases_by_condition(tmp_path: Path) -> None:
     study = Study(tmp_path)
     cohort = study.load(where='split == "test" and age < 45')
     assert cohort.ids == ("P001", "P003")
-    assert said(cohort, "2 of 20 cases count", "split ==")
+    assert said(cohort, "cases that count: 2 of 20", "split ==")
     assert study.load(where="id == 'P007'").ids == ("P007",)
     (tmp_path / "list.txt").write_text("P001\nP002\n")
     assert study.load(where='split == "test"', cases=str(tmp_path / "list.txt")).ids == ("P001",)

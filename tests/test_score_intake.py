@@ -50,7 +50,7 @@ def test_a_table_of_scores(tmp_path: Path, metadata: Path) -> None:
     assert [table.column(name) for name in table.names] == [[0.25, 0.5, None], [3.5, None, 2], [2, 1, None]]
     assert [metric.better for metric in table.metrics] == ["higher", "lower", "lower"]
     assert table.metrics[1].unit == "mm"
-    assert any("hd95_mm: 1 infinite values" in notice for notice in cohort.notices)
+    assert any("hd95_mm: infinite values, left undefined: 1" in notice for notice in cohort.notices)
     assert any("column case" in notice for notice in cohort.notices)
 
 
@@ -85,7 +85,7 @@ def test_which_cases_count(tmp_path: Path, metadata: Path) -> None:
     (tmp_path / "list.txt").write_text("C03\nC01\nC77\n")
     cohort, table = load_score_cohort(file, metadata, cases=str(tmp_path / "list.txt"))
     assert (cohort.ids, table.column("dsc")) == (("C01", "C03"), [0.1, 0.3])
-    assert any("have no scores: C77" in notice for notice in cohort.notices)
+    assert any("without scores: 1 (C77)" in notice for notice in cohort.notices)
     cohort, table = load_score_cohort(file, metadata, where="sex == 'f'", subject_column="sex")
     assert (cohort.ids, table.column("dsc")) == (("C02", "C03"), [0.2, 0.3])
     with pytest.raises(ConfigError, match="no column sexx"):
@@ -149,7 +149,7 @@ def test_a_summary_under_a_protocol(summary: Path, metadata: Path) -> None:
     assert table.column("iou") == pytest.approx([1.0, 0.7, 0.1875])
     assert table.scores[0].facts == {"label_voxels": 0, "prediction_voxels": 0}
     assert table.scores[1].facts == {}, "nested regions share voxels"
-    assert any("2 cases have an empty label and prediction" in notice for notice in cohort.notices)
+    assert any("a DSC of 1: 2 (C01, C02)" in notice for notice in cohort.notices)
     _, table = load_score_cohort(summary, metadata, protocol=MAMA_MIA)
     assert table.column("dsc") == pytest.approx([0.0, 0.4, 0.375])
 
@@ -157,7 +157,7 @@ def test_a_summary_under_a_protocol(summary: Path, metadata: Path) -> None:
 def test_a_summary_without_a_protocol_stays_undefined(summary: Path, metadata: Path) -> None:
     cohort, table = load_score_cohort(summary, metadata)
     assert table.column("dsc") == [None, None, pytest.approx(0.375)]
-    assert any("2 cases have an empty label and prediction and no DSC" in notice for notice in cohort.notices)
+    assert any("left undefined: 2 (C01, C02)" in notice for notice in cohort.notices)
 
 
 def test_one_label_has_its_voxels(tmp_path: Path, metadata: Path) -> None:

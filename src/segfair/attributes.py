@@ -21,13 +21,13 @@ from segfair.binning import (
     ColumnBins,
     Encoded,
     UnusableColumnError,
-    cut_text,
     finite_numbers,
     fold,
     infer_bins,
     level_text,
     number_bins,
 )
+from segfair.case_ids import some
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, MetadataError
 from segfair.io.cells import is_missing
@@ -154,19 +154,20 @@ class AttributeBins:
         )
 
     def _notices(self, encoded: Encoded) -> list[str]:
-        fate = "drop out of it" if self.missing == DROP else f"count as {self.missing}"
+        fate = "left out of it" if self.missing == DROP else f"counted as {self.missing}"
         notices = []
         if encoded.n_outside:
-            what = f"outside of the bins ({self.bins.binning})" if self.bins.kind == "bins" else "infinite"
-            notices.append(f"{self.name}: {encoded.n_outside} values are {what} and {fate}")
+            outside = self.bins.kind == "bins"
+            what = f"values outside of the bins ({self.bins.binning})" if outside else "infinite values"
+            notices.append(f"{self.name}: {what}, {fate}: {encoded.n_outside}")
         if encoded.unseen:
-            examples = _some(repr(value) for value, _ in encoded.unseen.most_common())
+            examples = some(repr(value) for value, _ in encoded.unseen.most_common())
             what = {
-                "bins": "are no numbers",
-                "contains": f"contain none of {', '.join(word for word, _ in self.bins.contains)}",
-                "levels": f"are none of its levels ({self.bins.binning})",
+                "bins": "values that are no numbers",
+                "contains": f"values that contain none of {', '.join(word for word, _ in self.bins.contains)}",
+                "levels": f"values that are none of its levels ({self.bins.binning})",
             }[self.bins.kind]
-            notices.append(f"{self.name}: {encoded.unseen.total()} values {what} ({examples}) and {fate}")
+            notices.append(f"{self.name}: {what}, {fate}: {encoded.unseen.total()} ({examples})")
         return notices
 
 
@@ -197,7 +198,7 @@ class BinningPlan:
         if absent:
             raise MetadataError(
                 f"metadata has no column {', '.join(absent)}, from which attributes were made before; columns are"
-                f" {_some(cohort.columns, 20)}"
+                f" {some(cohort.columns, 20)}"
             )
         made = [entry.apply(cohort.column(entry.column)) for entry in self.attributes]
         return AttributeTable(
@@ -372,7 +373,7 @@ class _Fitter:
         columns = self.cohort.columns
         return MetadataError(
             f"{what} {name}: no such column in the metadata{close_names(name, columns)}; columns are"
-            f" {_some(columns, 20) or 'none'}"
+            f" {some(columns, 20) or 'none'}"
         )
 
     def fit_column(self, name: str, column: str, *, chosen: bool) -> AttributeBins:
@@ -460,8 +461,3 @@ def _tupled(bins: Mapping[str, Any]) -> dict[str, Any]:
         else value
         for key, value in bins.items()
     }
-
-
-def _some(texts: Any, n_shown: int = 3) -> str:
-    listed = [cut_text(str(text)) for text in texts]
-    return ", ".join(listed[:n_shown]) + (", ..." if len(listed) > n_shown else "")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from segfair.binning import cut_text
 from segfair.errors import MetadataError
 from segfair.io.cells import cell_text, loose_id, parse_number
 from segfair.where import close_names
@@ -121,17 +122,17 @@ def find_id_column(
     notices = [f"case ids: column {column} of {name}, with {len(rows)} of {len(case_ids)} cases"]
     if matches.loose:
         pairs = some(f"{case} = {value}" for case, value in matches.loose.items())
-        notices.append(f"{len(matches.loose)} ids are spelt differently in {name} and were matched: {pairs}")
+        notices.append(f"ids spelt differently in {name}, matched: {len(matches.loose)} ({pairs})")
     if matches.ambiguous:
         pairs = some(f"{case} ({', '.join(values)})" for case, values in matches.ambiguous.items())
         notices.append(
-            f"{len(matches.ambiguous)} ids could mean several rows or cases and were not matched: {pairs}"
+            f"ids that could mean several rows or cases, not matched: {len(matches.ambiguous)} ({pairs})"
         )
     if merged:
-        notices.append(f"{name} repeats the rows of {len(merged)} cases without a difference: {some(merged)}")
+        notices.append(f"cases whose row {name} repeats without a difference: {len(merged)} ({some(merged)})")
     n_others = len(frame) - sum(map(len, matches.rows.values()))
     if n_others:
-        notices.append(f"{n_others} of {len(frame)} rows of {name} belong to no case")
+        notices.append(f"rows of {name} that belong to no case: {n_others} of {len(frame)}")
     return IdMatch(column, rows, matches.ambiguous, tuple(notices))
 
 
@@ -154,9 +155,9 @@ def _one_row_each(
     if conflicts:
         case, different = next(iter(conflicts.items()))
         raise MetadataError(
-            f"{name}: {len(conflicts)} cases have several rows in column {column} that contradict each other:"
-            f" {some(conflicts, 5)}; those of {case} differ in {some(different)}. Keep one row a case, or name a"
-            " column that tells the rows apart with --id-column"
+            f"{name}: rows of one id in column {column} contradict each other, in {len(conflicts)} of"
+            f" {len(matches.rows)} cases: {some(conflicts, 5)}; those of {case} differ in {some(different)}."
+            " Keep one row a case, or name a column that tells the rows apart with --id-column"
         )
     return {case: rows[0] for case, rows in matches.rows.items()}, merged
 
@@ -188,6 +189,7 @@ def _is_text(text: str) -> bool:
 
 
 def some(texts: Iterable[object], n_shown: int = 3) -> str:
-    """The first few, and dots where there are more."""
-    listed = [str(text) for text in texts]
-    return ", ".join(listed[:n_shown]) + (", ..." if len(listed) > n_shown else "")
+    """The first few, each cut to a readable length, and how many more there are."""
+    listed = [cut_text(str(text)) for text in texts]
+    more = len(listed) - n_shown
+    return ", ".join(listed[:n_shown]) + (f" and {more} more" if more > 0 else "")

@@ -123,9 +123,9 @@ def choose_cases(
                 f" {what} of {some(case_ids)}"
             )
         chosen = [case for case in case_ids if case in matches.rows]
-        notices.append(f"{len(chosen)} of {len(case_ids)} cases count: those in {cases}")
+        notices.append(f"cases that count: {len(chosen)} of {len(case_ids)}, those in {cases}")
         if unknown:
-            notices.append(f"{len(unknown)} ids in {cases} have no {what}: {some(unknown)}")
+            notices.append(f"ids in {cases} without {what}: {len(unknown)} ({some(unknown)})")
     if where is not None:
         columns = list(dict.fromkeys((rows.id_column, *rows.columns)))
         holds = fulfilled(where, [rows.rows.get(case, {}) for case in chosen], columns=columns)
@@ -139,6 +139,6 @@ def choose_cases(
             raise ConfigError(
                 f"--where {where!r}: no case fulfils it" + (f"; {'; '.join(values)}" if values else "")
             )
-        notices.append(f"{len(fulfilling)} of {len(case_ids)} cases count: those where {where}")
+        notices.append(f"cases that count: {len(fulfilling)} of {len(case_ids)}, those where {where}")
         chosen = fulfilling
     return chosen, notices

@@ -107,15 +107,15 @@ def load_cohort(
     excluded = {case: reason for case, reason in rows.absent.items() if case in set(chosen)}
     if without and missing_prediction == "drop":
         excluded |= dict.fromkeys(without, "dropped: no prediction")
-        notices.append(f"{len(without)} cases without a prediction are dropped: {some(without)}")
+        notices.append(f"cases without a prediction, dropped: {len(without)} ({some(without)})")
     elif without:
-        notices.append(f"{len(without)} cases have no prediction and get the worst score: {some(without)}")
+        notices.append(f"cases without a prediction, given the worst score: {len(without)} ({some(without)})")
     if excluded.keys() & rows.absent.keys():
         gone = [case for case in excluded if case in rows.absent]
-        notices.append(f"{len(gone)} cases are excluded, they have no row in {rows.name}: {some(gone)}")
+        notices.append(f"cases without a row in {rows.name}, excluded: {len(gone)} ({some(gone)})")
     extra = sorted(set(prediction_ids) - set(pairs.values()))
     if extra:
-        notices.append(f"{len(extra)} predictions have no label and are passed over: {some(extra)}")
+        notices.append(f"predictions without a label, passed over: {len(extra)} ({some(extra)})")
     return Cohort(
         tuple(
             Case(

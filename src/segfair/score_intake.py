@@ -80,7 +80,7 @@ def load_score_cohort(
     chosen, choice = choose_cases(case_ids, rows, cases=cases, where=where, what="scores")
     excluded = {case: reason for case, reason in rows.absent.items() if case in set(chosen)}
     if excluded:
-        choice.append(f"{len(excluded)} cases are excluded, they have no row in {rows.name}: {some(excluded)}")
+        choice.append(f"cases without a row in {rows.name}, excluded: {len(excluded)} ({some(excluded)})")
     counted = [case for case in chosen if case not in excluded]
     columns = tuple(column for column in rows.columns if column not in values)
     cohort = Cohort(
@@ -199,7 +199,7 @@ def _score_columns(
         infinite = sum(number is not None and math.isinf(number) for number in found)
         if infinite:
             numbers[column] = [None if number is None or math.isinf(number) else number for number in found]
-            notices.append(f"{column}: {infinite} infinite values have no finite score and are left undefined")
+            notices.append(f"{column}: infinite values, left undefined: {infinite}")
         largest = max((number for number in numbers[column] if number is not None), default=0.0)
         if known is not None and known.name == "dsc" and largest > 1 + 1e-6:
             raise MetadataError(
@@ -223,7 +223,7 @@ def _fill_both_empty(
     affected = sorted({case for cases in file.both_empty.values() for case in cases})
     if protocol is None:
         return dict(values), [
-            f"{len(affected)} cases have an empty label and prediction and no DSC: {some(affected)}"
+            f"cases with an empty label and prediction, left undefined: {len(affected)} ({some(affected)})"
         ]
     worth = protocol.empty.both_dsc
     row_of = {case: row for row, case in enumerate(map(cell_text, file.table.raw[ids_column].tolist()))}
@@ -236,8 +236,8 @@ def _fill_both_empty(
             known = [number for part in parts if (number := filled[part][row]) is not None]
             filled[name][row] = sum(known) / len(known) if len(known) == len(parts) else None
     return filled, [
-        f"{len(affected)} cases have an empty label and prediction, under the protocol {protocol.name} a DSC of"
-        f" {worth:g}: {some(affected)}"
+        f"cases with an empty label and prediction, under the protocol {protocol.name} a DSC of {worth:g}:"
+        f" {len(affected)} ({some(affected)})"
     ]
 
 
