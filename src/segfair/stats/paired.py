@@ -1,48 +1,93 @@
-"""Whether subgroups changed between two sets of scores of the same cases: sign-flipping max-T.
+"""Whether subgroups, metrics or scores changed between two sets of scores of the same cases: sign-flipping max-T.
 
-If nothing changed, the difference of a case is as likely to have one sign as the other; flipping signs at random gives
-the distribution of the largest statistic over all subgroups. Arrays only.
+If nothing changed, the two scores of a case could as well have come in the other order, and its difference is as
+likely to have one sign as the other. Flipping signs at random, all subgroups with the same signs, gives the
+distribution of the largest statistic. Exact where the two scores are exchangeable; because the statistic is
+studentised, also close to its level where means are equal and differences are skewed. Arrays only.
 
 References:
-    Westfall and Young 1993, algorithm 4.1 (step-down). Winkler et al. NeuroImage 2014 (sign-flipping).
+    Westfall and Young 1993, algorithm 4.1 (step-down). Winkler et al. NeuroImage 2014 (flipping whole blocks).
+    Smyth 2004, Eq. 3 (moderated variance).
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, collapse
+from segfair.stats.disparity import LevelMeans, Levels, observed_level_means
 
-__all__ = ["PairedTest", "paired_max_t"]
+__all__ = ["PairedTest", "paired_max_t", "paired_outcomes", "swapped_level_means"]
+
+Floats = NDArray[np.float64]
 
 _STEP_ELEMENTS = 1 << 22
+_EXACT_LIMIT = 1 << 12
+"""So many sign patterns are enumerated rather than drawn, even where fewer draws were asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairedTest:
-    """Mean change of every subgroup and its test against no change.
+    """Mean changes and their tests against no change; one row for each subgroup, or for each metric.
 
     Attributes:
-        mean: (n_subgroups,) mean change; NaN without members.
+        mean: (n_rows,) mean change over cases; NaN without members.
         t: Mean over its moderated standard error; 0 where nothing changed.
-        p_value: Of this subgroup alone; NaN where not tested.
-        p_adjusted: Step-down max-T over the tested subgroups; NaN where not tested.
-        tested: Whether the subgroup has enough members.
+        p_value: Of this row alone; NaN where not tested.
+        p_adjusted: Step-down max-T over the tested rows; NaN where not tested.
+        tested: Whether the row has enough members.
+        n_draws: Sign patterns behind the p values.
+        exact: Whether these were all there are.
     """
 
-    mean: NDArray[np.float64]
-    t: NDArray[np.float64]
-    p_value: NDArray[np.float64]
-    p_adjusted: NDArray[np.float64]
+    mean: Floats
+    t: Floats
+    p_value: Floats
+    p_adjusted: Floats
     tested: NDArray[np.bool_]
+    n_draws: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """What is tested: sums of changes over the units of each row.
+
+    Attributes:
+        sums: (n_draws, n_units) signs -> (n_rows, n_draws) sums of the changes so flipped.
+        squares: (n_rows,) sum of the units' squared sums, which no sign changes.
+        n_units: (n_rows,) units with a member.
+        prior: (n_rows,) mean square of a unit's sum that the moderation pulls toward.
+        total: Units of the cohort.
+    """
+
+    sums: Callable[[Floats], Floats]
+    squares: Floats
+    n_units: Floats
+    prior: Floats
+    total: int
+
+    def t(self, signs: Floats, *, prior_df: float) -> Floats:
+        """(n_rows, n_draws) moderated statistics."""
+        sums = self.sums(signs)
+        n = np.maximum(self.n_units, 1.0)[:, None]
+        # Squares do not change when signs are flipped; only the squared mean does.
+        spread = np.maximum(self.squares[:, None] - sums * sums / n, 0.0) + (prior_df * self.prior)[:, None]
+        error = np.sqrt(spread / (n - 1 + prior_df) * n)
+        t: Floats = np.divide(sums, error, out=np.zeros_like(sums), where=error > 0)
+        return t
 
 
 def paired_max_t(
     membership: Membership,
-    change: NDArray[np.float64],
+    change: Floats,
     *,
     rng: np.random.Generator,
     min_cases: int = 10,
@@ -56,49 +101,179 @@ def paired_max_t(
         membership: (n_subgroups, n_cases); a row of ones tests everybody.
         change: (n_cases,) finite, second score minus first.
         rng: Source of randomness.
-        min_cases: Smallest number of members of a subgroup that is tested.
-        permutations: Random sign patterns.
+        min_cases: Smallest number of members (or of their subjects) of a subgroup that is tested.
+        permutations: Random sign patterns; all of them where there are no more, or at most 4,096.
         subjects: (n_cases,) codes of patients; all cases of one are flipped together.
         prior_df: Degrees of freedom that the mean square of all changes counts for in each subgroup's variance.
 
     Returns:
         The tests, two-sided. No change at all: every t is 0 and every p is 1.
     """
-    unit = np.arange(len(change)) if subjects is None else np.unique(subjects, return_inverse=True)[1]
-    cells = collapse(membership)
-    ordered, unit = change[cells.order], unit[cells.order]
-    sizes = cells.columns @ cells.sizes.astype(np.float64)
-    tested = sizes >= max(1, min_cases)
+    n_cases = len(change)
+    members = np.asarray(membership, dtype=bool)
+    sizes = np.count_nonzero(members, axis=1).astype(np.float64)
+    rows = (
+        _rows_of_cases(members, change)
+        if subjects is None
+        else _rows_of_subjects(members, change, np.unique(subjects, return_inverse=True)[1])
+    )
+    total = rows.sums(np.ones((1, rows.total)))[:, 0] if n_cases else np.zeros(len(sizes))
+    mean = np.divide(total, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
+    return _flip(rows, mean, rng=rng, min_units=min_cases, permutations=permutations, prior_df=prior_df)
+
+
+def paired_outcomes(
+    changes: Floats,
+    *,
+    rng: np.random.Generator,
+    min_cases: int = 2,
+    permutations: int = 2000,
+    subjects: NDArray[np.integer] | None = None,
+    prior_df: float = 20.0,
+) -> PairedTest:
+    """Tests whether the mean change of each of several metrics differs from 0, all with the same signs.
+
+    Args:
+        changes: (n_outcomes, n_cases), NaN where a metric has no value in one of the two.
+        rng: Source of randomness.
+        min_cases: Smallest number of cases (or subjects) with a value.
+        permutations: Random sign patterns.
+        subjects: (n_cases,) codes of patients.
+        prior_df: See `paired_max_t`; here each metric is moderated toward its own mean square.
+    """
+    known = np.isfinite(changes)
+    values = np.where(known, changes, 0.0)
+    counts = known.sum(axis=1)
+    if subjects is not None:
+        unit = np.unique(subjects, return_inverse=True)[1]
+        joint = _joint(unit)
+        values, known = values @ joint, (known @ joint) > 0
+    squares = (values * values).sum(axis=1)
+    n_units = known.sum(axis=1).astype(np.float64)
+    rows = _Rows(
+        lambda signs: np.asarray(values @ signs.T),
+        squares,
+        n_units,
+        squares / np.maximum(n_units, 1),
+        values.shape[1],
+    )
+    sums = values.sum(axis=1)
+    mean = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    return _flip(rows, mean, rng=rng, min_units=min_cases, permutations=permutations, prior_df=prior_df)
+
+
+def swapped_level_means(
+    levels: Levels,
+    first: Floats,
+    second: Floats,
+    *,
+    rng: np.random.Generator,
+    permutations: int = 2000,
+    subjects: NDArray[np.integer] | None = None,
+) -> tuple[LevelMeans, LevelMeans]:
+    """Level means of two models when each case's two sets of scores come in random order.
+
+    The null distribution of any score that is a function of level means, such as FS.
+
+    Args:
+        levels: The levels.
+        first: (n_outcomes, n_cases) finite scores of one model; those of a case change places together.
+        second: The other's.
+        rng: Source of randomness.
+        permutations: Number of replicates.
+        subjects: (n_cases,) codes; all cases of a patient change places together.
+    """
+    middle, half = observed_level_means(levels, (first + second) / 2), (second - first) / 2
+    unit = np.arange(first.shape[1]) if subjects is None else np.unique(subjects, return_inverse=True)[1]
+    shift = np.empty((permutations, *middle.means.shape[1:]))
+    drift = np.empty((permutations, middle.overall.shape[1]))
+    indicator = levels.indicator.T.astype(np.float64)
+    start = 0
+    for signs in _draw_signs(int(unit.max(initial=-1)) + 1, count=permutations, width=first.shape[1], rng=rng):
+        rows = slice(start, start + len(signs))
+        flips = signs[:, unit]
+        for index, values in enumerate(half):
+            shift[rows, index] = (flips * values) @ indicator / levels.counts
+            drift[rows, index] = flips @ values / len(values)
+        start = rows.stop
+    return tuple(
+        dataclasses.replace(middle, means=middle.means + sign * shift, overall=middle.overall + sign * drift)
+        for sign in (-1, 1)
+    )  # type: ignore[return-value]
+
+
+def _rows_of_cases(members: NDArray[np.bool_], change: Floats) -> _Rows:
+    cells = collapse(members)
+    ordered = change[cells.order]
+    sizes: Floats = cells.columns @ cells.sizes.astype(np.float64)
     (squares,) = cells.multiply(cells.sums((ordered * ordered)[None]))
-    prior = prior_df * float(np.mean(ordered * ordered)) if len(ordered) else 0.0
+    square = float(np.mean(ordered * ordered)) if len(ordered) else 0.0
+    prior: Floats = np.full(len(sizes), square)
 
-    def statistic(flipped: NDArray[np.float64]) -> NDArray[np.float64]:
-        (sums,) = cells.multiply(cells.sums(flipped))
-        n = np.maximum(sizes, 1.0)[:, None]
-        # Squares do not change when signs are flipped; only the squared mean does.
-        spread = np.maximum(squares - sums * sums / n, 0.0) + prior
-        error = np.sqrt(spread / (n - 1 + prior_df) * n)
-        t: NDArray[np.float64] = np.divide(sums, error, out=np.zeros_like(sums), where=error > 0)
-        return t
+    def sums(signs: Floats) -> Floats:
+        (found,) = cells.multiply(cells.sums(signs * ordered))
+        return found
 
-    t = statistic(ordered[None])[:, 0]
-    (sums,) = cells.multiply(cells.sums(ordered[None]))
-    mean = np.divide(sums[:, 0], sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
-    p_value, p_adjusted = np.full(len(t), np.nan), np.full(len(t), np.nan)
-    rows = np.flatnonzero(tested)
-    if len(rows):
-        ascending = rows[np.argsort(np.abs(t[rows]), kind="stable")]
+    return _Rows(sums, squares[:, 0], sizes, prior, len(change))
+
+
+def _rows_of_subjects(members: NDArray[np.bool_], change: Floats, unit: NDArray[np.intp]) -> _Rows:
+    joint = _joint(unit)
+    inside: Any = scipy.sparse.csr_array(members.astype(np.float64))
+    of_units = inside.multiply(change[None]).tocsr() @ joint
+    present = (inside @ joint) > 0
+    squares = np.asarray(of_units.multiply(of_units).sum(axis=1)).ravel()
+    n_units = np.asarray(present.sum(axis=1)).ravel().astype(np.float64)
+    # Mean square of a patient's sum, for the number of cases that a patient has in this subgroup.
+    whole = change @ joint
+    share = members.sum(axis=1) / np.maximum(n_units, 1) * (len(whole) / max(1, len(change)))
+    prior = (float(np.mean(whole * whole)) if len(whole) else 0.0) * share
+    return _Rows(lambda signs: np.asarray(of_units @ signs.T), squares, n_units, prior, joint.shape[1])
+
+
+def _joint(unit: NDArray[np.intp]) -> Any:
+    """Sparse (n_cases, n_units) 0/1 matrix; a product with it sums over the cases of each unit."""
+    return scipy.sparse.csr_array((np.ones(len(unit)), (np.arange(len(unit)), unit)))
+
+
+def _draw_signs(n_units: int, *, count: int, width: int, rng: np.random.Generator) -> Iterator[Floats]:
+    step = max(1, _STEP_ELEMENTS // max(width, n_units, 1))
+    for first in range(0, count, step):
+        yield rng.integers(0, 2, size=(min(step, count - first), n_units)).astype(np.float64) * 2 - 1
+
+
+def _every_sign(n_units: int) -> Iterator[Floats]:
+    patterns = np.arange(1 << n_units)
+    yield ((patterns[:, None] >> np.arange(n_units)) & 1).astype(np.float64) * 2 - 1
+
+
+def _flip(
+    rows: _Rows, mean: Floats, *, rng: np.random.Generator, min_units: int, permutations: int, prior_df: float
+) -> PairedTest:
+    n_rows = len(rows.squares)
+    tested = rows.n_units >= max(1, min_units)
+    t = rows.t(np.ones((1, rows.total)), prior_df=prior_df)[:, 0] if rows.total else np.zeros(n_rows)
+    exact = 1 << min(rows.total, 62) <= max(permutations, _EXACT_LIMIT)
+    n_draws = 1 << rows.total if exact else permutations
+    p_value, p_adjusted = np.full(n_rows, np.nan), np.full(n_rows, np.nan)
+    which = np.flatnonzero(tested)
+    if len(which):
+        ascending = which[np.argsort(np.abs(t[which]), kind="stable")]
         # Sums in another order differ in the last digits; a tie has to count as one.
         threshold = (np.abs(t[ascending]) * (1 - 1e-9) - 1e-12)[:, None]
-        alone, down = np.zeros(len(rows)), np.zeros(len(rows))
-        step = max(1, _STEP_ELEMENTS // max(len(ordered), len(t), 1))
-        for first in range(0, permutations, step):
-            n_draws = min(step, permutations - first)
-            signs = rng.integers(0, 2, size=(n_draws, int(unit.max()) + 1)) * 2 - 1
-            drawn = np.abs(statistic(signs[:, unit] * ordered))[ascending]
-            alone += (drawn >= threshold).sum(axis=1)
-            down += (np.maximum.accumulate(drawn, axis=0) >= threshold).sum(axis=1)
-        p_value[ascending] = (alone + 1) / (permutations + 1)
-        stepped = ((down + 1) / (permutations + 1))[::-1]
+        alone, down = np.zeros(len(which)), np.zeros(len(which))
+        draws = (
+            _every_sign(rows.total)
+            if exact
+            else _draw_signs(rows.total, count=n_draws, width=max(n_rows, rows.total), rng=rng)
+        )
+        for signs in draws:
+            drawn = np.abs(rows.t(signs, prior_df=prior_df))[ascending]
+            alone += np.count_nonzero(drawn >= threshold, axis=1)
+            # Step-down: a row competes with those of no larger statistic only.
+            down += np.count_nonzero(np.maximum.accumulate(drawn, axis=0) >= threshold, axis=1)
+        extra = 0 if exact else 1
+        p_value[ascending] = (alone + extra) / (n_draws + extra)
+        stepped = ((down + extra) / (n_draws + extra))[::-1]
         p_adjusted[ascending[::-1]] = np.maximum.accumulate(stepped)
-    return PairedTest(mean, t, p_value, p_adjusted, tested)
+    return PairedTest(mean, t, p_value, p_adjusted, tested, n_draws, exact)
