@@ -40,7 +40,7 @@ def test_p_agrees_with_all_sign_patterns() -> None:
     assert test.p_value[0] == pytest.approx(np.mean(reached))
     assert test.p_adjusted[0] == test.p_value[0]
     drawn = paired_max_t(
-        everybody, np.tile(change, 2), rng=np.random.default_rng(1), min_cases=1, permutations=4000
+        np.ones((1, 16), bool), np.tile(change, 2), rng=np.random.default_rng(1), min_cases=1, permutations=4000
     )
     assert not drawn.exact and 1 / 4001 <= drawn.p_value[0] < test.p_value[0]
 

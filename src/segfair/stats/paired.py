@@ -205,7 +205,7 @@ def swapped_level_means(
 def _rows_of_cases(members: NDArray[np.bool_], change: Floats) -> _Rows:
     cells = collapse(members)
     ordered = change[cells.order]
-    sizes: Floats = cells.columns @ cells.sizes.astype(np.float64)
+    sizes = cells.columns.astype(np.float64) @ cells.sizes
     (squares,) = cells.multiply(cells.sums((ordered * ordered)[None]))
     square = float(np.mean(ordered * ordered)) if len(ordered) else 0.0
     prior: Floats = np.full(len(sizes), square)
