@@ -138,7 +138,7 @@ def run_audit(
         inputs={role: str(path) for role, path in cohort.inputs.items()},
         versions=versions(),
         cases=case_counts(scores, excluded),
-        case_scores=case_rows(scores, attributes),
+        case_scores=case_rows(scores, attributes, design.subjects),
         metrics=metric_facts(scores),
         bins={
             entry.name: Bins(entry.column, entry.binning, entry.edges, entry.levels)
@@ -272,7 +272,8 @@ def _attributes(
         cohort, derived_edges = derive_columns(cohort, scores)
         edges = {**derived_edges, **edges}
         if chosen is not None:
-            chosen = (*chosen, *(column for column in cohort.columns if column not in before))
+            derived = [column for column in cohort.columns if column not in before]
+            chosen = (*chosen, *(column for column in derived if len(set(cohort.column(column))) > 1))
     attributes = build_attributes(cohort, protocol=config.protocol, chosen=chosen, edges=edges)
     names = [entry.name for entry in attributes.attributes]
     for name in config.primary:

@@ -136,8 +136,10 @@ def case_counts(scores: ScoreTable, excluded: Mapping[str, str]) -> CaseCounts:
     )
 
 
-def case_rows(scores: ScoreTable, attributes: AttributeTable) -> CaseScores:
-    """One row a case: id, metrics, why it was penalised, attribute levels."""
+def case_rows(
+    scores: ScoreTable, attributes: AttributeTable, subjects: NDArray[np.intp] | None = None
+) -> CaseScores:
+    """One row a case: id, metrics, why it was penalised, attribute levels; beside them the patients' codes."""
     levels = attributes.labels()
     rows = tuple(
         (
@@ -148,7 +150,9 @@ def case_rows(scores: ScoreTable, attributes: AttributeTable) -> CaseScores:
         )
         for index, score in enumerate(scores.scores)
     )
-    return CaseScores(("case", *scores.names, "penalised", *levels), rows, scores.names, tuple(levels))
+    columns = ("case", *scores.names, "penalised", *levels)
+    codes = () if subjects is None else tuple(map(int, subjects))
+    return CaseScores(columns, rows, scores.names, tuple(levels), codes)
 
 
 def metric_facts(scores: ScoreTable) -> tuple[MetricFacts, ...]:

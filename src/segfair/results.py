@@ -125,12 +125,14 @@ class CaseScores:
     Attributes:
         columns: Column names; `metrics` and `attributes` say which is which.
         rows: The rows.
+        subjects: A running number for the patient of each row; empty where every case is a patient of its own.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     metrics: tuple[str, ...]
     attributes: tuple[str, ...]
+    subjects: tuple[int, ...] = ()
 
     def column(self, name: str) -> list[Any]:
         """One column, in row order."""
