@@ -70,6 +70,24 @@ def test_every_usable_column_and_why_not() -> None:
         table["patient"]
 
 
+def test_a_number_that_another_column_holds_in_bins_is_left_out() -> None:
+    ages = [30 + (index * 3) % 37 for index in range(40)]
+    groups = ["young" if age <= 40 else "middle" if age <= 55 else "old" for age in ages]
+    table = build(age=ages, age_group=groups, weight=[50 + (index * 7) % 40 for index in range(40)])
+    assert [entry.name for entry in table.attributes] == ["age_group", "weight"]
+    assert "the number behind age_group" in table.left_out["age"]
+    asked = build(given={"edges": {"age": (0, 45, 90)}}, age=ages, age_group=groups)
+    assert [entry.name for entry in asked.attributes] == ["age", "age_group"]
+    chosen = build(given={"chosen": ["age", "age_group"]}, age=ages, age_group=groups)
+    assert [entry.name for entry in chosen.attributes] == ["age", "age_group"]
+
+
+def test_groups_that_overlap_are_no_bins_of_the_number() -> None:
+    ages = [30 + (index * 3) % 37 for index in range(40)]
+    groups = [["a", "b", "c"][index % 3] for index in range(40)]
+    assert [entry.name for entry in build(age=ages, arm=groups).attributes] == ["age", "arm"]
+
+
 @pytest.mark.parametrize(
     "missing", [None, float("nan"), pd.NA, "", " ", "NA", "nan", "n/a", "null", "NULL", pd.NaT]
 )

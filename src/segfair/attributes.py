@@ -21,6 +21,7 @@ from segfair.binning import (
     ColumnBins,
     Encoded,
     UnusableColumnError,
+    as_number,
     finite_numbers,
     fold,
     infer_bins,
@@ -355,7 +356,47 @@ class _Fitter:
                 if chosen is not None or name in self.edges or column in self.edges:
                     raise MetadataError(f"attribute {name}: cannot be used: {reason}") from None
                 self.left_out[name] = str(reason)
+        if chosen is None:
+            fitted = self.without_numbers_behind(fitted)
         return BinningPlan(tuple(fitted), self.left_out, tuple(self.notices))
+
+    def without_numbers_behind(self, fitted: list[AttributeBins]) -> list[AttributeBins]:
+        """Leaves out a number where another column holds it in bins already, such as age beside age_group.
+
+        Two binnings of one number cross in subgroups that mean nothing ("age 48-52 and age_group 51-60").
+        """
+        texts = [entry for entry in fitted if not entry.bins.edges]
+        kept = []
+        for entry in fitted:
+            asked_for = {entry.name, entry.column} & {*self.edges, *self.protocol.attributes}
+            binned = (
+                next((other for other in texts if self.bins_of_one_number(other.column, entry.column)), None)
+                if entry.bins.edges and not asked_for
+                else None
+            )
+            if binned is None:
+                kept.append(entry)
+            else:
+                self.left_out[entry.name] = (
+                    f"the number behind {binned.name}, each level of which is a range of it; to use it all the same, "
+                    "give its bins or choose the attributes"
+                )
+        return kept
+
+    def bins_of_one_number(self, text_column: str, number_column: str) -> bool:
+        """Whether at least three levels of a text are separate ranges of a number."""
+        ranges: dict[str, list[float]] = {}
+        pairs = zip(self.cohort.column(text_column), self.cohort.column(number_column), strict=True)
+        for level, value in pairs:
+            number = as_number(value)
+            if level is not None and number is not None:
+                ranges.setdefault(fold(str(level)), []).append(number)
+        ordered = sorted((min(numbers), max(numbers)) for numbers in ranges.values())
+        separate = all(before[1] < after[0] for before, after in itertools.pairwise(ordered))
+        # A level of one case each is an id or a number in disguise, not a set of bins.
+        return (
+            separate and 3 <= len(ordered) <= self.max_levels and len(ordered) * 2 <= sum(map(len, ranges.values()))
+        )
 
     def column_of(self, rule: AttributeRule) -> str | None:
         """The first column that a rule names, in any case if none is spelt so."""

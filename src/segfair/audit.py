@@ -266,15 +266,19 @@ def _learn_bins(
 def _attributes(
     cohort: Cohort, scores: ScoreTable, config: AuditConfig, edges: dict[str, tuple[float, ...]]
 ) -> AttributeTable:
-    chosen = config.attributes
+    attributes = build_attributes(cohort, protocol=config.protocol, chosen=config.attributes, edges=edges)
     if config.derive:
-        before = set(cohort.columns)
-        cohort, derived_edges = derive_columns(cohort, scores)
-        edges = {**derived_edges, **edges}
-        if chosen is not None:
-            derived = [column for column in cohort.columns if column not in before]
-            chosen = (*chosen, *(column for column in derived if len(set(cohort.column(column))) > 1))
-    attributes = build_attributes(cohort, protocol=config.protocol, chosen=chosen, edges=edges)
+        with_facts, terciles = derive_columns(cohort, scores)
+        new = [column for column in with_facts.columns if column not in cohort.columns]
+        varying = [column for column in new if len(set(with_facts.column(column))) > 1]
+        derived = build_attributes(with_facts, protocol=config.protocol, chosen=varying, edges=terciles)
+        constant = {column: "the same for every case" for column in new if column not in varying}
+        attributes = dataclasses.replace(
+            attributes,
+            attributes=(*attributes.attributes, *derived.attributes),
+            left_out={**attributes.left_out, **constant},
+            notices=(*attributes.notices, *derived.notices),
+        )
     names = [entry.name for entry in attributes.attributes]
     for name in config.primary:
         if name not in names:

@@ -48,7 +48,8 @@ def infer_subgroups(
         family: Name of the family of tests; decides its random stream.
 
     Returns:
-        The table ranked by shrunken divergence, most harmful first, and the facts with the family's own.
+        The table ranked by shrunken divergence, most harmful first, groups too small to be judged last; and the
+        facts with the family's own.
     """
     if not len(table):
         return table, dataclasses.replace(
@@ -99,7 +100,11 @@ def infer_subgroups(
         )
 
     harm = 1 if table.better == "higher" else -1
-    rows = sorted(map(complete, table.rows), key=lambda entry: harm * (entry.divergence_shrunk or 0.0))
+    # A group too small to be judged may look worst by chance alone; it never leads the table.
+    rows = sorted(
+        map(complete, table.rows),
+        key=lambda entry: (entry.significant is None, harm * (entry.divergence_shrunk or 0.0)),
+    )
     return (
         dataclasses.replace(table, rows=tuple(rows)),
         dataclasses.replace(

@@ -274,7 +274,7 @@ def _sniff(text: str, *, prefer: str) -> str:
 
 
 def _read_workbook(path: Path, sheet: str | None, wanted_ids: Collection[str]) -> Table:
-    import openpyxl  # type: ignore[import-untyped]
+    import openpyxl
 
     try:
         with warnings.catch_warnings():
