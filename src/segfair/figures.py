@@ -123,7 +123,8 @@ def forest_plot(
     width, left, right = (3.7, 0.06, 0.06) if narrow else (9.4, 3.25, 2.3)
     figure, axes = _canvas(width=width, left=left, right=right, top=0.32, bottom=0.5, plot=max(sum(heights), 0.3))
     axes.set_ylim(-max(sum(heights), 0.3), 0)
-    _divergence_axis(axes, rows, outcome=outcome, better=better, digits=digits, margin=margin)
+    threshold = None if margin is None else (-margin if better == "higher" else margin)
+    _divergence_axis(axes, rows, outcome=outcome, digits=digits, threshold=threshold)
     inch = width - left - right
 
     def write(x_inch: float, y: float, text: str, align: str = "left", **style: object) -> None:
@@ -153,32 +154,35 @@ def forest_plot(
         if narrow:
             text = f"n {row.n:,};  mean {numbers[0]};  divergence {numbers[1]};  p {numbers[2]}"
             write(0.05 - left, first - line * len(label), text, color=MUTED, weight=weight)
-            _interval_mark(axes, row, top - height + 0.14, better)
+            y = top - height + 0.14
         else:
             y = top - height / 2
             write(-0.1, y, f"{row.n:,}", "right")
-            _interval_mark(axes, row, y, better)
             for x_inch, text, style in zip((0.82, 1.5, 2.2), numbers, ("normal", weight, weight), strict=True):
                 write(inch + x_inch, y, text, "right", weight=style)
+        _interval_mark(axes, row, y, better)
+        # In the narrow shape names stand above the marks, and no line runs through them.
+        _reference_lines(axes, top - height, y + 0.12 if narrow else top, threshold)
         top -= height
     return figure
 
 
 def _divergence_axis(
-    axes: Axes, rows: Sequence[Divergence], *, outcome: str, better: Better, digits: int, margin: float | None
+    axes: Axes, rows: Sequence[Divergence], *, outcome: str, digits: int, threshold: float | None
 ) -> None:
     """An axis that holds every interval, zero, and the margin."""
-    limits = [0.0, *(value for row in rows for value in _extent(row))]
-    threshold = None if margin is None else (-margin if better == "higher" else margin)
-    if threshold is not None:
-        limits.append(threshold)
+    limits = [0.0, threshold or 0.0, *(value for row in rows for value in _extent(row))]
     room = 0.06 * (max(limits) - min(limits)) or 0.05
     axes.set_xlim(min(limits) - room, max(limits) + room)
     _value_axis(axes, digits)
     axes.set_xlabel(f"Divergence in {metric_name(outcome)} from the mean of all cases")
-    axes.axvline(0, color=MUTED, linewidth=0.9, zorder=1)
+
+
+def _reference_lines(axes: Axes, bottom: float, top: float, threshold: float | None) -> None:
+    """Zero, and dashed the margin, behind the marks of one row."""
+    axes.plot((0, 0), (bottom, top), color=MUTED, linewidth=0.9, zorder=1)
     if threshold is not None:
-        axes.axvline(threshold, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+        axes.plot((threshold,) * 2, (bottom, top), color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
 
 
 def _shade(axes: Axes, bottom: float, height: float, *, start: float, length: float) -> None:
@@ -243,6 +247,7 @@ def level_dots(
     metric: str,
     overall: float | None,
     limits: tuple[float, float],
+    name_length: int = 20,
     digits: int = 3,
 ) -> Figure:
     """Mean (dot), median (bar) and interval of one metric for each level of an attribute.
@@ -252,13 +257,14 @@ def level_dots(
         metric: Metric name.
         overall: Mean of all cases, a vertical line; None: no line.
         limits: Ends of the axis; the same for all attributes of a report, so that they compare.
+        name_length: Room for the names of levels, in characters; longer ones are cut.
         digits: Decimals of the metric.
     """
     levels = attribute.levels
     step = 0.235
     plot = step * max(len(levels), 1)
-    names = [clean(level.level, length=20) for level in levels]
-    left = 0.55 + _text_width(names)
+    names = [clean(level.level, length=name_length) for level in levels]
+    left = 0.55 + _text_width(["x" * name_length])
     figure, axes = _canvas(width=3.7, left=left, right=0.14, top=0.22, bottom=0.46, plot=plot)
     inch = 3.7 - 0.14 - left
     axes.set_ylim(-plot, 0)

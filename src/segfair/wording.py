@@ -192,6 +192,8 @@ def standing(row: Divergence, better: Better, *, tested: bool) -> Standing:
             return Standing(row.margin)
         if row.significant is None or deficit is None:
             return Standing(row.margin, "too few cases to be tested")
+        if row.significant and harmful(row.divergence, better):
+            return Standing(row.margin, "significantly worse; whether beyond the margin is open")
         return replace(possible, main=row.margin)
     if not tested:
         return Standing("not tested", "not corrected for multiple testing")

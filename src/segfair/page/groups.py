@@ -34,11 +34,16 @@ _MAX_ITEMS = 16
 def attribute_section(result: AuditResult) -> list[Data]:
     """Dots per level, the level table, and what sets each D_v."""
     outcome = result.primary_outcome
+    # The interval of a tiny level can be as wide as the scale: cut at the edge, it does not flatten all others.
     ends = [
         value
         for attribute in result.attributes
         for level in attribute.levels
-        for value in (level.mean.get(outcome), level.median.get(outcome), *level.ci.get(outcome, ()))
+        for value in (
+            level.mean.get(outcome),
+            level.median.get(outcome),
+            *(() if level.small else level.ci.get(outcome, ())),
+        )
         if value is not None
     ]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
@@ -47,6 +52,7 @@ def attribute_section(result: AuditResult) -> list[Data]:
     rows = {row.subgroup: row for row in result.subgroups[outcome]}
     for row in result.primary_subgroups or ():
         rows[row.subgroup] = row
+    longest = max((len(clean(level.level)) for entry in result.attributes for level in entry.levels), default=0)
     sections = []
     for index, attribute in enumerate(result.attributes):
         shown = AttributeFacts(attribute.name, attribute.disparity, attribute.levels[:_MAX_LEVELS])
@@ -56,6 +62,7 @@ def attribute_section(result: AuditResult) -> list[Data]:
             metric=outcome,
             overall=result.outcomes[outcome].mean,
             limits=(low - room, high + room),
+            name_length=min(20, longest),
             digits=digits,
         )
         means = "; ".join(
@@ -278,17 +285,17 @@ def power_section(result: AuditResult) -> Data | None:
         return None
     outcome = result.primary_outcome
     digits = metric_digits(entry.detectable_gap for entry in result.power)
-    gap = result.config.margin.get(outcome, getattr(result.config, "power_gap", 0.05))
+    gap = result.config.power_gap
     return {
         "gap": format_number(gap, 3),
         "outcome": metric_name(outcome),
         "table": table(
-            f"Smallest gap in {metric_name(outcome)} that this cohort shows with 80% power",
+            f"Smallest difference in {metric_name(outcome)} to the rest that is found with 80% power",
             [
                 "Attribute",
                 "Level",
                 number_column("n"),
-                number_column("Detectable gap"),
+                number_column("Detectable difference"),
                 number_column("Cases needed"),
                 "What it means",
             ],
@@ -311,5 +318,5 @@ def _power_words(detectable: float | None, n: int, gap: float, result: AuditResu
     if detectable is None or n < result.config.min_cases:
         return "insufficient evidence"
     if detectable <= gap:
-        return "a gap of this size would be seen"
-    return "only larger gaps would be seen"
+        return "such a difference would be found"
+    return "only larger ones would be found"
