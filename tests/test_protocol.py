@@ -70,6 +70,9 @@ def test_the_printed_text_is_the_protocol() -> None:
         ("format = 1\n[label]\noverlap = '0'", "0 is the background"),
         ("format = 1\n[attributes.listed.age]\nedges = [5, 1]", "must rise"),
         ("format = 1\n[attributes.listed.age]\nedges = [1, 5]\nlabels = ['a', 'b']", "make 1 bins, got 2 labels"),
+        ("format = 1\n[gates]\nrequires = ['FS >= 0.8']", "unknown key requires; known are require"),
+        ("format = 1\n[gates]\nrequire = 'FS >= 0.8'", "expected a list of texts"),
+        ("format = 1\ngates = ['FS >= 0.8']", "expected a table"),
         ("format = ", "not valid TOML"),
     ],
 )
@@ -95,3 +98,13 @@ def test_replace_leaves_the_original() -> None:
     assert protocol.replace(name="other").name == "other"
     assert protocol.name == "default"
     assert isinstance(protocol, Protocol)
+
+
+def test_gates_are_kept_but_score_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "gated.toml"
+    path.write_text('format = 1\n[gates]\nrequire = ["FS >= 0.85", "coverage >= 0.98"]\n', "utf-8")
+    gated, default = load_protocol(path), load_protocol("default")
+    assert gated.gates == ("FS >= 0.85", "coverage >= 0.98")
+    assert gated.digest == default.digest
+    assert Protocol.from_dict(gated.to_dict()) == gated
+    assert "gates" not in default.to_dict()

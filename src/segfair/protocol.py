@@ -119,6 +119,7 @@ class Protocol:
         surface, normhd, empty, grid, fairness: See the rules.
         attributes: Attribute name -> rule; where `listed_only`, no other column becomes an attribute.
         listed_only: Whether only the listed attributes are used.
+        gates: Gates that an audit under this protocol has to pass, as texts; they change no score.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Protocol:
     fairness: FairnessRule = field(default_factory=FairnessRule)
     attributes: Mapping[str, AttributeRule] = field(default_factory=dict)
     listed_only: bool = False
+    gates: tuple[str, ...] = ()
 
     def replace(self, **changes: Any) -> Protocol:
         """A copy with some fields changed."""
@@ -166,12 +168,15 @@ class Protocol:
         }
         if self.ignore_label is not None:
             tree["label"]["ignore"] = self.ignore_label
+        if self.gates:
+            tree["gates"] = {"require": list(self.gates)}
         return tree
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the rules; two audits with the same digest were scored alike."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the rules; two audits with the same digest were scored alike. Gates score nothing."""
+        rules = {key: value for key, value in self.to_dict().items() if key != "gates"}
+        return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any], *, source: str = "protocol") -> Protocol:
@@ -275,6 +280,10 @@ def _parse(tree: Mapping[str, Any], source: str) -> Protocol:
     _refuse_unknown(label, {"overlap", "surface", "ignore"}, f"{source}, [label]")
     attributes = dict(tree["attributes"])
     _refuse_unknown(attributes, {"use", "listed"}, f"{source}, [attributes]")
+    gates = tree.get("gates", {})
+    if not isinstance(gates, Mapping):
+        raise ConfigError(f'{source}, [gates]: expected a table such as require = ["FS >= 0.85"], got {gates!r}')
+    _refuse_unknown(gates, {"require"}, f"{source}, [gates]")
     regions = {}
     for name, text in tree["regions"].items():
         values = parse_label_values(text)
@@ -302,6 +311,7 @@ def _parse(tree: Mapping[str, Any], source: str) -> Protocol:
             name: _attribute_rule(name, rule, source) for name, rule in attributes.get("listed", {}).items()
         },
         listed_only=_choice(attributes["use"], ("usable", "listed"), f"{source}, [attributes] use") == "listed",
+        gates=_texts(gates.get("require", ()), f"{source}, [gates] require"),
     )
 
 
