@@ -23,7 +23,7 @@ from segfair.facts import alerts, attribute_facts, case_counts, case_rows, metri
 from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
 from segfair.inference import generator, infer_subgroups, power_of_levels, reach_verdict
 from segfair.protocol import LabelRule, Protocol, load_protocol, parse_label_values
-from segfair.results import AuditConfig, AuditResult, Bins, OutcomeFacts, PowerFacts, Score
+from segfair.results import TAUGHT_BINS, AuditConfig, AuditResult, Bins, OutcomeFacts, PowerFacts, Score
 from segfair.scoring import ScoreTable, score_cohort
 from segfair.subgroups import (
     Better,
@@ -87,7 +87,7 @@ def run_audit(
     scored = set(scores.cases)
     audited = dataclasses.replace(cohort, cases=tuple(case for case in cohort if case.id in scored))
     audited, scores, edges = _learn_bins(audited, scores, config)
-    excluded.update(dict.fromkeys(scored.difference(audited.ids), "taught the bins, and so is not audited"))
+    excluded.update(dict.fromkeys(scored.difference(audited.ids), TAUGHT_BINS))
     attributes = _attributes(audited, scores, config, edges)
     membership = mine_subgroups(attributes, min_support=config.min_support)
 

@@ -8,47 +8,173 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from segfair.errors import ConfigError
-from segfair.results import AuditResult, GateFacts
-from segfair.subgroups import Divergence, SubgroupTable
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["EXIT_FAILED", "EXIT_UNDECIDED", "check_gates", "exit_code", "parse_gate"]
+from segfair import stats
+from segfair.errors import ConfigError
+from segfair.inference import generator
+from segfair.results import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
+from segfair.stats.bounds import simultaneous_means
+from segfair.subgroups import Divergence, Subgroup, SubgroupTable
+
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_UNDECIDED",
+    "GRAMMAR",
+    "Gate",
+    "check_gates",
+    "exit_code",
+    "parse_gate",
+    "require_answerable",
+]
 
 EXIT_FAILED, EXIT_UNDECIDED = 1, 3
 
 State = Literal["pass", "fail", "undecided"]
-Check = Callable[[AuditResult], tuple[State, str]]
+Form = Literal["score", "worst", "within_margin", "significant", "coverage"]
+Judgement = tuple[State, str]
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
+GRAMMAR = (
+    '"FS >= 0.85" (or DSC, NormHD, PS, TS), "worst.dsc > 0.5", "within_margin(sex)", "significant(dsc) == 0", '
+    '"coverage >= 0.98"'
+)
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     ">": operator.gt,
     "<=": operator.le,
     "<": operator.lt,
 }
-_NUMBER = r"(?P<limit>[-+]?(?:\d+\.?\d*|\.\d+))"
-_FORMS = (
-    (re.compile(rf"(?P<score>DSC|NormHD|PS|FS|TS)\s*(?P<sign>>=|>|<=|<)\s*{_NUMBER}"), "_score"),
-    (re.compile(rf"worst\.(?P<outcome>\w+)\s*(?P<sign>>=|>|<=|<)\s*{_NUMBER}"), "_worst"),
-    (re.compile(r"within_margin\(\s*(?P<attribute>[^()]+?)\s*\)"), "_within_margin"),
-    (re.compile(r"significant\(\s*(?P<outcome>\w+)\s*\)\s*==\s*0"), "_significant"),
-    (re.compile(rf"coverage\s*(?P<sign>>=|>)\s*{_NUMBER}"), "_coverage"),
-)
-GRAMMAR = (
-    '"FS >= 0.85" (or DSC, NormHD, PS, TS), "worst.dsc > 0.5", "within_margin(sex)", "significant(dsc) == 0", '
-    '"coverage >= 0.98"'
+_SCORES = {name.lower(): name for name in ("DSC", "NormHD", "PS", "FS", "TS")}
+_COMPARISON = r"\s*(?P<sign>>=|>|<=|<)\s*(?P<limit>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+_FORMS: tuple[tuple[Form, re.Pattern[str]], ...] = (
+    ("score", re.compile(rf"(?P<name>DSC|NormHD|PS|FS|TS){_COMPARISON}", re.IGNORECASE)),
+    ("worst", re.compile(rf"worst\.(?P<name>[^<>=]+?){_COMPARISON}")),
+    ("within_margin", re.compile(r"within_margin\(\s*(?P<name>.+?)\s*\)")),
+    ("significant", re.compile(r"significant\(\s*(?P<name>.+?)\s*\)\s*==\s*0")),
+    ("coverage", re.compile(rf"coverage{_COMPARISON}")),
 )
 
 
-def check_gates(result: AuditResult, gates: Iterable[str]) -> tuple[GateFacts, ...]:
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate, read.
+
+    Attributes:
+        text: As it was written.
+        form: Which of the five.
+        name: Score, outcome or attribute that it is about.
+        sign, limit: Comparison, where the form has one.
+    """
+
+    text: str
+    form: Form
+    name: str = ""
+    sign: str = ""
+    limit: float = 0.0
+
+
+def parse_gate(text: str) -> Gate:
+    """Reads one gate.
+
+    Raises:
+        ConfigError: Not one of the forms, or a limit that can never or always be met.
+    """
+    for form, pattern in _FORMS:
+        match = pattern.fullmatch(text.strip())
+        if match is None:
+            continue
+        found = match.groupdict()
+        gate = Gate(
+            text.strip(), form, found.get("name") or "", found.get("sign") or "", float(found.get("limit") or 0)
+        )
+        if form == "score":
+            gate = Gate(gate.text, form, _SCORES[gate.name.lower()], gate.sign, gate.limit)
+        if form == "coverage" and gate.sign not in (">=", ">"):
+            raise ConfigError(f"gate {text!r}: a coverage is required from below, for example coverage >= 0.98")
+        bounded = form == "coverage" or (form == "score" and gate.name != "NormHD")
+        if bounded and not 0 <= gate.limit <= 1:
+            raise ConfigError(f"gate {text!r}: {gate.name or form} lies between 0 and 1, got {gate.limit:g}")
+        return gate
+    raise ConfigError(f"gate {text!r}: not understood; the forms are {GRAMMAR}")
+
+
+def require_answerable(
+    gates: Iterable[Gate],
+    config: AuditConfig,
+    *,
+    directions: Mapping[str, str],
+    attributes: Collection[str] | None = None,
+) -> None:
+    """Refuses gates that this audit will not be able to answer, before anything is scored.
+
+    Args:
+        gates: The gates.
+        config: The audit's settings.
+        directions: Metric that will be scored -> "higher", "lower" or "neither" (is better).
+        attributes: Everything that could become an attribute; None: not known yet.
+
+    Raises:
+        ConfigError: A gate about something that will not be examined, or in the wrong direction.
+    """
+    for gate in gates:
+        if gate.form in ("worst", "significant") and gate.name not in config.outcomes:
+            raise ConfigError(
+                f"gate {gate.text!r}: {gate.name} is not an outcome of this audit ({', '.join(config.outcomes)}); name it "
+                "with --outcome"
+            )
+        if gate.form == "worst":
+            direction = directions.get(gate.name)
+            if direction in ("higher", "lower") and (direction == "higher") != (gate.sign in (">=", ">")):
+                better, wanted = ("higher", ">= or >") if direction == "higher" else ("lower", "<= or <")
+                raise ConfigError(f"gate {gate.text!r}: {better} {gate.name} is better, so compare with {wanted}")
+        if gate.form == "score":
+            needed = {"DSC": ("dsc",), "NormHD": ("normhd",)}.get(gate.name, ("dsc", "normhd"))
+            absent = [name for name in needed if name not in directions]
+            if absent:
+                raise ConfigError(
+                    f"gate {gate.text!r}: {gate.name} needs {' and '.join(needed)}, and {', '.join(absent)} is not scored"
+                )
+        if gate.form == "within_margin":
+            outcome = config.outcomes[0]
+            if outcome not in config.margin:
+                raise ConfigError(f"gate {gate.text!r}: declare the margin, for example --margin {outcome}=0.05")
+            if attributes is not None and gate.name not in attributes:
+                raise ConfigError(
+                    f"gate {gate.text!r}: {gate.name} is not an attribute of this audit; there are "
+                    f"{', '.join(attributes) or 'none'}"
+                )
+
+
+def check_gates(result: AuditResult, gates: Iterable[str | Gate]) -> tuple[GateFacts, ...]:
     """Decides every gate on an audit.
+
+    Args:
+        result: The audit.
+        gates: Gates; a repeated one counts once.
 
     Raises:
         ConfigError: A gate outside of the grammar, or about something the audit did not examine.
     """
-    return tuple(GateFacts(gate, *parse_gate(gate)(result)) for gate in gates)
+    read = [parse_gate(gate) if isinstance(gate, str) else gate for gate in gates]
+    require_answerable(
+        read,
+        result.config,
+        directions={metric.name: metric.better for metric in result.metrics},
+        attributes=[entry.name for entry in result.attributes],
+    )
+    judge: Mapping[Form, Callable[[AuditResult, Gate], Judgement]] = {
+        "score": _score,
+        "worst": _worst,
+        "within_margin": _within_margin,
+        "significant": _significant,
+        "coverage": _coverage,
+    }
+    return tuple(GateFacts(gate.text, *judge[gate.form](result, gate)) for gate in dict.fromkeys(read))
 
 
 def exit_code(gates: Sequence[GateFacts]) -> int:
@@ -57,101 +183,115 @@ def exit_code(gates: Sequence[GateFacts]) -> int:
     return EXIT_FAILED if "fail" in states else EXIT_UNDECIDED if "undecided" in states else 0
 
 
-def parse_gate(gate: str) -> Check:
-    """Reads one gate.
-
-    Raises:
-        ConfigError: Not one of the forms.
-    """
-    for pattern, form in _FORMS:
-        match = pattern.fullmatch(gate.strip())
-        if match:
-            found = match.groupdict()
-            sign, limit = found.get("sign"), float(found.get("limit") or 0.0)
-            if form == "_score":
-                return lambda result: _score(result, found["score"], str(sign), limit)
-            if form == "_worst":
-                return lambda result: _worst(result, found["outcome"], str(sign), limit)
-            if form == "_within_margin":
-                return lambda result: _within_margin(result, found["attribute"])
-            if form == "_significant":
-                return lambda result: _significant(result, found["outcome"])
-            return lambda result: _coverage(result, str(sign), limit)
-    raise ConfigError(f"gate {gate!r}: not understood; the forms are {GRAMMAR}")
-
-
-def _by_interval(low: float, high: float, sign: str, limit: float) -> State:
+def _by_interval(low: float, high: float, gate: Gate) -> State:
     """Pass if the whole interval fulfils the comparison, fail if none of it does."""
-    compare = _COMPARE[sign]
-    if compare(low, limit) and compare(high, limit):
-        return "pass"
-    if not compare(low, limit) and not compare(high, limit):
-        return "fail"
-    return "undecided"
+    met = [_COMPARE[gate.sign](end, gate.limit) for end in (low, high)]
+    return "pass" if all(met) else "undecided" if any(met) else "fail"
 
 
-def _score(result: AuditResult, name: str, sign: str, limit: float) -> tuple[State, str]:
-    score = result.scores.get(name)
-    if score is None:
-        raise ConfigError(f"gate on {name}: this audit has no {name}; it needs DSC and NormHD of every case")
-    if score.value is None:
-        return "undecided", f"{name} has no value: {score.reason}"
-    if score.ci is None:
-        return "undecided", f"{name} is {score.value:.4f}, too few cases for an interval"
-    low, high = score.ci
-    return _by_interval(
-        low, high, sign, limit
-    ), f"{name} is {score.value:.4f}, 95 % interval {low:.4f} to {high:.4f}"
+def _score(result: AuditResult, gate: Gate) -> Judgement:
+    score = result.scores.get(gate.name)
+    value, interval, reason = (score.value, score.ci, score.reason) if score else (None, None, "")
+    if score is None and gate.name in ("DSC", "NormHD"):
+        value, interval = _mean(result, gate.name.lower())
+    if value is None:
+        return "undecided", f"{gate.name} has no value: {reason or 'DSC or NormHD is not known for every case'}"
+    if interval is None:
+        return "undecided", f"{gate.name} is {value:.4f}, too few cases for an interval"
+    low, high = interval
+    return _by_interval(low, high, gate), f"{gate.name} is {value:.4f}, 95 % interval {low:.4f} to {high:.4f}"
 
 
-def _worst(result: AuditResult, outcome: str, sign: str, limit: float) -> tuple[State, str]:
-    """Every judged subgroup has to fulfil the comparison; simultaneous bounds, so that all hold together."""
-    table = _table(result, outcome)
-    bounds = [
-        (row, table.mean + row.ci_simultaneous[0], table.mean + row.ci_simultaneous[1])
-        for row in table
-        if row.ci_simultaneous is not None and table.mean is not None
-    ]
-    if not bounds:
-        return "undecided", "no subgroup is large enough to be judged"
-    states = [_by_interval(low, high, sign, limit) for _, low, high in bounds]
-    worst = max(range(len(bounds)), key=lambda index: ("pass", "undecided", "fail").index(states[index]))
-    row, low, high = bounds[worst]
-    reason = f"{row.subgroup.name} (n = {row.n}) has a mean {outcome} of {row.mean:.4f}, {low:.4f} to {high:.4f} simultaneously"
-    return states[worst], reason
+def _mean(result: AuditResult, metric: str) -> tuple[float | None, tuple[float, float] | None]:
+    """Mean of a metric that every case has, and its interval; the audit itself gives scores only with both."""
+    where, values = _defined(result, metric)
+    if not len(where) or len(where) < len(result.case_scores.rows):
+        return None, None
+    low, high = stats.mean_interval(
+        values,
+        rng=generator(result.config, f"gate/{metric}"),
+        draws=result.config.bootstrap,
+        subjects=_subjects(result, where),
+    )
+    return float(values.mean()), (low, high) if np.isfinite(low) and np.isfinite(high) else None
 
 
-def _within_margin(result: AuditResult, attribute: str) -> tuple[State, str]:
+def _worst(result: AuditResult, gate: Gate) -> Judgement:
+    """Every judged subgroup has to fulfil the comparison; bounds of the means that hold for all of them together."""
+    table = result.subgroups[gate.name]
+    where, values = _defined(result, gate.name)
+    if len(table) and not len(where):
+        raise ConfigError(
+            f"gate {gate.text!r}: this audit.json holds no scores of single cases; use the one not shared"
+        )
+    levels = {
+        name: np.array(result.case_scores.column(name), dtype=object)[where] for name in _attribute_names(table)
+    }
+    members = np.array([_members(row.subgroup, levels, len(where)) for row in table], dtype=bool)
+    bounds = simultaneous_means(
+        members.reshape(len(table), len(where)),
+        values,
+        rng=generator(result.config, f"gate/worst.{gate.name}"),
+        draws=result.config.bootstrap,
+        subjects=_subjects(result, where),
+        min_cases=result.config.min_cases,
+    )
+    judged = np.flatnonzero(np.isfinite(bounds[:, 0]))
+    if not len(judged):
+        return "undecided", f"no subgroup has the {result.config.min_cases} cases that it takes to be judged"
+    rank = {"pass": 0, "undecided": 1, "fail": 2}
+    rises = gate.sign in (">=", ">")
+    # Of the subgroups that decide, the one nearest to failing.
+    _, _, row = max(
+        (rank[_by_interval(*bounds[row], gate)], -bounds[row, 0] if rises else bounds[row, 1], row)
+        for row in judged
+    )
+    low, high = bounds[row]
+    entry = table.rows[row]
+    left = len(table) - len(judged)
+    return _by_interval(low, high, gate), (
+        f"{entry.subgroup.name} (n = {entry.n}) has a mean {gate.name} of {entry.mean:.4f}, {low:.4f} to {high:.4f} "
+        f"together with {len(judged) - 1} other subgroups"
+        + (f"; {left} are too small to be judged" if left else "")
+    )
+
+
+def _within_margin(result: AuditResult, gate: Gate) -> Judgement:
     outcome = result.primary_outcome
-    if outcome not in result.config.margin:
-        raise ConfigError(f"gate within_margin({attribute}): declare a margin, for example --margin {outcome}=0.05")
-    facts = next((entry for entry in result.attributes if entry.name == attribute), None)
-    if facts is None:
-        names = ", ".join(entry.name for entry in result.attributes) or "none"
-        raise ConfigError(f"gate within_margin({attribute}): not an attribute of this audit; there are {names}")
-    rows = _levels(result, attribute)
     margin = result.config.margin[outcome]
+    facts = next(entry for entry in result.attributes if entry.name == gate.name)
+    rows = _level_rows(result, gate.name)
     beyond = [level for level, row in rows.items() if row.margin == "beyond margin"]
     if beyond:
-        return "fail", f"{attribute} = {beyond[0]} lies beyond the margin of {margin:g} in {outcome}"
-    open_levels = [
-        level.level
-        for level in facts.levels
-        if level.n and (level.level not in rows or rows[level.level].margin != "within margin")
-    ]
-    if open_levels:
-        return (
-            "undecided",
-            f"insufficient evidence for {attribute} = {', '.join(open_levels)} at a margin of {margin:g}",
+        listed = ", ".join(f"{level} ({_divergence(rows[level])})" for level in beyond)
+        return "fail", f"{gate.name}: {listed} beyond the margin of {margin:g} in {outcome}"
+    levels = [level for level in facts.levels if level.n]
+    unclear = [level for level in levels if level.level not in rows or rows[level.level].margin != "within margin"]
+    if unclear or not levels:
+        listed = ", ".join(
+            f"{level.level} (n = {level.n}"
+            + (f", {_divergence(rows[level.level])})" if level.level in rows else ")")
+            for level in unclear
         )
-    return "pass", f"every level of {attribute} lies within the margin of {margin:g} in {outcome}"
+        hint = "" if gate.name in result.config.primary else f"; --primary {gate.name} would test it by itself"
+        return "undecided", (
+            f"insufficient evidence at a margin of {margin:g} in {outcome} for {gate.name}: {listed or 'no level has a case'}"
+            f"{hint}"
+        )
+    return "pass", f"every level of {gate.name} lies within the margin of {margin:g} in {outcome}"
 
 
-def _levels(result: AuditResult, attribute: str) -> dict[str, Divergence]:
+def _divergence(row: Divergence) -> str:
+    text = f"{row.divergence:+.4f}"
+    if row.ci_simultaneous:
+        text += f", {row.ci_simultaneous[0]:+.4f} to {row.ci_simultaneous[1]:+.4f}"
+    return text
+
+
+def _level_rows(result: AuditResult, attribute: str) -> dict[str, Divergence]:
     """Level -> its row, from the primary family where the attribute was fixed beforehand."""
-    tables = [result.primary_subgroups, result.subgroups[result.primary_outcome]]
     rows: dict[str, Divergence] = {}
-    for table in tables:
+    for table in (result.primary_subgroups, result.subgroups[result.primary_outcome]):
         for row in table or ():
             for subgroup in (row.subgroup, *row.aliases):
                 if len(subgroup) == 1:
@@ -161,37 +301,61 @@ def _levels(result: AuditResult, attribute: str) -> dict[str, Divergence]:
     return rows
 
 
-def _significant(result: AuditResult, outcome: str) -> tuple[State, str]:
-    table = _table(result, outcome)
+def _significant(result: AuditResult, gate: Gate) -> Judgement:
+    table, facts = result.subgroups[gate.name], result.outcomes[gate.name]
     found = [row for row in table if row.significant]
     if found:
-        return "fail", f"{len(found)} significant subgroups, the worst is {found[0].subgroup.name}"
-    gap = result.config.power_gap
-    blind = [entry for entry in result.power if entry.detectable_gap is None or entry.detectable_gap > gap]
-    if outcome != result.primary_outcome or blind or not result.power:
-        return "undecided", (
-            f"none of {result.outcomes[outcome].n_tested} tested groups stands out, but this cohort cannot detect a gap of "
-            f"{gap:g} with 80 % power in {len(blind)} of {len(result.power)} levels"
+        return "fail", (
+            f"{len(found)} of {facts.n_tested} tested subgroups {'is' if len(found) == 1 else 'are'} significant, first "
+            f"{found[0].subgroup.name} (n = {found[0].n}, {found[0].divergence:+.4f})"
         )
-    return (
-        "pass",
-        f"no significant subgroup, and a gap of {gap:g} would have been detected with 80 % power in every level",
-    )
+    none = f"none of {facts.n_tested} tested subgroups is significant"
+    if not facts.primary:
+        return "undecided", f"{none}, but power is known for the primary outcome {result.primary_outcome} only"
+    gap = result.config.power_gap
+    # A level without a case, or without anybody else, has no gap that could be missed.
+    levels = [entry for entry in result.power if 0 < entry.n < facts.n_cases]
+    blind = [entry for entry in levels if entry.detectable_gap is None or entry.detectable_gap > gap]
+    if not levels or not facts.n_tested:
+        return "undecided", f"{none}, and no level could have been: there are too few cases or attributes"
+    if blind:
+        worst = max(blind, key=lambda entry: np.inf if entry.detectable_gap is None else entry.detectable_gap)
+        least = "no gap at all" if worst.detectable_gap is None else f"only gaps from {worst.detectable_gap:.3f} on"
+        return "undecided", (
+            f"{none}, but this cohort cannot detect a gap of {gap:g} with 80 % power in {len(blind)} of {len(levels)} "
+            f"levels ({worst.attribute} = {worst.level}, n = {worst.n}: {least})"
+        )
+    return "pass", f"{none}, and a gap of {gap:g} would be found with 80 % power in each of {len(levels)} levels"
 
 
-def _coverage(result: AuditResult, sign: str, limit: float) -> tuple[State, str]:
+def _coverage(result: AuditResult, gate: Gate) -> Judgement:
     """The share of the chosen cases that were scored on a usable prediction; counted, not estimated."""
     usable = result.cases.n_scored - len(result.cases.penalised)
-    chosen = result.cases.n_scored + len(result.cases.excluded)
+    lost = sum(reason != TAUGHT_BINS for reason in result.cases.excluded.values())
+    chosen = result.cases.n_scored + lost
     share = usable / chosen if chosen else 0.0
-    return "pass" if _COMPARE[sign](
-        share, limit
-    ) else "fail", f"{usable} of {chosen} cases were scored on a usable prediction"
+    state: State = "pass" if _COMPARE[gate.sign](share, gate.limit) else "fail"
+    return state, f"{usable} of {chosen} cases ({share:.1%}) were scored on a usable prediction"
 
 
-def _table(result: AuditResult, outcome: str) -> SubgroupTable:
-    if outcome not in result.subgroups:
-        raise ConfigError(
-            f"gate on {outcome}: not an outcome of this audit ({', '.join(result.subgroups)}); name it with --outcome"
-        )
-    return result.subgroups[outcome]
+def _attribute_names(table: SubgroupTable) -> set[str]:
+    return {name for row in table for name, _ in row.subgroup.items}
+
+
+def _members(subgroup: Subgroup, levels: Mapping[str, NDArray[np.object_]], n_cases: int) -> NDArray[np.bool_]:
+    inside = np.ones(n_cases, dtype=bool)
+    for name, level in subgroup.items:
+        inside &= levels[name] == level
+    return inside
+
+
+def _defined(result: AuditResult, metric: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Rows with a value of the metric, and the values."""
+    column = result.case_scores.column(metric) if result.case_scores.rows else []
+    where = np.array([row for row, value in enumerate(column) if value is not None], dtype=np.intp)
+    return where, np.array([column[row] for row in where], dtype=np.float64)
+
+
+def _subjects(result: AuditResult, where: NDArray[np.intp]) -> NDArray[np.intp] | None:
+    codes = result.case_scores.subjects
+    return np.array(codes, dtype=np.intp)[where] if codes else None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
+    "TAUGHT_BINS",
     "Alert",
     "AttributeFacts",
     "AuditConfig",
@@ -45,6 +46,8 @@ __all__ = [
 ]
 
 FORMAT = 1
+TAUGHT_BINS = "taught the bins, and so is not audited"
+"""Why a case is excluded that was scored, and used to learn the bins of an attribute."""
 Interval = tuple[float, float]
 
 
