@@ -1,0 +1,85 @@
+"""Inference on arrays: permutation tests, intervals, chance levels, shrinkage, adjustment, power, margins.
+
+Arrays in, arrays out: no tables, files, settings or names of attributes. Outcomes are finite; leave cases without
+one out beforehand. What cannot be computed is NaN, and the docstring says when.
+"""
+
+from segfair.stats.adjustment import Adjustment, adjusted_max_t, log_volume, spline_basis
+from segfair.stats.bootstrap import (
+    SubgroupIntervals,
+    interval,
+    mean_interval,
+    rate_interval,
+    subgroup_intervals,
+)
+from segfair.stats.disparity import (
+    ChanceLevel,
+    LevelMeans,
+    Levels,
+    Statistic,
+    bootstrap_level_means,
+    chance_level,
+    disparity,
+    disparity_interval,
+    equity_scaled,
+    error_ratio,
+    fairness_score,
+    gap,
+    highest,
+    inverted_interval,
+    level_sd,
+    lowest,
+    observed_level_means,
+    permuted_level_means,
+    stack_levels,
+)
+from segfair.stats.equivalence import Standing, margin_standing
+from segfair.stats.paired import PairedTest, paired_max_t
+from segfair.stats.permutation import Alternative, MaxT, Method, false_discovery, max_t
+from segfair.stats.power import detectable_gap, n_needed, null_critical
+from segfair.stats.shrinkage import Shrinkage, shrink
+
+__all__ = [
+    "Adjustment",
+    "Alternative",
+    "ChanceLevel",
+    "LevelMeans",
+    "Levels",
+    "MaxT",
+    "Method",
+    "PairedTest",
+    "Shrinkage",
+    "Standing",
+    "Statistic",
+    "SubgroupIntervals",
+    "adjusted_max_t",
+    "bootstrap_level_means",
+    "chance_level",
+    "detectable_gap",
+    "disparity",
+    "disparity_interval",
+    "equity_scaled",
+    "error_ratio",
+    "fairness_score",
+    "false_discovery",
+    "gap",
+    "highest",
+    "interval",
+    "inverted_interval",
+    "level_sd",
+    "log_volume",
+    "lowest",
+    "margin_standing",
+    "max_t",
+    "mean_interval",
+    "n_needed",
+    "null_critical",
+    "observed_level_means",
+    "paired_max_t",
+    "permuted_level_means",
+    "rate_interval",
+    "shrink",
+    "spline_basis",
+    "stack_levels",
+    "subgroup_intervals",
+]
