@@ -1,7 +1,7 @@
 """Gates: sentences such as `FS >= 0.85` that an audit passes, fails, or leaves undecided.
 
-A gate is decided by the interval of what it names, never by the point: an audit that is too small to tell is undecided.
-The grammar is five forms; nothing is evaluated as code.
+A gate is decided by the interval of what it names, never by the point: an audit that is too small to tell is
+undecided. The grammar is five forms; nothing is evaluated as code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from segfair.errors import ConfigError
 from segfair.inference import generator
 from segfair.results import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
 from segfair.stats.bounds import simultaneous_means
-from segfair.subgroups import Divergence, Subgroup, SubgroupTable
+from segfair.subgroups import Divergence, Subgroup
 
 __all__ = [
     "EXIT_FAILED",
@@ -89,11 +89,10 @@ def parse_gate(text: str) -> Gate:
         if match is None:
             continue
         found = match.groupdict()
-        gate = Gate(
-            text.strip(), form, found.get("name") or "", found.get("sign") or "", float(found.get("limit") or 0)
-        )
+        name, sign = found.get("name") or "", found.get("sign") or ""
         if form == "score":
-            gate = Gate(gate.text, form, _SCORES[gate.name.lower()], gate.sign, gate.limit)
+            name = _SCORES[name.lower()]
+        gate = Gate(text.strip(), form, name, sign, float(found.get("limit") or 0))
         if form == "coverage" and gate.sign not in (">=", ">"):
             raise ConfigError(f"gate {text!r}: a coverage is required from below, for example coverage >= 0.98")
         bounded = form == "coverage" or (form == "score" and gate.name != "NormHD")
@@ -124,8 +123,8 @@ def require_answerable(
     for gate in gates:
         if gate.form in ("worst", "significant") and gate.name not in config.outcomes:
             raise ConfigError(
-                f"gate {gate.text!r}: {gate.name} is not an outcome of this audit ({', '.join(config.outcomes)}); name it "
-                "with --outcome"
+                f"gate {gate.text!r}: {gate.name} is not an outcome of this audit "
+                f"({', '.join(config.outcomes)}); name it with --outcome"
             )
         if gate.form == "worst":
             direction = directions.get(gate.name)
@@ -137,7 +136,8 @@ def require_answerable(
             absent = [name for name in needed if name not in directions]
             if absent:
                 raise ConfigError(
-                    f"gate {gate.text!r}: {gate.name} needs {' and '.join(needed)}, and {', '.join(absent)} is not scored"
+                    f"gate {gate.text!r}: {gate.name} needs {' and '.join(needed)}, and {' and '.join(absent)} "
+                    "is not scored"
                 )
         if gate.form == "within_margin":
             outcome = config.outcomes[0]
@@ -217,16 +217,15 @@ def _mean(result: AuditResult, metric: str) -> tuple[float | None, tuple[float, 
 
 
 def _worst(result: AuditResult, gate: Gate) -> Judgement:
-    """Every judged subgroup has to fulfil the comparison; bounds of the means that hold for all of them together."""
+    """Every judged subgroup has to fulfil the comparison; bounds of the means that hold together."""
     table = result.subgroups[gate.name]
     where, values = _defined(result, gate.name)
     if len(table) and not len(where):
         raise ConfigError(
             f"gate {gate.text!r}: this audit.json holds no scores of single cases; use the one not shared"
         )
-    levels = {
-        name: np.array(result.case_scores.column(name), dtype=object)[where] for name in _attribute_names(table)
-    }
+    names = {name for row in table for name, _ in row.subgroup.items}
+    levels = {name: np.array(result.case_scores.column(name), dtype=object)[where] for name in names}
     members = np.array([_members(row.subgroup, levels, len(where)) for row in table], dtype=bool)
     bounds = simultaneous_means(
         members.reshape(len(table), len(where)),
@@ -239,19 +238,17 @@ def _worst(result: AuditResult, gate: Gate) -> Judgement:
     judged = np.flatnonzero(np.isfinite(bounds[:, 0]))
     if not len(judged):
         return "undecided", f"no subgroup has the {result.config.min_cases} cases that it takes to be judged"
+    states = {row: _by_interval(bounds[row, 0], bounds[row, 1], gate) for row in judged}
     rank = {"pass": 0, "undecided": 1, "fail": 2}
-    rises = gate.sign in (">=", ">")
-    # Of the subgroups that decide, the one nearest to failing.
-    _, _, row = max(
-        (rank[_by_interval(*bounds[row], gate)], -bounds[row, 0] if rises else bounds[row, 1], row)
-        for row in judged
-    )
+    reach = -bounds[:, 0] if gate.sign in (">=", ">") else bounds[:, 1]
+    # Of the subgroups that decide, the one that reaches furthest to the wrong side.
+    row = max(judged, key=lambda row: (rank[states[row]], reach[row]))
     low, high = bounds[row]
     entry = table.rows[row]
     left = len(table) - len(judged)
-    return _by_interval(low, high, gate), (
-        f"{entry.subgroup.name} (n = {entry.n}) has a mean {gate.name} of {entry.mean:.4f}, {low:.4f} to {high:.4f} "
-        f"together with {len(judged) - 1} other subgroups"
+    return states[row], (
+        f"{entry.subgroup.name} (n = {entry.n}) has a mean {gate.name} of {entry.mean:.4f}, {low:.4f} to "
+        f"{high:.4f} together with {len(judged) - 1} other subgroups"
         + (f"; {left} are too small to be judged" if left else "")
     )
 
@@ -275,8 +272,8 @@ def _within_margin(result: AuditResult, gate: Gate) -> Judgement:
         )
         hint = "" if gate.name in result.config.primary else f"; --primary {gate.name} would test it by itself"
         return "undecided", (
-            f"insufficient evidence at a margin of {margin:g} in {outcome} for {gate.name}: {listed or 'no level has a case'}"
-            f"{hint}"
+            f"insufficient evidence at a margin of {margin:g} in {outcome} for {gate.name}: "
+            f"{listed or 'no level has a case'}{hint}"
         )
     return "pass", f"every level of {gate.name} lies within the margin of {margin:g} in {outcome}"
 
@@ -306,8 +303,8 @@ def _significant(result: AuditResult, gate: Gate) -> Judgement:
     found = [row for row in table if row.significant]
     if found:
         return "fail", (
-            f"{len(found)} of {facts.n_tested} tested subgroups {'is' if len(found) == 1 else 'are'} significant, first "
-            f"{found[0].subgroup.name} (n = {found[0].n}, {found[0].divergence:+.4f})"
+            f"{len(found)} of {facts.n_tested} tested subgroups {'is' if len(found) == 1 else 'are'} significant, "
+            f"first {found[0].subgroup.name} (n = {found[0].n}, {found[0].divergence:+.4f})"
         )
     none = f"none of {facts.n_tested} tested subgroups is significant"
     if not facts.primary:
@@ -322,8 +319,8 @@ def _significant(result: AuditResult, gate: Gate) -> Judgement:
         worst = max(blind, key=lambda entry: np.inf if entry.detectable_gap is None else entry.detectable_gap)
         least = "no gap at all" if worst.detectable_gap is None else f"only gaps from {worst.detectable_gap:.3f} on"
         return "undecided", (
-            f"{none}, but this cohort cannot detect a gap of {gap:g} with 80 % power in {len(blind)} of {len(levels)} "
-            f"levels ({worst.attribute} = {worst.level}, n = {worst.n}: {least})"
+            f"{none}, but this cohort cannot detect a gap of {gap:g} with 80 % power in {len(blind)} of "
+            f"{len(levels)} levels ({worst.attribute} = {worst.level}, n = {worst.n}: {least})"
         )
     return "pass", f"{none}, and a gap of {gap:g} would be found with 80 % power in each of {len(levels)} levels"
 
@@ -336,10 +333,6 @@ def _coverage(result: AuditResult, gate: Gate) -> Judgement:
     share = usable / chosen if chosen else 0.0
     state: State = "pass" if _COMPARE[gate.sign](share, gate.limit) else "fail"
     return state, f"{usable} of {chosen} cases ({share:.1%}) were scored on a usable prediction"
-
-
-def _attribute_names(table: SubgroupTable) -> set[str]:
-    return {name for row in table for name, _ in row.subgroup.items}
 
 
 def _members(subgroup: Subgroup, levels: Mapping[str, NDArray[np.object_]], n_cases: int) -> NDArray[np.bool_]:
