@@ -1,0 +1,245 @@
+"""The whole audit on scores made up for a purpose, and on the embedded cohort."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import segfair
+from segfair.cases import Case, Cohort
+from segfair.errors import AuditError, ConfigError
+from segfair.metrics import METRICS
+from segfair.protocol import load_protocol
+from segfair.results import AuditConfig, AuditResult
+from segfair.scores import CaseScore, ScoreTable
+
+DEFAULT = AuditConfig(load_protocol("default"), permutations=199, bootstrap=200)
+
+
+def made_up(
+    dsc: np.ndarray, normhd: np.ndarray | None = None, **columns: list[object]
+) -> tuple[Cohort, ScoreTable]:
+    """A cohort without masks and its scores."""
+    ids = [f"c{index:04d}" for index in range(len(dsc))]
+    cases = tuple(
+        Case(case, metadata={name: values[index] for name, values in columns.items()})
+        for index, case in enumerate(ids)
+    )
+    normhd = 1 - dsc if normhd is None else normhd
+    scores = tuple(
+        CaseScore(case, {"dsc": float(a), "normhd": float(b)}) for case, a, b in zip(ids, dsc, normhd, strict=True)
+    )
+    table = ScoreTable((METRICS["dsc"], METRICS["normhd"]), scores)
+    return Cohort(cases, columns=tuple(columns)), table
+
+
+def audit(config: AuditConfig = DEFAULT, **made: object) -> AuditResult:
+    cohort, scores = made_up(**made)  # type: ignore[arg-type]
+    return segfair.run_audit(cohort, config, scores=scores)
+
+
+def planted(rng: np.random.Generator, n_cases: int, deficit: float) -> dict[str, object]:
+    sex, site = rng.choice(["f", "m"], n_cases), rng.choice(["A", "B", "C"], n_cases)
+    dsc = rng.normal(0.8, 0.08, n_cases) - deficit * ((sex == "f") & (site == "B"))
+    return {"dsc": np.clip(dsc, 0, 1), "sex": sex.tolist(), "site": site.tolist()}
+
+
+def test_a_planted_deficit_is_found_named_and_explained() -> None:
+    result = audit(**planted(np.random.default_rng(0), 300, 0.12))
+    worst = result.subgroups["dsc"].rows[0]
+    assert worst.subgroup.items == {("sex", "f"), ("site", "B")}
+    assert worst.significant
+    assert worst.p_adjusted is not None
+    assert worst.p_adjusted <= 0.05
+    assert worst.ci_simultaneous is not None
+    assert worst.ci_simultaneous[0] < worst.divergence < worst.ci_simultaneous[1] < 0
+    assert sum(worst.shapley.values()) == pytest.approx(worst.divergence)
+    assert abs(worst.divergence_shrunk or 0) < abs(worst.divergence)
+    assert result.verdict.kind == "disparity found"
+    assert "site = B" in result.verdict.sentence
+
+
+def test_without_a_deficit_nothing_is_claimed_and_nothing_is_called_fair() -> None:
+    result = audit(**planted(np.random.default_rng(1), 200, 0.0))
+    assert result.verdict.kind == "insufficient evidence"
+    assert "cannot be excluded" in result.verdict.sentence
+    assert "fair" not in result.verdict.sentence.lower()
+    chance = result.scores["FS"].chance
+    assert chance is not None
+    assert chance.p_value > 0.01
+    assert chance.mean < 1
+
+
+def test_the_worst_group_is_one_that_can_be_judged() -> None:
+    rng = np.random.default_rng(2)
+    dsc = rng.normal(0.8, 0.05, 120)
+    site = ["A"] * 57 + ["B"] * 57 + ["tiny"] * 6
+    dsc[-6:] = 0.3
+    result = audit(dsc=dsc, site=site)
+    rows = result.subgroups["dsc"].rows
+    assert rows[0].n >= 10
+    tiny = next(row for row in rows if row.subgroup.items == {("site", "tiny")})
+    assert (tiny.significant, tiny.p_value) == (None, None)
+    assert any("site = tiny (n = 6)" in alert.text for alert in result.alerts)
+
+
+def test_audit_json_survives_the_disk(tmp_path: Path) -> None:
+    made = planted(np.random.default_rng(3), 90, 0.1)
+    config = dataclasses.replace(DEFAULT, primary=("sex",), margin={"dsc": 0.05}, outcomes=("dsc", "normhd"))
+    result = audit(config, **made)
+    result.save(tmp_path / "audit.json")
+    loaded = AuditResult.load(tmp_path / "audit.json")
+    assert loaded == result
+    assert loaded.to_dict() == result.to_dict()
+    tree = json.loads((tmp_path / "audit.json").read_text("utf-8"))
+    assert tree["format"] == 1
+    row = tree["subgroups"]["dsc"][0]
+    assert {"items", "n", "support", "mean", "rest_mean", "divergence", "t", "divergence_shrunk", "ci", "p_value",
+            "p_adjusted", "significant", "adjusted"} <= set(row)  # fmt: skip
+    assert set(tree["scores"]) == {"DSC", "NormHD", "PS", "FS", "TS"}
+    assert {"mean", "interval", "p_value"} == set(tree["scores"]["FS"]["chance"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"format": 2}', '{"format": 1}', '{"format": 1, "cases": 3}', "nonsense", "\x00"]
+)
+def test_what_is_no_audit_is_refused_in_a_sentence(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "audit.json"
+    path.write_text(text)
+    with pytest.raises(segfair.SegfairError, match=r"audit\.json"):
+        AuditResult.load(path)
+
+
+def test_twenty_noise_attributes_leave_the_primary_family_unchanged() -> None:
+    rng = np.random.default_rng(4)
+    made = planted(rng, 150, 0.06)
+    config = dataclasses.replace(DEFAULT, primary=("sex", "site"), attributes=("sex", "site"))
+    alone = audit(config, **made)
+    noise = {f"noise{index}": rng.choice(["x", "y"], 150).tolist() for index in range(20)}
+    names = ("sex", "site", *noise)
+    crowd = audit(dataclasses.replace(config, attributes=names, min_support=0.2), **made, **noise)
+    assert alone.primary_subgroups is not None
+    assert crowd.primary_subgroups is not None
+    assert [(row.subgroup, row.p_adjusted) for row in alone.primary_subgroups] == [
+        (row.subgroup, row.p_adjusted) for row in crowd.primary_subgroups
+    ]
+
+
+def test_a_site_effect_is_nobodys_fault_under_stratify() -> None:
+    rng = np.random.default_rng(5)
+    site = rng.choice(["A", "B"], 300, p=[0.5, 0.5])
+    # Women are mostly seen at the bad site.
+    sex = np.where(rng.random(300) < np.where(site == "B", 0.85, 0.15), "f", "m")
+    dsc = np.clip(rng.normal(0.85, 0.05, 300) - 0.15 * (site == "B"), 0, 1)
+    made = {"dsc": dsc, "sex": sex.tolist(), "site": site.tolist()}
+    config = dataclasses.replace(DEFAULT, attributes=("sex",))
+    naive = audit(config, **made)
+    fair = audit(dataclasses.replace(config, stratify="site"), **made)
+    assert naive.subgroups["dsc"].rows[0].significant
+    assert not any(row.significant for row in fair.subgroups["dsc"])
+    assert "site" in fair.outcomes["dsc"].method
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ({"dsc": np.full(40, 0.8), "sex": ["f", "m"] * 20}, "same value"),
+        ({"dsc": np.array([0.8]), "sex": ["f"]}, "no subgroup"),
+        ({"dsc": np.linspace(0, 1, 6), "sex": ["f", "m"] * 3}, "insufficient evidence"),
+        ({"dsc": np.linspace(0, 1, 30), "sex": ["f"] * 30}, "no subgroup"),
+        ({"dsc": np.linspace(0, 1, 30), "sex": [None] * 30}, "no subgroup"),
+        ({"dsc": np.linspace(0, 1, 30)}, "no subgroup"),
+    ],
+)
+def test_data_that_cannot_answer_get_a_plain_sentence(made: dict[str, object], words: str, tmp_path: Path) -> None:
+    result = audit(**made)
+    assert any(words in note for note in result.outcomes["dsc"].notes), result.outcomes["dsc"].notes
+    assert result.verdict.kind == "insufficient evidence"
+    page = segfair.write_report(result, tmp_path / "report")
+    assert page.stat().st_size > 10_000
+    AuditResult.load(tmp_path / "report" / "audit.json")
+
+
+def test_undefined_scores_leave_their_outcome_only() -> None:
+    cohort, scores = made_up(**planted(np.random.default_rng(6), 60, 0.1))  # type: ignore[arg-type]
+    broken = dataclasses.replace(scores.scores[0], values={"dsc": 0.5, "normhd": None})
+    table = dataclasses.replace(scores, scores=(broken, *scores.scores[1:]))
+    result = segfair.run_audit(cohort, dataclasses.replace(DEFAULT, outcomes=("dsc", "normhd")), scores=table)
+    assert (result.outcomes["dsc"].n_cases, result.outcomes["normhd"].n_cases) == (60, 59)
+    assert result.scores == {}
+    assert next(metric for metric in result.metrics if metric.name == "normhd").n_undefined == 1
+
+
+def test_no_case_is_an_error_and_an_unknown_outcome_too() -> None:
+    with pytest.raises(AuditError, match="no case can be scored"):
+        segfair.run_audit(
+            Cohort((), excluded={"a": "broken label"}), DEFAULT, scores=ScoreTable((METRICS["dsc"],), ())
+        )
+    with pytest.raises(ConfigError, match="outcome assd_mm: not among the scored metrics"):
+        audit(dataclasses.replace(DEFAULT, outcomes=("assd_mm",)), dsc=np.linspace(0, 1, 20), sex=["f", "m"] * 10)
+
+
+def test_margins_are_kept_missed_or_open() -> None:
+    rng = np.random.default_rng(7)
+    config = dataclasses.replace(DEFAULT, margin={"dsc": 0.05}, primary=("sex",), attributes=("sex",))
+    kinds = {}
+    for name, n_cases, gap in (("equal", 2000, 0.0), ("few", 60, 0.0), ("gap", 1000, 0.2)):
+        sex = rng.choice(["f", "m"], n_cases)
+        dsc = np.clip(rng.normal(0.7, 0.15, n_cases) - gap * (sex == "f"), 0, 1)
+        kinds[name] = audit(config, dsc=dsc, sex=sex.tolist()).verdict.kind
+    assert kinds == {
+        "equal": "no gap beyond the declared margin",
+        "few": "insufficient evidence",
+        "gap": "disparity found",
+    }
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_embedded_cohorts_planted_subgroup_leads(seed: int, tmp_path: Path) -> None:
+    """The planted subgroup, a parent or a child of it, is the first row; the defaults decide everything else."""
+    from segfair.phantom import write_phantom
+
+    write_phantom(tmp_path / "cohort", n_cases=60, size=(64, 64, 48), seed=seed)
+    cohort = segfair.load_cohort(*(tmp_path / "cohort" / name for name in ("preds", "labels", "metadata.csv")))
+    result = segfair.run_audit(cohort, dataclasses.replace(DEFAULT, bootstrap=100))
+    truth = frozenset({("age_group", "41-50"), ("breast_density", "d")})
+    leader = result.subgroups["dsc"].rows[0].subgroup.items
+    assert leader <= truth or leader >= truth, leader
+    assert result.subgroups["dsc"].worst(1)[0].subgroup.items == leader
+
+
+def test_an_unbiased_embedded_cohort_is_not_accused(tmp_path: Path) -> None:
+    from segfair.phantom import write_phantom
+
+    write_phantom(tmp_path / "cohort", n_cases=60, size=(40, 40, 32), seed=3, bias=False)
+    cohort = segfair.load_cohort(*(tmp_path / "cohort" / name for name in ("preds", "labels", "metadata.csv")))
+    assert segfair.run_audit(cohort, DEFAULT).verdict.kind == "insufficient evidence"
+
+
+def test_derived_attributes_join_and_are_never_adjusted_for_themselves(tmp_path: Path) -> None:
+    from segfair.phantom import write_phantom
+
+    write_phantom(tmp_path / "cohort", n_cases=60, size=(32, 32, 24), seed=2)
+    cohort = segfair.load_cohort(*(tmp_path / "cohort" / name for name in ("preds", "labels", "metadata.csv")))
+    config = dataclasses.replace(DEFAULT, derive=True, attributes=("site", "breast_density"))
+    result = segfair.run_audit(cohort, config)
+    names = [entry.name for entry in result.attributes]
+    assert names[:3] == ["site", "breast_density", "lesion_volume"]
+    assert [level.n for level in result.attributes[2].levels] == pytest.approx([20, 20, 20], abs=1)
+    rows = result.subgroups["dsc"].rows
+    assert any(row.adjusted is not None for row in rows)
+    for row in rows:
+        if any(attribute == "lesion_volume" for attribute, _ in row.subgroup.items):
+            assert row.adjusted is None
+
+
+def test_the_notebook_view_is_escaped() -> None:
+    made = planted(np.random.default_rng(8), 60, 0.1)
+    made["site"] = ["<script>alert(1)</script>" if value == "A" else value for value in made["site"]]  # type: ignore[union-attr]
+    html = audit(**made)._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
