@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,10 @@ from segfair.errors import ConfigError, SegfairError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from segfair.results import AuditConfig, AuditResult
+    from segfair.cases import Cohort
+    from segfair.gates import Gate
+    from segfair.results import AuditConfig, AuditResult, GateFacts
+    from segfair.scores import ScoreTable
 
 __all__ = ["app", "main"]
 
@@ -97,6 +100,10 @@ class AuditOptions:
     power_gap: Annotated[
         float, _option("Gap for which the report says how many cases it takes.", _TESTS, "--gap", min=1e-6)
     ] = 0.05
+    gate: Annotated[
+        list[str] | None,
+        _option("What the audit has to pass, e.g. 'FS >= 0.85'; exit code 1 if it fails, 3 if undecided.", _TESTS),
+    ] = None
     failure_dsc: Annotated[float, _option("A case with a DSC below it counts as failed.", _RULES)] = 0.5
     seed: Annotated[int, _option("Seed of everything random.", _RUN, min=0)] = 0
     debug: Debug = False
@@ -179,6 +186,7 @@ def audit(
         derive=derive,
         strict=strict,
     )
+    gates = _read_gates([*config.protocol.gates, *(options.gate or ())])
     cohort = load_cohort(
         predictions,
         labels,
@@ -190,9 +198,10 @@ def audit(
         missing_prediction=missing_prediction,
         subject_column=options.subject_column,
     )
+    _require_answerable(gates, config, cohort)
     with _scoring(len(cohort), workers) as (executor, on_done):
         result = run_audit(cohort, config, executor=executor, on_done=on_done)
-    _write(result, options.out)
+    _finish(result, gates, options.out)
 
 
 @app.command(
@@ -219,6 +228,8 @@ def audit_scores(
     from segfair.intake import load_score_cohort
     from segfair.protocol import load_protocol
 
+    protocol = load_protocol(options.protocol)
+    gates = _read_gates([*protocol.gates, *(options.gate or ())])
     cohort, table = load_score_cohort(
         scores,
         metadata,
@@ -228,10 +239,11 @@ def audit_scores(
         where=options.where,
         subject_column=options.subject_column,
         lower_is_better=tuple(lower_is_better or ()),
-        protocol=load_protocol(options.protocol),
+        protocol=protocol,
     )
     config = _audit_config(options, outcome=outcome or ("dsc" if "dsc" in table.names else table.names[0]))
-    _write(run_audit(cohort, config, scores=table), options.out)
+    _require_answerable(gates, config, cohort, table)
+    _finish(run_audit(cohort, config, scores=table), gates, options.out)
 
 
 @app.command(epilog="Example: segfair report segfair-report/audit.json --out redrawn/", rich_help_panel="Audit")
@@ -244,6 +256,27 @@ def report(
     from segfair.results import AuditResult
 
     _write(AuditResult.load(audit_json), out)
+
+
+@app.command(epilog="Example: segfair gate report/audit.json --gate 'FS >= 0.85'", rich_help_panel="Audit")
+def gate(
+    audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
+    gate: Annotated[
+        list[str] | None, typer.Option(help="A gate (repeatable); without one, those the audit was made with.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Decide gates on an audit that exists: exit code 0 passed, 1 failed, 3 undecided."""
+    from segfair.gates import GRAMMAR, check_gates, exit_code
+    from segfair.results import AuditResult
+
+    result = AuditResult.load(audit_json)
+    gates = _read_gates(gate or [*result.config.protocol.gates, *(entry.gate for entry in result.gates)])
+    if not gates:
+        raise ConfigError(f"--gate: {audit_json} was made without one, so name at least one: {GRAMMAR}")
+    decided = check_gates(result, gates)
+    _say_gates(decided)
+    raise typer.Exit(exit_code(decided))
 
 
 @app.command(epilog="Example: segfair power metadata.csv --gap 0.05", rich_help_panel="Audit")
@@ -415,6 +448,51 @@ def _scoring(n_cases: int, workers: int | None) -> Iterator[tuple[Executor | Non
                 yield executor, on_done
 
 
+def _read_gates(texts: Iterable[str]) -> tuple[Gate, ...]:
+    """Reads gates before anything else is read or scored, so that a typo costs nothing."""
+    from segfair.gates import parse_gate
+
+    return tuple(dict.fromkeys(map(parse_gate, texts)))
+
+
+def _require_answerable(
+    gates: Sequence[Gate], config: AuditConfig, cohort: Cohort, scores: ScoreTable | None = None
+) -> None:
+    """Refuses a gate about a metric or attribute that this audit will not have."""
+    if not gates:
+        return
+    from segfair.audit import resolve_protocol
+    from segfair.gates import require_answerable
+    from segfair.scores import protocol_metrics
+
+    rules = resolve_protocol(config, cohort)
+    metrics = scores.metrics if scores is not None else protocol_metrics(rules)
+    listed = tuple(rules.attributes)
+    possible = config.attributes or (listed if rules.listed_only else (*listed, *cohort.columns))
+    require_answerable(
+        gates,
+        config,
+        directions={metric.name: metric.better for metric in metrics},
+        # What masks derive becomes an attribute only once they are scored.
+        attributes=None if config.derive else possible,
+    )
+
+
+def _finish(result: AuditResult, gates: Sequence[Gate], out: Path) -> None:
+    """Decides the gates, writes and prints; leaves with their exit code."""
+    from segfair.gates import check_gates, exit_code
+
+    result = dataclasses.replace(result, gates=check_gates(result, gates))
+    _write(result, out)
+    if result.gates:
+        raise typer.Exit(exit_code(result.gates))
+
+
+def _say_gates(gates: Sequence[GateFacts]) -> None:
+    for entry in gates:
+        typer.echo(f"{entry.state:<9}  {entry.gate}: {entry.reason}")
+
+
 def _write(result: AuditResult, out: Path) -> None:
     from segfair.report import write_report
 
@@ -431,6 +509,7 @@ def _write(result: AuditResult, out: Path) -> None:
     if scores:
         typer.echo(scores)
     typer.echo(result.verdict.sentence)
+    _say_gates(result.gates)
     typer.echo(f"report: {page}")
 
 
