@@ -34,6 +34,7 @@ __all__ = ["alerts", "attribute_facts", "case_counts", "case_rows", "metric_fact
 Interval = tuple[float, float]
 
 NO_PREDICTION = "no prediction"
+_SHARES = ("dsc", "iou", "sensitivity", "precision", "nsd")
 
 
 def attribute_facts(
@@ -105,6 +106,9 @@ def _level_intervals(
             subjects=subjects[where] if subjects is not None else None,
             min_cases=config.min_cases,
         ).mean
+        if name.split("_")[0] in _SHARES:
+            # Bootstrap-t of a handful of cases can step out of what a share can be.
+            intervals = np.clip(intervals, 0.0, 1.0)
         for row, subgroup in enumerate(members.subgroups):
             if np.isfinite(intervals[row]).all():
                 (item,) = subgroup.items

@@ -199,51 +199,62 @@ def reach_verdict(
 ) -> Verdict:
     """The answer: disparity found, no gap beyond the declared margin, or insufficient evidence.
 
-    The primary family speaks first; without one the mined lattice does, headed exploratory.
+    The primary family speaks first; what only the mined lattice shows is called exploratory beside it.
     """
-    family = primary if primary is not None and len(primary) else table
-    where = "the attributes fixed beforehand" if family is primary else "all mined subgroups"
-    harm = 1 if table.better == "higher" else -1
-    found = [row for row in family if row.significant and harm * row.divergence < 0]
-    margin = config.margin.get(table.outcome)
+    outcome, margin = table.outcome, config.margin.get(table.outcome)
+    name = outcome.upper()
+    declared = primary is not None and len(primary) > 0
+    family = primary if primary is not None and declared else table
+    where = "the attributes fixed beforehand" if declared else "all mined subgroups"
+    families = [("", family), ("exploratory: ", table)] if declared else [("", table)]
     judged = [row for row in family if row.significant is not None]
-    if margin is not None:
-        beyond = [row for row in judged if row.margin == "beyond margin"]
+    for label, rows in families:
+        beyond = [row for row in rows if row.margin == "beyond margin"]
         if beyond:
             return Verdict(
                 "disparity found",
-                f"Disparity found: {describe_row(beyond[0], table.outcome)}, beyond the margin of {margin:g}.",
+                f"Disparity found: {label}{describe_row(beyond[0], outcome)}, beyond the margin of {margin:g}.",
             )
-        if judged and len(judged) == len(family.rows) and all(row.margin == "within margin" for row in judged):
+    if margin is not None and judged and all(row.margin == "within margin" for row in family):
+        return Verdict(
+            "no gap beyond the declared margin",
+            f"No gap beyond the declared margin of {margin:g} in {name}: the lower limits of {len(judged)} groups "
+            f"({where}) all lie within it.",
+        )
+    harm = 1 if table.better == "higher" else -1
+    is_open = f"; whether it is beyond the margin of {margin:g} is open" if margin is not None else ""
+    for label, rows in families:
+        found = [
+            row for row in rows if row.significant and harm * row.divergence < 0 and row.margin != "within margin"
+        ]
+        if found:
             return Verdict(
-                "no gap beyond the declared margin",
-                f"No gap beyond the declared margin of {margin:g} in {table.outcome.upper()}: the lower limits of "
-                f"{len(judged)} groups ({where}) all lie within it.",
+                "disparity found", f"Disparity found: {label}{describe_row(found[0], outcome)}{is_open}."
             )
-        open_rows = sum(row.margin == "insufficient evidence" for row in family)
+        favoured = [row for row in rows if row.significant and harm * row.divergence > 0]
+        if favoured and margin is None:
+            text = describe_row(favoured[-1], outcome)
+            return Verdict(
+                "disparity found", f"Disparity found: {label}the rest is worse off than one group: {text}."
+            )
+    if margin is not None:
+        n_open = sum(row.margin == "insufficient evidence" for row in family)
         return Verdict(
             "insufficient evidence",
-            f"Insufficient evidence: for {open_rows} of {len(family)} groups ({where}) a deficit beyond the margin "
-            f"of {margin:g} in {table.outcome.upper()} can neither be shown nor be ruled out.",
-        )
-    if found:
-        return Verdict("disparity found", f"Disparity found: {describe_row(found[0], table.outcome)}.")
-    favoured = [row for row in family if row.significant]
-    if favoured:
-        row = favoured[-1]
-        return Verdict(
-            "disparity found", f"Disparity found: the rest is worse off than {describe_row(row, table.outcome)}."
+            f"Insufficient evidence: for {n_open} of {len(family)} groups ({where}) a deficit beyond the margin of "
+            f"{margin:g} in {name} can neither be shown nor be ruled out.",
         )
     if not judged:
         return Verdict(
             "insufficient evidence",
             f"Insufficient evidence: no group has {config.min_cases} members and {config.min_cases} others.",
         )
+    n_tested = facts.n_tested if not declared else len(judged)
     return Verdict(
         "insufficient evidence",
-        f"Insufficient evidence of a disparity in {table.outcome.upper()}: none of {facts.n_tested} tested groups "
-        f"({where}) stands out beyond chance at the {config.level:.0%} level; gaps smaller than what this cohort "
-        "can detect cannot be excluded.",
+        f"Insufficient evidence of a disparity in {name}: none of {n_tested} tested groups ({where}) stands out "
+        f"beyond chance at the {config.level:.0%} level; gaps smaller than what this cohort can detect cannot be "
+        "excluded.",
     )
 
 
