@@ -22,7 +22,8 @@ from segfair.errors import AuditError, ConfigError, InputError
 from segfair.facts import alerts, attribute_facts, case_counts, case_rows, metric_facts, versions
 from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
 from segfair.inference import generator, infer_subgroups, power_of_levels, reach_verdict
-from segfair.protocol import LabelRule, Protocol, load_protocol, parse_label_values
+from segfair.label_choice import check_label_occurs, resolve_protocol
+from segfair.protocol import load_protocol
 from segfair.results import TAUGHT_BINS, AuditConfig, AuditResult, Bins, OutcomeFacts, PowerFacts, Score
 from segfair.scoring import ScoreTable, score_cohort
 from segfair.subgroups import (
@@ -82,7 +83,7 @@ def run_audit(
         examples = "; ".join(f"{case}: {reason}" for case, reason in list(excluded.items())[:3])
         raise AuditError(f"no case can be scored: {examples or 'the cohort is empty'}")
     _check_outcomes(scores, config)
-    _check_label_occurs(scores, config)
+    check_label_occurs(scores)
 
     scored = set(scores.cases)
     audited = dataclasses.replace(cohort, cases=tuple(case for case in cohort if case.id in scored))
@@ -161,39 +162,6 @@ def run_audit(
     )
 
 
-def resolve_protocol(config: AuditConfig, cohort: Cohort) -> Protocol:
-    """The protocol with the labels that count here: those asked for, else those the data set names itself.
-
-    Raises:
-        ConfigError: Labels that contradict each other.
-    """
-    protocol = config.protocol
-    if config.labels:
-        plain = [text for text in config.labels if "=" not in text]
-        if len(plain) > 1 or (plain and len(config.labels) > 1):
-            raise ConfigError(
-                f"--label {' --label '.join(config.labels)}: give one plain label, or regions as NAME=1,2"
-            )
-        if plain:
-            rule = LabelRule(parse_label_values(plain[0]), protocol.label.surface)
-            return protocol.replace(label=rule, regions={}, ignore_label=cohort.ignore_label)
-        regions: dict[str, tuple[int, ...]] = {}
-        for text in config.labels:
-            name, _, numbers = text.partition("=")
-            values = parse_label_values(numbers)
-            if values == "any" or not name.strip():
-                raise ConfigError(f"--label {text}: name a region and its values, for example tumour=1,2")
-            regions[name.strip()] = values
-        return protocol.replace(regions=regions, ignore_label=cohort.ignore_label)
-    if cohort.label_names and not protocol.regions and protocol.label == LabelRule():
-        # One named label is the lesion; several are regions of their own, as nnU-Net scores them.
-        if len(cohort.label_names) == 1:
-            (values,) = cohort.label_names.values()
-            return protocol.replace(label=LabelRule(values), ignore_label=cohort.ignore_label)
-        return protocol.replace(regions=dict(cohort.label_names), ignore_label=cohort.ignore_label)
-    return protocol
-
-
 def _apply_missing_rule(scores: ScoreTable, config: AuditConfig) -> ScoreTable:
     """`--missing-prediction` governs every unusable prediction, whatever is wrong with it."""
     if not scores.penalised or config.missing_prediction in (None, "worst"):
@@ -216,18 +184,6 @@ def _check_outcomes(scores: ScoreTable, config: AuditConfig) -> None:
     for name in (*config.outcomes, *config.margin):
         if name not in scores.names:
             raise ConfigError(f"outcome {name}: not among the scored metrics ({', '.join(scores.names)})")
-
-
-def _check_label_occurs(scores: ScoreTable, config: AuditConfig) -> None:
-    """A label value that no mask holds makes every mask empty, and a model that is always right."""
-    facts = [score.facts for score in scores.scores if score.facts]
-    if not facts or any(entry.get("label_voxels") for entry in facts):
-        return
-    hints = [text for score in scores.scores for text in score.alerts if "is empty under this protocol" in text]
-    if hints:
-        raise ConfigError(
-            f"no label holds what counts as lesion ({hints[0]}); choose with --label, for example --label any"
-        )
 
 
 def _learn_bins(

@@ -38,6 +38,8 @@ __all__ = [
     "CaseScore",
     "ScoreTable",
     "protocol_metrics",
+    "read_label",
+    "score_against",
     "score_case",
     "score_cohort",
     "score_pair",
@@ -179,9 +181,29 @@ def score_case(case: Case, protocol: Protocol, *, threshold: float | None = None
         ConfigError: A metric that does not exist, or a threshold where several label values are told apart.
     """
     _check_threshold(threshold, protocol)
+    return score_against(read_label(case), case, protocol, threshold=threshold)
+
+
+def read_label(case: Case) -> Mask:
+    """Reads the label of a case.
+
+    Raises:
+        InputError: It cannot be used.
+    """
     if case.label is None:
         raise InputError(f"no label for case {case.id}")
-    label = _read(case.label)
+    return _read(case.label)
+
+
+def score_against(label: Mask, case: Case, protocol: Protocol, *, threshold: float | None = None) -> CaseScore:
+    """Reads the prediction of a case and scores it against a label in memory, so that several share one reading.
+
+    Args:
+        label: The case's label.
+        case: Says where the prediction lies.
+        protocol: The rules.
+        threshold: See `score_case`.
+    """
     try:
         prediction, alerts = _read_prediction(case, label, protocol, threshold)
     except InputError as error:
