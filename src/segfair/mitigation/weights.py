@@ -99,12 +99,12 @@ class CaseWeights(Mapping[str, float]):
 
     Attributes:
         case_ids: The cases in order.
-        values: (n_cases,) their weights.
+        array: (n_cases,) their weights.
         setters: The subgroup that set each weight; None where none did.
     """
 
     case_ids: tuple[str, ...]
-    values: NDArray[np.float64]
+    array: NDArray[np.float64]
     setters: tuple[Subgroup | None, ...]
     _position: Mapping[str, int]
 
@@ -118,7 +118,7 @@ class CaseWeights(Mapping[str, float]):
         return cls(ids, np.asarray(values, dtype=np.float64), named, {name: i for i, name in enumerate(ids)})
 
     def __getitem__(self, case_id: str) -> float:
-        return float(self.values[self._position[case_id]])
+        return float(self.array[self._position[case_id]])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.case_ids)
@@ -303,9 +303,7 @@ def _capped(weights: NDArray[np.float64], cap: float) -> NDArray[np.float64]:
     return np.where(weights > 0, cap, (n - n_capped * cap) / max(1, n - n_capped))
 
 
-def draw_cases(
-    probabilities: NDArray[np.float64] | None, n_cases: int, rng: np.random.Generator
-) -> NDArray[np.intp]:
+def draw_cases(probabilities: NDArray[np.float64] | None, n_cases: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """The cases of one epoch by systematic resampling, in random order.
 
     Each case is drawn floor(n p) or ceil(n p) times, so weights take effect with the least possible noise.

@@ -1,0 +1,78 @@
+"""The processes of one training: alone, or one of several started by torchrun."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+__all__ = ["Ranks", "distributed"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process among all of one training.
+
+    Attributes:
+        rank: From 0; process 0 writes the files.
+        world: Number of processes.
+        local: Number of this process on its machine, which is the number of its GPU.
+    """
+
+    rank: int = 0
+    world: int = 1
+    local: int = 0
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files and talks to the user."""
+        return self.rank == 0
+
+    def gather(self, part: T) -> list[T]:
+        """Every process's part, by rank, in every process."""
+        if self.world == 1:
+            return [part]
+        import torch.distributed
+
+        parts: list[T | None] = [None] * self.world
+        torch.distributed.all_gather_object(parts, part)
+        return cast("list[T]", parts)
+
+    def wait(self) -> None:
+        """Waits until every process is here."""
+        self.gather(0)
+
+
+@contextmanager
+def distributed(device: str) -> Iterator[Ranks]:
+    """Joins the processes that torchrun started; alone without torchrun. May be nested.
+
+    Args:
+        device: "cuda" communicates by NCCL, anything else by gloo.
+    """
+    import torch
+    import torch.distributed
+
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 and not torch.distributed.is_initialized():
+        yield Ranks()
+        return
+    joined = not torch.distributed.is_initialized()
+    if joined:
+        gpu = device.startswith("cuda")
+        if gpu:
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        # Objects (case ids, scores) are gathered on the CPU whatever the gradients travel by.
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo")
+    try:
+        yield Ranks(
+            torch.distributed.get_rank(),
+            torch.distributed.get_world_size(),
+            int(os.environ.get("LOCAL_RANK", "0")),
+        )
+    finally:
+        if joined:
+            torch.distributed.destroy_process_group()
