@@ -12,6 +12,7 @@ from segfair.stats.bootstrap import (
     rate_interval,
     subgroup_intervals,
 )
+from segfair.stats.bounds import simultaneous_means
 from segfair.stats.disparity import (
     ChanceLevel,
     LevelMeans,
@@ -34,7 +35,7 @@ from segfair.stats.disparity import (
     stack_levels,
 )
 from segfair.stats.equivalence import Standing, margin_standing
-from segfair.stats.paired import PairedTest, paired_max_t
+from segfair.stats.paired import PairedTest, paired_max_t, paired_outcomes, swapped_level_means
 from segfair.stats.permutation import Alternative, MaxT, Method, false_discovery, max_t
 from segfair.stats.power import detectable_gap, n_needed, null_critical
 from segfair.stats.shrinkage import Shrinkage, shrink
@@ -76,10 +77,13 @@ __all__ = [
     "null_critical",
     "observed_level_means",
     "paired_max_t",
+    "paired_outcomes",
     "permuted_level_means",
     "rate_interval",
     "shrink",
+    "simultaneous_means",
     "spline_basis",
     "stack_levels",
     "subgroup_intervals",
+    "swapped_level_means",
 ]
