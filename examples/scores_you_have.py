@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 import segfair
 
 rng = np.random.default_rng(3)

@@ -88,9 +88,7 @@ def test_groups_that_overlap_are_no_bins_of_the_number() -> None:
     assert [entry.name for entry in build(age=ages, arm=groups).attributes] == ["age", "arm"]
 
 
-@pytest.mark.parametrize(
-    "missing", [None, float("nan"), pd.NA, "", " ", "NA", "nan", "n/a", "null", "NULL", pd.NaT]
-)
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, "", " ", "NA", "nan", "n/a", "null", "NULL", pd.NaT])
 def test_missing_is_a_level_and_last(missing: object) -> None:
     table = build(sex=["z", missing, "a", "z"])
     assert table["sex"].levels == ("a", "z", "missing")
@@ -164,9 +162,7 @@ def test_chosen_columns() -> None:
     assert table.left_out == {}
     with pytest.raises(MetadataError, match="attribute id: cannot be used: a different value for every case"):
         build(given={"chosen": ["id"]}, **columns)
-    with pytest.raises(
-        MetadataError, match=r"attribute siet: no such column .* did you mean site\?; columns are sex"
-    ):
+    with pytest.raises(MetadataError, match=r"attribute siet: no such column .* did you mean site\?; columns are sex"):
         build(given={"chosen": ["siet"]}, **columns)
     with pytest.raises(MetadataError, match="bins agee: no such column"):
         build(given={"edges": {"agee": (0, 1)}}, **columns)
@@ -333,9 +329,7 @@ def test_unseen_levels_drop_where_missing_drops() -> None:
 
 def test_a_plan_needs_its_columns() -> None:
     plan = fit_attributes(cohort(sex=["f", "m"], age=[1, 2]), protocol=DEFAULT)
-    with pytest.raises(
-        MetadataError, match="no column age, from which attributes were made before; columns are sex"
-    ):
+    with pytest.raises(MetadataError, match="no column age, from which attributes were made before; columns are sex"):
         plan.apply(cohort(sex=["f", "m"]))
 
 

@@ -20,14 +20,11 @@ from segfair.scores import CaseScore, ScoreTable
 DEFAULT = AuditConfig(load_protocol("default"), permutations=199, bootstrap=200)
 
 
-def made_up(
-    dsc: np.ndarray, normhd: np.ndarray | None = None, **columns: list[object]
-) -> tuple[Cohort, ScoreTable]:
+def made_up(dsc: np.ndarray, normhd: np.ndarray | None = None, **columns: list[object]) -> tuple[Cohort, ScoreTable]:
     """A cohort without masks and its scores."""
     ids = [f"c{index:04d}" for index in range(len(dsc))]
     cases = tuple(
-        Case(case, metadata={name: values[index] for name, values in columns.items()})
-        for index, case in enumerate(ids)
+        Case(case, metadata={name: values[index] for name, values in columns.items()}) for index, case in enumerate(ids)
     )
     normhd = 1 - dsc if normhd is None else normhd
     scores = tuple(
@@ -176,9 +173,7 @@ def test_undefined_scores_leave_their_outcome_only() -> None:
 
 def test_no_case_is_an_error_and_an_unknown_outcome_too() -> None:
     with pytest.raises(AuditError, match="no case can be scored"):
-        segfair.run_audit(
-            Cohort((), excluded={"a": "broken label"}), DEFAULT, scores=ScoreTable((METRICS["dsc"],), ())
-        )
+        segfair.run_audit(Cohort((), excluded={"a": "broken label"}), DEFAULT, scores=ScoreTable((METRICS["dsc"],), ()))
     with pytest.raises(ConfigError, match="outcome assd_mm: not among the scored metrics"):
         audit(dataclasses.replace(DEFAULT, outcomes=("assd_mm",)), dsc=np.linspace(0, 1, 20), sex=["f", "m"] * 10)
 

@@ -28,9 +28,9 @@ WHOLE = np.arange(100.0)
 
 
 def infer(values: list[object], *, name: str = "c", n_cases: int | None = None, chosen: bool = False):
-    return infer_bins(
-        name, values, n_cases=n_cases or len(values), max_levels=20, chosen=chosen, keep_constant=False
-    )[0]
+    return infer_bins(name, values, n_cases=n_cases or len(values), max_levels=20, chosen=chosen, keep_constant=False)[
+        0
+    ]
 
 
 def reason(values: list[object], **options: object) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from segfair.attributes import Attribute, AttributeTable
 
+from segfair.attributes import Attribute, AttributeTable
 from segfair.challenge import challenge_scores, level_means
 
 DSC = np.array([0.9, 0.7, 0.8, 0.6, 0.5, 0.9, 1.0, 0.2])

@@ -323,9 +323,7 @@ def test_a_mama_mia_tree(tmp_path: Path) -> None:
     sheet = book.create_sheet("dataset_info")
     sheet.append(["patient_id", "dataset", "age", "menopause", "breast_density", "acquisition_date"])
     pre = "pre (<6 months since LMP AND no prior bilateral ovariectomy AND not on estrogen replacement)"
-    for row in zip(
-        ids, [41, None, 50, 51, 70.5, 38], [pre, "post", None, "peri", "N/A", pre], "abcd", strict=False
-    ):
+    for row in zip(ids, [41, None, 50, 51, 70.5, 38], [pre, "post", None, "peri", "N/A", pre], "abcd", strict=False):
         sheet.append([row[0], "DUKE", row[1], row[2], row[3], "2010-01-01"])
     sheet.append([ids[4], "DUKE", 70.5, None, None, None])
     sheet.append([None] * 6)

@@ -44,8 +44,7 @@ def label_maps(draw: st.DrawFn, n: int = 2) -> list[np.ndarray]:
     """Several sparse label maps of one 2-D or 3-D shape."""
     shape = draw(SHAPES)
     return [
-        draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 3), fill=st.sampled_from([0, 1])))
-        for _ in range(n)
+        draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 3), fill=st.sampled_from([0, 1]))) for _ in range(n)
     ]
 
 
@@ -369,8 +368,7 @@ def test_real_masks_against_an_independent_reading(folder: str, rows: list[dict[
     assert aligned is not None
     for row in rows:
         masks = [
-            mask.array != 0 if row["label"] == "fg" else mask.array == int(row["label"])
-            for mask in (label, aligned)
+            mask.array != 0 if row["label"] == "fg" else mask.array == int(row["label"]) for mask in (label, aligned)
         ]
         pair = pair_of(*masks, label.spacing_mm)
         assert (pair.n_label, pair.n_prediction) == (int(row["ref_vox"]), int(row["pred_vox"]))

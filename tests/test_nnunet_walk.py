@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from segfair.io.masks import write_mask
 
 N_LABELS, N_FOLD = 300, 60
@@ -37,7 +38,11 @@ def nnunet(tmp_path_factory: pytest.TempPathFactory) -> Path:
         json.dumps(
             {
                 "channel_names": {"0": "T1"},
-                "labels": {"background": 0, **{name: list(values) for name, values in REGIONS.items()}, "ignore": IGNORE},
+                "labels": {
+                    "background": 0,
+                    **{name: list(values) for name, values in REGIONS.items()},
+                    "ignore": IGNORE,
+                },
                 "regions_class_order": [1, 2, 3],
                 "numTraining": N_LABELS,
                 "file_ending": ".nii.gz",
@@ -56,12 +61,16 @@ def _nested_label(rng: np.random.Generator) -> np.ndarray:
     label = np.zeros((14, 12, 8), np.uint8)
     corner = rng.integers(1, 4, size=3)
     for value, margin in ((1, 0), (2, 1), (3, 2)):
-        label[tuple(slice(c + margin, c + 8 - margin if axis < 2 else c + 5 - margin) for axis, c in enumerate(corner))] = value
+        label[
+            tuple(slice(c + margin, c + 8 - margin if axis < 2 else c + 5 - margin) for axis, c in enumerate(corner))
+        ] = value
     label[rng.random(label.shape) < 0.05] = IGNORE
     return label
 
 
-def _summary_entry(label: np.ndarray, prediction: np.ndarray, label_file: Path, prediction_file: Path) -> dict[str, object]:
+def _summary_entry(
+    label: np.ndarray, prediction: np.ndarray, label_file: Path, prediction_file: Path
+) -> dict[str, object]:
     """What nnU-Net's evaluation writes: region masks, the ignored voxels left out of every count."""
     counted = label != IGNORE
     metrics = {}
@@ -70,13 +79,23 @@ def _summary_entry(label: np.ndarray, prediction: np.ndarray, label_file: Path, 
         tp = int((in_label & in_prediction).sum())
         fp, fn = int((in_prediction & ~in_label).sum()), int((in_label & ~in_prediction).sum())
         key = str(values) if len(values) > 1 else str(values[0])
-        metrics[key] = {"Dice": 2 * tp / (2 * tp + fp + fn), "IoU": tp / (tp + fp + fn), "TP": tp, "FP": fp, "FN": fn,
-                        "TN": int(counted.sum()) - tp - fp - fn, "n_pred": tp + fp, "n_ref": tp + fn}
+        metrics[key] = {
+            "Dice": 2 * tp / (2 * tp + fp + fn),
+            "IoU": tp / (tp + fp + fn),
+            "TP": tp,
+            "FP": fp,
+            "FN": fn,
+            "TN": int(counted.sum()) - tp - fp - fn,
+            "n_pred": tp + fp,
+            "n_ref": tp + fn,
+        }
     return {"metrics": metrics, "reference_file": str(label_file), "prediction_file": str(prediction_file)}
 
 
 def test_without_cases_the_missing_240_are_named(nnunet: Path, run_cli) -> None:
-    done = run_cli("audit", nnunet / "results", nnunet / "Dataset001_Tumour", nnunet / "metadata.csv", "--out", nnunet / "out0")
+    done = run_cli(
+        "audit", nnunet / "results", nnunet / "Dataset001_Tumour", nnunet / "metadata.csv", "--out", nnunet / "out0"
+    )
     assert done.returncode == 2
     assert "240 of 300" in done.stderr
     assert "--cases" in done.stderr

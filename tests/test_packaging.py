@@ -54,13 +54,21 @@ def test_the_wheel_lists_what_it_should_and_nothing_else(wheel: Path) -> None:
     extra = {name for name in names - sources - templates if ".dist-info/" not in name}
     assert not extra
     archive = next(wheel.parent.glob("*.tar.gz"))
-    inside = {name.partition("/")[2] for name in tarfile.open(archive).getnames()}
+    with tarfile.open(archive) as files:
+        inside = {name.partition("/")[2] for name in files.getnames()}
     assert {"templates/report.html.j2", "LICENSE", "README.md", "constraints.txt"} <= inside
 
 
-def test_a_fresh_environment_renders_from_another_folder(wheel: Path, run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
+def test_a_fresh_environment_renders_from_another_folder(
+    wheel: Path, run_cli, phantom_cohort: Path, tmp_path: Path
+) -> None:
     done = run_cli(
-        "audit", phantom_cohort / "preds", phantom_cohort / "labels", phantom_cohort / "metadata.csv", "--out", tmp_path / "a"
+        "audit",
+        phantom_cohort / "preds",
+        phantom_cohort / "labels",
+        phantom_cohort / "metadata.csv",
+        "--out",
+        tmp_path / "a",
     )
     assert done.returncode == 0, done.stderr
     environment = tmp_path / "env"

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from segfair.attributes import Attribute, AttributeTable
 
+from segfair.attributes import Attribute, AttributeTable
 from segfair.subgroups import (
     Subgroup,
     describe_divergences,
@@ -56,9 +56,7 @@ def divexplorer_patterns(table: AttributeTable, outcome: np.ndarray, min_support
     frame["y"] = outcome
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return DivergenceExplorer(frame).get_pattern_divergence(
-            min_support=min_support, quantitative_outcomes=["y"]
-        )
+        return DivergenceExplorer(frame).get_pattern_divergence(min_support=min_support, quantitative_outcomes=["y"])
 
 
 def decode(table: AttributeTable, itemset: frozenset[str]) -> frozenset[tuple[str, str]]:
@@ -132,9 +130,7 @@ def test_divergence_by_hand() -> None:
     table = make_table({"sex": [0, 0, 0, 1, 1, 1], "site": [0, 0, 1, 1, 1, 1]})
     outcome = np.array([0.2, 0.4, 0.9, 0.8, 0.9, 1.0])
     membership = mine_subgroups(table, min_support=0.3)
-    rows = {
-        row.subgroup.items: row for row in describe_divergences(membership, outcome, name="dsc", better="higher")
-    }
+    rows = {row.subgroup.items: row for row in describe_divergences(membership, outcome, name="dsc", better="higher")}
     worst = rows[frozenset({("site", "0")})]
     assert (worst.n, worst.support) == (2, pytest.approx(1 / 3))
     assert worst.mean == pytest.approx(0.3)
@@ -194,9 +190,7 @@ def test_other_cases_join_by_the_same_items() -> None:
     assert divergences(applied, np.array([0.0, 1.0, 2.0])).tolist() == [0.0, -1.0]
 
 
-@pytest.mark.parametrize(
-    "table", [make_table({}), make_table({"a": []}), make_table({"a": [-1, -1]}, {"a": ["x"]})]
-)
+@pytest.mark.parametrize("table", [make_table({}), make_table({"a": []}), make_table({"a": [-1, -1]}, {"a": ["x"]})])
 def test_nothing_to_mine_is_an_empty_lattice(table: AttributeTable) -> None:
     membership = mine_subgroups(table, min_support=0.05)
     assert len(membership) == 0

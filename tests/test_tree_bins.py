@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from segfair.errors import ConfigError
 from segfair.tree_bins import MAX_BINS, learn_edges, split_halves
 

@@ -246,9 +246,7 @@ def build_attributes(
     max_levels: int = 20,
 ) -> AttributeTable:
     """Fits attributes on a cohort and applies them to it; see `fit_attributes`."""
-    return fit_attributes(cohort, protocol=protocol, chosen=chosen, edges=edges, max_levels=max_levels).apply(
-        cohort
-    )
+    return fit_attributes(cohort, protocol=protocol, chosen=chosen, edges=edges, max_levels=max_levels).apply(cohort)
 
 
 def fit_attributes(
@@ -394,9 +392,7 @@ class _Fitter:
         ordered = sorted((min(numbers), max(numbers)) for numbers in ranges.values())
         separate = all(before[1] < after[0] for before, after in itertools.pairwise(ordered))
         # A level of one case each is an id or a number in disguise, not a set of bins.
-        return (
-            separate and 3 <= len(ordered) <= self.max_levels and len(ordered) * 2 <= sum(map(len, ranges.values()))
-        )
+        return separate and 3 <= len(ordered) <= self.max_levels and len(ordered) * 2 <= sum(map(len, ranges.values()))
 
     def column_of(self, rule: AttributeRule) -> str | None:
         """The first column that a rule names, in any case if none is spelt so."""
@@ -446,9 +442,7 @@ class _Fitter:
                 chosen=chosen,
                 keep_constant=name in self.protocol.attributes,
             )
-            self.notices += [
-                f"{name}: {' and '.join(map(repr, group))} are taken as one level" for group in several
-            ]
+            self.notices += [f"{name}: {' and '.join(map(repr, group))} are taken as one level" for group in several]
         bins = self.merge_missing(name, bins, rule.missing, inferred=not (rule.contains or rule.levels))
         codes = bins.encode(values).codes
         if rule.missing == DROP and all(code < 0 for code in codes):

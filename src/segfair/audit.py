@@ -24,7 +24,7 @@ from segfair.fairness import CohortScores, GroupScores, judged_attributes, resam
 from segfair.inference import generator, infer_subgroups, power_of_levels, reach_verdict
 from segfair.label_choice import check_label_occurs, resolve_protocol
 from segfair.protocol import load_protocol
-from segfair.results import TAUGHT_BINS, AuditConfig, AuditResult, Bins, OutcomeFacts, PowerFacts, Score
+from segfair.results import RESERVED_NAMES, TAUGHT_BINS, AuditConfig, AuditResult, Bins, OutcomeFacts, PowerFacts, Score
 from segfair.scoring import ScoreTable, score_cohort
 from segfair.subgroups import (
     Better,
@@ -142,15 +142,12 @@ def run_audit(
         case_scores=case_rows(scores, attributes, design.subjects),
         metrics=metric_facts(scores),
         bins={
-            entry.name: Bins(entry.column, entry.binning, entry.edges, entry.levels)
-            for entry in attributes.attributes
+            entry.name: Bins(entry.column, entry.binning, entry.edges, entry.levels) for entry in attributes.attributes
         },
         left_out=attributes.left_out,
         notices=(*audited.notices, *attributes.notices),
         alerts=alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
-        scores=certainty.scores(point_scores, _values(scores, "dsc"), _values(scores, "normhd"))
-        if challenge
-        else {},
+        scores=certainty.scores(point_scores, _values(scores, "dsc"), _values(scores, "normhd")) if challenge else {},
         definitions=definitions,
         attributes=certainty.attributes(levels_of_attributes),
         outcomes=outcomes,
@@ -184,6 +181,9 @@ def _check_outcomes(scores: ScoreTable, config: AuditConfig) -> None:
     for name in (*config.outcomes, *config.margin):
         if name not in scores.names:
             raise ConfigError(f"outcome {name}: not among the scored metrics ({', '.join(scores.names)})")
+    taken = RESERVED_NAMES.intersection(scores.names)
+    if taken:
+        raise ConfigError(f"score column {min(taken)}: audit.json uses that name itself; rename the column")
 
 
 def _learn_bins(

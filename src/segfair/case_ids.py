@@ -125,9 +125,7 @@ def find_id_column(
         notices.append(f"ids spelt differently in {name}, matched: {len(matches.loose)} ({pairs})")
     if matches.ambiguous:
         pairs = some(f"{case} ({', '.join(values)})" for case, values in matches.ambiguous.items())
-        notices.append(
-            f"ids that could mean several rows or cases, not matched: {len(matches.ambiguous)} ({pairs})"
-        )
+        notices.append(f"ids that could mean several rows or cases, not matched: {len(matches.ambiguous)} ({pairs})")
     if merged:
         notices.append(f"cases whose row {name} repeats without a difference: {len(merged)} ({some(merged)})")
     n_others = len(frame) - sum(map(len, matches.rows.values()))
@@ -136,9 +134,7 @@ def find_id_column(
     return IdMatch(column, rows, matches.ambiguous, tuple(notices))
 
 
-def _one_row_each(
-    frame: pd.DataFrame, matches: Matches, column: str, name: str
-) -> tuple[dict[str, int], list[str]]:
+def _one_row_each(frame: pd.DataFrame, matches: Matches, column: str, name: str) -> tuple[dict[str, int], list[str]]:
     """The row of each case, and the cases whose row occurs several times."""
     merged, conflicts = [], {}
     for case, rows in matches.rows.items():
@@ -172,9 +168,7 @@ def _no_match(frame: pd.DataFrame, case_ids: Sequence[str], wanted: str | None, 
         for column in frame.columns
     }
     by_text = sorted(texts, key=lambda column: not all(map(_is_text, texts[column][:20])))
-    examples = [
-        f"{column} ({some(dict.fromkeys(texts[column]))})" for column in ([wanted] if wanted else by_text[:4])
-    ]
+    examples = [f"{column} ({some(dict.fromkeys(texts[column]))})" for column in ([wanted] if wanted else by_text[:4])]
     where = f"column {wanted}" if wanted else "no column"
     verb = "holds none" if wanted else "holds any"
     return (

@@ -136,9 +136,7 @@ def choose_cases(
                 for column in columns
                 if column and re.search(rf"(?<!\w){re.escape(column)}(?!\w)", where)
             ]
-            raise ConfigError(
-                f"--where {where!r}: no case fulfils it" + (f"; {'; '.join(values)}" if values else "")
-            )
+            raise ConfigError(f"--where {where!r}: no case fulfils it" + (f"; {'; '.join(values)}" if values else ""))
         notices.append(f"cases that count: {len(fulfilling)} of {len(case_ids)}, those where {where}")
         chosen = fulfilling
     return chosen, notices

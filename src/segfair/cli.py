@@ -79,16 +79,12 @@ class AuditOptions:
         list[str] | None,
         _option("Edges of a number, e.g. age=0,40,50,60,70,100; or tree: learned on half of the cases.", _GROUPS),
     ] = None
-    min_support: Annotated[float, _option("Smallest share of cases of a subgroup.", _GROUPS, min=1e-9, max=1.0)] = (
-        0.05
-    )
+    min_support: Annotated[float, _option("Smallest share of cases of a subgroup.", _GROUPS, min=1e-9, max=1.0)] = 0.05
     min_cases: Annotated[int, _option("Fewest cases of a group that is judged.", _GROUPS, min=1)] = 10
     primary: Annotated[
         str | None, _option("Attributes fixed beforehand: a family of tests of their own, reported first.", _TESTS)
     ] = None
-    margin: Annotated[list[str] | None, _option("Largest deficit that does not matter, e.g. dsc=0.05.", _TESTS)] = (
-        None
-    )
+    margin: Annotated[list[str] | None, _option("Largest deficit that does not matter, e.g. dsc=0.05.", _TESTS)] = None
     stratify: Annotated[str | None, _option("Metadata column to compare within, e.g. site.", _TESTS)] = None
     adjust: Annotated[
         str | None,
@@ -155,9 +151,7 @@ def audit(
     label: Annotated[
         list[str] | None, _option("Voxels that count: 1, any, or NAME=1,2 (repeat for regions).", _RULES)
     ] = None,
-    outcome: Annotated[
-        str, _option("Metrics whose subgroups are examined; the first is primary.", _GROUPS)
-    ] = "dsc",
+    outcome: Annotated[str, _option("Metrics whose subgroups are examined; the first is primary.", _GROUPS)] = "dsc",
     metrics: Annotated[str | None, _option("Metrics to compute, comma-separated.", _RULES)] = None,
     missing_prediction: Annotated[
         MissingRule | None,
@@ -211,9 +205,7 @@ def audit(
 )
 @_spread
 def audit_scores(
-    scores: Annotated[
-        Path, typer.Argument(metavar="SCORES", help="Table, one row a case; or nnU-Net's summary.json.")
-    ],
+    scores: Annotated[Path, typer.Argument(metavar="SCORES", help="Table, one row a case; or nnU-Net's summary.json.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
     options: AuditOptions,
     outcome: Annotated[
@@ -355,9 +347,7 @@ def protocol(
     typer.echo(protocol_text(name), nl=False)
 
 
-def _audit_config(
-    options: AuditOptions, *, outcome: str, metrics: str | None = None, **settings: Any
-) -> AuditConfig:
+def _audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = None, **settings: Any) -> AuditConfig:
     from segfair.attributes import parse_bins
     from segfair.metrics import METRICS
     from segfair.protocol import load_protocol
@@ -500,12 +490,8 @@ def _write(result: AuditResult, out: Path) -> None:
     counts = result.cases
     for notice in result.notices:
         typer.echo(notice)
-    typer.echo(
-        f"{counts.n_scored} cases scored, {len(counts.penalised)} penalised; {len(counts.excluded)} excluded"
-    )
-    scores = "  ".join(
-        f"{name} {score.value:.4f}" for name, score in result.scores.items() if score.value is not None
-    )
+    typer.echo(f"{counts.n_scored} cases scored, {len(counts.penalised)} penalised; {len(counts.excluded)} excluded")
+    scores = "  ".join(f"{name} {score.value:.4f}" for name, score in result.scores.items() if score.value is not None)
     if scores:
         typer.echo(scores)
     typer.echo(result.verdict.sentence)

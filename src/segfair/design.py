@@ -98,9 +98,7 @@ def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str
         cases.append(dataclasses.replace(case, metadata={**case.metadata, **values}))
     thirds = np.unique(np.quantile(known, [0.0, 1 / 3, 2 / 3, 1.0]))
     edges = (float(thirds[0]) - 1.0, *map(float, thirds[1:-1]), float(thirds[-1]))
-    return dataclasses.replace(cohort, cases=tuple(cases), columns=(*cohort.columns, *derived)), {
-        LESION_VOLUME: edges
-    }
+    return dataclasses.replace(cohort, cases=tuple(cases), columns=(*cohort.columns, *derived)), {LESION_VOLUME: edges}
 
 
 def _lesion_count(count: float | None) -> str | None:
@@ -150,7 +148,7 @@ def _covariate(cohort: Cohort, scores: ScoreTable, name: str) -> NDArray[np.floa
     n_bad = int((~np.isfinite(values)).sum())
     if n_bad:
         raise ConfigError(
-            f"--adjust {name}: {n_bad} of {len(raw)} cases have no number there; adjust for complete numeric columns only"
+            f"--adjust {name}: {n_bad} of {len(raw)} cases have no number there; adjust for complete columns of numbers"
         )
     return values
 

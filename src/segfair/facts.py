@@ -28,6 +28,7 @@ from segfair.results import (
 )
 from segfair.scoring import ScoreTable
 from segfair.subgroups import level_membership
+from segfair.wording import plural
 
 __all__ = ["alerts", "attribute_facts", "case_counts", "case_rows", "metric_facts", "versions"]
 
@@ -66,9 +67,7 @@ def attribute_facts(
                     n=n,
                     small=n < config.min_cases,
                     mean={name: float(values.mean()) if len(values) else None for name, values in found.items()},
-                    median={
-                        name: float(np.median(values)) if len(values) else None for name, values in found.items()
-                    },
+                    median={name: float(np.median(values)) if len(values) else None for name, values in found.items()},
                     ci=intervals.get((attribute.name, level), {}),
                     failure_rate=rate,
                     failure_ci=rate_ci,
@@ -140,9 +139,7 @@ def case_counts(scores: ScoreTable, excluded: Mapping[str, str]) -> CaseCounts:
     )
 
 
-def case_rows(
-    scores: ScoreTable, attributes: AttributeTable, subjects: NDArray[np.intp] | None = None
-) -> CaseScores:
+def case_rows(scores: ScoreTable, attributes: AttributeTable, subjects: NDArray[np.intp] | None = None) -> CaseScores:
     """One row a case: id, metrics, why it was penalised, attribute levels; beside them the patients' codes."""
     levels = attributes.labels()
     rows = tuple(
@@ -193,7 +190,7 @@ def alerts(
             )
         )
     if excluded:
-        found.append(Alert("excluded", f"{len(excluded)} cases could not be audited and are in no mean."))
+        found.append(Alert("excluded", f"{plural(len(excluded), 'case')} could not be audited, in no mean."))
     empty = sum(score.facts.get("label_voxels") == 0 for score in scores.scores)
     if empty:
         found.append(

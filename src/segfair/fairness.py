@@ -47,11 +47,13 @@ class _Variant:
 
 _ES = "Tian et al., FairSeg (ICLR 2024)"
 _PUYOL = "Puyol-Anton et al. (MICCAI 2021)"
+_DRO = "Sagawa et al., GroupDRO (ICLR 2020)"
+_MAMA = "MAMA-MIA challenge (2025)"
 _VARIANTS = (
-    _Variant("worst group", "minimum", "min_g D_g", "Sagawa et al., GroupDRO (ICLR 2020)", "lower", None, 0.0, stats.lowest),
-    _Variant("gap", "maximum - minimum", "max_g D_g - min_g D_g", "MAMA-MIA challenge (2025)", "higher", 0.0, 1.0, stats.gap),
-    _Variant("SD", "population", "sqrt(mean_g (D_g - mean D_g)^2)", _PUYOL, "higher", 0.0, 0.5, stats.level_sd),
-    _Variant("SER", "skewed error ratio", "max_g(1 - D_g) / min_g(1 - D_g)", _PUYOL, "higher", 1.0, None, stats.error_ratio),
+    _Variant("worst group", "minimum", "min_g D_g", _DRO, "lower", None, 0.0, stats.lowest),
+    _Variant("gap", "maximum - minimum", "max_g D_g - min_g D_g", _MAMA, "higher", 0.0, 1.0, stats.gap),
+    _Variant("SD", "population", "std_g D_g, over G", _PUYOL, "higher", 0.0, 0.5, stats.level_sd),
+    _Variant("SER", "max / min error", "max(1 - D_g) / min(1 - D_g)", _PUYOL, "higher", 1.0, None, stats.error_ratio),
     _Variant(
         "ES-Dice", "population SD", "D / (1 + std_g D_g), over G", _ES, "lower", None, 0.0,
         lambda means: stats.equity_scaled(means, variant="sd-population"),
@@ -203,9 +205,7 @@ class CohortScores:
             return ()
         found = []
         for variant in _VARIANTS:
-            observed, shuffled, resampled = map(
-                variant.compute, (groups.observed, groups.shuffled, groups.resampled)
-            )
+            observed, shuffled, resampled = map(variant.compute, (groups.observed, groups.shuffled, groups.resampled))
             for column, attribute in enumerate(groups.attributes):
                 value = float(observed[0, column])
                 entry = FairnessScore(
@@ -238,9 +238,7 @@ class CohortScores:
 def judged_attributes(attributes: Sequence[Attribute], challenge: ChallengeScores) -> tuple[Attribute, ...]:
     """The attributes whose D_v has a value."""
     return tuple(
-        attribute
-        for attribute, entry in zip(attributes, challenge.disparities, strict=True)
-        if entry.value is not None
+        attribute for attribute, entry in zip(attributes, challenge.disparities, strict=True) if entry.value is not None
     )
 
 

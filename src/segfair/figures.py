@@ -21,7 +21,7 @@ from typing import ParamSpec
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -79,9 +79,7 @@ def _themed(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return themed
 
 
-def _canvas(
-    *, width: float, left: float, right: float, top: float, bottom: float, plot: float
-) -> tuple[Figure, Axes]:
+def _canvas(*, width: float, left: float, right: float, top: float, bottom: float, plot: float) -> tuple[Figure, Axes]:
     """A figure with one pair of axes; all lengths in inches, `plot` is the height of the axes."""
     height = top + plot + bottom
     figure = Figure(figsize=(width, height))
@@ -285,9 +283,7 @@ def level_dots(
         if interval:
             axes.plot(interval, (y, y), color=NEUTRAL, linewidth=1.4, solid_capstyle="butt", zorder=2)
         if median is not None:
-            axes.plot(
-                median, y, marker="|", markersize=8, markeredgewidth=1.3, color=MUTED, linestyle="none", zorder=2
-            )
+            axes.plot(median, y, marker="|", markersize=8, markeredgewidth=1.3, color=MUTED, linestyle="none", zorder=2)
         if mean is not None:
             axes.plot(
                 mean,
@@ -356,46 +352,48 @@ def heat_map(
     right = width - left - cell_width * n_columns
     figure, axes = _canvas(width=width, left=left, right=right, top=top, bottom=0.5, plot=plot)
     axes.set_xlim(0, n_columns)
-    axes.set_ylim(-n_rows - 0.0, 0)
+    axes.set_ylim(-n_rows, 0)
     axes.spines["bottom"].set_visible(False)
     axes.set_xticks([])
-    sign = 1 if better == "higher" else -1
-    for row in range(n_rows):
-        axes.text(-0.08, -row - 0.5, clean(cells.row_levels[row], length=18), ha="right", va="center")
-        for column in range(n_columns):
-            count, mean = int(cells.counts[row, column]), float(cells.means[row, column])
-            small = count < min_cases
-            shade = 0.5 + 0.5 * sign * (mean - overall) / (span or 1.0) if count else 0.5
-            face = _DIVERGING(float(np.clip(shade, 0, 1))) if not small else (0.97, 0.975, 0.98, 1.0)
-            axes.add_patch(
-                Rectangle(
-                    (column + 0.03, -row - 0.96),
-                    0.94,
-                    0.92,
-                    facecolor=face,
-                    edgecolor="#aab6c0" if small else "none",
-                    hatch="////" if small and count else None,
-                    linewidth=0,
-                )
-            )
-            if not count:
-                axes.text(column + 0.5, -row - 0.5, "no case", ha="center", va="center", color=MUTED, fontsize=7)
-                continue
-            # White on the two ends of the scale, ink in its pale middle.
-            text = "white" if not small and _luminance(face) < 0.3 else INK
-            style = {"ha": "center", "va": "center", "color": text}
-            if small:
-                style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}  # type: ignore[assignment]
-            axes.text(column + 0.5, -row - 0.36, format_number(mean, digits), fontsize=8.5, **style)  # type: ignore[arg-type]
-            axes.text(column + 0.5, -row - 0.7, f"n = {count:,}", fontsize=7, **style)  # type: ignore[arg-type]
+    better_by = span if better == "higher" else -span
+    for row, column in np.ndindex(n_rows, n_columns):
+        count, mean = int(cells.counts[row, column]), float(cells.means[row, column])
+        shade = 0.5 + 0.5 * (mean - overall) / better_by if better_by and count >= max(min_cases, 1) else None
+        _map_cell(axes, row, column, count=count, mean=format_number(mean, digits), shade=shade)
+    for row, level in enumerate(cells.row_levels):
+        axes.text(-0.08, -row - 0.5, clean(level, length=18), ha="right", va="center")
     for column, lines in enumerate(heads):
         axes.text(column + 0.5, 0.12, "\n".join(lines), ha="center", va="bottom")
     above = (top - 0.02) / cell_height
     across = clean(cells.column_attribute, length=max(18, 8 * n_columns))
     axes.text(-0.08, 0.12, down, ha="right", va="bottom", color=MUTED)
     axes.text(0.04, above, f"{across} →", ha="left", va="top", color=MUTED)
-    _colour_key(figure, overall, span if better == "higher" else -span, digits)
+    _colour_key(figure, overall, better_by, digits)
     return figure
+
+
+def _map_cell(axes: Axes, row: int, column: int, *, count: int, mean: str, shade: float | None) -> None:
+    """One cell: coloured by `shade` (0 worst, 1 best); grey and hatched where there is none."""
+    face = "#f8f9fa" if shade is None else to_hex(_DIVERGING(float(np.clip(shade, 0, 1))))
+    axes.add_patch(
+        Rectangle(
+            (column + 0.03, -row - 0.96),
+            0.94,
+            0.92,
+            facecolor=face,
+            edgecolor="#aab6c0" if shade is None else "none",
+            hatch="////" if shade is None and count else None,
+            linewidth=0,
+        )
+    )
+    middle = column + 0.5
+    if not count:
+        axes.text(middle, -row - 0.5, "no case", ha="center", va="center", color=MUTED, fontsize=7)
+        return
+    # The plate keeps the hatching away from the digits.
+    plate = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85} if shade is None else None
+    for y, text, size in ((-row - 0.36, mean, 8.5), (-row - 0.7, f"n = {count:,}", 7.0)):
+        axes.text(middle, y, text, ha="center", va="center", fontsize=size, color=_text_colour(face), bbox=plate)
 
 
 def _colour_key(figure: Figure, overall: float, better_by: float, digits: int) -> None:
@@ -419,10 +417,11 @@ def _colour_key(figure: Figure, overall: float, better_by: float, digits: int) -
         axes.text(x, -0.5, text, ha=align, va="top", fontsize=7.5, color=MUTED)
 
 
-def _luminance(colour: Sequence[float]) -> float:
-    """Relative luminance of an sRGB colour (WCAG 2.1)."""
-    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3]]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+def _text_colour(background: str) -> str:
+    """Black or white, whichever is readable: at this luminance both have a contrast of 4.6 (WCAG 2.1)."""
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(background)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "black" if luminance > 0.179 else "white"
 
 
 @_themed
@@ -538,9 +537,7 @@ def _value_axis(axes: Axes, digits: int) -> None:
     ticks = matplotlib.ticker.MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(*axes.get_xlim())
     low, high = axes.get_xlim()
     ticks = [float(tick) for tick in ticks if low <= tick <= high]
-    needed = next(
-        (d for d in range(digits + 1) if all(abs(tick - round(tick, d)) < 1e-9 for tick in ticks)), digits
-    )
+    needed = next((d for d in range(digits + 1) if all(abs(tick - round(tick, d)) < 1e-9 for tick in ticks)), digits)
     axes.set_xticks(ticks, [format_number(tick, needed) for tick in ticks])
     for tick in ticks:
         axes.axvline(tick, color=SHADE, linewidth=0.8, zorder=0)

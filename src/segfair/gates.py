@@ -266,8 +266,7 @@ def _within_margin(result: AuditResult, gate: Gate) -> Judgement:
     unclear = [level for level in levels if level.level not in rows or rows[level.level].margin != "within margin"]
     if unclear or not levels:
         listed = ", ".join(
-            f"{level.level} (n = {level.n}"
-            + (f", {_divergence(rows[level.level])})" if level.level in rows else ")")
+            f"{level.level} (n = {level.n}" + (f", {_divergence(rows[level.level])})" if level.level in rows else ")")
             for level in unclear
         )
         hint = "" if gate.name in result.config.primary else f"; --primary {gate.name} would test it by itself"

@@ -15,6 +15,7 @@ from segfair import stats
 from segfair.design import LESION_VOLUME, Design
 from segfair.results import AuditConfig, OutcomeFacts, PowerFacts, Verdict
 from segfair.subgroups import Adjusted, Divergence, Membership, SubgroupTable
+from segfair.wording import format_interval, format_number, format_p, metric_name, subgroup_name
 
 __all__ = ["generator", "infer_subgroups", "power_of_levels", "reach_verdict"]
 
@@ -52,9 +53,7 @@ def infer_subgroups(
         facts with the family's own.
     """
     if not len(table):
-        return table, dataclasses.replace(
-            facts, notes=(*facts.notes, "no subgroup is large enough to be described")
-        )
+        return table, dataclasses.replace(facts, notes=(*facts.notes, "no subgroup is large enough to be described"))
     test = stats.max_t(
         membership.matrix,
         outcome,
@@ -89,7 +88,7 @@ def infer_subgroups(
             entry,
             divergence_shrunk=float(shrunken[row]),
             ci=_interval(intervals.divergence[row]),
-            ci_simultaneous=_interval(intervals.simultaneous[row]),
+            ci_simultaneous=_hull(_interval(intervals.simultaneous[row]), _interval(intervals.divergence[row])),
             p_value=_number(test.p_value[row]),
             p_adjusted=_number(test.p_adjusted[row]),
             significant=bool(significant[row]) if tested else None,
@@ -202,7 +201,7 @@ def reach_verdict(
     The primary family speaks first; what only the mined lattice shows is called exploratory beside it.
     """
     outcome, margin = table.outcome, config.margin.get(table.outcome)
-    name = outcome.upper()
+    name = metric_name(outcome)
     declared = primary is not None and len(primary) > 0
     family = primary if primary is not None and declared else table
     where = "the attributes fixed beforehand" if declared else "all mined subgroups"
@@ -224,19 +223,13 @@ def reach_verdict(
     harm = 1 if table.better == "higher" else -1
     is_open = f"; whether it is beyond the margin of {margin:g} is open" if margin is not None else ""
     for label, rows in families:
-        found = [
-            row for row in rows if row.significant and harm * row.divergence < 0 and row.margin != "within margin"
-        ]
+        found = [row for row in rows if row.significant and harm * row.divergence < 0 and row.margin != "within margin"]
         if found:
-            return Verdict(
-                "disparity found", f"Disparity found: {label}{describe_row(found[0], outcome)}{is_open}."
-            )
+            return Verdict("disparity found", f"Disparity found: {label}{describe_row(found[0], outcome)}{is_open}.")
         favoured = [row for row in rows if row.significant and harm * row.divergence > 0]
         if favoured and margin is None:
             text = describe_row(favoured[-1], outcome)
-            return Verdict(
-                "disparity found", f"Disparity found: {label}the rest is worse off than one group: {text}."
-            )
+            return Verdict("disparity found", f"Disparity found: {label}the rest is worse off than one group: {text}.")
     if margin is not None:
         n_open = sum(row.margin == "insufficient evidence" for row in family)
         return Verdict(
@@ -260,14 +253,15 @@ def reach_verdict(
 
 def describe_row(row: Divergence, outcome: str) -> str:
     """One subgroup as a clause: who, how many, both means, interval and adjusted p."""
-    text = f"mean {outcome.upper()} is {row.mean:.3f} for {row.subgroup.name} (n = {row.n})"
+    name, who = metric_name(outcome), subgroup_name(row.subgroup.items)
+    text = f"mean {name} is {format_number(row.mean)} for {who} (n = {row.n})"
     if row.rest_mean is not None:
-        text += f" and {row.rest_mean:.3f} for everybody else"
-    details = [f"divergence {row.divergence:+.3f}"]
+        text += f" and {format_number(row.rest_mean)} for everybody else"
+    details = [f"divergence {format_number(row.divergence, signed=True)}"]
     if row.ci_simultaneous:
-        details.append(f"simultaneous 95 % interval {row.ci_simultaneous[0]:+.3f} to {row.ci_simultaneous[1]:+.3f}")
+        details.append(f"simultaneous 95% interval {format_interval(row.ci_simultaneous, signed=True)}")
     if row.p_adjusted is not None:
-        details.append(f"adjusted p {row.p_adjusted:.4f}" if row.p_adjusted >= 1e-4 else "adjusted p < 0.0001")
+        details.append(f"adjusted p {format_p(row.p_adjusted)}")
     return f"{text} ({', '.join(details)})"
 
 
@@ -294,6 +288,13 @@ def _notes(test: stats.MaxT, outcome: NDArray[np.float64], config: AuditConfig) 
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def _hull(simultaneous: Interval | None, pointwise: Interval | None) -> Interval | None:
+    """What holds for all subgroups together is never narrower than what holds for one (small groups studentise)."""
+    if simultaneous is None or pointwise is None:
+        return simultaneous
+    return min(simultaneous[0], pointwise[0]), max(simultaneous[1], pointwise[1])
 
 
 def _interval(pair: NDArray[np.float64]) -> Interval | None:

@@ -170,9 +170,7 @@ def _check_missing(
     """Refuses cases without a prediction where that is an error, or where they are too many to be an accident."""
     counts = f"{len(without)} of {len(chosen)} labels have no prediction in {predictions} ({n_predictions} masks)"
     if rule == "error" and without:
-        raise PairingError(
-            f"{counts}: {some(without, 5)}; predict them, or choose --missing-prediction worst or drop"
-        )
+        raise PairingError(f"{counts}: {some(without, 5)}; predict them, or choose --missing-prediction worst or drop")
     if rule is None and len(without) > _MOST_MISSING * len(chosen):
         raise PairingError(
             f"{counts}, such as {some(without)}. If only some cases were predicted, name them with --cases FILE"

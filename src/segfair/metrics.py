@@ -175,9 +175,7 @@ def volume(pair: MaskPair) -> float:
     return pair.n_label * math.prod(pair.spacing_mm)
 
 
-def surface_distances(
-    pair: MaskPair, *, image_border: Border = "background", unit: Unit = "mm"
-) -> SurfaceDistances:
+def surface_distances(pair: MaskPair, *, image_border: Border = "background", unit: Unit = "mm") -> SurfaceDistances:
     """Distances between the surfaces of the two masks, centre to centre of their surface voxels.
 
     Args:

@@ -307,9 +307,7 @@ def _parse(tree: Mapping[str, Any], source: str) -> Protocol:
         empty=_rule(EmptyRule, tree["empty"], f"{source}, [empty]", one_distance=("diagonal", "undefined")),
         grid=_rule(GridRule, tree["grid"], f"{source}, [grid]", match=("affine", "shape")),
         fairness=_rule(FairnessRule, tree["fairness"], f"{source}, [fairness]", levels=("all", "min-cases")),
-        attributes={
-            name: _attribute_rule(name, rule, source) for name, rule in attributes.get("listed", {}).items()
-        },
+        attributes={name: _attribute_rule(name, rule, source) for name, rule in attributes.get("listed", {}).items()},
         listed_only=_choice(attributes["use"], ("usable", "listed"), f"{source}, [attributes] use") == "listed",
         gates=_texts(gates.get("require", ()), f"{source}, [gates] require"),
     )
@@ -325,9 +323,7 @@ def _attribute_rule(name: str, tree: Any, source: str) -> AttributeRule:
     if any(low >= high for low, high in itertools.pairwise(edges)):
         raise ConfigError(f"{where} edges: must rise, got {list(edges)}")
     if labels and len(labels) != len(edges) - 1:
-        raise ConfigError(
-            f"{where} labels: {len(edges)} edges make {len(edges) - 1} bins, got {len(labels)} labels"
-        )
+        raise ConfigError(f"{where} labels: {len(edges)} edges make {len(edges) - 1} bins, got {len(labels)} labels")
     return AttributeRule(
         columns=_texts(tree.get("columns", (name,)), f"{where} columns"),
         edges=edges,

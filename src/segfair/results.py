@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
+    "RESERVED_NAMES",
     "TAUGHT_BINS",
     "Alert",
     "AttributeFacts",
@@ -49,6 +50,8 @@ FORMAT = 1
 TAUGHT_BINS = "taught the bins, and so is not audited"
 """Why a case is excluded that was scored, and used to learn the bins of an attribute."""
 Interval = tuple[float, float]
+# In a row of `case_scores` or of an attribute's levels a metric stands beside these.
+RESERVED_NAMES = frozenset({"case", "penalised", "level", "n", "small", "median", "ci", "failure_rate", "failure_ci"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,8 +438,7 @@ class AuditResult:
                     "excluded": {row["case"]: row["reason"] for row in cases["excluded"]},
                 },
                 "subgroups": {
-                    name: {"outcome": name, "rows": rows}
-                    | {key: tree["outcomes"][name][key] for key in _TABLE_KEYS}
+                    name: {"outcome": name, "rows": rows} | {key: tree["outcomes"][name][key] for key in _TABLE_KEYS}
                     for name, rows in tree["subgroups"].items()
                 },
             }
@@ -448,7 +450,9 @@ class AuditResult:
 
     def save(self, path: Path) -> None:
         """Writes `audit.json`; refuses a value that JSON cannot hold rather than writing NaN."""
-        path.write_text(json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False, indent=1), "utf-8")
+        text = json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False, indent=1)
+        # A lone surrogate out of some table has no UTF-8; its backslash form is what JSON calls it anyway.
+        path.write_bytes(text.encode("utf-8", "backslashreplace"))
 
     @classmethod
     def load(cls, path: Path) -> AuditResult:
@@ -489,9 +493,7 @@ def _build_converter() -> cattrs.Converter:
     plain_divergence = make_dict_structure_fn(Divergence, converter)
 
     def divergence_in(tree: Mapping[str, Any], kind: type[Divergence]) -> Divergence:
-        shares: dict[Item, float] = {
-            (share["attribute"], share["level"]): share["share"] for share in tree["shapley"]
-        }
+        shares: dict[Item, float] = {(share["attribute"], share["level"]): share["share"] for share in tree["shapley"]}
         row: Divergence = plain_divergence({**tree, "subgroup": tree["items"], "shapley": {}}, kind)
         row.shapley.update(shares)  # type: ignore[attr-defined]
         return row
@@ -552,9 +554,7 @@ def _build_converter() -> cattrs.Converter:
     converter.register_structure_hook(Protocol, lambda tree, _: Protocol.from_dict(tree, source="audit.json"))
 
     edges = tuple[float, ...] | Literal["tree"]
-    converter.register_structure_hook(
-        edges, lambda value, _: value if value == "tree" else tuple(map(float, value))
-    )
+    converter.register_structure_hook(edges, lambda value, _: value if value == "tree" else tuple(map(float, value)))
     converter.register_structure_hook(Any, lambda value, _: value)
     return converter
 

@@ -69,9 +69,7 @@ def load_score_cohort(
     file = read_scores(Path(scores))
     table = read_metadata(metadata, sheet=sheet, case_ids=_possible_ids(file))
     ids_column = file.id_column or _find_case_column(file.table, table, id_column)
-    rows_of = {
-        text: row for row, value in enumerate(file.table.raw[ids_column].tolist()) if (text := cell_text(value))
-    }
+    rows_of = {text: row for row, value in enumerate(file.table.raw[ids_column].tolist()) if (text := cell_text(value))}
     case_ids = sorted(rows_of)
     rows = attach_metadata(table, case_ids, id_column=id_column, subject_column=subject_column)
 
@@ -259,9 +257,7 @@ def _penalties(table: Table) -> list[str | None]:
     """The column `penalised` of an audit's cases.csv: why a case has the worst score."""
     if "penalised" not in table.columns:
         return [None] * len(table.raw)
-    return [
-        value if isinstance(value, str) and not is_missing(value) else None for value in table.column("penalised")
-    ]
+    return [value if isinstance(value, str) and not is_missing(value) else None for value in table.column("penalised")]
 
 
 def _facts(file: ScoreFile) -> list[dict[str, float]]:

@@ -117,9 +117,7 @@ def protocol_metrics(protocol: Protocol) -> tuple[Metric, ...]:
     """
     unknown = [name for name in protocol.metrics if name not in METRICS]
     if unknown:
-        raise ConfigError(
-            f"protocol {protocol.name}, metrics: no metric {unknown[0]}; known are {', '.join(METRICS)}"
-        )
+        raise ConfigError(f"protocol {protocol.name}, metrics: no metric {unknown[0]}; known are {', '.join(METRICS)}")
     if not protocol.regions:
         return tuple(_under(METRICS[name], protocol, protocol.label.overlap) for name in protocol.metrics)
     union = counted_values(protocol)

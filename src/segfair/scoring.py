@@ -207,9 +207,7 @@ def score_against(label: Mask, case: Case, protocol: Protocol, *, threshold: flo
     try:
         prediction, alerts = _read_prediction(case, label, protocol, threshold)
     except InputError as error:
-        return worst_score(
-            label.array, spacing_mm=label.spacing_mm, protocol=protocol, reason=str(error), case=case.id
-        )
+        return worst_score(label.array, spacing_mm=label.spacing_mm, protocol=protocol, reason=str(error), case=case.id)
     score = score_pair(label.array, prediction.array, spacing_mm=label.spacing_mm, protocol=protocol, case=case.id)
     return dataclasses.replace(score, alerts=(*alerts, *score.alerts))
 
@@ -246,9 +244,7 @@ def score_cohort(
     _check_threshold(threshold, protocol)
     # A worker needs the files of its case, not the patient's metadata.
     cases = [Case(case.id, case.label, case.prediction) for case in cohort]
-    waiting = (
-        [executor.submit(_try_case, case, protocol, threshold) for case in cases] if executor is not None else []
-    )
+    waiting = [executor.submit(_try_case, case, protocol, threshold) for case in cases] if executor is not None else []
     scores: list[CaseScore] = []
     excluded: dict[str, str] = {}
     try:
@@ -308,9 +304,7 @@ def _read(path: Path) -> Mask:
     try:
         return read_mask(path)
     except MemoryError as error:
-        raise InputError(
-            f"{path}: too large for the memory of this machine; crop it or store it smaller"
-        ) from error
+        raise InputError(f"{path}: too large for the memory of this machine; crop it or store it smaller") from error
 
 
 def _read_thresholded(path: Path, threshold: float, protocol: Protocol) -> Mask:
@@ -323,9 +317,7 @@ def _read_thresholded(path: Path, threshold: float, protocol: Protocol) -> Mask:
     return Mask(np.where(probabilities >= threshold, np.min_scalar_type(value).type(value), 0), affine)
 
 
-def _measure(
-    pair: MaskPair, surface_maps: tuple[LabelMap, LabelMap] | None, protocol: Protocol
-) -> dict[str, float]:
+def _measure(pair: MaskPair, surface_maps: tuple[LabelMap, LabelMap] | None, protocol: Protocol) -> dict[str, float]:
     """The protocol's metrics of one pair, with nan and inf; surfaces of the label maps, else of the pair itself."""
     names = protocol.metrics
     scores = {name: _OVERLAP[name](pair) for name in names if name in _OVERLAP}

@@ -70,9 +70,7 @@ def surface_voxels(mask: NDArray[Any], *, image_border: Border = "background") -
     return edge
 
 
-def distances_between(
-    label_surface: Mask, prediction_surface: Mask, *, spacing: Sequence[float]
-) -> SurfaceDistances:
+def distances_between(label_surface: Mask, prediction_surface: Mask, *, spacing: Sequence[float]) -> SurfaceDistances:
     """Directed distances between two sets of voxels of one grid.
 
     Args:
@@ -121,9 +119,7 @@ def _nearest(points: Mask, others: Mask, spacing: Sequence[float]) -> Distances:
         tree = cKDTree(np.argwhere(others) * steps, balanced_tree=False)
         distances[apart] = tree.query(start * steps)[0]
     else:
-        nearest = ndimage.distance_transform_edt(
-            ~others, sampling=steps, return_distances=False, return_indices=True
-        )
+        nearest = ndimage.distance_transform_edt(~others, sampling=steps, return_distances=False, return_indices=True)
         end = nearest[(slice(None), *start.T)].T
         distances[apart] = np.sqrt((((end - start) * steps) ** 2).sum(axis=1))
     return distances

@@ -33,22 +33,24 @@ def for_page(text: str, *, prefix: str, label: str) -> str:
         identity = element.attrib.pop("id", None)
         if identity in used:
             element.set("id", f"{prefix}-{identity}")
+        if element.attrib.get("transform", "").startswith(("rotate(0 ", "rotate(-0 ")):
+            del element.attrib["transform"]
         for name, value in list(element.attrib.items()):
             if name == "style":
+                value = re.sub(r" ?font-family: [^;]+;", "", value)
                 value = re.sub(r"font: (?:(?P<weight>bold|\d00) )?(?P<size>[\d.]+px) [^;]+", _font_size, value)
             elif name in ("d", "transform", "x", "y", "points"):
                 value = re.sub(r"-?\d+\.\d+", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
-                value = value.replace("-0 ", "0 ").replace("\n", "")
+                value = value.replace("\n", "")
             value = value.replace("url(#", f"url(#{prefix}-")
             if name == f"{{{_XLINK}}}href":
                 value = value.replace("#", f"#{prefix}-", 1)
             element.set(name, value)
-    width, height = (float(part) for part in root.attrib["viewBox"].split()[2:])
+    width = float(root.attrib["viewBox"].split()[2])
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
     # A point of the drawing is 4/3 of a pixel of the page, and it may shrink.
     root.set("style", f"max-width:{width * 4 / 3:.0f}px;stroke-linejoin:round")
-    root.set("data-ratio", f"{height / width:.3f}")
     root.set("role", "img")
     root.set("aria-label", label)
     return ET.tostring(root, encoding="unicode")

@@ -84,9 +84,7 @@ def close_names(name: str, names: Iterable[str]) -> str:
 def _without_backticks(expression: str) -> str:
     """`time to event` in backticks becomes col["time to event"]; quoted text is left alone."""
     parts = re.split(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)""", expression)
-    return "".join(
-        f"col[{part[1:-1]!r}]" if len(part) > 1 and part[0] == part[-1] == "`" else part for part in parts
-    )
+    return "".join(f"col[{part[1:-1]!r}]" if len(part) > 1 and part[0] == part[-1] == "`" else part for part in parts)
 
 
 class _Condition:
