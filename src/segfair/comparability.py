@@ -1,0 +1,209 @@
+"""Whether two audits can be compared at all: same rules, same labels, same bins; and what to know where they differ.
+
+Refuses with a sentence that says what differs and how to make it equal; compares no score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from segfair.errors import ConfigError, InputError
+from segfair.results import AuditResult
+from segfair.subgroups import Better
+
+__all__ = [
+    "CaseRow",
+    "choose_outcome",
+    "direction",
+    "metric_direction",
+    "notices",
+    "require_same_bins",
+    "require_same_labels",
+    "require_same_rules",
+    "rows_by_case",
+]
+
+CaseRow = dict[str, Any]
+"""Column -> value of one case."""
+
+
+def require_same_rules(before: AuditResult, after: AuditResult) -> None:
+    """Refuses other protocols, metrics of another direction, and another meaning of unusable predictions.
+
+    Raises:
+        InputError: Naming what differs.
+    """
+    one, other = (_rules(result) for result in (before, after))
+    differing = sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
+    if differing:
+        names = (before.config.protocol.name, after.config.protocol.name)
+        listed = "; ".join(f"{key} is {one.get(key)!r} and {other.get(key)!r}" for key in differing[:3])
+        more = f"; and {len(differing) - 3} more rules" if len(differing) > 3 else ""
+        labels = " and the same --label" if any(key.startswith(("label", "regions")) for key in differing) else ""
+        raise InputError(
+            f"the two audits were scored by other rules (protocols {names[0]} and {names[1]}: {listed}{more}); audit "
+            f"both with the same --protocol{labels}"
+        )
+    theirs = {metric.name: metric for metric in after.metrics}
+    for metric in before.metrics:
+        found = theirs.get(metric.name)
+        if found is not None and (metric.better, metric.unit) != (found.better, found.unit):
+            raise InputError(
+                f"{metric.name}: {metric.better} is better in one audit ({metric.unit or 'no unit'}) and "
+                f"{found.better} in the other ({found.unit or 'no unit'}); audit both alike, see --lower-is-better"
+            )
+    rules = [result.config.missing_prediction or "worst" for result in (before, after)]
+    unusable = [
+        len(result.cases.penalised) + sum(reason.startswith("dropped") for reason in result.cases.excluded.values())
+        for result in (before, after)
+    ]
+    if rules[0] != rules[1] and any(unusable):
+        raise InputError(
+            f"unusable predictions count as {rules[0]!r} in one audit ({unusable[0]} of them) and as {rules[1]!r} in "
+            f"the other ({unusable[1]}); audit both with the same --missing-prediction"
+        )
+
+
+def _rules(result: AuditResult) -> dict[str, Any]:
+    """The protocol as flat keys, without what scores nothing: its name, its gates, and which metrics are listed."""
+
+    def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+        for key, value in tree.items():
+            if isinstance(value, Mapping):
+                yield from flatten(value, f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}", value
+
+    tree = result.config.protocol.to_dict()
+    return dict(flatten({key: value for key, value in tree.items() if key not in ("name", "gates", "metrics")}))
+
+
+def rows_by_case(result: AuditResult) -> dict[str, CaseRow]:
+    """Case -> its row.
+
+    Raises:
+        InputError: The audit was written without the scores of its cases.
+    """
+    if not result.case_scores.rows:
+        raise InputError("an audit.json without the scores of its cases cannot be compared; use the one not shared")
+    columns = result.case_scores.columns
+    return {str(row[0]): dict(zip(columns, row, strict=True)) for row in result.case_scores.rows}
+
+
+def require_same_labels(rows: Sequence[Mapping[str, CaseRow]], cases: Sequence[str]) -> None:
+    """Refuses audits against other labels: the masks are not at hand, but the volumes of the labels are.
+
+    Raises:
+        InputError: Naming the first case whose label differs.
+    """
+    for case in cases:
+        one, other = (table[case].get("volume") for table in rows)
+        if one is not None and other is not None and abs(one - other) > 1e-6 * max(abs(one), abs(other)):
+            raise InputError(
+                f"case {case}: its label has {one:g} mm³ in one audit and {other:g} mm³ in the other; the audits were "
+                "made against other labels, so audit both against the same"
+            )
+
+
+def require_same_bins(
+    before: AuditResult,
+    after: AuditResult,
+    rows: Sequence[Mapping[str, CaseRow]],
+    cases: Sequence[str],
+    shared: Sequence[str],
+) -> None:
+    """Refuses attributes that were binned otherwise, or whose levels differ for a case.
+
+    Raises:
+        InputError: Naming the attribute, and the case.
+    """
+    for name in shared:
+        mine, theirs = before.bins[name], after.bins[name]
+        if (mine.column, mine.edges) != (theirs.column, theirs.edges):
+            hint = f"--bins {mine.column}=" + ",".join(f"{edge:g}" for edge in mine.edges) if mine.edges else "--bins"
+            raise InputError(
+                f"attribute {name}: binned at {list(mine.edges)} of {mine.column} in one audit and at "
+                f"{list(theirs.edges)} of {theirs.column} in the other; give both the same {hint}"
+            )
+        for case in cases:
+            one, other = (table[case][name] for table in rows)
+            if one != other:
+                raise InputError(
+                    f"case {case}: {name} is {one or 'missing'} in one audit and {other or 'missing'} in the other; "
+                    "audit both with the same metadata and --bins"
+                )
+    if before.case_scores.attributes and after.case_scores.attributes and not shared:
+        raise InputError(
+            f"the two audits have no attribute in common ({', '.join(before.case_scores.attributes)}; "
+            f"{', '.join(after.case_scores.attributes)}); audit both with the same --attributes"
+        )
+
+
+def choose_outcome(before: AuditResult, after: AuditResult, outcome: str | None) -> str:
+    """The outcome that decides who was harmed; None: the primary one of both.
+
+    Raises:
+        InputError: The primary outcomes differ.
+        ConfigError: Not a metric of both audits, or one without a direction.
+    """
+    if outcome is None:
+        if before.primary_outcome != after.primary_outcome:
+            raise InputError(
+                f"the primary outcomes differ: {before.primary_outcome} and {after.primary_outcome}; choose one with "
+                "--outcome"
+            )
+        outcome = before.primary_outcome
+    known = [name for name in before.case_scores.metrics if name in after.case_scores.metrics]
+    if outcome not in known:
+        raise ConfigError(f"--outcome {outcome}: not a metric of both audits; these are {', '.join(known) or 'none'}")
+    if metric_direction(before, outcome) == "neither" and outcome not in before.outcomes:
+        raise ConfigError(f"--outcome {outcome}: neither higher nor lower is better, so nobody gains or is harmed")
+    return outcome
+
+
+def metric_direction(result: AuditResult, name: str) -> str:
+    """Whether "higher" or "lower" values of a metric are better, or "neither"."""
+    return next(metric.better for metric in result.metrics if metric.name == name)
+
+
+def direction(result: AuditResult, name: str) -> Better:
+    """Which values of an outcome are better."""
+    if name in result.outcomes:
+        return result.outcomes[name].better
+    return "lower" if metric_direction(result, name) == "lower" else "higher"
+
+
+def notices(before: AuditResult, after: AuditResult, *, outcome: str) -> tuple[str, ...]:
+    """What a reader has to know where the audits differ in something that does not forbid to compare them."""
+    rows = [rows_by_case(result) for result in (before, after)]
+    paired = [case for case in rows[0] if case in rows[1]]
+    found = []
+    for which, missing in (("first", rows[0].keys() - rows[1].keys()), ("second", rows[1].keys() - rows[0].keys())):
+        if missing:
+            listed = ", ".join(sorted(missing)[:5]) + (" and others" if len(missing) > 5 else "")
+            found.append(f"in the {which} audit only, so compared nowhere: {len(missing)} cases ({listed})")
+    first, second = (np.array([table[case][outcome] is not None for case in paired]) for table in rows)
+    if not (first & second).all():
+        found.append(
+            f"{outcome}: {int((~(first & second)).sum())} of {len(paired)} paired cases are left out; without a value "
+            f"in the first audit only: {int((~first & second).sum())}, in the second only: "
+            f"{int((first & ~second).sum())}"
+        )
+    names = [result.case_scores.attributes for result in (before, after)]
+    alone = [*(name for name in names[0] if name not in names[1]), *(name for name in names[1] if name not in names[0])]
+    if alone:
+        found.append(f"attributes of one audit only, so not compared: {', '.join(alone)}")
+    config, other = before.config, after.config
+    for name in ("level", "min_support", "min_cases", "permutations", "bootstrap", "seed", "primary"):
+        mine, theirs = getattr(config, name), getattr(other, name)
+        if mine != theirs:
+            found.append(f"{name} is {mine} in the first audit and {theirs} in the second; the first holds")
+    if bool(before.case_scores.subjects) != bool(after.case_scores.subjects):
+        found.append("only one of the audits knows which cases are of one patient; the first one's view holds")
+    sources = ["scores" in result.inputs for result in (before, after)]
+    if sources[0] != sources[1]:
+        found.append("one audit scored masks, the other read a table of scores: whether by the same rules is not known")
+    return tuple(found)
