@@ -148,7 +148,9 @@
     head.replaceChildren(button);
   });
   offer(fields.attribute, data.attributes.map((name, index) => [String(index), name]));
-  offer(fields.state, Array.from(new Set(data.states.map((state) => state[0]))).map((state) => [state, state]));
+  // "Not significant" says nothing alone: what remains possible stands with it, here as in the rows.
+  const states = new Map(data.states.map(([main, template]) => [main, main + (template.includes("{}") ? " (gaps cannot be excluded)" : "")]));
+  offer(fields.state, Array.from(states));
   offer(fields.outcome, data.outcomes.map((outcome, index) => [String(index), outcome.title]));
   document.getElementById("outcome-choice").hidden = data.outcomes.length < 2;
   document.getElementById("redundant-choice").hidden = !data.outcomes.some((outcome) => outcome.rows.some((row) => row[REDUNDANT]));

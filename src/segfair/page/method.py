@@ -69,7 +69,11 @@ def method_section(result: AuditResult, *, command: str, digests: dict[str, str]
             [_metric_row(entry) for entry in result.metrics],
         ),
         "settings": [definition(name, value, code=True) for name, value in _settings(result)],
-        "protocol": [definition(name, value, code=True) for name, value in _flat(result.config.protocol.to_dict())],
+        # The page speaks of FS, whatever the protocol's file calls its table.
+        "protocol": [
+            definition(name.replace("fairness.", "FS."), value, code=True)
+            for name, value in _flat(result.config.protocol.to_dict())
+        ],
         "protocol_name": clean(result.config.protocol.name, length=60),
         "versions": [definition(clean(name), clean(version)) for name, version in result.versions.items()],
         "digests": [definition(name, value, code=True) for name, value in digests.items()],
