@@ -294,10 +294,11 @@ def _capped(weights: NDArray[np.float64], cap: float) -> NDArray[np.float64]:
     for k in range(n):
         if rest[k] <= 0:
             break
-        scale = (n - k * cap if k else n) / rest[k]
-        if scale * falling[k] <= cap:
+        # Shares first, scale second: a scale of its own would overflow for tiny weights.
+        left = n - k * cap if k else n
+        if left * (falling[k] / rest[k]) <= cap:
             capped = np.full(n, cap)
-            capped[order[k:]] = scale * falling[k:]
+            capped[order[k:]] = left * (falling[k:] / rest[k])
             return capped
     n_capped = int(np.count_nonzero(weights))
     return np.where(weights > 0, cap, (n - n_capped * cap) / max(1, n - n_capped))
