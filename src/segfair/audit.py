@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.attributes import AttributeTable, build_attributes
+from segfair.attributes import AttributeTable, BinningPlan, build_attributes, fit_attributes
 from segfair.binning import as_number
 from segfair.cases import Cohort
 from segfair.challenge import ChallengeScores, challenge_scores
@@ -46,6 +46,7 @@ def run_audit(
     config: AuditConfig | None = None,
     *,
     scores: ScoreTable | None = None,
+    plan: BinningPlan | None = None,
     executor: Executor | None = None,
     on_done: Callable[[str], None] | None = None,
 ) -> AuditResult:
@@ -55,6 +56,7 @@ def run_audit(
         cohort: The cases that count.
         config: Settings; the `default` protocol without them.
         scores: Per-case scores that exist already; the masks are then not read.
+        plan: How attributes were made on other cases (such as those of a training); None: they are fitted here.
         executor: Where cases are scored; None: in this process.
         on_done: Called with each case id once it is scored.
 
@@ -89,7 +91,7 @@ def run_audit(
     audited = dataclasses.replace(cohort, cases=tuple(case for case in cohort if case.id in scored))
     audited, scores, edges = _learn_bins(audited, scores, config)
     excluded.update(dict.fromkeys(scored.difference(audited.ids), TAUGHT_BINS))
-    attributes = _attributes(audited, scores, config, edges)
+    attributes = _attributes(audited, scores, config, edges, plan)
     membership = mine_subgroups(attributes, min_support=config.min_support)
 
     outcomes: dict[str, OutcomeFacts] = {}
@@ -220,9 +222,14 @@ def _learn_bins(
 
 
 def _attributes(
-    cohort: Cohort, scores: ScoreTable, config: AuditConfig, edges: dict[str, tuple[float, ...]]
+    cohort: Cohort,
+    scores: ScoreTable,
+    config: AuditConfig,
+    edges: dict[str, tuple[float, ...]],
+    plan: BinningPlan | None,
 ) -> AttributeTable:
-    attributes = build_attributes(cohort, protocol=config.protocol, chosen=config.attributes, edges=edges)
+    plan = plan or fit_attributes(cohort, protocol=config.protocol, chosen=config.attributes, edges=edges)
+    attributes = plan.apply(cohort)
     if config.derive:
         with_facts, terciles = derive_columns(cohort, scores)
         new = [column for column in with_facts.columns if column not in cohort.columns]
