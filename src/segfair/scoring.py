@@ -180,7 +180,6 @@ def score_case(case: Case, protocol: Protocol, *, threshold: float | None = None
         InputError: The label cannot be used.
         ConfigError: A metric that does not exist, or a threshold where several label values are told apart.
     """
-    _check_threshold(threshold, protocol)
     return score_against(read_label(case), case, protocol, threshold=threshold)
 
 
@@ -203,7 +202,11 @@ def score_against(label: Mask, case: Case, protocol: Protocol, *, threshold: flo
         case: Says where the prediction lies.
         protocol: The rules.
         threshold: See `score_case`.
+
+    Raises:
+        ConfigError: A metric that does not exist, or a threshold where several label values are told apart.
     """
+    _check_threshold(threshold, protocol)
     try:
         prediction, alerts = _read_prediction(case, label, protocol, threshold)
     except InputError as error:
