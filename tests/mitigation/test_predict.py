@@ -314,3 +314,13 @@ def test_a_mama_mia_tree_is_predicted_without_metadata(mama_mia, tmp_path):
         image = nib.load(images[case][0])
         assert mask.shape == image.shape
         np.testing.assert_array_equal(mask.affine, image.affine)
+
+
+def test_dropout_is_off_whatever_state_the_network_comes_in(tmp_path):
+    class Moody(torch.nn.Module):
+        def forward(self, image):
+            return torch.full_like(image[:, :1], 1.0 if self.training else -1.0)
+
+    write_pair(tmp_path / "images", "P1", "RAS", (1.0, 1.0, 1.0), (24, 24, 24))
+    predict_images(model_of(Moody().train()), find_images(tmp_path / "images"), tmp_path / "out")
+    assert not read_mask(tmp_path / "out" / "P1.nii.gz").array.any()
