@@ -50,7 +50,7 @@ def for_page(text: str, *, prefix: str, label: str) -> str:
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
     # A point of the drawing is 4/3 of a pixel of the page, and it may shrink.
-    root.set("style", f"max-width:{width * 4 / 3:.0f}px;stroke-linejoin:round")
+    root.set("style", f"width:{width * 4 / 3:.0f}px;stroke-linejoin:round")
     root.set("role", "img")
     root.set("aria-label", label)
     return ET.tostring(root, encoding="unicode")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from segfair.page.parts import NAME_LENGTH, Cell, Data, cell, table
-from segfair.page.summary import forest, judged, outcome_digits, row_cells, uncorrected_note
+from segfair.page.parts import Data, table
+from segfair.page.rows import PAGE_ROWS, Column, Row, RowTable, encode_tables, row_cells
+from segfair.page.summary import forest, judged, outcome_digits, uncorrected_note
+from segfair.page.summary import row_cells as divergence_cells
 from segfair.results import AuditResult, OutcomeFacts
-from segfair.subgroups import Divergence, Item, SubgroupTable
+from segfair.subgroups import Divergence, SubgroupTable
 from segfair.wording import (
     clean,
-    format_interval,
-    format_number,
-    format_p,
     metric_name,
     plural,
     standing,
@@ -23,22 +21,14 @@ from segfair.wording import (
 
 __all__ = ["PAGE_ROWS", "subgroup_section"]
 
-PAGE_ROWS = 100
-"""Rows drawn at a time; without a script, the first ones."""
-_BYTES = 900_000
-"""Room for the embedded rows: the page stays under 2 MB, however large the lattice."""
 _FOREST_WORST, _FOREST_BEST = 14, 3
 _EXPLORATORY_ROWS = 8
 
-Kind = Literal["count", "number", "signed", "interval", "p"]
-
 
 @dataclass(frozen=True, slots=True)
-class _Column:
-    """A numeric column: how a row's value is found; the kind says how Python and the script print it."""
+class _Column(Column):
+    """A numeric column and how a row's value is found."""
 
-    title: str
-    kind: Kind
     value: Callable[[Divergence], Any]
 
 
@@ -66,7 +56,7 @@ def subgroup_section(result: AuditResult) -> Data:
     shown = [row for row in rows if not row.redundant][:PAGE_ROWS]
     digits = outcome_digits(rows)
     n_redundant = sum(row.redundant for row in rows)
-    payload, n_omitted = _payload(result, columns)
+    payload, n_omitted = encode_tables((_table(result, name, columns) for name in result.subgroups), columns)
     drawn = _forest_rows(rows, result)
     n_kept = len(rows) - n_redundant
     return {
@@ -86,7 +76,7 @@ def subgroup_section(result: AuditResult) -> Data:
         "columns": [{"title": "Subgroup", "kind": "name"}]
         + [{"title": column.title, "kind": column.kind} for column in columns]
         + [{"title": "Standing", "kind": "standing"}],
-        "rows": [_cells(row, columns, rows, facts, digits) for row in shown],
+        "rows": [row_cells(_row(row, rows, facts, columns), columns, digits) for row in shown],
         "static_note": f"The first {len(shown)} of {plural(n_kept, 'subgroup')}; subgroups.csv holds all."
         if n_kept > len(shown)
         else "",
@@ -107,107 +97,23 @@ def _forest_rows(rows: SubgroupTable, result: AuditResult) -> list[Divergence]:
     return [*large[:_FOREST_WORST], *large[-_FOREST_BEST:]]
 
 
-def _cells(
-    row: Divergence, columns: Sequence[_Column], rows: SubgroupTable, facts: OutcomeFacts, digits: int
-) -> list[Cell]:
-    """A row as the script would draw it."""
-    found = standing(row, rows.better, tested=not uncorrected_note(facts))
-    return [
-        cell(items=sorted(row.subgroup.items)),
-        *(
-            cell(_print(column.kind, _rounded(column.kind, column.value(row), digits), digits))
-            for column in columns
-        ),
-        cell(found.main, sub=found.qualification(digits)),
-    ]
+def _table(result: AuditResult, name: str, columns: Sequence[_Column]) -> RowTable:
+    """All rows of one outcome."""
+    table_ = result.subgroups[name]
+    return RowTable(
+        metric_name(name) + ("" if result.outcomes[name].primary else " (exploratory)"),
+        outcome_digits(table_),
+        [_row(row, table_, result.outcomes[name], columns) for row in table_],
+    )
 
 
-def _print(kind: Kind, value: Any, digits: int) -> str:
-    if kind == "count":
-        return f"{value:,}"
-    if kind == "interval":
-        return format_interval(value, digits, signed=True)
-    if kind == "p":
-        return format_p(value)
-    return format_number(value, digits, signed=kind == "signed")
-
-
-def _rounded(kind: Kind, value: Any, digits: int) -> Any:
-    """The value with the decimals that are printed, so that Python and the script cannot round it differently."""
-    if value is None or kind == "count":
-        return value
-    if kind == "interval":
-        return [_decimals(limit, digits) for limit in value]
-    if kind == "p":
-        return 0.0005 if value < 0.001 else _decimals(value, 3)
-    return _decimals(value, digits)
-
-
-def _decimals(value: float, digits: int) -> float | int:
-    rounded = round(value, digits) + 0.0
-    return int(rounded) if rounded == int(rounded) else rounded
-
-
-def _payload(result: AuditResult, columns: Sequence[_Column]) -> tuple[str, int]:
-    """All rows of all outcomes as JSON that is safe inside a script element, and how many found no room."""
-    attributes: dict[str, int] = {}
-    items: dict[Item, int] = {}
-    listed: list[list[Any]] = []
-    states: dict[tuple[str, str], int] = {}
-    outcomes = []
-    room, n_omitted = _BYTES, 0
-
-    def code_of(item: Item) -> int:
-        if item not in items:
-            place = attributes.setdefault(item[0], len(attributes))
-            items[item] = len(items)
-            listed.append([place, clean(item[1], length=NAME_LENGTH)])
-        return items[item]
-
-    for name, rows in result.subgroups.items():
-        digits = outcome_digits(rows)
-        tested = not uncorrected_note(result.outcomes[name])
-        encoded: list[tuple[int, list[Any]]] = []
-        # Where there is no room for all, redundant ones and then the best served stay out.
-        for index, row in sorted(enumerate(rows), key=lambda entry: (entry[1].redundant, entry[0])):
-            found = standing(row, rows.better, tested=tested)
-            line = [
-                [code_of(item) for item in sorted(row.subgroup.items)],
-                int(row.redundant),
-                states.setdefault((found.main, found.template), len(states)),
-                None if found.gap is None else _decimals(found.gap, digits),
-                *(_rounded(column.kind, column.value(row), digits) for column in columns),
-            ]
-            room -= len(json.dumps(line, separators=(",", ":"))) + 1
-            if room < 0:
-                n_omitted += len(rows) - len(encoded)
-                break
-            encoded.append((index, line))
-        outcomes.append(
-            {
-                "title": metric_name(name) + ("" if result.outcomes[name].primary else " (exploratory)"),
-                "digits": digits,
-                "rows": [line for _, line in sorted(encoded, key=lambda entry: entry[0])],
-            }
-        )
-    return script_json(
-        {
-            "pageRows": PAGE_ROWS,
-            "attributes": [clean(name, length=NAME_LENGTH) for name in attributes],
-            "items": listed,
-            "states": [list(state) for state in states],
-            "columns": [{"title": column.title, "kind": column.kind} for column in columns],
-            "outcomes": outcomes,
-        }
-    ), n_omitted
-
-
-def script_json(tree: Any) -> str:
-    """JSON in which no character can end the script element or start a comment in it."""
-    text = json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+def _row(row: Divergence, rows: SubgroupTable, facts: OutcomeFacts, columns: Sequence[_Column]) -> Row:
+    return Row(
+        tuple(sorted(row.subgroup.items)),
+        row.redundant,
+        standing(row, rows.better, tested=not uncorrected_note(facts)),
+        tuple(column.value(row) for column in columns),
+    )
 
 
 def _exploratory(result: AuditResult, name: str) -> Data:
@@ -221,6 +127,6 @@ def _exploratory(result: AuditResult, name: str) -> Data:
             *({"title": title, "number": True} for title in ("n", "Mean", "Rest", "Divergence")),
             "Standing",
         ],
-        [row_cells(row, rows, facts, outcome_digits(rows)) for row in large[:_EXPLORATORY_ROWS]],
+        [divergence_cells(row, rows, facts, outcome_digits(rows)) for row in large[:_EXPLORATORY_ROWS]],
         note="; ".join(clean(note, length=400) for note in facts.notes),
     )
