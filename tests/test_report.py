@@ -18,12 +18,12 @@ import pytest
 from jinja2 import UndefinedError
 from tests.report_fixtures import HOSTILE, make_result
 
-import segfair.page.lattice
+import segfair.page.rows
 import segfair.report
 from segfair.archive import verify
 from segfair.errors import ConfigError
 from segfair.page import page_data
-from segfair.page.lattice import script_json
+from segfair.page.rows import script_json
 from segfair.report import FILES, render_page, template_folder, write_report
 from segfair.results import AuditResult, Verdict
 from segfair.subgroups import SubgroupTable
@@ -300,7 +300,7 @@ def test_all_rows_are_embedded_and_the_first_hundred_drawn(page: Page, html: str
 
 
 def test_a_lattice_beyond_the_page_is_cut_and_said(monkeypatch: pytest.MonkeyPatch, result: AuditResult) -> None:
-    monkeypatch.setattr(segfair.page.lattice, "_BYTES", 5000)
+    monkeypatch.setattr(segfair.page.rows, "_BYTES", 5000)
     page = Page(draw(result))
     kept = page.payload["outcomes"][0]["rows"]
     assert 20 < len(kept) < 100

@@ -39,7 +39,25 @@ from segfair.wording import (
     subgroup_name,
 )
 
-__all__ = ["HeatMap", "divergence_bars", "forest_plot", "heat_map", "level_dots", "score_strip", "to_svg"]
+__all__ = [
+    "BETTER",
+    "INK",
+    "MUTED",
+    "NEUTRAL",
+    "RULE",
+    "SHADE",
+    "WORSE",
+    "HeatMap",
+    "canvas",
+    "divergence_bars",
+    "forest_plot",
+    "heat_map",
+    "level_dots",
+    "score_strip",
+    "text_width",
+    "themed",
+    "to_svg",
+]
 
 P = ParamSpec("P")
 
@@ -70,16 +88,18 @@ THEME: Mapping[str, object] = {
 }
 
 
-def _themed(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def themed(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draws in the one theme of all figures."""
+
     @functools.wraps(draw)
-    def themed(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(dict(THEME)):  # type: ignore[arg-type]
             return draw(*args, **kwargs)
 
-    return themed
+    return drawn
 
 
-def _canvas(*, width: float, left: float, right: float, top: float, bottom: float, plot: float) -> tuple[Figure, Axes]:
+def canvas(*, width: float, left: float, right: float, top: float, bottom: float, plot: float) -> tuple[Figure, Axes]:
     """A figure with one pair of axes; all lengths in inches, `plot` is the height of the axes."""
     height = top + plot + bottom
     figure = Figure(figsize=(width, height))
@@ -90,12 +110,12 @@ def _canvas(*, width: float, left: float, right: float, top: float, bottom: floa
     return figure, axes
 
 
-def _text_width(texts: Sequence[str], *, points: float = 8.5) -> float:
+def text_width(texts: Sequence[str], *, points: float = 8.5) -> float:
     """Inches that the longest of some texts takes, on the safe side for whatever font a page has."""
     return 0.62 * points / 72 * max(map(len, texts), default=0)
 
 
-@_themed
+@themed
 def forest_plot(
     rows: Sequence[Divergence],
     *,
@@ -119,7 +139,7 @@ def forest_plot(
     line, below = 0.155, 0.355 if narrow else 0.0
     heights = [line * len(label) + 0.115 + below for label in labels]
     width, left, right = (3.7, 0.06, 0.06) if narrow else (9.4, 3.25, 2.3)
-    figure, axes = _canvas(width=width, left=left, right=right, top=0.32, bottom=0.5, plot=max(sum(heights), 0.3))
+    figure, axes = canvas(width=width, left=left, right=right, top=0.32, bottom=0.5, plot=max(sum(heights), 0.3))
     axes.set_ylim(-max(sum(heights), 0.3), 0)
     threshold = None if margin is None else (-margin if better == "higher" else margin)
     _divergence_axis(axes, rows, outcome=outcome, digits=digits, threshold=threshold)
@@ -238,7 +258,7 @@ def _interval_mark(axes: Axes, row: Divergence, y: float, better: Better) -> Non
         )
 
 
-@_themed
+@themed
 def level_dots(
     attribute: AttributeFacts,
     *,
@@ -262,8 +282,8 @@ def level_dots(
     step = 0.235
     plot = step * max(len(levels), 1)
     names = [clean(level.level, length=name_length) for level in levels]
-    left = 0.55 + _text_width(["x" * name_length])
-    figure, axes = _canvas(width=3.7, left=left, right=0.14, top=0.22, bottom=0.46, plot=plot)
+    left = 0.55 + text_width(["x" * name_length])
+    figure, axes = canvas(width=3.7, left=left, right=0.14, top=0.22, bottom=0.46, plot=plot)
     inch = 3.7 - 0.14 - left
     axes.set_ylim(-plot, 0)
     axes.set_xlim(*limits)
@@ -318,7 +338,7 @@ class HeatMap:
     counts: NDArray[np.intp]
 
 
-@_themed
+@themed
 def heat_map(
     cells: HeatMap,
     *,
@@ -347,10 +367,10 @@ def heat_map(
     top = 0.24 + 0.16 * max(map(len, heads), default=1)
     plot = cell_height * n_rows
     down = f"{clean(cells.row_attribute, length=18)} ↓"
-    left = 0.1 + _text_width([down, *(clean(level, length=18) for level in cells.row_levels)])
+    left = 0.1 + text_width([down, *(clean(level, length=18) for level in cells.row_levels)])
     width = max(left + cell_width * n_columns + 0.05, 2.8)
     right = width - left - cell_width * n_columns
-    figure, axes = _canvas(width=width, left=left, right=right, top=top, bottom=0.5, plot=plot)
+    figure, axes = canvas(width=width, left=left, right=right, top=top, bottom=0.5, plot=plot)
     axes.set_xlim(0, n_columns)
     axes.set_ylim(-n_rows, 0)
     axes.spines["bottom"].set_visible(False)
@@ -424,7 +444,7 @@ def _text_colour(background: str) -> str:
     return "black" if luminance > 0.179 else "white"
 
 
-@_themed
+@themed
 def divergence_bars(
     shares: Sequence[tuple[Item, float]],
     *,
@@ -444,8 +464,8 @@ def divergence_bars(
     step = 0.27
     plot = step * max(len(shares), 1)
     names = [_two_part(item) for item, _ in shares]
-    width, left, right = 3.7, 0.1 + _text_width(names), 0.05
-    figure, axes = _canvas(width=width, left=left, right=right, top=0.06, bottom=0.08, plot=plot)
+    width, left, right = 3.7, 0.1 + text_width(names), 0.05
+    figure, axes = canvas(width=width, left=left, right=right, top=0.06, bottom=0.08, plot=plot)
     axes.spines["bottom"].set_visible(False)
     axes.set_xticks([])
     axes.set_ylim(-plot, 0)
@@ -494,13 +514,13 @@ def _two_part(item: Item, *, length: int = 26) -> str:
     return item_name((clean(item[0], length=max(5, length - 3 - len(level))), level))
 
 
-@_themed
+@themed
 def score_strip(scores: Mapping[str, Score]) -> Figure:
     """Scores between 0 and 1 with their interval, and the chance level as a band."""
     shown = [(name, score) for name, score in scores.items() if score.value is not None]
     step = 0.34
     plot = step * max(len(shown), 1)
-    figure, axes = _canvas(width=4.5, left=0.75, right=0.2, top=0.06, bottom=0.34, plot=plot)
+    figure, axes = canvas(width=4.5, left=0.75, right=0.2, top=0.06, bottom=0.34, plot=plot)
     axes.set_ylim(-plot, 0)
     ends = [end for _, score in shown for end in (score.value or 0.0, *(score.ci or ()))]
     axes.set_xlim(min([0.0, *ends]), max([1.0, *ends]) + 0.01)

@@ -108,11 +108,12 @@ def _write_files(result: AuditResult, folder: Path, *, command: str, written: da
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")
 
 
-def render_page(page: dict[str, Any]) -> str:
+def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> str:
     """The page as one HTML text that needs no network.
 
     Args:
         page: See `segfair.page.page_data`.
+        template: Which page; all share style, script and policy.
     """
     folder = template_folder()
     environment = Environment(
@@ -123,7 +124,7 @@ def render_page(page: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     script = (folder / "report.js").read_text("utf-8")
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template(template).render(
         page=page,
         # Our own files, and JSON in which every character that could end its element is escaped.
         script=Markup(script),
