@@ -84,9 +84,7 @@ def predict_weakly(case: PhantomCase, *, rng: np.random.Generator, bias: bool = 
     box = box_around(case.label.astype(bool), spacing, margin_mm=14.0)
     label = case.label[box].astype(bool)
     depth_mm = signed_depth_mm(label, spacing)
-    field = 0.8 * smooth_field(label.shape, 7.0 / spacing, rng) + 0.6 * smooth_field(
-        label.shape, 3.5 / spacing, rng
-    )
+    field = 0.8 * smooth_field(label.shape, 7.0 / spacing, rng) + 0.6 * smooth_field(label.shape, 3.5 / spacing, rng)
     inside = depth_mm + wander_mm * field + shift_mm > 0
     if worse and cut < 0.3:
         # One end of the tumour, beyond a plane, is taken for normal tissue.
@@ -126,10 +124,10 @@ def _add_islands(
     """Blobs on vessels, foci and bright gland: where the early phase enhances most, away from the tumour."""
     spacing = np.array(case.spacing_mm)
     uptake = ndimage.gaussian_filter(case.image[1] - case.image[0], _ISLAND_BLUR_MM / spacing, truncate=3.0)
-    uptake[tumour] = -np.inf
-    places = np.argwhere(
-        uptake >= np.partition(uptake, -max(1, uptake.size // 500), axis=None)[-max(1, uptake.size // 500)]
-    )
+    uptake[tumour] = -np.inf  # the box around the tumour, margin included
+    n_places = uptake.size // 500
+    brightest = np.argpartition(uptake, -n_places, axis=None)[-n_places:]
+    places = np.stack(np.unravel_index(brightest, uptake.shape), axis=-1)
     for _ in range(n_islands):
         place = (places[rng.integers(len(places))] + 0.5) * spacing
         prediction[stamp(place[None], rng.uniform(3.0, 6.0), prediction.shape, spacing)] = 1

@@ -101,7 +101,7 @@ def write_phantom(
 
 
 def _clear(files: PhantomFiles, root: Path) -> None:
-    """Makes the folders, without the masks and images of an earlier cohort; touches nothing else."""
+    """Makes the folders and removes the files of an earlier cohort; touches nothing else."""
     try:
         if root.exists() and not root.is_dir():
             raise InputError(f"{root}: is a file; name a folder for the cohort")
@@ -113,6 +113,8 @@ def _clear(files: PhantomFiles, root: Path) -> None:
                 raise InputError(
                     f"{root}: holds what segfair phantom did not write ({some}); name a new or empty folder"
                 )
+            for path in (files.metadata, files.dataset):
+                path.unlink(missing_ok=True)
             for folder in (files.predictions, files.labels, files.images):
                 for case_id in former:
                     (folder / f"{case_id}.nii.gz").unlink(missing_ok=True)
@@ -148,7 +150,9 @@ def _truth(patients: list[Patient], mechanism: Mechanism, *, size: Size, seed: i
             "name": mechanism.name,
             "images": mechanism.summary,
             "predictions": "boundaries wander further and shrink; parts or all of the tumour are missed more often",
-        },
+        }
+        if bias
+        else None,
         "planted": {"items": dict(mechanism.items), "n": len(planted), "cases": planted},
         "cases": [patient.id for patient in patients],
     }
@@ -164,12 +168,14 @@ def _datalist(patients: list[Patient]) -> dict[str, Any]:
         "numTraining": len(patients),
         "numTest": 0,
         "training": [
-            {"image": f"./images/{patient.id}.nii.gz", "label": f"./labels/{patient.id}.nii.gz"}
-            for patient in patients
+            {"image": f"./images/{patient.id}.nii.gz", "label": f"./labels/{patient.id}.nii.gz"} for patient in patients
         ],
         "test": [],
     }
 
 
 def _write_json(path: Path, tree: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+    try:
+        path.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error}); free the space or name another folder") from error

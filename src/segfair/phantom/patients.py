@@ -106,7 +106,7 @@ def find_mechanism(mechanism: MechanismName | Mechanism) -> Mechanism:
     if unknown or not mechanism.items:
         # Patients are drawn until enough of them match: that would never end.
         raise ConfigError(
-            f"mechanism {mechanism.name}: items {dict(mechanism.items)} match no patient or all; levels are {LEVELS}"
+            f"mechanism {mechanism.name}: items {dict(mechanism.items)} match nobody or all; levels are {LEVELS}"
         )
     return mechanism
 

@@ -208,7 +208,7 @@ def _signal_loss(tumour: Tumour, spacing: NDArray[np.float64], rng: np.random.Ge
 def _divided(tumour: Tumour, spacing: NDArray[np.float64], rng: np.random.Generator) -> tuple[Floats, Floats]:
     """The usual enhancement in the larger part; the other darkens clearly."""
     part = smooth_field(tumour.radius.shape, 8.0 / spacing, rng)
-    dark = part > np.quantile(part[tumour.inside], rng.uniform(0.7, 0.8))
+    dark = part > np.quantile(part[tumour.inside], rng.uniform(0.67, 0.77))
     lost = np.float32(-rng.uniform(0.2, 0.3))
     early, late = _usual(tumour, spacing, rng)
     return np.where(dark, lost, early), np.where(dark, lost, late)
