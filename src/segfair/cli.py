@@ -347,6 +347,169 @@ def protocol(
     typer.echo(protocol_text(name), nl=False)
 
 
+_MODELS, _DATA = "What is trained", "Data"
+
+
+@app.command(
+    epilog="Example: segfair mitigate --backbone unet --strategy fairmedseg --strategy divergence-sampling",
+    rich_help_panel="Mitigate",
+)
+def mitigate(
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DATA]", help="MAMA-MIA tree, nnU-Net raw or Decathlon; else the embedded phantom."),
+    ] = None,
+    backbone: Annotated[list[str] | None, _option("unet (default), segresnet, swinunetr; repeatable.", _MODELS)] = None,
+    strategy: Annotated[
+        list[str] | None, _option("fairmedseg (default), divergence-sampling, balanced, ...; repeatable.", _MODELS)
+    ] = None,
+    no_baseline: Annotated[
+        bool, _option("Do not train the plain model beside them.", _MODELS, "--no-baseline")
+    ] = False,
+    alpha: Annotated[str | None, _option("FairMedSeg's balance (Eq. 4), 0.2 by default, or auto.", _MODELS)] = None,
+    min_support: Annotated[
+        float | None, _option("Smallest share of validation cases of a subgroup; 0.001.", _MODELS, min=1e-9, max=1.0)
+    ] = None,
+    loss: Annotated[Literal["dice-ce", "dice-focal"] | None, _option("Loss of a case; dice-ce.", _MODELS)] = None,
+    outcome: Annotated[Literal["dsc", "ps"] | None, _option("Whose divergences count; dsc.", _MODELS)] = None,
+    weights: Annotated[
+        Path | None, _option("Case weights of segfair weights, for --strategy one-shot.", _MODELS)
+    ] = None,
+    metadata: Annotated[Path | None, _option("Metadata table; the one in DATA by default.", _DATA)] = None,
+    attributes: Annotated[str | None, _option("Metadata columns to use, comma-separated.", _DATA)] = None,
+    subject_column: Annotated[str | None, _option("Column that tells which cases are of one patient.", _DATA)] = None,
+    phases: Annotated[int | None, _option("Phases that become channels; 3.", _DATA, min=1)] = None,
+    spacing: Annotated[
+        tuple[float, float, float] | None, _option("Voxel size in mm; 1 1 1.", _DATA, metavar="X Y Z")
+    ] = None,
+    spatial_size: Annotated[
+        tuple[int, int, int] | None, _option("Voxels that the network sees.", _DATA, metavar="X Y Z")
+    ] = None,
+    patch: Annotated[
+        tuple[int, int, int] | None, _option("Train on patches of so many voxels.", _DATA, metavar="X Y Z")
+    ] = None,
+    samples_per_case: Annotated[int, _option("Patches a case, with --patch.", _DATA, min=1)] = 2,
+    cache: Annotated[Path | None, _option("Folder of prepared volumes; OUT/cache by default.", _DATA)] = None,
+    epochs: Annotated[int | None, _option("Epochs of every model.", _RUN, min=1)] = None,
+    batch_size: Annotated[int | None, _option("Cases of a step.", _RUN, min=1)] = None,
+    lr: Annotated[float | None, _option("Adam's learning rate.", _RUN, min=1e-9)] = None,
+    device: Annotated[str | None, _option("auto (default), cpu or cuda.", _RUN)] = None,
+    amp: Annotated[bool | None, _option("Half precision; on a GPU by default.", _RUN, "--amp/--no-amp")] = None,
+    workers: Annotated[int | None, _option("Loader processes.", _RUN, min=0)] = None,
+    seed: Annotated[int | None, _option("Seed of everything random.", _RUN, min=0)] = None,
+    resume: Annotated[bool, _option("Go on where an earlier run stopped.", _RUN, "--resume")] = False,
+    config: Annotated[
+        Path | None, _option("TOML file of settings, such as OUT/config.toml; options override it.", _RUN)
+    ] = None,
+    out: Annotated[Path, _option("Folder of everything.", _RUN)] = Path("segfair-mitigate"),
+    debug: Debug = False,
+) -> None:
+    """Train networks that serve subgroups better, and compare them with the plain one."""
+    _require_torch()
+    from segfair.mitigation.experiment import load_settings, read_weights, run_mitigation
+
+    given = {
+        "data": data,
+        "backbones": backbone and tuple(backbone),
+        "strategies": strategy and tuple(strategy),
+        "baseline": False if no_baseline else None,
+        "alpha": alpha,
+        "min_support": min_support,
+        "loss": loss,
+        "outcome": outcome,
+        "metadata": metadata,
+        "attributes": attributes and _split(attributes),
+        "subject_column": subject_column,
+        "phases": phases,
+        "spacing_mm": spacing,
+        "spatial_size": patch or spatial_size,
+        "samples_per_case": samples_per_case if patch else None,
+        "cache": cache,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "device": device,
+        "amp": amp,
+        "workers": workers,
+        "seed": seed,
+        "resume": resume or None,
+        "one_shot_weights": read_weights(weights) if weights else None,
+    }
+    settings = load_settings(config, {name: value for name, value in given.items() if value is not None}, out=out)
+    for name, value in settings.to_dict().items():
+        typer.echo(f"{name} = {value}")
+    comparison = run_mitigation(settings, tell=typer.echo)
+    for name, scores in comparison.get("models", {}).items():
+        test, worst = scores["test"], scores["test"]["worst_subgroup"]
+        line = "  ".join(
+            f"{key} {test[key]:.3f}" for key in ("DSC", "NormHD", "PS", "FS", "TS") if test[key] is not None
+        )
+        typer.echo(
+            f"{name:<22} {line}  worst subgroup {worst['dsc']:.3f} (n = {worst['n']})" if worst else f"{name}: {line}"
+        )
+    typer.echo(f"comparison: {out / 'comparison.html'}")
+
+
+@app.command(epilog="Example: segfair predict checkpoint_best.pt images/ masks/", rich_help_panel="Mitigate")
+def predict(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="checkpoint_best.pt of a training.")],
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of masks; masks that exist are kept.")],
+    boxes: Annotated[Path | None, typer.Option(help="Folder of breast boxes (patient_info_files).")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    debug: Debug = False,
+) -> None:
+    """Predict masks in each image's own geometry; needs no metadata."""
+    _require_torch()
+    from segfair.io.layouts import find_images
+    from segfair.mitigation.boxes import find_boxes
+    from segfair.mitigation.predict import load_model, predict_images
+
+    model = load_model(checkpoint, device=device)
+    report = predict_images(model, find_images(images), out, boxes=find_boxes(boxes) if boxes else None, device=device)
+    for notice in report.notices:
+        typer.echo(notice)
+    for case, reason in report.failed.items():
+        typer.echo(f"case {case}: not predicted: {reason}", err=True)
+    typer.echo(
+        f"{len(report.written)} masks written to {out}, {len(report.existing)} were there, {len(report.failed)} failed"
+    )
+
+
+@app.command(
+    epilog="Example: segfair weights report/audit.json --metadata metadata.csv --cases splits_final.json:0",
+    rich_help_panel="Mitigate",
+)
+def weights(
+    audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
+    metadata: Annotated[Path, typer.Option(help="Metadata of the cases to be weighted.")],
+    cases: Annotated[
+        str | None, typer.Option(help="Only these: a file of ids, or splits_final.json:FOLD (its training cases).")
+    ] = None,
+    id_column: Annotated[str | None, typer.Option(help="Metadata column with the case ids.")] = None,
+    out: Annotated[Path, typer.Option(help="Table to write.")] = Path("weights.csv"),
+    debug: Debug = False,
+) -> None:
+    """Turn an audit into case weights for a training done elsewhere."""
+    from segfair.mitigation.one_shot import one_shot_weights
+    from segfair.results import AuditResult
+
+    table = one_shot_weights(AuditResult.load(audit_json), metadata, cases=cases, id_column=id_column)
+    from segfair.io.tables import write_csv
+
+    write_csv(({"case": case, "weight": weight, "subgroup": group} for case, (weight, group) in table.items()), out)
+    values = [weight for weight, _ in table.values()]
+    typer.echo(f"{len(values)} weights from {min(values):.2f} to {max(values):.2f}, mean 1, in {out}")
+
+
+def _require_torch() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "monai") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f'{" and ".join(missing)} are not installed; pip install "segfair[mitigate]"')
+
+
 def _audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = None, **settings: Any) -> AuditConfig:
     from segfair.attributes import parse_bins
     from segfair.metrics import METRICS
