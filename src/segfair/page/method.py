@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from segfair.page.parts import NAME_LENGTH, Data, cell, definition, number_column, table
-from segfair.results import AuditResult, MetricFacts
+from segfair.results import AuditResult, Bins, MetricFacts
 from segfair.wording import clean, format_number, metric_digits, metric_name, plural
 
 __all__ = ["case_section", "column_section", "input_section", "method_section"]
@@ -94,9 +94,7 @@ def _metric_row(entry: MetricFacts) -> list[Data]:
 
 def _settings(result: AuditResult) -> list[tuple[str, str]]:
     config = result.config
-    return [
-        (name, text) for name in config.__slots__ if name != "protocol" and (text := _plain(getattr(config, name)))
-    ]
+    return [(name, text) for name in config.__slots__ if name != "protocol" and (text := _plain(getattr(config, name)))]
 
 
 def _plain(value: Any) -> str:
@@ -131,10 +129,7 @@ def column_section(result: AuditResult) -> Data:
             [
                 clean(name, length=NAME_LENGTH),
                 clean(bins.column, length=NAME_LENGTH),
-                cell(
-                    clean(bins.binning, length=160),
-                    sub="edges " + ", ".join(f"{edge:g}" for edge in bins.edges) if bins.edges else "",
-                ),
+                cell(clean(bins.binning, length=200), sub=_edges(bins)),
                 ", ".join(clean(level, length=40) for level in bins.levels[:40])
                 + (f", … ({len(bins.levels)} in all)" if len(bins.levels) > 40 else ""),
             ]
@@ -147,6 +142,13 @@ def column_section(result: AuditResult) -> Data:
         [[clean(name, length=NAME_LENGTH), clean(why, length=300)] for name, why in result.left_out.items()],
     )
     return {"used": used, "left_out": left_out if result.left_out else None}
+
+
+def _edges(bins: Bins) -> str:
+    """Bin edges that the description of the binning does not name itself."""
+    if not bins.edges or "edges" in bins.binning:
+        return ""
+    return "edges " + ", ".join(f"{edge:g}" for edge in bins.edges)
 
 
 def input_section(result: AuditResult) -> Data:
