@@ -97,7 +97,8 @@ def fairness_scores(dsc: Floats, normhd: Floats, judged: JudgedLevels, weights: 
     """FS: mean over attributes of 1 - D_v, where D_v is half the sum of the gaps in mean DSC and mean NormHD.
 
     Args:
-        dsc, normhd: (n_teams, n_cases) finite.
+        dsc: (n_teams, n_cases) finite.
+        normhd: (n_teams, n_cases) finite.
         judged: The levels that are compared. A case with weight 0 is not there, so that leaving out its only case
             removes a level.
         weights: (n_cohorts, n_cases) not negative.
