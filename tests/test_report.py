@@ -401,6 +401,15 @@ def test_of_metrics_where_lower_is_better_the_highest_is_worst(outcome: str) -> 
     assert data["sections"]["cases"]["table"]["rows"][0][0]["text"] == first
 
 
+def test_without_rows_of_cases_there_are_no_maps_and_no_worst_cases() -> None:
+    result = make_result(levels=FEW)
+    bare = dataclasses.replace(result, case_scores=dataclasses.replace(result.case_scores, rows=()))
+    sections = page_data(bare, written="")["sections"]
+    assert sections["maps"] is None
+    assert sections["cases"] is None
+    assert sections["subgroups"]["rows"]
+
+
 def test_templates_lie_where_they_are_looked_for() -> None:
     assert (template_folder() / "report.html.j2").is_file()
 

@@ -36,9 +36,7 @@ _TITLES = {
 }
 
 
-def page_data(
-    result: AuditResult, *, written: str, command: str = "", digests: dict[str, str] | None = None
-) -> Data:
+def page_data(result: AuditResult, *, written: str, command: str = "", digests: dict[str, str] | None = None) -> Data:
     """Everything the templates print.
 
     Args:

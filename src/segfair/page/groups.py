@@ -86,16 +86,12 @@ def attribute_section(result: AuditResult) -> list[Data]:
     return sections
 
 
-def _level_table(
-    attribute: AttributeFacts, rows: dict[Subgroup, Divergence], result: AuditResult, digits: int
-) -> Data:
+def _level_table(attribute: AttributeFacts, rows: dict[Subgroup, Divergence], result: AuditResult, digits: int) -> Data:
     outcome = result.primary_outcome
     facts = result.outcomes[outcome]
     failures = any(level.failure_rate is not None for level in attribute.levels)
     others = [
-        name
-        for name in ("dsc", "normhd")
-        if name != outcome and any(name in level.mean for level in attribute.levels)
+        name for name in ("dsc", "normhd") if name != outcome and any(name in level.mean for level in attribute.levels)
     ]
 
     def standing_of(level: LevelFacts) -> Data:
@@ -131,9 +127,7 @@ def _level_table(
                     [
                         cell(
                             "–" if level.failure_rate is None else f"{level.failure_rate:.0%}",
-                            sub=f"{level.failure_ci[0]:.0%} to {level.failure_ci[1]:.0%}"
-                            if level.failure_ci
-                            else "",
+                            sub=f"{level.failure_ci[0]:.0%} to {level.failure_ci[1]:.0%}" if level.failure_ci else "",
                         )
                     ]
                     if failures
@@ -197,9 +191,7 @@ def why_section(result: AuditResult) -> Data | None:
         and harmful(row.divergence, rows.better)
         and judged(row, result.config, rows.n_cases)
     ]
-    shown = [*(row for row in large if row.significant), *(row for row in large if not row.significant)][
-        :_MAX_REASONS
-    ]
+    shown = [*(row for row in large if row.significant), *(row for row in large if not row.significant)][:_MAX_REASONS]
     limits = _ends(share for row in shown for share in row.shapley.values())
     reasons = []
     for index, row in enumerate(shown):

@@ -22,7 +22,8 @@ def heat_map_section(result: AuditResult) -> Data | None:
     """Maps of the pairs of attributes that the most divergent subgroups name; of all pairs where they are few."""
     outcome = result.primary_outcome
     facts = result.outcomes[outcome]
-    maps = [_cells(result, *pair) for pair in _pairs(result)]
+    # An audit that was made to be shared has no rows of cases to average.
+    maps = [_cells(result, *pair) for pair in _pairs(result)] if result.case_scores.rows else []
     if not maps or facts.mean is None:
         return None
     digits = outcome_digits(result.subgroups[outcome])
@@ -116,9 +117,7 @@ def _extreme_cells(cells: HeatMap, better: str, min_cases: int, digits: int) -> 
     means = np.where(cells.counts >= min_cases, cells.means, np.nan)
     row, column = np.unravel_index(np.nanargmin(means) if better == "higher" else np.nanargmax(means), means.shape)
     levels = f"{clean(cells.row_levels[row], length=30)} and {clean(cells.column_levels[column], length=30)}"
-    return (
-        f"Worst cell: {levels}, {format_number(float(means[row, column]), digits)}, n {cells.counts[row, column]}."
-    )
+    return f"Worst cell: {levels}, {format_number(float(means[row, column]), digits)}, n {cells.counts[row, column]}."
 
 
 def _cell_table(cells: HeatMap, outcome: str, digits: int) -> Data:

@@ -47,9 +47,7 @@ def number_column(title: str) -> Data:
     return {"title": title, "number": True}
 
 
-def table(
-    caption: str, columns: Sequence[str | Data], rows: Iterable[Sequence[Cell | str]], *, note: str = ""
-) -> Data:
+def table(caption: str, columns: Sequence[str | Data], rows: Iterable[Sequence[Cell | str]], *, note: str = "") -> Data:
     """A table; the first column heads its rows. Texts become cells."""
     return {
         "caption": caption,
@@ -64,9 +62,7 @@ def definition(name: str, value: object, *, code: bool = False) -> Data:
     return {"name": name, "value": str(value), "code": code}
 
 
-def figure(
-    drawing: Any, *, key: str, label: str, caption: str, data: Data | None = None, narrow: Any = None
-) -> Data:
+def figure(drawing: Any, *, key: str, label: str, caption: str, data: Data | None = None, narrow: Any = None) -> Data:
     """A figure with its text alternative and the table behind it.
 
     Args:
