@@ -88,3 +88,42 @@ def test_of_a_folder_only_the_cases_files_are_hashed(tmp_path: Path) -> None:
 def test_predictions_with_a_channel_suffix_are_hashed(tmp_path: Path) -> None:
     (tmp_path / "P1_0000.nii.gz").write_bytes(b"x")
     assert set(hash_inputs({"predictions": str(tmp_path)}, ["P1"])["predictions"]["files"]) == {"P1_0000.nii.gz"}
+
+
+def test_added_files_are_named(report: Path) -> None:
+    (report / "notes.txt").write_text("mine")
+    (report / ".DS_Store").write_text("nobody's")
+    assert verify(report) == ["output notes.txt: added, the manifest does not have it"]
+
+
+def test_an_input_added_under_an_audited_id_is_named(report: Path) -> None:
+    tree = {"case_scores": {"rows": [["a"], ["b"], ["c"]]}, "cases": {"excluded": []}}
+    (report / "audit.json").write_text(json.dumps(tree))
+    manifest = json.loads((report / "manifest.json").read_text())
+    manifest["outputs"]["audit.json"] = hash_file(report / "audit.json")
+    (report / "manifest.json").write_text(json.dumps(manifest))
+    labels = report.parent / "labels"
+    (labels / "unrelated.nii.gz").write_bytes(b"another study")
+    assert verify(report, {"labels": labels}) == []
+    (labels / "c.nii.gz").write_bytes(b"late")
+    assert verify(report, {"labels": labels}) == ["input labels c.nii.gz: added, the manifest does not have it"]
+
+
+def test_a_single_input_file_may_have_been_renamed(report: Path) -> None:
+    table = report.parent / "table.csv"
+    table.write_text("id\na\n")
+    manifest = json.loads((report / "manifest.json").read_text())
+    manifest["inputs"] |= hash_inputs({"metadata": str(table)}, ["a"])
+    (report / "manifest.json").write_text(json.dumps(manifest))
+    moved = table.rename(report.parent / "renamed.csv")
+    assert verify(report, {"metadata": moved}) == []
+    moved.write_text("id\nb\n")
+    assert verify(report, {"metadata": moved}) == ["input metadata renamed.csv: changed"]
+
+
+def test_an_input_that_is_not_there_and_a_broken_manifest_are_errors(report: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        verify(report, {"labels": report / "gone"})
+    (report / "manifest.json").write_text('{"written_by": "segfair"}')
+    with pytest.raises(InputError, match="lists no inputs and outputs"):
+        verify(report)

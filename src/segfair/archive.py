@@ -13,7 +13,7 @@ from typing import Any
 
 from segfair.errors import InputError
 
-__all__ = ["FORMAT", "MANIFEST", "build_manifest", "hash_file", "hash_inputs", "is_ours", "verify"]
+__all__ = ["FORMAT", "MANIFEST", "build_manifest", "hash_file", "hash_inputs", "is_ours", "verify", "written_files"]
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -47,11 +47,16 @@ def _hash_path(path: Path, case_ids: Collection[str]) -> dict[str, str] | None:
         return {path.name: hash_file(path)}
     if not path.is_dir():
         return None
+    return {file.relative_to(path).as_posix(): hash_file(file) for file in _files_of_cases(path, case_ids)}
+
+
+def _files_of_cases(folder: Path, case_ids: Collection[str]) -> list[Path]:
+    """The files of a folder that bear a case id, and those that describe the data set."""
     known = set(case_ids)
     exact, channels = [], []
-    for file in sorted(path.rglob("*")):
+    for file in sorted(folder.rglob("*")):
         stem = file.name.partition(".")[0]
-        if any(part.startswith(".") for part in file.relative_to(path).parts) or not file.is_file():
+        if any(part.startswith(".") for part in file.relative_to(folder).parts) or not file.is_file():
             continue
         if file.name in _DATASET_FILES or _case_of(file.name, known):
             exact.append(file)
@@ -60,7 +65,7 @@ def _hash_path(path: Path, case_ids: Collection[str]) -> dict[str, str] | None:
     # Predictions may bear nnU-Net's channel suffix; where the plain names exist, files with it are images.
     plain = {file.name.partition(".")[0] for file in exact}
     exact += [file for file in channels if file.name.partition(".")[0].removesuffix("_0000") not in plain]
-    return {file.relative_to(path).as_posix(): hash_file(file) for file in sorted(exact)}
+    return sorted(exact)
 
 
 def _case_of(name: str, known: set[str]) -> bool:
@@ -114,27 +119,76 @@ def is_ours(directory: Path) -> bool:
     return isinstance(tree, dict) and tree.get("written_by") == "segfair"
 
 
+def written_files(directory: Path) -> set[str]:
+    """The files of an earlier report that are still as segfair wrote them; none without a manifest."""
+    if not is_ours(directory):
+        return set()
+    outputs = json.loads((directory / MANIFEST).read_text("utf-8")).get("outputs")
+    inside = directory.resolve()
+    return {
+        name
+        for name, digest in (outputs.items() if isinstance(outputs, dict) else ())
+        # A manifest that was tampered with must not lead out of the folder.
+        if (path := (directory / name).resolve()).is_relative_to(inside)
+        and path.is_file()
+        and hash_file(path) == digest
+    }
+
+
 def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[str]:
     """What differs from the manifest, one sentence each; empty where nothing does.
+
+    A file counts as added where the manifest lacks it: in the report's folder any file that is not hidden, in a
+    folder of inputs one that bears the id of an audited case. The manifest does not vouch for itself; keep its own
+    hash somewhere else to notice that somebody wrote a new one.
 
     Args:
         directory: A folder that `segfair audit` wrote.
         inputs: Role -> where the inputs lie now; None: only the outputs are checked.
 
     Raises:
-        InputError: The folder has no manifest of segfair's.
+        InputError: The folder has no manifest of segfair's, a broken one, or an input is not there.
     """
     if not is_ours(directory):
         raise InputError(f"{directory / MANIFEST}: missing or not written by segfair; name the folder of a report")
     manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
-    changes = _compare(manifest["outputs"], directory, "output")
+    outputs, recorded = manifest.get("outputs"), manifest.get("inputs")
+    if not isinstance(outputs, dict) or not isinstance(recorded, dict):
+        raise InputError(f"{directory / MANIFEST}: lists no inputs and outputs; write the report again")
+    changes = _compare(outputs, directory, "output")
+    present = (file for file in sorted(directory.rglob("*")) if file.is_file())
+    for output in (file.relative_to(directory) for file in present):
+        hidden = any(part.startswith(".") for part in output.parts)
+        if not hidden and output.as_posix() not in {*outputs, MANIFEST}:
+            changes.append(f"output {output.as_posix()}: added, the manifest does not have it")
     for role, path in (inputs or {}).items():
-        entry = manifest["inputs"].get(role)
-        if entry is None or entry["files"] is None:
+        if not path.exists():
+            raise InputError(f"{path}: does not exist; name where the {role} lie now")
+        entry = recorded.get(role)
+        if not isinstance(entry, dict) or entry.get("files") is None:
             changes.append(f"input {role}: the manifest has no hashes of it")
+        elif path.is_file():
+            # A single file may have been moved and renamed; its contents are what was read.
+            (digest,) = entry["files"].values() if len(entry["files"]) == 1 else ("",)
+            if hash_file(path) != digest:
+                changes.append(f"input {role} {path.name}: changed")
         else:
-            changes += _compare(entry["files"], path if path.is_dir() else path.parent, f"input {role}")
+            changes += _compare(entry["files"], path, f"input {role}")
+            for file in _files_of_cases(path, _audited_cases(directory)):
+                name = file.relative_to(path).as_posix()
+                if name not in entry["files"]:
+                    changes.append(f"input {role} {name}: added, the manifest does not have it")
     return changes
+
+
+def _audited_cases(directory: Path) -> set[str]:
+    """The case ids in audit.json; none where it cannot be read, which the hashes then tell."""
+    try:
+        tree = json.loads((directory / "audit.json").read_text("utf-8"))
+        rows, excluded = tree["case_scores"]["rows"], tree["cases"]["excluded"]
+        return {str(row[0]) for row in rows} | {str(entry["case"]) for entry in excluded}
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, IndexError):
+        return set()
 
 
 def _compare(files: Mapping[str, str], folder: Path, what: str) -> list[str]:

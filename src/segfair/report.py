@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from segfair.archive import MANIFEST, build_manifest, hash_file, hash_inputs, is_ours
+from segfair.archive import MANIFEST, build_manifest, hash_file, hash_inputs, is_ours, written_files
 from segfair.errors import ConfigError
 from segfair.io.tables import write_csv
 from segfair.page import page_data
@@ -29,15 +30,19 @@ __all__ = ["FILES", "render_page", "template_folder", "write_report"]
 FILES = ("report.html", "audit.json", "cases.csv", "subgroups.csv", MANIFEST)
 
 
-def write_report(result: AuditResult, directory: Path, *, command: str = "") -> Path:
+def write_report(
+    result: AuditResult, directory: Path, *, command: str = "", extras: Mapping[str, bytes] | None = None
+) -> Path:
     """Writes the report's five files; each appears only once all of them are complete.
 
-    A folder that exists is used: files of an earlier report are replaced, all others stay as they are.
+    A folder that exists is used: files of an earlier report are replaced or removed, all others stay as they are. An
+    audit without rows of cases (one that was made to be shared) has no cases.csv.
 
     Args:
         result: The audit.
         directory: Where to; made if it does not exist.
         command: The command line that led here, for the record; empty: called from Python.
+        extras: Further files, path within the folder -> contents; the manifest holds their hashes as well.
 
     Returns:
         The path of report.html.
@@ -46,7 +51,9 @@ def write_report(result: AuditResult, directory: Path, *, command: str = "") -> 
         ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
     """
     directory = Path(directory)
-    _refuse_foreign(directory)
+    extras = extras or {}
+    names = [name for name in FILES if name != "cases.csv" or result.case_scores.rows]
+    _refuse_foreign(directory, [*FILES, *extras])
     existed = directory.exists()
     written = datetime.now(UTC)
     try:
@@ -55,10 +62,17 @@ def write_report(result: AuditResult, directory: Path, *, command: str = "") -> 
     except OSError as error:
         raise ConfigError(f"--out {directory}: cannot be written ({error}); choose another folder") from error
     try:
-        _write_files(result, unfinished, command=command, written=written)
+        for name, contents in extras.items():
+            (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+            (unfinished / name).write_bytes(contents)
+        _write_files(result, unfinished, [*names, *extras], command=command, written=written)
+        stale = written_files(directory) - {*names, *extras}
         # The manifest first: a folder with one of the other files can then always be told from somebody else's.
-        for name in sorted(FILES, key=lambda name: name != MANIFEST):
+        for name in sorted([*names, *extras], key=lambda name: name != MANIFEST):
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
             (unfinished / name).replace(directory / name)
+        for name in stale:
+            (directory / name).unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(f"--out {directory}: cannot be written ({error}); choose another folder") from error
     finally:
@@ -70,26 +84,25 @@ def write_report(result: AuditResult, directory: Path, *, command: str = "") -> 
     return directory / "report.html"
 
 
-def _refuse_foreign(directory: Path) -> None:
+def _refuse_foreign(directory: Path, names: Collection[str]) -> None:
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"--out {directory}: is a file; name a folder")
-    foreign = [name for name in FILES if (directory / name).exists()]
+    foreign = [name for name in names if (directory / name).exists()]
     if foreign and not is_ours(directory):
         raise ConfigError(
             f"--out {directory}: holds {', '.join(foreign)} that segfair did not write; choose another folder"
         )
 
 
-def _write_files(result: AuditResult, folder: Path, *, command: str, written: datetime) -> None:
+def _write_files(result: AuditResult, folder: Path, names: Collection[str], *, command: str, written: datetime) -> None:
     result.save(folder / "audit.json")
-    write_csv(result.case_scores.to_frame(), folder / "cases.csv")
+    if "cases.csv" in names:
+        write_csv(result.case_scores.to_frame(), folder / "cases.csv")
     write_csv(result.to_frame(), folder / "subgroups.csv")
     protocol = result.config.protocol
     digests = {
         "protocol (rules)": protocol.digest,
-        "audit.json": hash_file(folder / "audit.json"),
-        "cases.csv": hash_file(folder / "cases.csv"),
-        "subgroups.csv": hash_file(folder / "subgroups.csv"),
+        **{name: hash_file(folder / name) for name in ("audit.json", "cases.csv", "subgroups.csv") if name in names},
     }
     page = render_page(
         page_data(result, written=written.strftime("%Y-%m-%d %H:%M UTC"), command=command, digests=digests)
@@ -97,7 +110,7 @@ def _write_files(result: AuditResult, folder: Path, *, command: str, written: da
     (folder / "report.html").write_text(page, "utf-8", newline="\n")
     ids = [str(case) for case in result.case_scores.column("case")]
     manifest = build_manifest(
-        outputs={name: folder / name for name in FILES if name != MANIFEST},
+        outputs={name: folder / name for name in names if name != MANIFEST},
         inputs=hash_inputs(result.inputs, {*ids, *result.cases.excluded}),
         command=command,
         protocol=protocol.name,
