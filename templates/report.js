@@ -161,11 +161,10 @@
     update();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => {
-    setTimeout(() => {
-      Object.assign(view, { outcome: 0, column: -1, descending: false, page: 0 });
-      update();
-    });
+  fields.clear.addEventListener("click", () => {
+    form.reset();
+    Object.assign(view, { outcome: 0, column: -1, descending: false, page: 0 });
+    update();
   });
   previous.addEventListener("click", () => { view.page -= 1; update(); });
   next.addEventListener("click", () => { view.page += 1; update(); });
