@@ -1,0 +1,197 @@
+"""AuditResult -> model card in Markdown: cohort, scores by group, verdict, caveats, rules.
+
+Computes nothing. Text from outside is escaped, so that a name cannot become markup.
+
+References:
+    Mitchell et al. Model Cards for Model Reporting. FAT* 2019 (the sections).
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from segfair.results import AuditResult, LevelFacts, Score
+from segfair.wording import (
+    clean,
+    format_interval,
+    format_number,
+    format_p,
+    metric_digits,
+    metric_name,
+    plural,
+    subgroup_name,
+)
+
+__all__ = ["model_card"]
+
+_WORST = 10
+
+
+def model_card(result: AuditResult) -> str:
+    """The card as one Markdown text; the same audit gives the same text."""
+    parts = [
+        f"# Model card: {_title(result)}",
+        f"Written by segfair {_text(result.versions.get('segfair', ''))} from audit.json. It reports what was measured "
+        "on one cohort; it approves nothing.",
+        "## Study",
+        _pairs(result.record) or "No record of the study was given (`--record study.toml`).",
+        "## Verdict",
+        f"**{_text(result.verdict.kind)}.** {_text(result.verdict.sentence)}",
+        *_gates(result),
+        "## Cohort",
+        _cohort(result),
+        "## Scores",
+        _scores(result.scores) or "DSC and NormHD are not both known for every case, so PS, FS and TS are not defined.",
+        "## Scores by group",
+        *_groups(result),
+        "## Subgroups that are worst off",
+        _worst(result),
+        "## Caveats",
+        _caveats(result),
+        "## How it was measured",
+        _method(result),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _title(result: AuditResult) -> str:
+    model = result.record.get("model", "unnamed model")
+    name = model.get("name", "unnamed model") if isinstance(model, Mapping) else model
+    version = model.get("version") if isinstance(model, Mapping) else result.record.get("version")
+    return _text(name, 120) + (f" {_text(version, 60)}" if version is not None else "")
+
+
+def _text(value: object, length: int = 900) -> str:
+    """Text from outside as one line of Markdown: nothing in it is markup, a cell or a link."""
+    return re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", html.escape(clean(value, length=length), quote=False))
+
+
+def _pairs(tree: Mapping[str, Any], prefix: str = "") -> str:
+    lines = []
+    for key, value in tree.items():
+        name = f"{prefix}.{key}" if prefix else str(key)
+        if isinstance(value, Mapping):
+            lines.append(_pairs(value, name))
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+            lines.append(f"- {_text(name, 120)}: {_text(shown)}")
+    return "\n".join(line for line in lines if line)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
+
+
+def _gates(result: AuditResult) -> list[str]:
+    if not result.gates:
+        return []
+    rows = [[_text(entry.gate), entry.state, _text(entry.reason) if entry.reason else ""] for entry in result.gates]
+    return [_table(["Gate", "State", "Why"], rows)]
+
+
+def _cohort(result: AuditResult) -> str:
+    counts = result.cases
+    lines = [
+        f"- {plural(counts.n_scored, 'case')} in every mean",
+        f"- {len(counts.penalised)} of them with an unusable prediction, counted with the worst score",
+        f"- {len(counts.excluded)} could not be audited and are in no mean",
+        f"- attributes: {', '.join(_text(entry.name, 80) for entry in result.attributes) or 'none'}",
+    ]
+    return "\n".join(lines)
+
+
+def _scores(scores: Mapping[str, Score]) -> str:
+    if not scores:
+        return ""
+    rows = []
+    for name, score in scores.items():
+        chance = score.chance
+        rows.append(
+            [
+                name,
+                format_number(score.value, 4) if score.value is not None else _text(score.reason or "undefined", 200),
+                format_interval(score.ci),
+                f"{format_number(chance.mean)} ({format_interval(chance.interval)}), p {format_p(chance.p_value)}"
+                if chance
+                else "–",
+            ]
+        )
+    return _table(["Score", "Value", "95% interval", "Chance level"], rows)
+
+
+def _groups(result: AuditResult) -> list[str]:
+    outcome = result.primary_outcome
+    digits = metric_digits(level.mean.get(outcome) for entry in result.attributes for level in entry.levels)
+    parts = []
+    for entry in result.attributes:
+        failures = any(level.failure_rate is not None for level in entry.levels)
+        columns = ["Level", "n", f"Mean {metric_name(outcome)}", "95% interval", *(["Failed"] if failures else [])]
+        parts.append(f"### {_text(entry.name, 80)}")
+        parts.append(
+            _table(columns, [_level(level, outcome, digits, failures=failures) for level in entry.levels])
+            if entry.levels
+            else "No level is shown."
+        )
+    return parts or ["No attribute could be made from the metadata."]
+
+
+def _level(level: LevelFacts, outcome: str, digits: int, *, failures: bool) -> list[str]:
+    rate = "–" if level.failure_rate is None else f"{level.failure_rate:.0%}"
+    return [
+        _text(level.level, 80),
+        f"{level.n:,}{' (few)' if level.small else ''}",
+        format_number(level.mean.get(outcome), digits),
+        format_interval(level.ci[outcome], digits) if outcome in level.ci else "–",
+        *([rate] if failures else []),
+    ]
+
+
+def _worst(result: AuditResult) -> str:
+    outcome = result.primary_outcome
+    table = result.subgroups[outcome]
+    rows = table.worst(_WORST)
+    if not rows:
+        return "No subgroup is large enough to be described."
+    digits = metric_digits(row.mean for row in rows)
+    return _table(
+        ["Subgroup", "n", f"Mean {metric_name(outcome)}", "The rest", "Divergence", "Simultaneous 95% interval", "p"],
+        [
+            [
+                _text(subgroup_name(row.subgroup.items), 300),
+                f"{row.n:,}",
+                format_number(row.mean, digits),
+                format_number(row.rest_mean, digits),
+                format_number(row.divergence, digits, signed=True),
+                format_interval(row.ci_simultaneous, digits),
+                "not tested" if row.p_adjusted is None else format_p(row.p_adjusted),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _caveats(result: AuditResult) -> str:
+    lines = [f"- {_text(alert.text)}" for alert in result.alerts]
+    lines += [f"- {_text(note)}" for note in result.outcomes[result.primary_outcome].notes]
+    lines.append("- A gap that was not found may still exist: see the power section of the report.")
+    lines.append("- Groups are those that the metadata name; who is not in the metadata is not in the audit.")
+    return "\n".join(lines)
+
+
+def _method(result: AuditResult) -> str:
+    protocol, facts = result.config.protocol, result.outcomes[result.primary_outcome]
+    lines = [
+        f"- primary outcome: {metric_name(result.primary_outcome)}; {_text(facts.method)}",
+        f"- protocol: {_text(protocol.name, 80)}, rules SHA-256 `{protocol.digest}`",
+        *(
+            f"- {_text(metric_name(entry.name), 80)}: {_text(entry.definition, 300)}"
+            + (f" (empty masks: {_text(entry.empty_rule, 200)})" if entry.empty_rule else "")
+            for entry in result.metrics
+        ),
+        f"- versions: {', '.join(f'{_text(name, 60)} {_text(found, 60)}' for name, found in result.versions.items())}",
+    ]
+    return "\n".join(lines)
