@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from segfair.audit import run_audit
     from segfair.cases import Case, Cohort
+    from segfair.compare import run_comparison
+    from segfair.comparison import Comparison
+    from segfair.comparison_report import write_comparison
     from segfair.errors import SegfairError
     from segfair.intake import load_cohort, load_score_cohort
     from segfair.protocol import Protocol, load_protocol
@@ -28,12 +31,15 @@ __all__ = [
     "AuditResult",
     "Case",
     "Cohort",
+    "Comparison",
     "Protocol",
     "SegfairError",
     "load_cohort",
     "load_protocol",
     "load_score_cohort",
     "run_audit",
+    "run_comparison",
+    "write_comparison",
     "write_report",
 ]
 
@@ -42,12 +48,15 @@ _HOMES = {
     "AuditResult": "results",
     "Case": "cases",
     "Cohort": "cases",
+    "Comparison": "comparison",
     "Protocol": "protocol",
     "SegfairError": "errors",
     "load_cohort": "intake",
     "load_protocol": "protocol",
     "load_score_cohort": "intake",
     "run_audit": "audit",
+    "run_comparison": "compare",
+    "write_comparison": "comparison_report",
     "write_report": "report",
 }
 

@@ -73,7 +73,7 @@ def _levelling_down(comparison: Comparison) -> list[str]:
         harmed = [level.items[entry.name] for level in entry.levels if level.standing == "harmed"]
         lost = ", ".join(level for level in harmed if level != entry.worst_before)
         found.append(
-            f"Levelling down: between the levels of {entry.name} the gap closed from {_shown(entry.before)} to "
+            f"Levelling down: between the levels of {entry.name} the gap narrowed from {_shown(entry.before)} to "
             f"{_shown(entry.after)} because {lost} lost, while {entry.worst_before}, served worst before, did not gain"
         )
     return found
