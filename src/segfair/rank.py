@@ -163,7 +163,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         alerts=_alerts(scores, standings, baseline, attributes, config),
         notices=(*scores.notices, *attributes.notices),
         scores=scores,
-        attributes=tuple(attribute.name for attribute in attributes.attributes),
+        attributes=attributes,
         versions=versions(),
     )
 

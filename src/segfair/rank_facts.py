@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from segfair.attributes import AttributeTable
 from segfair.challenge import Disparity
 from segfair.results import Alert, AuditConfig, Score
 from segfair.teams import TeamScores
@@ -20,6 +21,7 @@ __all__ = [
     "Standing",
     "Variant",
     "Verdict",
+    "percent",
     "reach_verdict",
 ]
 
@@ -147,6 +149,11 @@ class Verdict:
     sentence: str
     reasons: tuple[Reason, ...] = ()
 
+    @property
+    def private_sentence(self) -> str:
+        """The sentence without case ids and attributes."""
+        return _no_winner(self.reasons[0].private) if self.reasons else self.sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -163,7 +170,7 @@ class Ranking:
         verdict: The answer.
         alerts, notices: For the reader.
         scores: Per-case scores of all teams.
-        attributes: The attributes that FS compares.
+        attributes: The attributes that FS compares, of the scored cases.
         versions: Package -> version.
     """
 
@@ -179,7 +186,7 @@ class Ranking:
     alerts: tuple[Alert, ...]
     notices: tuple[str, ...]
     scores: TeamScores
-    attributes: tuple[str, ...]
+    attributes: AttributeTable
     versions: Mapping[str, str]
 
     @property
@@ -219,7 +226,7 @@ class Ranking:
             "n_cases": self.n_cases,
             "n_patients": self.n_patients,
             "excluded": [{"case": case, "reason": reason} for case, reason in self.scores.excluded.items()],
-            "attributes": list(self.attributes),
+            "attributes": [attribute.name for attribute in self.attributes.attributes],
             "verdict": dataclasses.asdict(self.verdict),
             "teams": [dataclasses.asdict(entry) for entry in self.standings],
             "penalised": {team: table.penalised for team, table in self.scores.tables.items() if table.penalised},
@@ -265,7 +272,7 @@ def reach_verdict(
             )
         )
     if len(leaders) > 1:
-        reasons.append(_plain("tie", f"{_names(leaders)} share the first place"))
+        reasons.append(_plain("tie", f"the first place is shared by {_names(leaders)}"))
     for kind in ("definition", "levels"):
         changing = [entry for entry in variants if entry.kind == kind and entry.first != leaders]
         if changing:
@@ -277,23 +284,27 @@ def reach_verdict(
     likely = sorted(standings, key=lambda entry: -entry.first)
     if len(leaders) == 1 and best.first < WINNER_PROBABILITY:
         others = [entry for entry in likely if entry.team != best.team and entry.first >= 0.005][:_LISTED]
-        shares = ", ".join(f"{entry.team} in {_percent(entry.first)}" for entry in others)
+        shares = ", ".join(f"{entry.team} in {percent(entry.first)}" for entry in others)
         reasons.append(
             _plain(
                 "chance",
-                f"{best.team} is first in {_percent(best.first)} of resampled cohorts"
+                f"chance decides: {best.team} is first in {percent(best.first)} of resampled cohorts"
                 + (f", {shares}" if shares else "")
-                + f"; a winner takes {WINNER_PROBABILITY:.0%}".replace("%", " %"),
+                + f"; a winner takes {percent(WINNER_PROBABILITY)}",
             )
         )
     if reasons:
-        return Verdict(None, f"No winner can be declared: {reasons[0].text}.", tuple(reasons))
+        return Verdict(None, _no_winner(reasons[0].text), tuple(reasons))
     rules = " under every rule tried," if variants else ""
     return Verdict(
         best.team,
-        f"{best.team} wins: first in {_percent(best.first)} of resampled cohorts,{rules} and whichever patient is "
+        f"{best.team} wins: first in {percent(best.first)} of resampled cohorts,{rules} and whichever patient is "
         "left out.",
     )
+
+
+def _no_winner(reason: str) -> str:
+    return f"No winner can be declared: {reason}."
 
 
 def _patient_reasons(changing: Sequence[LeftOut], leaders: Sequence[str]) -> list[Reason]:
@@ -335,7 +346,7 @@ def _names(names: Sequence[str]) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """Whole per cent, but never 100 for less than all and never 0 for more than nothing."""
     if share >= 1.0 - 1e-12:
         return "100 %"
