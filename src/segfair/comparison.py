@@ -125,7 +125,7 @@ class AttributeChange:
         ci: 95 % interval of the difference.
         worst_before, worst_after: The level served worst; empty below two.
         levelling_down: Whether the gap closed beyond chance, better served levels were harmed, and the one served
-            worst did not gain.
+            worst is not shown to have gained.
         levels: Every level with a case, in display order.
     """
 
@@ -138,6 +138,12 @@ class AttributeChange:
     worst_after: str
     levelling_down: bool
     levels: tuple[SubgroupChange, ...]
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """The harmed levels that were not served worst."""
+        harmed = (level.items[self.name] for level in self.levels if level.standing == "harmed")
+        return tuple(level for level in harmed if level != self.worst_before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +204,7 @@ class Comparison:
 
     @property
     def levelling_down(self) -> tuple[AttributeChange, ...]:
-        """Attributes whose gap closed because somebody was harmed and nobody served worst gained."""
+        """Attributes whose gap closed because better served levels were harmed."""
         return tuple(entry for entry in self.attributes if entry.levelling_down)
 
     def to_dict(self) -> dict[str, Any]:

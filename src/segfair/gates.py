@@ -21,6 +21,7 @@ from segfair.inference import generator
 from segfair.results import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
 from segfair.stats.bounds import simultaneous_means
 from segfair.subgroups import Divergence, Subgroup
+from segfair.wording import format_interval, format_number, metric_name, subgroup_name
 
 __all__ = [
     "EXIT_FAILED",
@@ -197,9 +198,11 @@ def _score(result: AuditResult, gate: Gate) -> Judgement:
     if value is None:
         return "undecided", f"{gate.name} has no value: {reason or 'DSC or NormHD is not known for every case'}"
     if interval is None:
-        return "undecided", f"{gate.name} is {value:.4f}, too few cases for an interval"
+        return "undecided", f"{gate.name} is {format_number(value, 4)}, too few cases for an interval"
     low, high = interval
-    return _by_interval(low, high, gate), f"{gate.name} is {value:.4f}, 95 % interval {low:.4f} to {high:.4f}"
+    return _by_interval(low, high, gate), (
+        f"{gate.name} is {format_number(value, 4)}, 95% interval {format_interval(interval, 4)}"
+    )
 
 
 def _mean(result: AuditResult, metric: str) -> tuple[float | None, tuple[float, float] | None]:
@@ -247,9 +250,9 @@ def _worst(result: AuditResult, gate: Gate) -> Judgement:
     entry = table.rows[row]
     left = len(table) - len(judged)
     return states[row], (
-        f"{entry.subgroup.name} (n = {entry.n}) has a mean {gate.name} of {entry.mean:.4f}, {low:.4f} to "
-        f"{high:.4f} together with {len(judged) - 1} other subgroups"
-        + (f"; {left} are too small to be judged" if left else "")
+        f"{subgroup_name(entry.subgroup.items)} (n = {entry.n}) has a mean {metric_name(gate.name)} of "
+        f"{format_number(entry.mean, 4)}, {format_interval((float(low), float(high)), 4)} together with "
+        f"{len(judged) - 1} other subgroups" + (f"; {left} are too small to be judged" if left else "")
     )
 
 
@@ -278,10 +281,8 @@ def _within_margin(result: AuditResult, gate: Gate) -> Judgement:
 
 
 def _divergence(row: Divergence) -> str:
-    text = f"{row.divergence:+.4f}"
-    if row.ci_simultaneous:
-        text += f", {row.ci_simultaneous[0]:+.4f} to {row.ci_simultaneous[1]:+.4f}"
-    return text
+    text = format_number(row.divergence, 4, signed=True)
+    return f"{text}, {format_interval(row.ci_simultaneous, 4, signed=True)}" if row.ci_simultaneous else text
 
 
 def _level_rows(result: AuditResult, attribute: str) -> dict[str, Divergence]:
@@ -303,7 +304,7 @@ def _significant(result: AuditResult, gate: Gate) -> Judgement:
     if found:
         return "fail", (
             f"{len(found)} of {facts.n_tested} tested subgroups {'is' if len(found) == 1 else 'are'} significant, "
-            f"first {found[0].subgroup.name} (n = {found[0].n}, {found[0].divergence:+.4f})"
+            f"first {subgroup_name(found[0].subgroup.items)} (n = {found[0].n}, {_divergence(found[0])})"
         )
     none = f"none of {facts.n_tested} tested subgroups is significant"
     if not facts.primary:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from segfair.comparison import AttributeChange, Change, Comparison, SubgroupChange
 from segfair.comparison_figures import SlopeLine, slope_plot
+from segfair.comparison_verdict import outcome_digits
 from segfair.page.parts import Cell, Data, cell, figure, number_column, table
 from segfair.page.rows import PAGE_ROWS, Column, Row, RowTable, encode_tables, row_cells
 from segfair.subgroups import Better
@@ -29,10 +30,8 @@ __all__ = [
     "change_table",
     "digits_of",
     "gap_section",
-    "lost_levels",
     "metric_section",
     "names_of",
-    "outcome_digits",
     "standing_of",
     "table_section",
     "title",
@@ -61,19 +60,6 @@ def title(name: str) -> str:
 def digits_of(change: Change) -> int:
     """Decimals for one number before and after."""
     return metric_digits((change.before, change.after))
-
-
-def outcome_digits(comparison: Comparison, outcome: str | None = None) -> int:
-    """Decimals for one outcome's means and changes."""
-    return metric_digits(
-        value for row in comparison.subgroups[outcome or comparison.outcome] for value in (row.before, row.after)
-    )
-
-
-def lost_levels(entry: AttributeChange) -> str:
-    """The harmed levels that were not served worst."""
-    names = [level.items[entry.name] for level in entry.levels if level.standing == "harmed"]
-    return ", ".join(clean(name, length=60) for name in names if name != entry.worst_before)
 
 
 def change_table(
@@ -117,7 +103,7 @@ def standing_of(row: SubgroupChange, better: Better) -> Standing:
     if row.standing != "no change shown" or row.ci_simultaneous is None:
         return Standing(row.standing)
     loss = -row.ci_simultaneous[0] if better == "higher" else row.ci_simultaneous[1]
-    return Standing(row.standing, "losses up to {} cannot be excluded", max(0.0, loss))
+    return Standing(row.standing, "losses up to {} cannot be excluded", loss) if loss > 0 else Standing(row.standing)
 
 
 def change_section(comparison: Comparison) -> Data | None:
@@ -254,7 +240,11 @@ def _gap_sentence(entry: AttributeChange, digits: int) -> str:
         f"{f', 95% interval {format_interval(entry.ci, digits, signed=True)}' if entry.ci else ''}). "
         f"Served worst: {clean(entry.worst_before, length=60)} before, {clean(entry.worst_after, length=60)} after."
     )
-    return f"{text} Levelling down: the gap narrowed because {lost_levels(entry)} lost." if entry.levelling_down else text
+    return (
+        f"{text} Levelling down: the gap narrowed because {', '.join(clean(level, length=60) for level in entry.lost)} lost."
+        if entry.levelling_down
+        else text
+    )
 
 
 def table_section(comparison: Comparison) -> Data:

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segfair.comparison import Change, Comparison, SubgroupChange
+from segfair.comparison import AttributeChange, Change, Comparison, SubgroupChange
 from segfair.comparison_figures import SlopeLine, slope_plot
-from segfair.comparison_verdict import largest_possible_loss
+from segfair.comparison_verdict import largest_possible_loss, outcome_digits
 from segfair.page.changes import (
     change_section,
     change_table,
     digits_of,
     gap_section,
-    lost_levels,
     metric_section,
     names_of,
-    outcome_digits,
     table_section,
     title,
 )
@@ -159,16 +157,7 @@ def harm_section(comparison: Comparison) -> Data:
     digits = outcome_digits(comparison)
     harmed = comparison.harmed
     levelling = [
-        {
-            "attribute": clean(entry.name, length=60),
-            "sentence": (
-                f"The gap between its levels narrowed from {format_number(entry.before, digits)} to "
-                f"{format_number(entry.after, digits)}"
-                f"{f' (change {format_interval(entry.ci, digits, signed=True)}, 95% interval)' if entry.ci else ''} "
-                f"because {lost_levels(entry)} lost, while {clean(entry.worst_before, length=60)}, served worst "
-                "before, did not gain. Nobody is better off for this gap having narrowed."
-            ),
-        }
+        {"attribute": clean(entry.name, length=60), "sentence": _levelling_sentence(entry, digits)}
         for entry in comparison.levelling_down
     ]
     return {
@@ -179,7 +168,19 @@ def harm_section(comparison: Comparison) -> Data:
     }
 
 
+def _levelling_sentence(entry: AttributeChange, digits: int) -> str:
+    change = f" (change {format_interval(entry.ci, digits, signed=True)}, 95% interval)" if entry.ci else ""
+    lost = ", ".join(clean(level, length=60) for level in entry.lost)
+    return (
+        f"The gap between its levels narrowed from {format_number(entry.before, digits)} to "
+        f"{format_number(entry.after, digits)}{change} because {lost} lost, while "
+        f"{clean(entry.worst_before, length=60)}, served worst before, is not shown to have gained."
+    )
+
+
 def _nobody_harmed(comparison: Comparison, digits: int) -> str:
+    if comparison.verdict.kind == "nothing changed":
+        return "Nobody: nothing changed."
     tested = sum(row.significant is not None for row in comparison.subgroups[comparison.outcome])
     if not tested:
         return f"Insufficient evidence: no subgroup has {comparison.settings.get('min_cases')} cases."
