@@ -240,11 +240,10 @@ def _gap_sentence(entry: AttributeChange, digits: int) -> str:
         f"{f', 95% interval {format_interval(entry.ci, digits, signed=True)}' if entry.ci else ''}). "
         f"Served worst: {clean(entry.worst_before, length=60)} before, {clean(entry.worst_after, length=60)} after."
     )
-    return (
-        f"{text} Levelling down: the gap narrowed because {', '.join(clean(level, length=60) for level in entry.lost)} lost."
-        if entry.levelling_down
-        else text
-    )
+    if not entry.levelling_down:
+        return text
+    lost = ", ".join(clean(level, length=60) for level in entry.lost)
+    return f"{text} Levelling down: the gap narrowed because {lost} lost."
 
 
 def table_section(comparison: Comparison) -> Data:
