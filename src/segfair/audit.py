@@ -91,7 +91,8 @@ def run_audit(
     audited = dataclasses.replace(cohort, cases=tuple(case for case in cohort if case.id in scored))
     audited, scores, edges = _learn_bins(audited, scores, config)
     excluded.update(dict.fromkeys(scored.difference(audited.ids), TAUGHT_BINS))
-    attributes = _attributes(audited, scores, config, edges, plan)
+    plan = plan or fit_attributes(audited, protocol=config.protocol, chosen=config.attributes, edges=edges)
+    attributes = _attributes(audited, scores, config, plan)
     membership = mine_subgroups(attributes, min_support=config.min_support)
 
     outcomes: dict[str, OutcomeFacts] = {}
@@ -146,6 +147,7 @@ def run_audit(
         bins={
             entry.name: Bins(entry.column, entry.binning, entry.edges, entry.levels) for entry in attributes.attributes
         },
+        binning=plan.to_dict(),
         left_out=attributes.left_out,
         notices=(*audited.notices, *attributes.notices),
         alerts=alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
@@ -221,14 +223,7 @@ def _learn_bins(
     return kept, dataclasses.replace(scores, scores=tuple(scores.scores[index] for index in rest)), edges
 
 
-def _attributes(
-    cohort: Cohort,
-    scores: ScoreTable,
-    config: AuditConfig,
-    edges: dict[str, tuple[float, ...]],
-    plan: BinningPlan | None,
-) -> AttributeTable:
-    plan = plan or fit_attributes(cohort, protocol=config.protocol, chosen=config.attributes, edges=edges)
+def _attributes(cohort: Cohort, scores: ScoreTable, config: AuditConfig, plan: BinningPlan) -> AttributeTable:
     attributes = plan.apply(cohort)
     if config.derive:
         with_facts, terciles = derive_columns(cohort, scores)

@@ -529,15 +529,17 @@ def weights(
     debug: Debug = False,
 ) -> None:
     """Turn an audit into case weights for a training done elsewhere."""
+    from segfair.io.tables import write_csv
     from segfair.mitigation.one_shot import one_shot_weights
     from segfair.results import AuditResult
 
-    table = one_shot_weights(AuditResult.load(audit_json), metadata, cases=cases, id_column=id_column)
-    from segfair.io.tables import write_csv
-
-    write_csv(({"case": case, "weight": weight, "subgroup": group} for case, (weight, group) in table.items()), out)
-    values = [weight for weight, _ in table.values()]
-    typer.echo(f"{len(values)} weights from {min(values):.2f} to {max(values):.2f}, mean 1, in {out}")
+    found = one_shot_weights(AuditResult.load(audit_json), metadata, cases=cases, id_column=id_column)
+    rows = [
+        {"case": case, "weight": weight, "subgroup": setter.name if setter else ""}
+        for (case, weight), setter in zip(found.items(), found.setters, strict=True)
+    ]
+    write_csv(rows, out)
+    typer.echo(f"{len(rows)} weights from {found.array.min():.2f} to {found.array.max():.2f}, mean 1, in {out}")
 
 
 def _require_torch() -> None:

@@ -339,6 +339,7 @@ class AuditResult:
         inputs: Role -> path, as handed in.
         versions: Package -> version.
         cases, case_scores, metrics, bins: What was scored, and how.
+        binning: The plan that made the attributes (`BinningPlan.to_dict`), to apply it to other cases.
         left_out: Metadata column -> why it became no attribute.
         notices, alerts: For the reader.
         scores: "DSC", "NormHD", "PS", "FS", "TS" -> score.
@@ -351,6 +352,8 @@ class AuditResult:
         verdict: The answer.
         gates: Gates and how they went.
         record: What the user says about the study.
+        pseudonym_key: Fingerprint of the key behind the pseudonyms that stand for ids; empty: there are none.
+        shared: Whether this was made to be handed on: groups of few cases and all rows of cases are left out.
     """
 
     config: AuditConfig
@@ -374,6 +377,9 @@ class AuditResult:
     power: tuple[PowerFacts, ...] = ()
     gates: tuple[GateFacts, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
+    binning: Mapping[str, Any] = field(default_factory=dict)
+    pseudonym_key: str = ""
+    shared: bool = False
 
     @property
     def primary_outcome(self) -> str:

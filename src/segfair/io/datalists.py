@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from segfair.errors import ConfigError, InputError
 from segfair.io.masks import mask_stem
@@ -118,12 +118,13 @@ def _cases(tree: dict[str, Any], path: Path) -> list[ListedCase]:
     return cases
 
 
-def read_case_list(spec: str) -> list[str]:
+def read_case_list(spec: str, *, part: Literal["train", "val"] = "val") -> list[str]:
     """Which cases count: a text file of ids, or one fold of nnU-Net's splits.
 
     Args:
         spec: A file with one id a line (blank lines and lines that begin with # are skipped), or
-            `splits_final.json:FOLD`, which names that fold's validation cases.
+            `splits_final.json:FOLD`, which names that fold's cases.
+        part: Which of the fold's cases.
 
     Returns:
         The ids in file order, each once, without mask extensions.
@@ -135,7 +136,7 @@ def read_case_list(spec: str) -> list[str]:
     path, _, fold = spec.rpartition(":")
     if not path.endswith(".json") or Path(spec).is_file():
         path, fold = spec, ""
-    lines = _fold_cases(Path(path), fold) if path.endswith(".json") else _lines(Path(path))
+    lines = _fold_cases(Path(path), fold, part) if path.endswith(".json") else _lines(Path(path))
     ids = [mask_stem(line) or line for line in lines]
     if not ids:
         raise InputError(f"{spec}: names no case; write one case id a line")
@@ -147,9 +148,9 @@ def _lines(path: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _fold_cases(path: Path, fold: str) -> list[str]:
+def _fold_cases(path: Path, fold: str, part: Literal["train", "val"]) -> list[str]:
     splits = _read_json(path)
-    known = isinstance(splits, list) and all(isinstance(split, dict) and "val" in split for split in splits)
+    known = isinstance(splits, list) and all(isinstance(split, dict) and part in split for split in splits)
     if not known:
         raise InputError(f'{path}: expected nnU-Net\'s splits, a list of {{"train": [...], "val": [...]}}')
     names = ", ".join(str(number) for number in range(len(splits)))
@@ -157,7 +158,7 @@ def _fold_cases(path: Path, fold: str) -> list[str]:
         raise ConfigError(f"{path} holds {len(splits)} folds; name one of {names}: {path}:0")
     if not fold.isdecimal() or int(fold) >= len(splits):
         raise ConfigError(f"{path}:{fold}: no such fold; there are {names}")
-    return [str(case) for case in splits[int(fold)]["val"]]
+    return [str(case) for case in splits[int(fold)][part]]
 
 
 def _read_json(path: Path) -> Any:

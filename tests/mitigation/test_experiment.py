@@ -1,0 +1,102 @@
+"""From the command line to the comparison: the files that others rely on, on volumes of 16 voxels a side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from segfair.errors import ConfigError
+from segfair.mitigation.experiment import MitigationSettings, load_settings
+
+SMALL = ("--spatial-size", 16, 16, 16, "--epochs", 1, "--batch-size", 8)
+
+
+@pytest.fixture(scope="module")
+def outcome(run_cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("mitigate") / "out"
+    done = run_cli("mitigate", *SMALL, "--strategy", "fairmedseg", "--strategy", "balanced", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "epochs = 1" in done.stdout, "the configuration that holds is printed"
+    return out
+
+
+def test_every_strategy_and_the_baseline_leave_the_same_files(outcome: Path) -> None:
+    assert {"splits.json", "config.toml", "comparison.json"} <= {path.name for path in outcome.iterdir()}
+    for strategy in ("erm", "fairmedseg", "balanced"):
+        folder = outcome / strategy
+        names = {path.name for path in folder.iterdir()}
+        assert {"checkpoint_best.pt", "checkpoint_last.pt", "history.csv", "bundle", "predictions", "audit"} <= names
+        assert len(list((folder / "predictions" / "test").glob("*.nii.gz"))) == 400
+        audit = json.loads((folder / "audit" / "audit.json").read_text("utf-8"))
+        assert audit["cases"]["n_scored"] == 400
+        assert audit["cases"]["penalised"] == []
+        torch.load(folder / "checkpoint_best.pt", weights_only=True)
+    assert (outcome / "fairmedseg" / "weights.csv").is_file()
+
+
+def test_comparison_json_has_what_the_contract_names(outcome: Path) -> None:
+    comparison = json.loads((outcome / "comparison.json").read_text("utf-8"))
+    assert comparison["format"] == 1
+    assert list(comparison["models"]) == ["erm", "fairmedseg", "balanced"]
+    for model in comparison["models"].values():
+        for part in ("test", "validation"):
+            assert {"DSC", "NormHD", "PS", "FS", "TS", "worst_subgroup"} == set(model[part])
+        worst = model["test"]["worst_subgroup"]
+        assert worst["n"] >= 5
+        assert set(worst) == {"items", "n", "dsc"}
+
+
+def test_the_three_sets_are_disjoint(outcome: Path) -> None:
+    split = json.loads((outcome / "splits.json").read_text("utf-8"))
+    parts = [set(split[part]) for part in ("train", "validation", "test")]
+    assert [len(part) for part in parts] == [120, 100, 400]
+    assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+
+
+def test_a_resumed_run_of_finished_models_changes_nothing(outcome: Path, run_cli) -> None:
+    before = (outcome / "comparison.json").read_bytes()
+    done = run_cli("mitigate", "--config", outcome / "config.toml", "--resume", "--out", outcome)
+    assert done.returncode == 0, done.stderr
+    assert (outcome / "comparison.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--strategy", "magic"], ["magic", "divergence-sampling"]),
+        (["--backbone", "vnet"], ["vnet", "segresnet"]),
+        (["--alpha", "2"], ["alpha", "[0, 1]"]),
+        (["--alpha", "much"], ["alpha", "auto"]),
+        (["--spatial-size", "30", "32", "32"], ["30", "32"]),
+        (["--device", "cuda"], ["cpu"]),
+        (["--config", "none.toml"], ["none.toml"]),
+    ],
+)
+def test_wrong_settings_stop_before_anything_is_trained(run_cli, tmp_path: Path, options, words) -> None:
+    if "cuda" in options and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    done = run_cli("mitigate", *options, "--out", tmp_path / "out")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+    assert not list((tmp_path / "out").glob("*/checkpoint*")) if (tmp_path / "out").exists() else True
+
+
+def test_settings_come_from_a_file_and_options_override_them(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('epochs = 3\nstrategies = ["balanced"]\nlr = 0.1\n')
+    settings = load_settings(path, {"epochs": 7}, out=tmp_path)
+    assert (settings.epochs, settings.strategies, settings.lr) == (7, ("balanced",), 0.1)
+    path.write_text("epoch = 3\n")
+    with pytest.raises(ConfigError, match="unknown key epoch"):
+        load_settings(path, {}, out=tmp_path)
+
+
+def test_defaults_depend_on_whether_there_are_data(tmp_path: Path) -> None:
+    phantom = MitigationSettings(tmp_path).complete()
+    assert (phantom.epochs, phantom.lr, phantom.batch_size, phantom.spatial_size) == (10, 3e-3, 4, (32, 32, 32))
+    paper = MitigationSettings(tmp_path, data=tmp_path).complete()
+    assert (paper.epochs, paper.lr, paper.spatial_size) == (100, 1e-4, (320, 320, 128))
