@@ -29,6 +29,7 @@ from segfair.phantom import (
     write_phantom,
 )
 from segfair.phantom.patients import Patient, sample_patients
+from segfair.phantom.pictures import _grow_tumour
 
 SMALL = (32, 32, 24)
 ATTRIBUTES = ("age_group", "breast_density", "menopause", "site")
@@ -195,6 +196,16 @@ def test_the_tumour_lies_inside_the_breast() -> None:
         assert not case.label[:, : int(14 / spacing[1])].any()
 
 
+def test_a_tumour_too_large_for_its_breast_is_cut_by_the_skin() -> None:
+    x, y, z = np.ogrid[:32, :32, :32]
+    room = 12.0 - 4.0 * np.sqrt((x - 16.0) ** 2 + (y - 16.0) ** 2 + (z - 16.0) ** 2)
+    breast = room > 0
+    for seed in range(20):
+        tumour = _grow_tumour(breast, room, np.full(3, 4.0), np.random.default_rng(seed))
+        assert tumour.inside.any()
+        assert not (tumour.inside & ~breast[tumour.box]).any()
+
+
 def test_tumours_have_plausible_volumes_whatever_the_number_of_voxels() -> None:
     for size in [(16, 16, 16), (20, 44, 32), (64, 64, 48)]:
         for case in draw(6, seed=2, size=size):
@@ -267,6 +278,17 @@ def test_a_mechanism_of_ones_own() -> None:
     cases = draw(5, planted_cases=2, mechanism=mine)
     assert sum(case.planted for case in cases) == 2
     assert all(case.metadata["site"] == "D" for case in cases if case.planted)
+
+
+def test_the_training_cohort_is_frozen() -> None:
+    """What strategies were compared on: whoever changes these numbers measures every comparison again."""
+    cases = draw(4, seed=10, size=(32, 32, 32), planted_cases=2)
+    assert [case.planted for case in cases] == [False, True, False, True]
+    assert [case.metadata["breast_density"] for case in cases] == ["d", "d", "a", "d"]
+    assert [case.label.sum() for case in cases] == pytest.approx([460, 280, 262, 447], abs=2)
+    means = [[phase[case.label == 1].mean() for phase in case.image] for case in cases]
+    expected = [[1.147, 4.533, 3.840], [1.325, 1.005, 0.991], [1.868, 5.417, 4.396], [1.495, 1.041, 1.052]]
+    assert np.array(means) == pytest.approx(np.array(expected), abs=0.02)
 
 
 # The planted deficit
@@ -377,12 +399,15 @@ def test_a_run_that_was_interrupted_can_be_repeated(tmp_path: Path, monkeypatch:
         written.append(path)
         raise KeyboardInterrupt
 
+    write_phantom(tmp_path, n_cases=3, size=(16, 16, 16))
     with monkeypatch.context() as patch:
         patch.setattr("segfair.phantom.files.write_mask", give_up)
         with pytest.raises(KeyboardInterrupt):
             write_phantom(tmp_path, n_cases=2, size=(16, 16, 16))
     assert written
+    # Half a cohort must not pass for a whole one by an earlier table.
     assert not (tmp_path / "metadata.csv").exists()
+    assert not (tmp_path / "dataset.json").exists()
     files = write_phantom(tmp_path, n_cases=2, size=(16, 16, 16))
     assert len(list(files.labels.iterdir())) == 2
 
@@ -411,7 +436,7 @@ def test_an_edited_truth_deletes_nothing_outside_of_the_cohort(tmp_path: Path) -
     precious = tmp_path / "precious.nii.gz"
     precious.write_bytes(b"precious")
     folder = tmp_path / "cohort"
-    folder.mkdir()
+    (folder / "preds").mkdir(parents=True)
     (folder / "truth.json").write_text(json.dumps({"kind": "segfair phantom", "cases": ["../../precious"]}))
     write_phantom(folder, n_cases=1, size=(16, 16, 16))
     assert precious.read_bytes() == b"precious"
