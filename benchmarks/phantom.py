@@ -2,9 +2,9 @@
 
     python benchmarks/phantom.py [--seeds 10]
 
-Times are CPU seconds of one process and depend on the machine. Ranking: every subgroup of one or two attributes with at least
-10 cases, by Welch's t of its Dice against everybody else's; "leads" means that the planted subgroup, a parent or a
-child of it comes first.
+Times are CPU seconds of one process and depend on the machine. Ranking: every subgroup of one or two attributes with
+at least 10 cases, by Welch's t of its Dice against everybody else's; "leads" means that the planted subgroup, a parent
+or a child of it comes first.
 """
 
 from __future__ import annotations
