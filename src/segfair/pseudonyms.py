@@ -1,0 +1,171 @@
+"""Case ids -> keyed pseudonyms, everywhere in an audit. Under one key the same id has the same pseudonym.
+
+A pseudonym is the HMAC-SHA256 of the id, shortened. Whoever lacks the key cannot go through likely ids and compare;
+whoever has it can, so the key never lies beside the report. Sentences that may quote ids or paths are replaced by
+what is known to hold none, rather than searched for them.
+
+References:
+    Krawczyk, Bellare, Canetti. RFC 2104 (HMAC). ENISA. Pseudonymisation techniques and best practices. 2019, 5.1.4.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from segfair.errors import AuditError, ConfigError
+from segfair.results import TAUGHT_BINS, Alert, AuditResult
+
+__all__ = ["fingerprint", "pseudonymise", "pseudonyms", "read_key", "without_paths"]
+
+_LENGTH = 16
+"""Hexadecimal digits: 64 bits, of which two of a million cases collide with a chance of 3e-8."""
+_SHORTEST_KEY = 16
+NO_PREDICTION = "no prediction"
+
+
+def read_key(path: Path, *, outside: Collection[Path] = ()) -> bytes:
+    """Reads the key, or makes one that only the user can read.
+
+    Args:
+        path: Key file; made with 256 random bits and mode 600 where it does not exist.
+        outside: Folders that it must not lie in, because they are handed on.
+
+    Raises:
+        ConfigError: The file lies in such a folder, cannot be used, or is too short to be a key.
+    """
+    where = path.resolve()
+    for folder in outside:
+        if where.is_relative_to(folder.resolve()):
+            raise ConfigError(
+                f"--pseudonymise {path}: lies inside {folder}, and would be handed on with it; name a file elsewhere"
+            )
+    try:
+        # Made only if it is not there: two audits that start together never overwrite each other's key.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ConfigError(f"--pseudonymise {path}: cannot be written ({error}); name a file elsewhere") from error
+    else:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(f"--pseudonymise {path}: cannot be read ({error})") from error
+    if len(key) < _SHORTEST_KEY:
+        raise ConfigError(
+            f"--pseudonymise {path}: {len(key)} bytes are too few for a key, it takes {_SHORTEST_KEY}; name a file "
+            "that does not exist, and one is made"
+        )
+    return key
+
+
+def fingerprint(key: bytes) -> str:
+    """What tells keys apart without telling the key."""
+    return hmac.new(key, b"\0segfair key", hashlib.sha256).hexdigest()[:_LENGTH]
+
+
+def pseudonyms(ids: Iterable[str], key: bytes) -> dict[str, str]:
+    """Id -> pseudonym.
+
+    Raises:
+        AuditError: Two ids have the same one.
+    """
+    found: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    for case in ids:
+        name = "p" + hmac.new(key, case.encode("utf-8"), hashlib.sha256).hexdigest()[:_LENGTH]
+        if taken.setdefault(name, case) != case:
+            raise AuditError("two case ids have the same pseudonym under this key; use another key")
+        found[case] = name
+    return found
+
+
+def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
+    """The audit with pseudonyms for ids, and without paths.
+
+    Args:
+        result: An audit with the ids of the files.
+        key: See `read_key`.
+
+    Raises:
+        AuditError: Two ids have the same pseudonym.
+        ConfigError: The audit has pseudonyms already.
+    """
+    if result.pseudonym_key:
+        raise ConfigError("--pseudonymise: the audit has pseudonyms already, and pseudonyms of these match no other")
+    counts, rows = result.cases, result.case_scores
+    place = rows.columns.index("case")
+    ids = [str(row[place]) for row in rows.rows]
+    names = pseudonyms([*ids, *counts.penalised, *counts.missing_predictions, *counts.excluded], key)
+    reason_place = rows.columns.index("penalised")
+    clean_rows = []
+    for row in rows.rows:
+        cells = list(row)
+        cells[place] = names[str(row[place])]
+        cells[reason_place] = _reason(row[reason_place]) if row[reason_place] else ""
+        clean_rows.append(tuple(cells))
+    # In the order of the pseudonyms: that of the ids would say which is which.
+    order = sorted(range(len(clean_rows)), key=lambda index: clean_rows[index][place])
+    return without_paths(
+        dataclasses.replace(
+            result,
+            cases=dataclasses.replace(
+                counts,
+                penalised=_renamed(counts.penalised, names),
+                missing_predictions=tuple(sorted(names[case] for case in counts.missing_predictions)),
+                excluded=_renamed(counts.excluded, names),
+            ),
+            case_scores=dataclasses.replace(
+                rows,
+                rows=tuple(clean_rows[index] for index in order),
+                subjects=_renumbered([rows.subjects[index] for index in order]) if rows.subjects else (),
+            ),
+            pseudonym_key=fingerprint(key),
+        )
+    )
+
+
+def without_paths(result: AuditResult) -> AuditResult:
+    """The audit without input paths, and without the sentences that may quote paths or ids."""
+    kept = [alert for alert in result.alerts if alert.kind != "cases"]
+    n_noticed = len(result.alerts) - len(kept)
+    if n_noticed:
+        kept.append(Alert("cases", f"{n_noticed} kinds of peculiarities in the masks; the full report names them."))
+    return dataclasses.replace(
+        result,
+        inputs={},
+        binning={},
+        notices=(),
+        left_out=dict.fromkeys(result.left_out, "made no attribute; the full report says why"),
+        alerts=tuple(kept),
+    )
+
+
+def _renamed(reasons: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """Reasons by pseudonym, in the order of the pseudonyms."""
+    return dict(sorted((names[case], _reason(why)) for case, why in reasons.items()))
+
+
+def _reason(text: str) -> str:
+    """Why a case was penalised or excluded, in words that quote no file."""
+    if text in (NO_PREDICTION, f"dropped: {NO_PREDICTION}", TAUGHT_BINS):
+        return text
+    if text.startswith("no row in "):
+        return "no row in the metadata"
+    if text.startswith("another grid"):
+        return "another grid than the label"
+    return "the file cannot be used"
+
+
+def _renumbered(codes: list[int]) -> tuple[int, ...]:
+    """Patient codes in order of first appearance."""
+    seen: dict[int, int] = {}
+    return tuple(seen.setdefault(code, len(seen)) for code in codes)
