@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from segfair.cases import Cohort
     from segfair.gates import Gate
+    from segfair.rank_facts import Ranking
     from segfair.results import AuditConfig, AuditResult, GateFacts
     from segfair.scores import ScoreTable
 
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 
 MissingRule = Literal["worst", "drop", "error"]
+Platform = Literal["codabench", "grand-challenge"]
 _WHICH, _RULES, _GROUPS, _TESTS, _RUN = (
     "Which cases",
     "How they are scored",
@@ -105,21 +107,56 @@ class AuditOptions:
     debug: Debug = False
 
 
+@dataclass(frozen=True, slots=True)
+class RankOptions:
+    """The options every ranking shares."""
+
+    out: Annotated[Path, _option("Folder the leaderboard is written to.", _RUN)] = Path("segfair-ranking")
+    by: Annotated[str | None, _option("Score that decides: TS, PS, FS or a metric; TS where there is one.", _RULES)] = (
+        None
+    )
+    protocol: Annotated[str, _option("Scoring rules: default, mama-mia, or a TOML file.", _RULES)] = "default"
+    private_labels: Annotated[
+        bool,
+        _option("Write what may be published to public/, without cases and attributes.", _RUN, "--private-labels"),
+    ] = False
+    export: Annotated[
+        Platform | None, _option("Also write each team's scores for a platform to read.", _RUN, "--export")
+    ] = None
+    id_column: Annotated[str | None, _option("Metadata column with the case ids; found by itself.", _WHICH)] = None
+    subject_column: Annotated[
+        str | None, _option("Metadata column that tells which cases are of one patient.", _WHICH)
+    ] = None
+    sheet: Annotated[str | None, _option("Sheet of an XLSX file; found by itself.", _WHICH)] = None
+    cases: Annotated[str | None, _option("Only these: a file of ids, or splits_final.json:FOLD.", _WHICH)] = None
+    where: Annotated[
+        str | None, _option("Only cases whose metadata fulfil this, e.g. 'split == \"test\"'.", _WHICH)
+    ] = None
+    attributes: Annotated[str | None, _option("Metadata columns to use, comma-separated.", _GROUPS)] = None
+    bins: Annotated[list[str] | None, _option("Edges of a number, e.g. age=0,40,50,60,70,100.", _GROUPS)] = None
+    min_cases: Annotated[int, _option("Fewest cases of a group that is judged.", _GROUPS, min=1)] = 10
+    permutations: Annotated[int, _option("Permutations of the chance level of FS.", _TESTS, min=19)] = 2000
+    bootstrap: Annotated[int, _option("Resampled cohorts in which teams are ranked.", _TESTS, min=100)] = 2000
+    seed: Annotated[int, _option("Seed of everything random.", _RUN, min=0)] = 0
+    debug: Debug = False
+
+
 def _spread(command: Callable[..., None]) -> Callable[..., None]:
-    """Replaces a command's parameter `options: AuditOptions` by one option for each of its fields."""
+    """Replaces a command's parameter `options`, a dataclass, by one option for each of its fields."""
     signature = inspect.signature(command, eval_str=True)
     own = [parameter for parameter in signature.parameters.values() if parameter.name != "options"]
-    hints = get_type_hints(AuditOptions, include_extras=True)
+    kind = signature.parameters["options"].annotation
+    hints = get_type_hints(kind, include_extras=True)
     shared = [
         inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
         )
-        for field in dataclasses.fields(AuditOptions)
+        for field in dataclasses.fields(kind)
     ]
 
     @functools.wraps(command)
     def spread(**values: Any) -> None:
-        options = AuditOptions(**{field.name: values.pop(field.name) for field in dataclasses.fields(AuditOptions)})
+        options = kind(**{field.name: values.pop(field.name) for field in dataclasses.fields(kind)})
         command(**values, options=options)
 
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
@@ -286,6 +323,78 @@ def compare(
             typer.echo(f"{name} {change.before:.4f} -> {change.after:.4f} ({change.after - change.before:+.4f})")
     typer.echo(comparison.verdict.sentence)
     typer.echo(f"comparison: {page}")
+
+
+@app.command(
+    epilog="Example: segfair rank teams/ labels/ metadata.csv --protocol mama-mia --out ranking/",
+    rich_help_panel="Rank",
+)
+@_spread
+def rank(
+    teams: Annotated[Path, typer.Argument(metavar="TEAMS", help="Folder with one sub-folder of masks a team.")],
+    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
+    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    options: RankOptions,
+    label: Annotated[
+        list[str] | None, _option("Voxels that count: 1, any, or NAME=1,2 (repeat for regions).", _RULES)
+    ] = None,
+    threshold: Annotated[
+        float | None, _option("Predictions are probability maps; lesion from this value on.", _RULES)
+    ] = None,
+    workers: Annotated[int | None, _option("Processes that score; all cores by default.", _RUN, min=1)] = None,
+    strict: Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--strict")] = False,
+) -> None:
+    """Score many teams on the same labels, and say who is first and what decides it."""
+    from segfair.rank import run_ranking
+    from segfair.teams import load_teams
+
+    config = _rank_config(options, labels=tuple(label or ()), threshold=threshold, strict=strict)
+    cohort, found = load_teams(
+        teams,
+        labels,
+        metadata,
+        id_column=options.id_column,
+        sheet=options.sheet,
+        cases=options.cases,
+        where=options.where,
+        subject_column=options.subject_column,
+    )
+    with _scoring(len(cohort), workers) as (executor, on_done):
+        ranking = run_ranking(cohort, found, config, by=options.by, executor=executor, on_done=on_done)
+    _write_ranking(ranking, options)
+
+
+@app.command(
+    "rank-scores",
+    epilog="Example: segfair rank-scores scores/ metadata.csv --by dsc --out ranking/",
+    rich_help_panel="Rank",
+)
+@_spread
+def rank_scores(
+    scores: Annotated[Path, typer.Argument(metavar="SCORES", help="Folder with one table of scores a team.")],
+    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    options: RankOptions,
+    lower_is_better: Annotated[
+        list[str] | None, _option("A column of which lower values are better.", _RULES, metavar="COL")
+    ] = None,
+) -> None:
+    """The same ranking from per-case scores that exist already."""
+    from segfair.rank import rank_scored
+    from segfair.team_tables import load_team_scores
+
+    config = _rank_config(options)
+    found = load_team_scores(
+        scores,
+        metadata,
+        protocol=config.protocol,
+        id_column=options.id_column,
+        sheet=options.sheet,
+        cases=options.cases,
+        where=options.where,
+        subject_column=options.subject_column,
+        lower_is_better=tuple(lower_is_better or ()),
+    )
+    _write_ranking(rank_scored(found, config, by=options.by), options)
 
 
 @app.command(epilog="Example: segfair gate report/audit.json --gate 'FS >= 0.85'", rich_help_panel="Audit")
@@ -590,6 +699,24 @@ def _audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = 
     )
 
 
+def _rank_config(options: RankOptions, **settings: Any) -> AuditConfig:
+    from segfair.attributes import parse_bins
+    from segfair.protocol import load_protocol
+    from segfair.results import AuditConfig
+
+    return AuditConfig(
+        load_protocol(options.protocol),
+        attributes=None if options.attributes is None else _split(options.attributes),
+        bins=dict(parse_bins(text) for text in options.bins or ()),
+        min_cases=options.min_cases,
+        permutations=options.permutations,
+        bootstrap=options.bootstrap,
+        subject_column=options.subject_column,
+        seed=options.seed,
+        **settings,
+    )
+
+
 def _parse_margin(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
@@ -700,6 +827,26 @@ def _write(result: AuditResult, out: Path) -> None:
     typer.echo(result.verdict.sentence)
     _say_gates(result.gates)
     typer.echo(f"report: {page}")
+
+
+def _write_ranking(ranking: Ranking, options: RankOptions) -> None:
+    from segfair.rank_files import write_ranking
+
+    page = write_ranking(
+        ranking,
+        options.out,
+        private_labels=options.private_labels,
+        export=options.export,
+        command=_command(),
+    )
+    for notice in ranking.notices:
+        typer.echo(notice)
+    for case, reason in ranking.scores.excluded.items():
+        typer.echo(f"left out for every team: case {case}: {reason}")
+    for alert in ranking.alerts:
+        typer.echo(alert.text)
+    typer.echo(ranking.verdict.sentence)
+    typer.echo(f"leaderboard: {page}")
 
 
 def _command() -> str:

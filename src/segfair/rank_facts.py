@@ -21,6 +21,7 @@ __all__ = [
     "Standing",
     "Variant",
     "Verdict",
+    "patient_name",
     "percent",
     "reach_verdict",
 ]
@@ -311,9 +312,7 @@ def _patient_reasons(changing: Sequence[LeftOut], leaders: Sequence[str]) -> lis
     if not changing:
         return []
     entry = changing[0]
-    who = f"case {entry.cases[0]}" if len(entry.cases) == 1 else f"the patient of {_names(entry.cases)}"
-    if entry.rare:
-        who += f" ({', '.join(_rarity(*item) for item in entry.rare)})"
+    who = patient_name(entry)
     outcome = f"{_is_first(entry.first)}, not {_names(leaders)}"
     if len(changing) == 1:
         return [
@@ -325,6 +324,12 @@ def _patient_reasons(changing: Sequence[LeftOut], leaders: Sequence[str]) -> lis
     return [
         Reason("patient", f"{several}: without {who}, for example, {outcome}", f"{several}: without one, {outcome}")
     ]
+
+
+def patient_name(entry: LeftOut) -> str:
+    """Which patient, by its cases and the small levels that it belongs to."""
+    who = f"case {entry.cases[0]}" if len(entry.cases) == 1 else f"the patient of {_names(entry.cases)}"
+    return f"{who} ({', '.join(_rarity(*item) for item in entry.rare)})" if entry.rare else who
 
 
 def _rarity(attribute: str, level: str, n_cases: int) -> str:

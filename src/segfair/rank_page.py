@@ -6,13 +6,13 @@ With private labels nothing here names a case, an attribute or a level.
 from __future__ import annotations
 
 from segfair.page.parts import Cell, Data, cell, definition, number_column, table
-from segfair.rank_facts import WINNER_PROBABILITY, LeftOut, Ranking, Standing, Variant, percent
+from segfair.rank_facts import WINNER_PROBABILITY, LeftOut, Ranking, Standing, Variant, patient_name, percent
 from segfair.rank_tables import DIGITS, NAME_LENGTH, board, number, ranks_table, score_name, team_name
 from segfair.wording import clean, format_interval, metric_name, plural
 
 __all__ = ["leaderboard_data", "without_folders"]
 
-_PATIENTS = 15
+_PATIENTS = 10
 """Patients that are listed; rank.json holds all."""
 _PRIVATE_ALERTS = ("small", "attribute")
 _ALERTS = {
@@ -163,10 +163,11 @@ def _order(ranking: Ranking, *, private: bool) -> Data | None:
             cell("Cases resampled", sub=f"{ranking.config.bootstrap:,} cohorts"),
             cell(shares, tone="" if sure else "worse"),
             "–",
-            cell(str(widest), sub="widest rank interval"),
+            cell(str(widest), sub="in 95 % of cohorts"),
         ]
     )
     return {
+        "lead": clean(_largest_lever(ranking, private=private), length=400),
         "table": table(
             "The same order under other rules, without any one patient, and in resampled cohorts",
             ["What is changed", "First place", number_column("Teams that move"), number_column("Largest move")],
@@ -175,6 +176,22 @@ def _order(ranking: Ranking, *, private: bool) -> Data | None:
         ),
         "patients": None if private else _patients(ranking),
     }
+
+
+def _largest_lever(ranking: Ranking, *, private: bool) -> str:
+    """The rule or patient that most ranks depend on."""
+    levers = [(entry.n_moved, entry.largest_move, f"With {entry.name}") for entry in ranking.variants]
+    levers += [
+        (entry.n_moved, entry.largest_move, f"Without {'one patient' if private else patient_name(entry)}")
+        for entry in ranking.left_out
+    ]
+    n_moved, move, what = max(levers, key=lambda lever: lever[:2], default=(0, 0, ""))
+    if not n_moved:
+        return "No other rule and no patient changes any rank."
+    return (
+        f"{what}, {n_moved} of {plural(len(ranking.standings), 'team')} would have another rank, by up to "
+        f"{plural(move, 'place')}; no other rule or patient changes more."
+    )
 
 
 def _no_variants(ranking: Ranking) -> str:
