@@ -54,7 +54,7 @@ _SCORES = {name.lower(): name for name in ("DSC", "NormHD", "PS", "FS", "TS")}
 _COMPARISON = r"\s*(?P<sign>>=|>|<=|<)\s*(?P<limit>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 _FORMS: tuple[tuple[Form, re.Pattern[str]], ...] = (
     ("score", re.compile(rf"(?P<name>DSC|NormHD|PS|FS|TS){_COMPARISON}", re.IGNORECASE)),
-    ("worst", re.compile(rf"worst\.(?P<name>[^<>=]+?){_COMPARISON}")),
+    ("worst", re.compile(rf"worst\.(?P<name>[^\s<>=][^<>=]*?){_COMPARISON}")),
     ("within_margin", re.compile(r"within_margin\(\s*(?P<name>.+?)\s*\)")),
     ("significant", re.compile(r"significant\(\s*(?P<name>.+?)\s*\)\s*==\s*0")),
     ("coverage", re.compile(rf"coverage{_COMPARISON}")),
@@ -161,6 +161,8 @@ def check_gates(result: AuditResult, gates: Iterable[str | Gate]) -> tuple[GateF
     Raises:
         ConfigError: A gate outside of the grammar, or about something the audit did not examine.
     """
+    if result.shared:
+        raise ConfigError("gates: this audit was made to be shared and leaves groups out; decide them on the full one")
     read = [parse_gate(gate) if isinstance(gate, str) else gate for gate in gates]
     require_answerable(
         read,
