@@ -18,13 +18,13 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, distinct_rows
+from segfair.stats.contrast import PRIOR_DF
 from segfair.stats.family import Family, families
 from segfair.stats.permutation import MaxT, family_test
 
 __all__ = ["Adjustment", "adjusted_max_t", "log_volume", "spline_basis"]
 
 _KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
-_PRIOR_DF = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +131,6 @@ def adjusted_max_t(
         covariates=basis,
         ordering=ordering,
         n_blocks=blocks if basis.shape[1] else 1,
-        prior_df=_PRIOR_DF,
     )
     test = family_test(
         adjusted,
@@ -142,23 +141,19 @@ def adjusted_max_t(
         permutations=permutations,
         alternative="two-sided",
     )
-    raw = families(distinct, outcome, strata=strata, subjects=subjects, prior_df=_PRIOR_DF)
+    raw = families(distinct, outcome, strata=strata, subjects=subjects)
     raw_difference = sign * _differences(raw, len(first))[representative]
     n = _smaller_side(adjusted, len(first))[representative]
-    reach = scipy.stats.t.ppf(0.5 + confidence / 2, _PRIOR_DF + np.maximum(n, 2) - 1) * test.standard_error
+    reach = scipy.stats.t.ppf(0.5 + confidence / 2, PRIOR_DF + np.maximum(n, 2) - 1) * test.standard_error
     critical = test.critical(1 - confidence)
-    width = (
-        np.where(test.tested, critical * test.standard_error, np.nan) if critical is not None else reach * np.nan
-    )
+    width = np.where(test.tested, critical * test.standard_error, np.nan) if critical is not None else reach * np.nan
     return Adjustment(
         test,
         raw_difference,
         np.stack([test.difference - reach, test.difference + reach], axis=-1),
         np.stack([test.difference - width, test.difference + width], axis=-1),
         1.0
-        - np.divide(
-            test.difference, raw_difference, out=np.full(len(sign), np.nan), where=np.abs(raw_difference) > 0
-        ),
+        - np.divide(test.difference, raw_difference, out=np.full(len(sign), np.nan), where=np.abs(raw_difference) > 0),
     )
 
 

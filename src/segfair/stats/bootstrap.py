@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, collapse
 from segfair.stats.contrast import contrast
+from segfair.stats.studentised import reach, resample_means
 
 __all__ = [
     "Interval",
@@ -39,6 +40,8 @@ _STEP_ELEMENTS = 1 << 20
 """Case weights per block of replicates."""
 _QUANTILE_ELEMENTS = 1 << 21
 """Replicates per block of subgroups when quantiles are taken."""
+_STUDENTISED = range(5, 20)
+"""Numbers of units for which bootstrap-t is used; with fewer, too many resamples hold one unit only."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +147,7 @@ def mean_interval(
     confidence: float = 0.95,
     limits: Interval = (-np.inf, np.inf),
 ) -> Interval:
-    """Expanded percentile interval of one group's mean.
+    """Interval of one group's mean, as in `subgroup_intervals`.
 
     Args:
         outcome: (n_cases,) finite.
@@ -177,8 +180,7 @@ def subgroup_intervals(
 ) -> SubgroupIntervals:
     """Intervals of all subgroups' means and divergences from one set of replicates.
 
-    Pointwise ones are expanded percentile intervals: below twenty cases they cover as well as bootstrap-t, are
-    narrower, and pass smoothly into the percentile interval.
+    Pointwise ones are expanded percentile intervals, and bootstrap-t from five to nineteen cases (or subjects).
 
     Args:
         membership: (n_subgroups, n_cases).
@@ -214,7 +216,7 @@ def subgroup_intervals(
         first = rows.stop
     n = cells.members
     gap = (cells.columns @ np.add.reduceat(centred, cells.starts)) / np.maximum(n, 1)
-    factor = expansion(n if subjects is None else _count_subjects(membership, subjects), confidence=confidence)
+    factor = expansion(_count_units(membership, subjects), confidence=confidence)
     # The moderated error measures the simultaneous intervals; the replicates' own is far too small where a small
     # skewed group happens to hold no bad case, and all intervals together then cover 60 % rather than 95 %.
     compared = contrast(membership)
@@ -235,9 +237,12 @@ def subgroup_intervals(
         inside = family[block]
         if inside.any():
             np.maximum(largest, np.abs(deviation[inside] / error[block][inside, None]).max(axis=0), out=largest)
-    mean = np.clip(overall + gap[:, None] + factor[:, None] * mean, *limits)
+    mean *= factor[:, None]
+    divergence *= factor[:, None]
+    _studentise(mean, divergence, membership, outcome, subjects, rng=rng, draws=draws, confidence=confidence)
+    mean = np.clip(overall + gap[:, None] + mean, *limits)
     bounds = (limits[0] - overall, limits[1] - overall)
-    divergence = np.clip(gap[:, None] + factor[:, None] * divergence, *bounds)
+    divergence = np.clip(gap[:, None] + divergence, *bounds)
     critical = float(np.quantile(largest, confidence)) if family.any() else np.nan
     reach = np.where(family, critical * error, np.nan)[:, None] * np.array([-1.0, 1.0])
     return SubgroupIntervals(mean, divergence, np.clip(gap[:, None] + reach, *bounds), critical)
@@ -271,8 +276,58 @@ def rate_interval(
     return np.asarray(np.clip(bounds / (1 + quantile**2 / count)[..., None], 0.0, 1.0), dtype=np.float64)
 
 
-def _count_subjects(membership: Membership, subjects: NDArray[np.integer]) -> NDArray[np.float64]:
-    """(n_subgroups,) subjects with a case among the members."""
+def _studentise(
+    mean: NDArray[np.float64],
+    divergence: NDArray[np.float64],
+    membership: Membership,
+    outcome: NDArray[np.float64],
+    subjects: NDArray[np.integer] | None,
+    *,
+    rng: np.random.Generator,
+    draws: int,
+    confidence: float,
+) -> None:
+    """Replaces the reach of small subgroups' intervals, in place, by that of bootstrap-t."""
+    n_cases = membership.shape[1]
+    units = _count_units(membership, subjects)
+    # The rest's mean is nearly normal; one set of deviates serves all subgroups, each read on its own.
+    deviate = rng.standard_normal(draws)
+    centred = outcome - outcome.mean()
+    unit = np.arange(n_cases) if subjects is None else np.unique(subjects, return_inverse=True)[1]
+    n_units = int(unit.max()) + 1
+    total, total_sizes = (np.bincount(unit, weights, minlength=n_units) for weights in (centred, np.ones(n_cases)))
+    step = max(1, _QUANTILE_ELEMENTS // max(1, draws))
+    for size in _STUDENTISED:
+        small = np.flatnonzero(units == size)
+        if not len(small):
+            continue
+        counts = rng.multinomial(size, np.full(size, 1 / size), draws).astype(np.float64)
+        for first in range(0, len(small), step):
+            rows = small[first : first + step]
+            sums, sizes, rest_variance = np.empty((size, len(rows))), np.empty((size, len(rows))), np.empty(len(rows))
+            for column, row in enumerate(rows):
+                members = np.flatnonzero(membership[row])
+                who, of = np.unique(unit[members], return_inverse=True)
+                sums[:, column] = np.bincount(of, centred[members], minlength=size)
+                sizes[:, column] = np.bincount(of, minlength=size)
+                others, other_sizes = total.copy(), total_sizes.copy()
+                others[who] -= sums[:, column]
+                other_sizes[who] -= sizes[:, column]
+                n_rest = max(1.0, other_sizes.sum())
+                others -= others.sum() / n_rest * other_sizes
+                rest_variance[column] = others @ others / n_rest**2
+            groups = resample_means(sums, sizes, counts)
+            found = reach(groups, confidence=confidence)
+            mean[rows] = np.where(np.isfinite(found), found, mean[rows])
+            found = reach(groups, confidence=confidence, rest_variance=rest_variance, rest_deviate=deviate)
+            found *= (1.0 - sizes.sum(axis=0) / n_cases)[:, None]
+            divergence[rows] = np.where(np.isfinite(found), found, divergence[rows])
+
+
+def _count_units(membership: Membership, subjects: NDArray[np.integer] | None) -> NDArray[np.float64]:
+    """(n_subgroups,) members, or subjects with a case among them."""
+    if subjects is None:
+        return np.asarray(np.count_nonzero(membership, axis=1), dtype=np.float64)
     order = np.argsort(subjects, kind="stable")
     starts = np.flatnonzero(np.diff(np.asarray(subjects)[order], prepend=np.asarray(subjects)[order[:1]] - 1))
     members = membership.astype(bool, copy=False)[:, order]

@@ -141,9 +141,7 @@ def distinct_rows(
         every = np.packbits(np.ones(n_cases, dtype=bool))
         packed[flipped] ^= every
         sign[flipped] = -1.0
-    _, first, inverse = np.unique(
-        packed.view(f"V{packed.shape[1]}").ravel(), return_index=True, return_inverse=True
-    )
+    _, first, inverse = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_index=True, return_inverse=True)
     in_row_order = np.argsort(first)
     rank = np.empty_like(in_row_order)
     rank[in_row_order] = np.arange(len(in_row_order))

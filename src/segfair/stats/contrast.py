@@ -26,7 +26,11 @@ from numpy.typing import NDArray
 
 from segfair.stats.cells import Cells, Membership, collapse
 
-__all__ = ["Contrast", "contrast"]
+__all__ = ["PRIOR_DF", "Contrast", "contrast"]
+
+PRIOR_DF = 10.0
+"""Degrees of freedom that the pooled variance counts for. With 0 (Welch) a group of ten needs |t| above 5 and power is
+lost; with more, the level is lost where one group spreads more. `benchmarks/calibration.py` compares several."""
 
 _UNIDENTIFIED = 1e-6
 """Share of its members a subgroup must keep after residualising to differ from strata and covariates at all."""
@@ -129,7 +133,7 @@ def contrast(
     strata: NDArray[np.intp] | None = None,
     covariates: NDArray[np.float64] | None = None,
     blocks: NDArray[np.intp] | None = None,
-    prior_df: float = 20.0,
+    prior_df: float = PRIOR_DF,
 ) -> Contrast:
     """Prepares subgroups for comparison.
 
@@ -149,9 +153,7 @@ def contrast(
     cells = collapse(membership, blocks=stratum if blocks is None else blocks)
     stratum = np.unique(stratum[cells.order], return_inverse=True)[1]
     basis = (
-        _orthonormal(_centre(covariates[cells.order], stratum))
-        if covariates is not None
-        else np.empty((n_cases, 0))
+        _orthonormal(_centre(covariates[cells.order], stratum)) if covariates is not None else np.empty((n_cases, 0))
     )
     n = cells.members
     n_strata = int(stratum.max(initial=-1)) + 1

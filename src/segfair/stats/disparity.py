@@ -47,7 +47,7 @@ __all__ = [
 
 _STEP_ELEMENTS = 1 << 20
 _PRIOR_DF = 20.0
-"""Degrees of freedom that the cohort's spread counts for in a level's own, as in the test of subgroups."""
+"""Degrees of freedom that the cohort's spread counts for in a level's own."""
 _LEAST_KEPT = 0.3
 """An attribute's level offsets are shrunken to no less than this share."""
 _DOUBLINGS, _BISECTIONS = 12, 24
@@ -425,9 +425,7 @@ def inverted_interval(
     noise, drift = _noise(observed, resampled, shuffled)
     offsets = _shrunken_offsets(observed, noise)
 
-    def scaled(
-        multiple: NDArray[np.float64], deviation: NDArray[np.float64], shift: NDArray[np.float64]
-    ) -> LevelMeans:
+    def scaled(multiple: NDArray[np.float64], deviation: NDArray[np.float64], shift: NDArray[np.float64]) -> LevelMeans:
         factor = multiple[observed.attribute] if multiple.ndim else multiple
         overall = observed.overall[0]
         return dataclasses.replace(

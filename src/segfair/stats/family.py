@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership
-from segfair.stats.contrast import Contrast, contrast
+from segfair.stats.contrast import PRIOR_DF, Contrast, contrast
 
 __all__ = ["Family", "families", "quantile_blocks"]
 
@@ -45,7 +45,7 @@ def families(
     covariates: NDArray[np.float64] | None = None,
     ordering: NDArray[np.float64] | None = None,
     n_blocks: int = 1,
-    prior_df: float = 20.0,
+    prior_df: float = PRIOR_DF,
 ) -> list[Family]:
     """Prepares the comparison of every subgroup with the rest.
 

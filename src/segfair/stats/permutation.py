@@ -23,7 +23,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, distinct_rows
-from segfair.stats.contrast import Contrast
+from segfair.stats.contrast import PRIOR_DF, Contrast
 from segfair.stats.family import Family, families
 from segfair.stats.shuffle import EXACT_LIMIT, count_rearrangements, every_rearrangement, random_rearrangements
 
@@ -129,7 +129,7 @@ def max_t(
     strata: NDArray[np.integer] | None = None,
     subjects: NDArray[np.integer] | None = None,
     alternative: Alternative = "two-sided",
-    prior_df: float = 20.0,
+    prior_df: float = PRIOR_DF,
     method: Method = "auto",
 ) -> MaxT:
     """Tests every subgroup against the rest, corrected for all of them by Westfall and Young's max-T.
@@ -259,8 +259,7 @@ def _permute(
     blocks = [np.repeat(c.cells.blocks, c.cells.sizes) for c, _ in used]
     # Rearrangements of subjects and of cases within subjects cannot be paired one to one: those are always drawn.
     exact = len(used) == 1 and (
-        method == "exact"
-        or (method == "auto" and count_rearrangements(blocks[0]) <= max(permutations, EXACT_LIMIT))
+        method == "exact" or (method == "auto" and count_rearrangements(blocks[0]) <= max(permutations, EXACT_LIMIT))
     )
     if exact:
         draws = [every_rearrangement(block, step=step) for block in blocks]
@@ -275,9 +274,7 @@ def _permute(
     alone, down = np.zeros(n_tests, dtype=np.int64), np.zeros(n_tests, dtype=np.int64)
     maxima = []
     for positions in zip(*draws, strict=True):
-        drawn = np.concatenate(
-            [c.t(c.refit(e[where])) for (c, e), where in zip(used, positions, strict=True)], axis=0
-        )
+        drawn = np.concatenate([c.t(c.refit(e[where])) for (c, e), where in zip(used, positions, strict=True)], axis=0)
         drawn = _one_sided(drawn, alternative)[ascending]
         alone[ascending] += np.count_nonzero(drawn >= threshold, axis=1)
         # Step-down: a subgroup competes with those of no larger statistic only.

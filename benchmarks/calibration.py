@@ -1,0 +1,642 @@
+"""Does segfair's inference keep its promises? Simulated cohorts with known truth, one table a promise.
+
+    python benchmarks/calibration.py [--quick] [--only null,power] [--seed 0]
+
+Where a rule is in common use, or another formulation was tried, it stands beside segfair's on the same data. Every
+share has its standard error; a figure that misses its aim is printed like the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cohorts
+import numpy as np
+import scipy.stats
+from cohorts import Floats
+from numpy.typing import NDArray
+
+from segfair import stats
+from segfair.stats.bootstrap import expansion
+from segfair.stats.contrast import PRIOR_DF
+
+Counts = dict[str, list[float]]
+PRIORS = {"max-T, Welch": 1e-9, "max-T, pooled": 1e9, "max-T, prior 20": 20.0, "segfair (prior 10)": PRIOR_DF}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How much to simulate."""
+
+    cohorts: int
+    coverage_cohorts: int
+    permutations: int
+    draws: int
+    seed: int
+    quick: bool
+
+    def generator(self, *purpose: int) -> np.random.Generator:
+        """A stream of its own for each table."""
+        return np.random.default_rng([self.seed, *purpose])
+
+
+def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    cells = [list(map(str, header)), *(list(map(str, row)) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    print(f"\n## {title}\n")
+    for index, row in enumerate(cells):
+        print("| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |")
+        if index == 0:
+            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    print(flush=True)
+
+
+def share(values: Sequence[float]) -> str:
+    """Share of successes with its standard error, in percent."""
+    rate = float(np.mean(values))
+    return f"{100 * rate:.1f} ± {100 * np.sqrt(max(rate * (1 - rate), 0) / len(values)):.1f}"
+
+
+# ---------------------------------------------------------------------------------------------------- false alarms
+
+
+def usual_rule(members: NDArray[np.bool_], outcome: Floats) -> Floats:
+    """|t| of each subgroup against the whole cohort that contains it."""
+    n = members.sum(axis=1)
+    mean, variance = _moments(members, outcome, n)
+    error = np.sqrt(variance / n + outcome.var() / len(outcome))
+    return np.abs(mean - outcome.mean()) / np.where(error > 0, error, np.inf)
+
+
+def welch_p(members: NDArray[np.bool_], outcome: Floats) -> Floats:
+    """Two-sided p of Welch's t test of each subgroup against the rest."""
+    n = members.sum(axis=1)
+    enough = (n >= 2) & (len(outcome) - n >= 2)
+    members, n = members[enough], n[enough]
+    rest = len(outcome) - n
+    mean, variance = _moments(members, outcome, n)
+    other_mean, other_variance = _moments(~members, outcome, rest)
+    first, second = variance / (n - 1), other_variance / (rest - 1)
+    error = first + second
+    df = error**2 / (first**2 / (n - 1) + second**2 / (rest - 1) + 1e-300)
+    t = (mean - other_mean) / np.sqrt(np.where(error > 0, error, np.inf))
+    return 2 * scipy.stats.t.sf(np.abs(t), np.maximum(df, 1.0))
+
+
+def _moments(members: NDArray[np.bool_], outcome: Floats, n: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    centred = outcome - outcome.mean()
+    mean = members @ centred / n
+    return outcome.mean() + mean, np.maximum(members @ centred**2 / n - mean**2, 0.0)
+
+
+def false_alarms(settings: Settings) -> None:
+    rows = []
+    scenarios = ((120, 0), (120, 1), (574, 0), (574, 1), (574, 2))
+    for index, (n_cases, n_doubled) in enumerate(scenarios):
+        rng = settings.generator(1, index)
+        found: Counts = defaultdict(list)
+        for _ in range(settings.cohorts):
+            codes = cohorts.draw_codes(rng, n_cases)
+            dice = cohorts.skewed_dice(rng, n_cases)
+            if n_doubled:
+                small = (codes[:n_doubled] == 0).all(axis=0)
+                mean = cohorts.dice_moments()[0]
+                dice[small] = mean + 2 * (dice[small] - mean)
+            mined, _ = cohorts.lattice(codes, min_cases=max(2, round(0.01 * n_cases)))
+            found["t > 2"].append((usual_rule(mined, dice) > 2).any())
+            p = scipy.stats.false_discovery_control(welch_p(mined, dice))
+            found["Welch, BH"].append((p <= 0.05).any())
+            for name, prior_df in PRIORS.items():
+                test = stats.max_t(mined, dice, rng=rng, permutations=settings.permutations, prior_df=prior_df)
+                found[name].append(test.significant().any())
+            for method in ("bh", "by"):
+                adjusted = test.false_discovery(method=method)
+                found[f"permutation {method.upper()}"].append((adjusted <= 0.05).any())
+        spread = ("equal", "doubled in a level of 10 %", "doubled in a pair of 3.5 %")[n_doubled]
+        rows.append((n_cases, spread, *map(share, found.values())))
+    table(
+        "False alarms: % of cohorts without any effect in which at least one subgroup is significant "
+        "(aim 5 + 2 se; 10 where spreads differ)",
+        ("cases", "spread", *found),
+        rows,
+    )
+
+
+def confounded_site(settings: Settings) -> None:
+    """Two sites differ in Dice and in who is seen there; nobody is treated worse within a site."""
+    found: Counts = defaultdict(list)
+    rng = settings.generator(2)
+    for _ in range(settings.cohorts):
+        codes, planted = cohorts.plant(rng, 300, 40)
+        site = (rng.random(300) < np.where(codes[2] >= 2, 0.75, 0.25)).astype(int)
+        dice = np.clip(cohorts.skewed_dice(rng, 300) - 0.15 * site, 0.0, None)
+        members, names = cohorts.lattice(codes, min_cases=10)
+        for name, strata in (("no strata", None), ("within site", site)):
+            test = stats.max_t(members, dice, rng=rng, permutations=settings.permutations, strata=strata)
+            found[name].append(test.significant().any())
+        harmed = members[names.index(planted)]
+        worse = np.where(harmed, np.clip(dice - 0.20, 0.0, None), dice)
+        test = stats.max_t(members, worse, rng=rng, permutations=settings.permutations, strata=site)
+        found["planted found within site"].append(test.significant()[names.index(planted)])
+    table(
+        "A site effect confounded with an attribute: % of cohorts with a significant subgroup "
+        "(aim within site: 5 + 2 se)",
+        tuple(found),
+        [tuple(map(share, found.values()))],
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- power
+
+
+def related(items: cohorts.Items, planted: cohorts.Items) -> bool:
+    """The subgroup itself, a direct parent or a direct child."""
+    return len(set(items) ^ set(planted)) <= 1
+
+
+def power(settings: Settings) -> None:
+    rows = []
+    for index, (outcome, deficit) in enumerate((("Beta(4, 1.3), 4 % zeros", 0.20), ("normal, sd .18", 0.16))):
+        rng = settings.generator(3, index)
+        found: Counts = defaultdict(list)
+        for _ in range(settings.cohorts):
+            codes, planted = cohorts.plant(rng, 300, 30)
+            members, names = cohorts.lattice(codes, min_cases=10)
+            row = names.index(planted)
+            dice = cohorts.skewed_dice(rng, 300) if index == 0 else rng.normal(0.75, 0.18, 300)
+            dice = np.where(members[row], np.clip(dice - deficit, 0.0, None), dice)
+            for name, prior_df in PRIORS.items():
+                test = stats.max_t(members, dice, rng=rng, permutations=settings.permutations, prior_df=prior_df)
+                found[f"found: {name}"].append(test.significant()[row])
+            gaps = stats.shrink(members, dice)
+            everything, all_names = cohorts.lattice(codes, min_cases=3)
+            wide = stats.shrink(everything, dice)
+            for name, ranking, labels in (
+                ("|t|", test.t, names),
+                ("raw divergence", gaps.divergence, names),
+                ("shrunken", gaps.shrunken, names),
+                ("raw, from 3 cases", wide.divergence, all_names),
+                ("shrunken, from 3 cases", wide.shrunken, all_names),
+            ):
+                found[f"leads by {name}"].append(related(labels[int(np.nanargmin(ranking))], planted))
+        rows.append((f"{deficit:.2f} in 30 of 300, {outcome}", *map(share, found.values())))
+    table("Power: % of cohorts (aim: found 80, and related subgroups lead)", ("deficit", *found), rows)
+
+    rows = []
+    for index, n_group in enumerate((15, 30, 60)):
+        rng = settings.generator(4, index)
+        found = defaultdict(list)
+        predicted = []
+        for _ in range(settings.cohorts):
+            codes, planted = cohorts.plant(rng, 300, n_group)
+            members, names = cohorts.lattice(codes, min_cases=10)
+            row = names.index(planted)
+            for name, noise, sd in (
+                ("normal", rng.normal(0.75, 0.18, 300), 0.18),
+                ("Dice", cohorts.skewed_dice(rng, 300), cohorts.dice_moments()[1]),
+            ):
+                critical = stats.null_critical(members, rng=rng, permutations=settings.permutations) or np.nan
+                gap = float(stats.detectable_gap(np.array(n_group), 300, sd=sd, critical=critical))
+                dice = noise - gap * members[row]
+                test = stats.max_t(members, dice, rng=rng, permutations=settings.permutations)
+                found[name].append(test.significant()[row])
+                if name == "normal":
+                    predicted.append(gap)
+        rows.append((n_group, f"{np.mean(predicted):.3f}", *map(share, found.values())))
+    table(
+        "The detectable gap: % of cohorts in which a gap of just that size is found (aim 80)",
+        ("members of 300", "gap at sd .18", *found),
+        rows,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ adjustment
+
+
+def size_confounding(settings: Settings) -> None:
+    """Two groups, one with lesions 22 % smaller in radius, equal boundary error; Dice from digitised masks."""
+    pool = 3000 if settings.quick else 8000
+    usual, small = (cohorts.lesion_pool(pool, scale, seed) for scale, seed in ((1.0, 1), (0.78, 2)))
+    rows = []
+    for index, (n_cases, deficit) in enumerate(itertools.product((300, 574), (False, True))):
+        rng = settings.generator(5, index)
+        found: Counts = defaultdict(list)
+        raw, adjusted, naive = [], [], []
+        for _ in range(settings.cohorts):
+            codes = cohorts.draw_codes(rng, n_cases, ((0.5, 0.5), *cohorts.SHARES[1:]))
+            members, names = cohorts.lattice(codes, min_cases=10)
+            row = names.index(((0, 1),))
+            which = rng.integers(0, pool, n_cases)
+            affected = members[row]
+            volume = np.where(affected, small.volume[which], usual.volume[which])
+            dice = np.where(affected, (small.dice_deficit if deficit else small.dice)[which], usual.dice[which])
+            covariate = stats.log_volume(volume, voxel=1.0)[:, None]
+            test = stats.max_t(members, dice, rng=rng, permutations=settings.permutations)
+            found["raw significant"].append(test.significant()[row])
+            for blocks in (1, 10):
+                result = stats.adjusted_max_t(
+                    members, dice, covariate, rng=rng, permutations=settings.permutations, blocks=blocks
+                )
+                found[f"adjusted significant, {blocks} block(s)"].append(result.test.significant()[row])
+                found[f"any subgroup, {blocks} block(s)"].append(result.test.significant().any())
+            basis = np.column_stack([np.ones(n_cases), stats.spline_basis(covariate[:, 0])])
+            residual = dice - basis @ np.linalg.lstsq(basis, dice)[0]
+            raw.append(result.raw_difference[row])
+            adjusted.append(result.test.difference[row])
+            naive.append(residual[affected].mean() - residual[~affected].mean())
+        rows.append(
+            (
+                n_cases,
+                "0.35 mm" if deficit else "none",
+                *(f"{np.mean(values):+.4f}" for values in (raw, adjusted, naive)),
+                *map(share, found.values()),
+            )
+        )
+    true = np.mean(small.dice_deficit - small.dice)
+    table(
+        "Lesion size: mean difference and % significant (aim without deficit: adjusted within .01 of 0, at most 7 %; "
+        f"the true deficit is {true:+.4f} on average)",
+        ("cases", "true deficit", "raw", "adjusted", "mean of residuals", *found),
+        rows,
+    )
+
+
+# -------------------------------------------------------------------------------------------------- chance,
+# coverage
+
+
+def level_means(
+    rng: np.random.Generator,
+    codes: NDArray[np.intp],
+    outcomes: Floats,
+    settings: Settings,
+    strata: NDArray[np.intp] | None = None,
+) -> tuple[stats.LevelMeans, stats.LevelMeans, stats.LevelMeans]:
+    """Observed, resampled and shuffled level means."""
+    levels = stats.stack_levels(codes)
+    return (
+        stats.observed_level_means(levels, outcomes),
+        stats.bootstrap_level_means(levels, outcomes, rng=rng, draws=settings.draws),
+        stats.permuted_level_means(levels, outcomes, rng=rng, permutations=settings.draws, strata=strata),
+    )
+
+
+def two_scores(rng: np.random.Generator, effect: Floats) -> Floats:
+    """(2, n_cases) Dice and a NormHD that goes with it, both moved by an effect on Dice."""
+    dice = cohorts.skewed_dice(rng, len(effect))
+    distance = np.clip(0.4 - 0.4 * dice + 0.1 * np.abs(rng.standard_normal(len(effect))), 0.0, 1.0)
+    return np.stack([dice + effect, distance - 0.5 * effect])
+
+
+def chance(settings: Settings) -> None:
+    rows = []
+    for index, (n_cases, with_site) in enumerate(itertools.product((120, 574), (False, True))):
+        rng = settings.generator(6, index)
+        found: Counts = defaultdict(list)
+        value, level = [], []
+        for _ in range(settings.cohorts):
+            codes = cohorts.draw_codes(rng, n_cases)
+            site = (rng.random(n_cases) < np.where(codes[2] >= 2, 0.75, 0.25)).astype(np.intp)
+            outcomes = two_scores(rng, -0.15 * site * with_site)
+            observed, _, shuffled = level_means(rng, codes, outcomes, settings, site if with_site else None)
+            fs = float(stats.fairness_score(observed)[0])
+            level.append(stats.chance_level(stats.fairness_score(shuffled), fs, worse="lower"))
+            value.append(fs)
+            found["p <= .05"].append(level[-1].p_value <= 0.05)
+            found["inside the chance range"].append(level[-1].interval[0] <= fs <= level[-1].interval[1])
+        rows.append(
+            (
+                n_cases,
+                "site only, stratified" if with_site else "none",
+                f"{np.mean(value):.3f}",
+                f"{np.mean([entry.mean for entry in level]):.3f}",
+                *map(share, found.values()),
+            )
+        )
+    table(
+        "Chance level of FS on cohorts without a disparity (aim: p <= .05 in 5 %, inside in 95 %)",
+        ("cases", "disparity", "mean FS", "its chance level", *(f"% {name}" for name in found)),
+        rows,
+    )
+
+
+def mean_coverage(settings: Settings) -> None:
+    """Intervals of one group's mean, Dice as above."""
+    truth = cohorts.dice_moments()[0]
+    rows = []
+    for index, n_cases in enumerate((5, 10, 15, 20, 30, 100)):
+        rng = settings.generator(7, index)
+        found: Counts = defaultdict(list)
+        width: Counts = defaultdict(list)
+        for _ in range(settings.coverage_cohorts):
+            dice = cohorts.skewed_dice(rng, n_cases)
+            for name, (low, high) in _mean_intervals(rng, dice, settings.draws).items():
+                found[name].append(low <= truth <= high)
+                width[name].append(high - low)
+        rows.append((n_cases, *(f"{share(found[name])} ({np.mean(width[name]):.3f})" for name in found)))
+    table("Coverage of 95 % intervals of a mean, % (and mean width)", ("cases", *found), rows)
+
+
+def _mean_intervals(rng: np.random.Generator, dice: Floats, draws: int) -> dict[str, tuple[float, float]]:
+    n = len(dice)
+    mean, spread = dice.mean(), dice.std(ddof=1)
+    weights = rng.standard_exponential((draws, n))
+    means = weights @ dice / weights.sum(axis=1)
+    counts = rng.multinomial(n, np.full(n, 1 / n), draws)
+    resampled = counts @ dice / n
+    variance = np.maximum(counts @ dice**2 / n - resampled**2, 1e-12)
+    studentised = np.quantile((resampled - mean) / np.sqrt(variance / (n - 1)), [0.975, 0.025])
+    reach = scipy.stats.t.ppf(0.975, n - 1) * spread / np.sqrt(n)
+    low, high = mean - np.clip(studentised, -1e6, 1e6) * spread / np.sqrt(n)
+    return {
+        "Student": (mean - reach, mean + reach),
+        "percentile": stats.interval(means, mean),
+        "basic": stats.interval(means, mean, kind="basic"),
+        "bootstrap-t": (max(low, 0.0), min(high, 1.0)),
+        "expanded percentile": _expanded(means, mean, n),
+        "segfair (bootstrap-t below 20)": stats.mean_interval(dice, rng=rng, draws=draws, limits=(0.0, 1.0)),
+    }
+
+
+def _expanded(means: Floats, mean: float, n: int) -> tuple[float, float]:
+    factor = float(expansion(np.array(n, dtype=float)))
+    low, high = np.quantile(means, [0.025, 0.975])
+    return mean + factor * (low - mean), mean + factor * (high - mean)
+
+
+def divergence_coverage(settings: Settings) -> None:
+    """Intervals of all subgroups' divergences: alone by size, and all together."""
+    rows, together = [], []
+    edges = (10, 20, 50, 150, 10**9)
+    mean = cohorts.dice_moments()[0]
+    for index, (n_cases, effect, unequal) in enumerate(itertools.product((120, 574), (0.0, 0.15), (False, True))):
+        rng = settings.generator(8, index)
+        covered: dict[int, list[float]] = defaultdict(list)
+        found: Counts = defaultdict(list)
+        width: Counts = defaultdict(list)
+        for _ in range(settings.coverage_cohorts // 4):
+            codes = cohorts.draw_codes(rng, n_cases)
+            members, _ = cohorts.lattice(codes, min_cases=10)
+            members = members[members.sum(axis=1) <= n_cases - 10]
+            harmed = (codes[0] == 0) | (codes[1] == 2)
+            noise = cohorts.skewed_dice(rng, n_cases) - mean
+            dice = mean + np.where(codes[0] == 0, 2.0 if unequal else 1.0, 1.0) * noise - effect * harmed
+            n = members.sum(axis=1)
+            truth = -effect * (members @ harmed.astype(float) / n - harmed.mean())
+            intervals = stats.subgroup_intervals(members, dice, rng=rng, draws=settings.draws)
+            inside = (intervals.divergence[:, 0] <= truth + 1e-12) & (truth - 1e-12 <= intervals.divergence[:, 1])
+            for size in range(len(edges) - 1):
+                covered[size].extend(inside[(n >= edges[size]) & (n < edges[size + 1])])
+            test = stats.max_t(members, dice, rng=rng, permutations=settings.permutations)
+            for name, bounds in (
+                ("bootstrap sd", _own_error(rng, members, dice, settings.draws)),
+                ("bootstrap, moderated", intervals.simultaneous),
+                ("segfair (max-T inverted)", test.simultaneous()),
+            ):
+                found[name].append(((bounds[:, 0] <= truth + 1e-12) & (truth - 1e-12 <= bounds[:, 1])).all())
+                width[name].append(np.mean(bounds[:, 1] - bounds[:, 0]))
+        label = (n_cases, f"{effect:.2f}", "one group doubled" if unequal else "equal")
+        rows.append((*label, *(share(covered[size]) if covered[size] else "-" for size in range(len(edges) - 1))))
+        together.append((*label, *(f"{share(found[name])} ({np.mean(width[name]):.3f})" for name in found)))
+    header = ("cases", "deficit", "spread")
+    table(
+        "Coverage of pointwise 95 % intervals of divergences, % by size of the subgroup",
+        (*header, "10-19", "20-49", "50-149", "150 and more"),
+        rows,
+    )
+    table("Coverage of 95 % intervals of all divergences together, % (and mean width)", (*header, *found), together)
+
+
+def _own_error(rng: np.random.Generator, members: NDArray[np.bool_], dice: Floats, draws: int) -> Floats:
+    """Simultaneous intervals from the bootstrapped maximum over each subgroup's own bootstrap error."""
+    weights = rng.standard_exponential((draws, len(dice)))
+    weights /= weights.mean(axis=1, keepdims=True)
+    floats = members.astype(float)
+    centred = dice - dice.mean()
+    gap = floats @ centred / floats.sum(axis=1)
+    drawn = (floats @ (weights * centred).T) / (floats @ weights.T) - (weights @ centred) / len(dice)
+    error = drawn.std(axis=1)
+    critical = np.quantile((np.abs(drawn - gap[:, None]) / error[:, None]).max(axis=0), 0.95)
+    return np.stack([gap - critical * error, gap + critical * error], axis=-1)
+
+
+def score_coverage(settings: Settings) -> None:
+    """Intervals of FS under several truths, levels of one or two cases included."""
+
+    def effects(codes: NDArray[np.intp], name: str) -> Floats:
+        return {
+            "none": 0.0 * codes[0],
+            "0.05, a third": -0.05 * (codes[1] == 0),
+            "0.15, one level": -0.15 * (codes[0] == 0),
+            "trend": -0.04 * codes[0],
+            "three attributes": -0.03 * codes[0] - 0.10 * (codes[1] == 2) - 0.04 * codes[2],
+            "0.25, one pair": -0.25 * ((codes[0] == 1) & (codes[1] == 1)),
+        }[name]
+
+    names = ("none", "0.05, a third", "0.15, one level", "trend", "three attributes", "0.25, one pair")
+    rows = []
+    for index, (n_cases, rare, name) in enumerate(itertools.product((120, 574, 1506), (0, 2), names)):
+        rng = settings.generator(9, index)
+        found: Counts = defaultdict(list)
+        width: Counts = defaultdict(list)
+        for _ in range(settings.coverage_cohorts // 8):
+            codes = cohorts.draw_codes(rng, n_cases)
+            if rare:
+                codes[0] = np.minimum(codes[0], 3)
+                codes[0, :rare] = 4
+            effect = effects(codes, name)
+            outcomes = two_scores(rng, effect)
+            observed, resampled, shuffled = level_means(rng, codes, outcomes, settings)
+            levels = stats.stack_levels(codes)
+            means = stats.observed_level_means(levels, np.stack([effect, -0.5 * effect]))
+            truth, fs = (float(stats.fairness_score(entry)[0]) for entry in (means, observed))
+            replicates = stats.fairness_score(resampled)
+            p = stats.chance_level(stats.fairness_score(shuffled), fs, worse="lower").p_value
+            inverted = stats.inverted_interval(
+                stats.fairness_score, observed=observed, resampled=resampled, shuffled=shuffled, worse="lower"
+            )
+            for kind, (low, high) in (
+                ("percentile", stats.interval(replicates, fs)),
+                ("basic", stats.interval(replicates, fs, kind="basic")),
+                ("basic, limit 1", stats.disparity_interval(replicates, fs, chance_p=p, best=1.0, worst=0.0)),
+                ("segfair (inverted)", (float(inverted[0]), float(inverted[1]))),
+            ):
+                found[kind].append(low <= truth + 1e-9 and truth - 1e-9 <= high)
+                width[kind].append(min(high, 1.0) - low)
+        rows.append(
+            (n_cases, rare or "-", name, *(f"{share(found[kind])} ({np.mean(width[kind]):.3f})" for kind in found))
+        )
+    table(
+        "Coverage of 95 % intervals of FS, % (and mean width)",
+        ("cases", "cases of the rarest level", "deficit", *found),
+        rows,
+    )
+
+
+# ----------------------------------------------------------------------------------------------- margins, size,
+# speed
+
+
+def equivalence(settings: Settings) -> None:
+    rows = []
+    for index, (n_cases, gap, aim) in enumerate(
+        ((2000, 0.0, "within margin"), (80, 0.0, "insufficient evidence"), (2000, 0.12, "beyond margin"))
+    ):
+        rng = settings.generator(10, index)
+        found: Counts = defaultdict(list)
+        for _ in range(settings.cohorts):
+            for name, shares in (("2", ((0.5, 0.5),)), ("4", ((0.25,) * 4,)), ("5 + 3 + 4", cohorts.SHARES)):
+                codes = cohorts.draw_codes(rng, n_cases, shares)
+                largest = int(np.argmax(np.bincount(codes[0])))
+                # A divergence of just `gap`: the difference to the rest is larger by the share of the rest.
+                harmed = codes[0] == largest
+                dice = cohorts.skewed_dice(rng, n_cases) - gap / np.mean(~harmed) * harmed
+                levels = stats.stack_levels(codes)
+                test = stats.max_t(levels.indicator, dice, rng=rng, permutations=settings.permutations)
+                standing = stats.margin_standing(test.simultaneous(), 0.05)
+                row = int(np.flatnonzero((levels.attribute == 0) & (levels.level == largest))[0])
+                found[f"{name} levels: the largest"].append(standing[row] == aim)
+                found[f"{name} levels: share"].append(float(np.mean([entry == aim for entry in standing])))
+        rows.append((n_cases, f"{gap:.2f}", aim, *map(share, found.values())))
+    table("Margin of .05, % of cohorts", ("cases", "true deficit", "aim", *found), rows)
+
+
+def exactness(settings: Settings) -> None:
+    """A cohort of seven: the test against an enumeration written down plainly."""
+    rng = settings.generator(11)
+    dice = rng.random(7)
+    members = np.array([[1, 1, 0, 0, 0, 1, 0], [0, 1, 1, 0, 0, 0, 0], [1, 0, 0, 1, 1, 1, 0]], dtype=bool)
+    test = stats.max_t(members, dice, rng=rng, min_cases=2)
+
+    def statistics(values: Floats) -> Floats:
+        found = []
+        for row in members:
+            inside, outside = values[row], values[~row]
+            pooled = (inside.var() * len(inside) + outside.var() * len(outside)) / 5
+            first, second = (
+                (PRIOR_DF * pooled + group.var() * len(group)) / (PRIOR_DF + len(group) - 1) / len(group)
+                for group in (inside, outside)
+            )
+            found.append(abs(inside.mean() - outside.mean()) / np.sqrt(first + second))
+        return np.array(found)
+
+    observed = statistics(dice)
+    drawn = np.array([statistics(dice[list(order)]) for order in itertools.permutations(range(7))])
+    plain = (drawn.max(axis=1)[:, None] >= observed - 1e-9).mean(axis=0)
+    table(
+        "A cohort of seven: single-step p",
+        ("", "first", "second", "third"),
+        [
+            ("enumeration by hand", *(f"{p:.6f}" for p in plain)),
+            (f"segfair ({test.n_permutations} rearrangements)", *(f"{p:.6f}" for p in test.p_single_step)),
+        ],
+    )
+
+
+def speed(settings: Settings) -> None:
+    rows = []
+    for n_attributes, least, aim in ((3, 2, "0.5"), (9, 15, "10")):
+        rng = settings.generator(12, n_attributes)
+        codes = cohorts.draw_codes(rng, 1506, (cohorts.SHARES * 3)[:n_attributes])
+        members, _ = cohorts.lattice(codes, min_cases=least)
+        outcomes = two_scores(rng, np.zeros(1506))
+        levels = stats.stack_levels(codes)
+        spent = {}
+        for name, work in _work(members, outcomes, levels, rng):
+            spent[name] = min(_seconds(work) for _ in range(3))
+        core = spent["max-T"] + spent["intervals"]
+        rows.append((1506, n_attributes, len(members), aim, f"{core:.2f}", *(f"{s:.2f}" for s in spent.values())))
+    table(
+        "Seconds for 2,000 permutations and 2,000 bootstraps, best of three",
+        ("cases", "attributes", "subgroups", "aim", "max-T + intervals", *spent),
+        rows,
+    )
+    if settings.quick:
+        return
+    rng = settings.generator(13)
+    codes = np.stack([rng.choice(len(share), 100_000, p=share) for share in cohorts.SHARES * 4])
+    members, _ = cohorts.lattice(codes[:8], min_cases=1600)
+    members = members[: min(5000, len(members))]
+    dice = cohorts.skewed_dice(rng, 100_000)
+    start = time.perf_counter()
+    test = stats.max_t(members, dice, rng=rng, permutations=2000)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    table(
+        "A large cohort",
+        ("cases", "subgroups", "seconds for 2,000 permutations", "peak memory of the process, GiB"),
+        [(100_000, test.n_tests, f"{time.perf_counter() - start:.0f}", f"{peak:.2f}")],
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _work(
+    members: NDArray[np.bool_], outcomes: Floats, levels: stats.Levels, rng: np.random.Generator
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    yield "max-T", lambda: stats.max_t(members, outcomes[0], rng=rng)
+    yield "intervals", lambda: stats.subgroup_intervals(members, outcomes[0], rng=rng)
+    yield "shrinkage", lambda: stats.shrink(members, outcomes[0])
+    covariate = rng.random((outcomes.shape[1], 1))
+    yield "adjusted", lambda: stats.adjusted_max_t(members, outcomes[0], covariate, rng=rng)
+    yield "chance", lambda: stats.permuted_level_means(levels, outcomes, rng=rng)
+    resampled = stats.bootstrap_level_means(levels, outcomes, rng=rng)
+    yield "FS bootstrap", lambda: stats.bootstrap_level_means(levels, outcomes, rng=rng)
+    yield (
+        "FS interval",
+        lambda: stats.inverted_interval(
+            stats.fairness_score,
+            observed=stats.observed_level_means(levels, outcomes),
+            resampled=resampled,
+            shuffled=resampled,
+            worse="lower",
+        ),
+    )
+
+
+SECTIONS: dict[str, Callable[[Settings], None]] = {
+    "exact": exactness,
+    "speed": speed,
+    "null": false_alarms,
+    "site": confounded_site,
+    "power": power,
+    "size": size_confounding,
+    "chance": chance,
+    "equivalence": equivalence,
+    "means": mean_coverage,
+    "divergences": divergence_coverage,
+    "scores": score_coverage,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer cohorts and resamples; minutes instead of hours")
+    parser.add_argument("--only", default=",".join(SECTIONS), help=f"sections, of {', '.join(SECTIONS)}")
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    unknown = set(chosen.only.split(",")) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    settings = (
+        Settings(80, 160, 400, 400, chosen.seed, True)
+        if chosen.quick
+        else Settings(400, 2000, 1000, 1000, chosen.seed, False)
+    )
+    for name in chosen.only.split(","):
+        start = time.perf_counter()
+        SECTIONS[name](settings)
+        print(f"({name}: {time.perf_counter() - start:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Made-up cohorts with known truth, for the benchmarks: attributes, skewed Dice, planted deficits, round lesions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Items = tuple[tuple[int, int], ...]
+
+SHARES = ((0.10, 0.25, 0.30, 0.22, 0.13), (0.35, 0.50, 0.15), (0.10, 0.30, 0.42, 0.18))
+"""Level frequencies of three attributes of five, three and four levels."""
+
+
+def draw_codes(rng: np.random.Generator, n_cases: int, shares: Sequence[Sequence[float]] = SHARES) -> NDArray[np.intp]:
+    """(n_attributes, n_cases) independent attributes."""
+    return np.stack([rng.choice(len(share), n_cases, p=share) for share in shares])
+
+
+def skewed_dice(rng: np.random.Generator, n_cases: int, *, zeros: float = 0.04) -> Floats:
+    """Dice as models give it: Beta(4, 1.3), and a few lesions missed altogether."""
+    dice = rng.beta(4.0, 1.3, n_cases)
+    dice[rng.random(n_cases) < zeros] = 0.0
+    return dice
+
+
+@functools.cache
+def dice_moments(zeros: float = 0.04) -> tuple[float, float]:
+    """Mean and standard deviation of `skewed_dice`."""
+    a, b = 4.0, 1.3
+    mean, square = a / (a + b), a * (a + 1) / ((a + b) * (a + b + 1))
+    return (1 - zeros) * mean, float(np.sqrt((1 - zeros) * square - ((1 - zeros) * mean) ** 2))
+
+
+def lattice(codes: NDArray[np.intp], *, min_cases: int) -> tuple[NDArray[np.bool_], list[Items]]:
+    """All conjunctions of levels with at least `min_cases` cases, and their items."""
+    n_attributes, n_cases = codes.shape
+    rows: list[NDArray[np.bool_]] = []
+    names: list[Items] = []
+
+    def descend(attribute: int, members: NDArray[np.bool_], items: Items) -> None:
+        for deeper in range(attribute, n_attributes):
+            for level in range(int(codes[deeper].max()) + 1):
+                both = members & (codes[deeper] == level)
+                if np.count_nonzero(both) >= min_cases:
+                    rows.append(both)
+                    names.append((*items, (deeper, level)))
+                    descend(deeper + 1, both, names[-1])
+
+    descend(0, np.ones(n_cases, dtype=bool), ())
+    return np.array(rows, dtype=bool).reshape(len(rows), n_cases), names
+
+
+def plant(rng: np.random.Generator, n_cases: int, n_planted: int) -> tuple[NDArray[np.intp], Items]:
+    """Attributes of which exactly `n_planted` cases have both first and last level of the first two."""
+    codes = draw_codes(rng, n_cases)
+    both = (codes[0] == 0) & (codes[1] == 2)
+    codes[1, both] = 1
+    chosen = rng.choice(n_cases, n_planted, replace=False)
+    codes[0, chosen], codes[1, chosen] = 0, 2
+    return codes, ((0, 0), (1, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Lesions:
+    """Digitised spherical lesions, their one-voxel boundary errors, and what they score."""
+
+    volume: Floats
+    dice: Floats
+    dice_deficit: Floats
+    """The same with the predicted radius 0.35 voxels (mm) too small on top."""
+
+
+@functools.cache
+def lesion_pool(count: int, scale: float, seed: int) -> Lesions:
+    """Lesions of log-normal radius (median 8 voxels times `scale`) and predictions that miss by about a voxel.
+
+    Label and prediction are spheres digitised on a grid of 1 mm. The prediction's centre is displaced and its
+    radius is 0.4 mm too small on average, both by amounts that do not depend on the lesion's size.
+    """
+    rng = np.random.default_rng(seed)
+    radius = np.clip(8.0 * scale * np.exp(0.4 * rng.standard_normal(count)), 1.5, 26.0)
+    centre, shift = rng.random((count, 3)), 0.6 * rng.standard_normal((count, 3))
+    growth = 0.4 * rng.standard_normal(count) - 0.4
+    volume, dice, deficit = np.empty(count), np.empty(count), np.empty(count)
+    for index in range(count):
+        reach = int(radius[index] + 5)
+        axis = np.arange(-reach, reach + 1, dtype=np.float32)
+        squared = [
+            [(axis - offset) ** 2 for offset in place] for place in (centre[index], centre[index] + shift[index])
+        ]
+        label, predicted = (z[:, None, None] + y[None, :, None] + x[None, None, :] for z, y, x in squared)
+        label_mask = label <= radius[index] ** 2
+        volume[index] = np.count_nonzero(label_mask)
+        for loss, scores in ((0.0, dice), (0.35, deficit)):
+            mask = predicted <= max(radius[index] + growth[index] - loss, 0.0) ** 2
+            joint = np.count_nonzero(mask & label_mask)
+            scores[index] = 2 * joint / max(1, volume[index] + np.count_nonzero(mask))
+    return Lesions(volume, dice, deficit)
