@@ -30,7 +30,7 @@ from segfair.mitigation.evaluation import (
 )
 from segfair.mitigation.interrupts import Interrupted, StopWish, interruptible
 from segfair.mitigation.progress import TrainingProgress
-from segfair.mitigation.ranks import distributed
+from segfair.mitigation.ranks import join
 from segfair.mitigation.run import EpochRecord, FitSettings, TrainingRun
 from segfair.mitigation.strategies import EpochScores, Erm, TrainingContext
 from segfair.protocol import Protocol as ScoringProtocol
@@ -118,8 +118,8 @@ def fit(
     if plain_training is not None:
         check_order(plain_training, context.training.case_ids, "training without augmentation")
     membership = mine_subgroups(context.validation, min_support=context.min_support)
+    ranks = join(settings.device)
     with (
-        distributed(settings.device) as ranks,
         interruptible() as stop,
         torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=True),
     ):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-__all__ = ["Ranks", "distributed"]
+__all__ = ["Ranks", "join"]
 
 T = TypeVar("T")
 
@@ -47,9 +46,10 @@ class Ranks:
         self.gather(0)
 
 
-@contextmanager
-def distributed(device: str) -> Iterator[Ranks]:
-    """Joins the processes that torchrun started; alone without torchrun. May be nested.
+def join(device: str) -> Ranks:
+    """Joins the processes that torchrun started, once; alone without torchrun.
+
+    The group lasts until the process ends: a second training in the same processes cannot found it anew.
 
     Args:
         device: "cuda" communicates by NCCL, anything else by gloo.
@@ -57,22 +57,17 @@ def distributed(device: str) -> Iterator[Ranks]:
     import torch
     import torch.distributed
 
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 and not torch.distributed.is_initialized():
-        yield Ranks()
-        return
-    joined = not torch.distributed.is_initialized()
-    if joined:
+    if not torch.distributed.is_initialized():
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return Ranks()
         gpu = device.startswith("cuda")
         if gpu:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         # Objects (case ids, scores) are gathered on the CPU whatever the gradients travel by.
         torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo")
-    try:
-        yield Ranks(
-            torch.distributed.get_rank(),
-            torch.distributed.get_world_size(),
-            int(os.environ.get("LOCAL_RANK", "0")),
-        )
-    finally:
-        if joined:
-            torch.distributed.destroy_process_group()
+        atexit.register(torch.distributed.destroy_process_group)
+    return Ranks(
+        torch.distributed.get_rank(),
+        torch.distributed.get_world_size(),
+        int(os.environ.get("LOCAL_RANK", "0")),
+    )
