@@ -64,9 +64,7 @@ def test_a_ramp_in_world_coordinates_stays_one(name, tmp_path):
     # The value of each voxel says where it is; whatever the forward steps do, it must still be there.
     affine, shape = GEOMETRIES[name], (20, 22, 18)
     places = world_of(shape, affine) + 1000.0
-    files = [
-        write(tmp_path / f"c_{axis}.nii.gz", places[..., axis].astype(np.float32), affine) for axis in range(3)
-    ]
+    files = [write(tmp_path / f"c_{axis}.nii.gz", places[..., axis].astype(np.float32), affine) for axis in range(3)]
     volume = load_volume(files, Preprocessing())
     expected = world_of(volume.grid.shape, volume.grid.affine) + 1000.0
     image = volume.image.numpy()
@@ -220,21 +218,41 @@ def test_a_label_in_another_orientation_of_the_same_grid_fits(tmp_path):
     assert int(same.label.sum()) > 20
 
 
-def test_rounded_affines_give_the_same_number_of_voxels(tmp_path):
-    # 41 voxels of 0.3125 mm span 12.5 mm: whether that makes 13 or 14 voxels turns on the last digit of the affine,
-    # and a label of 13 would be filled up with background without a word.
+@pytest.mark.parametrize("origin", [(0.0, 0.0, 0.0), (30.2, -0.3, -17.0)])
+@pytest.mark.parametrize("directions", [np.eye(3), LPS])
+def test_volumes_survive_whole_ratios_of_spacings(origin, directions, tmp_path):
+    # 2 mm slices become 1 mm slices, two of each; 0.5 mm pixels become 1 mm pixels.
+    shape, affine = (16, 16, 11), affine_of(directions, (0.5, 1.0, 2.0), origin)
+    label = np.zeros(shape, np.uint8)
+    label[4:8, 3:8, 2:9:3] = 1
+    volume = load_volume(
+        [write(tmp_path / "c.nii", np.ones(shape, np.float32), affine)],
+        Preprocessing(phases=1),
+        label=write(tmp_path / "l.nii", label, affine),
+    )
+    assert volume.grid.shape == (8, 16, 22)
+    assert int(volume.label.sum()) == int(label.sum())
+    per_slice = volume.label[0].sum(dim=(0, 1)).reshape(11, 2)
+    assert per_slice.tolist() == [[n, n] for n in (label.sum(axis=(0, 1)) // 2).tolist()]
+    # Both grids fill the same box.
+    outer = [grid.affine @ [*(np.array(grid.shape) / 2 - 0.5), 1.0] for grid in (volume.grid, volume.source)]
+    np.testing.assert_allclose(outer[0], outer[1], atol=1e-5)
+
+
+def test_rounded_affines_give_the_same_grid(tmp_path):
+    # 40 voxels of 0.3125 mm span 12.5 mm: whether that makes 12 or 13 voxels turns on the affine's last digits.
     exact = affine_of(np.eye(3), (0.3125, 0.3125, 0.3125), (0.0, 0.0, 0.0))
     rounded = exact.copy()
-    rounded[0, 0] -= 4e-6
-    shape = (41, 41, 41)
+    rounded[0, 0] += 4e-6
+    shape = (40, 40, 40)
     image = np.random.default_rng(5).uniform(1, 2, shape).astype(np.float32)
     volume = load_volume(
         [write(tmp_path / "c.nii", image, exact)],
         Preprocessing(phases=1),
         label=write(tmp_path / "l.nii", np.ones(shape, np.uint8), rounded),
     )
-    assert volume.label.shape == volume.image.shape == (1, 14, 14, 14)
-    assert int(volume.label.sum()) == 14**3
+    assert volume.label.shape == volume.image.shape == (1, 12, 12, 12)
+    assert bool((volume.label == 1).all())
     assert volume.n_cropped == 0
 
 

@@ -136,7 +136,8 @@ def _inference(model: Model) -> dict[str, Any]:
     steps: list[dict[str, Any]] = [
         {"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True, "image_only": True},
         # A four-dimensional file may hold more phases; voxels that are not finite count as 0.
-        {"_target_": "Lambdad", "keys": "image", "func": "$lambda x: torch.nan_to_num(x[:@phases], 0.0, 0.0, 0.0)"},
+        _apply("image", "$lambda x: torch.nan_to_num(x[:@phases], 0.0, 0.0, 0.0)"),
+        {"_target_": "CopyItemsd", "keys": "image", "names": "source"},
         {
             "_target_": "Orientationd",
             "keys": "image",
@@ -145,14 +146,9 @@ def _inference(model: Model) -> dict[str, Any]:
         },
     ]
     if settings.spacing_mm is not None:
-        steps.append({"_target_": "Spacingd", "keys": "image", "pixdim": list(settings.spacing_mm), "mode": "bilinear"})
+        steps.append(_apply("image", "@resample"))
     steps += [
-        {
-            "_target_": "CropForegroundd",
-            "keys": "image",
-            "source_key": "image",
-            "select_fn": "$lambda x: x != 0",
-        },
+        {"_target_": "CropForegroundd", "keys": "image", "source_key": "image", "select_fn": "$lambda x: x != 0"},
         {
             "_target_": "NormalizeIntensityd",
             "keys": "image",
@@ -162,11 +158,15 @@ def _inference(model: Model) -> dict[str, Any]:
     ]
     several = model.config.out_channels > 1
     # As `predict` does: one channel by its sigmoid, several by the largest other class against the background.
-    probability = (
-        "$lambda x: torch.sigmoid(x[1:].amax(0, keepdim=True) - x[:1])" if several else "$lambda x: torch.sigmoid(x)"
-    )
+    probability = "$lambda x: torch.sigmoid(x[1:].amax(0, keepdim=True) - x[:1])" if several else "$torch.sigmoid"
     return {
-        "imports": ["$import pathlib", "$import numpy as np", "$import torch"],
+        "imports": [
+            "$import pathlib",
+            "$import numpy as np",
+            "$import torch",
+            "$from monai.data import MetaTensor",
+            "$from monai.transforms import SpatialResample",
+        ],
         "bundle_root": ".",
         "dataset_dir": "images",
         "output_dir": "masks",
@@ -176,6 +176,7 @@ def _inference(model: Model) -> dict[str, Any]:
         "files": "$[str(f) for f in sorted(pathlib.Path(@dataset_dir).glob('*.nii*'))]",
         "cases": "$[{'image': [str(p) for p in sorted(f.glob('*.nii*'))][:@phases]} for f in @folders] "
         "or [{'image': f} for f in @files]",
+        **(_RESAMPLING | {"spacing": list(settings.spacing_mm)} if settings.spacing_mm is not None else {}),
         "network_def": {"_target_": model.config.monai_name, **model.config.monai_arguments},
         "network": "$@network_def.to(@device).eval()",
         "preprocessing": {"_target_": "Compose", "transforms": steps},
@@ -190,16 +191,15 @@ def _inference(model: Model) -> dict[str, Any]:
         "postprocessing": {
             "_target_": "Compose",
             "transforms": [
-                {"_target_": "Lambdad", "keys": "pred", "func": probability},
+                _apply("pred", probability),
                 {
-                    "_target_": "Invertd",
+                    "_target_": "ResampleToMatchd",
                     "keys": "pred",
-                    "transform": "@preprocessing",
-                    "orig_keys": "image",
-                    "nearest_interp": False,
-                    "to_tensor": True,
+                    "key_dst": "source",
+                    "mode": "bilinear",
+                    "padding_mode": "zeros",
                 },
-                {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5},
+                _apply("pred", "$lambda x: (x > 0.5).to(torch.uint8)"),
                 {
                     "_target_": "SaveImaged",
                     "keys": "pred",
@@ -211,11 +211,27 @@ def _inference(model: Model) -> dict[str, Any]:
                 },
             ],
         },
+        "logits": "$lambda image: @inferer(image.as_tensor()[None].to(@device), @network)[0].cpu()",
         "predict": "$torch.no_grad()(lambda item: @postprocessing("
-        "{**item, 'pred': @inferer(item['image'][None].to(@device), @network)[0].cpu()}))",
+        "{**item, 'pred': MetaTensor(@logits(item['image']), meta=item['image'].meta)}))",
         "initialize": [
             "$@network.load_state_dict(torch.load(@bundle_root + '/models/model.pt', map_location=@device, "
             "weights_only=True))"
         ],
         "run": ["$[None for item in @dataset if @predict(item) is None]"],
     }
+
+
+# The grid of `preprocessing`: another spacing in the same box, both centres in one place.
+_RESAMPLING = {
+    "steps": "$lambda x: np.array(@spacing) / np.linalg.norm(np.asarray(x.affine)[:3, :3], axis=0)",
+    "shape": "$lambda x: np.maximum(1, np.rint(np.array(x.shape[1:]) / @steps(x))).astype(int)",
+    "first": "$lambda x: (np.array(x.shape[1:]) - 1) / 2 - @steps(x) * (@shape(x) - 1) / 2",
+    "change": "$lambda x: np.vstack([np.column_stack([np.diag(@steps(x)), @first(x)]), [0, 0, 0, 1]])",
+    "resample": "$lambda x: SpatialResample(mode='bilinear', padding_mode='border', align_corners=False)("
+    "x, dst_affine=torch.as_tensor(np.matmul(np.asarray(x.affine), @change(x))), spatial_size=@shape(x).tolist())",
+}
+
+
+def _apply(key: str, function: str) -> dict[str, Any]:
+    return {"_target_": "Lambdad", "keys": key, "func": function, "track_meta": False}

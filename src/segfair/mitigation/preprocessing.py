@@ -1,6 +1,6 @@
 """From image files to what a network sees, and back: the same steps for training, validation and prediction.
 
-Forward: RAS, one spacing, the phases as channels, cropped to non-zero voxels, normalised; as MONAI transforms.
+Forward: RAS, one spacing, the phases as channels, cropped to non-zero voxels, normalised; with MONAI transforms.
 Back: a map on the network's grid is put on the grid of the image file. Never augments, never pads to a size (that
 is training's business, `data.py`).
 
@@ -26,7 +26,8 @@ from monai.transforms.compose import Compose
 from monai.transforms.croppad.dictionary import CropForegroundd
 from monai.transforms.intensity.dictionary import NormalizeIntensityd
 from monai.transforms.io.array import LoadImage
-from monai.transforms.spatial.dictionary import Orientationd, Spacingd
+from monai.transforms.spatial.array import SpatialResample
+from monai.transforms.spatial.dictionary import Orientationd
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -167,8 +168,9 @@ def load_volume(images: Sequence[Path], preprocessing: Preprocessing, *, label: 
     if label is not None:
         _check_same_grid(data, label, images)
     if preprocessing.spacing_mm is not None:
-        modes = ["bilinear", "nearest"][: len(keys)]
-        data = _run([Spacingd(keys, pixdim=preprocessing.spacing_mm, mode=modes, dtype=np.float32)], data)
+        wanted = _resampled_grid(_grid(data["image"]), preprocessing.spacing_mm)
+        for key, mode in zip(keys, ("bilinear", "nearest"), strict=False):
+            data[key] = _resample(data[key], wanted, mode)
     n_before = int(data["label"].sum()) if label is not None else 0
     by_phase = preprocessing.normalise == "phase"
     steps = [
@@ -233,6 +235,30 @@ def _run(steps: Sequence[Any], data: dict[str, Any]) -> dict[str, Any]:
     return cast(dict[str, Any], Compose(steps)(data))
 
 
+def _resampled_grid(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:
+    """The grid of another spacing that fills the same box: outer faces coincide, up to the rounding of a voxel.
+
+    MONAI's Spacing lays the centres of the corner voxels upon each other instead. From 2 mm to 1 mm every other new
+    centre then lies midway between two old ones, and the nearest neighbour takes even slices three times and odd
+    slices once: volumes of small lesions are off by a fifth.
+    """
+    lengths = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    steps = np.asarray(spacing_mm) / lengths
+    shape = np.maximum(1, np.rint(np.asarray(grid.shape) / steps)).astype(int)
+    affine = grid.affine.copy()
+    affine[:3, :3] *= steps
+    # The centres of both boxes are the same place.
+    first = (np.asarray(grid.shape) - 1) / 2 - steps * (shape - 1) / 2
+    affine[:3, 3] += grid.affine[:3, :3] @ first
+    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
+
+def _resample(image: MetaTensor, wanted: Grid, mode: str) -> MetaTensor:
+    resample = SpatialResample(mode=mode, padding_mode="border", align_corners=False, dtype=np.float32)
+    made = resample(image, dst_affine=torch.as_tensor(wanted.affine), spatial_size=wanted.shape)
+    return cast(MetaTensor, made)
+
+
 def _read(paths: Sequence[Path], notices: list[str]) -> MetaTensor:
     """(channels, X, Y, Z) float32 with its affine; one file or one a channel."""
     loader = LoadImage(ensure_channel_first=True, image_only=True, dtype=np.float32)
@@ -242,9 +268,7 @@ def _read(paths: Sequence[Path], notices: list[str]) -> MetaTensor:
         # MONAI's word for phases that cannot be stacked, and for a file that no reader takes.
         shapes = "affine" in str(error) or "shape" in str(error)
         if len(paths) > 1 and shapes:
-            raise GeometryError(
-                f"{_name(paths)}: its phases lie on different grids; resample them onto one"
-            ) from error
+            raise GeometryError(f"{_name(paths)}: its phases lie on different grids; resample them onto one") from error
         raise InputError(f"{_name(paths)}: cannot be read as an image ({error})") from error
     except Exception as error:
         raise InputError(f"{_name(paths)}: cannot be read as an image ({error})") from error
@@ -275,8 +299,7 @@ def _check_same_grid(data: Mapping[str, Any], label: Path, images: Sequence[Path
     if image_grid.shape != label_grid.shape:
         shapes = ["x".join(str(side) for side in grid.shape) for grid in (label_grid, image_grid)]
         raise GeometryError(
-            f"{_name(images)}: label {label.name} is {shapes[0]}, the image {shapes[1]}; "
-            "resample one onto the other"
+            f"{_name(images)}: label {label.name} is {shapes[0]}, the image {shapes[1]}; resample one onto the other"
         )
     gap = float(np.abs(image_grid.affine - label_grid.affine).max())
     if gap > GRID_TOLERANCE:
