@@ -71,8 +71,9 @@ def board(ranking: Ranking, pages: dict[str, str]) -> Data:
         + (" (lower is better)" if ranking.lower_is_better else ""),
         "scores": [metric_name(name.lower()) if name in ("DSC", "NormHD") else _heading(name) for name in names],
         "rows": rows,
-        "note": "First: probability of being first. Better than next: of a better score than the team below has. "
-        "Unusable: cases that count with the worst score. n=: a shared rank. Empty masks are no team and have no rank.",
+        "note": "First: probability of being first. Better than next: share of cohorts in which the team scores "
+        "better than the one below. Unusable: cases that count with the worst score. n=: a shared rank. Empty masks "
+        "are no team and have no rank.",
     }
 
 
