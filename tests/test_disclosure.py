@@ -228,3 +228,15 @@ def test_what_was_shared_cannot_be_shared_again_and_zeros_and_ones_cannot_be_sha
         share(share(planted_three()))
     with pytest.raises(ConfigError, match="dsc is 0 or 1 for every case"):
         share(audit(dsc=np.array([0.0, 1.0] * 20), sex=["f", "m"] * 20))
+
+
+def test_what_was_shared_decides_no_gate_and_compares_with_nothing() -> None:
+    from segfair.compare import run_comparison
+    from segfair.errors import InputError
+    from segfair.gates import check_gates
+
+    full = planted_three()
+    with pytest.raises(ConfigError, match="made to be shared"):
+        check_gates(share(full), ["significant(dsc) == 0"])
+    with pytest.raises(InputError, match="made to be shared"):
+        run_comparison(full, share(full))

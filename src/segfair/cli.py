@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from segfair.cases import Cohort
+    from segfair.deliver import Delivery
     from segfair.gates import Gate
     from segfair.rank_facts import Ranking
     from segfair.results import AuditConfig, AuditResult, GateFacts
@@ -44,11 +45,13 @@ app = typer.Typer(
 
 MissingRule = Literal["worst", "drop", "error"]
 Platform = Literal["codabench", "grand-challenge"]
-_WHICH, _RULES, _GROUPS, _TESTS, _RUN = (
+FigureFormat = Literal["svg", "png", "pdf"]
+_WHICH, _RULES, _GROUPS, _TESTS, _HANDOVER, _RUN = (
     "Which cases",
     "How they are scored",
     "Which groups",
     "What counts as real",
+    "What is handed over",
     "How it runs",
 )
 
@@ -59,6 +62,11 @@ def _option(help_text: str, panel: str, *names: str, **settings: Any) -> Any:
 
 Out = Annotated[Path, _option("Folder the report is written to.", _RUN)]
 Debug = Annotated[bool, _option("Show the traceback of an error.", _RUN, "--debug")]
+Share = Annotated[
+    Path | None,
+    _option("Second folder that can be handed on: no ids, no rows of cases, no group of under 5.", _HANDOVER),
+]
+Figures = Annotated[FigureFormat | None, _option("Also write the figures as files, to figures/.", _HANDOVER)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,17 @@ class AuditOptions:
         list[str] | None,
         _option("What the audit has to pass, e.g. 'FS >= 0.85'; exit code 1 if it fails, 3 if undecided.", _TESTS),
     ] = None
+    record: Annotated[
+        Path | None, _option("TOML file about the study, printed on page one; brings a model card.", _HANDOVER)
+    ] = None
+    share: Share = None
+    pseudonymise: Annotated[
+        Path | None,
+        _option(
+            "Key file, made if absent: keyed pseudonyms instead of ids, and no paths.", _HANDOVER, metavar="KEYFILE"
+        ),
+    ] = None
+    figures: Figures = None
     failure_dsc: Annotated[float, _option("A case with a DSC below it counts as failed.", _RULES)] = 0.5
     seed: Annotated[int, _option("Seed of everything random.", _RUN, min=0)] = 0
     debug: Debug = False
@@ -218,6 +237,7 @@ def audit(
         strict=strict,
     )
     gates = _read_gates([*config.protocol.gates, *(options.gate or ())])
+    delivery = _prepare(options)
     cohort = load_cohort(
         predictions,
         labels,
@@ -232,7 +252,7 @@ def audit(
     _require_answerable(gates, config, cohort)
     with _scoring(len(cohort), workers) as (executor, on_done):
         result = run_audit(cohort, config, executor=executor, on_done=on_done)
-    _finish(result, gates, options.out)
+    _finish(result, gates, delivery)
 
 
 @app.command(
@@ -259,6 +279,7 @@ def audit_scores(
 
     protocol = load_protocol(options.protocol)
     gates = _read_gates([*protocol.gates, *(options.gate or ())])
+    delivery = _prepare(options)
     cohort, table = load_score_cohort(
         scores,
         metadata,
@@ -272,19 +293,56 @@ def audit_scores(
     )
     config = _audit_config(options, outcome=outcome or ("dsc" if "dsc" in table.names else table.names[0]))
     _require_answerable(gates, config, cohort, table)
-    _finish(run_audit(cohort, config, scores=table), gates, options.out)
+    _finish(run_audit(cohort, config, scores=table), gates, delivery)
 
 
 @app.command(epilog="Example: segfair report segfair-report/audit.json --out redrawn/", rich_help_panel="Audit")
 def report(
     audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
     out: Out = Path("segfair-report"),
+    share: Share = None,
+    figures: Figures = None,
     debug: Debug = False,
 ) -> None:
     """Draw the report again without scoring again."""
+    from segfair.deliver import prepare
     from segfair.results import AuditResult
 
-    _write(AuditResult.load(audit_json), out)
+    _write(AuditResult.load(audit_json), prepare(out, share_out=share, figures=figures))
+
+
+@app.command(epilog="Example: segfair card report/audit.json > model-card.md", rich_help_panel="Audit")
+def card(
+    audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
+    debug: Debug = False,
+) -> None:
+    """Print a model card (Markdown) from the facts of an audit."""
+    from segfair.model_card import model_card
+    from segfair.results import AuditResult
+
+    typer.echo(model_card(AuditResult.load(audit_json)), nl=False)
+
+
+@app.command(epilog="Example: segfair verify report/ --inputs preds/ labels/ metadata.csv", rich_help_panel="Audit")
+def verify(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a report.")],
+    inputs: Annotated[
+        tuple[Path, Path, Path] | None,
+        typer.Option(metavar="PREDS LABELS METADATA", help="Check what was audited, too: where it lies now."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Say whether a report (or what it was made from) has changed: exit code 0 nothing, 1 something did."""
+    from segfair import archive
+
+    roles = dict(zip(("predictions", "labels", "metadata"), inputs, strict=True)) if inputs else None
+    changes = archive.verify(directory, roles)
+    for change in changes:
+        typer.echo(change)
+    if changes:
+        raise typer.Exit(1)
+    digest = archive.hash_file(directory / archive.MANIFEST)
+    typer.echo(f"nothing changed; SHA-256 of {archive.MANIFEST} itself: {digest}")
 
 
 @app.command(epilog="Example: segfair compare old/audit.json new/audit.json --out comparison/", rich_help_panel="Audit")
@@ -798,12 +856,24 @@ def _require_answerable(
     )
 
 
-def _finish(result: AuditResult, gates: Sequence[Gate], out: Path) -> None:
+def _prepare(options: AuditOptions) -> Delivery:
+    from segfair.deliver import prepare
+
+    return prepare(
+        options.out,
+        share_out=options.share,
+        keyfile=options.pseudonymise,
+        figures=options.figures,
+        record=options.record,
+    )
+
+
+def _finish(result: AuditResult, gates: Sequence[Gate], delivery: Delivery) -> None:
     """Decides the gates, writes and prints; leaves with their exit code."""
     from segfair.gates import check_gates, exit_code
 
     result = dataclasses.replace(result, gates=check_gates(result, gates))
-    _write(result, out)
+    _write(result, delivery)
     if result.gates:
         raise typer.Exit(exit_code(result.gates))
 
@@ -813,10 +883,10 @@ def _say_gates(gates: Sequence[GateFacts]) -> None:
         typer.echo(f"{entry.state:<9}  {entry.gate}: {entry.reason}")
 
 
-def _write(result: AuditResult, out: Path) -> None:
-    from segfair.report import write_report
+def _write(result: AuditResult, delivery: Delivery) -> None:
+    from segfair.deliver import deliver
 
-    page = write_report(result, out, command=_command())
+    result, page = deliver(result, delivery, command=_command())
     counts = result.cases
     for notice in result.notices:
         typer.echo(notice)
@@ -827,6 +897,8 @@ def _write(result: AuditResult, out: Path) -> None:
     typer.echo(result.verdict.sentence)
     _say_gates(result.gates)
     typer.echo(f"report: {page}")
+    if delivery.share is not None:
+        typer.echo(f"to hand on: {delivery.share}")
 
 
 def _write_ranking(ranking: Ranking, options: RankOptions) -> None:

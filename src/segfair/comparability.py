@@ -36,6 +36,13 @@ def require_same_rules(before: AuditResult, after: AuditResult) -> None:
     Raises:
         InputError: Naming what differs.
     """
+    if before.shared or after.shared:
+        raise InputError("an audit that was made to be shared has no rows of cases to pair; compare the full ones")
+    if before.pseudonym_key != after.pseudonym_key:
+        raise InputError(
+            "the cases of the two audits go by other names (ids, or pseudonyms under another key); audit both with the "
+            "same --pseudonymise key, or both without"
+        )
     one, other = (_rules(result) for result in (before, after))
     differing = sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
     if differing:

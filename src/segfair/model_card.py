@@ -95,10 +95,18 @@ def _gates(result: AuditResult) -> list[str]:
 
 def _cohort(result: AuditResult) -> str:
     counts = result.cases
+    # An audit that was made to be shared lists no cases; its caveats tell how many were penalised or excluded.
+    listed = (
+        []
+        if result.shared
+        else [
+            f"- {len(counts.penalised)} of them with an unusable prediction, counted with the worst score",
+            f"- {len(counts.excluded)} could not be audited and are in no mean",
+        ]
+    )
     lines = [
         f"- {plural(counts.n_scored, 'case')} in every mean",
-        f"- {len(counts.penalised)} of them with an unusable prediction, counted with the worst score",
-        f"- {len(counts.excluded)} could not be audited and are in no mean",
+        *listed,
         f"- attributes: {', '.join(_text(entry.name, 80) for entry in result.attributes) or 'none'}",
     ]
     return "\n".join(lines)

@@ -5,20 +5,46 @@ Every piece has all its keys, so that a template with strict lookups can print i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from segfair.figures import to_svg
 from segfair.subgroups import Item, Subgroup
 from segfair.wording import clean
 
-__all__ = ["NAME_LENGTH", "Cell", "Data", "cell", "definition", "figure", "items_of", "number_column", "table"]
+__all__ = [
+    "NAME_LENGTH",
+    "Cell",
+    "Data",
+    "cell",
+    "collected_drawings",
+    "definition",
+    "figure",
+    "items_of",
+    "number_column",
+    "table",
+]
 
 Data = dict[str, Any]
 Cell = dict[str, Any]
 
 NAME_LENGTH = 80
 """Longest attribute or level on the page; audit.json has the whole."""
+
+_drawings: ContextVar[dict[str, Any] | None] = ContextVar("drawings", default=None)
+
+
+@contextmanager
+def collected_drawings() -> Iterator[dict[str, Any]]:
+    """Collects the matplotlib figures of the page data that is made within: key -> figure."""
+    found: dict[str, Any] = {}
+    token = _drawings.set(found)
+    try:
+        yield found
+    finally:
+        _drawings.reset(token)
 
 
 def cell(text: object = "", *, sub: str = "", tone: str = "", items: Sequence[Item] = ()) -> Cell:
@@ -73,6 +99,9 @@ def figure(drawing: Any, *, key: str, label: str, caption: str, data: Data | Non
         data: The same facts as a table, folded beneath; None where a table beside the figure holds them.
         narrow: The same figure for a narrow screen; None: the drawing itself is narrow enough.
     """
+    drawings = _drawings.get()
+    if drawings is not None:
+        drawings[key] = drawing
     return {
         "svg": to_svg(drawing, prefix=key, label=label),
         "key": key,

@@ -1,0 +1,118 @@
+"""What is handed over, as a user asks for it: verify, records, model cards, shared folders, pseudonyms, figures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+QUICK = ("--permutations", "199", "--bootstrap", "100")
+
+
+@pytest.fixture(scope="module")
+def report(run_cli, phantom_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with everything beside it; the folder above holds the key and the shared folder."""
+    top = tmp_path_factory.mktemp("handover")
+    (top / "study.toml").write_text('model = "Net <b>"\napprover = "A. Approver"\n')
+    inputs = [phantom_cohort / name for name in ("preds", "labels", "metadata.csv")]
+    done = run_cli(
+        "audit", *inputs, *QUICK, "--out", top / "out", "--share", top / "share",
+        "--record", top / "study.toml", "--figures", "svg",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert str(top / "share") in done.stdout
+    return top / "out"
+
+
+def inputs_of(cohort: Path) -> list[Path]:
+    return [cohort / name for name in ("preds", "labels", "metadata.csv")]
+
+
+def test_verify_finds_nothing_where_nothing_changed(run_cli, report: Path, phantom_cohort: Path) -> None:
+    done = run_cli("verify", report, "--inputs", *inputs_of(phantom_cohort))
+    assert done.returncode == 0, done.stdout
+    assert "nothing changed" in done.stdout
+
+
+def test_verify_names_a_flipped_byte(run_cli, report: Path, phantom_cohort: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(report, tmp_path / "copy"))
+    data = bytearray((copy / "cases.csv").read_bytes())
+    data[100] ^= 1
+    (copy / "cases.csv").write_bytes(data)
+    labels = Path(shutil.copytree(phantom_cohort / "labels", tmp_path / "labels"))
+    victim = sorted(labels.iterdir())[5]
+    mask = bytearray(victim.read_bytes())
+    mask[-1] ^= 1
+    victim.write_bytes(mask)
+    done = run_cli("verify", copy, "--inputs", phantom_cohort / "preds", labels, phantom_cohort / "metadata.csv")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == ["output cases.csv: changed", f"input labels {victim.name}: changed"]
+
+
+def test_verify_of_no_report_is_an_error(run_cli, tmp_path: Path) -> None:
+    done = run_cli("verify", tmp_path)
+    assert done.returncode == 2
+    assert "manifest.json" in done.stderr
+
+
+def test_record_card_and_figures_are_there_and_redrawn(run_cli, report: Path, tmp_path: Path) -> None:
+    assert json.loads((report / "audit.json").read_text("utf-8"))["record"]["model"] == "Net <b>"
+    card = (report / "model-card.md").read_text("utf-8")
+    assert run_cli("card", report / "audit.json").stdout == card
+    assert (report / "figures" / "scores.svg").is_file()
+    done = run_cli("report", report / "audit.json", "--out", tmp_path / "again", "--share", tmp_path / "share")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again" / "model-card.md").read_text("utf-8") == card
+    assert "A. Approver" in (tmp_path / "again" / "report.html").read_text("utf-8")
+    assert not (tmp_path / "again" / "figures").exists()
+    assert json.loads((tmp_path / "share" / "audit.json").read_text("utf-8"))["shared"] is True
+
+
+def test_a_shared_folder_of_a_real_audit_tells_no_id_path_or_user(report: Path, phantom_cohort: Path) -> None:
+    ids = [path.name.removesuffix(".nii.gz") for path in (phantom_cohort / "labels").iterdir()]
+    files = [path for path in (report.parent / "share").rglob("*") if path.is_file()]
+    assert {path.name for path in files} == {
+        "report.html", "audit.json", "subgroups.csv", "manifest.json", "model-card.md"
+    }  # fmt: skip
+    for file in files:
+        text = file.read_text("utf-8")
+        for secret in (*ids, str(phantom_cohort), str(report.parent), "Approver"):
+            assert secret not in text, (file.name, secret)
+
+
+def test_pseudonymised_audits_compare(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        done = run_cli(
+            "audit", *inputs_of(phantom_cohort), *QUICK, "--out", tmp_path / name, "--pseudonymise", tmp_path / "key"
+        )
+        assert done.returncode == 0, done.stderr
+    ids = [path.name.removesuffix(".nii.gz") for path in (phantom_cohort / "labels").iterdir()]
+    for file in (tmp_path / "a").iterdir():
+        text = file.read_text("utf-8")
+        assert not [secret for secret in (*ids, str(phantom_cohort), str(tmp_path)) if secret in text], file.name
+    done = run_cli("compare", tmp_path / "a" / "audit.json", tmp_path / "b" / "audit.json")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--record", "{tmp}/wrong.toml"], ["wrong.toml", "not TOML"]),
+        (["--record", "{tmp}/gone.toml"], ["gone.toml"]),
+        (["--pseudonymise", "{tmp}/out/key"], ["lies inside"]),
+        (["--share", "{tmp}/out/share"], ["--share"]),
+        (["--figures", "gif"], ["figures", "svg"]),
+    ],
+)
+def test_wrong_wishes_are_refused_before_anything_is_scored(
+    run_cli, phantom_cohort: Path, tmp_path: Path, options: list[str], words: list[str]
+) -> None:
+    (tmp_path / "wrong.toml").write_text("model = \n")
+    options = [option.format(tmp=tmp_path) for option in options]
+    done = run_cli("audit", *inputs_of(phantom_cohort), "--out", tmp_path / "out", *options)
+    assert done.returncode == 2
+    assert all(word in done.stderr for word in words), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
