@@ -72,7 +72,7 @@ def test_equal_seeds_give_equal_weights(name):
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_description_survives_json(name):
-    config = NetworkConfig.small(name, in_channels=4)
+    config = NetworkConfig.small(name, in_channels=4, out_channels=2)
     assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 

@@ -92,14 +92,16 @@ class NetworkConfig:
         _check_widths(self)
 
     @classmethod
-    def paper(cls, name: Backbone, *, in_channels: int = 3, **options: Option) -> NetworkConfig:
+    def paper(cls, name: Backbone, *, in_channels: int = 3, out_channels: int = 1, **options: Option) -> NetworkConfig:
         """The paper's widths, some of them changed by `options`."""
-        return cls(name, in_channels=in_channels, options=options)
+        return cls(name, in_channels=in_channels, out_channels=out_channels, options=options)
 
     @classmethod
-    def small(cls, name: Backbone, *, in_channels: int = 3, **options: Option) -> NetworkConfig:
+    def small(cls, name: Backbone, *, in_channels: int = 3, out_channels: int = 1, **options: Option) -> NetworkConfig:
         """Widths for the embedded phantom, some of them changed by `options`."""
-        return cls(name, in_channels=in_channels, options={**_SMALL.get(name, {}), **options})
+        return cls(
+            name, in_channels=in_channels, out_channels=out_channels, options={**_SMALL.get(name, {}), **options}
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint, TOML or JSON."""
@@ -264,9 +266,7 @@ def _as_kind(name: str, key: str, value: Any, example: Option) -> Option:
             raise TypeError
         return int(value) if isinstance(example, int) else float(value)
     except (TypeError, ValueError):
-        kind = {tuple: "a list of numbers", bool: "true or false", int: "a whole number"}.get(
-            type(example), "a number"
-        )
+        kind = {tuple: "a list of numbers", bool: "true or false", int: "a whole number"}.get(type(example), "a number")
         raise ConfigError(f"backbone {name}: {key} must be {kind}, got {value!r}") from None
 
 
