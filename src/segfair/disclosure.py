@@ -218,6 +218,7 @@ def share(result: AuditResult) -> AuditResult:
             gates=tuple(dataclasses.replace(entry, reason="the full report says why") for entry in result.gates),
             record=_record(result),
             shared=True,
+            gallery=None,
         )
     )
 

@@ -129,6 +129,7 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
                 subjects=_renumbered([rows.subjects[index] for index in order]) if rows.subjects else (),
             ),
             pseudonym_key=fingerprint(key),
+            gallery=result.gallery.renamed(names) if result.gallery else None,
         )
     )
 

@@ -17,6 +17,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from segfair.challenge import Disparity
 from segfair.errors import InputError
+from segfair.gallery_facts import Gallery
 from segfair.protocol import Protocol
 from segfair.subgroups import Better, Divergence, Item, Subgroup, SubgroupTable
 
@@ -354,6 +355,7 @@ class AuditResult:
         record: What the user says about the study.
         pseudonym_key: Fingerprint of the key behind the pseudonyms that stand for ids; empty: there are none.
         shared: Whether this was made to be handed on: groups of few cases and all rows of cases are left out.
+        gallery: Pictures of the worst cases; None: there are none.
     """
 
     config: AuditConfig
@@ -380,6 +382,7 @@ class AuditResult:
     binning: Mapping[str, Any] = field(default_factory=dict)
     pseudonym_key: str = ""
     shared: bool = False
+    gallery: Gallery | None = None
 
     @property
     def primary_outcome(self) -> str:

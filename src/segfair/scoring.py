@@ -39,6 +39,7 @@ __all__ = [
     "ScoreTable",
     "protocol_metrics",
     "read_label",
+    "read_pair",
     "score_against",
     "score_case",
     "score_cohort",
@@ -192,6 +193,24 @@ def read_label(case: Case) -> Mask:
     if case.label is None:
         raise InputError(f"no label for case {case.id}")
     return _read(case.label)
+
+
+def read_pair(case: Case, protocol: Protocol, *, threshold: float | None = None) -> tuple[Mask, MaskPair]:
+    """The label of a case as it is stored, and both masks as they are scored, on the label's grid.
+
+    Every voxel of a label value that counts is true; voxels to be ignored are background in both.
+
+    Raises:
+        InputError: The label or the prediction cannot be used.
+        ConfigError: A threshold where several label values are told apart.
+    """
+    _check_threshold(threshold, protocol)
+    label = read_label(case)
+    prediction, _ = _read_prediction(case, label, protocol, threshold)
+    labels, predictions = _drop_ignored(label.array, prediction.array, protocol.ignore_label)
+    values = counted_values(protocol)
+    pair = MaskPair(label=_lesion(labels, values), prediction=_lesion(predictions, values), spacing_mm=label.spacing_mm)
+    return label, pair
 
 
 def score_against(label: Mask, case: Case, protocol: Protocol, *, threshold: float | None = None) -> CaseScore:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Mask", "align", "describe_difference", "describe_grid"]
+__all__ = ["Mask", "align", "axis_codes", "describe_difference", "describe_grid"]
 
 # Names of the two directions of each world axis (RAS+ millimetres): negative, positive.
 AXIS_NAMES = (("L", "R"), ("P", "A"), ("I", "S"))
@@ -97,7 +97,7 @@ def describe_grid(mask: Mask) -> str:
     """The grid in words: `256x256x158, 0.586x0.586x3.3 mm, PIR` (the direction each axis runs to)."""
     shape = "x".join(str(length) for length in mask.array.shape)
     spacing = "x".join(f"{length:.3g}" for length in mask.spacing_mm)
-    return f"{shape}, {spacing} mm, {_axis_codes(mask)}"
+    return f"{shape}, {spacing} mm, {axis_codes(mask)}"
 
 
 def describe_difference(label: Mask, prediction: Mask) -> str:
@@ -115,7 +115,7 @@ def describe_difference(label: Mask, prediction: Mask) -> str:
     return f"label and prediction are both {on_label}, but their corners lie up to {apart:.3g} mm apart"
 
 
-def _axis_codes(mask: Mask) -> str:
+def axis_codes(mask: Mask) -> str:
     """One letter per array axis; the most aligned axis chooses its world axis first, so each is named once."""
     direction = mask.affine[:3, : mask.array.ndim] / np.asarray(mask.spacing_mm)
     codes = [""] * mask.array.ndim

@@ -26,6 +26,7 @@ __all__ = [
     "describe_difference",
     "describe_grid",
     "mask_stem",
+    "read_channels",
     "read_image",
     "read_mask",
     "write_image",
@@ -42,7 +43,7 @@ PROBABILITY_KEYS = ("probabilities", "softmax", "logits")
 # NIfTI's xyzt_units (lowest three bits): metres and micrometres; anything else is taken for millimetres.
 UNIT_MM = {1: 1e3, 3: 1e-3}
 
-Role = Literal["mask", "image"]
+Role = Literal["mask", "image", "channels"]
 
 
 def mask_stem(name: str) -> str | None:
@@ -86,6 +87,17 @@ def read_image(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """
     array, affine = _read(Path(path), "image")
     return array.astype(np.float32), affine
+
+
+def read_channels(path: Path) -> tuple[tuple[NDArray[np.float32], ...], NDArray[np.float64]]:
+    """Reads the channels of one image file, each as `read_image` would; most files have one.
+
+    Raises:
+        InputError: As `read_image`, but a fourth axis holds the channels.
+    """
+    array, affine = _read(Path(path), "channels")
+    channels = (array,) if array.ndim < 4 else tuple(array[..., channel] for channel in range(array.shape[3]))
+    return tuple(channel.astype(np.float32) for channel in channels), affine
 
 
 def write_mask(path: Path, array: ArrayLike, *, affine: ArrayLike) -> None:
@@ -146,11 +158,11 @@ def _read(path: Path, role: Role) -> tuple[NDArray[Any], NDArray[np.float64]]:
         _refuse(path, f"holds values of type {array.dtype}, not one number per voxel; save a single channel")
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
-    if array.ndim not in (2, 3) or array.size == 0:
+    if array.ndim not in ((2, 3, 4) if role == "channels" else (2, 3)) or array.size == 0:
         shape = "x".join(str(length) for length in array.shape) or "a single number"
         _refuse(path, f"is {array.ndim}-D ({shape}); expected one 2-D or 3-D volume, save each volume on its own")
     with np.errstate(over="ignore"):
-        lengths = np.linalg.norm(affine[:3, : array.ndim], axis=0)
+        lengths = np.linalg.norm(affine[:3, : min(array.ndim, 3)], axis=0)
     if not (np.isfinite(affine).all() and np.isfinite(lengths).all() and (lengths > 0).all()):
         spacing = "x".join(f"{length:.3g}" for length in lengths)
         _refuse(path, f"its header gives a voxel spacing of {spacing} mm; write the file with its true geometry")
@@ -255,13 +267,11 @@ def _read_png(path: Path, role: Role) -> NDArray[Any]:
         return pixels.T
     n_colours = pixels.shape[2] - 1 if pixels.shape[2] in (2, 4) else pixels.shape[2]
     colours, alpha = pixels[..., :n_colours], pixels[..., n_colours:]
-    if role == "image":
+    if role != "mask":
         weights = (0.299, 0.587, 0.114) if n_colours == 3 else (1.0,)
         return (colours @ np.array(weights, dtype=np.float32)).T
     if (colours != colours[..., :1]).any() or (alpha != alpha.flat[:1]).any():
-        _refuse(
-            path, "is a colour picture; save the label values as greyscale or palette PNG, one number per pixel"
-        )
+        _refuse(path, "is a colour picture; save the label values as greyscale or palette PNG, one number per pixel")
     return colours[..., 0].T
 
 
@@ -323,9 +333,7 @@ def _as_labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
         what = " and ".join(f"{n} {name}" for n, name in ((n_nan, "NaN"), (n_infinite, "infinite")) if n)
         _refuse(path, f"holds {what} values; replace them with the background (0) if that is what they mean")
     if max(-lowest, highest) >= 2.0**53:
-        _refuse(
-            path, f"holds values up to {max(-lowest, highest):.3g}, which are no labels; save it as whole numbers"
-        )
+        _refuse(path, f"holds values up to {max(-lowest, highest):.3g}, which are no labels; save it as whole numbers")
     labels: NDArray[Any] = array.astype(_integer_type(round(lowest), round(highest)))
     if (labels == array).all():
         return labels
