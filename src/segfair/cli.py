@@ -219,11 +219,13 @@ def audit(
     derive: Annotated[
         bool, _option("Lesion volume, number of lesions and spacing become attributes.", _GROUPS, "--derive")
     ] = False,
+    images: Annotated[Path | None, _option("Folder of images, behind the outlines of the worst cases.", _RUN)] = None,
     workers: Annotated[int | None, _option("Processes that score; all cores by default.", _RUN, min=1)] = None,
     strict: Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--strict")] = False,
 ) -> None:
     """Score masks, find the subgroups they are worse for, and write a report."""
     from segfair.audit import run_audit
+    from segfair.gallery import build_gallery, image_files
     from segfair.intake import load_cohort
 
     config = _audit_config(
@@ -249,9 +251,11 @@ def audit(
         missing_prediction=missing_prediction,
         subject_column=options.subject_column,
     )
+    found_images = image_files(images, cohort) if images is not None else None
     _require_answerable(gates, config, cohort)
     with _scoring(len(cohort), workers) as (executor, on_done):
         result = run_audit(cohort, config, executor=executor, on_done=on_done)
+    result = dataclasses.replace(result, gallery=build_gallery(result, cohort, images=found_images))
     _finish(result, gates, delivery)
 
 
