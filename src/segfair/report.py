@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 import shutil
@@ -129,21 +130,26 @@ def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> st
         template: Which page; all share style, script and policy.
     """
     folder = template_folder()
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     script = (folder / "report.js").read_text("utf-8")
-    return environment.get_template(template).render(
+    return _environment(folder).get_template(template).render(
         page=page,
         # Our own files, and JSON in which every character that could end its element is escaped.
         script=Markup(script),
         style=Markup((folder / "style.css").read_text("utf-8")),
         payload=Markup(page["sections"]["subgroups"]["payload"]),
         policy=content_policy(script),
+    )
+
+
+@functools.cache
+def _environment(folder: Path) -> Environment:
+    """Kept, so that the pages of thirty teams compile their templates once."""
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
