@@ -42,3 +42,21 @@ def phantom_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("phantom") / "cohort"
     write_phantom(directory, n_cases=60, size=(40, 40, 32), seed=0)
     return directory
+
+
+@pytest.fixture
+def call_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCli:
+    """Runs `segfair ...` in this process, for tests that need many runs; the same answer as `run_cli`."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        from segfair.cli import main
+
+        command = ["segfair", *map(str, arguments)]
+        monkeypatch.setattr("sys.argv", command)
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(command, int(left.value.code or 0), said.out, said.err)
+
+    return run

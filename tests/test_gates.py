@@ -5,46 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from tests.score_fixtures import audit_of, skewed_dice, write_tables
 
-from segfair.cli import main
 from segfair.errors import ConfigError
 from segfair.gates import check_gates, exit_code, parse_gate, require_answerable
 from segfair.results import TAUGHT_BINS, AuditResult, CaseCounts, GateFacts, PowerFacts, Score
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-class Done(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Done]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs `segfair ...` in this process."""
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr("sys.argv", ["segfair", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return Done(int(left.value.code or 0), said.out, said.err)
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -264,55 +235,55 @@ def test_a_repeated_gate_counts_once(result: AuditResult) -> None:
     ids=["equal", "equal but few", "gap"],
 )
 def test_within_margin_from_tables_of_scores(
-    call: Call, tmp_path: Path, n: int, gap: float, code: int, found: str
+    call_cli, tmp_path: Path, n: int, gap: float, code: int, found: str
 ) -> None:
     scores, metadata = write_tables(tmp_path, n=n, gap=gap)
     out, gate = tmp_path / "out", "within_margin(sex)"
-    done = call("audit-scores", scores, metadata, "--out", out, "--margin", "dsc=0.05", "--gate", gate)
-    assert done.code == code, done.out + done.err
-    assert f"{found:<9}  {gate}: " in done.out
+    done = call_cli("audit-scores", scores, metadata, "--out", out, "--margin", "dsc=0.05", "--gate", gate)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert f"{found:<9}  {gate}: " in done.stdout
     (stored,) = json.loads((out / "audit.json").read_text("utf-8"))["gates"]
     assert (stored["gate"], stored["state"]) == (gate, found)
     assert gate in (out / "report.html").read_text("utf-8")
-    again = call("gate", out / "audit.json")
-    assert again.code == code, again.out + again.err
-    assert again.out.strip() in done.out
+    again = call_cli("gate", out / "audit.json")
+    assert again.returncode == code, again.stdout + again.stderr
+    assert again.stdout.strip() in done.stdout
 
 
-def test_gates_of_the_protocol_are_required(call: Call, tmp_path: Path) -> None:
+def test_gates_of_the_protocol_are_required(call_cli, tmp_path: Path) -> None:
     scores, metadata = write_tables(tmp_path, n=200, gap=0.12)
     protocol = tmp_path / "gated.toml"
     protocol.write_text('format = 1\nname = "gated"\n[gates]\nrequire = ["DSC >= 0.95"]\n')
-    done = call("audit-scores", scores, metadata, "--out", tmp_path / "a", "--protocol", protocol)
-    assert done.code == 1, done.out + done.err
-    assert "fail       DSC >= 0.95" in done.out
-    plain = call("audit-scores", scores, metadata, "--out", tmp_path / "b")
-    assert plain.code == 0, "whatever was found, without a gate the command is done"
-    asked = call("gate", tmp_path / "b" / "audit.json", "--gate", "DSC >= 0.5", "--gate", "coverage >= 0.98")
-    assert asked.code == 0, asked.out + asked.err
-    nothing = call("gate", tmp_path / "b" / "audit.json")
-    assert nothing.code == 2 and "name at least one" in nothing.err
+    done = call_cli("audit-scores", scores, metadata, "--out", tmp_path / "a", "--protocol", protocol)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "fail       DSC >= 0.95" in done.stdout
+    plain = call_cli("audit-scores", scores, metadata, "--out", tmp_path / "b")
+    assert plain.returncode == 0, "whatever was found, without a gate the command is done"
+    asked = call_cli("gate", tmp_path / "b" / "audit.json", "--gate", "DSC >= 0.5", "--gate", "coverage >= 0.98")
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    nothing = call_cli("gate", tmp_path / "b" / "audit.json")
+    assert nothing.returncode == 2 and "name at least one" in nothing.stderr
 
 
 @pytest.mark.parametrize("command", ["audit", "audit-scores"])
-def test_a_typo_stops_before_anything_is_read(call: Call, tmp_path: Path, command: str) -> None:
+def test_a_typo_stops_before_anything_is_read(call_cli, tmp_path: Path, command: str) -> None:
     folders = ["preds", "labels", "metadata.csv"][3 - (3 if command == "audit" else 2) :]
     paths = [tmp_path / "nowhere" / name for name in folders]
-    done = call(command, *paths, "--out", tmp_path / "out", "--gate", "FS => 0.85")
-    assert done.code == 2
-    assert "gate 'FS => 0.85': not understood" in done.err
+    done = call_cli(command, *paths, "--out", tmp_path / "out", "--gate", "FS => 0.85")
+    assert done.returncode == 2
+    assert "gate 'FS => 0.85': not understood" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_an_attribute_that_is_no_column_stops_before_scoring(call: Call, phantom_cohort: Path, tmp_path: Path) -> None:
+def test_an_attribute_that_is_no_column_stops_before_scoring(call_cli, phantom_cohort: Path, tmp_path: Path) -> None:
     paths = [phantom_cohort / name for name in ("preds", "labels", "metadata.csv")]
     options = ("--out", tmp_path / "out", "--margin", "dsc=0.05", "--gate", "within_margin(sitee)")
-    done = call("audit", *paths, *options)
-    assert done.code == 2
-    assert "sitee is not an attribute of this audit" in done.err and "site" in done.err
+    done = call_cli("audit", *paths, *options)
+    assert done.returncode == 2
+    assert "sitee is not an attribute of this audit" in done.stderr and "site" in done.stderr
     assert not (tmp_path / "out").exists()
-    wrong = call("audit", *paths, "--out", tmp_path / "out", "--gate", "worst.dsc < 0.5")
-    assert wrong.code == 2 and "compare with >= or >" in wrong.err
+    wrong = call_cli("audit", *paths, "--out", tmp_path / "out", "--gate", "worst.dsc < 0.5")
+    assert wrong.returncode == 2 and "compare with >= or >" in wrong.stderr
 
 
 def test_the_workflow_example_uses_gates_that_exist() -> None:
