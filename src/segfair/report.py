@@ -131,7 +131,8 @@ def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> st
     """
     folder = template_folder()
     script = (folder / "report.js").read_text("utf-8")
-    return _environment(folder).get_template(template).render(
+    sheet = _environment(folder).get_template(template)
+    return sheet.render(
         page=page,
         # Our own files, and JSON in which every character that could end its element is escaped.
         script=Markup(script),

@@ -268,19 +268,7 @@ def require_complete(scores: TeamScores, names: Sequence[str]) -> TeamScores:
             notices.append(f"{name}: {n_gaps} values that are not there count as the worst, {worst[name]:g}")
 
     def filled(table: ScoreTable) -> ScoreTable:
-        return dataclasses.replace(
-            table,
-            scores=tuple(
-                dataclasses.replace(
-                    score,
-                    values={
-                        name: worst[name] if value is None and name in worst else value
-                        for name, value in score.values.items()
-                    },
-                )
-                for score in table.scores
-            ),
-        )
+        return dataclasses.replace(table, scores=tuple(_filled(score, worst) for score in table.scores))
 
     return dataclasses.replace(
         scores,
@@ -288,6 +276,14 @@ def require_complete(scores: TeamScores, names: Sequence[str]) -> TeamScores:
         baseline=filled(scores.baseline),
         notices=(*scores.notices, *notices),
     )
+
+
+def _filled(score: CaseScore, worst: Mapping[str, float]) -> CaseScore:
+    gaps = {name: value for name, value in worst.items() if score.values[name] is None}
+    if not gaps:
+        return score
+    reason = score.penalised or f"no {', '.join(gaps)}"
+    return dataclasses.replace(score, values={**score.values, **gaps}, penalised=reason)
 
 
 def _lower_is_better(scores: TeamScores, name: str) -> bool:
