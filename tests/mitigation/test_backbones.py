@@ -27,7 +27,7 @@ def trains_on(network: torch.nn.Module, size: tuple[int, int, int]) -> bool:
         logits = network(torch.empty((1, 3, *size), device="meta"))
     except (ValueError, RuntimeError):
         return False
-    assert logits.shape == (1, 1, *size)
+    assert logits.shape == (1, 2, *size)
     return True
 
 
@@ -39,7 +39,7 @@ def test_the_default_widths_are_the_papers(name):
         "segresnet": {"init_filters": 32, "blocks_down": [1, 2, 2, 4], "blocks_up": [1, 1, 1], "dropout_prob": 0.1},
         "swinunetr": {"feature_size": 48, "use_checkpoint": False},
     }
-    ends = {"spatial_dims": 3, "in_channels": 3, "out_channels": 1}
+    ends = {"spatial_dims": 3, "in_channels": 3, "out_channels": 2}
     assert config.monai_arguments == ends | expected[name]
     assert NetworkConfig(name).to_dict() == config.to_dict()
     assert check_shape(config, (320, 320, 128)) == (320, 320, 128)
@@ -53,7 +53,7 @@ def test_small_networks_take_a_step_that_changes_every_weight(name):
     image = torch.rand((1, 2, *SMALLEST[name]))
     # Dropout and zero-initialised outputs aside, a weight without a gradient is one that the loss cannot reach.
     logits = network(image)
-    assert logits.shape == (1, 1, *SMALLEST[name])
+    assert logits.shape == (1, 2, *SMALLEST[name])
     (logits**2).mean().backward()
     without = [key for key, weight in network.named_parameters() if weight.grad is None]
     assert without == []
@@ -72,7 +72,7 @@ def test_equal_seeds_give_equal_weights(name):
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_description_survives_json(name):
-    config = NetworkConfig.small(name, in_channels=4, out_channels=2)
+    config = NetworkConfig.small(name, in_channels=4, out_channels=1)
     assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 

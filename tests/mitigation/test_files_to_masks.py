@@ -27,14 +27,15 @@ from segfair.protocol import load_protocol  # noqa: E402
 
 
 @pytest.mark.parametrize(
-    ("name", "augmentation", "epochs"),
+    ("config", "augmentation", "epochs", "least_dice"),
     [
-        ("segresnet", Augmentation((32, 32, 32)), 3),
-        ("unet", Augmentation((16, 16, 16), samples_per_case=2), 2),
+        (NetworkConfig.small("segresnet", out_channels=1), Augmentation((32, 32, 32)), 3, 0.3),
+        (NetworkConfig.small("unet"), Augmentation((16, 16, 16), samples_per_case=2), 2, 0.0),
     ],
+    ids=["segresnet, whole volumes", "unet, patches"],
 )
 def test_a_model_trained_on_files_predicts_in_their_geometry_as_it_validated(
-    name, augmentation, epochs, mama_mia, tmp_path
+    config, augmentation, epochs, least_dice, mama_mia, tmp_path
 ):
     torch.set_num_threads(1)
     protocol = load_protocol("mama-mia")
@@ -51,12 +52,11 @@ def test_a_model_trained_on_files_predicts_in_their_geometry_as_it_validated(
         epochs=epochs,
         volumes_mm3=prepared.volumes_mm3(split.train),
     )
-    config = NetworkConfig.small(name)
     window = check_shape(config, augmentation.size)
     torch.manual_seed(0)
     result = fit(
         build_network(config),
-        make_strategy("fairmedseg", context),
+        make_strategy("erm", context),
         context,
         training=prepared.training(split.train, augmentation),
         validation=prepared.whole(split.validation),
@@ -78,4 +78,4 @@ def test_a_model_trained_on_files_predicts_in_their_geometry_as_it_validated(
         dice = 2 * np.count_nonzero(mask & label) / (mask.sum() + label.sum())
         # The same prediction on another grid: a voxel here or there, never a flip or a shift.
         assert dice == pytest.approx(validated[case.id], abs=0.1)
-    assert float(np.mean(list(validated.values()))) > 0.05
+    assert float(np.mean(list(validated.values()))) > least_dice

@@ -61,7 +61,8 @@ class NetworkConfig:
     Attributes:
         name: Which backbone.
         in_channels: Phases of the image.
-        out_channels: 1, a logit for the lesion (sigmoid); more, one logit a class with the background first.
+        out_channels: 1, a logit for the lesion (sigmoid); more, one logit a class with the background first
+            (softmax). Two learn faster and more steadily from the few lesion voxels of a volume than one does.
         options: Widths and depths. unet: `channels`, `residual_units`, `dropout`; segresnet: `init_filters`,
             `blocks_down`, `blocks_up`, `dropout`; swinunetr: `feature_size`, `checkpointing` (recomputes
             activations in the backward pass: slower, far less memory).
@@ -69,7 +70,7 @@ class NetworkConfig:
 
     name: Backbone
     in_channels: int = 3
-    out_channels: int = 1
+    out_channels: int = 2
     options: Mapping[str, Option] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -92,12 +93,12 @@ class NetworkConfig:
         _check_widths(self)
 
     @classmethod
-    def paper(cls, name: Backbone, *, in_channels: int = 3, out_channels: int = 1, **options: Option) -> NetworkConfig:
+    def paper(cls, name: Backbone, *, in_channels: int = 3, out_channels: int = 2, **options: Option) -> NetworkConfig:
         """The paper's widths, some of them changed by `options`."""
         return cls(name, in_channels=in_channels, out_channels=out_channels, options=options)
 
     @classmethod
-    def small(cls, name: Backbone, *, in_channels: int = 3, out_channels: int = 1, **options: Option) -> NetworkConfig:
+    def small(cls, name: Backbone, *, in_channels: int = 3, out_channels: int = 2, **options: Option) -> NetworkConfig:
         """Widths for the embedded phantom, some of them changed by `options`."""
         return cls(
             name, in_channels=in_channels, out_channels=out_channels, options={**_SMALL.get(name, {}), **options}
