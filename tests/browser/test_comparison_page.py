@@ -1,0 +1,83 @@
+"""The comparison page in a real browser: opened from disk, filtered, printed, and checked by axe."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.report_fixtures import HOSTILE, make_result
+from tests.score_fixtures import with_scores
+
+from segfair.compare import run_comparison
+from segfair.comparison_report import write_comparison
+
+shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
+AXE, ROWS, show, browser, pytestmark = shared.AXE, shared.ROWS, shared.show, shared.browser, shared.pytestmark
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Kind of page -> its address."""
+    found = {}
+    for kind, made in {
+        "plain": {"outcomes": ("dsc", "normhd"), "primary": ("site",)},
+        "hostile": {"levels": HOSTILE},
+    }.items():
+        base = make_result(**made)  # type: ignore[arg-type]
+        base = dataclasses.replace(base, config=dataclasses.replace(base.config, permutations=199, bootstrap=200))
+        attribute = base.case_scores.attributes[0]
+        level = np.array(base.case_scores.column(attribute)) == base.bins[attribute].levels[0]
+        dice = np.array(base.case_scores.column("dsc"), dtype=float)
+        after = dice + np.random.default_rng(0).normal(0, 0.05, len(dice)) - 0.15 * level
+        comparison = run_comparison(base, with_scores(base, {"dsc": after}), names=("old model", "new model"))
+        folder = tmp_path_factory.mktemp("comparison") / kind
+        found[kind] = write_comparison(comparison, folder).as_uri()
+    return found
+
+
+@pytest.mark.parametrize("kind", ["plain", "hostile"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_it_opens_complete_and_keeps_to_its_width(browser: Any, pages: dict[str, str], kind: str, width: int) -> None:
+    show(browser, pages[kind], width)
+    assert browser.get_log("browser") == []
+    assert browser.find_element("tag name", "h1").text == "Segmentation audits compared by subgroup"
+    assert len(browser.find_elements("css selector", ROWS)) > 10
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_the_harmed_can_be_filtered(browser: Any, pages: dict[str, str]) -> None:
+    show(browser, pages["plain"])
+    before = len(browser.find_elements("css selector", ROWS))
+    browser.execute_script(
+        "const choice = document.querySelector('#subgroup-controls [name=state]'); choice.value = 'harmed';"
+        "choice.dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+    rows = browser.execute_script(f"return Array.from(document.querySelectorAll('{ROWS}'), row => row.innerText)")
+    assert 0 < len(rows) < before
+    assert all("harmed" in row for row in rows)
+
+
+def test_the_script_draws_what_the_page_already_said(browser: Any, pages: dict[str, str]) -> None:
+    show(browser, pages["plain"])
+    texts = (
+        "return Array.from(new DOMParser().parseFromString(arguments[0], 'text/html').querySelectorAll(arguments[1]),"
+    )
+    texts += " row => row.textContent.trim())"
+    written = browser.execute_script(texts, Path(pages["plain"].removeprefix("file://")).read_text("utf-8"), ROWS)
+    drawn = browser.execute_script(texts, browser.page_source, ROWS)
+    assert drawn == written
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: npm install --no-save axe-core")
+@pytest.mark.parametrize(("kind", "width"), [("plain", 1280), ("plain", 400), ("hostile", 1280)])
+def test_axe_finds_no_violation(browser: Any, pages: dict[str, str], kind: str, width: int) -> None:
+    shared.test_axe_finds_no_violation(browser, pages, kind, width)
+
+
+@pytest.mark.parametrize("kind", ["plain", "hostile"])
+def test_it_prints_without_cut_tables(browser: Any, pages: dict[str, str], kind: str) -> None:
+    shared.test_it_prints_without_cut_tables(browser, pages, kind)
