@@ -220,6 +220,10 @@ def audit(
         bool, _option("Lesion volume, number of lesions and spacing become attributes.", _GROUPS, "--derive")
     ] = False,
     images: Annotated[Path | None, _option("Folder of images, behind the outlines of the worst cases.", _RUN)] = None,
+    labels2: Annotated[
+        Path | None,
+        _option("Second labels of the same cases (another rater): which gaps depend on them?", _GROUPS, "--labels2"),
+    ] = None,
     workers: Annotated[int | None, _option("Processes that score; all cores by default.", _RUN, min=1)] = None,
     strict: Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--strict")] = False,
 ) -> None:
@@ -227,6 +231,7 @@ def audit(
     from segfair.audit import run_audit
     from segfair.gallery import build_gallery, image_files
     from segfair.intake import load_cohort
+    from segfair.two_rulers import measure_again, with_labels
 
     config = _audit_config(
         options,
@@ -253,8 +258,12 @@ def audit(
     )
     found_images = image_files(images, cohort) if images is not None else None
     _require_answerable(gates, config, cohort)
+    if labels2 is not None:
+        with_labels(cohort, labels2)  # a wrong folder is told before an hour of scoring
     with _scoring(len(cohort), workers) as (executor, on_done):
         result = run_audit(cohort, config, executor=executor, on_done=on_done)
+        if labels2 is not None:
+            result = measure_again(result, cohort, labels2, executor=executor)
     result = dataclasses.replace(result, gallery=build_gallery(result, cohort, images=found_images))
     _finish(result, gates, delivery)
 

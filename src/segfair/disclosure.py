@@ -217,8 +217,9 @@ def share(result: AuditResult) -> AuditResult:
             power=tuple(entry for entry in result.power if complete and (entry.attribute, entry.level) in shown),
             gates=tuple(dataclasses.replace(entry, reason="the full report says why") for entry in result.gates),
             record=_record(result),
-            shared=True,
+            two_rulers=None,
             gallery=None,
+            shared=True,
         )
     )
 

@@ -144,6 +144,7 @@ def without_paths(result: AuditResult) -> AuditResult:
         result,
         inputs={},
         binning={},
+        two_rulers=dataclasses.replace(result.two_rulers, labels="") if result.two_rulers is not None else None,
         notices=(),
         left_out=dict.fromkeys(result.left_out, "made no attribute; the full report says why"),
         alerts=tuple(kept),

@@ -19,6 +19,7 @@ from segfair.challenge import Disparity
 from segfair.errors import InputError
 from segfair.gallery_facts import Gallery
 from segfair.protocol import Protocol
+from segfair.ruler_facts import TwoRulers
 from segfair.subgroups import Better, Divergence, Item, Subgroup, SubgroupTable
 
 if TYPE_CHECKING:
@@ -355,6 +356,7 @@ class AuditResult:
         record: What the user says about the study.
         pseudonym_key: Fingerprint of the key behind the pseudonyms that stand for ids; empty: there are none.
         shared: Whether this was made to be handed on: groups of few cases and all rows of cases are left out.
+        two_rulers: The same predictions against a second set of labels; None: there was none.
         gallery: Pictures of the worst cases; None: there are none.
     """
 
@@ -382,6 +384,7 @@ class AuditResult:
     binning: Mapping[str, Any] = field(default_factory=dict)
     pseudonym_key: str = ""
     shared: bool = False
+    two_rulers: TwoRulers | None = None
     gallery: Gallery | None = None
 
     @property

@@ -11,6 +11,7 @@ from segfair.page.lattice import subgroup_section
 from segfair.page.maps import heat_map_section
 from segfair.page.method import case_section, column_section, input_section, method_section
 from segfair.page.parts import Data
+from segfair.page.rulers import ruler_section
 from segfair.page.scores import alert_section, gate_section, record_section, score_section
 from segfair.page.summary import headline_facts, primary_section, verdict_section, worst_section
 from segfair.results import AuditResult
@@ -30,6 +31,7 @@ _TITLES = {
     "why": "Why",
     "cases": "Worst cases",
     "power": "Power",
+    "rulers": "Two sets of labels",
     "method": "Method",
     "columns": "Columns",
     "inputs": "Inputs",
@@ -57,6 +59,7 @@ def page_data(result: AuditResult, *, written: str, command: str = "", digests: 
         "why": why_section(result),
         "cases": case_section(result),
         "power": power_section(result),
+        "rulers": ruler_section(result),
         "method": method_section(result, command=command, digests=digests or {}),
         "columns": column_section(result),
         "inputs": input_section(result),
