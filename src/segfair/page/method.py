@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from segfair.page.gallery import gallery_section
 from segfair.page.parts import NAME_LENGTH, Data, cell, definition, number_column, table
 from segfair.results import AuditResult, Bins, MetricFacts
 from segfair.wording import clean, format_number, metric_digits, metric_name, plural
@@ -15,7 +16,7 @@ _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better"}
 
 
 def case_section(result: AuditResult) -> Data | None:
-    """The cases with the worst values of the primary outcome."""
+    """The cases with the worst values of the primary outcome, pictures first."""
     scores = result.case_scores
     outcome = result.primary_outcome
     place = {name: index for index, name in enumerate(scores.columns)}
@@ -28,6 +29,7 @@ def case_section(result: AuditResult) -> Data | None:
     metrics = [name for name in wanted if name in scores.metrics][:6]
     digits = {name: metric_digits(scores.column(name)) for name in metrics}
     return {
+        "gallery": gallery_section(result, metrics),
         "table": table(
             f"The {plural(min(_WORST_CASES, len(rows)), 'case')} with the worst {metric_name(outcome)}",
             ["Case", *(number_column(metric_name(name)) for name in metrics), "Attributes"],
