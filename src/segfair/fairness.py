@@ -183,7 +183,9 @@ class CohortScores:
         groups = self.groups
         if groups is None or not groups.has_normhd:
             return tuple(facts)
-        observed, shuffled, resampled = map(stats.disparity, (groups.observed, groups.shuffled, groups.resampled))
+        observed, shuffled, resampled = map(
+            stats.attribute_disparity, (groups.observed, groups.shuffled, groups.resampled)
+        )
         certain = []
         for entry in facts:
             if entry.name not in groups.attributes:

@@ -20,7 +20,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, collapse
-from segfair.stats.contrast import contrast
+from segfair.stats.contrast import prepare_contrast
 from segfair.stats.studentised import reach, resample_means
 
 __all__ = [
@@ -216,10 +216,14 @@ def subgroup_intervals(
         first = rows.stop
     n = cells.members
     gap = (cells.columns @ np.add.reduceat(centred, cells.starts)) / np.maximum(n, 1)
-    factor = expansion(_count_units(membership, subjects), confidence=confidence)
+    units = _count_units(membership, subjects)
+    factor = expansion(units, confidence=confidence)
+    # What is known of a divergence is limited by the smaller of the subgroup and the rest.
+    rest_units = _count_units(~membership.astype(bool, copy=False), subjects)
+    divergence_factor = expansion(np.minimum(units, np.where(rest_units > 0, rest_units, units)), confidence=confidence)
     # The moderated error measures the simultaneous intervals; the replicates' own is far too small where a small
     # skewed group happens to hold no bad case, and all intervals together then cover 60 % rather than 95 %.
-    compared = contrast(membership)
+    compared = prepare_contrast(membership)
     everyone = compared.identified
     some = compared.select(everyone)
     error = np.full(n_subgroups, np.nan)
@@ -238,7 +242,7 @@ def subgroup_intervals(
         if inside.any():
             np.maximum(largest, np.abs(deviation[inside] / error[block][inside, None]).max(axis=0), out=largest)
     mean *= factor[:, None]
-    divergence *= factor[:, None]
+    divergence *= divergence_factor[:, None]
     _studentise(mean, divergence, membership, outcome, subjects, rng=rng, draws=draws, confidence=confidence)
     mean = np.clip(overall + gap[:, None] + mean, *limits)
     bounds = (limits[0] - overall, limits[1] - overall)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from segfair.stats.cells import Cells, Membership, collapse
 
-__all__ = ["PRIOR_DF", "Contrast", "contrast"]
+__all__ = ["PRIOR_DF", "Contrast", "prepare_contrast"]
 
 PRIOR_DF = 10.0
 """Degrees of freedom that the pooled variance counts for. With 0 (Welch) a group of ten needs |t| above 5 and power is
@@ -127,7 +127,7 @@ class Contrast:
         return np.divide(difference, error, out=np.zeros_like(difference), where=error > 0)
 
 
-def contrast(
+def prepare_contrast(
     membership: Membership,
     *,
     strata: NDArray[np.intp] | None = None,

@@ -28,9 +28,9 @@ __all__ = [
     "LevelMeans",
     "Levels",
     "Statistic",
+    "attribute_disparity",
     "bootstrap_level_means",
     "chance_level",
-    "disparity",
     "disparity_interval",
     "equity_scaled",
     "error_ratio",
@@ -265,7 +265,7 @@ def gap(means: LevelMeans, *, outcome: int = 0) -> NDArray[np.float64]:
     return highest(means, outcome=outcome) - lowest(means, outcome=outcome)
 
 
-def disparity(means: LevelMeans) -> NDArray[np.float64]:
+def attribute_disparity(means: LevelMeans) -> NDArray[np.float64]:
     """D_v: the gap averaged over the outcomes (DSC and NormHD), (n_replicates, n_attributes).
 
     References:
@@ -283,7 +283,7 @@ def fairness_score(means: LevelMeans) -> NDArray[np.float64]:
     judged = np.unique(means.attribute)
     if not len(judged):
         return np.full(len(means.means), np.nan)
-    return np.asarray(1.0 - disparity(means)[:, judged].mean(axis=1), dtype=np.float64)
+    return np.asarray(1.0 - attribute_disparity(means)[:, judged].mean(axis=1), dtype=np.float64)
 
 
 def level_sd(
@@ -404,9 +404,9 @@ def inverted_interval(
     True level means are taken to be the overall mean plus a multiple of the observed offsets, which are shrunken
     per attribute by the share that noise explains. For each multiple the score's distribution is known from the
     replicates; the interval holds the true scores under which the observed one is not in a tail. No disparity at
-    all (multiple 0) is among them whenever chance explains the observed score. A level's noise mixes its own
-    (resampled) with the cohort's (shuffled), which counts for 20 degrees of freedom, so that a level of one case
-    has some.
+    all (multiple 0) is among them whenever chance explains the observed score. A score better than chance would give
+    is luck and rules out no more than one at the chance level. A level's noise mixes its own (resampled) with the
+    cohort's (shuffled), which counts for 20 degrees of freedom, so that a level of one case has some.
 
     Args:
         statistic: Score of level means; for the cohort or for each attribute.
@@ -418,6 +418,9 @@ def inverted_interval(
 
     Returns:
         (2,) or (n_attributes, 2) low and high; always holding the observed score, NaN where that is not finite.
+
+    References:
+        Cowan, Cranmer, Gross, Vitells. Power-Constrained Limits. 2011 (no limit beyond what chance lets expect).
     """
     estimate = statistic(observed)[0]
     sign = 1.0 if worse == "higher" else -1.0
@@ -437,10 +440,13 @@ def inverted_interval(
     def truth(multiple: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(statistic(scaled(multiple, np.zeros((1, 1, 1)), np.zeros((1, 1))))[0])
 
+    at_chance = np.median(sign * statistic(scaled(np.zeros(estimate.shape), noise, drift)), axis=0)
+    lenient = np.maximum(sign * estimate, at_chance)
+
     def too_strong(multiple: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether so weak a score as the observed one would be rare."""
+        """Whether so weak a score as the observed one, or as chance alone gives, would be rare."""
         drawn = sign * statistic(scaled(multiple, noise, drift))
-        return np.asarray(np.mean(drawn <= sign * estimate + 1e-12, axis=0) < tail)
+        return np.asarray(np.mean(drawn <= lenient + 1e-12, axis=0) < tail)
 
     def strong_enough(multiple: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether so strong a score as the observed one would not be rare."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership
-from segfair.stats.contrast import PRIOR_DF, Contrast, contrast
+from segfair.stats.contrast import PRIOR_DF, Contrast, prepare_contrast
 
 __all__ = ["Family", "families", "quantile_blocks"]
 
@@ -66,7 +66,7 @@ def families(
     stratum = np.zeros(len(outcome), dtype=np.intp) if strata is None else np.unique(strata, return_inverse=True)[1]
     if subjects is None:
         blocks = stratum if ordering is None else quantile_blocks(ordering, stratum, n_blocks=n_blocks)
-        whole = contrast(membership, strata=stratum, covariates=covariates, blocks=blocks, prior_df=prior_df)
+        whole = prepare_contrast(membership, strata=stratum, covariates=covariates, blocks=blocks, prior_df=prior_df)
         return [Family(np.arange(len(membership)), membership, whole, outcome)]
     _, first, subject, counts = np.unique(subjects, return_index=True, return_inverse=True, return_counts=True)
     members = membership.astype(bool, copy=False)
@@ -89,7 +89,9 @@ def families(
             Family(
                 rows,
                 between,
-                contrast(between, strata=stratum[first], covariates=of_subjects, blocks=blocks, prior_df=prior_df),
+                prepare_contrast(
+                    between, strata=stratum[first], covariates=of_subjects, blocks=blocks, prior_df=prior_df
+                ),
                 average(centred),
             )
         )
@@ -98,7 +100,9 @@ def families(
         within = np.unique(np.stack([stratum, subject]), axis=1, return_inverse=True)[1].ravel()
         parted = members[rows]
         found.append(
-            Family(rows, parted, contrast(parted, strata=within, covariates=covariates, prior_df=prior_df), outcome)
+            Family(
+                rows, parted, prepare_contrast(parted, strata=within, covariates=covariates, prior_df=prior_df), outcome
+            )
         )
     return found
 

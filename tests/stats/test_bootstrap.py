@@ -1,0 +1,154 @@
+"""Intervals: by hand where that is possible, by coverage elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from segfair.stats.bootstrap import (
+    expansion,
+    exponential_weights,
+    interval,
+    mean_interval,
+    rate_interval,
+    subgroup_intervals,
+)
+from segfair.stats.studentised import reach, resample_means
+
+
+def test_percentile_and_basic_interval() -> None:
+    replicates = np.linspace(0.0, 1.0, 1001)
+    assert interval(replicates, 0.4) == pytest.approx((0.025, 0.975))
+    assert interval(replicates, 0.4, kind="basic") == pytest.approx((-0.175, 0.775))
+    assert interval(replicates, 0.4, confidence=0.5) == pytest.approx((0.25, 0.75))
+
+
+def test_weights_average_one_and_follow_the_subjects() -> None:
+    subjects = np.array([4, 4, 9, 1])
+    drawn = np.concatenate(list(exponential_weights(4, rng=np.random.default_rng(0), draws=500, subjects=subjects)))
+    assert drawn.shape == (500, 4)
+    np.testing.assert_allclose(drawn.mean(axis=1), 1)
+    np.testing.assert_array_equal(drawn[:, 0], drawn[:, 1])
+    assert np.abs(np.corrcoef(drawn[:, 0], drawn[:, 2])[0, 1] + 0.5) < 0.3
+
+
+def test_expansion_gives_the_unbiased_spread() -> None:
+    """A mean under exponential weights has variance s2 (n - 1) / n / (n + 1); stretched it is s2 / n."""
+    rng = np.random.default_rng(1)
+    outcome = rng.random(8)
+    means = np.concatenate([weights @ outcome / 8 for weights in exponential_weights(8, rng=rng, draws=200_000)])
+    factor = expansion(np.array([8.0])) * scipy.stats.norm.ppf(0.975) / scipy.stats.t.ppf(0.975, 7)
+    assert factor[0] * means.std() == pytest.approx(outcome.std(ddof=1) / np.sqrt(8), rel=0.01)
+    assert np.isnan(expansion(np.array([1.0, 0.0]))).all()
+    assert expansion(np.array([1e6]))[0] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_studentised_mean_by_hand() -> None:
+    # 1, 2, 6 drawn as 1, 1, 6: mean 8 / 3 is 1/3 below 3, squared error (2 * (5/3)^2 + (10/3)^2) / 3 / 2.
+    sums, sizes = np.array([[1.0], [2.0], [6.0]]), np.ones((3, 1))
+    group = resample_means(sums, sizes, np.array([[2.0, 0.0, 1.0], [3.0, 0.0, 0.0]]))
+    assert group.variance[0] == pytest.approx(7.0 / 3)
+    np.testing.assert_allclose(group.deviation[:, 0], [-1 / 3, -2.0])
+    np.testing.assert_allclose(group.variances[:, 0], [(2 * 25 / 9 + 100 / 9) / 6, 0.0], atol=1e-15)
+    # The second resample has no spread and no t; the first alone has t -0.245, mirrored.
+    error = np.sqrt((2 * 25 / 9 + 100 / 9) / 6)
+    expected = np.sqrt(7.0 / 3) / 3 / error
+    np.testing.assert_allclose(reach(group, confidence=0.95), [[expected, expected]])
+
+
+def test_studentised_interval_needs_resamples_with_spread() -> None:
+    group = resample_means(np.full((6, 1), 0.5), np.ones((6, 1)), np.ones((10, 6)))
+    assert np.isnan(reach(group, confidence=0.95)).all()
+
+
+def test_a_mean_of_few_cases() -> None:
+    rng = np.random.default_rng(0)
+    assert np.isnan(mean_interval(np.array([0.5]), rng=rng)).all()
+    assert np.isnan(mean_interval(np.array([]), rng=rng)).all()
+    low, high = mean_interval(np.array([0.4, 0.6]), rng=rng, limits=(0.0, 1.0))
+    assert 0.0 == low < 0.5 < high == 1.0
+    assert mean_interval(np.full(30, 0.3), rng=rng) == pytest.approx((0.3, 0.3))
+    assert mean_interval(np.full(8, 0.3), rng=rng) == pytest.approx((0.3, 0.3))
+
+
+@pytest.mark.parametrize("n_cases", [6, 12, 30])
+def test_coverage_of_a_mean(n_cases: int) -> None:
+    rng = np.random.default_rng(n_cases)
+    inside = 0
+    for _ in range(200):
+        low, high = mean_interval(rng.beta(4, 1.3, n_cases), rng=rng, draws=300)
+        inside += low <= 4 / 5.3 <= high
+    assert inside >= 200 * 0.93 - 3 * np.sqrt(200 * 0.93 * 0.07)
+    assert inside < 200
+
+
+def test_a_subgroup_alone_has_the_interval_of_its_mean() -> None:
+    rng = np.random.default_rng(2)
+    outcome = rng.random(60)
+    members = np.array([np.arange(60) < 40, np.ones(60, bool), np.arange(60) < 1, np.zeros(60, bool)])
+    found = subgroup_intervals(members, outcome, rng=rng, draws=4000)
+    low, high = mean_interval(outcome[:40], rng=rng, draws=4000)
+    np.testing.assert_allclose(found.mean[0], (low, high), atol=0.02)
+    assert np.isnan(found.mean[2:]).all()
+    # Of everybody the divergence is certain: there is none.
+    np.testing.assert_allclose(found.divergence[1], 0.0, atol=1e-6)
+    assert np.isnan(found.simultaneous[1:]).all()
+    assert np.isfinite(found.simultaneous[0]).all()
+
+
+def test_divergence_is_surer_than_the_mean_where_the_subgroup_is_nearly_everybody() -> None:
+    # Ten equal runs of the same thirty scores: members and rest have the same spread, errors 1 / 270 and 1 / 30.
+    outcome = np.tile(np.linspace(0, 1, 30), 10)
+    found = subgroup_intervals((np.arange(300) < 270)[None], outcome, rng=np.random.default_rng(3), draws=4000)
+    width = np.diff(found.divergence, axis=1) / np.diff(found.mean, axis=1)
+    # Student's quantile of the thirty others widens the divergence a little further.
+    assert width[0, 0] == pytest.approx(0.1 * np.sqrt(10) * 2.05 / 1.97 * np.sqrt(30 / 29), rel=0.1)
+
+
+def test_intervals_widen_where_cases_share_a_subject() -> None:
+    rng = np.random.default_rng(4)
+    subjects = np.repeat(np.arange(25), 4)
+    outcome = rng.normal(size=25)[subjects]
+    members = np.array([subjects < 10, subjects < 24])
+    alone = subgroup_intervals(members, outcome, rng=rng, draws=1000)
+    aware = subgroup_intervals(members, outcome, rng=rng, draws=1000, subjects=subjects)
+    ratio = np.diff(aware.mean, axis=1) / np.diff(alone.mean, axis=1)
+    assert np.all(ratio > 1.6)
+    assert np.all(ratio < 3.5)
+
+
+def test_limits_bound_means_and_divergences() -> None:
+    rng = np.random.default_rng(5)
+    outcome = np.r_[np.ones(6), 0.2, rng.random(40)]
+    members = (np.arange(47) < 7)[None]
+    found = subgroup_intervals(members, outcome, rng=rng, limits=(0.0, 1.0))
+    assert found.mean.max() <= 1.0
+    assert found.divergence.max() <= 1.0 - outcome.mean() + 1e-12
+
+
+def test_intervals_together_cover_together() -> None:
+    rng = np.random.default_rng(6)
+    all_inside = 0
+    for _ in range(100):
+        codes = rng.integers(0, 6, (2, 150))
+        members = np.concatenate([codes[0] == np.arange(6)[:, None], codes[1] == np.arange(6)[:, None]])
+        bounds = subgroup_intervals(members, rng.beta(4, 1.3, 150), rng=rng, draws=200).simultaneous
+        known = np.isfinite(bounds[:, 0])
+        all_inside += bool(np.all((bounds[known, 0] <= 0) & (bounds[known, 1] >= 0)))
+    assert all_inside >= 95 - 3 * np.sqrt(100 * 0.95 * 0.05)
+
+
+def test_no_subgroups_or_cases() -> None:
+    rng = np.random.default_rng(0)
+    assert subgroup_intervals(np.zeros((0, 4), bool), np.arange(4.0), rng=rng).mean.shape == (0, 2)
+    assert np.isnan(subgroup_intervals(np.zeros((2, 0), bool), np.zeros(0), rng=rng).mean).all()
+
+
+def test_rates_have_wilsons_interval() -> None:
+    found = rate_interval(np.array([0, 3, 10]), np.array([10, 10, 10]))
+    for (low, high), successes in zip(found, (0, 3, 10), strict=True):
+        expected = scipy.stats.binomtest(successes, 10).proportion_ci(method="wilson")
+        assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert np.isnan(rate_interval(np.array([0]), np.array([0]))).all()
+    assert rate_interval(np.array(3), np.array(10)).shape == (2,)
