@@ -66,7 +66,7 @@ def spline_basis(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Returns:
         (n_cases, k) columns without the constant: four; one, the values themselves, where fewer than three knots
-        differ; none where the values are constant.
+        or four values differ; none where the values are constant.
 
     References:
         Hastie, Tibshirani, Friedman, Eq. 5.4 and 5.5.
@@ -76,7 +76,7 @@ def spline_basis(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.empty((len(values), 0))
     scaled = (values - values.min()) / span
     knots = np.unique(np.quantile(scaled, _KNOTS))
-    if len(knots) < 3:
+    if len(knots) < 3 or len(np.unique(scaled)) < 4:
         return np.asarray(scaled[:, None], dtype=np.float64)
     cubes = np.maximum(scaled[:, None] - knots, 0.0) ** 3
     slopes = (cubes[:, :-1] - cubes[:, -1:]) / (knots[-1] - knots[:-1])
