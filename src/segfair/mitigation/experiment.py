@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,8 @@ from segfair.io.cells import cell_text
 from segfair.io.tables import load_table
 from segfair.mitigation.backbones import BACKBONES, Backbone, NetworkConfig, build_network, check_shape
 from segfair.mitigation.bundle import export_bundle
-from segfair.mitigation.data import Augmentation
+from segfair.mitigation.data import Augmentation, describe_cuts
+from segfair.mitigation.diagnosis import Part, diagnose_models, drawn_share, part_of
 from segfair.mitigation.evaluation import ScoredCases, total_scores
 from segfair.mitigation.loop import FitResult, fit
 from segfair.mitigation.memory import check_memory
@@ -39,10 +40,12 @@ from segfair.mitigation.progress import RichProgress
 from segfair.mitigation.run import FitSettings
 from segfair.mitigation.strategies import STRATEGIES, StrategyOptions, TrainingContext, make_strategy
 from segfair.mitigation.studies import PhantomSize, Study, data_study, phantom_study
+from segfair.mitigation.summary import ModelSummary, read_epoch_weights, summarise, trained_weights
+from segfair.mitigation.summary_page import write_mitigation_page
 from segfair.protocol import Protocol, load_protocol
 from segfair.report import write_report
 from segfair.results import AuditConfig, AuditResult
-from segfair.subgroups import Membership, mine_subgroups
+from segfair.subgroups import Membership, Subgroup, mine_subgroups
 
 __all__ = ["FORMAT", "WORST_MIN_CASES", "MitigationSettings", "load_settings", "read_weights", "run_mitigation"]
 
@@ -224,7 +227,7 @@ def run_mitigation(
     for backbone in settings.backbones:
         _check_network(settings, backbone)
     study = _study(settings, protocol, executor)
-    for notice in study.notices:
+    for notice in (*study.notices, *_losses(settings, study)):
         tell(notice)
     main = os.environ.get("RANK", "0") == "0"
     if main:
@@ -233,8 +236,7 @@ def run_mitigation(
     strategies = list(settings.strategies)
     if settings.baseline and BASELINE not in strategies:
         strategies.insert(0, BASELINE)
-    audits: dict[str, AuditResult] = {}
-    models: dict[str, dict[str, Any]] = {}
+    trained: list[_Trained] = []
     for backbone in settings.backbones:
         for strategy in strategies:
             name = strategy if len(settings.backbones) == 1 else f"{backbone}-{strategy}"
@@ -244,16 +246,108 @@ def run_mitigation(
             tell(f"{name}: best epoch {fitted.best_epoch} of {settings.epochs}")
             for notice in _predict(settings, study, out / name):
                 tell(f"{name}: {notice}")
-            audits[name] = _audit(settings, study, protocol, out / name, executor)
-            models[name] = {
-                "test": _test_scores(audits[name]),
-                "validation": _validation_scores(study, fitted.validation, protocol),
-            }
+            audit = _audit(settings, study, protocol, out / name, executor)
+            trained.append(_Trained(name, backbone, strategy, fitted, audit))
     if not main:
         return {}
+    diagnoses = _diagnoses(study, trained, out)
+    models = {
+        model.name: {
+            "test": _test_scores(model.audit),
+            "validation": _validation_scores(study, model.fitted.validation, protocol),
+            "diagnosis": diagnosis,
+        }
+        for model, diagnosis in zip(trained, diagnoses, strict=True)
+    }
     comparison = {"format": FORMAT, "models": models}
-    (out / "comparison.json").write_text(json.dumps(comparison, indent=1, allow_nan=False, ensure_ascii=False), "utf-8")
+    _write_json(comparison, out / "comparison.json")
+    summary = summarise(
+        [
+            ModelSummary(
+                model.name,
+                model.backbone,
+                model.strategy,
+                models[model.name],
+                models[model.name]["diagnosis"],
+                model.audit,
+                len(model.fitted.history),
+                model.fitted.best_epoch,
+                read_epoch_weights(out / model.name / "weights.csv"),
+            )
+            for model in trained
+        ],
+        baseline=BASELINE,
+        budget=_budget(settings, study),
+        notices=study.notices,
+    )
+    write_mitigation_page(summary, out, command="segfair mitigate")
     return comparison
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trained:
+    """One model of the run, and what its training and its audit found."""
+
+    name: str
+    backbone: Backbone
+    strategy: str
+    fitted: FitResult
+    audit: AuditResult
+
+
+def _write_json(tree: Mapping[str, Any], path: Path) -> None:
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.write_text(json.dumps(tree, indent=1, allow_nan=False, ensure_ascii=False), "utf-8")
+    unfinished.replace(path)
+
+
+def _diagnoses(study: Study, trained: Sequence[_Trained], out: Path) -> list[dict[str, Any] | None]:
+    """Why each model serves its worst subgroup of the test cases worse, from cases of training and validation."""
+    weights = {
+        model.name: trained_weights(out / model.name, study.split.train, best_epoch=model.fitted.best_epoch)
+        for model in trained
+    }
+    found: list[dict[str, Any] | None] = []
+    for model in trained:
+        worst = _test_scores(model.audit)["worst_subgroup"]
+        if worst is None:
+            found.append(None)
+            continue
+        subgroup = Subgroup(frozenset(worst["items"].items()))
+        nobody = Membership((subgroup,), np.zeros((1, 0), dtype=bool), {subgroup.items: 0}, ())
+        learning, held_out = (nobody.apply(study.attributes[part]).matrix[0] for part in ("train", "validation"))
+        alike = [entry for entry in trained if entry.backbone == model.backbone]
+        parts: list[tuple[Part, Part, float]] = []
+        for entry in alike:
+            # `_train` always asks for the scores of the training cases.
+            scored = cast(ScoredCases, entry.fitted.training)
+            parts.append(
+                (
+                    part_of(learning, scored.dsc),
+                    part_of(held_out, entry.fitted.validation.dsc),
+                    drawn_share(learning, weights[entry.name]),
+                )
+            )
+        diagnosis = diagnose_models(parts)[alike.index(model)]
+        found.append({"subgroup": worst["items"], **diagnosis.to_dict()})
+    return found
+
+
+def _budget(settings: MitigationSettings, study: Study) -> dict[str, str]:
+    """What every model was given, in words."""
+    split = study.split
+    return {
+        "Training cases": f"{len(split.train):,}",
+        "Validation cases": f"{len(split.validation):,}",
+        "Test cases": f"{len(split.test):,}",
+        "Epochs": str(settings.epochs),
+        "Draws an epoch": f"{len(split.train):,} cases in batches of {settings.batch_size}",
+        "Optimiser": f"Adam, learning rate {settings.lr:g} falling to 0 along a cosine",
+        "Input": " x ".join(map(str, cast(Size, settings.spatial_size)))
+        + (f", {settings.samples_per_case} patches a case" if settings.samples_per_case else " voxels"),
+        "Loss of a case": settings.loss,
+        "Seed": str(settings.seed),
+    }
 
 
 def _study(settings: MitigationSettings, protocol: Protocol, executor: Executor | None) -> Study:
@@ -279,6 +373,19 @@ def _study(settings: MitigationSettings, protocol: Protocol, executor: Executor 
         subject_column=settings.subject_column,
         executor=executor,
     )
+
+
+def _losses(settings: MitigationSettings, study: Study) -> list[str]:
+    """What training does not see: cases that are in none of the three sets, lesions that the crop cuts."""
+    size = cast(Size, settings.spatial_size)
+    augmentation = Augmentation(size, samples_per_case=settings.samples_per_case)
+    cut = describe_cuts(study.prepared.cuts(study.split.train, augmentation), n_cases=len(study.split.train), size=size)
+    left_out = study.split.left_out
+    notices = [cut] if cut else []
+    if left_out:
+        case, reason = next(iter(left_out.items()))
+        notices.append(f"{len(left_out)} cases are in none of the three sets, for example {case}: {reason}")
+    return notices
 
 
 def _check_network(settings: MitigationSettings, backbone: Backbone) -> None:
