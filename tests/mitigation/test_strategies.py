@@ -138,7 +138,7 @@ def test_fairmedseg_mean_one_keeps_the_scale_of_the_loss() -> None:
 
 
 def test_fairmedseg_takes_another_rule() -> None:
-    rule = WeightRule(kind="deficit", shrink=False, memory="none", temperature=None, normalise=False, cap=None)
+    rule = WeightRule(kind="deficit", certainty="raw", memory="none", temperature=None, normalise=False, cap=None)
     strategy = made("fairmedseg", rule=rule)
     strategy.update(scores(1))
     assert strategy.weights is not None

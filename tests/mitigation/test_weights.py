@@ -20,6 +20,7 @@ from segfair.mitigation.weights import (
     CaseWeights,
     Lattice,
     assign,
+    bounded,
     draw_cases,
     joint_codes,
     mean_one,
@@ -68,7 +69,7 @@ def test_literal_weights_of_six_cases_by_hand() -> None:
 
 
 def test_deficits_of_six_cases_by_hand() -> None:
-    rule = WeightRule(kind="deficit", shrink=False, memory="none", temperature=None, normalise=False, cap=None)
+    rule = WeightRule(kind="deficit", certainty="raw", memory="none", temperature=None, normalise=False, cap=None)
     weights = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=rule).update_array(SIX_DICE)
     by_hand = {"A": 0, "B": 0, "C": 0.55 / 3, "D": 0.15, "E": 0.3, "F": 0.3}
     assert dict(weights) == pytest.approx(by_hand, abs=1e-12)
@@ -88,7 +89,7 @@ def test_an_alias_on_validation_is_a_subgroup_of_its_own_in_training() -> None:
     weights = DivergenceReweighter(validation, training, rule=LITERAL).update_array(np.array([0.1, 0.1, 0.7]))
     # Mean .3: {a = x} and {b = y} -.2, {a = w} and {b = z} +.4.
     assert dict(weights) == pytest.approx({"only a": 0.4, "only b": 0.4}, abs=1e-12)
-    deficit = WeightRule(shrink=False, memory="none", temperature=None, normalise=False, cap=None)
+    deficit = WeightRule(certainty="raw", memory="none", temperature=None, normalise=False, cap=None)
     weights = DivergenceReweighter(validation, training, rule=deficit).update_array(np.array([0.1, 0.1, 0.7]))
     assert dict(weights) == pytest.approx({"only a": 0.2, "only b": 0.2}, abs=1e-12)
     assert weights.setter("only b") == group(b="y")
@@ -148,6 +149,33 @@ def test_strengths() -> None:
     gaps = np.array([-0.2, 0.0, 0.3])
     assert strengths(gaps, kind="absolute").tolist() == [0.2, 0.0, 0.3]
     assert strengths(gaps, kind="deficit").tolist() == [0.2, 0.0, 0.0]
+
+
+def test_bounded_divergences_by_hand() -> None:
+    # Noise variance .04 of a case: standard errors .2 sqrt(1/4 - 1/16) = .0866 and .2 sqrt(1/1 - 1/16) = .1936.
+    gaps, sizes = np.array([-0.3, 0.3, -0.3, 0.0]), np.array([4, 4, 1, 16])
+    left = bounded(gaps, sizes, 16, noise=0.04, deviations=2.0)
+    assert left == pytest.approx([-0.3 + 2 * 0.0866025, 0.3 - 2 * 0.0866025, 0.0, 0.0], abs=1e-6)
+    assert bounded(gaps, sizes, 16, noise=0.04, deviations=0.0).tolist() == gaps.tolist()
+    assert bounded(np.zeros(1), np.zeros(1, dtype=np.intp), 0, noise=0.0, deviations=2.0).tolist() == [0.0]
+
+
+def test_a_bound_keeps_a_clear_deficit_that_shrinking_all_alike_would_not() -> None:
+    # One harmed cell among many even ones, the noise small.
+    rng = np.random.default_rng(0)
+    ids = tuple(map(str, range(100)))
+    table = make_table(ids, {"a": [str(i % 5) for i in range(100)], "b": [str(i // 5 % 4) for i in range(100)]})
+    harmed = np.array([i % 5 == 0 and i // 5 % 4 == 0 for i in range(100)])
+    outcome = 0.9 - 0.2 * harmed + 0.03 * rng.standard_normal(100)
+
+    def ratio(rule: WeightRule) -> float:
+        weights = DivergenceReweighter(table, table, rule=rule).update_array(outcome).array
+        return float(weights[harmed].mean() / np.median(weights))
+
+    fixed = ratio(WeightRule())
+    bound = ratio(WeightRule(certainty="bound", temperature="auto"))
+    assert fixed < 3
+    assert bound == pytest.approx(8, rel=0.01)
 
 
 def test_memory_by_hand() -> None:

@@ -15,7 +15,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ from segfair.mitigation.weights import (
     Lattice,
     Memory,
     assign,
+    bounded,
     draw_cases,
     mean_one,
     necessity,
@@ -51,7 +52,8 @@ class WeightRule:
 
     Attributes:
         kind: |divergence| ("absolute", Eq. 2) or only what a subgroup lacks ("deficit").
-        shrink: Whether divergences are shrunken towards 0 by their noise first.
+        certainty: The divergence as measured ("raw", Eq. 2), pulled towards 0 by its noise ("shrunken"), or what is
+            left of it `deviations` standard errors nearer to 0 ("bound").
         memory, rate: How strengths are carried over epochs, see `weights.remember`.
         aggregate: From the subgroups of a case to its value: "max" (Eq. 2), "mean", "shapley".
         temperature: The weight is exp(temperature * value); None takes the value itself; "auto" sets the
@@ -63,7 +65,8 @@ class WeightRule:
     """
 
     kind: Kind = "deficit"
-    shrink: bool = True
+    certainty: Literal["raw", "shrunken", "bound"] = "shrunken"
+    deviations: float = 2.0
     memory: Memory = "ema"
     rate: float = 0.4
     aggregate: Aggregate = "max"
@@ -82,7 +85,7 @@ class WeightRule:
 TILTED = WeightRule()
 """exp(5 * moving average of the shrunken deficit), mean 1, at most 8."""
 
-LITERAL = WeightRule(kind="absolute", shrink=False, memory="none", temperature=None, normalise=False, cap=None)
+LITERAL = WeightRule(kind="absolute", certainty="raw", memory="none", temperature=None, normalise=False, cap=None)
 """FairMedSeg's Eq. 2 to the letter."""
 
 
@@ -140,9 +143,7 @@ class DivergenceReweighter:
     def update_array(self, outcome: NDArray[np.float64]) -> CaseWeights:
         """`update` for (n_validation,) finite scores in the order of the validation table."""
         rule, lattice = self.rule, self.lattice
-        gaps = divergences(lattice.mined, outcome)
-        if rule.shrink:
-            gaps = shrink(lattice.mined.matrix, outcome).shrunken
+        gaps = self._certain(outcome)
         self._memory = remember(self._memory, strengths(gaps, kind=rule.kind), memory=rule.memory, rate=rule.rate)
         self.strength = self._memory
         importance = necessity(lattice.mined, gaps, lattice.itemsets) if rule.aggregate == "shapley" else None
@@ -159,6 +160,15 @@ class DivergenceReweighter:
         setters = [lattice.itemsets[row] if row >= 0 else None for row in assigned.setter]
         self._weights = CaseWeights.of(lattice.case_ids, values, setters)
         return self._weights
+
+    def _certain(self, outcome: NDArray[np.float64]) -> NDArray[np.float64]:
+        mined, rule = self.lattice.mined, self.rule
+        if rule.certainty == "raw":
+            return divergences(mined, outcome)
+        shrunken = shrink(mined.matrix, outcome)
+        if rule.certainty == "shrunken":
+            return shrunken.shrunken
+        return bounded(shrunken.divergence, mined.sizes, len(outcome), noise=shrunken.noise, deviations=rule.deviations)
 
     def sampler(self, *, seed: int) -> CaseSampler:
         """A sampler for `torch.utils.data.DataLoader` that draws each epoch's cases by the current weights."""
@@ -197,23 +207,16 @@ class DivergenceReweighter:
         self._weights = CaseWeights.of(self._weights.case_ids, np.array(weights, dtype=np.float64), setters)
         self.temperature = state["temperature"]
 
-    def attach(
-        self,
-        evaluator: Any,
-        *,
-        metric: str,
-        case_id: Callable[[Mapping[str, Any]], Sequence[str]],
-    ) -> None:
-        """Updates the weights whenever a MONAI (Ignite) evaluator finishes, from one of its metrics' details.
+    def attach(self, evaluator: Any, *, metric: str, id_key: str = "id") -> None:
+        """Updates the weights whenever a MONAI (Ignite) evaluator finishes, from the details of one of its metrics.
 
-        For a `SupervisedTrainer` whose data loader uses `sampler`, with a `SupervisedEvaluator` run by a
-        `ValidationHandler` each epoch.
+        For a `SupervisedTrainer` whose data loader uses `sampler`, with a `SupervisedEvaluator` that a
+        `ValidationHandler` runs after each epoch.
 
         Args:
-            evaluator: The evaluator; `metric` must be among its key or additional metrics with details saved
-                (MONAI's default), one row a case.
+            evaluator: The evaluator; `metric` must be among its metrics, with details saved (MONAI's default).
             metric: The metric's name, for example "val_mean_dice".
-            case_id: The case ids of a batch, for example `lambda batch: batch["id"]`.
+            id_key: Where an item of the evaluator's data holds its case id.
         """
         from ignite.engine import Events
 
@@ -223,7 +226,9 @@ class DivergenceReweighter:
             seen.clear()
 
         def collect(engine: Any) -> None:
-            seen.extend(case_id(engine.state.batch))
+            batch = engine.state.batch
+            # MONAI's engines have by now taken the batch apart into items, unless told not to.
+            seen.extend(batch[id_key] if isinstance(batch, Mapping) else [item[id_key] for item in batch])
 
         def update(engine: Any) -> None:
             details = np.asarray(engine.state.metric_details[metric], dtype=np.float64)
