@@ -263,20 +263,22 @@ def slope_figure(comparison: Comparison, *, key: str = "slopes") -> Data | None:
     if not shown:
         return None
     digits = outcome_digits(comparison)
-    everybody = SlopeLine("all cases", change.n, (change.before, change.after), "all cases")
-    lines = [everybody, *(_line(row) for row in shown)]
     columns = [title(name) for name in names_of(comparison)]
+    everybody = SlopeLine("all cases", change.n, (change.before, change.after), "all cases")
+    lines = [everybody, *(_line(row, subgroup_name(row.pairs, length=24)) for row in shown)]
+    # On a narrow screen there is room for the levels only; the table beneath names their attributes.
+    short = [everybody, *(_line(row, ", ".join(clean(level) for _, level in row.pairs)) for row in shown)]
 
-    def draw(width: float) -> Any:
-        return slope_plot(lines, columns=columns, better=comparison.better, digits=digits, width=width)
+    def draw(chosen: Sequence[SlopeLine], width: float) -> Any:
+        return slope_plot(chosen, columns=columns, better=comparison.better, digits=digits, width=width)
 
     words = "; ".join(
         f"{line.name} (n {line.n}) {format_number(line.values[0], digits)} to {format_number(line.values[1], digits)}"
         for line in lines[:6]
     )
     return figure(
-        draw(7.6),
-        narrow=draw(4.3),
+        draw(lines, 7.6),
+        narrow=draw(short, 4.3),
         key=key,
         label=f"Slope plot of mean {metric_name(comparison.outcome)}: {words}. The table below holds every value.",
         caption=(
@@ -289,8 +291,8 @@ def slope_figure(comparison: Comparison, *, key: str = "slopes") -> Data | None:
     )
 
 
-def _line(row: SubgroupChange) -> SlopeLine:
-    return SlopeLine(subgroup_name(row.pairs, length=24), row.n, (row.before, row.after), row.standing)
+def _line(row: SubgroupChange, name: str) -> SlopeLine:
+    return SlopeLine(name, row.n, (row.before, row.after), row.standing)
 
 
 def method_section(comparison: Comparison, *, command: str, digests: Mapping[str, str]) -> Data:
