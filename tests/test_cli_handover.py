@@ -92,7 +92,7 @@ def test_pseudonymised_audits_compare(run_cli, phantom_cohort: Path, tmp_path: P
     for file in (tmp_path / "a").iterdir():
         text = file.read_text("utf-8")
         assert not [secret for secret in (*ids, str(phantom_cohort), str(tmp_path)) if secret in text], file.name
-    done = run_cli("compare", tmp_path / "a" / "audit.json", tmp_path / "b" / "audit.json")
+    done = run_cli("compare", *(tmp_path / name / "audit.json" for name in "ab"), "--out", tmp_path / "c")
     assert done.returncode == 0, done.stderr
 
 
