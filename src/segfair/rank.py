@@ -41,6 +41,7 @@ from segfair.scores import ScoreTable
 from segfair.scoring import NO_PREDICTION
 from segfair.team_tables import NO_SCORES
 from segfair.teams import Team, TeamScores, require_complete, score_teams
+from segfair.wording import plural
 
 __all__ = ["rank_scored", "run_ranking"]
 
@@ -259,7 +260,10 @@ def _alerts(
         found.append(Alert("penalised", f"Predictions that could not be used count with the worst score: {names}."))
     if scores.excluded:
         found.append(
-            Alert("excluded", f"{len(scores.excluded)} cases are in no team's score: no usable label or no metadata.")
+            Alert(
+                "excluded",
+                f"{plural(len(scores.excluded), 'case')} left every team's cohort: no usable label or no metadata.",
+            )
         )
     n_empty = sum(score.facts.get("label_voxels") == 0 for score in scores.baseline.scores)
     if n_empty:

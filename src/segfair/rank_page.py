@@ -163,7 +163,7 @@ def _order(ranking: Ranking, *, private: bool) -> Data | None:
             cell("Cases resampled", sub=f"{ranking.config.bootstrap:,} cohorts"),
             cell(shares, tone="" if sure else "worse"),
             "–",
-            cell(str(widest), sub="in 95 % of cohorts"),
+            cell(str(widest), sub="widest 95 % interval"),
         ]
     )
     return {
@@ -215,21 +215,20 @@ def _patients(ranking: Ranking) -> Data | None:
         return None
     return table(
         f"The patients whose absence changes most ({len(ranking.left_out):,} of {ranking.n_patients:,} change a rank)",
-        ["Case", "First without it", number_column("Teams that move"), number_column("Largest move"), "Small groups"],
+        ["Case", "Small groups", "First without it", number_column("Teams that move"), number_column("Largest move")],
         [_patient_row(entry, ranking) for entry in ranking.left_out[:_PATIENTS]],
     )
 
 
 def _patient_row(entry: LeftOut, ranking: Ranking) -> list[Cell | str]:
     same = entry.first == ranking.leaders
+    groups = ", ".join(f"{attribute} = {level} (n = {n})" for attribute, level, n in entry.rare)
     return [
         clean(", ".join(entry.cases), length=NAME_LENGTH),
+        clean(groups, length=200) if groups else "–",
         "the same" if same else cell(", ".join(map(team_name, entry.first[:3])), tone="worse"),
         str(entry.n_moved),
         str(entry.largest_move),
-        clean(", ".join(f"{attribute} = {level} (n = {n})" for attribute, level, n in entry.rare), length=200)
-        if entry.rare
-        else "–",
     ]
 
 
