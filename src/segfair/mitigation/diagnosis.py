@@ -17,6 +17,7 @@ from segfair.wording import format_number, plural
 __all__ = [
     "GAP",
     "MIN_CASES",
+    "MORE",
     "RARE",
     "RULE",
     "Diagnosis",
@@ -39,14 +40,17 @@ GAP = 0.05
 """Mean Dice below that of the other cases from which on a gap counts."""
 RARE = 0.10
 """Share of the draws of a training below which a subgroup is rare."""
+MORE = 1.5
+"""How many times larger a share has to be to count as more often."""
 MIN_CASES = 3
 """Fewest training and validation cases from which anything is concluded."""
 RULE = (
     f"A gap counts from {GAP:g} of mean Dice below the other cases. Without one among the training cases, or with one "
     "less than half as large as among the validation cases, the subgroup is learned but does not generalise (more "
     "cases or augmentation help). With one, it is rare and under-learned where it made up less than "
-    f"{100 * RARE:g} % of what was trained on (drawing it more often helps), and hard in itself where it did not; if "
-    "one model of the run, drawing it often enough, fits its training cases, it is not hard in itself for the others. "
+    f"{100 * RARE:g} % of what was trained on (drawing it more often helps), and hard in itself where it made up more. "
+    "It is not hard in itself where drawing it more often is seen to help: where another model of the run, in which it "
+    f"made up at least {MORE:g} times as much, has less than half of the gap among the training cases. "
     f"Nothing is concluded from fewer than {MIN_CASES} training or validation cases."
 )
 
@@ -125,34 +129,36 @@ def drawn_share(members: NDArray[np.bool_], weights: NDArray[np.float64] | None 
     return float(shares.mean())
 
 
-def diagnose(training: Part, validation: Part, *, share: float, learned_elsewhere: bool = False) -> Diagnosis:
+def diagnose(training: Part, validation: Part, *, share: float, responds: bool = False) -> Diagnosis:
     """Why a subgroup is served worse by one model; `RULE` in words.
 
     Args:
         training: The subgroup among the training cases, scored without augmentation.
         validation: The subgroup among cases not trained on.
         share: See `drawn_share`.
-        learned_elsewhere: Whether a model that drew the subgroup often enough fits its training cases: evidence
+        responds: Whether a model that saw the subgroup more often fits its training cases clearly better: evidence
             that it is not hard in itself.
     """
-    kind = _kind(training, validation, share=share, learned_elsewhere=learned_elsewhere)
+    kind = _kind(training, validation, share=share, responds=responds)
     return Diagnosis(kind, _sentence(kind, training, validation, share), training, validation, share)
 
 
 def diagnose_models(parts: Sequence[tuple[Part, Part, float]]) -> tuple[Diagnosis, ...]:
-    """Diagnoses of one subgroup by the models of one run, each told what the others learned.
+    """Diagnoses of one subgroup by the models of one run, each told what the others show.
 
     Args:
         parts: For each model its `training`, `validation` and `share`.
     """
-    fitted = [share >= RARE and training.gap is not None and training.gap < GAP for training, _, share in parts]
+    gaps = [(share, training.gap) for training, _, share in parts if training.gap is not None]
+    responds = any(
+        more >= MORE * less and left < before / 2 for less, before in gaps for more, left in gaps if before >= GAP
+    )
     return tuple(
-        diagnose(training, validation, share=share, learned_elsewhere=any(fitted))
-        for training, validation, share in parts
+        diagnose(training, validation, share=share, responds=responds) for training, validation, share in parts
     )
 
 
-def _kind(training: Part, validation: Part, *, share: float, learned_elsewhere: bool) -> Kind:
+def _kind(training: Part, validation: Part, *, share: float, responds: bool) -> Kind:
     missed, held_out = training.gap, validation.gap
     if min(training.n, validation.n) < MIN_CASES or missed is None or held_out is None:
         return "insufficient evidence"
@@ -160,14 +166,14 @@ def _kind(training: Part, validation: Part, *, share: float, learned_elsewhere: 
         return "no gap"
     if missed < GAP or missed < held_out / 2:
         return "learned but not generalising"
-    return "rare and under-learned" if share < RARE or learned_elsewhere else "hard in itself"
+    return "rare and under-learned" if share < RARE or responds else "hard in itself"
 
 
 _REASONS = {
     "no gap": "no gap remains",
-    "rare and under-learned": "the network does not fit even its training cases, and saw few of them",
+    "rare and under-learned": "the network does not fit its training cases as well as others, and saw few of them",
     "learned but not generalising": "the network fits its training cases, and fails on new ones",
-    "hard in itself": "the network does not fit its training cases although it saw them often",
+    "hard in itself": "the network does not fit its training cases as well as others, although it saw them often",
     "insufficient evidence": "too few cases to tell why",
 }
 

@@ -251,7 +251,7 @@ def run_mitigation(
     if not main:
         return {}
     diagnoses = _diagnoses(study, trained, out)
-    models = {
+    models: dict[str, dict[str, Any]] = {
         model.name: {
             "test": _test_scores(model.audit),
             "validation": _validation_scores(study, model.fitted.validation, protocol),

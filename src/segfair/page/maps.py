@@ -18,19 +18,28 @@ _MAX_MAPS = 6
 _MAP_ROWS, _MAP_COLUMNS = 14, 9
 
 
-def heat_map_section(result: AuditResult) -> Data | None:
-    """Maps of the pairs of attributes that the most divergent subgroups name; of all pairs where they are few."""
+def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, key: str = "map") -> Data | None:
+    """Maps of the pairs of attributes that the most divergent subgroups name; of all pairs where they are few.
+
+    Args:
+        result: The audit.
+        like: Another audit of the same cases whose pairs, levels and colours hold, so that its maps and these can be
+            put side by side; None: its own.
+        key: Beginning of the figures' ids, unique in the page.
+    """
     outcome = result.primary_outcome
-    facts = result.outcomes[outcome]
+    base = like or result
+    facts = base.outcomes[outcome]
     # An audit that was made to be shared has no rows of cases to average.
-    maps = [_cells(result, *pair) for pair in _pairs(result)] if result.case_scores.rows else []
+    pairs = _pairs(base) if base.case_scores.rows and result.case_scores.rows else []
+    maps = [_cells(result, *pair) for pair in pairs]
     if not maps or facts.mean is None:
         return None
-    digits = outcome_digits(result.subgroups[outcome])
+    digits = outcome_digits(base.subgroups[outcome])
     large = [
         float(np.max(np.abs(cells.means[enough] - facts.mean)))
-        for cells in maps
-        if (enough := cells.counts >= result.config.min_cases).any()
+        for cells in (maps if like is None else [_cells(base, *pair) for pair in pairs])
+        if (enough := cells.counts >= base.config.min_cases).any()
     ]
     span = max(large, default=0.0) or 0.1
     figures = []
@@ -41,7 +50,7 @@ def heat_map_section(result: AuditResult) -> Data | None:
             better=facts.better,
             overall=facts.mean,
             span=span,
-            min_cases=result.config.min_cases,
+            min_cases=base.config.min_cases,
             digits=digits,
         )
         figures.append(
@@ -49,7 +58,7 @@ def heat_map_section(result: AuditResult) -> Data | None:
                 "title": f"{names[0]} × {names[1]}",
                 **figure(
                     drawing,
-                    key=f"map{index}",
+                    key=f"{key}{index}",
                     label=(
                         f"Heat map of mean {metric_name(outcome)} by {names[0]} and {names[1]}. "
                         f"{_extreme_cells(cells, facts.better, result.config.min_cases, digits)} "
