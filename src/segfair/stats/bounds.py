@@ -68,9 +68,7 @@ def simultaneous_means(
         centred = np.zeros_like(centred)
     centred = centred[cells.order]
     n = cells.columns @ cells.sizes.astype(np.float64)
-    sums, squares = (
-        found[:, 0] for found in cells.multiply(cells.sums(centred[None]), cells.sums(centred[None] ** 2))
-    )
+    sums, squares = (found[:, 0] for found in cells.multiply(cells.sums(centred[None]), cells.sums(centred[None] ** 2)))
     gap = sums / n
     spread = np.maximum(squares - sums * gap, 0.0) + _PRIOR_DF * float(np.mean(centred**2))
     error = np.sqrt(spread / (n - 1 + _PRIOR_DF) / n)
