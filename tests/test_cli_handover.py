@@ -116,3 +116,10 @@ def test_wrong_wishes_are_refused_before_anything_is_scored(
     assert all(word in done.stderr for word in words), done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["verify", "card"])
+def test_help_has_an_example(run_cli, command: str) -> None:
+    done = run_cli(command, "--help")
+    assert done.returncode == 0
+    assert f"Example: segfair {command}" in " ".join(done.stdout.split())

@@ -83,6 +83,9 @@ def test_a_shared_folder_holds_no_id_path_or_user(result: AuditResult, tmp_path:
     assert verify(tmp_path / "handed-on") == []
     again = AuditResult.load(tmp_path / "handed-on" / "audit.json")
     assert again.shared
+    deliver(again, prepare(tmp_path / "redrawn"), command=f"segfair report {home}/audit.json")
+    assert "mallory" not in (tmp_path / "redrawn" / "report.html").read_text("utf-8")
+    assert "mallory" not in (tmp_path / "redrawn" / "manifest.json").read_text("utf-8")
 
 
 def test_pseudonyms_stand_everywhere(result: AuditResult, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def deliver(result: AuditResult, delivery: Delivery, *, command: str = "") -> tu
     page = write_report(
         result,
         delivery.out,
-        command="" if result.pseudonym_key else command,
+        command="" if result.pseudonym_key or result.shared else command,
         extras=_extras(result, delivery.figures),
     )
     if handed_on is not None and delivery.share is not None:
