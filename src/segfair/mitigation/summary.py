@@ -202,11 +202,18 @@ def reach_conclusion(models: Sequence[ModelSummary], *, baseline: str) -> Conclu
 def _compared(best: ModelSummary, plain: ModelSummary) -> Conclusion:
     mean = best.against.metrics["dsc"] if best.against is not None else None
     change = worst_change(best, plain)
-    parts = [f"{best.name} serves the worst subgroup best: {_worst_words(best)}, against {_worst_words(plain)} with"]
-    parts[0] += f" {plain.name}"
+    lead = f"{best.name} serves the worst subgroup best: {_worst_words(best)}, against "
+    same = (best.worst or {})["items"] == (plain.worst or {})["items"]
+    lead += f"{format_number((plain.worst or {})['dsc'])}" if same else _worst_words(plain)
+    lead += f" with {plain.name}"
+    parts = [lead]
     if change is not None:
-        gained = f"the latter changes by {format_number(change.difference, signed=True)}"
-        parts.append(gained + (f" ({_interval(change.ci)})" if change.ci else ", too few cases for an interval"))
+        found = format_number(change.difference, signed=True)
+        interval = _interval(change.ci) if change.ci else "too few cases for an interval"
+        if same:
+            parts = [f"{lead}, {found} ({interval})"]
+        else:
+            parts.append(f"the latter changes by {found} ({interval})")
     if mean is not None:
         parts.append(
             f"mean Dice of all cases changes by {format_number(mean.difference, signed=True)} ({_interval(mean.ci)})"
