@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -210,13 +211,15 @@ class BinningPlan:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The plan as plain dicts, lists, texts and finite numbers, for JSON."""
-        return {
+        """The plan as plain dicts, lists, texts and finite numbers, as JSON would give it back."""
+        tree = {
             "format": FORMAT,
             "attributes": [dataclasses.asdict(entry) for entry in self.attributes],
             "left_out": dict(self.left_out),
             "notices": list(self.notices),
         }
+        plain: dict[str, Any] = json.loads(json.dumps(tree))
+        return plain
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> BinningPlan:

@@ -75,9 +75,14 @@ def infer_subgroups(
     bh, by = (stats.false_discovery(test.p_value, method=method) for method in ("bh", "by"))
     significant = test.significant(config.level)
     margin = config.margin.get(table.outcome)
-    standings = (
-        stats.margin_standing(intervals.simultaneous, margin, better=table.better) if margin is not None else None
-    )
+    standings = None
+    if margin is not None:
+        # A margin bounds how far members may stand behind everybody else; the divergence, measured from a mean that
+        # holds the members themselves, is smaller than that by the share of the others.
+        share_of_rest = 1 - membership.sizes / max(1, len(outcome))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bounds = intervals.simultaneous / share_of_rest[:, None]
+        standings = stats.margin_standing(bounds, margin, better=table.better)
     adjusted = _adjust(membership, outcome, config=config, design=design, significant=significant, family=family)
     row_of = {subgroup: row for row, subgroup in enumerate(membership.subgroups)}
 

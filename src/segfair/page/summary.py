@@ -261,7 +261,6 @@ def forest(
             outcome=rows.outcome,
             better=rows.better,
             digits=digits,
-            margin=result.config.margin.get(rows.outcome),
             narrow=shape,
         )
         for shape in (False, True)
@@ -271,8 +270,6 @@ def forest(
         marks += " Small diamond: the same pulled toward 0 as far as chance explains it."
     if any(row.ci_simultaneous for row in shown):
         marks += " Thick line: 95% interval of this subgroup alone; thin line: holding for all subgroups at once."
-    if rows.outcome in result.config.margin:
-        marks += " Dashed line: the declared margin."
     first = shown[0]
     label = (
         f"Forest plot of {len(shown)} subgroups. Largest deficit first: "
