@@ -44,9 +44,26 @@ def test_comparison_json_has_what_the_contract_names(outcome: Path) -> None:
     for model in comparison["models"].values():
         for part in ("test", "validation"):
             assert {"DSC", "NormHD", "PS", "FS", "TS", "worst_subgroup"} == set(model[part])
+        assert model["diagnosis"]["subgroup"] == model["test"]["worst_subgroup"]["items"]
+        assert 0 < model["diagnosis"]["training"]["n"] < 120
         worst = model["test"]["worst_subgroup"]
         assert worst["n"] >= 5
         assert set(worst) == {"items", "n", "dsc"}
+
+
+def test_the_page_compares_every_strategy_with_plain_training(outcome: Path) -> None:
+    page = (outcome / "comparison.html").read_text("utf-8")
+    for words in ("fairmedseg against erm", "balanced against erm", "Equal budget", "Why a gap remains"):
+        assert words in page
+    for strategy in ("fairmedseg", "balanced"):
+        assert (outcome / strategy / "comparison" / "comparison.json").is_file()
+    assert not (outcome / "erm" / "comparison").exists()
+
+
+def test_a_single_model_has_a_page_as_well(run_cli, tmp_path: Path) -> None:
+    done = run_cli("mitigate", *SMALL, "--strategy", "divergence-sampling", "--no-baseline", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "No plain model to compare with" in (tmp_path / "comparison.html").read_text("utf-8")
 
 
 def test_the_three_sets_are_disjoint(outcome: Path) -> None:
