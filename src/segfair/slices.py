@@ -193,14 +193,25 @@ def outline(mask: Bools, *, longest: int = 4000) -> Outline:
     """
     step, coarse = 1, mask
     while True:
-        path = _trace(coarse, step)
-        if len(path) <= longest:
-            return Outline(path, step)
+        # Every corner costs two characters: noise is not traced only to be thrown away.
+        if 2 * _n_corners(coarse) <= longest:
+            path = _trace(coarse, step)
+            if len(path) <= longest:
+                return Outline(path, step)
         step *= 2
         rows, columns = (-(-length // step) * step for length in mask.shape)
         padded = np.zeros((rows, columns), dtype=np.bool_)
         padded[: mask.shape[0], : mask.shape[1]] = mask
         coarse = padded.reshape(rows // step, step, columns // step, step).max(axis=(1, 3))
+
+
+def _n_corners(mask: Bools) -> int:
+    """Corners of the outline: one where one or three of four pixels are inside, two where two opposite ones are."""
+    padded = np.pad(mask, 1)
+    first, second, third, fourth = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
+    odd = first ^ second ^ third ^ fourth
+    opposite = (first == fourth) & (second == third) & (first != second)
+    return int(np.count_nonzero(odd) + 2 * np.count_nonzero(opposite))
 
 
 def _trace(mask: Bools, step: int) -> str:
@@ -218,8 +229,9 @@ def _trace(mask: Bools, step: int) -> str:
         for y, x in np.argwhere(inside & ~neighbour).tolist():
             ends.setdefault((x + start[0], y + start[1]), []).append((x + stop[0], y + stop[1]))
     parts = []
-    while ends:
-        first = next(iter(ends))
+    for first in [start for start, stops in ends.items() for _ in stops]:
+        if first not in ends:
+            continue
         corners, at, heading = [first], first, (0, 0)
         while True:
             choices = ends[at]
