@@ -12,6 +12,10 @@ demo: $(VENV)/installed  ## build the embedded cohort, audit it, say where the r
 	$(BIN)/segfair phantom demo/cohort
 	$(BIN)/segfair audit demo/cohort/preds demo/cohort/labels demo/cohort/metadata.csv --out demo/report
 
+demo-mitigate: $(VENV)/installed-mitigate  ## train plainly, with fairmedseg and with divergence-sampling; at most 4 minutes
+	$(BIN)/segfair mitigate --backbone unet --strategy fairmedseg --strategy divergence-sampling --out demo/mitigation
+	@$(BIN)/python benchmarks/recorded.py
+
 test: $(VENV)/installed-test  ## all tests
 	$(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal
 
@@ -39,6 +43,10 @@ $(VENV)/python:
 
 $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/python
 	$(PIP) -e .
+	@touch $@
+
+$(VENV)/installed-mitigate: $(VENV)/installed
+	$(PIP) -e ".[mitigate]"
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
