@@ -29,7 +29,7 @@ from segfair.slices import View, outline, views
 from segfair.subgroups import Divergence, Subgroup
 from segfair.wording import harmful
 
-__all__ = ["build_gallery", "choose_cases", "grey_png", "image_files"]
+__all__ = ["N_OVERALL", "build_gallery", "choose_cases", "draw_groups", "grey_png", "image_files"]
 
 Image = NDArray[np.float32]
 
@@ -69,12 +69,48 @@ def build_gallery(
         The gallery; None where there are no masks, or no case with a usable prediction. An image that cannot be used
         costs the picture its background, and the case says so.
     """
-    paths = {case.id: case for case in cohort if case.label is not None and case.prediction is not None}
-    groups, n_groups = choose_cases(result, set(paths))
+    available = {case.id for case in cohort if case.label is not None and case.prediction is not None}
+    groups, n_groups = choose_cases(result, available)
+    config = result.config
+    return draw_groups(
+        groups,
+        cohort,
+        config.protocol,
+        threshold=config.threshold,
+        images=images,
+        on_done=on_done,
+        n_groups=n_groups,
+    )
+
+
+def draw_groups(
+    groups: tuple[GalleryGroup, ...],
+    cohort: Cohort,
+    protocol: Protocol,
+    *,
+    threshold: float | None = None,
+    images: Mapping[str, tuple[Path, ...]] | None = None,
+    on_done: Callable[[str], None] | None = None,
+    n_groups: int = 0,
+) -> Gallery | None:
+    """Draws chosen cases, each once.
+
+    Args:
+        groups: The cases; all of them have two masks in the cohort.
+        cohort: Where the masks of the cases lie.
+        protocol: Says which voxels count.
+        threshold: The predictions are probability maps, and lesion is where they reach this value; None: masks.
+        images: See `build_gallery`.
+        on_done: Called with each case id once it is drawn.
+        n_groups: Flagged subgroups in all.
+
+    Returns:
+        The gallery; None without cases.
+    """
+    paths = {case.id: case for case in cohort}
     chosen = list(dict.fromkeys(case for group in groups for case in group.cases))
     if not chosen:
         return None
-    protocol, threshold = result.config.protocol, result.config.threshold
     channel: int | None = None
     drawn = {}
     for case in chosen:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segfair.gallery_facts import GalleryCase, GalleryGroup, GallerySlice
+from segfair.gallery_facts import Gallery, GalleryCase, GalleryGroup, GallerySlice
 from segfair.page.parts import NAME_LENGTH, Data, definition, items_of
 from segfair.results import AuditResult, CaseScores
 from segfair.subgroups import Subgroup
 from segfair.wording import clean, format_number, metric_digits, metric_name, plural
 
-__all__ = ["gallery_section"]
+__all__ = ["gallery_data", "gallery_section"]
 
 _REASONS = {
     "overall": "",
@@ -30,10 +30,20 @@ def gallery_section(result: AuditResult, metrics: Sequence[str]) -> Data | None:
         result: The audit.
         metrics: Metrics that stand beneath each picture.
     """
-    gallery = result.gallery
-    if gallery is None:
+    if result.gallery is None:
         return None
-    rows = result.case_scores
+    return gallery_data(result.gallery, result.case_scores, metrics, outcome=result.primary_outcome)
+
+
+def gallery_data(gallery: Gallery, rows: CaseScores, metrics: Sequence[str], *, outcome: str) -> Data:
+    """Pictures of the worst cases, by group.
+
+    Args:
+        gallery: The pictures.
+        rows: Scores and attributes of the cases.
+        metrics: Metrics that stand beneath each picture.
+        outcome: The metric by which they are the worst.
+    """
     row_of = {str(case): index for index, case in enumerate(rows.column("case"))}
     key_of = {case: f"worst-case-{index}" for index, case in enumerate(gallery.cases)}
     digits = {name: metric_digits(rows.column(name)) for name in metrics}
@@ -60,7 +70,7 @@ def gallery_section(result: AuditResult, metrics: Sequence[str]) -> Data | None:
     slices = [entry for pictures in gallery.cases.values() for entry in pictures.slices]
     return {
         "groups": groups,
-        "outcome": metric_name(result.primary_outcome),
+        "outcome": metric_name(outcome),
         "bare": any(not entry.image for entry in slices),
         "turned": any(entry.sides for entry in slices),
         "backdrop": ""
