@@ -75,7 +75,7 @@ def warmed(name: str) -> Erm:
     return strategy
 
 
-DRAWS = {"divergence-sampling", "balanced", "one-shot", "jtt"}
+DRAWS = {"divergence-sampling", "adaptive-sampling", "balanced", "one-shot", "jtt"}
 GRADIENTS = {"fairmedseg", "fairmedseg-mean1", "reweighing", "groupdro", "focal", "adversarial"}
 
 

@@ -43,7 +43,7 @@ from segfair.mitigation.weights import (
 from segfair.stats import shrink
 from segfair.subgroups import Subgroup, divergences, mine_subgroups
 
-__all__ = ["LITERAL", "TILTED", "CaseSampler", "DivergenceReweighter", "WeightRule"]
+__all__ = ["CONFIDENT", "LITERAL", "TILTED", "CaseSampler", "DivergenceReweighter", "WeightRule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,13 @@ class WeightRule:
 
 TILTED = WeightRule()
 """exp(5 * moving average of the shrunken deficit), mean 1, at most 8."""
+
+CONFIDENT = WeightRule(certainty="bound", memory="sum", rate=0.9, temperature="auto")
+"""The most harmed case weighs 8 times an unharmed one as soon as its deficit exceeds two standard errors.
+
+The temperature sets itself, so that a moderate deficit counts as much as a large one; the decaying sum keeps the
+weight on a subgroup while it catches up.
+"""
 
 LITERAL = WeightRule(kind="absolute", certainty="raw", memory="none", temperature=None, normalise=False, cap=None)
 """FairMedSeg's Eq. 2 to the letter."""

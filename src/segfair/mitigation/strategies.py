@@ -32,7 +32,7 @@ from segfair.mitigation.objectives import (
     WeightedObjective,
     dice_focal,
 )
-from segfair.mitigation.reweighter import LITERAL, TILTED, DivergenceReweighter, WeightRule
+from segfair.mitigation.reweighter import CONFIDENT, LITERAL, TILTED, DivergenceReweighter, WeightRule
 from segfair.mitigation.tuning import AlphaTuner
 from segfair.mitigation.weights import CaseWeights, joint_codes
 
@@ -246,6 +246,13 @@ class DivergenceSampling(Erm):
         self.weights = self.reweighter.weights
 
 
+class AdaptiveSampling(DivergenceSampling):
+    """Divergence sampling for gaps of any size: confident deficits, and a temperature that sets itself."""
+
+    def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
+        super().__init__(context, replace(options, rule=options.rule or CONFIDENT))
+
+
 class _FixedSampling(Erm):
     """Sampling probabilities that never change."""
 
@@ -433,6 +440,7 @@ STRATEGIES: Mapping[str, type[Erm]] = {
     "fairmedseg": FairMedSeg,
     "fairmedseg-mean1": FairMedSegMeanOne,
     "divergence-sampling": DivergenceSampling,
+    "adaptive-sampling": AdaptiveSampling,
     "balanced": Balanced,
     "reweighing": Reweighing,
     "groupdro": GroupDro,
