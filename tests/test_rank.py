@@ -18,6 +18,7 @@ from segfair.errors import ConfigError, InputError, PairingError
 from segfair.protocol import load_protocol
 from segfair.rank import rank_scored, run_ranking
 from segfair.rank_files import file_names, write_ranking
+from segfair.rank_gallery import with_galleries
 from segfair.results import AuditConfig
 from segfair.scores import CaseScore, ScoreTable, protocol_metrics
 from segfair.team_tables import load_team_scores
@@ -276,6 +277,21 @@ def test_scores_are_those_of_an_audit(ranking, challenge: Path) -> None:
             audited.scores[name].ci,
             audited.scores[name].chance,
         ), name
+
+
+def test_teams_see_their_worst_cases(ranked, ranking, challenge: Path, tmp_path: Path) -> None:
+    page = (ranked[0] / "teams" / "corrupt.html").read_text("utf-8")
+    assert page.count('class="card"') == 6
+    gallery = page[page.index('class="gallery"') :].partition("<table")[0]
+    assert not any(case in gallery for case in FAILED), "there is nothing to draw of an unusable file"
+    _, teams = load_teams(*arguments(challenge))
+    drawn = with_galleries(ranking, teams)
+    assert set(drawn.galleries) == {team.name for team in teams}
+    table = ranking.scores.tables["team07"]
+    worst = sorted(table.scores, key=lambda score: (score.values["dsc"], score.case))[:6]
+    assert drawn.galleries["team07"].groups[0].cases == tuple(score.case for score in worst)
+    public = write_ranking(drawn, tmp_path, private_labels=True).parent
+    assert not any("<svg" in path.read_text("utf-8") for path in public.rglob("*.html")), "nor is it in public"
 
 
 @pytest.mark.parametrize("export", ["codabench", "grand-challenge"])

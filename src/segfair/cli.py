@@ -412,11 +412,14 @@ def rank(
     threshold: Annotated[
         float | None, _option("Predictions are probability maps; lesion from this value on.", _RULES)
     ] = None,
+    images: Annotated[Path | None, _option("Folder of images, behind the outlines of the worst cases.", _RUN)] = None,
     workers: Annotated[int | None, _option("Processes that score; all cores by default.", _RUN, min=1)] = None,
     strict: Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--strict")] = False,
 ) -> None:
     """Score many teams on the same labels, and say who is first and what decides it."""
+    from segfair.gallery import image_files
     from segfair.rank import run_ranking
+    from segfair.rank_gallery import with_galleries
     from segfair.teams import load_teams
 
     config = _rank_config(options, labels=tuple(label or ()), threshold=threshold, strict=strict)
@@ -430,8 +433,11 @@ def rank(
         where=options.where,
         subject_column=options.subject_column,
     )
+    found_images = image_files(images, cohort) if images is not None else None
     with _scoring(len(cohort), workers) as (executor, on_done):
         ranking = run_ranking(cohort, found, config, by=options.by, executor=executor, on_done=on_done)
+        if not options.private_labels:
+            ranking = with_galleries(ranking, found, images=found_images, executor=executor)
     _write_ranking(ranking, options)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from segfair.attributes import AttributeTable
 from segfair.challenge import Disparity
+from segfair.gallery_facts import Gallery
 from segfair.results import Alert, AuditConfig, Score
 from segfair.teams import TeamScores
 
@@ -173,6 +174,7 @@ class Ranking:
         scores: Per-case scores of all teams.
         attributes: The attributes that FS compares, of the scored cases.
         versions: Package -> version.
+        galleries: Team -> pictures of its worst cases; empty until they are drawn.
     """
 
     config: AuditConfig
@@ -189,6 +191,7 @@ class Ranking:
     scores: TeamScores
     attributes: AttributeTable
     versions: Mapping[str, str]
+    galleries: Mapping[str, Gallery] = dataclasses.field(default_factory=dict)
 
     @property
     def n_cases(self) -> int:

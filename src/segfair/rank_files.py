@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from segfair.archive import MANIFEST, build_manifest, hash_inputs, is_ours, written_files
 from segfair.errors import ConfigError
+from segfair.facts import case_rows
 from segfair.io.tables import write_csv
 from segfair.rank_facts import Ranking, Standing
 from segfair.rank_page import leaderboard_data, without_folders
@@ -132,7 +133,6 @@ def _write_all(
     (public / "teams").mkdir(parents=True)
     shown = written.strftime("%Y-%m-%d %H:%M UTC")
     slugs = file_names([entry.team for entry in ranking.standings])
-    levels = ranking.attributes.labels()
     pages = {team: f"teams/{slug}.html" for team, slug in slugs.items()}
     board = leaderboard_data(ranking, pages=pages, private=private, written=shown, command=command)
     _write_text(public / "leaderboard.html", render_page(board, template="rank.html.j2"))
@@ -141,10 +141,11 @@ def _write_all(
     write_csv(challenger_rows(ranking), folder / "challengeR.csv")
     for entry in ranking.standings:
         slug = slugs[entry.team]
+        rows = case_rows(ranking.scores.tables[entry.team], ranking.attributes)
         page = team_data(
             entry,
             ranking,
-            levels=levels,
+            rows=rows,
             back="../leaderboard.html",
             table_href="" if private else f"{slug}.csv",
             private=private,
@@ -152,7 +153,9 @@ def _write_all(
         )
         _write_text(public / pages[entry.team], render_page(page, template="team.html.j2"))
         if not private:
-            write_csv(_case_rows(entry, ranking, levels), public / "teams" / f"{slug}.csv")
+            frame = rows.to_frame()
+            frame["penalised"] = [without_folders(text, ranking) if text else "" for text in frame["penalised"]]
+            write_csv(frame, public / "teams" / f"{slug}.csv")
         if export is not None:
             target = public / export / slug / EXPORTS[export]
             target.parent.mkdir(parents=True)
@@ -275,18 +278,6 @@ def exported(entry: Standing, ranking: Ranking, export: Export, *, private: bool
     table = ranking.scores.tables[entry.team]
     cases = {name: dict(zip(table.cases, table.column(name), strict=True)) for name in table.names}
     return {"aggregates": aggregates} if private else {"case": cases, "aggregates": aggregates}
-
-
-def _case_rows(entry: Standing, ranking: Ranking, levels: dict[str, list[str | None]]) -> list[dict[str, object]]:
-    return [
-        {
-            "case": score.case,
-            **score.values,
-            "penalised": without_folders(score.penalised, ranking) if score.penalised else "",
-            **{name: found[index] for name, found in levels.items()},
-        }
-        for index, score in enumerate(ranking.scores.tables[entry.team].scores)
-    ]
 
 
 def _write_text(path: Path, text: str) -> None:

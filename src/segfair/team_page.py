@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from segfair.page.gallery import gallery_data
 from segfair.page.parts import NAME_LENGTH, Data, cell, number_column, table
 from segfair.rank_facts import Ranking, Standing, percent
+from segfair.rank_gallery import lead_metric, worst_first
 from segfair.rank_page import without_folders
 from segfair.rank_tables import DIGITS, moved, number, score_name, shown_scores
-from segfair.scores import CaseScore
+from segfair.results import CaseScores
 from segfair.wording import clean, format_interval, format_number, metric_digits, metric_name, plural
 
 __all__ = ["team_data"]
@@ -30,7 +32,7 @@ def team_data(
     standing: Standing,
     ranking: Ranking,
     *,
-    levels: dict[str, list[str | None]],
+    rows: CaseScores,
     back: str,
     table_href: str,
     private: bool,
@@ -41,7 +43,7 @@ def team_data(
     Args:
         standing: The team.
         ranking: The ranking it is of.
-        levels: Attribute -> level of each case.
+        rows: Its cases, with scores and attributes.
         back: Address of the leaderboard, relative to this page.
         table_href: Address of the table of its cases; empty: there is none.
         private: Whether labels are private: neither cases nor attributes then.
@@ -52,7 +54,7 @@ def team_data(
         "scores": _scores(standing, ranking),
         "rules": _rules(standing, ranking),
         "attributes": None if private else _attributes(standing),
-        "cases": _cases(standing, ranking, levels=levels, table_href=table_href, private=private),
+        "cases": None if private else _cases(standing, ranking, rows, table_href=table_href),
         "remarks": _remarks(standing, ranking, private=private),
     }
     return {
@@ -192,46 +194,36 @@ def _attributes(standing: Standing) -> Data | None:
     }
 
 
-def _cases(
-    standing: Standing, ranking: Ranking, *, levels: dict[str, list[str | None]], table_href: str, private: bool
-) -> Data | None:
-    if private:
-        return None
+def _cases(standing: Standing, ranking: Ranking, rows: CaseScores, *, table_href: str) -> Data:
     scores = ranking.scores.tables[standing.team]
-    names = [name for name in dict.fromkeys((*_lead(ranking), *_PREFERRED)) if name in scores.names][:_SHOWN_METRICS]
+    lead = lead_metric(ranking)
+    names = [name for name in dict.fromkeys((lead, *_PREFERRED)) if name in scores.names][:_SHOWN_METRICS]
     digits = {name: metric_digits(scores.column(name)) for name in names}
-    lower = next(metric.better == "lower" for metric in scores.metrics if metric.name == names[0])
-
-    def badness(entry: tuple[int, CaseScore]) -> tuple[bool, float, str]:
-        value = entry[1].values[names[0]]
-        return value is not None, 0.0 if value is None else (-value if lower else value), entry[1].case
-
-    worst = sorted(enumerate(scores.scores), key=badness)[:_WORST_CASES]
+    worst = worst_first(scores, lead)[:_WORST_CASES]
+    levels = {name: rows.column(name) for name in rows.attributes}
     penalised = [
         [clean(case, length=NAME_LENGTH), without_folders(reason, ranking)] for case, reason in scores.penalised.items()
     ]
+    gallery = ranking.galleries.get(standing.team)
     return {
+        "gallery": gallery_data(gallery, rows, names, outcome=lead) if gallery is not None else None,
         "penalised": table("Predictions that count with the worst score", ["Case", "Why"], penalised)
         if penalised
         else None,
         "table": table(
-            f"The {plural(len(worst), 'case')} with the worst {metric_name(names[0])}",
+            f"The {plural(len(worst), 'case')} with the worst {metric_name(lead)}",
             ["Case", *(number_column(metric_name(name)) for name in names), "Attributes"],
             [
                 [
                     clean(score.case, length=NAME_LENGTH),
                     *(format_number(score.values[name], digits[name]) for name in names),
-                    cell(items=[(name, found[index] or "") for name, found in levels.items() if found[index]]),
+                    cell(items=[(name, found[index]) for name, found in levels.items() if found[index]]),
                 ]
                 for index, score in worst
             ],
         ),
         "href": table_href,
     }
-
-
-def _lead(ranking: Ranking) -> tuple[str, ...]:
-    return () if ranking.by in ("TS", "PS", "FS") else (ranking.by,)
 
 
 def _remarks(standing: Standing, ranking: Ranking, *, private: bool) -> Data | None:
