@@ -63,6 +63,7 @@ def test_the_strategy_that_wins_is_recommended_with_its_evidence() -> None:
     # 30 of 120 cases gain 0.3, so the mean of all gains 0.075; every women's case gains the same.
     assert "with erm, +0.300 (95% interval +0.300 to +0.300)" in conclusion.sentence
     assert "mean Dice of all cases changes by +0.075" in conclusion.sentence
+    assert "harmed" not in conclusion.sentence
 
 
 def test_a_gain_bought_with_the_mean_is_not_recommended() -> None:
@@ -70,6 +71,7 @@ def test_a_gain_bought_with_the_mean_is_not_recommended() -> None:
     (conclusion,) = summary.conclusions
     assert conclusion.kind == "No strategy is recommended"
     assert "mean Dice has fallen" in conclusion.sentence
+    assert "harmed, by 0.200 at most" in conclusion.sentence
 
 
 def test_levelling_down_recommends_plain_training() -> None:

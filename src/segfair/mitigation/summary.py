@@ -218,6 +218,10 @@ def _compared(best: ModelSummary, plain: ModelSummary) -> Conclusion:
         parts.append(
             f"mean Dice of all cases changes by {format_number(mean.difference, signed=True)} ({_interval(mean.ci)})"
         )
+    harmed = best.against.harmed if best.against is not None else ()
+    if harmed:
+        most = min(row.difference for row in harmed)
+        parts.append(f"{plural(len(harmed), 'subgroup')} harmed, by {format_number(-most)} at most: see below")
     shown = change is not None and change.ci is not None and change.ci[0] > 0
     fell = mean is not None and mean.ci is not None and mean.ci[1] < 0
     if shown and not fell:
