@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
-# One thread a process: the tests and benchmarks run in parallel processes.
+# One thread a process: the tests and benchmarks run in parallel processes, and small networks gain nothing from more.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .PHONY: demo demo-mitigate test lint format bench fuzz clean
@@ -13,7 +13,7 @@ demo: $(VENV)/installed  ## build the embedded cohort, audit it, say where the r
 	$(BIN)/segfair audit demo/cohort/preds demo/cohort/labels demo/cohort/metadata.csv --out demo/report
 
 demo-mitigate: $(VENV)/installed-mitigate  ## train plainly, with fairmedseg and with divergence-sampling; at most 4 minutes
-	$(BIN)/segfair mitigate --backbone unet --strategy fairmedseg --strategy divergence-sampling --out demo/mitigation
+	$(THREADS) $(BIN)/segfair mitigate --backbone unet --strategy fairmedseg --strategy divergence-sampling --out demo/mitigation
 	@$(BIN)/python benchmarks/recorded.py
 
 test: $(VENV)/installed-test  ## all tests
