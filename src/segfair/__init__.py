@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from segfair.errors import SegfairError
     from segfair.intake import load_cohort, load_score_cohort
     from segfair.protocol import Protocol, load_protocol
+    from segfair.rank import rank_scored, run_ranking
+    from segfair.rank_facts import Ranking
+    from segfair.rank_files import write_ranking
     from segfair.report import write_report
     from segfair.results import AuditConfig, AuditResult
+    from segfair.team_tables import load_team_scores
+    from segfair.teams import load_teams
 
 __version__ = "0.1.0"
 
@@ -33,13 +38,19 @@ __all__ = [
     "Cohort",
     "Comparison",
     "Protocol",
+    "Ranking",
     "SegfairError",
     "load_cohort",
     "load_protocol",
     "load_score_cohort",
+    "load_team_scores",
+    "load_teams",
+    "rank_scored",
     "run_audit",
     "run_comparison",
+    "run_ranking",
     "write_comparison",
+    "write_ranking",
     "write_report",
 ]
 
@@ -50,13 +61,19 @@ _HOMES = {
     "Cohort": "cases",
     "Comparison": "comparison",
     "Protocol": "protocol",
+    "Ranking": "rank_facts",
     "SegfairError": "errors",
     "load_cohort": "intake",
     "load_protocol": "protocol",
     "load_score_cohort": "intake",
+    "load_team_scores": "team_tables",
+    "load_teams": "teams",
+    "rank_scored": "rank",
     "run_audit": "audit",
     "run_comparison": "compare",
+    "run_ranking": "rank",
     "write_comparison": "comparison_report",
+    "write_ranking": "rank_files",
     "write_report": "report",
 }
 
