@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK  # noqa: TID253 (the oracle of this module)
+import SimpleITK
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
