@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,23 +36,27 @@ def dice_moments(zeros: float = 0.04) -> tuple[float, float]:
     return (1 - zeros) * mean, float(np.sqrt((1 - zeros) * square - ((1 - zeros) * mean) ** 2))
 
 
-def lattice(codes: NDArray[np.intp], *, min_cases: int) -> tuple[NDArray[np.bool_], list[Items]]:
-    """All conjunctions of levels with at least `min_cases` cases, and their items."""
+def conjunctions(codes: NDArray[np.intp], *, min_cases: int) -> Iterator[tuple[Items, NDArray[np.bool_]]]:
+    """All conjunctions of levels with at least `min_cases` cases: their items and members."""
     n_attributes, n_cases = codes.shape
-    rows: list[NDArray[np.bool_]] = []
-    names: list[Items] = []
 
-    def descend(attribute: int, members: NDArray[np.bool_], items: Items) -> None:
+    def descend(attribute: int, members: NDArray[np.bool_], items: Items) -> Iterator[tuple[Items, NDArray[np.bool_]]]:
         for deeper in range(attribute, n_attributes):
             for level in range(int(codes[deeper].max()) + 1):
                 both = members & (codes[deeper] == level)
                 if np.count_nonzero(both) >= min_cases:
-                    rows.append(both)
-                    names.append((*items, (deeper, level)))
-                    descend(deeper + 1, both, names[-1])
+                    longer = (*items, (deeper, level))
+                    yield longer, both
+                    yield from descend(deeper + 1, both, longer)
 
-    descend(0, np.ones(n_cases, dtype=bool), ())
-    return np.array(rows, dtype=bool).reshape(len(rows), n_cases), names
+    yield from descend(0, np.ones(n_cases, dtype=bool), ())
+
+
+def lattice(codes: NDArray[np.intp], *, min_cases: int) -> tuple[NDArray[np.bool_], list[Items]]:
+    """The same as a membership matrix, and the items of its rows."""
+    found = list(conjunctions(codes, min_cases=min_cases))
+    matrix = np.array([members for _, members in found], dtype=bool)
+    return matrix.reshape(len(found), codes.shape[1]), [items for items, _ in found]
 
 
 def plant(rng: np.random.Generator, n_cases: int, n_planted: int) -> tuple[NDArray[np.intp], Items]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import segfair.stats.permutation as module
+from segfair.stats.bootstrap import subgroup_intervals
 from segfair.stats.contrast import PRIOR_DF
 from segfair.stats.permutation import false_discovery, max_t
+from segfair.stats.shrinkage import shrink
 
 SEVEN = np.array([[1, 1, 0, 0, 0, 1, 0], [0, 1, 1, 0, 0, 0, 0], [1, 0, 0, 1, 1, 1, 0]], dtype=bool)
 
@@ -350,3 +353,19 @@ def test_false_discovery_keeps_untested_apart_and_counts_questions_once() -> Non
 
 def test_all_nan_p_values() -> None:
     assert np.isnan(false_discovery(np.array([np.nan, np.nan]))).all()
+
+
+def test_the_matrix_is_never_turned_into_floats_as_a_whole() -> None:
+    rng = np.random.default_rng(19)
+    members = rng.random((1500, 20_000)) < 0.05
+    outcome = rng.random(20_000)
+    tracemalloc.start()
+    try:
+        test = max_t(members, outcome, rng=rng, permutations=4)
+        subgroup_intervals(members, outcome, rng=rng, draws=4)
+        shrink(members, outcome)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert test.n_tests == 1500
+    assert peak < 0.75 * members.size * 8

@@ -211,16 +211,16 @@ def subgroup_intervals(
         mass = cells.sums(weights)
         weights = weights * centred
         drift[rows] = weights.mean(axis=1)
-        weighted, total = cells.multiply(cells.sums(weights), mass)
+        weighted, total = cells.multiply(cells.sums(weights), mass, single=True)
         means[:, rows] = np.divide(weighted, total, out=weighted, where=total > 0)
         first = rows.stop
     n = cells.members
-    gap = (cells.columns @ np.add.reduceat(centred, cells.starts)) / np.maximum(n, 1)
+    gap = cells.multiply(cells.sums(centred[None]))[0][:, 0] / np.maximum(n, 1)
     units = _count_units(membership, subjects)
     factor = expansion(units, confidence=confidence)
     # What is known of a divergence is limited by the smaller of the subgroup and the rest.
-    rest_units = _count_units(~membership.astype(bool, copy=False), subjects)
-    divergence_factor = expansion(np.minimum(units, np.where(rest_units > 0, rest_units, units)), confidence=confidence)
+    rest = n_cases - units if subjects is None else _count_units(~membership.astype(bool, copy=False), subjects)
+    divergence_factor = expansion(np.minimum(units, np.where(rest > 0, rest, units)), confidence=confidence)
     # The moderated error measures the simultaneous intervals; the replicates' own is far too small where a small
     # skewed group happens to hold no bad case, and all intervals together then cover 60 % rather than 95 %.
     compared = prepare_contrast(membership)

@@ -41,7 +41,7 @@ class Cells:
     @property
     def members(self) -> NDArray[np.float64]:
         """(n_subgroups,) cases of each subgroup, as floats for dividing by."""
-        return np.asarray(self.columns @ self.sizes, dtype=np.float64)
+        return self.multiply(self.sizes[None].astype(np.float64))[0][:, 0]
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums per cell.
@@ -61,29 +61,33 @@ class Cells:
         """(..., n_cells) repeated to (..., n_cases), cases in `order`."""
         return np.repeat(per_cell, self.sizes, axis=-1)
 
-    def multiply(self, *per_cell: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    def multiply(self, *per_cell: NDArray[np.float64], single: bool = False) -> tuple[NDArray[np.float64], ...]:
         """Sums per subgroup from sums per cell, the 0/1 matrix turned into floats a block of rows at a time.
 
         Args:
             per_cell: Arrays of (n_rows, n_cells).
+            single: Whether single precision will do: for replicates whose quantiles are taken, not for tests.
 
         Returns:
-            As many arrays of (n_subgroups, n_rows), float64.
+            As many arrays of (n_subgroups, n_rows), float64; float32 if `single`.
         """
-        n_subgroups = len(self.columns)
-        results = tuple(np.empty((n_subgroups, len(values))) for values in per_cell)
-        for rows, block in self.float_rows():
-            for values, result in zip(per_cell, results, strict=True):
-                np.matmul(block, values.T, out=result[rows])
+        kind = np.float32 if single else np.float64
+        factors = [np.asarray(values.T, dtype=kind) for values in per_cell]
+        results = tuple(np.empty((len(self.columns), values.shape[1]), dtype=kind) for values in factors)
+        for rows, block in self.float_rows(kind=kind):
+            for values, result in zip(factors, results, strict=True):
+                np.matmul(block, values, out=result[rows])
         return results
 
-    def float_rows(self, *, width: int | None = None) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        """Blocks of rows of `columns` as float64, small enough to be spread to `width` columns."""
+    def float_rows(
+        self, *, width: int | None = None, kind: type[np.floating] = np.float64
+    ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Blocks of rows of `columns` as floats, small enough to be spread to `width` columns."""
         n_subgroups, n_cells = self.columns.shape
         step = max(1, _ROW_BLOCK_BYTES // (8 * max(1, n_cells, width or 0)))
         for first in range(0, n_subgroups, step):
             rows = slice(first, min(first + step, n_subgroups))
-            yield rows, self.columns[rows].astype(np.float64)
+            yield rows, self.columns[rows].astype(kind)
 
 
 def collapse(membership: Membership, *, blocks: NDArray[np.integer] | None = None) -> Cells:

@@ -70,6 +70,8 @@ class Contrast:
 
     def select(self, rows: NDArray[np.bool_]) -> Contrast:
         """The same for some of the subgroups."""
+        if rows.all():
+            return self  # the matrix may be half a gigabyte
         return dataclasses.replace(
             self,
             cells=dataclasses.replace(self.cells, columns=self.cells.columns[rows]),

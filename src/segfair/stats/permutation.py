@@ -34,8 +34,8 @@ Method = Literal["auto", "random", "exact"]
 
 _STEP_ELEMENTS = 1 << 20
 """Statistics per block of permutations: few enough for the cache, many enough for the matrix product."""
-_CASE_ELEMENTS = 1 << 23
-"""Rearranged outcomes per block of permutations, 64 MiB."""
+_CASE_ELEMENTS = 1 << 22
+"""Rearranged outcomes per block of permutations, 32 MiB; some six such arrays exist at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,8 +157,9 @@ def max_t(
         Westfall and Young 1993, algorithms 2.5 and 4.1; Phipson and Smyth 2010.
     """
     first, representative, sign = distinct_rows(membership, complements=alternative == "two-sided")
+    distinct = membership if len(first) == len(membership) else membership[first]
     return family_test(
-        families(membership[first], outcome, strata=strata, subjects=subjects, prior_df=prior_df),
+        families(distinct, outcome, strata=strata, subjects=subjects, prior_df=prior_df),
         representative,
         sign,
         rng=rng,

@@ -57,7 +57,7 @@ def shrink(membership: Membership, outcome: NDArray[np.float64]) -> Shrinkage:
     centred = (outcome - outcome.mean())[cells.order]
     sums = np.add.reduceat(centred, cells.starts)
     n = cells.members
-    gap = np.divide(cells.columns @ sums, n, out=zeros.copy(), where=n > 0)
+    gap = np.divide(cells.multiply(sums[None])[0][:, 0], n, out=zeros.copy(), where=n > 0)
     total = float(centred @ centred)
     if total <= (1e-12 * np.abs(outcome).max()) ** 2 * n_cases:
         return Shrinkage(zeros, zeros.copy(), zeros.copy(), 0.0, 0.0)
