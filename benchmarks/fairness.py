@@ -315,6 +315,17 @@ def summarise(runs: Sequence[Mapping[str, Any]], block: Block) -> list[dict[str,
     return rows
 
 
+def narrowed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What fits on a line of a terminal."""
+    kept = ("strategy", "seeds", "mean DSC", "worst subgroup", "FS", "TS")
+    renamed = {
+        "change of mean DSC": "DSC change",
+        "change of worst subgroup": "worst change",
+        "95 % interval (worst subgroup)": "95 % interval",
+    }
+    return {key: row[key] for key in kept} | {new: row.get(old) for old, new in renamed.items()}
+
+
 def average(values: Sequence[float | None]) -> float | None:
     """Mean of what is defined."""
     return mean(np.array([value for value in values if value is not None], dtype=float))
@@ -397,15 +408,16 @@ def fingerprint(setting: Setting) -> str:
     return digest.hexdigest()
 
 
-def read_runs(path: Path, setting: Setting) -> list[dict[str, Any]]:
-    """Runs of an earlier call that still hold."""
+def read_runs(path: Path, setting: Setting, *, keep: bool) -> list[dict[str, Any]]:
+    """Runs of an earlier call that still hold, or all of them with `keep`."""
     if not path.is_file():
         return []
     record = json.loads(path.read_text("utf-8"))
-    if record["fingerprint"] != fingerprint(setting):
-        print(f"{path.name}: of another state of the code; everything is trained again", flush=True)
-        return []
-    return list(record["runs"])
+    if record["fingerprint"] == fingerprint(setting):
+        return list(record["runs"])
+    print(f"{path.name} is of another state of the code; ", end="", flush=True)
+    print("its tables:" if keep else "everything is trained again", flush=True)
+    return list(record["runs"]) if keep else []
 
 
 def write_record(path: Path, runs: Sequence[Mapping[str, Any]], setting: Setting, minutes: float) -> None:
@@ -420,7 +432,7 @@ def write_record(path: Path, runs: Sequence[Mapping[str, Any]], setting: Setting
     record = {
         "format": 1,
         "about": about,
-        "summary": summarise(ordered, BLOCKS[0]),
+        "summary": [narrowed(row) for row in summarise(ordered, BLOCKS[0])],
         "blocks": {block.name: summarise(ordered, block) for block in BLOCKS},
         "checks": checks(ordered),
         "setting": asdict(setting),
@@ -448,7 +460,7 @@ def main() -> None:
     if arguments.quick:
         setting = Setting(cases=(12, 12, 20), planted=(2, 2, 5), epochs=2, size=(16, 16, 16))
         seeds, path = seeds[:1], path.with_name("fairness-quick.json")
-    runs = read_runs(path, setting)
+    runs = read_runs(path, setting, keep=arguments.tables)
     done = {(run["block"], run["seed"], run["strategy"]) for run in runs}
     wanted = [] if arguments.tables else [b for b in BLOCKS if not arguments.block or b.name in arguments.block]
     # The one-shot weights come from the seed's plain model, so a seed is trained whole.
@@ -476,7 +488,7 @@ def main() -> None:
         rows = summarise(runs, block)
         if rows:
             print("\n" + markdown(block.title, rows))
-    print("\n" + "\n".join(checks(runs)))
+    print("\n" + "\n".join(f"- {sentence}" for sentence in checks(runs)))
 
 
 if __name__ == "__main__":

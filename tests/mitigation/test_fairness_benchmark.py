@@ -1,0 +1,75 @@
+"""The benchmark's arithmetic on made-up runs; the trainings themselves are not tests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks import fairness
+
+
+def run(block: str, seed: int, strategy: str, worst: float, dsc: float = 0.9) -> dict[str, object]:
+    scores = {"dsc": dsc, "rest": 0.92, "planted": worst, "worst": worst, "fs": 0.9, "ts": None}
+    return {"block": block, "seed": seed, "strategy": strategy, **scores}
+
+
+RUNS = [
+    run("H33", 10, "erm", 0.1),
+    run("H33", 11, "erm", 0.3),
+    run("H33", 12, "erm", 0.2),
+    run("H33", 10, "balanced", 0.4),
+    run("H33", 11, "balanced", 0.5),
+    run("H33", 12, "balanced", 0.6),
+    run("texture", 10, "erm", 0.5),
+]
+
+
+def test_paired_changes_and_their_t_interval_by_hand() -> None:
+    # Changes .3, .2, .4: mean .3, standard error .1 / sqrt(3), t(2) = 4.3027.
+    change, interval = fairness.paired(np.array([0.3, 0.2, 0.4]))
+    assert change == pytest.approx(0.3)
+    assert interval == pytest.approx([0.3 - 0.24841, 0.3 + 0.24841], abs=1e-4)
+    assert fairness.paired(np.array([0.3])) == (0.3, None)
+    assert fairness.paired(np.array([])) == (None, None)
+
+
+def test_summary_pairs_each_strategy_with_plain_training_of_its_block() -> None:
+    rows = {row["strategy"]: row for row in fairness.summarise(RUNS, fairness.BLOCKS[0])}
+    assert rows.keys() == {"erm", "balanced"}
+    assert rows["erm"]["worst subgroup"] == pytest.approx(0.2)
+    assert "change of worst subgroup" not in rows["erm"]
+    assert rows["balanced"]["seeds"] == 3
+    assert rows["balanced"]["change of worst subgroup"] == pytest.approx(0.3)
+    assert rows["balanced"]["change of mean DSC"] == 0
+    # An undefined score has no mean and no change.
+    assert rows["balanced"]["TS"] is None
+    assert rows["balanced"]["change of TS"] is None
+
+
+def test_record_is_read_back_until_the_code_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, setting = tmp_path / "fairness.json", fairness.Setting()
+    fairness.write_record(path, RUNS, setting, 1.0)
+    assert sorted(map(str, fairness.read_runs(path, setting, keep=False))) == sorted(map(str, RUNS))
+    record = json.loads(path.read_text())
+    assert "3 seeds (10-12)" in record["about"]
+    assert [row["strategy"] for row in record["summary"]] == ["erm", "balanced"]
+    assert fairness.read_runs(path, fairness.Setting(epochs=11), keep=False) == []
+    monkeypatch.setattr(fairness, "CODE", ("errors.py",))
+    assert fairness.read_runs(path, setting, keep=False) == []
+    assert len(fairness.read_runs(path, setting, keep=True)) == len(RUNS)
+
+
+def test_every_file_a_training_depends_on_exists() -> None:
+    assert all(any(fairness.SOURCE.glob(pattern)) for pattern in fairness.CODE)
+
+
+def test_seeds_of_the_goals_were_used_for_nothing_else() -> None:
+    assert tuple(range(10, 18)) == fairness.FRESH
+
+
+def test_markdown_has_a_cell_for_every_column() -> None:
+    table = fairness.markdown("title", fairness.summarise(RUNS, fairness.BLOCKS[0])).splitlines()
+    assert len({line.count("|") for line in table[2:]}) == 1
+    assert "+0.300 [+0.052, +0.548]" in table[-1]
