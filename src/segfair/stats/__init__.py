@@ -27,7 +27,6 @@ from segfair.stats.disparity import (
     fairness_score,
     gap,
     highest,
-    inverted_interval,
     level_sd,
     lowest,
     observed_level_means,
@@ -35,6 +34,7 @@ from segfair.stats.disparity import (
     stack_levels,
 )
 from segfair.stats.equivalence import Standing, margin_standing
+from segfair.stats.inversion import inverted_interval
 from segfair.stats.paired import PairedTest, paired_max_t, paired_outcomes, swapped_level_means
 from segfair.stats.permutation import Alternative, MaxT, Method, false_discovery, max_t
 from segfair.stats.power import detectable_gap, n_needed, null_critical

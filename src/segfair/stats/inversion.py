@@ -1,0 +1,143 @@
+"""Intervals of disparity scores, by asking which true disparities would give the observed score.
+
+A largest difference over levels grows with noise, and resampling adds its own: percentile intervals of FS miss a
+true FS of 1 always, and mirrored ones often. Inverting a test has no such bias to mend.
+
+References:
+    Casella and Berger. Statistical Inference. Section 9.2.1 (inverting a test).
+    Cowan, Cranmer, Gross, Vitells. Power-Constrained Limits. 2011 (no limit beyond what chance lets expect).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair.stats.disparity import LevelMeans, Statistic, per_attribute
+
+__all__ = ["inverted_interval"]
+
+_PRIOR_DF = 20.0
+"""Degrees of freedom that the cohort's spread counts for in a level's own."""
+_LEAST_KEPT = 0.3
+"""An attribute's level offsets are shrunken to no less than this share."""
+_DOUBLINGS, _BISECTIONS = 12, 24
+
+
+def inverted_interval(
+    statistic: Statistic,
+    *,
+    observed: LevelMeans,
+    resampled: LevelMeans,
+    shuffled: LevelMeans,
+    worse: Literal["lower", "higher"],
+    confidence: float = 0.95,
+) -> NDArray[np.float64]:
+    """Interval of a disparity score by asking which true disparities would give the observed score.
+
+    True level means are taken to be the overall mean plus a multiple of the observed offsets, which are shrunken
+    per attribute by the share that noise explains. For each multiple the score's distribution is known from the
+    replicates; the interval holds the true scores under which the observed one is not in a tail. No disparity at
+    all (multiple 0) is among them whenever chance explains the observed score. A score better than chance would give
+    is luck and rules out no more than one at the chance level does. A level's noise mixes its own (resampled) with the
+    cohort's (shuffled), which counts for 20 degrees of freedom, so that a level of one case has some.
+
+    Args:
+        statistic: Score of level means; for the cohort or for each attribute.
+        observed: One replicate, the cohort itself.
+        resampled: From `bootstrap_level_means`.
+        shuffled: From `permuted_level_means`.
+        worse: Which direction means more disparity.
+        confidence: Of the interval.
+
+    Returns:
+        (2,) or (n_attributes, 2) low and high; always holding the observed score, NaN where that is not finite.
+    """
+    estimate = statistic(observed)[0]
+    sign = 1.0 if worse == "higher" else -1.0
+    tail = (1 - confidence) / 2
+    noise, drift = _noise(observed, resampled, shuffled)
+    offsets = _shrunken_offsets(observed, noise)
+
+    def scaled(multiple: NDArray[np.float64], deviation: NDArray[np.float64], shift: NDArray[np.float64]) -> LevelMeans:
+        factor = multiple[observed.attribute] if multiple.ndim else multiple
+        overall = observed.overall[0]
+        return dataclasses.replace(
+            observed,
+            means=overall[None, :, None] + factor * offsets[None] + deviation,
+            overall=overall[None] + shift,
+        )
+
+    def truth(multiple: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(statistic(scaled(multiple, np.zeros((1, 1, 1)), np.zeros((1, 1))))[0])
+
+    at_chance = np.median(sign * statistic(scaled(np.zeros(estimate.shape), noise, drift)), axis=0)
+    lenient = np.maximum(sign * estimate, at_chance)
+
+    def too_strong(multiple: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether so weak a score as the observed one, or as chance alone gives, would be rare."""
+        drawn = sign * statistic(scaled(multiple, noise, drift))
+        return np.asarray(np.mean(drawn <= lenient + 1e-12, axis=0) < tail)
+
+    def strong_enough(multiple: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether so strong a score as the observed one would not be rare."""
+        drawn = sign * statistic(scaled(multiple, noise, drift))
+        return np.asarray(np.mean(drawn >= sign * estimate - 1e-12, axis=0) >= tail)
+
+    with np.errstate(invalid="ignore"):
+        weakest = truth(_first_true(strong_enough, estimate.shape))
+        strongest = truth(_first_true(too_strong, estimate.shape))
+    ends = np.stack([weakest, strongest, estimate], axis=-1)
+    bounds = np.stack([ends.min(axis=-1), ends.max(axis=-1)], axis=-1)
+    bounds[~np.isfinite(estimate)] = np.nan
+    return bounds
+
+
+def _noise(
+    observed: LevelMeans, resampled: LevelMeans, shuffled: LevelMeans
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Deviations of level means and of overall means from the truth, replicate by replicate."""
+    count = min(len(resampled.means), len(shuffled.means))
+    units = resampled.units
+    own = resampled.means[:count] - observed.means
+    # From the variance over n + 1 that exponential weights give to the unbiased one over n.
+    own = own * np.sqrt((units + 1) / np.maximum(units - 1, 1))
+    common = shuffled.means[:count] - shuffled.means.mean(axis=0)
+    share = (_PRIOR_DF) / (_PRIOR_DF + units - 1)
+    return np.sqrt(1 - share) * own + np.sqrt(share) * common, resampled.overall[:count] - observed.overall
+
+
+def _shrunken_offsets(observed: LevelMeans, noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n_outcomes, n_levels) offsets from the overall mean, shrunken per attribute (positive-part James-Stein)."""
+    offsets = observed.means[0] - observed.overall[0][:, None]
+    weights = observed.units
+    squares = per_attribute(weights * offsets**2, observed, np.add)
+    expected = per_attribute(weights * noise.var(axis=0), observed, np.add)
+    kept = 1.0 - np.divide(expected, squares, out=np.ones_like(squares), where=squares > 0)
+    shrunken: NDArray[np.float64] = np.maximum(kept, _LEAST_KEPT)[:, observed.attribute] * offsets
+    return shrunken
+
+
+def _first_true(
+    condition: Callable[[NDArray[np.float64]], NDArray[np.bool_]], shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Smallest multiple of at least 0 from which a condition holds, for each entry; the search ends at 4,096."""
+    low, high = np.zeros(shape), np.full(shape, 1.0)
+    holds = condition(low)
+    high = np.where(holds, 0.0, high)
+    for _ in range(_DOUBLINGS):
+        open_end = ~condition(high) & (high > 0)
+        if not open_end.any():
+            break
+        low, high = np.where(open_end, high, low), np.where(open_end, 2 * high, high)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        holds = condition(middle)
+        low, high = np.where(holds, low, middle), np.where(holds, middle, high)
+        if np.all(high - low <= 1e-4 * np.maximum(high, 1e-3)):
+            break
+    return np.asarray(high)
