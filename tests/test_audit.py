@@ -167,7 +167,8 @@ def test_undefined_scores_leave_their_outcome_only() -> None:
     table = dataclasses.replace(scores, scores=(broken, *scores.scores[1:]))
     result = segfair.run_audit(cohort, dataclasses.replace(DEFAULT, outcomes=("dsc", "normhd")), scores=table)
     assert (result.outcomes["dsc"].n_cases, result.outcomes["normhd"].n_cases) == (60, 59)
-    assert result.scores == {}
+    assert list(result.scores) == ["DSC", "NormHD"], "PS, FS and TS need both for every case"
+    assert any("1 of 60 cases have no NormHD" in alert.text for alert in result.alerts)
     assert next(metric for metric in result.metrics if metric.name == "normhd").n_undefined == 1
 
 
@@ -238,3 +239,39 @@ def test_the_notebook_view_is_escaped() -> None:
     html = audit(**made)._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
+
+
+def test_a_region_that_no_label_holds_is_refused(tmp_path: Path) -> None:
+    from segfair.phantom import write_phantom
+
+    write_phantom(tmp_path / "cohort", n_cases=12, size=(32, 32, 24), seed=2)
+    cohort = segfair.load_cohort(*(tmp_path / "cohort" / name for name in ("preds", "labels", "metadata.csv")))
+    config = dataclasses.replace(DEFAULT, labels=("whole=1", "other=2"))
+    with pytest.raises(ConfigError, match="--label other=2: no label holds it"):
+        segfair.run_audit(cohort, config)
+
+
+def test_what_the_masks_derive_is_no_part_of_the_fairness_score(tmp_path: Path) -> None:
+    from segfair.phantom import write_phantom
+
+    write_phantom(tmp_path / "cohort", n_cases=60, size=(32, 32, 24), seed=4)
+    cohort = segfair.load_cohort(*(tmp_path / "cohort" / name for name in ("preds", "labels", "metadata.csv")))
+    plain, derived = (segfair.run_audit(cohort, dataclasses.replace(DEFAULT, derive=on)) for on in (False, True))
+    assert derived.scores["FS"].value == plain.scores["FS"].value
+    assert len(derived.attributes) > len(plain.attributes)
+
+
+def test_a_constant_outcome_is_said_first() -> None:
+    result = audit(dsc=np.zeros(40), sex=["f", "m"] * 20)
+    assert "every case has the same value" in result.verdict.sentence
+
+
+def test_no_interval_leaves_what_a_share_can_be() -> None:
+    rng = np.random.default_rng(9)
+    dsc = np.clip(rng.normal(0.9, 0.1, 60), 0, 1)
+    site = ["A"] * 29 + ["B"] * 29 + ["C"] * 2
+    mean = dsc.mean()
+    for row in audit(dsc=dsc, site=site).subgroups["dsc"]:
+        for interval in (row.ci, row.ci_simultaneous):
+            if interval is not None:
+                assert -mean - 1e-12 <= interval[0] <= interval[1] <= 1 - mean + 1e-12

@@ -22,9 +22,19 @@ from segfair.errors import AuditError, ConfigError, InputError
 from segfair.facts import alerts, attribute_facts, case_counts, case_rows, metric_facts, versions
 from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
 from segfair.inference import generator, infer_subgroups, power_of_levels, reach_verdict
-from segfair.label_choice import check_label_occurs, resolve_protocol
+from segfair.label_choice import check_label_occurs, check_regions_occur, resolve_protocol
 from segfair.protocol import load_protocol
-from segfair.results import RESERVED_NAMES, TAUGHT_BINS, AuditConfig, AuditResult, Bins, OutcomeFacts, PowerFacts, Score
+from segfair.results import (
+    RESERVED_NAMES,
+    TAUGHT_BINS,
+    Alert,
+    AuditConfig,
+    AuditResult,
+    Bins,
+    OutcomeFacts,
+    PowerFacts,
+    Score,
+)
 from segfair.scoring import ScoreTable, score_cohort
 from segfair.subgroups import (
     Better,
@@ -86,13 +96,15 @@ def run_audit(
         raise AuditError(f"no case can be scored: {examples or 'the cohort is empty'}")
     _check_outcomes(scores, config)
     check_label_occurs(scores)
+    check_regions_occur(scores, config)
 
     scored = set(scores.cases)
     audited = dataclasses.replace(cohort, cases=tuple(case for case in cohort if case.id in scored))
     audited, scores, edges = _learn_bins(audited, scores, config)
     excluded.update(dict.fromkeys(scored.difference(audited.ids), TAUGHT_BINS))
     plan = plan or fit_attributes(audited, protocol=config.protocol, chosen=config.attributes, edges=edges)
-    attributes = _attributes(audited, scores, config, plan)
+    patient_attributes = plan.apply(audited)
+    attributes = _with_derived(patient_attributes, audited, scores, config)
     membership = mine_subgroups(attributes, min_support=config.min_support)
 
     outcomes: dict[str, OutcomeFacts] = {}
@@ -131,12 +143,13 @@ def run_audit(
                 described, levels, values, config=config, design=design, facts=facts, family="primary"
             )
 
-    challenge = _challenge(scores, attributes, config)
-    definitions = compare_definitions(scores, attributes, protocol=config.protocol, min_cases=config.min_cases)
+    # Derived attributes describe lesions, not patients: they are no part of FS.
+    challenge = _challenge(scores, patient_attributes, config)
+    definitions = compare_definitions(scores, patient_attributes, protocol=config.protocol, min_cases=config.min_cases)
     design = build_design(audited, scores, np.arange(len(scores.cases)), config=config)
-    certainty = CohortScores(_groups(scores, attributes, challenge, config, design), config, design)
+    certainty = CohortScores(_groups(scores, patient_attributes, challenge, config, design), config, design)
     levels_of_attributes = attribute_facts(scores, attributes, config, challenge, design.subjects)
-    point_scores = _scores(scores, attributes, config, challenge)
+    point_scores = _scores(scores, patient_attributes, config, challenge)
     return AuditResult(
         config=config,
         inputs={role: str(path) for role, path in cohort.inputs.items()},
@@ -150,8 +163,13 @@ def run_audit(
         binning=plan.to_dict(),
         left_out=attributes.left_out,
         notices=(*audited.notices, *attributes.notices),
-        alerts=alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
-        scores=certainty.scores(point_scores, _values(scores, "dsc"), _values(scores, "normhd")) if challenge else {},
+        alerts=(
+            *(Alert("swapped", notice) for notice in audited.notices if "look swapped" in notice),
+            *alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
+        ),
+        scores=certainty.scores(point_scores, _values(scores, "dsc"), _values(scores, "normhd"))
+        if challenge
+        else certainty.means({name: _values(scores, name) for name in ("dsc", "normhd") if name in scores.names}),
         definitions=definitions,
         attributes=certainty.attributes(levels_of_attributes),
         outcomes=outcomes,
@@ -223,8 +241,10 @@ def _learn_bins(
     return kept, dataclasses.replace(scores, scores=tuple(scores.scores[index] for index in rest)), edges
 
 
-def _attributes(cohort: Cohort, scores: ScoreTable, config: AuditConfig, plan: BinningPlan) -> AttributeTable:
-    attributes = plan.apply(cohort)
+def _with_derived(
+    attributes: AttributeTable, cohort: Cohort, scores: ScoreTable, config: AuditConfig
+) -> AttributeTable:
+    """The patients' attributes and, with `--derive`, behind them what the masks say; those join the lattice only."""
     if config.derive:
         with_facts, terciles = derive_columns(cohort, scores)
         new = [column for column in with_facts.columns if column not in cohort.columns]

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from segfair import __version__, stats
 from segfair.attributes import AttributeTable
 from segfair.challenge import ChallengeScores
-from segfair.inference import generator
+from segfair.inference import SHARES, generator
+from segfair.label_choice import absent_regions
 from segfair.results import (
     Alert,
     AttributeFacts,
@@ -28,14 +29,13 @@ from segfair.results import (
 )
 from segfair.scoring import ScoreTable
 from segfair.subgroups import level_membership
-from segfair.wording import plural
+from segfair.wording import metric_name, plural
 
 __all__ = ["alerts", "attribute_facts", "case_counts", "case_rows", "metric_facts", "versions"]
 
 Interval = tuple[float, float]
 
 NO_PREDICTION = "no prediction"
-_SHARES = ("dsc", "iou", "sensitivity", "precision", "nsd")
 
 
 def attribute_facts(
@@ -76,7 +76,7 @@ def attribute_facts(
         facts.append(
             AttributeFacts(
                 name=attribute.name,
-                disparity=challenge.disparities[index] if challenge else None,
+                disparity=challenge.disparities[index] if challenge and index < len(challenge.disparities) else None,
                 levels=tuple(levels),
                 primary=attribute.name in config.primary,
             )
@@ -105,7 +105,7 @@ def _level_intervals(
             subjects=subjects[where] if subjects is not None else None,
             min_cases=config.min_cases,
         ).mean
-        if name.split("_")[0] in _SHARES:
+        if name.partition("_")[0] in SHARES:
             # Bootstrap-t of a handful of cases can step out of what a share can be.
             intervals = np.clip(intervals, 0.0, 1.0)
         for row, subgroup in enumerate(members.subgroups):
@@ -191,6 +191,24 @@ def alerts(
         )
     if excluded:
         found.append(Alert("excluded", f"{plural(len(excluded), 'case')} could not be audited, in no mean."))
+    for name in dict.fromkeys(("dsc", "normhd", *config.outcomes)):
+        n_undefined = scores.n_undefined(name) if name in scores.names else 0
+        if n_undefined:
+            found.append(
+                Alert(
+                    "undefined",
+                    f"{n_undefined} of {n_cases} cases have no {metric_name(name)} and are in none of its means.",
+                )
+            )
+    usable = [score.facts["prediction_voxels"] for score in scores.scores if "prediction_voxels" in score.facts]
+    if usable and not any(usable):
+        found.append(
+            Alert("empty", "Every prediction that was scored is empty; equal failure of everybody is no finding.")
+        )
+    found.extend(
+        Alert("cases", f"No label holds the region {region}; it counts as both empty wherever nothing is predicted.")
+        for region in absent_regions(scores, config.protocol)
+    )
     empty = sum(score.facts.get("label_voxels") == 0 for score in scores.scores)
     if empty:
         found.append(

@@ -178,6 +178,15 @@ class CohortScores:
         )
         return certain
 
+    def means(self, columns: Mapping[str, Floats]) -> dict[str, Score]:
+        """DSC and NormHD where that is all there is: their means over the cases with a value."""
+        names = {"dsc": "DSC", "normhd": "NormHD"}
+        return {
+            names[name]: Score(float(values.mean()), ci=self._mean_interval(names[name], values))
+            for name, values in columns.items()
+            if len(values)
+        }
+
     def attributes(self, facts: Sequence[AttributeFacts]) -> tuple[AttributeFacts, ...]:
         """Adds interval and chance level to the D_v of each attribute that can be judged."""
         groups = self.groups

@@ -20,6 +20,8 @@ from segfair.wording import format_interval, format_number, format_p, metric_nam
 __all__ = ["generator", "infer_subgroups", "power_of_levels", "reach_verdict"]
 
 Interval = tuple[float, float]
+SHARES = ("dsc", "iou", "sensitivity", "precision", "nsd")
+CONSTANT = "every case has the same value, so there is nothing to compare"
 
 
 def generator(config: AuditConfig, purpose: str) -> np.random.Generator:
@@ -86,14 +88,24 @@ def infer_subgroups(
     adjusted = _adjust(membership, outcome, config=config, design=design, significant=significant, family=family)
     row_of = {subgroup: row for row, subgroup in enumerate(membership.subgroups)}
 
+    mean = float(outcome.mean())
+
+    def possible(interval: Interval | None) -> Interval | None:
+        """No share lies outside of [0, 1], so no divergence of one lies further from the mean than that."""
+        if interval is None or table.outcome.partition("_")[0] not in SHARES:
+            return interval
+        return max(interval[0], -mean), min(interval[1], 1 - mean)
+
     def complete(entry: Divergence) -> Divergence:
         row = row_of[entry.subgroup]
         tested = bool(test.tested[row])
         return dataclasses.replace(
             entry,
             divergence_shrunk=float(shrunken[row]),
-            ci=_interval(intervals.divergence[row]),
-            ci_simultaneous=_hull(_interval(intervals.simultaneous[row]), _interval(intervals.divergence[row])),
+            ci=possible(_interval(intervals.divergence[row])),
+            ci_simultaneous=possible(
+                _hull(_interval(intervals.simultaneous[row]), _interval(intervals.divergence[row]))
+            ),
             p_value=_number(test.p_value[row]),
             p_adjusted=_number(test.p_adjusted[row]),
             significant=bool(significant[row]) if tested else None,
@@ -219,6 +231,8 @@ def reach_verdict(
                 "disparity found",
                 f"Disparity found: {label}{describe_row(beyond[0], outcome)}, beyond the margin of {margin:g}.",
             )
+    if any(CONSTANT in note for note in facts.notes):
+        return Verdict("insufficient evidence", f"Insufficient evidence: {CONSTANT} in {name}.")
     if margin is not None and judged and all(row.margin == "within margin" for row in family):
         return Verdict(
             "no gap beyond the declared margin",
@@ -277,15 +291,21 @@ def _describe_method(test: stats.MaxT, config: AuditConfig, design: Design) -> s
         where += f", outcomes centred and permuted within {config.stratify}"
     if design.subjects is not None:
         where += f", patients ({config.subject_column}) as units"
-    return (
+    text = (
         f"Westfall-Young step-down max-T over {test.n_tests} distinct groups ({how}{where}), family-wise level "
         f"{config.level:g}; two-sided, exact when no group differs at all"
     )
+    if config.margin:
+        text += (
+            "; a margin is judged on the difference to everybody else, which is the divergence (and its simultaneous "
+            "interval) divided by the share of the others"
+        )
+    return text
 
 
 def _notes(test: stats.MaxT, outcome: NDArray[np.float64], config: AuditConfig) -> tuple[str, ...]:
     if len(outcome) and np.ptp(outcome) == 0:
-        return ("every case has the same value, so there is nothing to compare",)
+        return (f"{CONSTANT}",)
     if test.n_tests == 0:
         return (f"no subgroup has {config.min_cases} members and {config.min_cases} others: insufficient evidence",)
     return ()

@@ -8,7 +8,7 @@ from segfair.protocol import LabelRule, Protocol, parse_label_values
 from segfair.results import AuditConfig
 from segfair.scores import ScoreTable
 
-__all__ = ["check_label_occurs", "resolve_protocol"]
+__all__ = ["absent_regions", "check_label_occurs", "check_regions_occur", "resolve_protocol"]
 
 
 def resolve_protocol(config: AuditConfig, cohort: Cohort) -> Protocol:
@@ -58,3 +58,25 @@ def check_label_occurs(scores: ScoreTable) -> None:
         raise ConfigError(
             f"no label holds what counts as lesion ({hints[0]}); choose with --label, for example --label any"
         )
+
+
+def absent_regions(scores: ScoreTable, protocol: Protocol) -> tuple[str, ...]:
+    """Regions that no label holds: each scores as "both empty" wherever the prediction is empty, too."""
+    return tuple(
+        region
+        for region in protocol.regions
+        if f"volume_{region}" in scores.names and not any(scores.column(f"volume_{region}"))
+    )
+
+
+def check_regions_occur(scores: ScoreTable, config: AuditConfig) -> None:
+    """A mistyped region would be perfect in every case and lift every score.
+
+    Raises:
+        ConfigError: A region that was asked for occurs in no label. (One that the data set names itself may be
+            absent from the cases at hand; it becomes an alert.)
+    """
+    absent = absent_regions(scores, config.protocol) if config.labels else ()
+    if absent:
+        values = ",".join(map(str, config.protocol.regions[absent[0]]))
+        raise ConfigError(f"--label {absent[0]}={values}: no label holds it; correct the values, or leave it out")

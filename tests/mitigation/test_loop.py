@@ -35,7 +35,7 @@ from segfair.mitigation.checkpoints import load_checkpoint, save_checkpoint, tri
 from segfair.mitigation.evaluation import evaluate, foreground, total_scores, worst_subgroup
 from segfair.mitigation.loop import FitResult, FitSettings, TrainingError, fit
 from segfair.mitigation.objectives import dice_ce
-from segfair.mitigation.strategies import Erm, StrategyOptions, TrainingContext, make_strategy
+from segfair.mitigation.strategies import EpochScores, Erm, StrategyOptions, TrainingContext, make_strategy
 from segfair.protocol import load_protocol
 from segfair.subgroups import mine_subgroups
 
@@ -536,6 +536,58 @@ def test_one_level_only_in_validation_and_cases_without_metadata(tmp_path: Path)
     result, _ = train(tmp_path, ctx=ctx)
     assert [row["weight"] for row in rows(tmp_path / "weights.csv")] == ["1.0"] * 16
     assert result.history[-1].worst_subgroup == "sex = f"
+
+
+def test_labels_of_one_class_only_in_validation(tmp_path: Path) -> None:
+    class Background(Volumes):
+        def __getitem__(self, draw: tuple[int, int]) -> dict[str, Any]:
+            item = super().__getitem__(draw)
+            return {**item, "label": torch.zeros_like(item["label"])}
+
+    ctx = context(2)
+    result = fit(
+        tiny_network(),
+        make_strategy("divergence-sampling", ctx),
+        ctx,
+        training=Background(TRAIN_IDS),
+        validation=Background(VAL_IDS),
+        settings=SETTINGS,
+        inferer=whole,
+        protocol=PROTOCOL,
+        out=tmp_path,
+    )
+    assert set(np.unique(result.validation.dsc)) <= {0.0, 1.0}
+    assert all(np.isfinite(record.loss) for record in result.history)
+    assert result.training is None
+
+
+@pytest.mark.parametrize("outcome", ["dsc", "ps"])
+def test_the_chosen_outcome_drives_the_strategy(tmp_path: Path, outcome: Any) -> None:
+    ctx = context(2)
+    strategy = make_strategy("divergence-sampling", ctx)
+    seen: list[EpochScores] = []
+    strategy.update = seen.append  # type: ignore[method-assign]
+    result, _ = train(tmp_path, ctx=ctx, strategy=strategy, settings=replace(SETTINGS, outcome=outcome))
+    best = seen[result.best_epoch - 1]
+    expected = result.validation.dsc if outcome == "dsc" else result.validation.ps
+    np.testing.assert_array_equal(best.outcome, expected)
+    assert best.total_score == result.history[result.best_epoch - 1].ts
+
+
+def test_strategies_that_look_at_training_scores_need_the_plain_cases(tmp_path: Path) -> None:
+    ctx = context(3)
+    with pytest.raises(ValueError, match="Jtt needs plain_training"):
+        fit(
+            tiny_network(),
+            make_strategy("jtt", ctx),
+            ctx,
+            training=Volumes(TRAIN_IDS),
+            validation=Volumes(VAL_IDS),
+            settings=SETTINGS,
+            inferer=whole,
+            protocol=PROTOCOL,
+            out=tmp_path,
+        )
 
 
 def test_without_any_attribute_the_best_epoch_is_the_one_of_best_ps(tmp_path: Path) -> None:

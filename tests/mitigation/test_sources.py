@@ -126,9 +126,7 @@ def test_a_decathlon_list(tmp_path):
         write_volumes(tmp_path / "images", case, 3, four_d=True)
         (tmp_path / "labels").mkdir(exist_ok=True)
         write_mask(tmp_path / "labels" / f"{case}.nii.gz", np.ones((4, 4, 4)), affine=np.eye(4))
-    listed = [
-        {"image": f"./images/{case}.nii.gz", "label": f"./labels/{case}.nii.gz"} for case in ("P1", "P2", "P3")
-    ]
+    listed = [{"image": f"./images/{case}.nii.gz", "label": f"./labels/{case}.nii.gz"} for case in ("P1", "P2", "P3")]
     (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"0": "background"}, "training": listed}))
     (tmp_path / "metadata.csv").write_text("patient_id,site\nP1,A\nP2,B\nP3,B\n")
     for data in (tmp_path, tmp_path / "dataset.json"):

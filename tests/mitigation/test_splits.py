@@ -16,9 +16,7 @@ from segfair.mitigation.splits import Split, load_split, split_cases
 def table_of(*columns: list[int]) -> AttributeTable:
     ids = tuple(f"c{index:04d}" for index in range(len(columns[0])))
     attributes = tuple(
-        Attribute(
-            f"a{number}", tuple(map(str, range(max(codes) + 1))), np.array(codes, np.int16), "x", "as they are"
-        )
+        Attribute(f"a{number}", tuple(map(str, range(max(codes) + 1))), np.array(codes, np.int16), "x", "as they are")
         for number, codes in enumerate(columns)
     )
     return AttributeTable(ids, attributes, {})

@@ -264,7 +264,7 @@ def _read_png(path: Path, role: Role) -> NDArray[Any]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be read as PNG ({error}); write or copy it again") from error
     if pixels.ndim == 2:
-        return pixels.T
+        return _binary(pixels.T) if role == "mask" else pixels.T
     n_colours = pixels.shape[2] - 1 if pixels.shape[2] in (2, 4) else pixels.shape[2]
     colours, alpha = pixels[..., :n_colours], pixels[..., n_colours:]
     if role != "mask":
@@ -272,7 +272,13 @@ def _read_png(path: Path, role: Role) -> NDArray[Any]:
         return (colours @ np.array(weights, dtype=np.float32)).T
     if (colours != colours[..., :1]).any() or (alpha != alpha.flat[:1]).any():
         _refuse(path, "is a colour picture; save the label values as greyscale or palette PNG, one number per pixel")
-    return colours[..., 0].T
+    return _binary(colours[..., 0].T)
+
+
+def _binary(pixels: NDArray[Any]) -> NDArray[Any]:
+    """A picture of black and white only is how programs show a binary mask; 255 then means 1."""
+    values = np.unique(pixels)
+    return np.minimum(pixels, 1) if values.tolist() in ([0, 255], [255]) else pixels
 
 
 def _read_npz(path: Path, role: Role) -> tuple[NDArray[Any], NDArray[np.float64]]:

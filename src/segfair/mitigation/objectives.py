@@ -234,8 +234,9 @@ class AdversarialObjective(nn.Module):
         self.classifiers.extend(nn.Linear(n_features, n) for n in self.n_levels)
         self.classifiers.to(example.device)
 
-    def _keep(self, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        self.features = output
+    def _keep(self, module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        if module.training:
+            self.features = output
 
     def forward(
         self, logits: Tensor, label: Tensor, case_ids: Sequence[str], *, batch_size: int | None = None

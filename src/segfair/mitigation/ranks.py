@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -65,9 +66,18 @@ def join(device: str) -> Ranks:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         # Objects (case ids, scores) are gathered on the CPU whatever the gradients travel by.
         torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo")
-        atexit.register(torch.distributed.destroy_process_group)
+        atexit.register(_leave)
     return Ranks(
         torch.distributed.get_rank(),
         torch.distributed.get_world_size(),
         int(os.environ.get("LOCAL_RANK", "0")),
     )
+
+
+def _leave() -> None:
+    """Ends the group's threads while the interpreter still runs; one that outlives it aborts the process."""
+    import torch.distributed
+
+    gc.collect()  # trainings that are over still hold the group
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

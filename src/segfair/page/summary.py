@@ -221,7 +221,11 @@ def _volume_sentence(row: Divergence, digits: int) -> str:
     if adjusted.p_adjusted is not None:
         text += f", adjusted p {format_p(adjusted.p_adjusted)}"
     if adjusted.share_explained is not None:
-        text += f"; {adjusted.share_explained:.0%} of the gap goes with {names}"
+        text += (
+            f"; {adjusted.share_explained:.0%} of the gap goes with {names}"
+            if adjusted.share_explained >= 0
+            else f"; the gap is no smaller at equal {names}"
+        )
     return f"{text}. Such a covariate can be a mediator of the gap as well as a confounder, so both values count."
 
 
