@@ -70,9 +70,7 @@ def main() -> None:
         "40 labels 320x320x128, uint8": organs((320, 320, 128)),
         "lesion 320x320x128, float32": lesion((320, 320, 128)).astype(np.float32),
     }
-    print(
-        f"{'mask (.nii.gz)':<32}{'segfair':>10}{'inflate':>10}{'nibabel':>10}{'SimpleITK':>11}   ratios to segfair"
-    )
+    print(f"{'mask (.nii.gz)':<32}{'segfair':>10}{'inflate':>10}{'nibabel':>10}{'SimpleITK':>11}   ratios to segfair")
     with tempfile.TemporaryDirectory() as folder:
         for name, volume in volumes.items():
             path = Path(folder) / "mask.nii.gz"

@@ -37,9 +37,7 @@ def test_no_value(value: object) -> None:
     assert isinstance(value, str) or not cell_text(value)
 
 
-@pytest.mark.parametrize(
-    "value", [0, 0.0, False, "0", "none", "unknown", "-", math.inf, [], datetime.date(2020, 1, 1)]
-)
+@pytest.mark.parametrize("value", [0, 0.0, False, "0", "none", "unknown", "-", math.inf, [], datetime.date(2020, 1, 1)])
 def test_a_value(value: object) -> None:
     assert not is_missing(value)
 

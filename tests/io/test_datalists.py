@@ -78,9 +78,7 @@ def test_case_list_of_lines(tmp_path):
 
 
 def test_case_list_of_a_fold(tmp_path):
-    path = write(
-        tmp_path / "splits_final.json", [{"train": ["a"], "val": ["b", "c"]}, {"train": ["b"], "val": ["a"]}]
-    )
+    path = write(tmp_path / "splits_final.json", [{"train": ["a"], "val": ["b", "c"]}, {"train": ["b"], "val": ["a"]}])
     assert read_case_list(f"{path}:0") == ["b", "c"]
     assert read_case_list(f"{path}:1") == ["a"]
     with pytest.raises(ConfigError, match=r"holds 2 folds; name one of 0, 1: .*splits_final\.json:0"):

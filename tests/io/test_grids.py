@@ -16,9 +16,7 @@ from segfair.io.masks import read_mask
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "real"
 TOLERANCE = 1e-3
-REORIENTATIONS = [
-    (order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)
-]  # all 48
+REORIENTATIONS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]  # all 48
 
 
 def oblique(angles: tuple[float, float, float], spacing=(0.6, 0.8, 3.3), origin=(11.0, -7.0, 40.0)) -> np.ndarray:

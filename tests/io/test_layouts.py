@@ -85,9 +85,7 @@ def test_nothing_there(tmp_path):
 
 def test_only_other_files_there(tmp_path):
     make(tmp_path, "a.tif", "b.tif")
-    with pytest.raises(
-        InputError, match=r"no mask among its 2 entries \(such as a\.tif\).* masks end in \.nii\.gz"
-    ):
+    with pytest.raises(InputError, match=r"no mask among its 2 entries \(such as a\.tif\).* masks end in \.nii\.gz"):
         find_labels(tmp_path)
 
 
@@ -427,9 +425,7 @@ def test_images_of_nnunet_and_decathlon(tmp_path):
 
 def test_no_images(tmp_path):
     make(tmp_path, "labels/a.nii.gz", "preds/a.nii.gz")
-    with pytest.raises(
-        InputError, match=r"images .*: no masks directly in it|images .*sub-folders \(labels, preds\)"
-    ):
+    with pytest.raises(InputError, match=r"images .*: no masks directly in it|images .*sub-folders \(labels, preds\)"):
         find_images(tmp_path)
     with pytest.raises(InputError, match="does not exist"):
         find_images(tmp_path / "gone.json")

@@ -69,17 +69,13 @@ def test_one_label_is_not_scored_twice(tmp_path: Path, key: str) -> None:
 
 def test_a_label_that_is_nowhere_is_undefined_and_not_empty(tmp_path: Path) -> None:
     """Without counts nobody can tell both empty from a failure of the evaluation."""
-    file = read_scores(
-        summary(tmp_path / "s.json", {"a": {"1": {"Dice": float("nan")}}, "b": {"1": metrics(0, 3, 0)}})
-    )
+    file = read_scores(summary(tmp_path / "s.json", {"a": {"1": {"Dice": float("nan")}}, "b": {"1": metrics(0, 3, 0)}}))
     assert file.table.column("dsc") == [None, 0.0]
     assert file.both_empty == {}
 
 
 def test_windows_paths_and_odd_endings(tmp_path: Path) -> None:
-    file = read_scores(
-        summary(tmp_path / "s.json", {"P.01": {"1": metrics(1, 0, 0)}}, folder="C:\\data\\labelsTr\\")
-    )
+    file = read_scores(summary(tmp_path / "s.json", {"P.01": {"1": metrics(1, 0, 0)}}, folder="C:\\data\\labelsTr\\"))
     assert file.table.column("case") == ["P.01"]
 
 

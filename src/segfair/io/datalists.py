@@ -61,9 +61,7 @@ def read_dataset(path: Path) -> Dataset:
 
 def _labels(labels: Any, path: Path) -> tuple[dict[str, tuple[int, ...]], int | None]:
     if not isinstance(labels, dict):
-        raise InputError(
-            f'{path}: labels must be an object such as {{"background": 0, "tumour": 1}}, got {labels!r}'
-        )
+        raise InputError(f'{path}: labels must be an object such as {{"background": 0, "tumour": 1}}, got {labels!r}')
     value_first = bool(labels) and all(key.isdecimal() and isinstance(labels[key], str) for key in labels)
     collected: dict[str, list[int]] = {}
     for key, entry in labels.items():

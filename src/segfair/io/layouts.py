@@ -130,9 +130,7 @@ def pair_ids(labels: Collection[str], predictions: Collection[str]) -> dict[str,
         for case in set(ids) - exact:
             by_short.setdefault(case.removesuffix("_0000"), ([], []))[side].append(case)
     shortened = {ours[0]: theirs[0] for ours, theirs in by_short.values() if len(ours) == 1 and len(theirs) == 1}
-    return {
-        case: case if case in exact else shortened[case] for case in labels if case in exact or case in shortened
-    }
+    return {case: case if case in exact else shortened[case] for case in labels if case in exact or case in shortened}
 
 
 def look_swapped(labels: MaskFolder, predictions: MaskFolder) -> str | None:

@@ -203,9 +203,7 @@ def _metadata_in(root: Path) -> Path:
     return found[0]
 
 
-def _unusable(
-    case: str, labels: Mapping[str, Path], images: Mapping[str, tuple[Path, ...]], phases: int
-) -> str | None:
+def _unusable(case: str, labels: Mapping[str, Path], images: Mapping[str, tuple[Path, ...]], phases: int) -> str | None:
     if case not in labels:
         return "no label"
     if case not in images:

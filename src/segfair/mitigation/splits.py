@@ -181,9 +181,7 @@ def split_cases(
             left_out[case] = f"{patients[case]} validates"
     train = [case for case in pool if case not in set(validation) and case not in left_out]
     if not train:
-        raise ConfigError(
-            f"split: {len(set(patients.values()))} patients are too few for three sets; use more data"
-        )
+        raise ConfigError(f"split: {len(set(patients.values()))} patients are too few for three sets; use more data")
     return Split(
         tuple(sorted(train)),
         tuple(sorted(validation)),
@@ -237,9 +235,7 @@ def _strata(cells: Sequence[tuple[int, ...]], n_folds: int) -> NDArray[np.intp]:
 
 
 def _cells(table: AttributeTable) -> dict[str, tuple[int, ...]]:
-    codes = np.array([attribute.codes for attribute in table.attributes], dtype=int).reshape(
-        -1, len(table.case_ids)
-    )
+    codes = np.array([attribute.codes for attribute in table.attributes], dtype=int).reshape(-1, len(table.case_ids))
     return {case: tuple(int(code) for code in codes[:, index]) for index, case in enumerate(table.case_ids)}
 
 
