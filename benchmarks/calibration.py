@@ -494,17 +494,17 @@ def equivalence(settings: Settings) -> None:
             for name, shares in (("2", ((0.5, 0.5),)), ("4", ((0.25,) * 4,)), ("5 + 3 + 4", cohorts.SHARES)):
                 codes = cohorts.draw_codes(rng, n_cases, shares)
                 largest = int(np.argmax(np.bincount(codes[0])))
-                # A divergence of just `gap`: the difference to the rest is larger by the share of the rest.
+                # A margin is judged on the difference to the rest, as the audit does.
                 harmed = codes[0] == largest
-                dice = cohorts.skewed_dice(rng, n_cases) - gap / np.mean(~harmed) * harmed
+                dice = cohorts.skewed_dice(rng, n_cases) - gap * harmed
                 levels = stats.stack_levels(codes)
                 test = stats.max_t(levels.indicator, dice, rng=rng, permutations=settings.permutations)
-                standing = stats.margin_standing(test.simultaneous(), 0.05)
+                standing = stats.margin_standing(test.simultaneous() / test.rest_share[:, None], 0.05)
                 row = int(np.flatnonzero((levels.attribute == 0) & (levels.level == largest))[0])
                 found[f"{name} levels: the largest"].append(standing[row] == aim)
                 found[f"{name} levels: share"].append(float(np.mean([entry == aim for entry in standing])))
         rows.append((n_cases, f"{gap:.2f}", aim, *map(share, found.values())))
-    table("Margin of .05, % of cohorts", ("cases", "true deficit", "aim", *found), rows)
+    table("Margin of .05, % of cohorts", ("cases", "true difference", "aim", *found), rows)
 
 
 def exactness(settings: Settings) -> None:
