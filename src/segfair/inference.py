@@ -73,6 +73,8 @@ def infer_subgroups(
         subjects=design.subjects,
         min_cases=config.min_cases,
     )
+    # Inverted from the test itself: an interval leaves out 0 just where the single-step test is significant.
+    simultaneous = test.simultaneous()
     shrunken = stats.shrink(membership.matrix, outcome).shrunken
     bh, by = (stats.false_discovery(test.p_value, method=method) for method in ("bh", "by"))
     significant = test.significant(config.level)
@@ -83,7 +85,7 @@ def infer_subgroups(
         # holds the members themselves, is smaller than that by the share of the others.
         share_of_rest = 1 - membership.sizes / max(1, len(outcome))
         with np.errstate(divide="ignore", invalid="ignore"):
-            bounds = intervals.simultaneous / share_of_rest[:, None]
+            bounds = simultaneous / share_of_rest[:, None]
         standings = stats.margin_standing(bounds, margin, better=table.better)
     adjusted = _adjust(membership, outcome, config=config, design=design, significant=significant, family=family)
     row_of = {subgroup: row for row, subgroup in enumerate(membership.subgroups)}
@@ -103,9 +105,7 @@ def infer_subgroups(
             entry,
             divergence_shrunk=float(shrunken[row]),
             ci=possible(_interval(intervals.divergence[row])),
-            ci_simultaneous=possible(
-                _hull(_interval(intervals.simultaneous[row]), _interval(intervals.divergence[row]))
-            ),
+            ci_simultaneous=possible(_hull(_interval(simultaneous[row]), _interval(intervals.divergence[row]))),
             p_value=_number(test.p_value[row]),
             p_adjusted=_number(test.p_adjusted[row]),
             significant=bool(significant[row]) if tested else None,
