@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,11 @@ from segfair.results import AuditResult
 
 
 @pytest.fixture(scope="module")
+def told(secrets: list[str], text: str) -> list[str]:
+    """The secrets that stand in the text as words: an id such as c0048 is also part of a digest, by chance."""
+    return [secret for secret in secrets if re.search(rf"(?<![0-9A-Za-z]){re.escape(secret)}(?![0-9A-Za-z])", text)]
+
+
 def result() -> AuditResult:
     return audit(DEFAULT, **planted(np.random.default_rng(0), 120, 0.1))
 
@@ -78,7 +84,7 @@ def test_a_shared_folder_holds_no_id_path_or_user(result: AuditResult, tmp_path:
     secrets = [*full.case_scores.column("case"), str(tmp_path), "mallory", "/preds"]
     for name in names(tmp_path / "handed-on"):
         text = (tmp_path / "handed-on" / name).read_text("utf-8")
-        assert [secret for secret in secrets if secret in text] == [], name
+        assert told(secrets, text) == [], name
     assert "c0003" in (tmp_path / "out" / "report.html").read_text("utf-8"), "the full one tells it"
     assert verify(tmp_path / "handed-on") == []
     again = AuditResult.load(tmp_path / "handed-on" / "audit.json")
@@ -103,7 +109,7 @@ def test_pseudonyms_stand_everywhere(result: AuditResult, tmp_path: Path) -> Non
     for name in names(tmp_path / "out"):
         text = (tmp_path / "out" / name).read_text("utf-8")
         secrets = [*result.case_scores.column("case"), str(tmp_path), key.read_text().strip()]
-        assert [secret for secret in secrets if secret in text] == [], name
+        assert told(secrets, text) == [], name
     cases = json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))["cases"]
     assert cases["missing_predictions"] == [cases["penalised"][0]["case"]]
 
