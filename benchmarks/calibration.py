@@ -494,12 +494,10 @@ def equivalence(settings: Settings) -> None:
             for name, shares in (("2", ((0.5, 0.5),)), ("4", ((0.25,) * 4,)), ("5 + 3 + 4", cohorts.SHARES)):
                 codes = cohorts.draw_codes(rng, n_cases, shares)
                 largest = int(np.argmax(np.bincount(codes[0])))
-                # A margin is judged on the difference to the rest, as the audit does.
-                harmed = codes[0] == largest
-                dice = cohorts.skewed_dice(rng, n_cases) - gap * harmed
+                dice = cohorts.skewed_dice(rng, n_cases) - gap * (codes[0] == largest)
                 levels = stats.stack_levels(codes)
                 test = stats.max_t(levels.indicator, dice, rng=rng, permutations=settings.permutations)
-                standing = stats.margin_standing(test.simultaneous() / test.rest_share[:, None], 0.05)
+                standing = stats.margin_standing(test.simultaneous_difference(), 0.05)
                 row = int(np.flatnonzero((levels.attribute == 0) & (levels.level == largest))[0])
                 found[f"{name} levels: the largest"].append(standing[row] == aim)
                 found[f"{name} levels: share"].append(float(np.mean([entry == aim for entry in standing])))

@@ -17,12 +17,12 @@ from segfair.errors import ConfigError
 from segfair.results import AuditResult
 
 
-@pytest.fixture(scope="module")
 def told(secrets: list[str], text: str) -> list[str]:
     """The secrets that stand in the text as words: an id such as c0048 is also part of a digest, by chance."""
     return [secret for secret in secrets if re.search(rf"(?<![0-9A-Za-z]){re.escape(secret)}(?![0-9A-Za-z])", text)]
 
 
+@pytest.fixture(scope="module")
 def result() -> AuditResult:
     return audit(DEFAULT, **planted(np.random.default_rng(0), 120, 0.1))
 

@@ -22,7 +22,8 @@ def margin_standing(
     """Each subgroup's standing against the largest deficit that does not matter.
 
     Args:
-        simultaneous: (n_subgroups, 2) simultaneous bounds of the divergences; NaN where there are none.
+        simultaneous: (n_subgroups, 2) simultaneous bounds of the differences to the rest (or of the divergences, which
+            are smaller by the share of the rest); NaN where there are none.
         margin: Largest deficit that does not matter, above 0.
         better: Whether higher or lower outcomes are better, which decides what a deficit is.
 

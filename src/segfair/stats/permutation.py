@@ -84,11 +84,11 @@ class MaxT:
         descending = -np.sort(-self.null_max)
         return float(descending[min(allowed, len(descending) - 1)])
 
-    def simultaneous(self, level: float = 0.05) -> NDArray[np.float64]:
-        """Intervals of all divergences that hold together with probability 1 - `level`.
+    def simultaneous_difference(self, level: float = 0.05) -> NDArray[np.float64]:
+        """Intervals of all differences that hold together with probability 1 - `level`.
 
-        Divergence (difference times share of the rest) plus or minus `critical` standard errors: an interval leaves
-        out 0 just where the single-step test is significant. Two-sided tests only.
+        Difference plus or minus `critical` standard errors: an interval leaves out 0 just where the single-step test
+        is significant. Two-sided tests only.
 
         Returns:
             (n_subgroups, 2); NaN where not tested, or with too few permutations for this level.
@@ -97,8 +97,11 @@ class MaxT:
         if critical is None:
             return np.full((len(self.t), 2), np.nan)
         reach = np.where(self.tested, critical * self.standard_error, np.nan)
-        bounds = np.stack([self.difference - reach, self.difference + reach], axis=-1)
-        return np.asarray(bounds * self.rest_share[:, None], dtype=np.float64)
+        return np.stack([self.difference - reach, self.difference + reach], axis=-1)
+
+    def simultaneous(self, level: float = 0.05) -> NDArray[np.float64]:
+        """The same of all divergences, (n_subgroups, 2): differences times the share of the rest."""
+        return np.asarray(self.simultaneous_difference(level) * self.rest_share[:, None], dtype=np.float64)
 
     def false_discovery(self, *, method: Literal["bh", "by"] = "bh") -> NDArray[np.float64]:
         """(n_subgroups,) adjusted p that bounds the share of false discoveries; NaN where not tested.
