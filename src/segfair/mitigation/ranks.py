@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import importlib
 import os
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -64,6 +65,9 @@ def join(device: str) -> Ranks:
         gpu = device.startswith("cuda")
         if gpu:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        # Its functions' default argument is the group there is when it is first imported, which DistributedDataParallel
+        # does: imported after the group it would hold the group, and its threads, beyond the interpreter's end.
+        importlib.import_module("torch.distributed.nn.functional")
         # Objects (case ids, scores) are gathered on the CPU whatever the gradients travel by.
         torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo")
         atexit.register(_leave)
