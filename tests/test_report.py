@@ -20,8 +20,8 @@ from tests.report_fixtures import HOSTILE, make_result
 
 import segfair.page.rows
 import segfair.report
-from segfair.archive import verify
 from segfair.errors import ConfigError
+from segfair.handover.archive import verify
 from segfair.page import page_data
 from segfair.page.rows import script_json
 from segfair.report import FILES, render_page, template_folder, write_report

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from segfair.audit import run_audit
     from segfair.cases import Case, Cohort
-    from segfair.compare import run_comparison
-    from segfair.comparison import Comparison
-    from segfair.comparison_report import write_comparison
+    from segfair.compare.facts import Comparison
+    from segfair.compare.report import write_comparison
+    from segfair.compare.run import run_comparison
     from segfair.errors import SegfairError
-    from segfair.intake import load_cohort, load_score_cohort
+    from segfair.intake.cohorts import load_cohort, load_score_cohort
     from segfair.protocol import Protocol, load_protocol
-    from segfair.rank import rank_scored, run_ranking
-    from segfair.rank_facts import Ranking
-    from segfair.rank_files import write_ranking
+    from segfair.rank.facts import Ranking
+    from segfair.rank.files import write_ranking
+    from segfair.rank.run import rank_scored, run_ranking
+    from segfair.rank.team_tables import load_team_scores
+    from segfair.rank.teams import load_teams
     from segfair.report import write_report
     from segfair.results import AuditConfig, AuditResult
-    from segfair.team_tables import load_team_scores
-    from segfair.teams import load_teams
 
 __version__ = "0.1.0"
 
@@ -59,21 +59,21 @@ _HOMES = {
     "AuditResult": "results",
     "Case": "cases",
     "Cohort": "cases",
-    "Comparison": "comparison",
+    "Comparison": "compare.facts",
     "Protocol": "protocol",
-    "Ranking": "rank_facts",
+    "Ranking": "rank.facts",
     "SegfairError": "errors",
-    "load_cohort": "intake",
+    "load_cohort": "intake.cohorts",
     "load_protocol": "protocol",
-    "load_score_cohort": "intake",
-    "load_team_scores": "team_tables",
-    "load_teams": "teams",
-    "rank_scored": "rank",
+    "load_score_cohort": "intake.cohorts",
+    "load_team_scores": "rank.team_tables",
+    "load_teams": "rank.teams",
+    "rank_scored": "rank.run",
     "run_audit": "audit",
-    "run_comparison": "compare",
-    "run_ranking": "rank",
-    "write_comparison": "comparison_report",
-    "write_ranking": "rank_files",
+    "run_comparison": "compare.run",
+    "run_ranking": "rank.run",
+    "write_comparison": "compare.report",
+    "write_ranking": "rank.files",
     "write_report": "report",
 }
 

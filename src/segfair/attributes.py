@@ -29,12 +29,12 @@ from segfair.binning import (
     level_text,
     number_bins,
 )
-from segfair.case_ids import some
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, MetadataError
+from segfair.intake.case_ids import some
+from segfair.intake.where import close_names
 from segfair.io.cells import is_missing
 from segfair.protocol import AttributeRule, Protocol
-from segfair.where import close_names
 
 if TYPE_CHECKING:
     import pandas as pd

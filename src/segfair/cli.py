@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from segfair.cases import Cohort
-    from segfair.deliver import Delivery
     from segfair.gates import Gate
-    from segfair.rank_facts import Ranking
+    from segfair.handover.deliver import Delivery
+    from segfair.rank.facts import Ranking
     from segfair.results import AuditConfig, AuditResult, GateFacts
     from segfair.scores import ScoreTable
 
@@ -229,8 +229,8 @@ def audit(
 ) -> None:
     """Score masks, find the subgroups they are worse for, and write a report."""
     from segfair.audit import run_audit
-    from segfair.gallery import build_gallery, image_files
-    from segfair.intake import load_cohort
+    from segfair.gallery.worst_cases import build_gallery, image_files
+    from segfair.intake.cohorts import load_cohort
     from segfair.two_rulers import measure_again, with_labels
 
     config = _audit_config(
@@ -287,7 +287,7 @@ def audit_scores(
 ) -> None:
     """The same audit from per-case scores that exist already."""
     from segfair.audit import run_audit
-    from segfair.intake import load_score_cohort
+    from segfair.intake.cohorts import load_score_cohort
     from segfair.protocol import load_protocol
 
     protocol = load_protocol(options.protocol)
@@ -318,7 +318,7 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Draw the report again without scoring again."""
-    from segfair.deliver import prepare
+    from segfair.handover.deliver import prepare
     from segfair.results import AuditResult
 
     _write(AuditResult.load(audit_json), prepare(out, share_out=share, figures=figures))
@@ -330,7 +330,7 @@ def card(
     debug: Debug = False,
 ) -> None:
     """Print a model card (Markdown) from the facts of an audit."""
-    from segfair.model_card import model_card
+    from segfair.handover.model_card import model_card
     from segfair.results import AuditResult
 
     typer.echo(model_card(AuditResult.load(audit_json)), nl=False)
@@ -346,7 +346,7 @@ def verify(
     debug: Debug = False,
 ) -> None:
     """Say whether a report (or what it was made from) has changed: exit code 0 nothing, 1 something did."""
-    from segfair import archive
+    from segfair.handover import archive
 
     roles = dict(zip(("predictions", "labels", "metadata"), inputs, strict=True)) if inputs else None
     changes = archive.verify(directory, roles)
@@ -372,9 +372,9 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Say what changed from one audit to another of the same cases: who gained, and who was harmed."""
-    from segfair.archive import hash_file
-    from segfair.compare import run_comparison
-    from segfair.comparison_report import write_comparison
+    from segfair.compare.report import write_comparison
+    from segfair.compare.run import run_comparison
+    from segfair.handover.archive import hash_file
     from segfair.results import AuditResult
 
     paths = [path / "audit.json" if path.is_dir() else path for path in (before, after)]
@@ -417,10 +417,10 @@ def rank(
     strict: Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--strict")] = False,
 ) -> None:
     """Score many teams on the same labels, and say who is first and what decides it."""
-    from segfair.gallery import image_files
-    from segfair.rank import run_ranking
-    from segfair.rank_gallery import with_galleries
-    from segfair.teams import load_teams
+    from segfair.gallery.worst_cases import image_files
+    from segfair.rank.gallery import with_galleries
+    from segfair.rank.run import run_ranking
+    from segfair.rank.teams import load_teams
 
     config = _rank_config(options, labels=tuple(label or ()), threshold=threshold, strict=strict)
     cohort, found = load_teams(
@@ -456,8 +456,8 @@ def rank_scores(
     ] = None,
 ) -> None:
     """The same ranking from per-case scores that exist already."""
-    from segfair.rank import rank_scored
-    from segfair.team_tables import load_team_scores
+    from segfair.rank.run import rank_scored
+    from segfair.rank.team_tables import load_team_scores
 
     config = _rank_config(options)
     found = load_team_scores(
@@ -876,7 +876,7 @@ def _require_answerable(
 
 
 def _prepare(options: AuditOptions) -> Delivery:
-    from segfair.deliver import prepare
+    from segfair.handover.deliver import prepare
 
     return prepare(
         options.out,
@@ -903,7 +903,7 @@ def _say_gates(gates: Sequence[GateFacts]) -> None:
 
 
 def _write(result: AuditResult, delivery: Delivery) -> None:
-    from segfair.deliver import deliver
+    from segfair.handover.deliver import deliver
 
     result, page = deliver(result, delivery, command=_command())
     counts = result.cases
@@ -921,7 +921,7 @@ def _write(result: AuditResult, delivery: Delivery) -> None:
 
 
 def _write_ranking(ranking: Ranking, options: RankOptions) -> None:
-    from segfair.rank_files import write_ranking
+    from segfair.rank.files import write_ranking
 
     page = write_ranking(
         ranking,

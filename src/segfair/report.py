@@ -20,8 +20,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from segfair.archive import MANIFEST, build_manifest, hash_file, hash_inputs, is_ours, written_files
 from segfair.errors import ConfigError
+from segfair.handover.archive import MANIFEST, build_manifest, hash_file, hash_inputs, is_ours, written_files
 from segfair.io.tables import write_csv
 from segfair.page import page_data
 from segfair.results import AuditResult

@@ -17,7 +17,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from segfair.challenge import Disparity
 from segfair.errors import InputError
-from segfair.gallery_facts import Gallery
+from segfair.gallery.facts import Gallery
 from segfair.protocol import Protocol
 from segfair.ruler_facts import TwoRulers
 from segfair.subgroups import Better, Divergence, Item, Subgroup, SubgroupTable

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.test_rank import CONFIG, HOSTILE, made_up, noise
+from tests.rank.test_rank import CONFIG, HOSTILE, made_up, noise
 
-from segfair.rank import rank_scored
-from segfair.rank_files import write_ranking
+from segfair.rank.files import write_ranking
+from segfair.rank.run import rank_scored
 
 shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
 AXE, show, browser, pytestmark = shared.AXE, shared.show, shared.browser, shared.pytestmark

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from segfair.attributes import BinningPlan
-from segfair.case_rows import attach_metadata
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError
+from segfair.intake.case_rows import attach_metadata
 from segfair.io.cells import cell_text
 from segfair.io.layouts import read_case_list
 from segfair.io.tables import load_table

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from segfair.case_ids import some
 from segfair.errors import ConfigError, InputError, SegfairError
+from segfair.intake.case_ids import some
 from segfair.io.masks import write_mask
 from segfair.mitigation.backbones import NetworkConfig, Size, build_network, times
 from segfair.mitigation.boxes import BreastBox, read_box

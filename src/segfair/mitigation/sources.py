@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from segfair.case_ids import match_ids, some
-from segfair.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError
+from segfair.intake.case_ids import match_ids, some
+from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata
 from segfair.io.cells import cell_text
 from segfair.io.layouts import find_images, find_labels
 from segfair.io.masks import mask_stem

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes import AttributeTable
-from segfair.case_ids import some
 from segfair.errors import ConfigError, InputError
+from segfair.intake.case_ids import some
 
 __all__ = ["Split", "load_split", "split_cases"]
 

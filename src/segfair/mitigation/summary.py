@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.compare import run_comparison
-from segfair.comparison import Comparison, SubgroupChange
+from segfair.compare.facts import Comparison, SubgroupChange
+from segfair.compare.run import run_comparison
 from segfair.errors import InputError
 from segfair.results import AuditResult
 from segfair.wording import format_interval, format_number, plural, subgroup_name

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from segfair.comparison_report import write_comparison
-from segfair.comparison_verdict import outcome_digits
+from segfair.compare.report import write_comparison
+from segfair.compare.verdict import outcome_digits
 from segfair.mitigation import diagnosis
 from segfair.mitigation.summary import RULE, MitigationSummary, ModelSummary
 from segfair.mitigation.weight_figures import weight_lines

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segfair.comparison import AttributeChange, Change, Comparison, SubgroupChange
-from segfair.comparison_figures import SlopeLine, slope_plot
-from segfair.comparison_verdict import outcome_digits
+from segfair.compare.facts import AttributeChange, Change, Comparison, SubgroupChange
+from segfair.compare.figures import SlopeLine, slope_plot
+from segfair.compare.verdict import outcome_digits
 from segfair.page.parts import Cell, Data, cell, figure, number_column, table
 from segfair.page.rows import PAGE_ROWS, Column, Row, RowTable, encode_tables, row_cells
 from segfair.subgroups import Better

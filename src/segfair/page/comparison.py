@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segfair.comparison import AttributeChange, Change, Comparison, SubgroupChange
-from segfair.comparison_figures import SlopeLine, slope_plot
-from segfair.comparison_verdict import largest_possible_loss, outcome_digits
+from segfair.compare.facts import AttributeChange, Change, Comparison, SubgroupChange
+from segfair.compare.figures import SlopeLine, slope_plot
+from segfair.compare.verdict import largest_possible_loss, outcome_digits
 from segfair.page.changes import (
     change_section,
     change_table,

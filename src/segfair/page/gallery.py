@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segfair.gallery_facts import Gallery, GalleryCase, GalleryGroup, GallerySlice
+from segfair.gallery.facts import Gallery, GalleryCase, GalleryGroup, GallerySlice
 from segfair.page.parts import NAME_LENGTH, Data, definition, items_of
 from segfair.results import AuditResult, CaseScores
 from segfair.subgroups import Subgroup

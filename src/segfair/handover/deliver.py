@@ -1,0 +1,120 @@
+"""What a finished audit is handed over as: the report, its model card and figure files, a folder to share, pseudonyms.
+
+Puts the pieces together in the one safe order (pseudonyms first, then everything else); decides and draws nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from segfair.errors import ConfigError
+from segfair.handover.disclosure import share
+from segfair.handover.model_card import model_card
+from segfair.handover.pseudonyms import pseudonymise, read_key
+from segfair.handover.record import read_record
+from segfair.report import write_report
+from segfair.results import AuditResult
+
+__all__ = ["MODEL_CARD", "Delivery", "FigureFormat", "deliver", "prepare"]
+
+FigureFormat = Literal["svg", "png", "pdf"]
+MODEL_CARD = "model-card.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where to, and what beside the report.
+
+    Attributes:
+        out: Folder of the report.
+        share: Second folder, for what may be handed on; None: none.
+        key: Key of the pseudonyms; None: ids stay.
+        figures: File format of the figures; None: they stand in the page only.
+        record: What the user says about the study; empty: what the audit has already.
+    """
+
+    out: Path
+    share: Path | None = None
+    key: bytes | None = field(default=None, repr=False)
+    figures: FigureFormat | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def prepare(
+    out: Path,
+    *,
+    share_out: Path | None = None,
+    keyfile: Path | None = None,
+    figures: FigureFormat | None = None,
+    record: Path | None = None,
+) -> Delivery:
+    """Checks everything that can be checked before an hour of scoring.
+
+    Args:
+        out: Folder of the report.
+        share_out: Folder for what may be handed on.
+        keyfile: Key of the pseudonyms; made where it does not exist.
+        figures: File format of the figures.
+        record: TOML file about the study.
+
+    Raises:
+        ConfigError: The folders lie in each other, the key lies in one of them, or a file cannot be used.
+    """
+    if share_out is not None:
+        one, other = out.resolve(), share_out.resolve()
+        if one.is_relative_to(other) or other.is_relative_to(one):
+            raise ConfigError(
+                f"--share {share_out}: lies in the folder of the report ({out}) or around it, and would be handed on "
+                "with it; name a folder apart"
+            )
+    about = read_record(record) if record is not None else {}
+    folders = [folder for folder in (out, share_out) if folder is not None]
+    key = read_key(keyfile, outside=folders) if keyfile is not None else None
+    return Delivery(out, share_out, key, figures, about)
+
+
+def deliver(result: AuditResult, delivery: Delivery, *, command: str = "") -> tuple[AuditResult, Path]:
+    """Writes everything that was asked for.
+
+    Args:
+        result: The audit.
+        delivery: See `prepare`.
+        command: The command line, for the record; left out where ids and paths are.
+
+    Returns:
+        The audit as written (with the record, and with pseudonyms where asked for), and the path of its page.
+
+    Raises:
+        ConfigError: A folder cannot be written, or the audit cannot be shared.
+        AuditError: Two ids have the same pseudonym.
+    """
+    if delivery.record:
+        result = dataclasses.replace(result, record=delivery.record)
+    if delivery.key is not None:
+        result = pseudonymise(result, delivery.key)
+    # Before anything is written: an audit that cannot be shared leaves no half of what was asked for.
+    handed_on = share(result) if delivery.share is not None else None
+    page = write_report(
+        result,
+        delivery.out,
+        command="" if result.pseudonym_key or result.shared else command,
+        extras=_extras(result, delivery.figures),
+    )
+    if handed_on is not None and delivery.share is not None:
+        write_report(handed_on, delivery.share, extras=_extras(handed_on, None))
+    return result, page
+
+
+def _extras(result: AuditResult, figures: FigureFormat | None) -> dict[str, bytes]:
+    extras = {}
+    if result.record:
+        extras[MODEL_CARD] = model_card(result).encode("utf-8")
+    if figures is not None:
+        from segfair.page.files import figure_files
+
+        extras |= figure_files(result, figures)
+    return extras

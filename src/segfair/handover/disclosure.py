@@ -1,0 +1,352 @@
+"""AuditResult -> the audit that may be handed on: no rows of cases, no ids, no paths, no group of a few.
+
+Decides which counts are told; computes no score and writes no file. Everything not named here is left out.
+
+A group of 1 to 4 cases is not told (primary suppression), nor is any other total that would let it be worked out
+(complementary suppression). Unknown are the numbers of cases in each joint cell of all attributes; each count that is
+told is one linear equation in them. A small group could be solved exactly if its indicator lies in the span of the
+told ones. Totals are told one after the other, the most important first, and one that would put a small group into
+the span is kept back. Only cells that hold cases span the space: so a small group that stays outside can change
+together with other cells that are not empty, even for a reader who knows which cells are.
+
+References:
+    Hundepool et al. Statistical Disclosure Control. Wiley 2012, chapter 4 (tables, linear relations).
+    Cox. Suppression methodology and statistical disclosure control. JASA 1980.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from segfair.errors import ConfigError
+from segfair.handover.pseudonyms import without_paths
+from segfair.handover.record import KNOWN_KEYS
+from segfair.results import Alert, AttributeFacts, AuditResult, CaseCounts, LevelFacts, Score, Verdict
+from segfair.subgroups import Divergence, Item, SubgroupTable
+
+__all__ = ["SMALLEST", "CellTotals", "share"]
+
+SMALLEST = 5
+"""Fewest cases of a group that is told."""
+_MAX_ITEMS = 4
+"""Longest combination that is told; protecting grows with the number of combinations."""
+_TOLERANCE = 1e-6
+_TOLD_ALERTS = ("penalised", "excluded", "empty")
+_HIDDEN_FS = "not shown: it would tell the mean of a group of few cases"
+
+
+@dataclass(eq=False, slots=True)
+class CellTotals:
+    """The counts told so far, and whether one more would give a small group away.
+
+    Attributes:
+        codes: (n_cells, n_columns) the observed combinations of levels.
+        counts: (n_cells,) cases of each.
+        small: Sparse (n_small, n_cells) indicators of the groups of fewer than `SMALLEST` cases.
+        basis: (n_cells, n_told) orthonormal basis of the span of what was told.
+        explained: (n_small,) squared length of each small group's projection on the span.
+    """
+
+    codes: NDArray[np.intp]
+    counts: NDArray[np.intp]
+    small: Any
+    basis: NDArray[np.float64]
+    explained: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, codes: NDArray[np.intp], *, n_attributes: int, max_items: int) -> CellTotals:
+        """Gathers the small groups of a cohort.
+
+        Args:
+            codes: (n_cases, n_columns); the first `n_attributes` are attributes, the others say for each outcome
+                whether a case has a value.
+            n_attributes: Number of attributes.
+            max_items: Longest combination of attributes that is protected; all of them together are as well.
+        """
+        cells, counts = np.unique(codes, axis=0, return_counts=True)
+        found = {tuple(group) for group in _small_groups(cells, counts, n_attributes, max_items)}
+        rows = [row for row, group in enumerate(found) for _ in group]
+        columns = [cell for group in found for cell in group]
+        small = scipy.sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(found), len(cells)))
+        return cls(cells, counts, small, np.zeros((len(cells), 0)), np.zeros(len(found)))
+
+    def tell(self, inside: NDArray[np.bool_], *, whole: bool = False) -> bool:
+        """Tells one more total unless that would give a small group away.
+
+        Args:
+            inside: (n_cells,) which cells it counts.
+            whole: A total of the whole cohort, which is told in any case.
+
+        Returns:
+            Whether it is told.
+        """
+        n = int(self.counts[inside].sum())
+        rest = int(self.counts.sum()) - n
+        if not whole and (n < SMALLEST or 0 < rest < SMALLEST):
+            return False
+        left = inside.astype(np.float64)
+        for _ in range(2):  # once more against rounding
+            left = left - self.basis @ (self.basis.T @ left)
+        length = float(np.linalg.norm(left))
+        if length < _TOLERANCE:
+            return True
+        direction = left / length
+        explained = self.explained + np.asarray(self.small @ direction) ** 2
+        sizes = np.diff(self.small.indptr)
+        if not whole and bool((sizes - explained < _TOLERANCE * sizes).any()):
+            return False
+        self.basis = np.column_stack([self.basis, direction])
+        self.explained = explained
+        return True
+
+
+def _small_groups(
+    cells: NDArray[np.intp], counts: NDArray[np.intp], n_attributes: int, max_items: int
+) -> Iterator[tuple[int, ...]]:
+    """The cells of each combination of 1 to 4 cases, and of siblings that have so few together."""
+    state = range(n_attributes, cells.shape[1])
+    subsets = [
+        (*chosen, *known)
+        for size in range(1, min(max_items, n_attributes) + 1)
+        for chosen in itertools.combinations(range(n_attributes), size)
+        for known in ((), *((column,) for column in state))
+    ]
+    for subset in [*subsets, tuple(range(cells.shape[1]))]:
+        _, group = np.unique(cells[:, subset], axis=0, return_inverse=True)
+        group = group.ravel()
+        sizes = np.bincount(group, weights=counts)
+        members: list[int] = np.flatnonzero(sizes < SMALLEST).tolist()
+        where = {index: tuple(np.flatnonzero(group == index).tolist()) for index in members}
+        yield from where.values()
+        for left_out in range(len(subset)):
+            rest = [column for place, column in enumerate(subset) if place != left_out]
+            families: dict[bytes, list[int]] = {}
+            for index in members:
+                families.setdefault(cells[where[index][0], rest].tobytes(), []).append(index)
+            for siblings in families.values():
+                if len(siblings) > 1 and sizes[siblings].sum() < SMALLEST:
+                    yield tuple(sorted(cell for index in siblings for cell in where[index]))
+
+
+def share(result: AuditResult) -> AuditResult:
+    """What may be handed on of an audit.
+
+    Args:
+        result: An audit with its rows of cases, with ids or pseudonyms.
+
+    Returns:
+        The audit without rows, ids, paths, failure rates, Shapley shares, and whatever concerns a hidden group.
+
+    Raises:
+        ConfigError: The audit was made to be shared already, is too small, or is about an outcome of 0 and 1 only.
+    """
+    rows = result.case_scores
+    if not rows.rows:
+        raise ConfigError("--share: this audit.json was made to be shared already; share from the full one")
+    if len(rows.rows) < SMALLEST:
+        raise ConfigError(f"--share: {len(rows.rows)} cases are too few to hide anybody among; {SMALLEST} is the least")
+    binary = {name for name in rows.metrics if {*rows.column(name)} - {None} <= {0.0, 1.0}}
+    if result.primary_outcome in binary:
+        raise ConfigError(
+            f"--share: {result.primary_outcome} is 0 or 1 for every case, so that a mean tells a count; share the "
+            "audit of another outcome"
+        )
+    tables = {name: table for name, table in result.subgroups.items() if name not in binary}
+    totals, item_columns, defined = _universe(result, tables)
+
+    def members(items: frozenset[Item]) -> NDArray[np.bool_]:
+        inside = np.ones(len(totals.counts), dtype=bool)
+        for attribute, level in items:
+            column, code = item_columns.get((attribute, level), (0, -2))
+            inside &= totals.codes[:, column] == code
+        return inside
+
+    shown = _tell_levels(result, totals, members)
+    told: set[tuple[str, frozenset[Item]]] = set()
+    families = [(result.primary_outcome, result.primary_subgroups)] if result.primary_subgroups else []
+    for name, table in (*families, *tables.items()):
+        known = totals.codes[:, defined[name]] == 1
+        for row in table or ():
+            inside = members(row.subgroup.items) & known
+            counted = int(totals.counts[inside].sum()) == row.n and len(row.subgroup) <= _MAX_ITEMS
+            n_rest = int(totals.counts[known].sum()) - row.n
+            # What is told of the rest is told of a group as well.
+            if counted and (n_rest == 0 or n_rest >= SMALLEST) and totals.tell(inside):
+                told.add((name, row.subgroup.items))
+
+    kept = {name: _told_rows(table, told) for name, table in tables.items()}
+    primary = _told_rows(result.primary_subgroups, told) if result.primary_subgroups is not None else None
+    attributes, blind = _attributes(result, shown, binary)
+    n_hidden = sum(len(table) for table in tables.values()) - sum(map(len, kept.values()))
+    counted_levels = _counted_levels(result)
+    incomplete = {name for name, level in counted_levels - shown}
+    n_known = {name: facts.n_cases for name, facts in result.outcomes.items()}
+    complete = n_known[result.primary_outcome] == len(rows.rows)
+    return without_paths(
+        dataclasses.replace(
+            result,
+            config=dataclasses.replace(
+                result.config, outcomes=tuple(name for name in result.config.outcomes if name not in binary)
+            ),
+            cases=CaseCounts(result.cases.n_scored, {}, (), {}),
+            case_scores=dataclasses.replace(rows, rows=(), subjects=()),
+            alerts=(
+                *(alert for alert in result.alerts if alert.kind in _TOLD_ALERTS),
+                *_hidden_alert(result, shown, n_hidden),
+            ),
+            scores=_scores(result.scores, n_blind=len(blind)),
+            definitions=() if blind else tuple(dataclasses.replace(entry, changes=()) for entry in result.definitions),
+            attributes=attributes,
+            outcomes={
+                name: dataclasses.replace(facts, global_divergence=())
+                for name, facts in result.outcomes.items()
+                if name in tables
+            },
+            subgroups=kept,
+            primary_subgroups=primary,
+            verdict=_verdict(result, told),
+            fairness=tuple(entry for entry in result.fairness if entry.attribute not in incomplete),
+            power=tuple(entry for entry in result.power if complete and (entry.attribute, entry.level) in shown),
+            gates=tuple(dataclasses.replace(entry, reason="the full report says why") for entry in result.gates),
+            record=_record(result),
+            two_rulers=None,
+            gallery=None,
+            shared=True,
+        )
+    )
+
+
+def _universe(
+    result: AuditResult, tables: Mapping[str, SubgroupTable]
+) -> tuple[CellTotals, dict[Item, tuple[int, int]], dict[str, int]]:
+    """The cells with the cohort's totals told, (attribute, level) -> column and code, and outcome -> column."""
+    rows = result.case_scores
+    columns, items = [], {}
+    for index, name in enumerate(rows.attributes):
+        code_of = {level: code for code, level in enumerate(result.bins[name].levels)}
+        # A case outside of the attribute is a group like any other: the rest of the levels tells how many there are.
+        columns.append([code_of.get(value, -1) for value in rows.column(name)])
+        items.update({(name, level): (index, code) for level, code in code_of.items()})
+    defined = {name: len(columns) + index for index, name in enumerate(tables)}
+    columns += [[int(value is not None) for value in rows.column(name)] for name in tables]
+    codes = np.array(columns, dtype=np.intp).T
+    longest = max((len(row.subgroup) for table in tables.values() for row in table), default=2)
+    totals = CellTotals.of(codes, n_attributes=len(rows.attributes), max_items=min(_MAX_ITEMS, max(2, longest)))
+    totals.tell(np.ones(len(totals.counts), dtype=bool), whole=True)
+    for column in defined.values():
+        totals.tell(totals.codes[:, column] == 1, whole=True)
+    return totals, items, defined
+
+
+def _tell_levels(result: AuditResult, totals: CellTotals, members: Any) -> set[Item]:
+    """Levels that are told; within an attribute the largest first, so that the smallest protects a small one."""
+    told = set()
+    for entry in result.attributes:
+        for level in sorted(entry.levels, key=lambda level: -level.n):
+            inside = members(frozenset({(entry.name, level.level)}))
+            if int(totals.counts[inside].sum()) == level.n and totals.tell(inside):
+                told.add((entry.name, level.level))
+    return told
+
+
+def _told_rows(table: SubgroupTable, told: set[tuple[str, frozenset[Item]]]) -> SubgroupTable:
+    rows = tuple(_plain(row) for row in table if (table.outcome, row.subgroup.items) in told)
+    return dataclasses.replace(table, rows=rows)
+
+
+def _plain(row: Divergence) -> Divergence:
+    # Aliases tell that two groups are the same cases; Shapley shares are sums over groups that may be hidden.
+    return dataclasses.replace(row, aliases=(), shapley={})
+
+
+def _attributes(result: AuditResult, shown: set[Item], binary: set[str]) -> tuple[tuple[AttributeFacts, ...], set[str]]:
+    """The attributes with the levels that are told, and the names of those whose D_v rests on a hidden one."""
+    facts, blind = [], set()
+    for entry in result.attributes:
+        found = entry.disparity
+        ends = (found.dsc_low, found.dsc_high, found.normhd_low, found.normhd_high) if found else ()
+        if any(end is not None and (entry.name, end.level) not in shown for end in ends):
+            blind.add(entry.name)
+        levels = tuple(_level(level, binary) for level in entry.levels if (entry.name, level.level) in shown)
+        facts.append(dataclasses.replace(entry, levels=levels))
+    # With one D_v hidden, FS and the others would tell it; FS is then hidden, too, and the others may stay.
+    return tuple(
+        dataclasses.replace(entry, disparity=None, disparity_ci=None, disparity_chance=None)
+        if entry.name in blind
+        else entry
+        for entry in facts
+    ), blind
+
+
+def _level(level: LevelFacts, binary: set[str]) -> LevelFacts:
+    """A level without what tells a count within it: failures, and means of zeros and ones."""
+    return dataclasses.replace(
+        level,
+        mean={name: value for name, value in level.mean.items() if name not in binary},
+        median={name: value for name, value in level.median.items() if name not in binary},
+        ci={name: value for name, value in level.ci.items() if name not in binary},
+        failure_rate=None,
+        failure_ci=None,
+    )
+
+
+def _counted_levels(result: AuditResult) -> set[Item]:
+    """The levels that group scores are made of."""
+    smallest = result.config.min_cases if result.config.protocol.fairness.levels == "min-cases" else 1
+    return {(entry.name, level.level) for entry in result.attributes for level in entry.levels if level.n >= smallest}
+
+
+def _scores(scores: Mapping[str, Score], *, n_blind: int) -> dict[str, Score]:
+    hidden = ("FS", "TS") if n_blind == 1 else ()
+    return {
+        name: Score(None, reason=_HIDDEN_FS) if name in hidden else dataclasses.replace(score, all_levels=None)
+        for name, score in scores.items()
+    }
+
+
+def _hidden_alert(result: AuditResult, shown: set[Item], n_hidden: int) -> tuple[Alert, ...]:
+    n_levels = sum((entry.name, level.level) not in shown for entry in result.attributes for level in entry.levels)
+    if not n_levels and not n_hidden:
+        return ()
+    return (
+        Alert(
+            "not shown",
+            f"{n_levels} levels and {n_hidden} subgroups are not shown: they have fewer than {SMALLEST} cases, or "
+            "would tell by subtraction about a group that has. Rows of cases, failure rates and worst cases are left "
+            "out altogether.",
+        ),
+    )
+
+
+def _verdict(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> Verdict:
+    """The verdict; without its sentence where that names a hidden group."""
+    outcome = result.primary_outcome
+    rows = [*result.subgroups[outcome], *(result.primary_subgroups or ())]
+    hidden = (row for row in rows if (outcome, row.subgroup.items) not in told)
+    if any(row.subgroup.name in result.verdict.sentence for row in hidden):
+        return Verdict(
+            result.verdict.kind,
+            f"{result.verdict.kind.capitalize()}; the group that this rests on is not shown, to protect the few cases "
+            "in it or beside it.",
+        )
+    return result.verdict
+
+
+def _record(result: AuditResult) -> dict[str, Any]:
+    """The known keys of the record but the approver's name, unless they quote an id or a path."""
+    rows = result.case_scores
+    secrets = {str(case) for case in rows.column("case")} | set(result.inputs.values())
+    secrets = {text for text in secrets if len(text) > 3}
+    return {
+        key: value
+        for key, value in result.record.items()
+        if key in KNOWN_KEYS and key != "approver" and not any(secret in str(value) for secret in secrets)
+    }

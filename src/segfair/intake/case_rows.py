@@ -1,0 +1,142 @@
+"""The rows of a metadata table by case, and which cases count. Knows no masks and no scores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segfair.errors import ConfigError, MetadataError, PairingError
+from segfair.intake.case_ids import find_id_column, match_ids, some
+from segfair.intake.where import close_names, fulfilled
+from segfair.io.layouts import read_case_list
+from segfair.io.tables import Table, load_table, table_from_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MetadataRows", "attach_metadata", "choose_cases", "read_metadata"]
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataRows:
+    """The rows of a table by case.
+
+    Attributes:
+        name: What the table is called in messages; empty without a table.
+        id_column: The column of case ids.
+        columns: The other columns, in order; with the id column where that tells the patients.
+        rows: Case id -> column -> typed value, None where missing; with the id column.
+        absent: Case id -> why it has no row.
+        notices: Sentences for the reader.
+    """
+
+    name: str
+    id_column: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, Mapping[str, object]]
+    absent: Mapping[str, str]
+    notices: tuple[str, ...] = ()
+
+    def of(self, case: str) -> dict[str, object]:
+        """The metadata of one case; empty without a row."""
+        row = self.rows.get(case, {})
+        return {column: row[column] for column in self.columns} if row else {}
+
+
+def read_metadata(metadata: Path | pd.DataFrame, *, sheet: str | None, case_ids: Sequence[str]) -> Table:
+    """A metadata table from a file or a data frame.
+
+    Raises:
+        MetadataError: It is unusable.
+    """
+    if isinstance(metadata, str | Path):
+        return load_table(Path(metadata), sheet=sheet, wanted_ids=case_ids)
+    return table_from_frame(metadata)
+
+
+def attach_metadata(
+    table: Table, case_ids: Sequence[str], *, id_column: str | None = None, subject_column: str | None = None
+) -> MetadataRows:
+    """Finds the row of each case.
+
+    Raises:
+        MetadataError: No such column, no row of any case, or rows of one case that contradict each other.
+    """
+    if subject_column is not None and subject_column not in table.columns:
+        raise MetadataError(
+            f"subject column {subject_column}: not in {table.name}{close_names(subject_column, table.columns)};"
+            f" columns are {some(table.columns, 20)}"
+        )
+    try:
+        match = find_id_column(table.raw, case_ids, wanted=id_column, name=table.name)
+    except MetadataError as error:
+        if len(table.sheets) < 2:
+            raise
+        raise MetadataError(
+            f"{error}. This was sheet {table.sheet} of {', '.join(table.sheets)}; name another with --sheet"
+        ) from error
+    typed = {column: table.column(column) for column in table.columns}
+    absent = {
+        case: f"no row in {table.name}"
+        + (f": {', '.join(match.ambiguous[case])} could be it or another" if case in match.ambiguous else "")
+        for case in case_ids
+        if case not in match.rows
+    }
+    return MetadataRows(
+        table.name,
+        match.column,
+        tuple(column for column in table.columns if column != match.column or column == subject_column),
+        {case: {column: typed[column][row] for column in typed} for case, row in match.rows.items()},
+        absent,
+        (*table.notices, *match.notices),
+    )
+
+
+def choose_cases(
+    case_ids: Sequence[str], rows: MetadataRows, *, cases: str | None, where: str | None, what: str
+) -> tuple[list[str], list[str]]:
+    """The cases that count, in their order, and what a reader has to know.
+
+    Args:
+        case_ids: All cases.
+        rows: Their metadata.
+        cases: A file of ids, or `splits_final.json:FOLD`; None: all.
+        where: A condition on the metadata; None: all.
+        what: What has the ids: "labels", "scores".
+
+    Raises:
+        InputError: The file of ids cannot be used.
+        PairingError: It names none of the cases.
+        ConfigError: A condition that cannot be read, or that no case fulfils.
+    """
+    chosen, notices = list(case_ids), []
+    if cases is not None:
+        wanted = read_case_list(cases)
+        matches = match_ids(case_ids, wanted)
+        unknown = sorted(set(wanted) - {wanted[index] for found in matches.rows.values() for index in found})
+        if not matches.rows:
+            raise PairingError(
+                f"--cases {cases}: none of its {len(wanted)} ids has {what}; it names {some(wanted)}, and there are"
+                f" {what} of {some(case_ids)}"
+            )
+        chosen = [case for case in case_ids if case in matches.rows]
+        notices.append(f"cases that count: {len(chosen)} of {len(case_ids)}, those in {cases}")
+        if unknown:
+            notices.append(f"ids in {cases} without {what}: {len(unknown)} ({some(unknown)})")
+    if where is not None:
+        columns = list(dict.fromkeys((rows.id_column, *rows.columns)))
+        holds = fulfilled(where, [rows.rows.get(case, {}) for case in chosen], columns=columns)
+        fulfilling = [case for case, fulfils in zip(chosen, holds, strict=True) if fulfils]
+        if not fulfilling:
+            values = [
+                f"{column} holds {some(dict.fromkeys(row[column] for row in rows.rows.values()), 5)}"
+                for column in columns
+                if column and re.search(rf"(?<!\w){re.escape(column)}(?!\w)", where)
+            ]
+            raise ConfigError(f"--where {where!r}: no case fulfils it" + (f"; {'; '.join(values)}" if values else ""))
+        notices.append(f"cases that count: {len(fulfilling)} of {len(case_ids)}, those where {where}")
+        chosen = fulfilling
+    return chosen, notices

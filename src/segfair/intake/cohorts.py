@@ -1,0 +1,179 @@
+"""Folders and a table -> `Cohort`: which cases count, which prediction and which row is whose. Reads no voxel.
+
+Every decision that could surprise somebody becomes a notice; every case that leaves has a reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from segfair.cases import Case, Cohort
+from segfair.errors import ConfigError, PairingError
+from segfair.intake.case_ids import IdMatch, Matches, find_id_column, match_ids, some
+from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata
+from segfair.intake.score_tables import load_score_cohort
+from segfair.io.layouts import MaskFolder, find_labels, find_predictions, look_swapped, pair_ids
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["IdMatch", "Matches", "find_id_column", "load_cohort", "load_score_cohort", "match_ids"]
+
+MissingRule = Literal["worst", "drop", "error"]
+
+FOLD = "fold"
+# Above this share of missing predictions, cases were more likely never predicted than failed.
+_MOST_MISSING = 0.2
+_KINDS = {
+    "flat": "a flat folder",
+    "mama-mia": "the MAMA-MIA tree",
+    "nnunet-raw": "an nnU-Net data set",
+    "nnunet-results": "an nnU-Net results folder",
+    "decathlon": "a Decathlon list",
+}
+
+
+def load_cohort(
+    predictions: Path,
+    labels: Path,
+    metadata: Path | pd.DataFrame | None,
+    *,
+    id_column: str | None = None,
+    sheet: str | None = None,
+    cases: str | None = None,
+    where: str | None = None,
+    missing_prediction: MissingRule | None = None,
+    subject_column: str | None = None,
+) -> Cohort:
+    """Gathers the cases of an audit from their folders and their table.
+
+    Args:
+        predictions: Folder of predicted masks, in any layout that `segfair.io.layouts` knows.
+        labels: Folder of reference masks; their file names are the case ids.
+        metadata: Table of patient attributes, one row a case; None: without.
+        id_column: Metadata column of case ids; None: the one that holds most of them.
+        sheet: Sheet of an XLSX file; None: the one that holds most of the case ids.
+        cases: Only these cases count: a file of ids, or `splits_final.json:FOLD`.
+        where: Only cases whose metadata fulfil this count; see `segfair.intake.where`.
+        missing_prediction: "worst": a case without a prediction stays and will be penalised; "drop": it is
+            excluded; "error": it is an error. None: "worst", unless more than a fifth of the cases have none.
+        subject_column: Metadata column that tells which cases are of one patient; it stays in the metadata.
+
+    Returns:
+        The cohort in id order. The folds of nnU-Net results become the column `fold`. A case without a row is
+        excluded; labels that do not count are not in it at all.
+
+    Raises:
+        InputError: A folder or file that is missing or unusable.
+        PairingError: No prediction belongs to a label, or too many labels have none.
+        MetadataError: The table is unusable, or belongs to other cases.
+        ConfigError: A condition that cannot be read, or that no case fulfils.
+    """
+    predictions, labels = Path(predictions), Path(labels)
+    label_masks, prediction_masks = find_labels(labels), find_predictions(predictions)
+    case_ids = sorted(label_masks.files)
+    prediction_ids = list(prediction_masks.files)
+    pairs = pair_ids(case_ids, prediction_ids)
+    notices = [
+        f"labels: {len(case_ids)} masks in {labels} ({_KINDS[label_masks.kind]})",
+        *label_masks.notices,
+        f"predictions: {len(prediction_ids)} masks in {predictions} ({_KINDS[prediction_masks.kind]})",
+        *prediction_masks.notices,
+    ]
+    swapped = look_swapped(label_masks, prediction_masks)
+    if not pairs:
+        raise PairingError(
+            f"none of the {len(prediction_ids)} predictions in {predictions} belongs to a label in {labels};"
+            f" predictions are {some(prediction_ids)}, labels are {some(case_ids)}; their names have to be equal"
+            + (f". {swapped}" if swapped else "")
+        )
+    notices += [swapped] if swapped else []
+
+    rows = MetadataRows("", "", (), {}, {})
+    if metadata is not None:
+        table = read_metadata(metadata, sheet=sheet, case_ids=case_ids)
+        rows = attach_metadata(table, case_ids, id_column=id_column, subject_column=subject_column)
+    elif id_column or subject_column or where:
+        raise ConfigError("an id column, a subject column and --where need a metadata table")
+    rows = _with_folds(rows, case_ids, pairs, prediction_masks)
+    chosen, choice = choose_cases(case_ids, rows, cases=cases, where=where, what="labels")
+    notices += [*rows.notices, *choice]
+
+    without = [case for case in chosen if case not in pairs]
+    _check_missing(without, chosen, missing_prediction, predictions, len(prediction_ids))
+    excluded = {case: reason for case, reason in rows.absent.items() if case in set(chosen)}
+    if without and missing_prediction == "drop":
+        excluded |= dict.fromkeys(without, "dropped: no prediction")
+        notices.append(f"cases without a prediction, dropped: {len(without)} ({some(without)})")
+    elif without:
+        notices.append(f"cases without a prediction, given the worst score: {len(without)} ({some(without)})")
+    if excluded.keys() & rows.absent.keys():
+        gone = [case for case in excluded if case in rows.absent]
+        notices.append(f"cases without a row in {rows.name}, excluded: {len(gone)} ({some(gone)})")
+    extra = sorted(set(prediction_ids) - set(pairs.values()))
+    if extra:
+        notices.append(f"predictions without a label, passed over: {len(extra)} ({some(extra)})")
+    return Cohort(
+        tuple(
+            Case(
+                case,
+                label_masks.files[case],
+                prediction_masks.files[pairs[case]] if case in pairs else None,
+                rows.of(case),
+            )
+            for case in chosen
+            if case not in excluded
+        ),
+        columns=rows.columns,
+        id_column=rows.id_column,
+        excluded=dict(sorted(excluded.items())),
+        notices=tuple(dict.fromkeys(notices)),
+        label_names=label_masks.label_names or prediction_masks.label_names,
+        ignore_label=label_masks.ignore_label
+        if label_masks.ignore_label is not None
+        else prediction_masks.ignore_label,
+        inputs={
+            "predictions": predictions,
+            "labels": labels,
+            **({"metadata": Path(metadata)} if isinstance(metadata, str | Path) else {}),
+        },
+    )
+
+
+def _with_folds(
+    rows: MetadataRows, case_ids: Sequence[str], pairs: Mapping[str, str], predictions: MaskFolder
+) -> MetadataRows:
+    """The fold that predicted a case, as a column; a single fold stands for cases without a prediction, too."""
+    if not predictions.fold:
+        return rows
+    if FOLD in rows.columns:
+        notice = f"the column {FOLD} of {rows.name} is used, not the folds of the results"
+        return dataclasses.replace(rows, notices=(*rows.notices, notice))
+    names = set(predictions.fold.values())
+    only = next(iter(names)) if len(names) == 1 else None
+
+    def fold_of(case: str) -> int | str | None:
+        name = predictions.fold.get(pairs.get(case, ""), only)
+        return int(name) if name is not None and name.isdecimal() else name
+
+    with_row: Mapping[str, Mapping[str, object]] = rows.rows if rows.name else {case: {} for case in case_ids}
+    joined = {case: {**row, FOLD: fold_of(case)} for case, row in with_row.items()}
+    return dataclasses.replace(rows, columns=(*rows.columns, FOLD), rows=joined)
+
+
+def _check_missing(
+    without: Sequence[str], chosen: Sequence[str], rule: MissingRule | None, predictions: Path, n_predictions: int
+) -> None:
+    """Refuses cases without a prediction where that is an error, or where they are too many to be an accident."""
+    counts = f"{len(without)} of {len(chosen)} labels have no prediction in {predictions} ({n_predictions} masks)"
+    if rule == "error" and without:
+        raise PairingError(f"{counts}: {some(without, 5)}; predict them, or choose --missing-prediction worst or drop")
+    if rule is None and len(without) > _MOST_MISSING * len(chosen):
+        raise PairingError(
+            f"{counts}, such as {some(without)}. If only some cases were predicted, name them with --cases FILE"
+            " (ids, one a line, or splits_final.json:FOLD) or --where EXPRESSION; if the model failed on them,"
+            " choose --missing-prediction worst (they count with the worst score) or drop (they leave the audit)"
+        )

@@ -1,0 +1,229 @@
+"""What decides an order of teams: the score, and the same order under other rules and without each patient.
+
+Turns tables of scores into the arrays of `ranking` and its answers into facts; draws no random number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair import stats
+from segfair.attributes import AttributeTable
+from segfair.definitions import normhd_variants
+from segfair.errors import ConfigError
+from segfair.rank.certainty import (
+    CohortScorer,
+    JudgedLevels,
+    fairness_scores,
+    mean_scores,
+    performance_scores,
+    rank_teams,
+    total_scores,
+)
+from segfair.rank.facts import LeftOut, Variant
+from segfair.rank.teams import TeamScores
+from segfair.results import AuditConfig
+from segfair.scores import ScoreTable
+
+__all__ = ["CHALLENGE", "COLUMNS", "Board", "choose_score", "make_board", "other_rules", "span", "without_each_patient"]
+
+Floats = NDArray[np.float64]
+Ranks = NDArray[np.intp]
+
+CHALLENGE = ("TS", "PS", "FS")
+COLUMNS = ("dsc", "normhd")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Board:
+    """What teams are ranked by, as arrays.
+
+    Attributes:
+        by: "TS", "PS", "FS" or a metric; `sign` is -1 where lower values of it are better.
+        values: Metric -> (n_teams, n_cases).
+        judged: The levels that FS compares; None without attributes.
+        fs_weight: Weight of FS in TS.
+    """
+
+    by: str
+    sign: float
+    values: Mapping[str, Floats]
+    judged: JudgedLevels | None
+    fs_weight: float
+
+    def scorer(self) -> CohortScorer:
+        """Higher is better."""
+        if self.by not in CHALLENGE:
+            oriented = self.sign * self.values[self.by]
+            return lambda weights: mean_scores(oriented, weights)
+        dsc, normhd = (self.values[name] for name in COLUMNS)
+        if self.by == "PS" or self.judged is None:
+            return lambda weights: performance_scores(dsc, normhd, weights)
+        judged, fs_weight = self.judged, self.fs_weight
+        if self.by == "FS":
+            return lambda weights: fairness_scores(dsc, normhd, judged, weights)
+        return lambda weights: total_scores(dsc, normhd, judged, weights, fs_weight=fs_weight)
+
+    def observed(self) -> Floats:
+        """(n_teams,) scores of the cohort itself."""
+        n_cases = next(iter(self.values.values())).shape[1]
+        return np.asarray(self.scorer()(np.ones((1, n_cases)))[0], dtype=np.float64)
+
+
+def choose_score(by: str | None, scores: TeamScores, attributes: AttributeTable, config: AuditConfig) -> str:
+    """The score to rank by, spelt as it is spelt everywhere.
+
+    Raises:
+        ConfigError: It does not exist, or rates nothing.
+    """
+    tables = list(scores.tables.values())
+    has_challenge = all(name in table.names for table in tables for name in COLUMNS)
+    has_fairness = has_challenge and judged_levels(attributes, config) is not None
+    if by is None:
+        if has_challenge:
+            return "TS" if has_fairness else "PS"
+        return config.outcomes[0] if config.outcomes[0] in tables[0].names else tables[0].names[0]
+    if by.upper() in CHALLENGE:
+        if not has_challenge:
+            raise ConfigError(f"--by {by}: takes a DSC and a NormHD of every team; there are {_common(tables)}")
+        if by.upper() != "PS" and not has_fairness:
+            raise ConfigError(f"--by {by}: no attribute can be judged, so there is no FS; rank by PS")
+        return by.upper()
+    name = by.lower() if by not in tables[0].names and by.lower() in tables[0].names else by
+    if any(name not in table.names for table in tables):
+        raise ConfigError(f"--by {by}: not a score of every team; there are TS, PS, FS and {_common(tables)}")
+    if next(metric.better for metric in tables[0].metrics if metric.name == name) == "neither":
+        raise ConfigError(f"--by {by}: does not rate a prediction; rank by another score")
+    return name
+
+
+def _common(tables: Sequence[ScoreTable]) -> str:
+    return ", ".join(name for name in tables[0].names if all(name in table.names for table in tables))
+
+
+def judged_levels(attributes: AttributeTable, config: AuditConfig) -> JudgedLevels | None:
+    """The levels that the protocol compares; None where it leaves nothing to compare."""
+    if not attributes.attributes:
+        return None
+    codes = np.array([attribute.codes for attribute in attributes.attributes])
+    rule = config.protocol.fairness.levels
+    judged = JudgedLevels(stats.stack_levels(codes), *((config.min_cases, 2) if rule == "min-cases" else (1, 1)))
+    nothing = np.zeros((1, codes.shape[1]))
+    return None if np.isnan(fairness_scores(nothing, nothing, judged, np.ones_like(nothing))).all() else judged
+
+
+def make_board(by: str, scores: TeamScores, attributes: AttributeTable, config: AuditConfig) -> Board:
+    """The arrays behind a score that `choose_score` chose, of complete tables."""
+    tables = list(scores.tables.values())
+    names = COLUMNS if by in CHALLENGE else (by,)
+    lower = by not in CHALLENGE and next(m.better for m in tables[0].metrics if m.name == by) == "lower"
+    return Board(
+        by,
+        -1.0 if lower else 1.0,
+        {name: _column(tables, name) for name in names},
+        judged_levels(attributes, config) if by in ("TS", "FS") else None,
+        config.protocol.fairness.weight,
+    )
+
+
+def _column(tables: Sequence[ScoreTable], name: str) -> Floats:
+    """(n_tables, n_cases); complete."""
+    return np.array([table.column(name) for table in tables], dtype=np.float64)
+
+
+def other_rules(
+    board: Board, scores: TeamScores, config: AuditConfig, ranks: Ranks
+) -> tuple[tuple[Variant, ...], dict[str, Ranks]]:
+    """The ranks under the other definitions of NormHD, and under the other rule for small levels."""
+    others: dict[str, tuple[Literal["definition", "levels"], Board]] = {}
+    if board.by in (*CHALLENGE, "normhd"):
+        for name, values in _other_normhd(board, scores, config).items():
+            others[f"NormHD in {name}"] = (
+                "definition",
+                dataclasses.replace(board, values={**board.values, "normhd": values}),
+            )
+    if board.by in ("TS", "FS") and board.judged is not None:
+        if config.protocol.fairness.levels == "all":
+            name, rule = f"levels of at least {config.min_cases} cases only", (config.min_cases, 2)
+        else:
+            name, rule = "all levels, however small", (1, 1)
+        judged = JudgedLevels(board.judged.levels, *rule)
+        dsc, normhd = (board.values[column] for column in COLUMNS)
+        if np.isnan(fairness_scores(dsc, normhd, judged, np.ones((1, dsc.shape[1])))).all():
+            name += " (there are none to compare, so PS decides)"
+            others[name] = ("levels", dataclasses.replace(board, by="PS"))
+        else:
+            others[name] = ("levels", dataclasses.replace(board, judged=judged))
+    variants, found = [], {}
+    for name, (kind, other) in others.items():
+        found[name] = rank_teams(other.observed())
+        variants.append(Variant(name, kind, *_changes(found[name], ranks, scores.names)))
+    return tuple(variants), found
+
+
+def _other_normhd(board: Board, scores: TeamScores, config: AuditConfig) -> dict[str, Floats]:
+    """NormHD of all teams under each definition but the declared one; see `definitions.normhd_variants`."""
+    rule = config.protocol.normhd
+    declared = f"{rule.unit}, {'clipped' if rule.clip else 'not clipped'}"
+    by_name: defaultdict[str, list[Floats]] = defaultdict(list)
+    for table in scores.tables.values():
+        for name, values in normhd_variants(table, protocol=config.protocol).items():
+            by_name[name].append(values)
+    found = {
+        name: np.array(rows) for name, rows in by_name.items() if len(rows) == len(scores.tables) and name != declared
+    }
+    # Tables of scores may hold NormHD without the distance behind it: clipping it needs no more.
+    if not found and (board.values["normhd"] > 1).any():
+        found[f"{rule.unit}, clipped"] = np.clip(board.values["normhd"], 0.0, 1.0)
+    return found
+
+
+def without_each_patient(
+    patients: Sequence[NDArray[np.intp]],
+    without_one: Ranks,
+    ranks: Ranks,
+    scores: TeamScores,
+    attributes: AttributeTable,
+    config: AuditConfig,
+) -> tuple[LeftOut, ...]:
+    """The patients without whom a rank changes, those who change the first place or most ranks first."""
+    sizes = [np.bincount(attribute.codes[attribute.codes >= 0]) for attribute in attributes.attributes]
+    found = []
+    for cases, reduced in zip(patients, without_one, strict=True):
+        if (reduced == ranks).all():
+            continue
+        rare = {
+            (attribute.name, attribute.levels[code], int(counts[code]))
+            for attribute, counts in zip(attributes.attributes, sizes, strict=True)
+            for code in attribute.codes[cases]
+            if code >= 0 and counts[code] < config.min_cases
+        }
+        ids = tuple(scores.cohort.cases[case].id for case in cases)
+        rarest = tuple(sorted(rare, key=lambda item: (item[2], item)))
+        found.append(LeftOut(ids, *_changes(reduced, ranks, scores.names), rarest))
+    leaders = _leading(ranks, scores.names)
+    return tuple(
+        sorted(found, key=lambda entry: (entry.first == leaders, -entry.n_moved, -entry.largest_move, entry.cases))
+    )
+
+
+def _changes(other: Ranks, ranks: Ranks, names: Sequence[str]) -> tuple[tuple[str, ...], int, int]:
+    """Who is first, how many teams moved, and how far at most."""
+    moves = np.abs(other - ranks)
+    return _leading(other, names), int(np.count_nonzero(moves)), int(moves.max(initial=0))
+
+
+def _leading(ranks: Ranks, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, rank in zip(names, ranks, strict=True) if rank == 1))
+
+
+def span(ranks: Ranks, rank: int) -> tuple[int, int]:
+    """Lowest and highest of some ranks of a team and its own."""
+    return (min(rank, int(ranks.min())), max(rank, int(ranks.max()))) if len(ranks) else (rank, rank)

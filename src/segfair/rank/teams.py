@@ -1,0 +1,354 @@
+"""Many submissions for one set of labels: which prediction is whose, and all of them scored case by case.
+
+Each label is read once, for all teams. A label that cannot be used leaves the cohort of every team; a prediction that
+cannot be used costs its team the worst score of that case and nobody else anything. Ranks nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segfair.cases import Case, Cohort
+from segfair.errors import AuditError, ConfigError, InputError, PairingError
+from segfair.intake.case_ids import some
+from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata
+from segfair.io.folders import has_masks
+from segfair.io.layouts import find_labels, find_predictions, pair_ids
+from segfair.protocol import Protocol
+from segfair.scores import CaseScore, ScoreTable, protocol_metrics
+from segfair.scoring import read_label, score_against, score_pair
+
+__all__ = ["Team", "TeamScores", "load_teams", "require_complete", "score_teams"]
+
+# Above this share of labels that no team predicted, the wrong labels are looked at.
+_MOST_MISSING = 0.2
+# What the worst prediction has; of any other metric, the worst value that any team has.
+_WORST = {
+    **dict.fromkeys(("dsc", "iou", "sensitivity", "precision", "nsd_1mm", "nsd_2mm"), 0.0),
+    **dict.fromkeys(("normhd", "lesion_missed"), 1.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """One submission.
+
+    Attributes:
+        name: The name of its folder.
+        predictions: Case id -> predicted mask.
+        problem: Why no prediction of it can be used; empty where some can.
+    """
+
+    name: str
+    predictions: Mapping[str, Path]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TeamScores:
+    """Scores of all teams for the same cases in the same order.
+
+    Attributes:
+        cohort: The scored cases, with metadata and without predictions.
+        tables: Team -> its scores.
+        baseline: What a submission of empty masks gets.
+        excluded: Case -> why no team is scored on it.
+        problems: Team -> why none of its predictions could be used.
+        notices: Sentences for the reader.
+    """
+
+    cohort: Cohort
+    tables: Mapping[str, ScoreTable]
+    baseline: ScoreTable
+    excluded: Mapping[str, str]
+    problems: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The teams in order."""
+        return tuple(self.tables)
+
+
+def load_teams(
+    directory: Path,
+    labels: Path,
+    metadata: Path,
+    *,
+    id_column: str | None = None,
+    sheet: str | None = None,
+    cases: str | None = None,
+    where: str | None = None,
+    subject_column: str | None = None,
+) -> tuple[Cohort, tuple[Team, ...]]:
+    """Gathers the cases that count and every team's predictions of them.
+
+    Args:
+        directory: One sub-folder a team, in any layout of predictions that `segfair.io.layouts` knows.
+        labels: Folder of reference masks; their file names are the case ids.
+        metadata: Table of patient attributes, one row a case.
+        id_column: Metadata column of case ids; None: the one that holds most of them.
+        sheet: Sheet of an XLSX file; None: the one that holds most of the case ids.
+        cases: Only these cases count: a file of ids, or `splits_final.json:FOLD`.
+        where: Only cases whose metadata fulfil this count.
+        subject_column: Metadata column that tells which cases are of one patient.
+
+    Returns:
+        The cohort in id order, without predictions; and the teams by name. A team without any usable file is among
+        them, with its problem.
+
+    Raises:
+        InputError: A folder or file that is missing or unusable.
+        PairingError: No team has a prediction of these labels, or more than a fifth of the labels have none at all.
+        MetadataError: The table is unusable, or belongs to other cases.
+        ConfigError: A condition that cannot be read, or that no case fulfils.
+    """
+    directory, labels = Path(directory), Path(labels)
+    folders = team_entries(directory)
+    label_masks = find_labels(labels)
+    case_ids = sorted(label_masks.files)
+    rows = attach_metadata(
+        read_metadata(metadata, sheet=sheet, case_ids=case_ids),
+        case_ids,
+        id_column=id_column,
+        subject_column=subject_column,
+    )
+    chosen, choice = choose_cases(case_ids, rows, cases=cases, where=where, what="labels")
+    teams, notices = [], []
+    for folder in folders:
+        team, n_extra = _read_team(folder, case_ids)
+        teams.append(team)
+        if n_extra:
+            notices.append(f"{team.name}: predictions without a label, passed over: {n_extra}")
+    _check_coverage(teams, chosen, directory, labels)
+    counted = set(chosen)
+    excluded = {case: reason for case, reason in rows.absent.items() if case in counted}
+    return Cohort(
+        tuple(Case(case, label_masks.files[case], metadata=rows.of(case)) for case in chosen if case not in excluded),
+        columns=rows.columns,
+        id_column=rows.id_column,
+        excluded=excluded,
+        notices=(
+            f"teams: {len(teams)} folders in {directory}",
+            f"labels: {len(case_ids)} masks in {labels}",
+            *label_masks.notices,
+            *notices,
+            *rows.notices,
+            *choice,
+        ),
+        label_names=label_masks.label_names,
+        ignore_label=label_masks.ignore_label,
+        inputs={"teams": directory, "labels": labels, "metadata": Path(metadata)},
+    ), tuple(teams)
+
+
+def team_entries(directory: Path) -> list[Path]:
+    """The sub-folders of a folder of submissions.
+
+    Raises:
+        InputError: The folder is missing, or has none.
+    """
+    if not directory.is_dir():
+        raise InputError(
+            f"teams {directory}: {'is a file' if directory.exists() else 'does not exist'}; "
+            "expected a folder with one sub-folder a team"
+        )
+    folders = sorted(entry for entry in directory.iterdir() if entry.is_dir() and entry.name[0] not in "._")
+    if not folders:
+        hint = "; it holds masks itself: put each team's masks into a folder of its own" if has_masks(directory) else ""
+        raise InputError(f"teams {directory}: no sub-folder in it; expected one a team{hint}")
+    return folders
+
+
+def score_teams(
+    cohort: Cohort,
+    teams: Sequence[Team],
+    protocol: Protocol,
+    *,
+    threshold: float | None = None,
+    executor: Executor | None = None,
+    on_done: Callable[[str], None] | None = None,
+    strict: bool = False,
+) -> TeamScores:
+    """Scores every team on every case, and a submission of empty masks beside them.
+
+    Args:
+        cohort: The cases that count.
+        teams: The submissions.
+        protocol: The rules.
+        threshold: See `segfair.scoring.score_case`.
+        executor: Where cases are scored; None: one after the other, here. The result is the same.
+        on_done: Called here with each case id, in cohort order, once all teams have been scored on it.
+        strict: Whether the first unusable file is an error.
+
+    Raises:
+        InputError: `strict`, and a file is unusable.
+        AuditError: No label can be used, or a worker process died.
+    """
+    metrics = protocol_metrics(protocol)
+    jobs = [
+        (case.id, case.label, tuple(team.predictions.get(case.id) for team in teams), protocol, threshold)
+        for case in cohort
+    ]
+    waiting = [executor.submit(_score_case, *job) for job in jobs] if executor is not None else []
+    found: dict[str, tuple[CaseScore, ...]] = {}
+    excluded = dict(cohort.excluded)
+    try:
+        for index, job in enumerate(jobs):
+            case = job[0]
+            outcome = waiting[index].result() if waiting else _score_case(*job)
+            if isinstance(outcome, str):
+                excluded[case] = outcome
+            else:
+                found[case] = outcome
+            if strict:
+                _stop_at_unusable(case, outcome, teams)
+            if on_done is not None:
+                on_done(case)
+    except BrokenExecutor as error:
+        raise AuditError(
+            f"case {case} or one scored beside it ended its worker process (out of memory?); use fewer workers"
+        ) from error
+    finally:
+        for future in waiting:
+            future.cancel()
+    if not found:
+        examples = "; ".join(f"{case}: {reason}" for case, reason in list(excluded.items())[:3])
+        raise AuditError(f"no case can be scored: {examples or 'the cohort is empty'}")
+
+    def table(index: int) -> ScoreTable:
+        return ScoreTable(metrics, tuple(scores[index] for scores in found.values()))
+
+    return TeamScores(
+        dataclasses.replace(cohort, cases=tuple(case for case in cohort if case.id in found), excluded={}),
+        {team.name: table(index) for index, team in enumerate(teams)},
+        table(len(teams)),
+        excluded,
+        {team.name: team.problem for team in teams if team.problem},
+        cohort.notices,
+    )
+
+
+def require_complete(scores: TeamScores, names: Sequence[str]) -> TeamScores:
+    """Gives every case a value of some metrics: the worst one where a team has none.
+
+    Args:
+        scores: All scores.
+        names: The metrics that teams are ranked by.
+
+    Returns:
+        The scores, with a notice for each metric that had gaps.
+
+    Raises:
+        ConfigError: A metric that not every team has.
+    """
+    notices = []
+    worst: dict[str, float] = {}
+    for name in names:
+        lacking = [team for team, table in scores.tables.items() if name not in table.names]
+        if lacking:
+            common = [name for name in scores.baseline.names if all(name in t.names for t in scores.tables.values())]
+            raise ConfigError(
+                f"{name}: {some(lacking)} has no such score; all teams have {', '.join(common) or 'none in common'}"
+            )
+        columns = [table.column(name) for table in scores.tables.values()]
+        known = [value for column in columns for value in column if value is not None]
+        n_gaps = sum(value is None for column in columns for value in column)
+        if not known:
+            raise ConfigError(f"{name}: no team has a value of it; rank by another score")
+        lower = _lower_is_better(scores, name)
+        worst[name] = _WORST.get(name, max(known) if lower else min(known))
+        if n_gaps:
+            notices.append(f"{name}: {n_gaps} values that are not there count as the worst, {worst[name]:g}")
+
+    def filled(table: ScoreTable) -> ScoreTable:
+        return dataclasses.replace(table, scores=tuple(_filled(score, worst) for score in table.scores))
+
+    return dataclasses.replace(
+        scores,
+        tables={team: filled(table) for team, table in scores.tables.items()},
+        baseline=filled(scores.baseline),
+        notices=(*scores.notices, *notices),
+    )
+
+
+def _filled(score: CaseScore, worst: Mapping[str, float]) -> CaseScore:
+    gaps = {name: value for name, value in worst.items() if score.values[name] is None}
+    if not gaps:
+        return score
+    reason = score.penalised or f"no {', '.join(gaps)}"
+    return dataclasses.replace(score, values={**score.values, **gaps}, penalised=reason)
+
+
+def _lower_is_better(scores: TeamScores, name: str) -> bool:
+    table = next(iter(scores.tables.values()))
+    return next(metric.better for metric in table.metrics if metric.name == name) == "lower"
+
+
+def _read_team(folder: Path, case_ids: Sequence[str]) -> tuple[Team, int]:
+    """A team, and how many of its files belong to no label."""
+    try:
+        masks = find_predictions(folder)
+    except InputError as error:
+        return Team(folder.name, {}, str(error)), 0
+    pairs = pair_ids(case_ids, list(masks.files))
+    problem = ""
+    if not pairs:
+        problem = (
+            f"none of its {len(masks.files)} masks bears the name of a label; they are {some(masks.files)}, "
+            f"labels are {some(case_ids)}"
+        )
+    return Team(folder.name, {case: masks.files[file] for case, file in pairs.items()}, problem), len(
+        masks.files
+    ) - len(pairs)
+
+
+def _check_coverage(teams: Sequence[Team], chosen: Sequence[str], directory: Path, labels: Path) -> None:
+    if all(team.problem for team in teams):
+        raise PairingError(
+            f"no team in {directory} has a usable prediction of the labels in {labels}; {teams[0].name}: "
+            f"{teams[0].problem}"
+        )
+    predicted = {case for team in teams for case in team.predictions}
+    nobody = [case for case in chosen if case not in predicted]
+    if len(nobody) > _MOST_MISSING * len(chosen):
+        raise PairingError(
+            f"{len(nobody)} of {len(chosen)} labels in {labels} have no prediction of any team, such as "
+            f"{some(nobody)}; name the cases that count with --cases FILE (ids, one a line, or "
+            "splits_final.json:FOLD) or --where EXPRESSION"
+        )
+
+
+def _score_case(
+    case: str,
+    label: Path | None,
+    predictions: Sequence[Path | None],
+    protocol: Protocol,
+    threshold: float | None,
+) -> tuple[CaseScore, ...] | str:
+    """All teams' scores of one case and those of an empty mask, or why there are none."""
+    try:
+        mask = read_label(Case(case, label))
+    except InputError as error:
+        return str(error)
+    scores = [
+        score_against(mask, Case(case, label, prediction), protocol, threshold=threshold) for prediction in predictions
+    ]
+    nothing = np.zeros_like(mask.array)
+    return (*scores, score_pair(mask.array, nothing, spacing_mm=mask.spacing_mm, protocol=protocol, case=case))
+
+
+def _stop_at_unusable(case: str, outcome: tuple[CaseScore, ...] | str, teams: Sequence[Team]) -> None:
+    if isinstance(outcome, str):
+        raise InputError(f"case {case}: {outcome}; mend or remove it, or leave out --strict")
+    for team, score in zip(teams, outcome, strict=False):
+        if score.penalised is not None:
+            raise InputError(
+                f"team {team.name}, case {case}: {score.penalised}; mend or remove it, or leave out --strict"
+            )

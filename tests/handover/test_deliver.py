@@ -1,0 +1,131 @@
+"""Everything that is written beside the report, and that it is written in the safe order."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.test_audit import DEFAULT, audit, planted
+
+from segfair.errors import ConfigError
+from segfair.handover.archive import verify
+from segfair.handover.deliver import deliver, prepare
+from segfair.results import AuditResult
+
+
+def told(secrets: list[str], text: str) -> list[str]:
+    """The secrets that stand in the text as words: an id such as c0048 is also part of a digest, by chance."""
+    return [secret for secret in secrets if re.search(rf"(?<![0-9A-Za-z]){re.escape(secret)}(?![0-9A-Za-z])", text)]
+
+
+@pytest.fixture(scope="module")
+def result() -> AuditResult:
+    return audit(DEFAULT, **planted(np.random.default_rng(0), 120, 0.1))
+
+
+def names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_without_wishes_there_are_the_five_files(result: AuditResult, tmp_path: Path) -> None:
+    _, page = deliver(result, prepare(tmp_path / "out"))
+    assert page == tmp_path / "out" / "report.html"
+    assert names(tmp_path / "out") == {"report.html", "audit.json", "cases.csv", "subgroups.csv", "manifest.json"}
+
+
+def test_a_record_is_kept_printed_and_brings_a_model_card(result: AuditResult, tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text('model = "FancyNet"\nown_key = 3\n')
+    deliver(result, prepare(tmp_path / "out", record=tmp_path / "study.toml"))
+    loaded = AuditResult.load(tmp_path / "out" / "audit.json")
+    assert loaded.record == {"model": "FancyNet", "own_key": 3}
+    assert (tmp_path / "out" / "model-card.md").read_text("utf-8").startswith("# Model card: FancyNet")
+    assert "FancyNet" in (tmp_path / "out" / "report.html").read_text("utf-8").split('id="alerts"')[0], "page one"
+    deliver(loaded, prepare(tmp_path / "again"))
+    assert (tmp_path / "again" / "model-card.md").read_bytes() == (tmp_path / "out" / "model-card.md").read_bytes()
+    assert verify(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(("kind", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
+def test_figures_become_files_and_leave_with_the_next_report(
+    result: AuditResult, tmp_path: Path, kind: str, start: bytes
+) -> None:
+    deliver(result, prepare(tmp_path, figures=kind))  # type: ignore[arg-type]
+    drawn = {name for name in names(tmp_path) if name.startswith("figures/")}
+    assert {f"figures/scores.{kind}", f"figures/attribute0-sex.{kind}"} <= drawn
+    assert all((tmp_path / name).read_bytes().startswith(start) for name in drawn)
+    assert verify(tmp_path) == []
+    (tmp_path / "figures" / "mine.txt").write_text("mine")
+    deliver(result, prepare(tmp_path))
+    assert {name for name in names(tmp_path) if name.startswith("figures/")} == {"figures/mine.txt"}
+
+
+def test_figures_are_the_same_each_time(result: AuditResult, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        deliver(result, prepare(tmp_path / name, figures="svg"))
+    for file in (tmp_path / "a" / "figures").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / "figures" / file.name).read_bytes(), file.name
+
+
+def test_a_shared_folder_holds_no_id_path_or_user(result: AuditResult, tmp_path: Path) -> None:
+    home = f"{tmp_path}/home/mallory"
+    full = dataclasses.replace(
+        result,
+        inputs={"predictions": f"{home}/preds", "labels": f"{home}/labels"},
+        notices=(f"labels: 120 masks in {home}/labels",),
+        cases=dataclasses.replace(result.cases, penalised={"c0003": f"{home}/preds/c0003.nii.gz: truncated"}),
+    )
+    wishes = prepare(tmp_path / "out", share_out=tmp_path / "handed-on")
+    deliver(full, wishes, command=f"segfair audit {home}/preds")
+    assert names(tmp_path / "handed-on") == {"report.html", "audit.json", "subgroups.csv", "manifest.json"}
+    secrets = [*full.case_scores.column("case"), str(tmp_path), "mallory", "/preds"]
+    for name in names(tmp_path / "handed-on"):
+        text = (tmp_path / "handed-on" / name).read_text("utf-8")
+        assert told(secrets, text) == [], name
+    assert "c0003" in (tmp_path / "out" / "report.html").read_text("utf-8"), "the full one tells it"
+    assert verify(tmp_path / "handed-on") == []
+    again = AuditResult.load(tmp_path / "handed-on" / "audit.json")
+    assert again.shared
+    deliver(again, prepare(tmp_path / "redrawn"), command=f"segfair report {home}/audit.json")
+    assert "mallory" not in (tmp_path / "redrawn" / "report.html").read_text("utf-8")
+    assert "mallory" not in (tmp_path / "redrawn" / "manifest.json").read_text("utf-8")
+
+
+def test_pseudonyms_stand_everywhere(result: AuditResult, tmp_path: Path) -> None:
+    home = f"{tmp_path}/home"
+    full = dataclasses.replace(
+        result,
+        inputs={"labels": f"{home}/labels"},
+        cases=dataclasses.replace(
+            result.cases, penalised={"c0003": "no prediction"}, missing_predictions=("c0003",), excluded={"c9": "x"}
+        ),
+    )
+    key = tmp_path / "key"
+    deliver(full, prepare(tmp_path / "out", keyfile=key), command=f"segfair audit {home}")
+    assert key.stat().st_mode & 0o777 == 0o600
+    for name in names(tmp_path / "out"):
+        text = (tmp_path / "out" / name).read_text("utf-8")
+        secrets = [*result.case_scores.column("case"), str(tmp_path), key.read_text().strip()]
+        assert told(secrets, text) == [], name
+    cases = json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))["cases"]
+    assert cases["missing_predictions"] == [cases["penalised"][0]["case"]]
+
+
+def test_folders_within_each_other_are_refused(tmp_path: Path) -> None:
+    for one, other in (("out", "out"), ("out", "out/share"), ("share/out", "share")):
+        with pytest.raises(ConfigError, match="--share"):
+            prepare(tmp_path / one, share_out=tmp_path / other)
+    for folder in ("out", "share"):
+        with pytest.raises(ConfigError, match="lies inside"):
+            prepare(tmp_path / "out", share_out=tmp_path / "share", keyfile=tmp_path / folder / "key")
+    assert not list(tmp_path.iterdir()), "nothing was made"
+
+
+def test_an_audit_that_cannot_be_shared_writes_nothing(tmp_path: Path) -> None:
+    tiny = audit(dsc=np.linspace(0.1, 0.9, 4), sex=["f", "m"] * 2)
+    with pytest.raises(ConfigError, match="too few"):
+        deliver(tiny, prepare(tmp_path / "out", share_out=tmp_path / "share"))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,242 @@
+"""What may be handed on: a reader who solves everything that is told cannot solve a group of few cases."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.optimize import Bounds, LinearConstraint, milp
+from tests.test_audit import DEFAULT, audit
+
+from segfair.errors import ConfigError
+from segfair.handover.disclosure import SMALLEST, CellTotals, share
+from segfair.results import AuditResult
+
+
+class Reader:
+    """Whoever has only the shared facts: an integer programme over all conceivable joint cells."""
+
+    def __init__(self, shared: AuditResult) -> None:
+        levels = {name: (*bins.levels, None) for name, bins in shared.bins.items()}
+        self.names = list(levels)
+        self.cells = list(itertools.product(*levels.values()))
+        self.rows, self.totals = [np.ones(len(self.cells))], [shared.cases.n_scored]
+        n_cases, mean = shared.cases.n_scored, shared.outcomes["dsc"].mean
+        for entry in shared.attributes:
+            for level in entry.levels:
+                self.learn({(entry.name, level.level)}, level.n)
+        for entry in shared.power:
+            self.learn({(entry.attribute, entry.level)}, entry.n)
+        for row in (*shared.subgroups["dsc"], *(shared.primary_subgroups or ())):
+            items = row.subgroup.items
+            self.learn(items, row.n)
+            self.learn(items, round(row.support * n_cases))
+            assert row.divergence == pytest.approx(row.mean - mean), "nothing but the mean"
+            if row.rest_mean is not None and abs(row.mean - row.rest_mean) > 1e-9:
+                # Means tell a count as well: N * overall = n * mean + (N - n) * rest.
+                n = n_cases * (mean - row.rest_mean) / (row.mean - row.rest_mean)
+                self.learn(items, round(n))
+            for alias in row.aliases:
+                self.learn(alias.items, row.n)
+
+    def indicator(self, items) -> np.ndarray:
+        wanted = dict(items)
+        return np.array(
+            [all(cell[self.names.index(name)] == level for name, level in wanted.items()) for cell in self.cells],
+            dtype=float,
+        )
+
+    def learn(self, items, n: int) -> None:
+        self.rows.append(self.indicator(items))
+        self.totals.append(n)
+
+    def bounds(self, items) -> tuple[int, int]:
+        """Fewest and most cases that agree with all that is told."""
+        system = LinearConstraint(np.array(self.rows), self.totals, self.totals)
+        ends = []
+        for sign in (1, -1):
+            found = milp(
+                sign * self.indicator(items),
+                constraints=system,
+                integrality=np.ones(len(self.cells)),
+                bounds=Bounds(0, np.inf),
+            )
+            assert found.success, found.message
+            ends.append(round(sign * found.fun))
+        return ends[0], ends[1]
+
+    def solves(self, items) -> bool:
+        """Whether subtraction alone gives the count: its indicator is in the span of the told ones."""
+        told = np.array(self.rows).T
+        return np.linalg.matrix_rank(told) == np.linalg.matrix_rank(np.column_stack([told, self.indicator(items)]))
+
+
+def small_groups(result: AuditResult, max_items: int):
+    """Every combination of 1 to 4 cases, counted from the rows."""
+    rows = result.case_scores
+    columns = {name: rows.column(name) for name in rows.attributes}
+    for size in range(1, max_items + 1):
+        for names in itertools.combinations(rows.attributes, size):
+            seen: dict[tuple, int] = {}
+            for values in zip(*(columns[name] for name in names), strict=True):
+                seen[values] = seen.get(values, 0) + 1
+            for values, n in seen.items():
+                if n < SMALLEST:
+                    yield frozenset(zip(names, values, strict=True)), n
+
+
+def planted_three(seed: int = 0, n_cases: int = 90) -> AuditResult:
+    """Three cases at site C, and a cell of three men at site B; everything else is large."""
+    rng = np.random.default_rng(seed)
+    site = np.array(["A"] * 47 + ["B"] * 40 + ["C"] * 3)
+    sex = np.array((["f"] * 24 + ["m"] * 23) + (["f"] * 37 + ["m"] * 3) + ["f", "f", "m"])
+    dsc = np.clip(rng.normal(0.8, 0.1, n_cases), 0, 1)
+    config = dataclasses.replace(DEFAULT, min_support=0.02, primary=("site",))
+    return audit(config, dsc=dsc, site=site.tolist(), sex=sex.tolist())
+
+
+def test_a_planted_cell_of_three_cannot_be_solved() -> None:
+    full = planted_three()
+    men_at_b = {("site", "B"), ("sex", "m")}
+    before = Reader(dataclasses.replace(full, fairness=()))
+    for cell in ({("site", "C")}, men_at_b):
+        assert before.bounds(cell) == (3, 3), "the full report tells it, so the reader can read"
+    reader = Reader(share(full))
+    for cell in ({("site", "C")}, men_at_b):
+        low, high = reader.bounds(cell)
+        assert low < 3 < high, (cell, low, high)
+        assert high >= SMALLEST, "it is not even known to be small"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_small_group_of_a_random_cohort_can_be_solved(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n_cases = 120
+    made = {
+        "age": rng.choice(["young", "middle", "old", "very old"], n_cases, p=[0.3, 0.4, 0.27, 0.03]).tolist(),
+        "sex": rng.choice(["f", "m"], n_cases, p=[0.8, 0.2]).tolist(),
+        "site": rng.choice(["A", "B", "C"], n_cases, p=[0.6, 0.35, 0.05]).tolist(),
+    }
+    full = audit(dataclasses.replace(DEFAULT, min_support=0.02), dsc=rng.beta(5, 2, n_cases), **made)
+    shared = share(full)
+    reader = Reader(shared)
+    checked = 0
+    for items, n in small_groups(full, 3):
+        checked += 1
+        assert not reader.solves(items), (sorted(items), n)
+        low, high = reader.bounds(items)
+        assert low < high, (sorted(items), n, low, high)
+    assert checked > 5
+    assert len(shared.subgroups["dsc"]) > 0, "something is still told"
+    assert all(row.n >= SMALLEST for row in shared.subgroups["dsc"])
+
+
+def test_the_smallest_level_beside_a_small_one_is_hidden_too() -> None:
+    shared = share(planted_three())
+    (site,) = [entry for entry in shared.attributes if entry.name == "site"]
+    assert [level.level for level in site.levels] == ["A"]
+    assert any("levels and" in alert.text for alert in shared.alerts if alert.kind == "not shown")
+
+
+def test_means_of_hidden_levels_are_in_no_score() -> None:
+    from segfair.protocol import load_protocol
+
+    full = planted_three()
+    rng = np.random.default_rng(3)
+    config = dataclasses.replace(
+        DEFAULT,
+        protocol=load_protocol("default").replace(
+            fairness=dataclasses.replace(load_protocol("default").fairness, levels="all")
+        ),
+    )
+    dsc = rng.beta(6, 2, 90)
+    dsc[-3:] = 0.1  # site C sets D_v
+    rows = full.case_scores
+    full = audit(config, dsc=dsc, site=rows.column("site"), sex=rows.column("sex"))
+    assert full.scores["FS"].value is not None
+    shared = share(full)
+    assert shared.scores["FS"].value is None
+    assert shared.scores["TS"].value is None
+    assert shared.scores["DSC"] == full.scores["DSC"]
+    assert {entry.attribute for entry in shared.fairness} == {"sex"}
+    assert next(entry for entry in shared.attributes if entry.name == "site").disparity is None
+    assert shared.definitions == ()
+
+
+def test_a_large_cohort_keeps_its_groups() -> None:
+    rng = np.random.default_rng(1)
+    made = {"sex": rng.choice(["f", "m"], 600).tolist(), "site": rng.choice(["A", "B", "C"], 600).tolist()}
+    full = audit(dsc=rng.beta(5, 2, 600), **made)
+    shared = share(full)
+    assert [row.n for row in shared.subgroups["dsc"]] == [row.n for row in full.subgroups["dsc"]]
+    assert shared.scores["FS"].value == full.scores["FS"].value
+    assert shared.verdict == full.verdict
+
+
+def test_a_hidden_group_is_not_named_by_the_verdict() -> None:
+    rng = np.random.default_rng(2)
+    site = ["A"] * 83 + ["B"] * 12 + ["C"] * 3
+    dsc = np.clip(rng.normal(0.85, 0.03, 98), 0, 1)
+    dsc[83:95] = 0.2
+    full = audit(dsc=dsc, site=site)
+    assert "site = B" in full.verdict.sentence
+    shared = share(full)
+    assert shared.verdict.kind == full.verdict.kind
+    assert "site" not in shared.verdict.sentence
+
+
+def test_rows_ids_paths_and_names_are_gone(tmp_path: Path) -> None:
+    full = dataclasses.replace(
+        planted_three(),
+        inputs={"labels": "/home/mallory/study/labels"},
+        notices=("labels: 90 masks in /home/mallory/study/labels",),
+        record={"model": "net", "approver": "M. Mallory", "cohort": "c0007 and others", "own": "x", "vendor": "V"},
+    )
+    text = json.dumps(share(full).to_dict())
+    for secret in ("mallory", "Mallory", "/home", *full.case_scores.column("case")):
+        assert secret not in text
+    shared = share(full)
+    assert shared.record == {"model": "net", "vendor": "V"}
+    assert shared.case_scores.rows == ()
+    assert all(level.failure_rate is None for entry in shared.attributes for level in entry.levels)
+    shared.save(tmp_path / "audit.json")
+    assert AuditResult.load(tmp_path / "audit.json") == shared
+
+
+def test_counts_of_cases_without_a_value_cannot_be_solved_either() -> None:
+    """Two outcomes with different cases: subtracting their counts tells how many of a group have no value."""
+    codes = np.array([[0, 1]] * 20 + [[0, 0]] * 3 + [[1, 1]] * 30 + [[1, 0]] * 9)
+    totals = CellTotals.of(codes, n_attributes=1, max_items=2)
+    assert totals.tell(np.ones(len(totals.counts), dtype=bool), whole=True)
+    assert totals.tell(totals.codes[:, 1] == 1, whole=True)
+    assert totals.tell(totals.codes[:, 0] == 0), "23 of group 0"
+    assert not totals.tell((totals.codes[:, 0] == 0) & (totals.codes[:, 1] == 1)), "20 of them with a value"
+
+
+@pytest.mark.parametrize(("n_cases", "words"), [(4, "too few")])
+def test_too_few_cases_cannot_be_shared(n_cases: int, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        share(audit(dsc=np.linspace(0.1, 0.9, n_cases), sex=["f", "m"] * (n_cases // 2)))
+
+
+def test_what_was_shared_cannot_be_shared_again_and_zeros_and_ones_cannot_be_shared() -> None:
+    with pytest.raises(ConfigError, match="made to be shared already"):
+        share(share(planted_three()))
+    with pytest.raises(ConfigError, match="dsc is 0 or 1 for every case"):
+        share(audit(dsc=np.array([0.0, 1.0] * 20), sex=["f", "m"] * 20))
+
+
+def test_what_was_shared_decides_no_gate_and_compares_with_nothing() -> None:
+    from segfair.compare.run import run_comparison
+    from segfair.errors import InputError
+    from segfair.gates import check_gates
+
+    full = planted_three()
+    with pytest.raises(ConfigError, match="made to be shared"):
+        check_gates(share(full), ["significant(dsc) == 0"])
+    with pytest.raises(InputError, match="made to be shared"):
+        run_comparison(full, share(full))

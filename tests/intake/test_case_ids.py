@@ -1,0 +1,133 @@
+"""Which row is whose."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segfair.errors import MetadataError
+from segfair.intake.case_ids import find_id_column, match_ids
+
+
+def test_equal_text_matches_and_nothing_else() -> None:
+    matches = match_ids(["case_1", "case_10"], ["case_10 ", None, "case_1", "case_100", "case_1"])
+    assert matches.rows == {"case_1": (2, 4), "case_10": (0,)}
+    assert not matches.loose and not matches.ambiguous
+
+
+@pytest.mark.parametrize("value", [12, 12.0, "12", "12.0", "0012", "012"])
+def test_a_number_matches_the_only_file_that_it_can_mean(value: object) -> None:
+    matches = match_ids(["0012", "0013"], [value, "x"])
+    assert matches.rows == {"0012": (0,)}
+    assert matches.loose == ({} if value == "0012" else {"0012": str(value)})
+
+
+def test_case_does_not_matter_where_it_cannot_be_mistaken() -> None:
+    assert match_ids(["duke_001", "duke_002"], ["DUKE_001", "DUKE_002"]).rows == {
+        "duke_001": (0,),
+        "duke_002": (1,),
+    }
+    assert match_ids(["duke_001", "DUKE_001"], ["Duke_001"]).ambiguous == {
+        "duke_001": ("Duke_001",),
+        "DUKE_001": ("Duke_001",),
+    }
+
+
+def test_ambiguous_numbers_match_nobody() -> None:
+    two_files = match_ids(["12", "0012"], ["12.0"])
+    assert not two_files.rows
+    assert two_files.ambiguous == {"12": ("12.0",), "0012": ("12.0",)}
+    two_spellings = match_ids(["0012"], ["12", "12.0"])
+    assert not two_spellings.rows
+    assert two_spellings.ambiguous == {"0012": ("12", "12.0")}
+
+
+def test_an_exact_match_is_never_taken_away() -> None:
+    matches = match_ids(["12", "0012"], ["12", "x"])
+    assert matches.rows == {"12": (0,)}
+    assert matches.ambiguous == {"0012": ("12",)}
+    assert match_ids(["12"], ["12", "0012"]).rows == {"12": (0,)}
+
+
+@given(
+    st.lists(st.sampled_from(["1", "01", "1.0", "a", "A", "2", "b"]), unique=True),
+    st.lists(st.sampled_from(["1", "01", "001", "1.0", "a", "A", "2.0", "", "c"])),
+)
+def test_no_row_belongs_to_two_cases(case_ids: list[str], values: list[str]) -> None:
+    matches = match_ids(case_ids, values)
+    taken = [row for rows in matches.rows.values() for row in rows]
+    assert len(taken) == len(set(taken))
+    for case in case_ids:
+        if case in values:
+            assert matches.rows[case] == tuple(index for index, value in enumerate(values) if value == case)
+    assert not matches.rows.keys() & matches.ambiguous.keys()
+
+
+IDS = ["P001", "P002", "P003"]
+
+
+def frame(**columns: list[object]) -> pd.DataFrame:
+    return pd.DataFrame(columns, dtype=object)
+
+
+def test_the_column_that_holds_most_ids() -> None:
+    table = frame(number=["1", "2", "3"], patient=["P001", "P002", "X"], scan=["P003", "P002", "P001"])
+    match = find_id_column(table, IDS, name="meta.csv")
+    assert match.column == "scan"
+    assert match.rows == {"P001": 2, "P002": 1, "P003": 0}
+    assert match.notices == ("case ids: column scan of meta.csv, with 3 of 3 cases",)
+    assert find_id_column(table, IDS, wanted="patient").column == "patient"
+
+
+def test_ties_go_to_exact_ids_then_fewer_repeats_then_left() -> None:
+    loose_first = frame(a=["p001", "p002"], b=["P001", "P002"])
+    assert find_id_column(loose_first, IDS).column == "b"
+    repeats_first = frame(a=["P001", "P002", "P001"], b=["P001", "P002", None], c=["P001", "P002", "z"])
+    assert find_id_column(repeats_first, IDS).column == "b"
+
+
+def test_what_was_matched_loosely_or_left_is_said() -> None:
+    table = frame(id=["1", "2.0", "3", "03", "9", "9"], age=[41, 42, 43, 44, 45, 46])
+    match = find_id_column(table, ["01", "2", "003", "7"], name="meta.csv")
+    assert match.rows == {"01": 0, "2": 1}
+    assert match.ambiguous == {"003": ("3", "03")}
+    text = "\n".join(match.notices)
+    assert "2 of 4 cases" in text
+    assert "01 = 1, 2 = 2.0" in text
+    assert "003 (3, 03)" in text
+    assert "rows of meta.csv that belong to no case: 4 of 6" in text
+
+
+def test_identical_rows_merge_and_contradicting_ones_stop() -> None:
+    same = frame(id=["P001", "P002", "P001"], age=["40", "50", "40 "])
+    match = find_id_column(same, IDS, name="meta.csv")
+    assert match.rows == {"P001": 0, "P002": 1}
+    assert "cases whose row meta.csv repeats without a difference: 1 (P001)" in match.notices
+    other = frame(id=["P001", "P002", "P001", "P002"], age=["40", "50", "41", "50"], sex=["f", "f", "f", "f"])
+    with pytest.raises(
+        MetadataError, match=r"contradict each other, in 1 of 2 cases: P001; those of P001 differ in age"
+    ):
+        find_id_column(other, IDS, name="meta.csv")
+
+
+def test_a_blank_cell_contradicts_a_value() -> None:
+    with pytest.raises(MetadataError, match="differ in age"):
+        find_id_column(frame(id=["P001", "P001"], age=["40", None]), IDS)
+
+
+def test_no_match_shows_both_sides_and_a_way_out() -> None:
+    table = frame(n=["1", "2"], patient=["anna", "berta"])
+    with pytest.raises(MetadataError) as caught:
+        find_id_column(table, IDS, name="meta.csv")
+    message = str(caught.value)
+    assert all(word in message for word in ("meta.csv", "P001, P002, P003", "patient (anna, berta)", "file names"))
+    assert message.index("patient (") < message.index("n ("), "text columns first"
+    with pytest.raises(MetadataError, match=r"column n holds none .* leave out --id-column"):
+        find_id_column(table, IDS, wanted="n")
+
+
+def test_an_unknown_column() -> None:
+    with pytest.raises(MetadataError, match=r"id column patiant: not in meta.csv; did you mean patient\?"):
+        find_id_column(frame(patient=["a"]), IDS, wanted="patiant", name="meta.csv")
