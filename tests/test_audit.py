@@ -275,3 +275,27 @@ def test_no_interval_leaves_what_a_share_can_be() -> None:
         for interval in (row.ci, row.ci_simultaneous):
             if interval is not None:
                 assert -mean - 1e-12 <= interval[0] <= interval[1] <= 1 - mean + 1e-12
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_score_lies_in_its_interval_also_as_the_report_prints_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n_cases = (12, 40, 90, 160)[seed % 4]
+    dsc = rng.beta(4, 1.3, n_cases).round((6, 1)[seed % 2])
+    if seed >= 10:
+        dsc[:] = 0.7
+    made = {name: rng.choice(list("abcdefg")[:k], n_cases).tolist() for name, k in (("x", 2), ("y", 5), ("z", 7))}
+    config = dataclasses.replace(DEFAULT, min_cases=2, permutations=199, bootstrap=199)
+    result = audit(config, dsc=dsc, normhd=(1 - dsc) / 3, **made)
+    shown = [(name, score.value, score.ci, 4) for name, score in result.scores.items()]
+    shown += [(f"D_v {entry.name}", entry.disparity.value, entry.disparity_ci, 3) for entry in result.attributes]
+    shown += [(f"{entry.name} {entry.attribute}", entry.value, entry.ci, 3) for entry in result.fairness]
+    checked = 0
+    for name, value, interval, digits in shown:
+        if value is None or interval is None:
+            continue
+        assert interval[0] - 1e-12 <= value <= interval[1] + 1e-12, name
+        words = [f"{number:.{digits}f}" for number in (interval[0], value, interval[1])]
+        assert words == sorted(words, key=float), name
+        checked += 1
+    assert checked >= 5 + 3 + 9

@@ -32,7 +32,7 @@ class _Variant:
     """One fairness score as somebody published it.
 
     `best` and `worst` bound it; a best of None is no constant, but the mean that the cohort would have without any
-    disparity, and the interval is then the plain basic one.
+    disparity, of which the upper confidence limit then takes its place.
     """
 
     name: str
@@ -214,6 +214,7 @@ class CohortScores:
         groups = self.groups
         if groups is None:
             return ()
+        _, limit = stats.interval(groups.resampled.overall[:, 0], float(groups.observed.overall[0, 0]))
         found = []
         for variant in _VARIANTS:
             observed, shuffled, resampled = map(variant.compute, (groups.observed, groups.shuffled, groups.resampled))
@@ -230,7 +231,13 @@ class CohortScores:
                 if np.isfinite(null).all():
                     chance = _chance(null, value, variant.worse)
                 if chance is not None and np.isfinite(draws).all():
-                    interval = _bounded_interval(draws, value, chance.p_value, variant)
+                    interval = stats.disparity_interval(
+                        draws,
+                        value,
+                        chance_p=chance.p_value,
+                        best=limit if variant.best is None else variant.best,
+                        worst=variant.worst,
+                    )
                 found.append(dataclasses.replace(entry, value=value, ci=interval, chance=chance))
         return tuple(found)
 
@@ -251,14 +258,6 @@ def judged_attributes(attributes: Sequence[Attribute], challenge: ChallengeScore
     return tuple(
         attribute for attribute, entry in zip(attributes, challenge.disparities, strict=True) if entry.value is not None
     )
-
-
-def _bounded_interval(draws: Floats, value: float, chance_p: float, variant: _Variant) -> Interval:
-    if variant.best is None:
-        low, high = stats.interval(draws, value, kind="basic")
-        return max(float(low), 0.0), min(float(high), 1.0)
-    low, high = stats.disparity_interval(draws, value, chance_p=chance_p, best=variant.best, worst=variant.worst)
-    return float(low), float(high)
 
 
 def _chance(null: Floats, observed: float, worse: Literal["lower", "higher"]) -> Chance:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import segfair.stats.disparity as d
+from segfair.stats.bootstrap import interval
 
 CODES = np.array([[0, 0, 1, 1, 2, -1], [0, 1, 1, 1, 0, 0]])
 DSC = np.array([0.9, 0.7, 0.5, 0.7, 0.6, 0.2])
@@ -142,9 +145,63 @@ def test_fs_without_disparity_is_far_from_one_and_known_to_be() -> None:
 def test_basic_interval_with_a_limit() -> None:
     replicates = np.linspace(0.80, 0.92, 1001)
     low, high = d.disparity_interval(replicates, 0.93, chance_p=0.001, best=1.0, worst=0.0)
-    assert (low, high) == pytest.approx((0.943, 1.0))
+    # Mirrored at .93 the replicates end at .943: above the score itself, which the interval has to hold.
+    assert (low, high) == pytest.approx((0.93, 1.0))
     low, high = d.disparity_interval(replicates, 0.88, chance_p=0.001, best=1.0, worst=0.0)
     assert (low, high) == pytest.approx((0.843, 0.957))
     assert d.disparity_interval(replicates, 0.88, chance_p=0.3, best=1.0, worst=0.0)[1] == 1.0
     low, high = d.disparity_interval(1 - replicates, 0.12, chance_p=0.3, best=0.0, worst=1.0)
     assert (low, high) == pytest.approx((0.0, 0.157))
+    # A score outside of its supposed limits (DSC in percent) still lies in its own interval.
+    assert d.disparity_interval(replicates + 7, 7.9, chance_p=0.3, best=0.0, worst=1.0) == pytest.approx((0.0, 7.9))
+
+
+SCORES = {
+    "FS": (d.fairness_score, "lower", 1.0, 0.0),
+    "D_v": (d.attribute_disparity, "higher", 0.0, 1.0),
+    "gap": (d.gap, "higher", 0.0, 1.0),
+    "SD": (d.level_sd, "higher", 0.0, 0.5),
+    "SER": (d.error_ratio, "higher", 1.0, None),
+    "ES-Dice": (d.equity_scaled, "lower", None, 0.0),
+    "worst": (d.lowest, "lower", None, 0.0),
+}
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_cases=st.integers(2, 60),
+    n_levels=st.integers(1, 6),
+    decimals=st.sampled_from([0, 1, 6]),
+    p_value=st.sampled_from([None, 0.0, 0.024, 0.025, 1.0]),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_interval_holds_its_score_also_as_shown(
+    seed: int, n_cases: int, n_levels: int, decimals: int, p_value: float | None
+) -> None:
+    """Tiny cohorts, levels of one case, ties and constant outcomes among them."""
+    rng = np.random.default_rng(seed)
+    codes = np.stack([rng.integers(-1, n_levels, n_cases), rng.integers(0, 3, n_cases)])
+    dice = rng.beta(4, 1.3, n_cases).round(decimals)
+    outcomes = np.stack([dice, (1 - dice) / 2])
+    levels = d.stack_levels(codes)
+    observed = d.observed_level_means(levels, outcomes)
+    resampled = d.bootstrap_level_means(levels, outcomes, rng=rng, draws=60)
+    shuffled = d.permuted_level_means(levels, outcomes, rng=rng, permutations=60)
+    _, mean_limit = interval(resampled.overall[:, 0], float(observed.overall[0, 0]))
+    for name, (compute, worse, best, worst) in SCORES.items():
+        values, drawn, null = (
+            compute(means).reshape(len(means.means), -1) for means in (observed, resampled, shuffled)
+        )
+        for value, replicates, shuffles in zip(values[0], drawn.T, null.T, strict=True):
+            if not (np.isfinite(value) and np.isfinite(replicates).all() and np.isfinite(shuffles).all()):
+                continue
+            chance_p = d.chance_level(shuffles, value, worse=worse).p_value if p_value is None else p_value
+            limit = mean_limit if best is None else best
+            low, high = d.disparity_interval(replicates, value, chance_p=chance_p, best=limit, worst=worst)
+            assert low <= value <= high, name
+            for digits in (2, 3, 4):
+                shown = [float(f"{number:.{digits}f}") for number in (low, value, high)]
+                assert shown == sorted(shown), name
+            if chance_p >= 0.025:
+                reached = high if worse == "lower" else low
+                assert (reached >= limit) if worse == "lower" else (reached <= limit), name

@@ -122,7 +122,7 @@ def _scores(scores: Mapping[str, Score]) -> str:
             [
                 name,
                 format_number(score.value, 4) if score.value is not None else _text(score.reason or "undefined", 200),
-                format_interval(score.ci),
+                format_interval(score.ci, 4),
                 f"{format_number(chance.mean)} ({format_interval(chance.interval)}), p {format_p(chance.p_value)}"
                 if chance
                 else "–",

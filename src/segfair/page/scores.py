@@ -135,7 +135,7 @@ def score_section(result: AuditResult) -> Data:
         [
             cell(name, sub=_SCORE_NAMES.get(name, "")),
             cell(format_number(score.value, 4), sub=clean(score.reason, length=200) if score.reason else ""),
-            format_interval(score.ci),
+            format_interval(score.ci, 4),
             cell(
                 format_number(score.chance.mean) if score.chance else "–",
                 sub=f"{format_interval(score.chance.interval)}; p {format_p(score.chance.p_value)}"

@@ -128,13 +128,14 @@ def interval(
     Args:
         replicates: (n_replicates,) finite.
         estimate: The statistic itself.
-        kind: "percentile" takes the replicates' quantiles, "basic" mirrors them at the estimate.
+        kind: "percentile" takes the replicates' quantiles; "basic" mirrors them at the estimate, and reaches at least
+            to it where all but a tail of the replicates lie on one side (a biased statistic).
         confidence: Of the interval.
     """
     tail = (1 - confidence) / 2
     low, high = np.quantile(replicates, [tail, 1 - tail])
     if kind == "basic":
-        low, high = 2 * estimate - high, 2 * estimate - low
+        low, high = min(2 * estimate - high, estimate), max(2 * estimate - low, estimate)
     return float(low), float(high)
 
 

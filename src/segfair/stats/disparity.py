@@ -365,20 +365,28 @@ def disparity_interval(
 ) -> Interval:
     """Basic interval of a biased score, reaching to no disparity where chance explains the observed one.
 
-    `inverted_interval` covers better; this one is for scores that are no function of level means alone.
+    Resampling lowers a score of agreement once more, so its quantiles lie on the wrong side of the truth; mirrored at
+    the score they lie on the right one, yet a mirrored interval may end before the score itself. What is reported
+    always holds it.
 
     Args:
         replicates: (n_replicates,) finite.
         estimate: The score.
         chance_p: Its p value under shuffled metadata.
-        best: The score of no disparity (1 for FS, 0 for a gap).
+        best: The score of no disparity (1 for FS, 0 for a gap); where that is no constant but the cohort's mean, as for
+            a worst group, the upper confidence limit of that mean.
         worst: Its other limit; None: unlimited.
         confidence: Of the interval.
+
+    Returns:
+        Low and high, with `low <= estimate <= high`.
     """
     low, high = interval(replicates, estimate, kind="basic", confidence=confidence)
-    fair = chance_p >= (1 - confidence) / 2
+    fair = chance_p >= (1 - confidence) / 2 - 1e-12
     if worst is None:
         worst = -np.inf if best >= estimate else np.inf
     if best >= worst:
-        return max(low, worst), best if fair else min(high, best)
-    return best if fair else max(low, best), min(high, worst)
+        low, high = max(low, worst), best if fair else min(high, best)
+    else:
+        low, high = best if fair else max(low, best), min(high, worst)
+    return min(low, estimate), max(high, estimate)
