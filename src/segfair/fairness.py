@@ -31,8 +31,7 @@ Floats = NDArray[np.float64]
 class _Variant:
     """One fairness score as somebody published it.
 
-    `best` and `worst` bound it; a best of None is no constant, but the mean that the cohort would have without any
-    disparity, of which the upper confidence limit then takes its place.
+    `best` is what it would be without any disparity, a constant or the cohort's mean; `worst` its other limit.
     """
 
     name: str
@@ -40,9 +39,13 @@ class _Variant:
     formula: str
     reference: str
     worse: Literal["lower", "higher"]
-    best: float | None
+    best: float | Callable[[stats.LevelMeans], Floats]
     worst: float | None
     compute: Callable[[stats.LevelMeans], Floats]
+
+
+def _overall(means: stats.LevelMeans) -> Floats:
+    return means.overall[:, :1]
 
 
 _ES = "Tian et al., FairSeg (ICLR 2024)"
@@ -50,20 +53,20 @@ _PUYOL = "Puyol-Anton et al. (MICCAI 2021)"
 _DRO = "Sagawa et al., GroupDRO (ICLR 2020)"
 _MAMA = "MAMA-MIA challenge (2025)"
 _VARIANTS = (
-    _Variant("worst group", "minimum", "min_g D_g", _DRO, "lower", None, 0.0, stats.lowest),
+    _Variant("worst group", "minimum", "min_g D_g", _DRO, "lower", _overall, 0.0, stats.lowest),
     _Variant("gap", "maximum - minimum", "max_g D_g - min_g D_g", _MAMA, "higher", 0.0, 1.0, stats.gap),
     _Variant("SD", "population", "std_g D_g, over G", _PUYOL, "higher", 0.0, 0.5, stats.level_sd),
     _Variant("SER", "max / min error", "max(1 - D_g) / min(1 - D_g)", _PUYOL, "higher", 1.0, None, stats.error_ratio),
     _Variant(
-        "ES-Dice", "population SD", "D / (1 + std_g D_g), over G", _ES, "lower", None, 0.0,
+        "ES-Dice", "population SD", "D / (1 + std_g D_g), over G", _ES, "lower", _overall, 0.0,
         lambda means: stats.equity_scaled(means, variant="sd-population"),
     ),
     _Variant(
-        "ES-Dice", "sample SD", "D / (1 + std_g D_g), over G - 1", _ES, "lower", None, 0.0,
+        "ES-Dice", "sample SD", "D / (1 + std_g D_g), over G - 1", _ES, "lower", _overall, 0.0,
         lambda means: stats.equity_scaled(means, variant="sd-sample"),
     ),
     _Variant(
-        "ES-Dice", "sum", "D / (1 + sum_g |D - D_g|)", _ES, "lower", None, 0.0,
+        "ES-Dice", "sum", "D / (1 + sum_g |D - D_g|)", _ES, "lower", _overall, 0.0,
         lambda means: stats.equity_scaled(means, variant="sum"),
     ),
 )  # fmt: skip
@@ -84,6 +87,25 @@ class GroupScores:
     shuffled: stats.LevelMeans
     resampled: stats.LevelMeans
     has_normhd: bool
+
+    def interval(
+        self,
+        compute: stats.Statistic,
+        *,
+        worse: Literal["lower", "higher"],
+        best: float | stats.Statistic,
+        worst: float | None,
+    ) -> Floats:
+        """(2,) or (n_attributes, 2) interval of a score; NaN where it has none."""
+        return stats.score_interval(
+            compute,
+            observed=self.observed,
+            resampled=self.resampled,
+            shuffled=self.shuffled,
+            worse=worse,
+            best=best,
+            worst=worst,
+        )
 
 
 def resample(
@@ -154,28 +176,21 @@ class CohortScores:
         if groups is None or scores["FS"].value is None:
             return certain
         weight = self.config.protocol.fairness.weight
-        fs, ts = float(scores["FS"].value), float(scores["TS"].value or 0.0)
-        replicates = stats.fairness_score(groups.resampled)
-        chance = _chance(stats.fairness_score(groups.shuffled), fs, "lower")
-        certain["FS"] = dataclasses.replace(
-            certain["FS"],
-            ci=stats.disparity_interval(replicates, fs, chance_p=chance.p_value, best=1.0, worst=0.0),
-            chance=chance,
-        )
-        performance = 0.5 * (groups.resampled.overall[:, 0] + 1 - groups.resampled.overall[:, 1])
-        ps_ci = certain["PS"].ci
-        certain["TS"] = dataclasses.replace(
-            certain["TS"],
-            # The part of FS is biased as FS is, so TS takes the same kind of interval; where FS may be 1, the upper
-            # limit of TS is that of PS with an FS of 1.
-            ci=stats.disparity_interval(
-                (1 - weight) * performance + weight * replicates,
-                ts,
-                chance_p=chance.p_value,
-                best=(1 - weight) * (ps_ci[1] if ps_ci else 1.0) + weight,
-                worst=0.0,
-            ),
-        )
+        chance = _chance(stats.fairness_score(groups.shuffled), float(scores["FS"].value), "lower")
+        fs_ci = groups.interval(stats.fairness_score, worse="lower", best=1.0, worst=0.0)
+        certain["FS"] = dataclasses.replace(certain["FS"], ci=_pair(fs_ci), chance=chance)
+
+        def performance(means: stats.LevelMeans) -> Floats:
+            return np.asarray(0.5 * (means.overall[:, 0] + 1 - means.overall[:, 1]))
+
+        def total(means: stats.LevelMeans) -> Floats:
+            return np.asarray((1 - weight) * performance(means) + weight * stats.fairness_score(means))
+
+        def fair_total(means: stats.LevelMeans) -> Floats:
+            return np.asarray((1 - weight) * performance(means) + weight)
+
+        ts_ci = groups.interval(total, worse="lower", best=fair_total, worst=0.0)
+        certain["TS"] = dataclasses.replace(certain["TS"], ci=_pair(ts_ci))
         return certain
 
     def means(self, columns: Mapping[str, Floats]) -> dict[str, Score]:
@@ -192,9 +207,8 @@ class CohortScores:
         groups = self.groups
         if groups is None or not groups.has_normhd:
             return tuple(facts)
-        observed, shuffled, resampled = map(
-            stats.attribute_disparity, (groups.observed, groups.shuffled, groups.resampled)
-        )
+        observed, shuffled = map(stats.attribute_disparity, (groups.observed, groups.shuffled))
+        intervals = groups.interval(stats.attribute_disparity, worse="higher", best=0.0, worst=1.0)
         certain = []
         for entry in facts:
             if entry.name not in groups.attributes:
@@ -203,9 +217,7 @@ class CohortScores:
             column = groups.attributes.index(entry.name)
             value = float(observed[0, column])
             chance = _chance(shuffled[:, column], value, "higher")
-            interval = stats.disparity_interval(
-                resampled[:, column], value, chance_p=chance.p_value, best=0.0, worst=1.0
-            )
+            interval = _pair(intervals[column])
             certain.append(dataclasses.replace(entry, disparity_ci=interval, disparity_chance=chance))
         return tuple(certain)
 
@@ -214,10 +226,10 @@ class CohortScores:
         groups = self.groups
         if groups is None:
             return ()
-        _, limit = stats.interval(groups.resampled.overall[:, 0], float(groups.observed.overall[0, 0]))
         found = []
         for variant in _VARIANTS:
-            observed, shuffled, resampled = map(variant.compute, (groups.observed, groups.shuffled, groups.resampled))
+            observed, shuffled = variant.compute(groups.observed), variant.compute(groups.shuffled)
+            intervals = groups.interval(variant.compute, worse=variant.worse, best=variant.best, worst=variant.worst)
             for column, attribute in enumerate(groups.attributes):
                 value = float(observed[0, column])
                 entry = FairnessScore(
@@ -226,19 +238,9 @@ class CohortScores:
                 if not np.isfinite(value):
                     found.append(dataclasses.replace(entry, reason=_undefined_reason(variant)))
                     continue
-                null, draws = shuffled[:, column], resampled[:, column]
-                chance = interval = None
-                if np.isfinite(null).all():
-                    chance = _chance(null, value, variant.worse)
-                if chance is not None and np.isfinite(draws).all():
-                    interval = stats.disparity_interval(
-                        draws,
-                        value,
-                        chance_p=chance.p_value,
-                        best=limit if variant.best is None else variant.best,
-                        worst=variant.worst,
-                    )
-                found.append(dataclasses.replace(entry, value=value, ci=interval, chance=chance))
+                null = shuffled[:, column]
+                chance = _chance(null, value, variant.worse) if np.isfinite(null).all() else None
+                found.append(dataclasses.replace(entry, value=value, ci=_pair(intervals[column]), chance=chance))
         return tuple(found)
 
     def _mean_interval(self, name: str, values: Floats) -> Interval | None:
@@ -258,6 +260,10 @@ def judged_attributes(attributes: Sequence[Attribute], challenge: ChallengeScore
     return tuple(
         attribute for attribute, entry in zip(attributes, challenge.disparities, strict=True) if entry.value is not None
     )
+
+
+def _pair(bounds: Floats) -> Interval | None:
+    return (float(bounds[0]), float(bounds[1])) if np.isfinite(bounds).all() else None
 
 
 def _chance(null: Floats, observed: float, worse: Literal["lower", "higher"]) -> Chance:

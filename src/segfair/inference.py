@@ -83,10 +83,7 @@ def infer_subgroups(
     if margin is not None:
         # A margin bounds how far members may stand behind everybody else; the divergence, measured from a mean that
         # holds the members themselves, is smaller than that by the share of the others.
-        share_of_rest = 1 - membership.sizes / max(1, len(outcome))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            bounds = simultaneous / share_of_rest[:, None]
-        standings = stats.margin_standing(bounds, margin, better=table.better)
+        standings = stats.margin_standing(test.simultaneous_difference(), margin, better=table.better)
     adjusted = _adjust(membership, outcome, config=config, design=design, significant=significant, family=family)
     row_of = {subgroup: row for row, subgroup in enumerate(membership.subgroups)}
 

@@ -30,6 +30,24 @@ def test_singleton_cells_take_the_total_variance() -> None:
     assert shrink(members, outcome).noise == pytest.approx(outcome.var(ddof=1))
 
 
+def test_singletons_count_with_the_total_variance_beside_what_the_others_show() -> None:
+    # Cells {0, 1}, {2, 3} and three of one case: 2 degrees of freedom within, three cases with the total variance.
+    outcome = np.array([0.0, 2.0, 4.0, 8.0, 1.0, 5.0, 8.0])
+    members = np.array([[1, 1, 0, 0, 1, 0, 0], [1, 1, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0, 1]], dtype=bool)
+    assert shrink(members, outcome).noise == pytest.approx((2.0 + 8.0 + 3 * outcome.var(ddof=1)) / 5)
+
+
+def test_two_cases_that_agree_do_not_make_everybody_certain() -> None:
+    rng = np.random.default_rng(5)
+    outcome = rng.normal(size=40)
+    outcome[1] = outcome[0]
+    # Every case but the first two has a cell of its own.
+    members = np.array([(np.maximum(np.arange(40), 1) >> bit) & 1 for bit in range(6)], dtype=bool)
+    found = shrink(members, outcome)
+    assert found.noise > 0.9 * outcome.var(ddof=1)
+    assert np.abs(found.shrunken).max() < 0.5 * np.abs(found.divergence).max()
+
+
 def test_shrunken_never_passes_zero_or_the_divergence() -> None:
     rng = np.random.default_rng(1)
     members = rng.random((50, 200)) < rng.random((50, 1))

@@ -41,6 +41,7 @@ __all__ = [
     "observed_level_means",
     "per_attribute",
     "permuted_level_means",
+    "reaching",
     "stack_levels",
 ]
 
@@ -382,6 +383,29 @@ def disparity_interval(
         Low and high, with `low <= estimate <= high`.
     """
     low, high = interval(replicates, estimate, kind="basic", confidence=confidence)
+    return reaching((low, high), estimate, chance_p=chance_p, best=best, worst=worst, confidence=confidence)
+
+
+def reaching(
+    bounds: Interval,
+    estimate: float,
+    *,
+    chance_p: float,
+    best: float,
+    worst: float | None = None,
+    confidence: float = 0.95,
+) -> Interval:
+    """An interval kept within what is possible, reaching to no disparity where chance explains the score.
+
+    Args:
+        bounds: The interval as computed.
+        estimate: The score, which the result holds.
+        chance_p: Its p value under shuffled metadata.
+        best: The score of no disparity, and the limit on that side.
+        worst: The limit on the other side; None: unlimited.
+        confidence: Of the interval; chance explains the score from a p of half the remainder (0.025).
+    """
+    low, high = bounds
     fair = chance_p >= (1 - confidence) / 2 - 1e-12
     if worst is None:
         worst = -np.inf if best >= estimate else np.inf
@@ -389,4 +413,4 @@ def disparity_interval(
         low, high = max(low, worst), best if fair else min(high, best)
     else:
         low, high = best if fair else max(low, best), min(high, worst)
-    return min(low, estimate), max(high, estimate)
+    return float(min(low, estimate)), float(max(high, estimate))

@@ -1,5 +1,9 @@
 """Whether a deficit beyond a declared margin is shown, ruled out, or neither.
 
+A margin bounds how far the members of a group may stand behind everybody else, so it is compared with differences to
+the rest. Divergences are measured from a mean that holds the members themselves and are smaller by the share of the
+rest: a margin on them would forgive half of a cohort twice the deficit that it allows a small group.
+
 References:
     Schuirmann 1987; Berger and Hsu 1996 (equivalence from confidence bounds).
 """
@@ -22,9 +26,9 @@ def margin_standing(
     """Each subgroup's standing against the largest deficit that does not matter.
 
     Args:
-        simultaneous: (n_subgroups, 2) simultaneous bounds of the differences to the rest (or of the divergences, which
-            are smaller by the share of the rest); NaN where there are none.
-        margin: Largest deficit that does not matter, above 0.
+        simultaneous: (n_subgroups, 2) simultaneous bounds of the differences to the rest, from
+            `MaxT.simultaneous_difference`; NaN where there are none.
+        margin: Largest deficit that does not matter, above 0, on the same scale.
         better: Whether higher or lower outcomes are better, which decides what a deficit is.
 
     Returns:

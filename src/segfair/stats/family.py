@@ -108,12 +108,14 @@ def families(
 
 
 def quantile_blocks(values: NDArray[np.float64], strata: NDArray[np.intp], *, n_blocks: int) -> NDArray[np.intp]:
-    """Splits each stratum at the quantiles of some values.
+    """Splits each stratum at the quantiles of some values; cases of equal value stay together.
+
+    (Were ties split, the order of the cases in a table would decide who may change places with whom.)
 
     Args:
         values: (n_cases,) finite.
         strata: (n_cases,) codes of at least 0.
-        n_blocks: Blocks a stratum, fewer where one would have fewer than ten cases.
+        n_blocks: Blocks a stratum, fewer where one would have fewer than ten cases (ties aside).
 
     Returns:
         (n_cases,) block of each case; blocks of different strata differ.
@@ -124,6 +126,12 @@ def quantile_blocks(values: NDArray[np.float64], strata: NDArray[np.intp], *, n_
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     rank -= starts[strata]
+    tied = np.unique(np.stack([strata, np.unique(values, return_inverse=True)[1]]), axis=1, return_inverse=True)[
+        1
+    ].ravel()
+    least = np.full(int(tied.max(initial=-1)) + 1, len(order), dtype=np.intp)
+    np.minimum.at(least, tied, rank)
+    rank = least[tied]
     parts = np.clip(sizes // _LEAST_PER_BLOCK, 1, max(1, n_blocks))
     block = rank * parts[strata] // np.maximum(sizes[strata], 1)
     return np.asarray(strata * max(1, n_blocks) + block, dtype=np.intp)

@@ -17,15 +17,82 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.stats.disparity import LevelMeans, Statistic, per_attribute
+from segfair.stats.bootstrap import interval
+from segfair.stats.disparity import LevelMeans, Statistic, chance_level, disparity_interval, per_attribute, reaching
 
-__all__ = ["inverted_interval"]
+__all__ = ["inverted_interval", "score_interval"]
 
 _PRIOR_DF = 20.0
 """Degrees of freedom that the cohort's spread counts for in a level's own."""
 _LEAST_KEPT = 0.3
 """An attribute's level offsets are shrunken to no less than this share."""
 _DOUBLINGS, _BISECTIONS = 12, 24
+
+
+def score_interval(
+    statistic: Statistic,
+    *,
+    observed: LevelMeans,
+    resampled: LevelMeans,
+    shuffled: LevelMeans,
+    worse: Literal["lower", "higher"],
+    best: float | Statistic,
+    worst: float | None = None,
+    confidence: float = 0.95,
+) -> NDArray[np.float64]:
+    """Interval of a disparity score as it is reported.
+
+    Inverted where no disparity is a constant (FS, D_v, gap, SD, SER). A score that also carries the cohort's mean
+    (worst group, ES-Dice, TS) moves with that mean too: it gets the basic interval, and so does one whose inverted
+    interval has no end. Both reach to no disparity where the chance p is at least half the error (0.025).
+
+    Args:
+        statistic: Score of level means; for the cohort or for each attribute.
+        observed: One replicate, the cohort itself.
+        resampled: From `bootstrap_level_means`.
+        shuffled: From `permuted_level_means`.
+        worse: Which direction means more disparity.
+        best: The score of no disparity, or what computes the score that this cohort would have without any.
+        worst: The limit on the other side; None: unlimited.
+        confidence: Of the interval.
+
+    Returns:
+        (2,) or (n_attributes, 2); low <= score <= high, NaN where score, replicates or chance level are not finite.
+    """
+    estimate = np.asarray(statistic(observed)[0])
+    null, drawn = (statistic(means).reshape(len(means.means), -1) for means in (shuffled, resampled))
+    bounds = np.full((estimate.size, 2), np.nan)
+    turned = limits = None
+    if callable(best):
+        limits = np.broadcast_to(best(resampled).reshape(len(drawn), -1), drawn.shape)
+    else:
+        turned = inverted_interval(
+            statistic, observed=observed, resampled=resampled, shuffled=shuffled, worse=worse, confidence=confidence
+        ).reshape(-1, 2)
+    for index, value in enumerate(estimate.ravel()):
+        if not (np.isfinite(value) and np.isfinite(null[:, index]).all()):
+            continue
+        chance_p = chance_level(null[:, index], float(value), worse=worse).p_value
+        if turned is not None and np.isfinite(turned[index]).all():
+            bounds[index] = reaching(
+                (turned[index, 0], turned[index, 1]),
+                float(value),
+                chance_p=chance_p,
+                best=best,  # type: ignore[arg-type]
+                worst=worst,
+                confidence=confidence,
+            )
+        elif np.isfinite(drawn[:, index]).all():
+            limit = best if limits is None else interval(limits[:, index], float(value), confidence=confidence)[1]
+            bounds[index] = disparity_interval(
+                drawn[:, index],
+                float(value),
+                chance_p=chance_p,
+                best=limit,  # type: ignore[arg-type]
+                worst=worst,
+                confidence=confidence,
+            )
+    return bounds.reshape(*estimate.shape, 2)
 
 
 def inverted_interval(

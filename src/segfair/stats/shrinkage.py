@@ -15,9 +15,6 @@ from segfair.stats.cells import Membership, collapse
 
 __all__ = ["Shrinkage", "shrink"]
 
-_LEAST_DF = 30
-"""Degrees of freedom within cells below which the total variance is the better guess."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shrinkage:
@@ -39,8 +36,10 @@ class Shrinkage:
 def shrink(membership: Membership, outcome: NDArray[np.float64]) -> Shrinkage:
     """Shrinks every divergence by its own chance variance against the spread of all divergences.
 
-    With s2 the variance within joint cells (the total variance where too few cases share one), v = s2 (1/n - 1/N)
-    and tau2 = max(n-weighted mean of d^2 - v, s2 / 1000), the shrunken divergence is d tau2 / (tau2 + v).
+    With s2 the variance within joint cells, v = s2 (1/n - 1/N) and tau2 = max(n-weighted mean of d^2 - v, s2 / 1000),
+    the shrunken divergence is d tau2 / (tau2 + v). A cell of one case shows no variance of its own; it counts with the
+    total one, for one degree of freedom, so that many attributes (few cases share a cell) do not leave s2 to a handful
+    of cases.
 
     Args:
         membership: (n_subgroups, n_cases).
@@ -61,9 +60,9 @@ def shrink(membership: Membership, outcome: NDArray[np.float64]) -> Shrinkage:
     total = float(centred @ centred)
     if total <= (1e-12 * np.abs(outcome).max()) ** 2 * n_cases:
         return Shrinkage(zeros, zeros.copy(), zeros.copy(), 0.0, 0.0)
-    df = n_cases - len(cells.sizes)
     within = total - float(np.sum(sums * sums / cells.sizes))
-    noise = within / df if df >= _LEAST_DF else total / max(1, n_cases - 1)
+    n_single = np.count_nonzero(cells.sizes == 1)
+    noise = (within + n_single * total / (n_cases - 1)) / (n_cases - len(cells.sizes) + n_single)
     # Cases that agree within their cells would leave no noise at all; keep a trace, so that nothing divides by
     # zero.
     noise = max(noise, 1e-9 * total / n_cases)
