@@ -1,4 +1,4 @@
-"""A MAMA-MIA tree made of small random volumes, with the oddities of the real one."""
+"""A MAMA-MIA tree made of small volumes, random or of the phantom, with the oddities of the real one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from segfair.phantom import sample_cases
+from segfair.phantom.geometry import spacing_mm
+
 SHAPE = (26, 24, 14)
 SPACING = (1.1, 1.3, 2.0)
+PHANTOM_SHAPE = (32, 32, 20)
+"""Of a cube of 128 mm: voxels of 4 x 4 x 6.4 mm."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,15 @@ class MamaMiaTree:
         return tuple(case for case in self.ids if case not in (self.few_phases, self.unlabelled))
 
 
-def write_mama_mia(root: Path, *, n_cases: int = 16, seed: int = 0, upper: bool = False) -> MamaMiaTree:
+def write_mama_mia(
+    root: Path, *, n_cases: int = 16, seed: int = 0, upper: bool = False, phantom: bool = False
+) -> MamaMiaTree:
     """Writes the tree: LPS, anisotropic, 2 to 6 phases, boxes, an XLSX with two blank rows, a split file.
 
     Files are spelt in lower case, table and split in upper case, unless `upper`. Lesions enhance in the phases
     after the first, so that a network can learn them. One case has two phases, one no label, one no box and one a
-    box that misses its lesion; one row of the table has no files.
+    box that misses its lesion; one row of the table has no files. With `phantom` the pictures and the metadata are
+    the embedded phantom's.
     """
     import nibabel as nib
     import pandas as pd
@@ -44,19 +52,30 @@ def write_mama_mia(root: Path, *, n_cases: int = 16, seed: int = 0, upper: bool 
     rng = np.random.default_rng(seed)
     names = [f"DUKE_{number:03d}" if number % 3 else f"ISPY1_{1000 + number}" for number in range(1, n_cases + 1)]
     spelt = {name: name if upper else name.lower() for name in names}
-    affine = np.diag([-SPACING[0], -SPACING[1], SPACING[2], 1.0])
+    patients = sample_cases(n_cases, rng=rng, size=PHANTOM_SHAPE) if phantom else iter(())
+    spacing = spacing_mm(PHANTOM_SHAPE) if phantom else SPACING
+    affine = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
     affine[:3, 3] = (40.0, 30.0, -20.0)
     places = np.stack(np.meshgrid(*(np.arange(n) for n in SHAPE), indexing="ij"), axis=-1) * np.array(SPACING)
     rows = []
     for number, name in enumerate(names):
         case = spelt[name]
-        centre = np.array(SHAPE) * SPACING * rng.uniform(0.35, 0.65, 3)
-        lesion = np.linalg.norm(places - centre, axis=-1) < rng.uniform(3.5, 6.0)
+        patient = next(patients, None)
+        if patient is None:
+            centre = np.array(SHAPE) * SPACING * rng.uniform(0.35, 0.65, 3)
+            lesion = np.linalg.norm(places - centre, axis=-1) < rng.uniform(3.5, 6.0)
+        else:
+            # The phantom's axes run to the right and to the front, the files' to the left and to the back.
+            lesion = patient.label[::-1, ::-1] > 0
         n_phases = 2 if number == 2 else 3 + number % 4
         folder = root / "images" / name
         folder.mkdir(parents=True)
         for phase in range(n_phases):
-            image = 100 + 8 * rng.standard_normal(SHAPE) + 60 * lesion * (phase > 0)
+            if patient is None:
+                image = 100 + 8 * rng.standard_normal(SHAPE) + 60 * lesion * (phase > 0)
+            else:
+                # Later phases than the phantom's repeat its last one.
+                image = 300 + 100 * patient.image[min(phase, 2), ::-1, ::-1]
             image[:2] = 0.0
             nib.save(nib.Nifti1Image(image.astype(np.float32), affine), folder / f"{case}_{phase:04d}.nii.gz")
         if number != 3:
@@ -76,17 +95,15 @@ def write_mama_mia(root: Path, *, n_cases: int = 16, seed: int = 0, upper: bool 
             info.mkdir(exist_ok=True)
             tree = {"patient_id": name, "primary_lesion": {"breast_coordinates": corners}}
             (info / f"{case}.json").write_text(json.dumps(tree))
-        age = None if number == 6 else int(rng.integers(28, 80))
-        spelling = ("pre (<6 months since LMP AND no prior bilateral ovariectomy)", "pre", "post", "peri", None)
-        rows.append(
-            {
-                "patient_id": name,
-                "dataset": name.split("_")[0],
-                "age": age,
-                "menopause": spelling[int(rng.integers(5))],
-                "breast_density": "abcd"[int(rng.integers(4))] if number % 2 else None,
-            }
-        )
+        row = {"patient_id": name, "dataset": name.split("_")[0]}
+        if patient is None:
+            spelling = ("pre (<6 months since LMP AND no prior bilateral ovariectomy)", "pre", "post", "peri", None)
+            row["age"] = None if number == 6 else int(rng.integers(28, 80))
+            row["menopause"] = spelling[int(rng.integers(5))]
+            row["breast_density"] = "abcd"[int(rng.integers(4))] if number % 2 else None
+        else:
+            row |= {column: patient.metadata[column] for column in ("age", "menopause", "breast_density")}
+        rows.append(row)
     rows.append({"patient_id": "NACT_99", "dataset": "NACT", "age": 50, "menopause": "post"})
     table = pd.DataFrame(rows)
     blank = pd.DataFrame([dict.fromkeys(table.columns)] * 2)
@@ -118,7 +135,7 @@ def mama_mia(tmp_path_factory) -> MamaMiaTree:
     return write_mama_mia(tmp_path_factory.mktemp("mama-mia"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_tree():
     """The writer itself, for tests that change a tree or want another."""
     pytest.importorskip("nibabel")

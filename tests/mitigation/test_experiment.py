@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from segfair.errors import ConfigError
-from segfair.mitigation.experiment import MitigationSettings, load_settings
-
 SMALL = ("--spatial-size", 16, 16, 16, "--epochs", 1, "--batch-size", 8)
 
 
@@ -100,20 +97,3 @@ def test_wrong_settings_stop_before_anything_is_trained(run_cli, tmp_path: Path,
     assert "Traceback" not in done.stderr
     assert all(word in done.stderr for word in words), done.stderr
     assert not list((tmp_path / "out").glob("*/checkpoint*")) if (tmp_path / "out").exists() else True
-
-
-def test_settings_come_from_a_file_and_options_override_them(tmp_path: Path) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text('epochs = 3\nstrategies = ["balanced"]\nlr = 0.1\n')
-    settings = load_settings(path, {"epochs": 7}, out=tmp_path)
-    assert (settings.epochs, settings.strategies, settings.lr) == (7, ("balanced",), 0.1)
-    path.write_text("epoch = 3\n")
-    with pytest.raises(ConfigError, match="unknown key epoch"):
-        load_settings(path, {}, out=tmp_path)
-
-
-def test_defaults_depend_on_whether_there_are_data(tmp_path: Path) -> None:
-    phantom = MitigationSettings(tmp_path).complete()
-    assert (phantom.epochs, phantom.lr, phantom.batch_size, phantom.spatial_size) == (10, 3e-3, 4, (32, 32, 32))
-    paper = MitigationSettings(tmp_path, data=tmp_path).complete()
-    assert (paper.epochs, paper.lr, paper.spatial_size) == (100, 1e-4, (320, 320, 128))

@@ -8,37 +8,34 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import shutil
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import tomli_w
 import torch
 
 from segfair.audit import run_audit
-from segfair.binning import as_number
-from segfair.errors import ConfigError, InputError
-from segfair.io.cells import cell_text
-from segfair.io.tables import load_table
-from segfair.mitigation.backbones import BACKBONES, Backbone, NetworkConfig, build_network, check_shape
+from segfair.mitigation.backbones import Backbone, build_network, check_shape, fitting_size, times
 from segfair.mitigation.bundle import export_bundle
 from segfair.mitigation.data import Augmentation, describe_cuts
 from segfair.mitigation.diagnosis import Part, diagnose_models, drawn_share, part_of
 from segfair.mitigation.evaluation import ScoredCases, total_scores
 from segfair.mitigation.loop import FitResult, fit
 from segfair.mitigation.memory import check_memory
-from segfair.mitigation.objectives import LossName, case_loss
+from segfair.mitigation.objectives import case_loss
 from segfair.mitigation.predict import WindowInferer, describe, load_model
 from segfair.mitigation.preprocessing import Preprocessing
 from segfair.mitigation.progress import RichProgress
 from segfair.mitigation.run import FitSettings
-from segfair.mitigation.strategies import STRATEGIES, StrategyOptions, TrainingContext, make_strategy
+from segfair.mitigation.settings import MitigationSettings, Size, check_resumable, load_settings, read_weights
+from segfair.mitigation.strategies import StrategyOptions, TrainingContext, make_strategy
 from segfair.mitigation.studies import PhantomSize, Study, data_study, phantom_study
 from segfair.mitigation.summary import ModelSummary, read_epoch_weights, summarise, trained_weights
 from segfair.mitigation.summary_page import write_mitigation_page
@@ -52,156 +49,6 @@ __all__ = ["FORMAT", "WORST_MIN_CASES", "MitigationSettings", "load_settings", "
 FORMAT = 1
 BASELINE = "erm"
 WORST_MIN_CASES = 5
-Size = tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class MitigationSettings:
-    """Settings of a mitigation; None where the default depends on whether data were handed in.
-
-    Attributes:
-        out: Folder of everything.
-        data: Data set; None: the embedded phantom.
-        metadata: Its table; None: the one in its folder.
-        backbones, strategies: What to train; the plain baseline is added unless `baseline` is off.
-        epochs, batch_size, lr: Budget of every model.
-        spatial_size: Voxels that the network sees; with `samples_per_case` those of a patch.
-        samples_per_case: Patches a case; None: whole volumes.
-        options: Further widths of the backbones.
-        attributes: Metadata columns; None: every usable one (phantom: age group, menopause, density).
-        alpha, min_support, loss, outcome: Of FairMedSeg and the divergences.
-        spacing_mm, phases: Preprocessing of data on disk.
-        device: "auto", "cpu" or "cuda".
-        amp: None: on a GPU.
-        one_shot_weights: Case weights from an earlier audit, for the strategy `one-shot`.
-        seed: Of split, initial weights and training; the phantom's cases too.
-    """
-
-    out: Path
-    data: Path | None = None
-    metadata: Path | None = None
-    backbones: tuple[Backbone, ...] = ("unet",)
-    strategies: tuple[str, ...] = ("fairmedseg",)
-    baseline: bool = True
-    epochs: int | None = None
-    batch_size: int | None = None
-    lr: float | None = None
-    spatial_size: Size | None = None
-    samples_per_case: int | None = None
-    attributes: tuple[str, ...] | None = None
-    subject_column: str | None = None
-    alpha: float | Literal["auto"] = 0.2
-    min_support: float = 0.001
-    loss: LossName = "dice-ce"
-    outcome: Literal["dsc", "ps"] = "dsc"
-    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    phases: int = 3
-    device: str = "auto"
-    amp: bool | None = None
-    workers: int = 0
-    cache: Path | None = None
-    seed: int = 0
-    resume: bool = False
-    bias: bool = True
-    one_shot_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    def complete(self) -> MitigationSettings:
-        """Every default filled in.
-
-        Raises:
-            ConfigError: Unknown names, or settings that contradict each other.
-        """
-        for backbone in self.backbones:
-            if backbone not in BACKBONES:
-                raise ConfigError(f"--backbone {backbone}: expected one of {', '.join(BACKBONES)}")
-        for strategy in self.strategies:
-            if strategy not in STRATEGIES:
-                raise ConfigError(f"--strategy {strategy}: expected one of {', '.join(STRATEGIES)}")
-        if self.alpha != "auto" and not 0 <= self.alpha <= 1:
-            raise ConfigError(f"--alpha {self.alpha:g}: lies in [0, 1] or is auto")
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        elif device.startswith("cuda") and not torch.cuda.is_available():
-            raise ConfigError(f"--device {device}: torch sees no GPU here; use --device cpu")
-        large = self.data is not None
-        transformer = "swinunetr" in self.backbones
-        phantom_size = 64 if transformer else 32
-        return dataclasses.replace(
-            self,
-            strategies=tuple(dict.fromkeys(self.strategies)),
-            epochs=self.epochs or (100 if large else 2 if transformer else 10),
-            batch_size=self.batch_size or (1 if large and not self.samples_per_case else 2 if transformer else 4),
-            lr=self.lr or (1e-4 if large else 3e-3),
-            spatial_size=self.spatial_size or ((320, 320, 128) if large else (phantom_size,) * 3),
-            device=device,
-            amp=device.startswith("cuda") if self.amp is None else self.amp,
-        )
-
-    def network(self, backbone: Backbone) -> NetworkConfig:
-        """The backbone at the paper's widths with data, at the phantom's small ones without."""
-        config = (NetworkConfig.paper if self.data is not None else NetworkConfig.small)(
-            backbone, in_channels=self.phases
-        )
-        # Two channels and a softmax: a single sigmoid starts slowly on small lesions and can stay empty.
-        return dataclasses.replace(config, out_channels=2)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for `config.toml`; what is None is left out, TOML has no word for it."""
-        tree = {}
-        for entry in dataclasses.fields(self):
-            value = getattr(self, entry.name)
-            if value is not None and entry.name != "one_shot_weights":
-                tree[entry.name] = str(value) if isinstance(value, Path) else _plain(value)
-        return tree
-
-
-def load_settings(path: Path | None, given: Mapping[str, Any], *, out: Path) -> MitigationSettings:
-    """Settings from a TOML file, overridden by what was given.
-
-    Raises:
-        ConfigError: An unreadable file, an unknown key, or a value of the wrong kind.
-    """
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"--config {path}: cannot be read ({error})") from error
-        known = {entry.name for entry in dataclasses.fields(MitigationSettings)} - {"one_shot_weights"}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise ConfigError(
-                f"--config {path}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}"
-            )
-        for name, value in values.items():
-            if name in ("data", "metadata", "cache", "out"):
-                values[name] = Path(value)
-            elif isinstance(value, list):
-                values[name] = tuple(value)
-    values = {**values, **given, "out": out}
-    if isinstance(values.get("alpha"), str) and values["alpha"] != "auto":
-        try:
-            values["alpha"] = float(values["alpha"])
-        except ValueError:
-            raise ConfigError(f"--alpha {values['alpha']}: lies in [0, 1] or is auto") from None
-    return MitigationSettings(**values).complete()
-
-
-def read_weights(path: Path) -> dict[str, float]:
-    """Case id -> weight, from the table that `segfair weights` wrote.
-
-    Raises:
-        InputError: Not such a table.
-    """
-    table = load_table(path)
-    if not {"case", "weight"} <= set(table.columns):
-        raise InputError(f"{path}: expected the columns case and weight, got {', '.join(table.columns)}")
-    ids = [cell_text(value) for value in table.raw["case"].tolist()]
-    numbers = [as_number(value) for value in table.column("weight")]
-    if any(number is None or number < 0 for number in numbers):
-        raise InputError(f"{path}, column weight: every weight has to be a number of at least 0")
-    return {case: float(number or 0.0) for case, number in zip(ids, numbers, strict=True)}
 
 
 def run_mitigation(
@@ -224,6 +71,8 @@ def run_mitigation(
     protocol = load_protocol("default")
     out = settings.out
     out.mkdir(parents=True, exist_ok=True)
+    if settings.resume:
+        check_resumable(settings, out / "config.toml")
     for backbone in settings.backbones:
         _check_network(settings, backbone)
     study = _study(settings, protocol, executor)
@@ -376,7 +225,7 @@ def _study(settings: MitigationSettings, protocol: Protocol, executor: Executor 
 
 
 def _losses(settings: MitigationSettings, study: Study) -> list[str]:
-    """What training does not see: cases that are in none of the three sets, lesions that the crop cuts."""
+    """What training does not see or sees in vain: cases in none of the sets, cut lesions, padding."""
     size = cast(Size, settings.spatial_size)
     augmentation = Augmentation(size, samples_per_case=settings.samples_per_case)
     cut = describe_cuts(study.prepared.cuts(study.split.train, augmentation), n_cases=len(study.split.train), size=size)
@@ -385,12 +234,23 @@ def _losses(settings: MitigationSettings, study: Study) -> list[str]:
     if left_out:
         case, reason = next(iter(left_out.items()))
         notices.append(f"{len(left_out)} cases are in none of the three sets, for example {case}: {reason}")
+    shapes = [study.prepared.cases[case].shape for case in study.split.train]
+    largest = tuple(max(sides) for sides in zip(*shapes, strict=True))
+    holding = [fitting_size(settings.network_config(backbone), largest) for backbone in settings.backbones]
+    fits = tuple(max(sides) for sides in zip(*holding, strict=True))
+    smaller = tuple(map(min, size, fits))
+    if math.prod(size) >= 2 * math.prod(smaller):
+        option = "patch" if settings.samples_per_case else "spatial-size"
+        notices.append(
+            f"the network sees {times(size)} voxels, and no training volume is larger than {times(largest)}: the "
+            f"rest is padding; --{option} {' '.join(map(str, smaller))} holds every one"
+        )
     return notices
 
 
 def _check_network(settings: MitigationSettings, backbone: Backbone) -> None:
     """Shape and memory before the first step, each with its remedy."""
-    config = settings.network(backbone)
+    config = settings.network_config(backbone)
     size = cast(Size, settings.spatial_size)
     check_shape(config, size, what="patch" if settings.samples_per_case else "spatial size")
     n_volumes = cast(int, settings.batch_size) * (settings.samples_per_case or 1)
@@ -400,7 +260,7 @@ def _check_network(settings: MitigationSettings, backbone: Backbone) -> None:
 def _train(
     settings: MitigationSettings, study: Study, protocol: Protocol, backbone: Backbone, strategy: str, folder: Path
 ) -> FitResult:
-    config = settings.network(backbone)
+    config = settings.network_config(backbone)
     size = cast(Size, settings.spatial_size)
     augmentation = Augmentation(size, samples_per_case=settings.samples_per_case)
     epochs = cast(int, settings.epochs)
@@ -516,7 +376,3 @@ def _worst(membership: Membership, scored: ScoredCases) -> dict[str, Any] | None
         "n": int(sizes[row]),
         "dsc": float(means.min()),
     }
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

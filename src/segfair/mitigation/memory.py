@@ -150,7 +150,7 @@ def memory_remedy(
     else:
         tips.append("no size fits this network: choose smaller widths")
     if config.name == "swinunetr" and not config.options["checkpointing"]:
-        tips.append("checkpointing = true under [network] trades time for memory")
+        tips.append("checkpointing = true under [network.swinunetr] of --config trades time for memory")
     if not amp and device == "cuda":
         tips.append("--amp takes about 0.7 of it")
     return "; ".join(tips)

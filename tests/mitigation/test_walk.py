@@ -1,0 +1,204 @@
+"""The whole way by command line on a MAMA-MIA tree: mitigate, predict, audit, with the oddities of the real data."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("monai")
+nib = pytest.importorskip("nibabel")
+
+EPOCHS = 2
+CONFIG = f"""
+epochs = {EPOCHS}
+batch_size = 4
+lr = 0.01
+spatial_size = [32, 32, 32]
+spacing_mm = [4.0, 4.0, 4.0]
+
+[network.unet]
+channels = [4, 8]
+"""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What the three commands said and wrote."""
+
+    tree: Any
+    out: Path
+    masks: Path
+    report: Path
+    mitigate: subprocess.CompletedProcess[str]
+    predict: subprocess.CompletedProcess[str]
+    audit: subprocess.CompletedProcess[str]
+
+    @property
+    def split(self) -> Mapping[str, list[str]]:
+        return json.loads((self.out / "splits.json").read_text("utf-8"))
+
+    def image(self, case: str) -> Path:
+        return next((self.tree.root / "images").glob(f"*/{case}_0000.nii.gz"))
+
+    def label(self, case: str) -> Path:
+        return self.tree.root / "segmentations" / "expert" / f"{case}.nii.gz"
+
+
+@pytest.fixture(scope="module")
+def walk(run_cli, write_tree, tmp_path_factory: pytest.TempPathFactory) -> Walk:
+    root = tmp_path_factory.mktemp("walk")
+    tree = write_tree(root / "data", n_cases=24, phantom=True)
+    (root / "config.toml").write_text(CONFIG)
+    out, masks, report = root / "out", root / "masks", root / "report"
+    options = ("--config", root / "config.toml", "--strategy", "divergence-sampling", "--out", out)
+    mitigate = run_cli("mitigate", tree.root, *options)
+    assert mitigate.returncode == 0, mitigate.stderr
+    checkpoint = out / "divergence-sampling" / "checkpoint_best.pt"
+    predict = run_cli("predict", checkpoint, tree.root / "images", masks, "--boxes", tree.root / "patient_info_files")
+    assert predict.returncode == 0, predict.stderr
+    table = tree.root / "clinical_and_imaging_info.xlsx"
+    audit = run_cli("audit", masks, tree.root, table, "--protocol", "mama-mia", "--permutations", 99, "--out", report)
+    assert audit.returncode == 0, audit.stderr
+    return Walk(tree, out, masks, report, mitigate, predict, audit)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def voxels(path: Path) -> np.ndarray:
+    return np.asarray(nib.load(path).dataobj) > 0
+
+
+def test_the_tree_is_as_awkward_as_it_should_be(walk: Walk) -> None:
+    image = nib.load(walk.image("duke_001"))
+    assert nib.aff2axcodes(image.affine) == ("L", "P", "S")
+    assert len({round(float(side), 3) for side in image.header.get_zooms()}) > 1
+    phases = {len(list(folder.iterdir())) for folder in (walk.tree.root / "images").iterdir()}
+    assert phases == {2, 3, 4, 5, 6}
+
+
+def test_what_cannot_be_trained_on_is_listed_and_counted(walk: Walk) -> None:
+    tree, said = walk.tree, walk.mitigate.stdout
+    assert f"cases skipped: 1, 2 of 3 phases ({tree.few_phases})" in said
+    assert f"cases skipped: 1, no label ({tree.unlabelled})" in said
+    assert f"cases skipped: 1, a row in the metadata, but no files ({tree.without_files})" in said
+    assert f"cases without a breast box: 1 ({tree.without_box})" in said
+    assert f"case {tree.swapped_box}: the breast box holds 0% of the lesion" in said
+    assert "3 cases cannot be trained on" in said
+
+
+def test_three_disjoint_sets_of_usable_cases_with_the_data_s_own_test_cases(walk: Walk) -> None:
+    parts = [walk.split[part] for part in ("train", "validation", "test")]
+    every = [case for part in parts for case in part]
+    assert len(every) == len(set(every))
+    assert set(every) == set(walk.tree.usable)
+    assert tuple(parts[2]) == walk.tree.test
+    assert min(map(len, parts)) >= 3
+
+
+def test_the_files_that_others_rely_on(walk: Walk) -> None:
+    out = walk.out
+    assert {"splits.json", "config.toml", "comparison.json", "comparison.html"} <= {path.name for path in out.iterdir()}
+    for name in ("erm", "divergence-sampling"):
+        for file in ("checkpoint_best.pt", "checkpoint_last.pt", "history.csv", "bundle", "audit/audit.json"):
+            assert (out / name / file).exists(), (name, file)
+        assert [int(row["epoch"]) for row in rows(out / name / "history.csv")] == [1, 2]
+        written = {path.name for path in (out / name / "predictions" / "test").iterdir()}
+        assert written == {f"{case}.nii.gz" for case in walk.tree.test}
+    train = walk.split["train"]
+    weights = rows(out / "divergence-sampling" / "weights.csv")
+    assert [(int(row["epoch"]), row["case"]) for row in weights] == [(e, case) for e in (1, 2) for case in train]
+    assert np.mean([float(row["weight"]) for row in weights[-len(train) :]]) == pytest.approx(1)
+    assert not (out / "erm" / "weights.csv").exists()
+    models = json.loads((out / "comparison.json").read_text("utf-8"))["models"]
+    assert list(models) == ["erm", "divergence-sampling"]
+    assert all(0 <= models[name]["test"]["DSC"] <= 1 for name in models)
+
+
+def test_the_configuration_is_kept_and_its_widths_are_those_trained(walk: Walk) -> None:
+    config = (walk.out / "config.toml").read_text("utf-8")
+    assert "[network.unet]" in config
+    saved = torch.load(walk.out / "erm" / "checkpoint_best.pt", weights_only=True)
+    assert saved["description"]["backbone"]["options"]["channels"] == [4, 8]
+    assert saved["description"]["preprocessing"]["spacing_mm"] == [4.0, 4.0, 4.0]
+
+
+def test_every_image_with_enough_phases_is_predicted_in_its_own_geometry(walk: Walk) -> None:
+    tree = walk.tree
+    masks = {path.name.removesuffix(".nii.gz"): path for path in walk.masks.iterdir()}
+    # A label is not needed to predict; enough phases are.
+    assert set(masks) == set(tree.ids) - {tree.few_phases}
+    places = [walk.out / name / "predictions" / "test" for name in ("erm", "divergence-sampling")]
+    for path in (*masks.values(), *(path for place in places for path in place.iterdir())):
+        mask, image = nib.load(path), nib.load(walk.image(path.name.removesuffix(".nii.gz")))
+        assert mask.shape == image.shape
+        np.testing.assert_allclose(mask.affine, image.affine, atol=1e-5)
+        assert set(np.unique(np.asarray(mask.dataobj))) <= {0, 1}
+    assert any(voxels(path).any() for path in masks.values())
+
+
+def test_too_few_phases_are_named_and_counted_when_predicting(walk: Walk) -> None:
+    assert f"case {walk.tree.few_phases}: not predicted: " in walk.predict.stderr
+    assert "2 phases, 3 are needed" in walk.predict.stderr
+    n = len(walk.tree.ids) - 1
+    assert f"{n} masks written to {walk.masks}, 0 were there, 1 failed" in walk.predict.stdout
+    assert f"predictions without a breast box, not restricted: 1 ({walk.tree.without_box})" in walk.predict.stdout
+
+
+def test_boxes_only_take_away_what_lies_outside_of_them(walk: Walk) -> None:
+    free = walk.out / "divergence-sampling" / "predictions" / "test"
+    n_removed = 0
+    for case in walk.tree.test:
+        box = json.loads((walk.tree.root / "patient_info_files" / f"{case}.json").read_text())
+        corners = box["primary_lesion"]["breast_coordinates"]
+        inside = np.zeros(nib.load(walk.image(case)).shape, dtype=bool)
+        inside[tuple(slice(corners[f"{axis}_min"], corners[f"{axis}_max"]) for axis in "zyx")] = True
+        whole = voxels(free / f"{case}.nii.gz")
+        np.testing.assert_array_equal(voxels(walk.masks / f"{case}.nii.gz"), whole & inside)
+        n_removed += np.count_nonzero(whole & ~inside)
+    assert n_removed > 0, "predictions that the boxes do not touch would prove nothing"
+
+
+def test_predicting_again_keeps_what_is_there(walk: Walk, call_cli) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in walk.masks.iterdir()}
+    again = call_cli("predict", walk.out / "erm" / "checkpoint_best.pt", walk.tree.root / "images", walk.masks)
+    assert again.returncode == 0
+    assert f"0 masks written to {walk.masks}, {len(before)} were there, 1 failed" in again.stdout
+    assert {path.name: path.stat().st_mtime_ns for path in walk.masks.iterdir()} == before
+
+
+def test_the_audit_scores_these_masks_and_penalises_what_is_missing(walk: Walk) -> None:
+    audit = json.loads((walk.report / "audit.json").read_text("utf-8"))
+    labelled = set(walk.tree.ids) - {walk.tree.unlabelled}
+    assert audit["cases"]["n_scored"] == len(labelled)
+    assert audit["cases"]["penalised"] == [{"case": walk.tree.few_phases, "reason": "no prediction"}]
+    assert f"cases without a prediction, given the worst score: 1 ({walk.tree.few_phases})" in walk.audit.stdout
+    assert f"predictions without a label, passed over: 1 ({walk.tree.unlabelled})" in walk.audit.stdout
+    scored = {row["case"]: float(row["dsc"]) for row in rows(walk.report / "cases.csv")}
+    assert set(scored) == labelled
+    for case in labelled - {walk.tree.few_phases}:
+        mask, label = voxels(walk.masks / f"{case}.nii.gz"), voxels(walk.label(case))
+        assert scored[case] == pytest.approx(2 * np.count_nonzero(mask & label) / (mask.sum() + label.sum()), abs=1e-9)
+    assert scored[walk.tree.few_phases] == 0
+
+
+def test_the_audit_within_mitigate_is_an_audit_of_the_test_predictions(walk: Walk) -> None:
+    scored = {row["case"]: float(row["dsc"]) for row in rows(walk.out / "erm" / "audit" / "cases.csv")}
+    assert set(scored) == set(walk.tree.test)
+    for case in walk.tree.test:
+        mask = voxels(walk.out / "erm" / "predictions" / "test" / f"{case}.nii.gz")
+        label = voxels(walk.label(case))
+        assert scored[case] == pytest.approx(2 * np.count_nonzero(mask & label) / (mask.sum() + label.sum()), abs=1e-9)
+    models = json.loads((walk.out / "comparison.json").read_text("utf-8"))["models"]
+    assert models["erm"]["test"]["DSC"] == pytest.approx(np.mean(list(scored.values())))
