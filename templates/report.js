@@ -7,6 +7,7 @@
   const data = JSON.parse(source.textContent);
   const body = table.tBodies[0];
   const heads = Array.from(table.tHead.rows[0].cells);
+  const last = heads[heads.length - 1].textContent;
   const form = document.getElementById("subgroup-controls");
   const status = document.getElementById("subgroup-status");
   const pages = document.getElementById("subgroup-pages");
@@ -58,11 +59,13 @@
     line.append(head);
     data.columns.forEach((column, index) => {
       const cell = element("td", undefined, "number");
+      cell.dataset.title = column.title;
       cell.append(element("bdi", print(column.kind, row[VALUES + index], digits)));
       line.append(cell);
     });
     const [main, template] = data.states[row[STATE]];
     const standing = element("td");
+    standing.dataset.title = last;
     standing.append(element("bdi", main));
     if (template) {
       const small = element("small");
@@ -108,17 +111,17 @@
 
   function update() {
     const found = chosen(), size = data.pageRows, digits = data.outcomes[view.outcome].digits;
-    const last = Math.max(0, Math.ceil(found.length / size) - 1);
-    view.page = Math.min(view.page, last);
+    const end = Math.max(0, Math.ceil(found.length / size) - 1);
+    view.page = Math.min(view.page, end);
     const start = view.page * size;
     const shown = found.slice(start, start + size);
     body.replaceChildren(...shown.map((entry) => draw(entry.row, digits)));
     status.textContent = found.length
       ? "Rows " + (start + 1) + " to " + (start + shown.length) + " of " + found.length.toLocaleString("en")
       : "No subgroup fits the filter.";
-    pages.hidden = last === 0;
+    pages.hidden = end === 0;
     previous.disabled = view.page === 0;
-    next.disabled = view.page === last;
+    next.disabled = view.page === end;
     document.getElementById("subgroup-box").scrollTop = 0;
     heads.forEach((head, index) => {
       if (index === view.column) head.setAttribute("aria-sort", view.descending ? "descending" : "ascending");

@@ -17,6 +17,7 @@ from tests.report_fixtures import HOSTILE, make_result
 from segfair.figures import (
     _DIVERGING,
     BETTER,
+    MUTED,
     WORSE,
     HeatMap,
     _text_colour,
@@ -54,7 +55,7 @@ def cells(**changes) -> HeatMap:
 
 
 def test_a_forest_plot_says_who_how_many_and_how_much() -> None:
-    figure = forest_plot(ROWS, outcome="dsc", better="higher", margin=0.05)
+    figure = forest_plot(ROWS, outcome="dsc", better="higher")
     said = texts(figure)
     for row in ROWS:
         assert f"{row.n}" in said
@@ -73,14 +74,12 @@ def test_significance_is_a_shape_not_a_colour() -> None:
     assert [line.get_markerfacecolor() == "white" for line in circles] == [False, True]
 
 
-def test_the_margin_is_on_the_harmful_side() -> None:
-    for better, where in (("higher", -0.05), ("lower", 0.05)):
-        figure = forest_plot(ROWS, outcome="dsc", better=better, margin=0.05)
-        dashed = [line for line in figure.axes[0].lines if line.is_dashed()]
-        assert {tuple(line.get_xdata()) for line in dashed} == {(where, where)}
-        assert len(dashed) == len(ROWS)
-        low, high = figure.axes[0].get_xlim()
-        assert low < where < high
+def test_every_row_has_its_zero_within_the_axis() -> None:
+    figure = forest_plot(ROWS, outcome="dsc", better="higher")
+    lines = [line for line in figure.axes[0].lines if line.get_color() == MUTED]
+    assert [tuple(line.get_xdata()) for line in lines] == [(0, 0)] * len(ROWS)
+    low, high = figure.axes[0].get_xlim()
+    assert low < 0 < high
 
 
 @pytest.mark.parametrize("narrow", [False, True])

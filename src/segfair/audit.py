@@ -17,7 +17,7 @@ from segfair.binning import as_number
 from segfair.cases import Cohort
 from segfair.challenge import ChallengeScores, challenge_scores
 from segfair.definitions import compare_definitions
-from segfair.design import Design, build_design, derive_columns
+from segfair.design import Design, build_design, derive_columns, with_units
 from segfair.errors import AuditError, ConfigError, InputError
 from segfair.facts import alerts, attribute_facts, case_counts, case_rows, metric_facts, versions
 from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
@@ -103,7 +103,7 @@ def run_audit(
     audited, scores, edges = _learn_bins(audited, scores, config)
     excluded.update(dict.fromkeys(scored.difference(audited.ids), TAUGHT_BINS))
     plan = plan or fit_attributes(audited, protocol=config.protocol, chosen=config.attributes, edges=edges)
-    patient_attributes = plan.apply(audited)
+    patient_attributes = _name_teachers(plan.apply(audited), config, n_teachers=len(scored) - len(audited))
     attributes = _with_derived(patient_attributes, audited, scores, config)
     membership = mine_subgroups(attributes, min_support=config.min_support)
 
@@ -241,6 +241,19 @@ def _learn_bins(
     return kept, dataclasses.replace(scores, scores=tuple(scores.scores[index] for index in rest)), edges
 
 
+def _name_teachers(attributes: AttributeTable, config: AuditConfig, *, n_teachers: int) -> AttributeTable:
+    """Says of the bins that were learned what taught them."""
+    learned = {name for name, bins in config.bins.items() if bins == "tree"}
+    words = f"a regression tree of {config.outcomes[0]} on {n_teachers:,} other cases, which are not audited"
+    return dataclasses.replace(
+        attributes,
+        attributes=tuple(
+            dataclasses.replace(entry, binning=words) if learned.intersection((entry.name, entry.column)) else entry
+            for entry in attributes.attributes
+        ),
+    )
+
+
 def _with_derived(
     attributes: AttributeTable, cohort: Cohort, scores: ScoreTable, config: AuditConfig
 ) -> AttributeTable:
@@ -249,7 +262,7 @@ def _with_derived(
         with_facts, terciles = derive_columns(cohort, scores)
         new = [column for column in with_facts.columns if column not in cohort.columns]
         varying = [column for column in new if len(set(with_facts.column(column))) > 1]
-        derived = build_attributes(with_facts, protocol=config.protocol, chosen=varying, edges=terciles)
+        derived = with_units(build_attributes(with_facts, protocol=config.protocol, chosen=varying, edges=terciles))
         constant = {column: "the same for every case" for column in new if column not in varying}
         attributes = dataclasses.replace(
             attributes,

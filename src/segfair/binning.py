@@ -35,6 +35,7 @@ __all__ = [
     "natural_order",
     "number_bins",
     "quantile_bins",
+    "readable_edges",
     "text_levels",
 ]
 
@@ -316,10 +317,10 @@ def quantile_bins(numbers: NDArray[np.float64]) -> ColumnBins:
         edges = np.array([numbers[numbers < largest].max()])
     tied = "" if len(edges) == 3 else ", ties kept together"
     words = f"quartiles of {len(numbers):,} values{tied}"
-    return number_bins((-math.inf, *_rounded(edges, numbers), math.inf), numbers, binning=words)
+    return number_bins((-math.inf, *readable_edges(edges, numbers), math.inf), numbers, binning=words)
 
 
-def _rounded(edges: NDArray[np.float64], numbers: NDArray[np.float64]) -> tuple[float, ...]:
+def readable_edges(edges: NDArray[np.float64], numbers: NDArray[np.float64]) -> tuple[float, ...]:
     """The shortest edges that keep their order and bin all but 2 % of the numbers as before."""
     exact = tuple(map(float, edges))
     if _step(numbers) is not None:

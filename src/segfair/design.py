@@ -13,15 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import stats
-from segfair.binning import as_number
+from segfair.attributes import MISSING, AttributeTable
+from segfair.binning import as_number, readable_edges
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.results import AuditConfig
 from segfair.scoring import ScoreTable
 
-__all__ = ["Covariates", "Design", "build_design", "derive_columns"]
+__all__ = ["Covariates", "Design", "build_design", "derive_columns", "with_units"]
 
 LESION_VOLUME = "lesion_volume"
+_MM3_PER_ML = 1000.0
+_UNITS = {LESION_VOLUME: "ml", "slice_spacing_mm": "mm"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +81,8 @@ def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str
     """Adds what the masks say about a case as metadata columns: volume, number of lesions, spacing, anisotropy.
 
     Returns:
-        The cohort with the columns, and the bin edges of the lesion volume's terciles. Without masks: unchanged.
+        The cohort with the columns (volumes in ml, spacing in mm), and the bin edges of the lesion volume's terciles.
+        Without masks: unchanged.
     """
     facts = {score.case: score.facts for score in scores.scores}
     volumes = dict(zip(scores.cases, scores.column("volume") if "volume" in scores.names else (), strict=False))
@@ -90,15 +94,34 @@ def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str
     for case in cohort:
         entry = facts[case.id]
         values = {
-            LESION_VOLUME: volumes[case.id],
+            LESION_VOLUME: None if (volume := volumes[case.id]) is None else volume / _MM3_PER_ML,
             "n_lesions": _lesion_count(entry.get("n_lesions")),
             "slice_spacing_mm": entry.get("spacing_max_mm"),
             "anisotropy": entry.get("anisotropy"),
         }
         cases.append(dataclasses.replace(case, metadata={**case.metadata, **values}))
-    thirds = np.unique(np.quantile(known, [0.0, 1 / 3, 2 / 3, 1.0]))
-    edges = (float(thirds[0]) - 1.0, *map(float, thirds[1:-1]), float(thirds[-1]))
-    return dataclasses.replace(cohort, cases=tuple(cases), columns=(*cohort.columns, *derived)), {LESION_VOLUME: edges}
+    numbers = np.array(known, dtype=float) / _MM3_PER_ML
+    thirds = np.unique(np.quantile(numbers, [1 / 3, 2 / 3], method="inverted_cdf"))
+    inner = thirds[thirds < numbers.max()]
+    edges = {LESION_VOLUME: (-np.inf, *readable_edges(inner, numbers), np.inf)} if len(inner) else {}
+    return dataclasses.replace(cohort, cases=tuple(cases), columns=(*cohort.columns, *derived)), edges
+
+
+def with_units(derived: AttributeTable) -> AttributeTable:
+    """The attributes that masks derive, with the unit in the names of their levels."""
+    return dataclasses.replace(
+        derived,
+        attributes=tuple(
+            dataclasses.replace(
+                entry,
+                levels=tuple(level if level == MISSING else f"{level} {unit}" for level in entry.levels),
+                binning=f"thirds of the cases, in {unit}" if entry.name == LESION_VOLUME else f"in {unit}",
+            )
+            if (unit := _UNITS.get(entry.name))
+            else entry
+            for entry in derived.attributes
+        ),
+    )
 
 
 def _lesion_count(count: float | None) -> str | None:

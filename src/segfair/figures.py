@@ -123,7 +123,6 @@ def forest_plot(
     outcome: str,
     better: Better,
     digits: int = 3,
-    margin: float | None = None,
     narrow: bool = False,
 ) -> Figure:
     """Divergence of some subgroups: interval, shrunken value, n, and the numbers.
@@ -133,7 +132,6 @@ def forest_plot(
         outcome: Metric name.
         better: Direction of the outcome.
         digits: Decimals of the outcome.
-        margin: Largest deficit that does not matter; drawn as a dashed line.
         narrow: Names and numbers above each line, for a telephone, instead of beside it.
     """
     labels = [textwrap.wrap(subgroup_name(row.subgroup.items, length=30), 44)[:3] for row in rows]
@@ -142,8 +140,7 @@ def forest_plot(
     width, left, right = (3.7, 0.06, 0.06) if narrow else (9.4, 3.25, 2.3)
     figure, axes = canvas(width=width, left=left, right=right, top=0.32, bottom=0.5, plot=max(sum(heights), 0.3))
     axes.set_ylim(-max(sum(heights), 0.3), 0)
-    threshold = None if margin is None else (-margin if better == "higher" else margin)
-    _divergence_axis(axes, rows, outcome=outcome, digits=digits, threshold=threshold)
+    _divergence_axis(axes, rows, outcome=outcome, digits=digits)
     inch = width - left - right
 
     def write(x_inch: float, y: float, text: str, align: str = "left", **style: object) -> None:
@@ -180,28 +177,19 @@ def forest_plot(
             for x_inch, text, style in zip((0.82, 1.5, 2.2), numbers, ("normal", weight, weight), strict=True):
                 write(inch + x_inch, y, text, "right", weight=style)
         _interval_mark(axes, row, y, better)
-        # In the narrow shape names stand above the marks, and no line runs through them.
-        _reference_lines(axes, top - height, y + 0.12 if narrow else top, threshold)
+        # Zero; in the narrow shape names stand above the marks, and no line runs through them.
+        axes.plot((0, 0), (top - height, y + 0.12 if narrow else top), color=MUTED, linewidth=0.9, zorder=1)
         top -= height
     return figure
 
 
-def _divergence_axis(
-    axes: Axes, rows: Sequence[Divergence], *, outcome: str, digits: int, threshold: float | None
-) -> None:
-    """An axis that holds every interval, zero, and the margin."""
-    limits = [0.0, threshold or 0.0, *(value for row in rows for value in _extent(row))]
+def _divergence_axis(axes: Axes, rows: Sequence[Divergence], *, outcome: str, digits: int) -> None:
+    """An axis that holds every interval, and zero."""
+    limits = [0.0, *(value for row in rows for value in _extent(row))]
     room = 0.06 * (max(limits) - min(limits)) or 0.05
     axes.set_xlim(min(limits) - room, max(limits) + room)
     _value_axis(axes, digits)
     axes.set_xlabel(f"Divergence in {metric_name(outcome)} from the mean of all cases")
-
-
-def _reference_lines(axes: Axes, bottom: float, top: float, threshold: float | None) -> None:
-    """Zero, and dashed the margin, behind the marks of one row."""
-    axes.plot((0, 0), (bottom, top), color=MUTED, linewidth=0.9, zorder=1)
-    if threshold is not None:
-        axes.plot((threshold,) * 2, (bottom, top), color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
 
 
 def _shade(axes: Axes, bottom: float, height: float, *, start: float, length: float) -> None:

@@ -283,8 +283,10 @@ def _within_margin(result: AuditResult, gate: Gate) -> Judgement:
 
 
 def _divergence(row: Divergence) -> str:
-    text = format_number(row.divergence, 4, signed=True)
-    return f"{text}, {format_interval(row.ci_simultaneous, 4, signed=True)}" if row.ci_simultaneous else text
+    text = f"divergence {format_number(row.divergence, 4, signed=True)}"
+    if row.ci_simultaneous:
+        return f"{text}, {format_interval(row.ci_simultaneous, 4, signed=True)}"
+    return f"{text}, not tested"
 
 
 def _level_rows(result: AuditResult, attribute: str) -> dict[str, Divergence]:

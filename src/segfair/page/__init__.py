@@ -21,8 +21,8 @@ __all__ = ["page_data"]
 
 _TITLES = {
     "verdict": "Verdict",
-    "worst": "Who is worst off",
     "primary": "Primary attributes",
+    "worst": "Who is worst off",
     "alerts": "Alerts",
     "scores": "Scores",
     "attributes": "Attributes",
@@ -49,8 +49,8 @@ def page_data(result: AuditResult, *, written: str, command: str = "", digests: 
     """
     sections = {
         "verdict": verdict_section(result),
-        "worst": worst_section(result),
         "primary": primary_section(result),
+        "worst": worst_section(result),
         "alerts": alert_section(result),
         "scores": score_section(result),
         "attributes": attribute_section(result),

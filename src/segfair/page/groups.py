@@ -311,4 +311,4 @@ def _power_words(detectable: float | None, n: int, gap: float, result: AuditResu
         return "insufficient evidence"
     if detectable <= gap:
         return "such a difference would be found"
-    return "only larger ones would be found"
+    return "only larger differences would be found"

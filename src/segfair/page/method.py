@@ -12,6 +12,7 @@ from segfair.wording import clean, format_number, metric_digits, metric_name, pl
 __all__ = ["case_section", "column_section", "input_section", "method_section"]
 
 _WORST_CASES = 20
+_ROLES = {"labels2": "Second labels"}
 _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better"}
 
 
@@ -157,7 +158,7 @@ def input_section(result: AuditResult) -> Data:
     """Which folder is which, and what was noticed while they were read."""
     return {
         "paths": [
-            definition(clean(role, length=60).capitalize(), clean(path, length=1000), code=True)
+            definition(_ROLES.get(role) or clean(role, length=60).capitalize(), clean(path, length=1000), code=True)
             for role, path in result.inputs.items()
         ],
         "notices": [clean(notice, length=600) for notice in result.notices],

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from segfair.figures import score_strip
+from segfair.handover.record import KNOWN_KEYS
 from segfair.page.parts import Data, cell, definition, figure, number_column, table
 from segfair.page.summary import chance_words
 from segfair.results import AuditResult
@@ -30,13 +31,14 @@ _ALERTS = {
     "attribute": "Missing attribute",
     "definition": "The definition matters",
 }
+_RECORD_NAMES = {key: key.replace("_", " ").capitalize() for key in KNOWN_KEYS}
 _LISTED = 30
 """Cases or alerts of one kind that are listed; the files hold all."""
 
 
 def record_section(result: AuditResult) -> list[Data]:
     """What the user says about the study, nested keys joined by dots."""
-    return [definition(name, value) for name, value in _flat(result.record)]
+    return [definition(_RECORD_NAMES.get(name, name), value) for name, value in _flat(result.record)]
 
 
 def _flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
