@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,7 +264,11 @@ def audit(
         result = run_audit(cohort, config, executor=executor, on_done=on_done)
         if labels2 is not None:
             result = measure_again(result, cohort, labels2, executor=executor)
-    result = dataclasses.replace(result, gallery=build_gallery(result, cohort, images=found_images))
+    result = dataclasses.replace(
+        result,
+        gallery=build_gallery(result, cohort, images=found_images),
+        inputs=result.inputs if images is None else {**result.inputs, "images": str(images)},
+    )
     _finish(result, gates, delivery)
 
 
@@ -318,10 +322,14 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Draw the report again without scoring again."""
+    from segfair.handover.archive import recorded_inputs
     from segfair.handover.deliver import prepare
     from segfair.results import AuditResult
 
-    _write(AuditResult.load(audit_json), prepare(out, share_out=share, figures=figures))
+    result = AuditResult.load(audit_json)
+    # What lies in the input folders by now is not what was audited.
+    inputs = recorded_inputs(audit_json, result.inputs)
+    _write(result, prepare(out, share_out=share, figures=figures), inputs=inputs)
 
 
 @app.command(epilog="Example: segfair card report/audit.json > model-card.md", rich_help_panel="Audit")
@@ -343,17 +351,29 @@ def verify(
         tuple[Path, Path, Path] | None,
         typer.Option(metavar="PREDS LABELS METADATA", help="Check what was audited, too: where it lies now."),
     ] = None,
+    further: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="ROLE=PATH",
+            help="Check one more input: images, labels2, or scores and teams of a ranking (repeatable).",
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Say whether a report (or what it was made from) has changed: exit code 0 nothing, 1 something did."""
     from segfair.handover import archive
 
-    roles = dict(zip(("predictions", "labels", "metadata"), inputs, strict=True)) if inputs else None
+    roles = dict(zip(("predictions", "labels", "metadata"), inputs, strict=True)) if inputs else {}
+    roles |= dict(map(_parse_role, further or ()))
     changes = archive.verify(directory, roles)
     for change in changes:
         typer.echo(change)
     if changes:
         raise typer.Exit(1)
+    left = [role for role in archive.recorded_roles(directory) if role not in roles]
+    if left:
+        typer.echo(f"not checked: {', '.join(left)} (--inputs, --input ROLE=PATH)")
     digest = archive.hash_file(directory / archive.MANIFEST)
     typer.echo(f"nothing changed; SHA-256 of {archive.MANIFEST} itself: {digest}")
 
@@ -434,6 +454,8 @@ def rank(
         subject_column=options.subject_column,
     )
     found_images = image_files(images, cohort) if images is not None else None
+    if images is not None and not options.private_labels:
+        cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": images})
     with _scoring(len(cohort), workers) as (executor, on_done):
         ranking = run_ranking(cohort, found, config, by=options.by, executor=executor, on_done=on_done)
         if not options.private_labels:
@@ -805,6 +827,13 @@ def _parse_margin(text: str) -> tuple[str, float]:
     return name.strip(), margin
 
 
+def _parse_role(text: str) -> tuple[str, Path]:
+    role, _, path = text.partition("=")
+    if not role.strip() or not path:
+        raise ConfigError(f"--input {text}: expected ROLE=PATH, for example images=images/")
+    return role.strip(), Path(path)
+
+
 def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -902,14 +931,16 @@ def _say_gates(gates: Sequence[GateFacts]) -> None:
         typer.echo(f"{entry.state:<9}  {entry.gate}: {entry.reason}")
 
 
-def _write(result: AuditResult, delivery: Delivery) -> None:
+def _write(result: AuditResult, delivery: Delivery, *, inputs: Mapping[str, Any] | None = None) -> None:
     from segfair.handover.deliver import deliver
+    from segfair.wording import plural
 
-    result, page = deliver(result, delivery, command=_command())
+    result, page = deliver(result, delivery, command=_command(), inputs=inputs)
     counts = result.cases
     for notice in result.notices:
         typer.echo(notice)
-    typer.echo(f"{counts.n_scored} cases scored, {len(counts.penalised)} penalised; {len(counts.excluded)} excluded")
+    tally = f"{len(counts.penalised)} penalised; {len(counts.excluded)} excluded"
+    typer.echo(f"{plural(counts.n_scored, 'case')} scored, {tally}")
     scores = "  ".join(f"{name} {score.value:.4f}" for name, score in result.scores.items() if score.value is not None)
     if scores:
         typer.echo(scores)

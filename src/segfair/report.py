@@ -32,7 +32,12 @@ FILES = ("report.html", "audit.json", "cases.csv", "subgroups.csv", MANIFEST)
 
 
 def write_report(
-    result: AuditResult, directory: Path, *, command: str = "", extras: Mapping[str, bytes] | None = None
+    result: AuditResult,
+    directory: Path,
+    *,
+    command: str = "",
+    extras: Mapping[str, bytes] | None = None,
+    inputs: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes the report's five files; each appears only once all of them are complete.
 
@@ -44,6 +49,7 @@ def write_report(
         directory: Where to; made if it does not exist.
         command: The command line that led here, for the record; empty: called from Python.
         extras: Further files, path within the folder -> contents; the manifest holds their hashes as well.
+        inputs: Hashes of the inputs as `hash_inputs` gives them, taken when they were audited; None: taken now.
 
     Returns:
         The path of report.html.
@@ -66,7 +72,7 @@ def write_report(
         for name, contents in extras.items():
             (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
             (unfinished / name).write_bytes(contents)
-        _write_files(result, unfinished, [*names, *extras], command=command, written=written)
+        _write_files(result, unfinished, [*names, *extras], command=command, written=written, inputs=inputs)
         stale = written_files(directory) - {*names, *extras}
         # The manifest first: a folder with one of the other files can then always be told from somebody else's.
         for name in sorted([*names, *extras], key=lambda name: name != MANIFEST):
@@ -95,7 +101,15 @@ def _refuse_foreign(directory: Path, names: Collection[str]) -> None:
         )
 
 
-def _write_files(result: AuditResult, folder: Path, names: Collection[str], *, command: str, written: datetime) -> None:
+def _write_files(
+    result: AuditResult,
+    folder: Path,
+    names: Collection[str],
+    *,
+    command: str,
+    written: datetime,
+    inputs: Mapping[str, Any] | None,
+) -> None:
     result.save(folder / "audit.json")
     if "cases.csv" in names:
         write_csv(result.case_scores.to_frame(), folder / "cases.csv")
@@ -112,7 +126,7 @@ def _write_files(result: AuditResult, folder: Path, names: Collection[str], *, c
     ids = [str(case) for case in result.case_scores.column("case")]
     manifest = build_manifest(
         outputs={name: folder / name for name in names if name != MANIFEST},
-        inputs=hash_inputs(result.inputs, {*ids, *result.cases.excluded}),
+        inputs=hash_inputs(result.inputs, {*ids, *result.cases.excluded}) if inputs is None else inputs,
         command=command,
         protocol=protocol.name,
         protocol_digest=protocol.digest,

@@ -51,6 +51,74 @@ def test_verify_names_a_flipped_byte(run_cli, report: Path, phantom_cohort: Path
     assert done.stdout.splitlines() == ["output cases.csv: changed", f"input labels {victim.name}: changed"]
 
 
+@pytest.fixture(scope="module")
+def pictured(run_cli, phantom_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with images and second labels, both copies that a test may change; the report lies in `out`."""
+    top = tmp_path_factory.mktemp("pictured")
+    shutil.copytree(phantom_cohort / "images", top / "images")
+    shutil.copytree(phantom_cohort / "labels", top / "labels2")
+    done = run_cli(
+        "audit", *inputs_of(phantom_cohort), *QUICK, "--out", top / "out",
+        "--images", top / "images", "--labels2", top / "labels2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return top
+
+
+def test_images_and_second_labels_have_hashes(pictured: Path) -> None:
+    inputs = json.loads((pictured / "out" / "manifest.json").read_text("utf-8"))["inputs"]
+    for role in ("images", "labels2"):
+        files = {path.name for path in (pictured / role).iterdir()}
+        assert files
+        assert set(inputs[role]["files"]) == files, role
+
+
+@pytest.mark.parametrize("role", ["images", "labels2"])
+def test_verify_checks_further_inputs(call_cli, pictured: Path, tmp_path: Path, role: str) -> None:
+    done = call_cli("verify", pictured / "out", "--input", f"{role}={pictured / role}")
+    assert done.returncode == 0, done.stdout
+    told = done.stdout.splitlines()[0].removeprefix("not checked: ").partition(" (")[0]
+    assert set(told.split(", ")) == {"predictions", "labels", "metadata", "images", "labels2"} - {role}
+    changed = Path(shutil.copytree(pictured / role, tmp_path / role))
+    victim, gone = sorted(changed.iterdir())[3:5]
+    flipped = bytearray(victim.read_bytes())
+    flipped[-1] ^= 1
+    victim.write_bytes(flipped)
+    gone.unlink()
+    done = call_cli("verify", pictured / "out", "--input", f"{role}={changed}")
+    assert done.returncode == 1
+    assert set(done.stdout.splitlines()) == {
+        f"input {role} {victim.name}: changed",
+        f"input {role} {gone.name}: missing",
+    }
+
+
+def test_a_role_without_a_path_is_refused(call_cli, pictured: Path) -> None:
+    done = call_cli("verify", pictured / "out", "--input", "images")
+    assert done.returncode == 2
+    assert "ROLE=PATH" in done.stderr
+
+
+def test_a_report_drawn_again_does_not_vouch_for_inputs_that_changed_since(
+    call_cli, phantom_cohort: Path, tmp_path: Path
+) -> None:
+    cohort = Path(shutil.copytree(phantom_cohort, tmp_path / "cohort"))
+    done = call_cli("audit", *inputs_of(cohort), *QUICK, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    victim = sorted((cohort / "preds").iterdir())[7]
+    victim.write_bytes(victim.read_bytes() + b"\0")
+    assert call_cli("report", tmp_path / "out" / "audit.json", "--out", tmp_path / "again").returncode == 0
+    done = call_cli("verify", tmp_path / "again", "--inputs", *inputs_of(cohort))
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [f"input predictions {victim.name}: changed"]
+    # An audit.json that lost its manifest tells nothing about the inputs.
+    (tmp_path / "out" / "manifest.json").unlink()
+    assert call_cli("report", tmp_path / "out" / "audit.json", "--out", tmp_path / "alone").returncode == 0
+    done = call_cli("verify", tmp_path / "alone", "--inputs", *inputs_of(cohort))
+    assert done.returncode == 1
+    assert "input labels: the manifest has no hashes of it" in done.stdout.splitlines()
+
+
 def test_verify_of_no_report_is_an_error(run_cli, tmp_path: Path) -> None:
     done = run_cli("verify", tmp_path)
     assert done.returncode == 2

@@ -7,16 +7,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from segfair.errors import InputError
+from segfair.io.layouts import find_images, pair_ids
 
-__all__ = ["FORMAT", "MANIFEST", "build_manifest", "hash_file", "hash_inputs", "is_ours", "verify", "written_files"]
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "build_manifest",
+    "hash_file",
+    "hash_inputs",
+    "is_ours",
+    "recorded_inputs",
+    "recorded_roles",
+    "verify",
+    "written_files",
+]
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+IMAGES = "images"
 _DATASET_FILES = {"dataset.json", "summary.json", "plans.json", "splits_final.json"}
 
 
@@ -30,7 +44,7 @@ def hash_inputs(inputs: Mapping[str, str], case_ids: Collection[str]) -> dict[st
     """Role -> path and SHA-256 of each file of the audit found there.
 
     Of a folder only the files that bear a case id count (and what describes the data set): a folder of labels may
-    hold terabytes of images beside them.
+    hold terabytes of images beside them. In the role "images" every channel of a case counts.
 
     Args:
         inputs: Role -> path of a file or folder.
@@ -39,15 +53,30 @@ def hash_inputs(inputs: Mapping[str, str], case_ids: Collection[str]) -> dict[st
     Returns:
         `files` is None where the path does not exist (any more).
     """
-    return {role: {"path": path, "files": _hash_path(Path(path), case_ids)} for role, path in inputs.items()}
+    return {role: {"path": path, "files": _hash_path(Path(path), role, case_ids)} for role, path in inputs.items()}
 
 
-def _hash_path(path: Path, case_ids: Collection[str]) -> dict[str, str] | None:
-    if path.is_file():
+def _hash_path(path: Path, role: str, case_ids: Collection[str]) -> dict[str, str] | None:
+    if path.is_file() and role != IMAGES:
         return {path.name: hash_file(path)}
-    if not path.is_dir():
+    if not path.exists():
         return None
-    return {file.relative_to(path).as_posix(): hash_file(file) for file in _files_of_cases(path, case_ids)}
+    return {name: hash_file(file) for name, file in _files(path, role, case_ids).items()}
+
+
+def _files(path: Path, role: str, case_ids: Collection[str]) -> dict[str, Path]:
+    """The files of some cases in a folder (or that a list of images names), by their path from there."""
+    if role != IMAGES:
+        return {file.relative_to(path).as_posix(): file for file in _files_of_cases(path, case_ids)}
+    try:
+        found = find_images(path, case_ids=case_ids)
+    except InputError:
+        return {}
+    folder = path if path.is_dir() else path.parent
+    pairs = pair_ids(sorted(case_ids), list(found))
+    files = (file for image in pairs.values() for file in found[image])
+    # A list of images may name files that lie elsewhere.
+    return {Path(os.path.relpath(file, folder)).as_posix(): file for file in files}
 
 
 def _files_of_cases(folder: Path, case_ids: Collection[str]) -> list[Path]:
@@ -135,6 +164,26 @@ def written_files(directory: Path) -> set[str]:
     }
 
 
+def recorded_inputs(audit_json: Path, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """The hashes of the inputs as they were audited, for a report that is drawn again.
+
+    What the inputs are by now says nothing about the audit: without the audit's own manifest (or with one that is of
+    another audit.json) there are no hashes.
+
+    Args:
+        audit_json: The file that is drawn again.
+        inputs: Role -> path, as audit.json has them.
+    """
+    folder = audit_json.parent
+    if is_ours(folder):
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        outputs, recorded = manifest.get("outputs"), manifest.get("inputs")
+        told = outputs.get("audit.json") if isinstance(outputs, dict) else None
+        if isinstance(recorded, dict) and told == hash_file(audit_json):
+            return {role: entry for role, entry in recorded.items() if role in inputs}
+    return {role: {"path": path, "files": None} for role, path in inputs.items()}
+
+
 def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[str]:
     """What differs from the manifest, one sentence each; empty where nothing does.
 
@@ -167,18 +216,23 @@ def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[st
         entry = recorded.get(role)
         if not isinstance(entry, dict) or entry.get("files") is None:
             changes.append(f"input {role}: the manifest has no hashes of it")
-        elif path.is_file():
+        elif path.is_file() and role != IMAGES:
             # A single file may have been moved and renamed; its contents are what was read.
             (digest,) = entry["files"].values() if len(entry["files"]) == 1 else ("",)
             if hash_file(path) != digest:
                 changes.append(f"input {role} {path.name}: changed")
         else:
-            changes += _compare(entry["files"], path, f"input {role}")
-            for file in _files_of_cases(path, _audited_cases(directory)):
-                name = file.relative_to(path).as_posix()
+            changes += _compare(entry["files"], path if path.is_dir() else path.parent, f"input {role}")
+            for name in _files(path, role, _audited_cases(directory)):
                 if name not in entry["files"]:
                     changes.append(f"input {role} {name}: added, the manifest does not have it")
     return changes
+
+
+def recorded_roles(directory: Path) -> tuple[str, ...]:
+    """The inputs that a manifest has hashes of."""
+    recorded = json.loads((directory / MANIFEST).read_text("utf-8"))["inputs"]
+    return tuple(role for role, entry in recorded.items() if entry.get("files") is not None)
 
 
 def _audited_cases(directory: Path) -> set[str]:

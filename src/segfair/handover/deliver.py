@@ -77,13 +77,16 @@ def prepare(
     return Delivery(out, share_out, key, figures, about)
 
 
-def deliver(result: AuditResult, delivery: Delivery, *, command: str = "") -> tuple[AuditResult, Path]:
+def deliver(
+    result: AuditResult, delivery: Delivery, *, command: str = "", inputs: Mapping[str, Any] | None = None
+) -> tuple[AuditResult, Path]:
     """Writes everything that was asked for.
 
     Args:
         result: The audit.
         delivery: See `prepare`.
         command: The command line, for the record; left out where ids and paths are.
+        inputs: Hashes of the inputs from when they were audited; None: they are taken now.
 
     Returns:
         The audit as written (with the record, and with pseudonyms where asked for), and the path of its page.
@@ -103,6 +106,7 @@ def deliver(result: AuditResult, delivery: Delivery, *, command: str = "") -> tu
         delivery.out,
         command="" if result.pseudonym_key or result.shared else command,
         extras=_extras(result, delivery.figures),
+        inputs=inputs if result.inputs else None,
     )
     if handed_on is not None and delivery.share is not None:
         write_report(handed_on, delivery.share, extras=_extras(handed_on, None))
