@@ -49,6 +49,13 @@ def test_it_opens_complete_and_keeps_to_its_width(browser: Any, pages: dict[str,
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("kind", ["plain"])
+@pytest.mark.parametrize("width", [400, 1200])
+def test_no_table_has_to_be_scrolled(browser: Any, pages: dict[str, str], kind: str, width: int) -> None:
+    show(browser, pages[kind], width)
+    assert shared.scrolled(browser) == []
+
+
 def test_the_harmed_can_be_filtered(browser: Any, pages: dict[str, str]) -> None:
     show(browser, pages["plain"])
     before = len(browser.find_elements("css selector", ROWS))

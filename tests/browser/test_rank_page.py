@@ -48,6 +48,13 @@ def test_it_opens_complete_and_keeps_to_its_width(browser: Any, boards: dict[str
     assert browser.execute_script("return document.images.length") == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("width", [400, 1200])
+def test_no_table_has_to_be_scrolled(browser: Any, boards: dict[str, str], kind: str, width: int) -> None:
+    show(browser, boards[kind], width)
+    assert shared.scrolled(browser) == []
+
+
 def test_what_decides_stands_before_the_leaderboard(browser: Any, boards: dict[str, str]) -> None:
     show(browser, boards["undecided"])
     order = browser.execute_script("return Array.from(document.querySelectorAll('main section'), part => part.id)")

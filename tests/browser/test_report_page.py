@@ -96,6 +96,37 @@ def status(browser: Any) -> str:
     return str(browser.find_element("id", "subgroup-status").text)
 
 
+def scrolled(browser: Any) -> list[str]:
+    """Tables (and boxes around them) whose columns do not fit, everything unfolded."""
+    browser.execute_script("document.querySelectorAll('details').forEach((entry) => { entry.open = true; })")
+    return list(
+        browser.execute_script(
+            """
+            return Array.from(document.querySelectorAll('.scroll, .box, .scroll table, .box table, th, td'))
+                .filter((node) => node.getClientRects().length && node.scrollWidth > node.clientWidth + 1
+                    && !(innerWidth < 641 && node.closest('thead')))
+                .map((node) => node.outerHTML.slice(0, 160));
+            """
+        )
+    )
+
+
+def cut_on_paper(browser: Any) -> list[str]:
+    """What would not be whole on a printed page: too wide for it, or within something that clips."""
+    return list(
+        browser.execute_script(
+            """
+            const all = Array.from(document.querySelectorAll('table, tr, th, td, figure svg, image, pre, code'))
+                .filter((node) => node.getClientRects().length);
+            const wide = all.filter((node) => node.getBoundingClientRect().right > innerWidth + 1);
+            const clipped = Array.from(document.querySelectorAll('.scroll, .box')).filter((node) =>
+                node.scrollWidth > node.clientWidth + 1 || getComputedStyle(node).overflowY !== 'visible');
+            return [...wide, ...clipped].map((node) => node.outerHTML.slice(0, 160));
+            """
+        )
+    )
+
+
 @pytest.mark.parametrize("kind", ["plain", "hostile", "large"])
 def test_it_opens_from_disk_without_a_complaint(browser: Any, pages: dict[str, str], kind: str) -> None:
     show(browser, pages[kind])
@@ -121,6 +152,39 @@ def test_nothing_hangs_out_of_the_page(browser: Any, pages: dict[str, str], kind
         """
     )
     assert outside == []
+
+
+@pytest.mark.parametrize("kind", ["plain", "large"])
+@pytest.mark.parametrize("width", [400, 1200])
+def test_no_table_has_to_be_scrolled(browser: Any, pages: dict[str, str], kind: str, width: int) -> None:
+    show(browser, pages[kind], width)
+    assert scrolled(browser) == []
+
+
+def test_on_a_narrow_screen_each_value_has_its_name(browser: Any, pages: dict[str, str]) -> None:
+    for width, shown in ((400, True), (1200, False)):
+        show(browser, pages["plain"], width)
+        names = browser.execute_script(
+            "return Array.from(document.querySelectorAll('td'), (cell) => [cell.dataset.title,"
+            "getComputedStyle(cell, '::before').content])"
+        )
+        assert names
+        assert all(title for title, _ in names), "drawn by the script or by the template"
+        assert all((said == f'"{title}"') == shown for title, said in names)
+    show(browser, pages["plain"], 400)
+    head(browser, "n").click()
+    sizes = numbers(column(browser, 1))
+    assert sizes == sorted(sizes), "sorting stays possible"
+
+
+def test_sections_stand_in_the_order_they_are_read(browser: Any, pages: dict[str, str]) -> None:
+    show(browser, pages["plain"])
+    ids = browser.execute_script("return Array.from(document.querySelectorAll('main section'), (part) => part.id)")
+    wanted = ["verdict", "primary", "worst", "alerts", "scores", "attributes", "subgroups", "why", "cases", "power"]
+    assert [name for name in ids if name in wanted] == wanted
+    assert ids.index("power") < ids.index("method")
+    links = browser.execute_script("return Array.from(document.querySelectorAll('nav a'), (a) => a.hash.slice(1))")
+    assert links == ids
 
 
 def test_the_script_draws_what_the_page_already_said(browser: Any, pages: dict[str, str]) -> None:
@@ -255,15 +319,7 @@ def test_it_prints_without_cut_tables(browser: Any, pages: dict[str, str], kind:
             "Emulation.setDeviceMetricsOverride",
             {"width": paper, "height": 1000, "deviceScaleFactor": 1, "mobile": False},
         )
-        cut = browser.execute_script(
-            """
-            const visible = Array.from(document.querySelectorAll('table, figure svg, pre, code'))
-                .filter((node) => node.getClientRects().length);
-            return visible.filter((node) => node.getBoundingClientRect().right > innerWidth + 1)
-                .map((node) => node.outerHTML.slice(0, 160));
-            """
-        )
-        assert cut == []
+        assert cut_on_paper(browser) == []
         assert browser.execute_script("return document.documentElement.scrollWidth") <= paper
         heads = "return getComputedStyle(document.querySelector('#subgroup-table thead')).display"
         assert browser.execute_script(heads) == "table-header-group", "repeated on every page"
