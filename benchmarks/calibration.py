@@ -553,10 +553,16 @@ def _score_intervals(
 def paired_coverage(settings: Settings) -> None:
     """Intervals of what changes between two models on the same cases."""
     rows = []
-    losses = {"none": (0.0, 0.0), "both fail one level": (0.15, 0.0), "the second does": (0.0, 0.10)}
+    losses = {
+        "none": (0.0, 0.0),
+        "both fail one level": (0.15, 0.0),
+        "the second does": (0.0, 0.10),
+        "the first does": (0.15, -0.15),
+    }
     for index, (n_cases, name) in enumerate(itertools.product((120, 574), losses)):
         rng = settings.generator(14, index)
         found: Counts = defaultdict(list)
+        width: Counts = defaultdict(list)
         both, second_only = losses[name]
         for _ in range(settings.coverage_cohorts):
             codes = cohorts.draw_codes(rng, n_cases)
@@ -578,20 +584,48 @@ def paired_coverage(settings: Settings) -> None:
             found["changes of all subgroups"].append(inside[1].all())
             levels = stats.stack_levels(codes)
             resampled = stats.bootstrap_level_means(levels, np.concatenate([first, second]), rng=rng, draws=draws)
-            drawn, values, truth = [], [], []
-            for which, effect in ((slice(0, 2), -both * harmed), (slice(2, 4), -both * harmed + loss)):
-                part = dataclasses.replace(
-                    resampled, means=resampled.means[:, which], overall=resampled.overall[:, which]
+            shuffled = stats.permuted_level_means(levels, np.concatenate([first, second]), rng=rng, permutations=draws)
+            observed = tuple(stats.observed_level_means(levels, outcomes) for outcomes in (first, second))
+            truth = [
+                float(stats.fairness_score(stats.observed_level_means(levels, np.stack([effect, -0.5 * effect])))[0])
+                for effect in (-both * harmed, -both * harmed + loss)
+            ]
+            halves = [halve(resampled), halve(shuffled)]
+            drawn = stats.fairness_score(halves[0][1]) - stats.fairness_score(halves[0][0])
+            values = [float(stats.fairness_score(means)[0]) for means in observed]
+            for kind, (low, high) in (
+                ("basic", stats.interval(drawn, values[1] - values[0], kind="basic")),
+                (
+                    "segfair (from both intervals)",
+                    stats.change_interval(
+                        stats.fairness_score,
+                        observed=observed,
+                        resampled=halves[0],
+                        shuffled=halves[1],
+                        worse="lower",
+                        best=1.0,
+                        worst=0.0,
+                    ),
+                ),
+            ):
+                found[f"change of FS, {kind}"].append(
+                    low <= truth[1] - truth[0] + 1e-12 and truth[1] - truth[0] <= high
                 )
-                drawn.append(stats.fairness_score(part))
-                outcomes = (first, second)[len(values)]
-                values.append(float(stats.fairness_score(stats.observed_level_means(levels, outcomes))[0]))
-                expected = np.stack([effect, -0.5 * effect])
-                truth.append(float(stats.fairness_score(stats.observed_level_means(levels, expected))[0]))
-            low, high = stats.interval(drawn[1] - drawn[0], values[1] - values[0], kind="basic")
-            found["change of FS"].append(low <= truth[1] - truth[0] <= high)
-        rows.append((n_cases, name, *map(share, found.values())))
-    table("Coverage of 95 % intervals of paired differences, %", ("cases", "deficit", *found), rows)
+                width[kind].append(high - low)
+        shown = {kind: share(values) for kind, values in found.items()}
+        for kind, values in width.items():
+            shown[f"change of FS, {kind}"] += f" ({np.median(values):.3f})"
+        rows.append((n_cases, name, *shown.values()))
+    table("Coverage of 95 % intervals of paired differences, % (and median width)", ("cases", "deficit", *found), rows)
+
+
+def halve(means: stats.LevelMeans) -> tuple[stats.LevelMeans, stats.LevelMeans]:
+    """Level means of the first and of the second model."""
+    first, second = (
+        dataclasses.replace(means, means=means.means[:, which], overall=means.overall[:, which])
+        for which in (slice(0, 2), slice(2, 4))
+    )
+    return first, second
 
 
 def shrinkage(settings: Settings) -> None:

@@ -257,42 +257,66 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
         return {}
     levels = stats.stack_levels(np.array(judged), min_cases=smallest)
 
-    def scores(means: stats.LevelMeans) -> dict[str, Floats]:
-        ps = 0.5 * (means.overall[:, 0] + 1 - means.overall[:, 1])
-        fs = stats.fairness_score(means)
-        return {"FS": fs, "TS": (1 - rule.weight) * ps + rule.weight * fs}
+    def performance(means: stats.LevelMeans) -> Floats:
+        return np.asarray(0.5 * (means.overall[:, 0] + 1 - means.overall[:, 1]))
 
-    observed = [scores(stats.observed_level_means(levels, outcomes)) for outcomes in (first, second)]
+    def total(means: stats.LevelMeans) -> Floats:
+        return np.asarray((1 - rule.weight) * performance(means) + rule.weight * stats.fairness_score(means))
+
+    observed = (stats.observed_level_means(levels, first), stats.observed_level_means(levels, second))
+    both = np.concatenate([first, second])
     resampled = stats.bootstrap_level_means(
+        levels, both, rng=pairs.rng("scores/bootstrap"), draws=config.bootstrap, subjects=pairs.subjects
+    )
+    shuffled = stats.permuted_level_means(
+        levels, both, rng=pairs.rng("scores/shuffle"), permutations=config.permutations, subjects=pairs.subjects
+    )
+    swapped = stats.swapped_level_means(
         levels,
-        np.concatenate([first, second]),
-        rng=pairs.rng("scores/bootstrap"),
+        first,
+        second,
+        rng=pairs.rng("scores/swap"),
+        permutations=config.permutations,
+        subjects=pairs.subjects,
+    )
+    fs_ci = stats.change_interval(
+        stats.fairness_score,
+        observed=observed,
+        resampled=_halves(resampled),
+        shuffled=_halves(shuffled),
+        worse="lower",
+        best=1.0,
+        worst=0.0,
+    )
+    ps_ci = stats.mean_interval(
+        0.5 * ((second[0] - second[1]) - (first[0] - first[1])),
+        rng=pairs.rng("scores/performance"),
         draws=config.bootstrap,
         subjects=pairs.subjects,
     )
-    drawn = [scores(_outcomes(resampled, which)) for which in (slice(0, 2), slice(2, 4))]
-    swapped = [
-        scores(means)
-        for means in stats.swapped_level_means(
-            levels,
-            first,
-            second,
-            rng=pairs.rng("scores/swap"),
-            permutations=config.permutations,
-            subjects=pairs.subjects,
-        )
-    ]
+    fs_change, ps_change = (
+        float(compute(observed[1])[0] - compute(observed[0])[0]) for compute in (stats.fairness_score, performance)
+    )
+    # Limits of a sum from the limits of its parts (Zou and Donner 2008).
+    ts_reach = np.hypot(
+        (1 - rule.weight) * (np.array(ps_ci) - ps_change), rule.weight * (np.asarray(fs_ci) - fs_change)
+    )
+    ts_change = (1 - rule.weight) * ps_change + rule.weight * fs_change
     changes = {}
-    for name in ("FS", "TS"):
-        before, after = (float(entry[name][0]) for entry in observed)
+    scores: dict[str, tuple[stats.Statistic, Floats]] = {
+        "FS": (stats.fairness_score, fs_ci),
+        "TS": (total, ts_change + ts_reach * np.array([-1.0, 1.0])),
+    }
+    for name, (compute, ci) in scores.items():
+        before, after = (float(compute(means)[0]) for means in observed)
         difference = after - before
-        null = np.abs(swapped[1][name] - swapped[0][name])
+        null = np.abs(compute(swapped[1]) - compute(swapped[0]))
         reached = int(np.count_nonzero(null >= abs(difference) - 1e-9 * (1 + abs(difference))))
         changes[name] = Change(
             before,
             after,
             difference,
-            _pair(stats.interval(drawn[1][name] - drawn[0][name], difference, kind="basic")),
+            _pair(ci),
             (reached + 1) / (len(null) + 1),
             None,
             "higher",
@@ -306,8 +330,13 @@ def _is_judged(attribute: Attribute, smallest: int) -> bool:
     return int((counts >= smallest).sum()) >= (2 if smallest > 1 else 1)
 
 
-def _outcomes(means: stats.LevelMeans, which: slice) -> stats.LevelMeans:
-    return dataclasses.replace(means, means=means.means[:, which], overall=means.overall[:, which])
+def _halves(means: stats.LevelMeans) -> tuple[stats.LevelMeans, stats.LevelMeans]:
+    """Level means of two outcomes of either model, from those of all four."""
+    first, second = (
+        dataclasses.replace(means, means=means.means[:, which], overall=means.overall[:, which])
+        for which in (slice(0, 2), slice(2, 4))
+    )
+    return first, second
 
 
 def _subgroup_changes(

@@ -34,7 +34,7 @@ from segfair.stats.disparity import (
     stack_levels,
 )
 from segfair.stats.equivalence import Standing, margin_standing
-from segfair.stats.inversion import inverted_interval, score_interval
+from segfair.stats.inversion import change_interval, inverted_interval, score_interval
 from segfair.stats.paired import PairedTest, paired_max_t, paired_outcomes, swapped_level_means
 from segfair.stats.permutation import Alternative, MaxT, Method, false_discovery, max_t
 from segfair.stats.power import detectable_gap, n_needed, null_critical
@@ -57,6 +57,7 @@ __all__ = [
     "attribute_disparity",
     "bootstrap_level_means",
     "chance_level",
+    "change_interval",
     "detectable_gap",
     "disparity_interval",
     "equity_scaled",

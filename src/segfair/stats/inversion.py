@@ -5,6 +5,8 @@ true FS of 1 always, and mirrored ones often. Inverting a test has no such bias 
 
 References:
     Casella and Berger. Statistical Inference. Section 9.2.1 (inverting a test).
+    Zou and Donner. Construction of confidence limits about effect measures. Statistics in Medicine 2008 (limits of a
+    difference from the limits of its parts).
     Cowan, Cranmer, Gross, Vitells. Power-Constrained Limits. 2011 (no limit beyond what chance lets expect).
 """
 
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from segfair.stats.bootstrap import interval
 from segfair.stats.disparity import LevelMeans, Statistic, chance_level, disparity_interval, per_attribute, reaching
 
-__all__ = ["inverted_interval", "score_interval"]
+__all__ = ["change_interval", "inverted_interval", "score_interval"]
 
 _PRIOR_DF = 20.0
 """Degrees of freedom that the cohort's spread counts for in a level's own."""
@@ -93,6 +95,83 @@ def score_interval(
                 confidence=confidence,
             )
     return bounds.reshape(*estimate.shape, 2)
+
+
+def change_interval(
+    statistic: Statistic,
+    *,
+    observed: tuple[LevelMeans, LevelMeans],
+    resampled: tuple[LevelMeans, LevelMeans],
+    shuffled: tuple[LevelMeans, LevelMeans],
+    worse: Literal["lower", "higher"],
+    best: float,
+    worst: float | None = None,
+    confidence: float = 0.95,
+) -> NDArray[np.float64]:
+    """Interval of how much a disparity score changed between two models on the same cases, second minus first.
+
+    Each score is biased by an amount that depends on its own true disparity, so the replicates of the difference are
+    biased even where the cases are paired. The limits are recovered from those of the two scores, which know of it,
+    and from the correlation of their replicates. They go no further than the disparity of the changes themselves may:
+    a largest difference over levels cannot change by more than the changes differ over levels.
+
+    Args:
+        statistic: `best` plus or minus a seminorm of the level means (FS, D_v, gap, SD); for the cohort or for each
+            attribute.
+        observed: Of the first and the second model, as for `score_interval`.
+        resampled: The same, both under the same case weights.
+        shuffled: The same, both under the same shuffles.
+        worse: Which direction means more disparity.
+        best: The score of no disparity.
+        worst: Its other limit; None: unlimited.
+        confidence: Of the interval.
+
+    Returns:
+        (2,) or (n_attributes, 2), holding the difference; NaN where one of the two has no interval.
+
+    References:
+        Zou and Donner 2008.
+    """
+
+    def of(means: LevelMeans, drawn: LevelMeans, null: LevelMeans, limit: float | None) -> NDArray[np.float64]:
+        return score_interval(
+            statistic,
+            observed=means,
+            resampled=drawn,
+            shuffled=null,
+            worse=worse,
+            best=best,
+            worst=limit,
+            confidence=confidence,
+        )
+
+    def change(means: tuple[LevelMeans, LevelMeans]) -> LevelMeans:
+        first, second = means
+        return dataclasses.replace(second, means=second.means - first.means, overall=second.overall - first.overall)
+
+    first = of(observed[0], resampled[0], shuffled[0], worst)
+    second = of(observed[1], resampled[1], shuffled[1], worst)
+    between = of(change(observed), change(resampled), change(shuffled), None)
+    before, after = (np.asarray(statistic(means)[0]) for means in observed)
+    shared = _correlation(*(statistic(means) for means in resampled))
+
+    def reach(own: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.sqrt(np.maximum(own**2 - 2 * shared * own * other + other**2, 0.0)))
+
+    difference = after - before
+    low = difference - reach(after - second[..., 0], first[..., 1] - before)
+    high = difference + reach(second[..., 1] - after, before - first[..., 0])
+    most = np.abs(between - best).max(axis=-1)
+    low, high = np.maximum(low, -most), np.minimum(high, most)
+    return np.stack([np.minimum(low, difference), np.maximum(high, difference)], axis=-1)
+
+
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of replicates, along the first axis; 0 where one of the two does not vary."""
+    with np.errstate(invalid="ignore"):
+        a, b = first - first.mean(axis=0), second - second.mean(axis=0)
+        scale = np.sqrt((a * a).sum(axis=0) * (b * b).sum(axis=0))
+        return np.asarray(np.divide((a * b).sum(axis=0), scale, out=np.zeros_like(scale), where=scale > 1e-12))
 
 
 def inverted_interval(
