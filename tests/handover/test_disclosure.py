@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import itertools
 import json
@@ -14,6 +15,7 @@ from tests.test_audit import DEFAULT, audit
 
 from segfair.errors import ConfigError
 from segfair.handover.disclosure import SMALLEST, CellTotals, share
+from segfair.report import write_report
 from segfair.results import AuditResult
 
 
@@ -240,3 +242,82 @@ def test_what_was_shared_decides_no_gate_and_compares_with_nothing() -> None:
         check_gates(share(full), ["significant(dsc) == 0"])
     with pytest.raises(InputError, match="made to be shared"):
         run_comparison(full, share(full))
+
+
+def test_how_numbers_were_binned_does_not_tell_how_many_are_missing() -> None:
+    rng = np.random.default_rng(0)
+    age: list[int | None] = rng.integers(20, 90, 90).tolist()
+    for index in (3, 40, 77):
+        age[index] = None
+    config = dataclasses.replace(DEFAULT, min_support=0.02)
+    full = audit(config, dsc=rng.beta(5, 2, 90), age=age, site=rng.choice(["A", "B"], 90).tolist())
+    assert "87 values" in json.dumps(full.to_dict()), "the full report tells it"
+    shared = share(full)
+    assert "87" not in json.dumps({name: bins.binning for name, bins in shared.bins.items()})
+    reader = Reader(shared)
+    assert not reader.solves({("age", "missing")})
+    low, high = reader.bounds({("age", "missing")})
+    assert low < 3 < high
+
+
+class FileReader:
+    """Whoever has only the published files: every count and every sum (count times mean) as a linear equation."""
+
+    def __init__(self, folder: Path) -> None:
+        tree = json.loads((folder / "audit.json").read_text("utf-8"))
+        self.levels = {name: (*bins["levels"], None) for name, bins in tree["bins"].items()}
+        self.cells = list(itertools.product(*self.levels.values()))
+        self.told: dict[frozenset, set[int]] = {frozenset(): {tree["cases"]["n_scored"]}}
+        overall = {name: facts["mean"] for name, facts in tree["outcomes"].items()}
+        n_cases = tree["cases"]["n_scored"]
+        for attribute in tree["attributes"]:
+            for level in attribute["levels"]:
+                self.learn({attribute["name"]: level["level"]}, level["n"])
+        for entry in tree["power"]:
+            self.learn({entry["attribute"]: entry["level"]}, entry["n"])
+        for outcome, rows in tree["subgroups"].items():
+            for row in rows:
+                self.learn(row["items"], row["n"])
+                self.learn(row["items"], round(row["support"] * n_cases))
+                if row["rest_mean"] is not None and abs(row["mean"] - row["rest_mean"]) > 1e-9:
+                    self.learn(
+                        row["items"],
+                        round(n_cases * (overall[outcome] - row["rest_mean"]) / (row["mean"] - row["rest_mean"])),
+                    )
+        page = (folder / "report.html").read_text("utf-8")
+        self.payload = json.loads(page.partition('id="subgroup-data">')[2].partition("</script>")[0])
+        for outcome in self.payload["outcomes"]:
+            for coded, *_, n in (row[:5] for row in outcome["rows"]):
+                pairs = [self.payload["items"][code] for code in coded]
+                self.learn({self.payload["attributes"][place]: level for place, level in pairs}, n)
+        for line in csv.DictReader((folder / "subgroups.csv").read_text("utf-8").splitlines()):
+            items = dict(part.split(" = ") for part in line["subgroup"].split(", "))
+            self.learn(items, int(line["n"]))
+
+    def learn(self, items: dict[str, str], n: int) -> None:
+        self.told.setdefault(frozenset(items.items()), set()).add(n)
+
+    def indicator(self, items) -> np.ndarray:
+        place = {name: index for index, name in enumerate(self.levels)}
+        return np.array([all(cell[place[name]] == level for name, level in items) for cell in self.cells], dtype=float)
+
+    def solves(self, items) -> bool:
+        told = np.array([self.indicator(known) for known in self.told])
+        return np.linalg.matrix_rank(told) == np.linalg.matrix_rank(np.vstack([told, self.indicator(items)]))
+
+
+def test_the_published_files_cannot_be_solved_for_a_planted_cell(tmp_path: Path) -> None:
+    full = planted_three()
+    write_report(share(full), tmp_path / "share")
+    reader = FileReader(tmp_path / "share")
+    assert len(reader.told) > 2, "something is told"
+    assert all(len(counts) == 1 for counts in reader.told.values()), "all files tell the same"
+    assert all(n >= SMALLEST for counts in reader.told.values() for n in counts)
+    for cell in ({("site", "C")}, {("site", "B"), ("sex", "m")}):
+        # A sum (count times mean) is an equation with the same coefficients: what hides the count hides the mean.
+        assert not reader.solves(cell)
+    # The same reader solves both from the full report.
+    write_report(full, tmp_path / "full")
+    told_all = FileReader(tmp_path / "full")
+    for cell in ({("site", "C")}, {("site", "B"), ("sex", "m")}):
+        assert told_all.solves(cell)

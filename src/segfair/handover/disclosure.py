@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,7 @@ _MAX_ITEMS = 4
 """Longest combination that is told; protecting grows with the number of combinations."""
 _TOLERANCE = 1e-6
 _TOLD_ALERTS = ("penalised", "excluded", "empty")
+_VALUES_COUNTED = re.compile(r" of [\d,]+ values")
 _HIDDEN_FS = "not shown: it would tell the mean of a group of few cases"
 
 
@@ -205,6 +207,11 @@ def share(result: AuditResult) -> AuditResult:
             scores=_scores(result.scores, n_blind=len(blind)),
             definitions=() if blind else tuple(dataclasses.replace(entry, changes=()) for entry in result.definitions),
             attributes=attributes,
+            # "quartiles of 87 values" in a cohort of 90 tells how many have none.
+            bins={
+                name: dataclasses.replace(bins, binning=_VALUES_COUNTED.sub("", bins.binning))
+                for name, bins in result.bins.items()
+            },
             outcomes={
                 name: dataclasses.replace(facts, global_divergence=())
                 for name, facts in result.outcomes.items()

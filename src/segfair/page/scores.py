@@ -224,7 +224,7 @@ def _definitions(result: AuditResult) -> Data | None:
                 format_number(entry.fs, 4),
                 format_number(entry.ts, 4),
                 "; ".join(clean(change, length=200) for change in entry.changes[:6])
-                or ("" if entry.used else "no order of levels"),
+                or ("" if entry.used else "not told here" if result.shared else "no order of levels"),
             ]
             for entry in result.definitions
         ],
