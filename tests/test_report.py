@@ -368,6 +368,8 @@ def test_formulas_are_defused(tmp_path: Path) -> None:
             texts = [cell for row in csv.reader(file) for cell in row]
         assert not [text for text in texts if text[:1] in "=+@" and text]
         assert any("=HYPERLINK" in text for text in texts)
+        assert "-y" not in texts, "a minus is a formula where no number follows"
+        assert any(text.endswith("-y") for text in texts)
 
 
 @pytest.mark.parametrize(

@@ -120,13 +120,13 @@ def test_labels_are_matched_by_name(tmp_path: Path) -> None:
     assert found == dataclasses.replace(cohort.cases[0], label=tmp_path / "a.nii.gz")
 
 
-def test_the_command_line_measures_twice_and_prints_it(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
+def test_the_command_line_measures_twice_and_prints_it(call_cli, phantom_cohort: Path, tmp_path: Path) -> None:
     second = Path(shutil.copytree(phantom_cohort / "labels", tmp_path / "second"))
     for path in sorted(second.iterdir())[:5]:
         path.unlink()
     paths = [phantom_cohort / name for name in ("preds", "labels", "metadata.csv")]
     quick = ("--permutations", "199", "--bootstrap", "100", "--workers", "1")
-    done = run_cli("audit", *paths, "--out", tmp_path / "out", "--labels2", second, *quick)
+    done = call_cli("audit", *paths, "--out", tmp_path / "out", "--labels2", second, *quick)
     assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))["two_rulers"]
     assert (facts["n_paired"], facts["only_first"], facts["agreement"]) == (55, 5, 1.0)
@@ -137,5 +137,5 @@ def test_the_command_line_measures_twice_and_prints_it(run_cli, phantom_cohort: 
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert 'id="rulers"' in page
     assert "Two sets of labels" in page
-    assert run_cli("audit", *paths, "--out", tmp_path / "no", "--labels2", tmp_path / "gone").returncode == 2
+    assert call_cli("audit", *paths, "--out", tmp_path / "no", "--labels2", tmp_path / "gone").returncode == 2
     assert not (tmp_path / "no").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-QUICK = ("--permutations", "199", "--bootstrap", "100")
+QUICK = ("--permutations", "199", "--bootstrap", "100", "--workers", "1")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_verify_finds_nothing_where_nothing_changed(run_cli, report: Path, phant
     assert "nothing changed" in done.stdout
 
 
-def test_verify_names_a_flipped_byte(run_cli, report: Path, phantom_cohort: Path, tmp_path: Path) -> None:
+def test_verify_names_a_flipped_byte(call_cli, report: Path, phantom_cohort: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(report, tmp_path / "copy"))
     data = bytearray((copy / "cases.csv").read_bytes())
     data[100] ^= 1
@@ -46,7 +46,7 @@ def test_verify_names_a_flipped_byte(run_cli, report: Path, phantom_cohort: Path
     mask = bytearray(victim.read_bytes())
     mask[-1] ^= 1
     victim.write_bytes(mask)
-    done = run_cli("verify", copy, "--inputs", phantom_cohort / "preds", labels, phantom_cohort / "metadata.csv")
+    done = call_cli("verify", copy, "--inputs", phantom_cohort / "preds", labels, phantom_cohort / "metadata.csv")
     assert done.returncode == 1
     assert done.stdout.splitlines() == ["output cases.csv: changed", f"input labels {victim.name}: changed"]
 
@@ -119,18 +119,18 @@ def test_a_report_drawn_again_does_not_vouch_for_inputs_that_changed_since(
     assert "input labels: the manifest has no hashes of it" in done.stdout.splitlines()
 
 
-def test_verify_of_no_report_is_an_error(run_cli, tmp_path: Path) -> None:
-    done = run_cli("verify", tmp_path)
+def test_verify_of_no_report_is_an_error(call_cli, tmp_path: Path) -> None:
+    done = call_cli("verify", tmp_path)
     assert done.returncode == 2
     assert "manifest.json" in done.stderr
 
 
-def test_record_card_and_figures_are_there_and_redrawn(run_cli, report: Path, tmp_path: Path) -> None:
+def test_record_card_and_figures_are_there_and_redrawn(call_cli, report: Path, tmp_path: Path) -> None:
     assert json.loads((report / "audit.json").read_text("utf-8"))["record"]["model"] == "Net <b>"
     card = (report / "model-card.md").read_text("utf-8")
-    assert run_cli("card", report / "audit.json").stdout == card
+    assert call_cli("card", report / "audit.json").stdout == card
     assert (report / "figures" / "scores.svg").is_file()
-    done = run_cli("report", report / "audit.json", "--out", tmp_path / "again", "--share", tmp_path / "share")
+    done = call_cli("report", report / "audit.json", "--out", tmp_path / "again", "--share", tmp_path / "share")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again" / "model-card.md").read_text("utf-8") == card
     assert "A. Approver" in (tmp_path / "again" / "report.html").read_text("utf-8")
@@ -150,9 +150,9 @@ def test_a_shared_folder_of_a_real_audit_tells_no_id_path_or_user(report: Path, 
             assert secret not in text, (file.name, secret)
 
 
-def test_pseudonymised_audits_compare(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
+def test_pseudonymised_audits_compare(call_cli, phantom_cohort: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        done = run_cli(
+        done = call_cli(
             "audit", *inputs_of(phantom_cohort), *QUICK, "--out", tmp_path / name, "--pseudonymise", tmp_path / "key"
         )
         assert done.returncode == 0, done.stderr
@@ -160,7 +160,7 @@ def test_pseudonymised_audits_compare(run_cli, phantom_cohort: Path, tmp_path: P
     for file in (tmp_path / "a").iterdir():
         text = file.read_text("utf-8")
         assert not [secret for secret in (*ids, str(phantom_cohort), str(tmp_path)) if secret in text], file.name
-    done = run_cli("compare", *(tmp_path / name / "audit.json" for name in "ab"), "--out", tmp_path / "c")
+    done = call_cli("compare", *(tmp_path / name / "audit.json" for name in "ab"), "--out", tmp_path / "c")
     assert done.returncode == 0, done.stderr
 
 
@@ -175,11 +175,11 @@ def test_pseudonymised_audits_compare(run_cli, phantom_cohort: Path, tmp_path: P
     ],
 )
 def test_wrong_wishes_are_refused_before_anything_is_scored(
-    run_cli, phantom_cohort: Path, tmp_path: Path, options: list[str], words: list[str]
+    call_cli, phantom_cohort: Path, tmp_path: Path, options: list[str], words: list[str]
 ) -> None:
     (tmp_path / "wrong.toml").write_text("model = \n")
     options = [option.format(tmp=tmp_path) for option in options]
-    done = run_cli("audit", *inputs_of(phantom_cohort), "--out", tmp_path / "out", *options)
+    done = call_cli("audit", *inputs_of(phantom_cohort), "--out", tmp_path / "out", *options)
     assert done.returncode == 2
     assert all(word in done.stderr for word in words), done.stderr
     assert "Traceback" not in done.stderr
@@ -187,7 +187,7 @@ def test_wrong_wishes_are_refused_before_anything_is_scored(
 
 
 @pytest.mark.parametrize("command", ["verify", "card"])
-def test_help_has_an_example(run_cli, command: str) -> None:
-    done = run_cli(command, "--help")
+def test_help_has_an_example(call_cli, command: str) -> None:
+    done = call_cli(command, "--help")
     assert done.returncode == 0
     assert f"Example: segfair {command}" in " ".join(done.stdout.split())

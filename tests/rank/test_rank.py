@@ -127,7 +127,7 @@ def test_thirty_teams_and_the_baseline_are_ranked(ranked) -> None:
     assert [int(row["rank"]) for row in found[:-1]] == sorted(int(row["rank"]) for row in found[:-1])
     assert len(list((out / "teams").glob("*.html"))) == 30
     html = (out / "leaderboard.html").read_text("utf-8")
-    assert len(re.findall(r'<td class="number place">', html)) == 31
+    assert len(re.findall(r'<td class="number place"', html)) == 31
 
 
 def test_intact_teams_have_the_scores_of_the_literal_oracle(ranked, challenge: Path) -> None:
