@@ -13,6 +13,7 @@ pytest.importorskip("monai")
 
 from segfair.errors import ConfigError  # noqa: E402
 from segfair.mitigation.backbones import NetworkConfig  # noqa: E402
+from segfair.mitigation.devices import find_device  # noqa: E402
 from segfair.mitigation.settings import (  # noqa: E402
     MitigationSettings,
     check_resumable,
@@ -93,6 +94,10 @@ def test_what_a_run_writes_down_is_what_it_reads(tmp_path: Path) -> None:
         ('device = "gpu"', "--device gpu: expected auto, cpu, cuda or cuda:N"),
         ("phases = 2", "--phases 2: the embedded phantom has 3"),
         ('metadata = "table.csv"', "--metadata: belongs to DATA"),
+        (
+            'strategies = ["one-shot"]',
+            "--strategy one-shot: .* make them with segfair weights and name them with --weights",
+        ),
         ('device = "cpu"\namp = true', "--amp: half precision needs a GPU, the device is cpu"),
     ],
 )
@@ -101,6 +106,22 @@ def test_a_file_that_makes_no_sense_is_refused_with_the_key_and_what_it_takes(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         load_settings(written(tmp_path / "config.toml", text), {}, out=tmp_path)
+
+
+def test_weights_that_nobody_draws_by_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--weights: only --strategy one-shot draws by them"):
+        MitigationSettings(tmp_path, one_shot_weights={"a": 1.0}).complete()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_devices() -> None:
+    assert find_device("auto") == find_device("cpu") == "cpu"
+    for name in ("cuda", "cuda:0"):
+        with pytest.raises(ConfigError, match="sees no GPU here; use --device cpu"):
+            find_device(name)
+    for name in ("gpu", "cpu:1", "cuda:", "cuda:x", "mps"):
+        with pytest.raises(ConfigError, match="expected auto, cpu, cuda or cuda:N"):
+            find_device(name)
 
 
 def test_every_setting_has_a_kind(tmp_path: Path) -> None:

@@ -79,6 +79,13 @@ def test_levelling_down_recommends_plain_training() -> None:
     assert summary.conclusions[0].kind == "Plain training serves the worst subgroup best"
 
 
+def test_equally_bad_is_not_better() -> None:
+    summary = conclude(model("erm", women=0.0), model("fairmedseg", women=0.0, men=0.8))
+    (conclusion,) = summary.conclusions
+    assert conclusion.kind == "No strategy serves the worst subgroup better"
+    assert "better than erm, with mean Dice 0.003 (" in conclusion.sentence
+
+
 def test_without_a_disparity_it_says_so() -> None:
     summary = conclude(model("erm", women=0.9, noise=0.02), model("fairmedseg", women=0.902, noise=0.02))
     (conclusion,) = summary.conclusions

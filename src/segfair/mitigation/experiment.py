@@ -78,13 +78,17 @@ def run_mitigation(
     study = _study(settings, protocol, executor)
     for notice in (*study.notices, *_losses(settings, study)):
         tell(notice)
+    strategies = list(settings.strategies)
+    if settings.baseline and BASELINE not in strategies:
+        strategies.insert(0, BASELINE)
+    context = _context(settings, study)
+    for strategy in strategies:
+        # Made once for nothing: one that cannot be must not be found out after hours of the others.
+        make_strategy(strategy, context, _options(settings))
     main = os.environ.get("RANK", "0") == "0"
     if main:
         study.split.save(out / "splits.json")
         (out / "config.toml").write_text(tomli_w.dumps(settings.to_dict()), "utf-8")
-    strategies = list(settings.strategies)
-    if settings.baseline and BASELINE not in strategies:
-        strategies.insert(0, BASELINE)
     trained: list[_Trained] = []
     for backbone in settings.backbones:
         for strategy in strategies:
@@ -257,23 +261,29 @@ def _check_network(settings: MitigationSettings, backbone: Backbone) -> None:
     check_memory(config, size, batch_size=n_volumes, amp=bool(settings.amp), device=settings.device)
 
 
+def _context(settings: MitigationSettings, study: Study) -> TrainingContext:
+    return TrainingContext(
+        training=study.attributes["train"],
+        validation=study.attributes["validation"],
+        loss=case_loss(settings.loss),
+        epochs=cast(int, settings.epochs),
+        min_support=settings.min_support,
+        volumes_mm3=study.prepared.volumes_mm3(study.split.train),
+        seed=settings.seed,
+    )
+
+
+def _options(settings: MitigationSettings) -> StrategyOptions:
+    return StrategyOptions(alpha=settings.alpha, case_weights=settings.one_shot_weights)
+
+
 def _train(
     settings: MitigationSettings, study: Study, protocol: Protocol, backbone: Backbone, strategy: str, folder: Path
 ) -> FitResult:
     config = settings.network_config(backbone)
     size = cast(Size, settings.spatial_size)
     augmentation = Augmentation(size, samples_per_case=settings.samples_per_case)
-    epochs = cast(int, settings.epochs)
-    context = TrainingContext(
-        training=study.attributes["train"],
-        validation=study.attributes["validation"],
-        loss=case_loss(settings.loss),
-        epochs=epochs,
-        min_support=settings.min_support,
-        volumes_mm3=study.prepared.volumes_mm3(study.split.train),
-        seed=settings.seed,
-    )
-    options = StrategyOptions(alpha=settings.alpha, case_weights=settings.one_shot_weights)
+    context = _context(settings, study)
     # The same seed for every strategy: the same initial weights.
     torch.manual_seed(settings.seed)
     network = build_network(config)
@@ -284,7 +294,7 @@ def _train(
     equal_shapes = settings.data is None
     return fit(
         network,
-        make_strategy(strategy, context, options),
+        make_strategy(strategy, context, _options(settings)),
         context,
         training=study.prepared.training(study.split.train, augmentation),
         validation=whole(study.split.validation),
@@ -304,7 +314,7 @@ def _train(
         out=folder,
         description=description,
         resume=settings.resume,
-        progress=RichProgress(f"{backbone}, {strategy}", epochs),
+        progress=RichProgress(f"{backbone}, {strategy}", context.epochs),
     )
 
 

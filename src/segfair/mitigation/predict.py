@@ -24,6 +24,7 @@ from segfair.io.masks import write_mask
 from segfair.mitigation.backbones import NetworkConfig, Size, build_network, times
 from segfair.mitigation.boxes import BreastBox, read_box
 from segfair.mitigation.checkpoints import load_checkpoint
+from segfair.mitigation.devices import find_device
 from segfair.mitigation.preprocessing import Preprocessing, Volume, load_volume, restore
 
 __all__ = ["Model", "PredictionReport", "WindowInferer", "describe", "load_model", "predict_images"]
@@ -128,8 +129,9 @@ def load_model(path: str | Path, *, device: str = "cpu") -> Model:
 
     Raises:
         InputError: No such file, or not a checkpoint of a segmentation network.
-        ConfigError: A description that this version cannot build.
+        ConfigError: A description that this version cannot build, or no such device.
     """
+    device = find_device(device)
     checkpoint = load_checkpoint(path, device=device)
     description = checkpoint.get("description") or {}
     try:
@@ -186,6 +188,7 @@ def predict_images(
     failed: dict[str, str] = {}
     notices: list[str] = []
     unboxed: list[str] = []
+    device = find_device(device)
     model.network.to(device).eval()
     for case, volume in _volumes(waiting, model.preprocessing, workers):
         if isinstance(volume, str):

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import torch
-
 from segfair.binning import as_number
 from segfair.errors import ConfigError, InputError
 from segfair.io.cells import cell_text
 from segfair.io.tables import load_table
 from segfair.mitigation.backbones import BACKBONES, Backbone, NetworkConfig
+from segfair.mitigation.devices import find_device
 from segfair.mitigation.objectives import LossName
 from segfair.mitigation.strategies import STRATEGIES
 from segfair.phantom import PHASES
@@ -105,11 +104,18 @@ class MitigationSettings:
                 raise ConfigError(f"--strategy {strategy}: expected one of {', '.join(STRATEGIES)}")
         if self.alpha != "auto" and not 0 <= self.alpha <= 1:
             raise ConfigError(f"--alpha {self.alpha:g}: lies in [0, 1] or is auto")
-        device = self._device()
+        device = find_device(self.device)
         if self.amp and not device.startswith("cuda"):
             raise ConfigError(
                 f"--amp: half precision needs a GPU, the device is {device}; leave it out or use --no-amp"
             )
+        if "one-shot" in self.strategies and not self.one_shot_weights:
+            raise ConfigError(
+                "--strategy one-shot: draws by weights made beforehand; make them with segfair weights "
+                "and name them with --weights"
+            )
+        if self.one_shot_weights and "one-shot" not in self.strategies:
+            raise ConfigError("--weights: only --strategy one-shot draws by them; name it as well")
         self._check_network()
         large = self.data is not None
         if not large:
@@ -156,19 +162,6 @@ class MitigationSettings:
                 for backbone, widths in self.network.items()
             }
         return tree
-
-    def _device(self) -> str:
-        device = self.device
-        if device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        kind, colon, number = device.partition(":")
-        if kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not number.isdecimal())):
-            raise ConfigError(f"--device {device}: expected auto, cpu, cuda or cuda:N")
-        if kind == "cuda" and not torch.cuda.is_available():
-            raise ConfigError(f"--device {device}: torch sees no GPU here; use --device cpu")
-        if number and int(number) >= torch.cuda.device_count():
-            raise ConfigError(f"--device {device}: torch sees {torch.cuda.device_count()} GPUs, numbered from 0")
-        return device
 
     def _check_network(self) -> None:
         for backbone, widths in self.network.items():

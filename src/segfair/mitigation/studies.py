@@ -27,6 +27,7 @@ from segfair.mitigation.sources import TrainingSource, read_training_source
 from segfair.mitigation.splits import Split, load_split, split_cases
 from segfair.phantom import FIELD_OF_VIEW_MM, PhantomCase, sample_cases
 from segfair.protocol import Protocol
+from segfair.wording import plural
 
 __all__ = ["PhantomSize", "Study", "data_study", "phantom_study"]
 
@@ -170,8 +171,9 @@ def data_study(
     plan = fit_attributes(cohorts["train"], protocol=protocol, chosen=attributes)
     if not plan.attributes:
         raise ConfigError(
-            "mitigate: no metadata column of the training cases can be an attribute; "
+            f"mitigate: no metadata column of the {plural(len(split.train), 'training case')} can be an attribute ("
             + "; ".join(f"{column}: {reason}" for column, reason in list(plan.left_out.items())[:5])
+            + "); more cases are needed, or a table with other columns (--metadata)"
         )
     images = {case.id: case.images for case in source.select(split.test)}
 
@@ -182,7 +184,7 @@ def data_study(
         return (*report.notices, *failed)
 
     skipped = {**source.skipped, **prepared.skipped}
-    lost = (f"{len(skipped)} cases cannot be trained on, for example {_example(skipped)}",) if skipped else ()
+    lost = (f"{plural(len(skipped), 'case')} cannot be trained on, for example {_example(skipped)}",) if skipped else ()
     return Study(
         prepared=prepared,
         split=split,

@@ -191,10 +191,13 @@ def reach_conclusion(models: Sequence[ModelSummary], *, baseline: str) -> Conclu
             else f"{best.name} serves {_worst_words(best)} worst.",
         )
     if best is plain:
+        shown = [format_number((model.worst or {})["dsc"]) for model in judged]
+        tied = shown.count(format_number((plain.worst or {})["dsc"])) > 1
         return Conclusion(
-            "Plain training serves the worst subgroup best",
+            f"{'No strategy' if tied else 'Plain training'} serves the worst subgroup {'better' if tied else 'best'}",
             "open",
-            f"No strategy of this run reaches {_worst_words(plain)} with {plain.name}: none is recommended.",
+            f"No strategy of this run serves its worst subgroup better than {plain.name}, with "
+            f"{_worst_words(plain)}: none is recommended.",
         )
     return _compared(best, plain)
 

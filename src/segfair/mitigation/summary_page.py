@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -265,7 +266,8 @@ def _method(summary: MitigationSummary) -> Data:
         "rule": RULE,
         "tests": clean(compared.method, length=600) if compared is not None else "",
         "versions": [
-            definition(clean(name), clean(version)) for name, version in summary.models[0].audit.versions.items()
+            definition(clean(name), clean(version))
+            for name, version in {**summary.models[0].audit.versions, **_training_versions()}.items()
         ],
     }
 
@@ -286,3 +288,8 @@ def _budget(summary: MitigationSummary) -> Data:
         ),
         "pairs": [definition(clean(name), clean(value, length=200)) for name, value in summary.budget.items()],
     }
+
+
+def _training_versions() -> dict[str, str]:
+    """Package -> version, of what an audit does not use."""
+    return {name: metadata.version(name) for name in ("torch", "monai")}
