@@ -114,7 +114,7 @@ def run_audit(
     for name in config.outcomes:
         where, values = scores.defined(name)
         members = membership.select(where)
-        design = build_design(audited, scores, where, config=config, outcome=name)
+        design = build_design(audited, scores, where, config=config, outcome=name, attributes=attributes.attributes)
         described = describe_divergences(members, values, name=name, better=_better(scores, name))
         facts = OutcomeFacts(
             better=described.better,

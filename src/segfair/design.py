@@ -13,16 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import stats
-from segfair.attributes import MISSING, AttributeTable
-from segfair.binning import as_number, readable_edges
+from segfair.attributes import MISSING, Attribute, AttributeTable
+from segfair.binning import as_number, fold, readable_edges
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
+from segfair.io.cells import is_missing
 from segfair.results import AuditConfig
 from segfair.scoring import ScoreTable
 
 __all__ = ["Covariates", "Design", "build_design", "derive_columns", "with_units"]
 
 LESION_VOLUME = "lesion_volume"
+_LEAST_PER_LEVEL = 5
+"""Fewest cases a level on average of a covariate of text."""
 _MM3_PER_ML = 1000.0
 _UNITS = {LESION_VOLUME: "ml", "slice_spacing_mm": "mm"}
 
@@ -32,12 +35,17 @@ class Covariates:
     """What outcomes are compared at equal values of.
 
     Attributes:
-        names: Covariate names.
-        values: (n_cases, n_covariates) finite.
+        names: Covariate names, those that vary.
+        values: (n_cases, n_columns) finite. A column of numbers gives one, and an indicator if some are missing; a
+            column of text one for each of its levels but the first, `missing` being a level like any other.
+        own: Attributes that a covariate is made of; they are never adjusted for themselves.
+        notes: What the reader must know: what was missing, what could not be used.
     """
 
     names: tuple[str, ...]
     values: NDArray[np.float64]
+    own: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +64,13 @@ class Design:
 
 
 def build_design(
-    cohort: Cohort, scores: ScoreTable, where: NDArray[np.intp], *, config: AuditConfig, outcome: str = ""
+    cohort: Cohort,
+    scores: ScoreTable,
+    where: NDArray[np.intp],
+    *,
+    config: AuditConfig,
+    outcome: str = "",
+    attributes: Sequence[Attribute] = (),
 ) -> Design:
     """The design for the cases `where` of the scored cohort.
 
@@ -66,14 +80,17 @@ def build_design(
         where: Indices of the cases with a defined outcome.
         config: Names the columns.
         outcome: The outcome that is compared; decides the default covariate. Empty: no covariates.
+        attributes: Those of the audit, to tell which of them a covariate is made of.
 
     Raises:
-        ConfigError: A column that does not exist, or a covariate that is not a number for every case.
+        ConfigError: A column that does not exist, or a covariate of text with too many levels.
     """
     return Design(
         strata=_codes(cohort, config.stratify, where, "--stratify"),
         subjects=_codes(cohort, config.subject_column, where, "--subject-column"),
-        covariates=_covariates(cohort, scores, where, config=config, outcome=outcome) if outcome else None,
+        covariates=_covariates(cohort, scores, where, config=config, outcome=outcome, attributes=attributes)
+        if outcome
+        else None,
     )
 
 
@@ -145,7 +162,13 @@ def _codes(cohort: Cohort, column: str | None, where: NDArray[np.intp], option: 
 
 
 def _covariates(
-    cohort: Cohort, scores: ScoreTable, where: NDArray[np.intp], *, config: AuditConfig, outcome: str
+    cohort: Cohort,
+    scores: ScoreTable,
+    where: NDArray[np.intp],
+    *,
+    config: AuditConfig,
+    outcome: str,
+    attributes: Sequence[Attribute],
 ) -> Covariates | None:
     if config.adjust is None:
         # The default: DSC depends on lesion size, and where masks were scored the size is known.
@@ -153,27 +176,74 @@ def _covariates(
         names: Sequence[str] = (LESION_VOLUME,) if outcome.partition("_")[0] == "dsc" and has_masks else ()
     else:
         names = config.adjust
-    columns = [_covariate(cohort, scores, name)[where] for name in names]
-    return Covariates(tuple(names), np.column_stack(columns)) if columns else None
+    if not names or not len(where):
+        return None
+    used, columns, notes = [], [], []
+    for name in dict.fromkeys(names):
+        if name == LESION_VOLUME and "volume" in scores.names:
+            found, note = _numbers(name, _log_volumes(scores)[where])
+        else:
+            _require_column(cohort, name, "--adjust")
+            column = cohort.column(name)
+            found, note = _column(name, [column[index] for index in where])
+        notes.extend([note] if note else [])
+        if found.shape[1]:
+            used.append(name)
+            columns.append(found)
+    own = {*used, *(entry.name for entry in attributes if entry.column in used)}
+    if LESION_VOLUME in used:
+        own.add("n_lesions")
+    values = np.column_stack(columns) if columns else np.empty((len(where), 0))
+    return Covariates(tuple(used), values, frozenset(own), tuple(notes))
 
 
-def _covariate(cohort: Cohort, scores: ScoreTable, name: str) -> NDArray[np.float64]:
-    if name == LESION_VOLUME and "volume" in scores.names:
-        volumes = np.array(scores.column("volume"), dtype=float)
-        voxels = np.array([score.facts.get("voxel_volume_mm3", np.nan) for score in scores.scores])
-        if np.isfinite(volumes).all() and np.isfinite(voxels).all():
-            logged: NDArray[np.float64] = stats.log_volume(volumes, voxel=voxels)
-            return logged
-        raise ConfigError("--adjust lesion_volume: the label's volume is not known for every case")
-    _require_column(cohort, name, "--adjust")
-    raw = cohort.column(name)
-    values = np.array([np.nan if number is None else number for number in map(as_number, raw)])
-    n_bad = int((~np.isfinite(values)).sum())
-    if n_bad:
+def _log_volumes(scores: ScoreTable) -> NDArray[np.float64]:
+    volumes = np.array(scores.column("volume"), dtype=float)
+    voxels = np.array([score.facts.get("voxel_volume_mm3", np.nan) for score in scores.scores], dtype=float)
+    logged: NDArray[np.float64] = stats.log_volume(volumes, voxel=voxels)
+    return logged
+
+
+def _column(name: str, values: Sequence[object]) -> tuple[NDArray[np.float64], str]:
+    """Columns of a covariate from the table, and a note; none where it does not vary."""
+    numbers = [as_number(value) for value in values]
+    texts = [value for value, number in zip(values, numbers, strict=True) if number is None and not is_missing(value)]
+    if not texts:
+        return _numbers(name, np.array([np.nan if number is None else number for number in numbers]))
+    kinds = np.array([MISSING if is_missing(value) else fold(value) for value in values])
+    levels, codes, counts = np.unique(kinds, return_inverse=True, return_counts=True)
+    if len(levels) * _LEAST_PER_LEVEL > len(values):
         raise ConfigError(
-            f"--adjust {name}: {n_bad} of {len(raw)} cases have no number there; adjust for complete columns of numbers"
+            f"--adjust {name}: {len(levels)} different texts in {len(values)} cases leave too little to compare "
+            f"(the first is {str(texts[0])[:40]!r}); adjust for numbers, or for a column with fewer levels"
         )
-    return values
+    n_missing = sum(map(is_missing, values))
+    note = (
+        f"adjusted for {name}: missing for {n_missing} of {len(values)} cases, which are compared among themselves"
+        if n_missing
+        else ""
+    )
+    if len(levels) == 1:
+        return np.empty((len(values), 0)), f"not adjusted for {name}: it is the same for every case"
+    rest = np.delete(np.arange(len(levels)), np.argmax(counts))
+    return np.asarray(codes[:, None] == rest, dtype=np.float64), note
+
+
+def _numbers(name: str, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
+    """Missing numbers become the median and bear an indicator, so that the median itself does not matter."""
+    missing = ~np.isfinite(values)
+    n_missing = int(missing.sum())
+    if n_missing == len(values):
+        return np.empty((len(values), 0)), f"not adjusted for {name}: no case has a number there"
+    if np.ptp(values[~missing]) == 0 and not n_missing:
+        return np.empty((len(values), 0)), f"not adjusted for {name}: it is the same for every case"
+    if not n_missing:
+        return values[:, None], ""
+    filled = np.where(missing, np.median(values[~missing]), values)
+    return np.column_stack([filled, missing]).astype(np.float64), (
+        f"adjusted for {name}: missing for {n_missing} of {len(values)} cases; they bear the median and an indicator "
+        "of their own, and so are compared among themselves"
+    )
 
 
 def _require_column(cohort: Cohort, column: str, option: str) -> None:

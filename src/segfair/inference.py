@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import stats
-from segfair.design import LESION_VOLUME, Design
+from segfair.design import Design
 from segfair.results import AuditConfig, OutcomeFacts, PowerFacts, Verdict
 from segfair.subgroups import Adjusted, Divergence, Membership, SubgroupTable
 from segfair.wording import format_interval, format_number, format_p, metric_name, subgroup_name
@@ -125,7 +125,11 @@ def infer_subgroups(
             n_tested=test.n_tests,
             critical=test.critical(config.level),
             method=_describe_method(test, config, design),
-            notes=(*facts.notes, *_notes(test, outcome, config)),
+            notes=(
+                *facts.notes,
+                *_notes(test, outcome, config),
+                *(design.covariates.notes if design.covariates is not None else ()),
+            ),
         ),
     )
 
@@ -141,13 +145,12 @@ def _adjust(
 ) -> dict[int, Adjusted]:
     """Row -> the difference at equal covariates, for subgroups that are not defined by a covariate themselves."""
     covariates = design.covariates
-    if covariates is None:
+    if covariates is None or not covariates.names:
         return {}
-    own = {*covariates.names, "n_lesions"} if LESION_VOLUME in covariates.names else set(covariates.names)
     rows = [
         row
         for row, subgroup in enumerate(membership.subgroups)
-        if not any(attribute in own for attribute, _ in subgroup.items)
+        if not any(attribute in covariates.own for attribute, _ in subgroup.items)
     ]
     if not rows:
         return {}

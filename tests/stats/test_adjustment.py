@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from segfair.stats.adjustment import adjusted_max_t, log_volume, spline_basis
+from segfair.stats.family import quantile_blocks
 from segfair.stats.permutation import max_t
 
 
@@ -157,3 +158,16 @@ def test_too_few_cases() -> None:
         )
         assert found.test.n_tests == 0
         assert np.isnan(found.simultaneous).all()
+
+
+def test_the_order_of_the_table_does_not_split_ties() -> None:
+    """A covariate of two values: who may change places with whom is decided by the value, not by the row."""
+    blocks = quantile_blocks(np.repeat([0.0, 1.0], 50), np.zeros(100, dtype=np.intp), n_blocks=10)
+    assert len(np.unique(blocks[:50])) == len(np.unique(blocks[50:])) == 1
+    assert blocks[0] != blocks[99]
+    # Cases sorted by group: were ties split, nobody could leave its block and no difference could be told from chance.
+    rng = np.random.default_rng(0)
+    group = np.repeat([True, False, True, False], 25)
+    outcome = rng.normal(size=100) - 2.0 * group
+    found = adjusted_max_t(group[None], outcome, np.repeat([[0.0], [1.0]], 50, axis=0), rng=rng, permutations=199)
+    assert found.test.p_adjusted[0] == pytest.approx(1 / 200)
