@@ -939,7 +939,8 @@ def _write(result: AuditResult, delivery: Delivery, *, inputs: Mapping[str, Any]
     counts = result.cases
     for notice in result.notices:
         typer.echo(notice)
-    tally = f"{len(counts.penalised)} penalised; {len(counts.excluded)} excluded"
+    tally = f"{len(counts.penalised)} penalised; {len(counts.unusable)} excluded"
+    tally += f"; {counts.n_taught} taught the bins" if counts.n_taught else ""
     typer.echo(f"{plural(counts.n_scored, 'case')} scored, {tally}")
     scores = "  ".join(f"{name} {score.value:.4f}" for name, score in result.scores.items() if score.value is not None)
     if scores:

@@ -18,6 +18,7 @@ from segfair.challenge import ChallengeScores
 from segfair.inference import SHARES, generator
 from segfair.label_choice import absent_regions
 from segfair.results import (
+    TAUGHT_BINS,
     Alert,
     AttributeFacts,
     AuditConfig,
@@ -189,8 +190,17 @@ def alerts(
                 f"{len(scores.penalised)} of {n_cases} predictions could not be used and count with the worst score.",
             )
         )
-    if excluded:
-        found.append(Alert("excluded", f"{plural(len(excluded), 'case')} could not be audited, in no mean."))
+    n_taught = sum(reason == TAUGHT_BINS for reason in excluded.values())
+    if n_taught:
+        found.append(
+            Alert(
+                "taught",
+                f"{plural(n_taught, 'case')} taught the bins (--bins tree) and so are in no mean: bins that were "
+                "chosen on the audited cases would find gaps where there are none.",
+            )
+        )
+    if len(excluded) > n_taught:
+        found.append(Alert("excluded", f"{plural(len(excluded) - n_taught, 'case')} could not be audited, in no mean."))
     for name in dict.fromkeys(("dsc", "normhd", *config.outcomes)):
         n_undefined = scores.n_undefined(name) if name in scores.names else 0
         if n_undefined:

@@ -125,6 +125,16 @@ class CaseCounts:
     missing_predictions: tuple[str, ...]
     excluded: Mapping[str, str]
 
+    @property
+    def n_taught(self) -> int:
+        """Of the excluded, those that taught the bins; nothing is wrong with them."""
+        return sum(reason == TAUGHT_BINS for reason in self.excluded.values())
+
+    @property
+    def unusable(self) -> dict[str, str]:
+        """Of the excluded, those that could not be audited."""
+        return {case: reason for case, reason in self.excluded.items() if reason != TAUGHT_BINS}
+
 
 @dataclass(frozen=True, slots=True)
 class CaseScores:

@@ -40,7 +40,7 @@ SMALLEST = 5
 _MAX_ITEMS = 4
 """Longest combination that is told; protecting grows with the number of combinations."""
 _TOLERANCE = 1e-6
-_TOLD_ALERTS = ("penalised", "excluded", "empty")
+_TOLD_ALERTS = ("penalised", "taught", "excluded", "empty")
 _VALUES_COUNTED = re.compile(r" of [\d,]+ values")
 _HIDDEN_FS = "not shown: it would tell the mean of a group of few cases"
 

@@ -101,7 +101,8 @@ def _cohort(result: AuditResult) -> str:
         if result.shared
         else [
             f"- {len(counts.penalised)} of them with an unusable prediction, counted with the worst score",
-            f"- {len(counts.excluded)} could not be audited and are in no mean",
+            f"- {len(counts.unusable)} could not be audited and are in no mean",
+            *([f"- {counts.n_taught} taught the bins and are in no mean"] if counts.n_taught else []),
         ]
     )
     lines = [

@@ -24,6 +24,7 @@ _SCORE_NAMES = {
 }
 _ALERTS = {
     "penalised": "Unusable predictions",
+    "taught": "Learned bins",
     "excluded": "Cases left out",
     "empty": "Empty labels",
     "cases": "Noticed in the masks",
@@ -103,7 +104,7 @@ def alert_section(result: AuditResult) -> Data:
         if effect
         else None,
         "penalised": _case_list("Penalised cases", result.cases.penalised),
-        "excluded": _case_list("Cases in no mean", result.cases.excluded),
+        "excluded": _case_list("Cases in no mean", result.cases.unusable),
     }
 
 

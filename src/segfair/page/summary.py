@@ -78,9 +78,13 @@ def headline_facts(result: AuditResult) -> list[Data]:
     rows, facts = result.subgroups[outcome], result.outcomes[outcome]
     digits = outcome_digits(rows)
     tally = [
-        f"{len(entries):,} {word}"
-        for entries, word in ((counts.penalised, "penalised"), (counts.excluded, "excluded"))
-        if entries
+        f"{n:,} {word}"
+        for n, word in (
+            (len(counts.penalised), "penalised"),
+            (len(counts.unusable), "excluded"),
+            (counts.n_taught, "taught the bins"),
+        )
+        if n
     ]
     found = [_fact("Cases scored", f"{counts.n_scored:,}", ", ".join(tally) or "none penalised, none excluded")]
     dsc = result.scores.get("DSC")

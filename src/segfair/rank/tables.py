@@ -72,8 +72,8 @@ def board(ranking: Ranking, pages: dict[str, str]) -> Data:
         "scores": [metric_name(name.lower()) if name in ("DSC", "NormHD") else _heading(name) for name in names],
         "rows": rows,
         "note": "First: probability of being first. Better than next: share of cohorts in which the team scores "
-        "better than the one below. Unusable: cases that count with the worst score. n=: a shared rank. Empty masks "
-        "are no team and have no rank.",
+        "better than the one below. Unusable: cases that count with the worst score. A rank such as 2= is shared. "
+        "Empty masks are no team and have no rank.",
     }
 
 
