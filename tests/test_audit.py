@@ -233,6 +233,35 @@ def test_derived_attributes_join_and_are_never_adjusted_for_themselves(tmp_path:
             assert row.adjusted is None
 
 
+def test_levels_that_masks_derive_bear_their_unit(tmp_path: Path) -> None:
+    from segfair.phantom import write_phantom
+
+    write_phantom(tmp_path / "cohort", n_cases=24, size=(32, 32, 24), seed=5)
+    cohort = segfair.load_cohort(*(tmp_path / "cohort" / name for name in ("preds", "labels", "metadata.csv")))
+    result = segfair.run_audit(cohort, dataclasses.replace(DEFAULT, derive=True, attributes=("site",)))
+    volumes = [entry for entry in result.attributes if entry.name == "lesion_volume"]
+    assert [level.level.rpartition(" ")[2] for level in volumes[0].levels] == ["ml"] * 3
+    low, high = result.bins["lesion_volume"].edges
+    in_ml = np.array(result.case_scores.column("volume")) / 1000
+    assert [level.n for level in volumes[0].levels] == [
+        (in_ml <= low).sum(),
+        ((in_ml > low) & (in_ml <= high)).sum(),
+        (in_ml > high).sum(),
+    ]
+    assert volumes[0].levels[0].level == f"≤ {low:g} ml"
+
+
+def test_bins_that_were_learned_say_what_taught_them() -> None:
+    rng = np.random.default_rng(6)
+    age = rng.integers(20, 90, 80)
+    dsc = np.clip(rng.normal(0.85, 0.03, 80) - 0.2 * (age > 60), 0, 1)
+    result = audit(dataclasses.replace(DEFAULT, bins={"age": "tree"}, min_cases=5), dsc=dsc, age=age.tolist())
+    assert result.cases.n_taught == 40
+    assert result.cases.unusable == {}
+    assert "regression tree of dsc on 40 other cases" in result.bins["age"].binning
+    assert [alert.kind for alert in result.alerts if alert.kind in ("taught", "excluded")] == ["taught"]
+
+
 def test_the_notebook_view_is_escaped() -> None:
     made = planted(np.random.default_rng(8), 60, 0.1)
     made["site"] = ["<script>alert(1)</script>" if value == "A" else value for value in made["site"]]  # type: ignore[union-attr]
