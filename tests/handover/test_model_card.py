@@ -24,7 +24,9 @@ def test_the_card_holds_the_facts_of_the_audit() -> None:
     result = make_result(levels=FEW)
     card = model_card(result)
     assert card.startswith("# Model card: nnU-Net 2.1\n")
-    assert f"**{result.verdict.kind}.**" in card
+    kind = result.verdict.kind
+    assert f"**{kind[:1].upper()}{kind[1:]}.**" in card
+    assert f"{kind}: {kind}" not in card.lower().replace(".**", ":"), "said once"
     rows = cells(card, "### site")
     site = next(entry for entry in result.attributes if entry.name == "site")
     assert [row[:2] for row in rows] == [[level.level, str(level.n)] for level in site.levels]

@@ -39,7 +39,7 @@ def model_card(result: AuditResult) -> str:
         "## Study",
         _pairs(result.record) or "No record of the study was given (`--record study.toml`).",
         "## Verdict",
-        f"**{_text(result.verdict.kind)}.** {_text(result.verdict.sentence)}",
+        _verdict(result),
         *_gates(result),
         "## Cohort",
         _cohort(result),
@@ -62,6 +62,15 @@ def _title(result: AuditResult) -> str:
     name = model.get("name", "unnamed model") if isinstance(model, Mapping) else model
     version = model.get("version") if isinstance(model, Mapping) else result.record.get("version")
     return _text(name, 120) + (f" {_text(version, 60)}" if version is not None else "")
+
+
+def _verdict(result: AuditResult) -> str:
+    kind, sentence = result.verdict.kind, result.verdict.sentence
+    # The sentence may open with the word that stands before it.
+    head, colon, rest = sentence.partition(": ")
+    if colon and head.lower() == kind.lower():
+        sentence = rest[:1].upper() + rest[1:]
+    return f"**{_text(kind[:1].upper() + kind[1:])}.** {_text(sentence)}"
 
 
 def _text(value: object, length: int = 900) -> str:
