@@ -412,3 +412,29 @@ def test_a_covariate_of_free_text_is_refused() -> None:
     made = {"dsc": np.linspace(0, 1, 40), "sex": ["f", "m"] * 20, "note": [f"case {index}" for index in range(40)]}
     with pytest.raises(ConfigError, match="--adjust note: 40 different texts in 40 cases"):
         audit(dataclasses.replace(DEFAULT, attributes=("sex",), adjust=("note",)), **made)
+
+
+def test_what_masks_derive_can_be_stratified_by_adjusted_for_and_declared(tmp_path: Path) -> None:
+    from segfair.phantom import write_phantom
+
+    write_phantom(tmp_path / "cohort", n_cases=60, size=(32, 32, 24), seed=2)
+    cohort = segfair.load_cohort(*(tmp_path / "cohort" / name for name in ("preds", "labels", "metadata.csv")))
+    config = dataclasses.replace(DEFAULT, derive=True, attributes=("breast_density",))
+    within = segfair.run_audit(
+        cohort, dataclasses.replace(config, stratify="lesion_volume", primary=("lesion_volume",))
+    )
+    assert "within lesion_volume" in within.outcomes["dsc"].method
+    assert within.primary_subgroups is not None
+    # The strata are the terciles, so no tercile can be compared within them, and everything else can.
+    assert all(row.significant is None for row in within.primary_subgroups)
+    assert any(row.significant is not None for row in within.subgroups["dsc"])
+    adjusted = segfair.run_audit(cohort, dataclasses.replace(config, adjust=("n_lesions", "anisotropy")))
+    assert "not adjusted for anisotropy: it is the same for every case" in adjusted.outcomes["dsc"].notes
+    said = [row.adjusted.covariates for row in adjusted.subgroups["dsc"] if row.adjusted is not None]
+    assert set(said) <= {("n_lesions",)}
+
+
+def test_strata_of_one_case_each_are_refused() -> None:
+    made = {"dsc": np.linspace(0, 1, 40), "sex": ["f", "m"] * 20, "id": [f"x{index}" for index in range(40)]}
+    with pytest.raises(ConfigError, match="--stratify id: 40 different values in 40 cases"):
+        audit(dataclasses.replace(DEFAULT, attributes=("sex",), stratify="id"), **made)

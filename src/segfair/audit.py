@@ -6,7 +6,7 @@ Calls every room in order; reads masks only through `scoring`, draws nothing and
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 
 import numpy as np
@@ -104,7 +104,8 @@ def run_audit(
     excluded.update(dict.fromkeys(scored.difference(audited.ids), TAUGHT_BINS))
     plan = plan or fit_attributes(audited, protocol=config.protocol, chosen=config.attributes, edges=edges)
     patient_attributes = _name_teachers(plan.apply(audited), config, n_teachers=len(scored) - len(audited))
-    attributes = _with_derived(patient_attributes, audited, scores, config)
+    described, terciles = derive_columns(audited, scores) if config.derive else (audited, {})
+    attributes = _with_derived(patient_attributes, audited, described, terciles, config)
     membership = mine_subgroups(attributes, min_support=config.min_support)
 
     outcomes: dict[str, OutcomeFacts] = {}
@@ -114,17 +115,17 @@ def run_audit(
     for name in config.outcomes:
         where, values = scores.defined(name)
         members = membership.select(where)
-        design = build_design(audited, scores, where, config=config, outcome=name, attributes=attributes.attributes)
-        described = describe_divergences(members, values, name=name, better=_better(scores, name))
+        design = build_design(described, scores, where, config=config, outcome=name, attributes=attributes.attributes)
+        table = describe_divergences(members, values, name=name, better=_better(scores, name))
         facts = OutcomeFacts(
-            better=described.better,
+            better=table.better,
             n_cases=len(values),
-            mean=described.mean,
+            mean=table.mean,
             primary=name == config.outcomes[0],
-            global_divergence=_global_divergence(members, values, described.better),
+            global_divergence=_global_divergence(members, values, table.better),
         )
         subgroups[name], outcomes[name] = infer_subgroups(
-            described, members, values, config=config, design=design, facts=facts, family=name
+            table, members, values, config=config, design=design, facts=facts, family=name
         )
         if not facts.primary:
             continue
@@ -138,15 +139,17 @@ def run_audit(
         )
         if config.primary:
             levels = level_membership(attributes, config.primary).select(where)
-            described = describe_divergences(levels, values, name=name, better=described.better)
+            table = describe_divergences(levels, values, name=name, better=table.better)
             primary, _ = infer_subgroups(
-                described, levels, values, config=config, design=design, facts=facts, family="primary"
+                table, levels, values, config=config, design=design, facts=facts, family="primary"
             )
 
     # Derived attributes describe lesions, not patients: they are no part of FS.
     challenge = _challenge(scores, patient_attributes, config)
     definitions = compare_definitions(scores, patient_attributes, protocol=config.protocol, min_cases=config.min_cases)
-    design = build_design(audited, scores, np.arange(len(scores.cases)), config=config)
+    design = build_design(
+        described, scores, np.arange(len(scores.cases)), config=config, attributes=attributes.attributes
+    )
     certainty = CohortScores(_groups(scores, patient_attributes, challenge, config, design), config, design)
     levels_of_attributes = attribute_facts(scores, attributes, config, challenge, design.subjects)
     point_scores = _scores(scores, patient_attributes, config, challenge)
@@ -217,7 +220,7 @@ def _learn_bins(
     if not learned:
         return cohort, scores, edges
     where, values = scores.defined(config.outcomes[0])
-    subjects = build_design(cohort, scores, where, config=config).subjects
+    subjects = build_design(cohort, scores, where, config=dataclasses.replace(config, stratify=None)).subjects
     teachers, rest = (
         where[half] for half in split_halves(len(where), rng=generator(config, "bins"), subjects=subjects)
     )
@@ -255,11 +258,14 @@ def _name_teachers(attributes: AttributeTable, config: AuditConfig, *, n_teacher
 
 
 def _with_derived(
-    attributes: AttributeTable, cohort: Cohort, scores: ScoreTable, config: AuditConfig
+    attributes: AttributeTable,
+    cohort: Cohort,
+    with_facts: Cohort,
+    terciles: Mapping[str, tuple[float, ...]],
+    config: AuditConfig,
 ) -> AttributeTable:
     """The patients' attributes and, with `--derive`, behind them what the masks say; those join the lattice only."""
     if config.derive:
-        with_facts, terciles = derive_columns(cohort, scores)
         new = [column for column in with_facts.columns if column not in cohort.columns]
         varying = [column for column in new if len(set(with_facts.column(column))) > 1]
         derived = with_units(build_attributes(with_facts, protocol=config.protocol, chosen=varying, edges=terciles))

@@ -24,6 +24,8 @@ from segfair.scoring import ScoreTable
 __all__ = ["Covariates", "Design", "build_design", "derive_columns", "with_units"]
 
 LESION_VOLUME = "lesion_volume"
+_FEW_CASES = 10
+"""So small a cohort answers nothing anyway; its report says so rather than that the strata are too many."""
 _LEAST_PER_LEVEL = 5
 """Fewest cases a level on average of a covariate of text."""
 _MM3_PER_ML = 1000.0
@@ -86,7 +88,7 @@ def build_design(
         ConfigError: A column that does not exist, or a covariate of text with too many levels.
     """
     return Design(
-        strata=_codes(cohort, config.stratify, where, "--stratify"),
+        strata=_strata(cohort, config.stratify, where, attributes),
         subjects=_codes(cohort, config.subject_column, where, "--subject-column"),
         covariates=_covariates(cohort, scores, where, config=config, outcome=outcome, attributes=attributes)
         if outcome
@@ -145,6 +147,22 @@ def _lesion_count(count: float | None) -> str | None:
     if count is None:
         return None
     return str(int(count)) if count < 3 else "3 or more"
+
+
+def _strata(
+    cohort: Cohort, column: str | None, where: NDArray[np.intp], attributes: Sequence[Attribute]
+) -> NDArray[np.intp] | None:
+    """Codes of what is compared within: a number's bins where the audit has made some, else the values."""
+    for entry in attributes:
+        if column in (entry.name, entry.column) and (entry.edges or column not in cohort.columns):
+            return np.asarray(np.unique(entry.codes[where], return_inverse=True)[1], dtype=np.intp)
+    codes = _codes(cohort, column, where, "--stratify")
+    if codes is not None and len(codes) > _FEW_CASES and int(codes.max()) + 1 > len(codes) / 2:
+        raise ConfigError(
+            f"--stratify {column}: {int(codes.max()) + 1} different values in {len(codes)} cases leave nothing to "
+            "compare within; choose a column with fewer values, or bin it (--bins)"
+        )
+    return codes
 
 
 def _codes(cohort: Cohort, column: str | None, where: NDArray[np.intp], option: str) -> NDArray[np.intp] | None:

@@ -288,7 +288,7 @@ def _describe_method(test: stats.MaxT, config: AuditConfig, design: Design) -> s
     how = "all rearrangements" if test.exact else f"{test.n_permutations:,} permutations"
     where = ""
     if design.strata is not None:
-        where += f", outcomes centred and permuted within {config.stratify}"
+        where += f", outcomes centred and permuted within {config.stratify}, of which p and simultaneous interval speak"
     if design.subjects is not None:
         where += f", patients ({config.subject_column}) as units"
     text = (
