@@ -85,22 +85,28 @@ def run_mitigation(
     for strategy in strategies:
         # Made once for nothing: one that cannot be must not be found out after hours of the others.
         make_strategy(strategy, context, _options(settings))
+    names = {
+        (backbone, strategy): strategy if len(settings.backbones) == 1 else f"{backbone}-{strategy}"
+        for backbone in settings.backbones
+        for strategy in strategies
+    }
     main = os.environ.get("RANK", "0") == "0"
     if main:
+        if not settings.resume:
+            for name in names.values():
+                _clear(out / name)
         study.split.save(out / "splits.json")
         (out / "config.toml").write_text(tomli_w.dumps(settings.to_dict()), "utf-8")
     trained: list[_Trained] = []
-    for backbone in settings.backbones:
-        for strategy in strategies:
-            name = strategy if len(settings.backbones) == 1 else f"{backbone}-{strategy}"
-            fitted = _train(settings, study, protocol, backbone, strategy, out / name)
-            if not main:
-                continue
-            tell(f"{name}: best epoch {fitted.best_epoch} of {settings.epochs}")
-            for notice in _predict(settings, study, out / name):
-                tell(f"{name}: {notice}")
-            audit = _audit(settings, study, protocol, out / name, executor)
-            trained.append(_Trained(name, backbone, strategy, fitted, audit))
+    for (backbone, strategy), name in names.items():
+        fitted = _train(settings, study, protocol, backbone, strategy, out / name)
+        if not main:
+            continue
+        tell(f"{name}: best epoch {fitted.best_epoch} of {settings.epochs}")
+        for notice in _predict(settings, study, out / name):
+            tell(f"{name}: {notice}")
+        audit = _audit(settings, study, protocol, out / name, executor)
+        trained.append(_Trained(name, backbone, strategy, fitted, audit))
     if not main:
         return {}
     diagnoses = _diagnoses(study, trained, out)
@@ -135,6 +141,17 @@ def run_mitigation(
     )
     write_mitigation_page(summary, out, command="segfair mitigate")
     return comparison
+
+
+def _clear(folder: Path) -> None:
+    """Removes an earlier run's model, all of it before anything is trained.
+
+    A run that is interrupted and goes on must not take the checkpoints or masks of another for its own.
+    """
+    for name in ("predictions", "audit", "bundle", "comparison"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("checkpoint_last.pt", "checkpoint_best.pt", "history.csv", "weights.csv"):
+        (folder / name).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -321,9 +338,6 @@ def _train(
 def _predict(settings: MitigationSettings, study: Study, folder: Path) -> tuple[str, ...]:
     """Masks of the test cases by the best network, and the network as a MONAI bundle."""
     predictions = folder / "predictions" / "test"
-    if not settings.resume and predictions.exists():
-        # Masks of an earlier training must not pass for this one's.
-        shutil.rmtree(predictions)
     model = load_model(folder / "checkpoint_best.pt", device=settings.device)
     notices = study.predict(model, predictions, settings.device, bool(settings.amp))
     export_bundle(folder / "checkpoint_best.pt", folder / "bundle")
