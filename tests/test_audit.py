@@ -438,3 +438,14 @@ def test_strata_of_one_case_each_are_refused() -> None:
     made = {"dsc": np.linspace(0, 1, 40), "sex": ["f", "m"] * 20, "id": [f"x{index}" for index in range(40)]}
     with pytest.raises(ConfigError, match="--stratify id: 40 different values in 40 cases"):
         audit(dataclasses.replace(DEFAULT, attributes=("sex",), stratify="id"), **made)
+
+
+def test_an_attribute_given_twice_is_one_question() -> None:
+    made = planted(np.random.default_rng(14), 120, 0.06)
+    alone = audit(dataclasses.replace(DEFAULT, attributes=("sex", "site")), **made)
+    twice = audit(dataclasses.replace(DEFAULT, attributes=("sex", "site", "copy")), **made, copy=made["sex"])
+    assert twice.outcomes["dsc"].n_tested == alone.outcomes["dsc"].n_tested
+    found = {row.subgroup.items: (row.p_value, row.p_adjusted, row.p_bh, row.p_by) for row in twice.subgroups["dsc"]}
+    for row in alone.subgroups["dsc"]:
+        assert found[row.subgroup.items] == (row.p_value, row.p_adjusted, row.p_bh, row.p_by)
+    assert len(found) == len(alone.subgroups["dsc"])

@@ -134,3 +134,11 @@ def test_standings() -> None:
     assert standing(ROW, "higher", tested=False).template == "not corrected for multiple testing"
     unsure = standing(dataclasses.replace(ROW, margin="insufficient evidence", significant=True), "higher", tested=True)
     assert "significantly worse" in unsure.template
+
+
+def test_what_remains_possible_is_said_on_the_scale_of_the_margin() -> None:
+    """The lower limit of half a cohort's divergence is -0.04: its members may stand 0.08 behind everybody else."""
+    half = dataclasses.replace(ROW, support=0.5, ci_simultaneous=(-0.04, 0.03), significant=False, p_adjusted=0.4)
+    assert standing(half, "higher", tested=True).qualification(2) == "gaps up to 0.04 cannot be excluded"
+    judged = standing(dataclasses.replace(half, margin="insufficient evidence"), "higher", tested=True)
+    assert judged.qualification(2) == "up to 0.08 behind everybody else cannot be excluded"

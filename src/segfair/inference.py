@@ -76,7 +76,7 @@ def infer_subgroups(
     # Inverted from the test itself: an interval leaves out 0 just where the single-step test is significant.
     simultaneous = test.simultaneous()
     shrunken = stats.shrink(membership.matrix, outcome).shrunken
-    bh, by = (stats.false_discovery(test.p_value, method=method) for method in ("bh", "by"))
+    bh, by = (test.false_discovery(method="bh"), test.false_discovery(method="by"))
     significant = test.significant(config.level)
     margin = config.margin.get(table.outcome)
     standings = None

@@ -188,6 +188,9 @@ def standing(row: Divergence, better: Better, *, tested: bool) -> Standing:
     deficit = largest_deficit(row, better)
     possible = Standing("", "gaps up to {} cannot be excluded", deficit)
     if row.margin is not None:
+        if deficit is not None and row.support < 1:
+            # A margin bounds the difference to everybody else, so what remains possible is said on that scale.
+            possible = Standing("", "up to {} behind everybody else cannot be excluded", deficit / (1 - row.support))
         if row.margin != "insufficient evidence":
             return Standing(row.margin)
         if row.significant is None or deficit is None:
