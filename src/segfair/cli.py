@@ -634,7 +634,7 @@ def mitigate(
     patch: Annotated[
         tuple[int, int, int] | None, _option("Train on patches of so many voxels.", _DATA, metavar="X Y Z")
     ] = None,
-    samples_per_case: Annotated[int, _option("Patches a case, with --patch.", _DATA, min=1)] = 2,
+    samples_per_case: Annotated[int | None, _option("Patches a case, with --patch; 2.", _DATA, min=1)] = None,
     cache: Annotated[Path | None, _option("Folder of prepared volumes; OUT/cache by default.", _DATA)] = None,
     epochs: Annotated[int | None, _option("Epochs of every model.", _RUN, min=1)] = None,
     batch_size: Annotated[int | None, _option("Cases of a step.", _RUN, min=1)] = None,
@@ -654,6 +654,10 @@ def mitigate(
     _require_torch()
     from segfair.mitigation.experiment import load_settings, read_weights, run_mitigation
 
+    if spatial_size and patch:
+        raise ConfigError("--spatial-size and --patch: whole volumes or patches; give one of them")
+    if samples_per_case and not (patch or config):
+        raise ConfigError("--samples-per-case: belongs to --patch; give the size of a patch as well")
     given = {
         "data": data,
         "backbones": backbone and tuple(backbone),
@@ -669,7 +673,7 @@ def mitigate(
         "phases": phases,
         "spacing_mm": spacing,
         "spatial_size": patch or spatial_size,
-        "samples_per_case": samples_per_case if patch else None,
+        "samples_per_case": samples_per_case or (2 if patch else None),
         "cache": cache,
         "epochs": epochs,
         "batch_size": batch_size,
@@ -702,7 +706,7 @@ def predict(
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of masks; masks that exist are kept.")],
     boxes: Annotated[Path | None, typer.Option(help="Folder of breast boxes (patient_info_files).")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     debug: Debug = False,
 ) -> None:
     """Predict masks in each image's own geometry; needs no metadata."""

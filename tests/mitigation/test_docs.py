@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE
 
+from segfair.mitigation.objectives import FairMedSegObjective
 from segfair.mitigation.reweighter import LITERAL, DivergenceReweighter
 from segfair.mitigation.strategies import STRATEGIES
 from segfair.subgroups import divergences
@@ -38,6 +41,31 @@ def test_divergences_and_weights() -> None:
         assert float(row(subgroup.name)[1]) == pytest.approx(gap, abs=5e-5)
     weights = reweighter.update_array(SIX_DICE)
     assert [float(value) for value in row("weight")] == pytest.approx(weights.array, abs=5e-5)
+
+
+def test_losses() -> None:
+    weights = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=LITERAL).update_array(SIX_DICE)
+    told = re.search(r"with losses ((?:[\d.]+, )+[\d.]+) of the six cases", PAGE)
+    assert told is not None
+    losses = torch.tensor([float(value) for value in told[1].split(", ")], dtype=torch.float64)
+
+    def loss(alpha: float, reduction: Literal["sum", "mean"]) -> float:
+        objective = FairMedSegObjective(lambda logits, _: logits, weights, alpha=alpha, reduction=reduction)
+        return float(objective(losses, losses, SIX))
+
+    equation_3 = re.search(r"loss is ([\d.+ ]+) = ([\d.]+)\.\n", PAGE)
+    assert equation_3 is not None
+    terms = [float(term) for term in equation_3[1].split("+")]
+    assert terms == pytest.approx((weights.array * losses.numpy()).tolist(), abs=5e-5)
+    assert float(equation_3[2]) == pytest.approx(loss(0.0, "sum"), abs=5e-5)
+    equation_4 = re.search(r"0\.12 \+ 0\.8 x ([\d.]+) = ([\d.]+)\.\n", PAGE)
+    assert equation_4 is not None
+    assert equation_4[1] == equation_3[2]
+    assert float(equation_4[2]) == pytest.approx(loss(0.2, "sum"), abs=5e-5)
+    mean = re.search(r"the mean over the batch \(([\d.]+) above, L = ([\d.]+)\)", PAGE)
+    assert mean is not None
+    assert float(mean[1]) == pytest.approx(loss(0.0, "mean"), abs=5e-5)
+    assert float(mean[2]) == pytest.approx(loss(0.2, "mean"), abs=5e-5)
 
 
 def test_draws_of_divergence_sampling() -> None:

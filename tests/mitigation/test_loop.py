@@ -195,8 +195,10 @@ class Spy(Volumes):
         return [item] * self.patches if self.patches else item
 
 
-@pytest.mark.parametrize("patches", [0, 2])
-def test_ids_stay_with_their_images_through_shuffling_and_patches(tmp_path: Path, patches: int) -> None:
+@pytest.mark.parametrize(("patches", "workers"), [(0, 0), (2, 0), (2, 2)])
+def test_ids_stay_with_their_images_through_shuffling_patches_and_workers(
+    tmp_path: Path, patches: int, workers: int
+) -> None:
     seen: list[tuple[str, float]] = []
     ctx = context(2)
     strategy = make_strategy("divergence-sampling", ctx)
@@ -219,7 +221,9 @@ def test_ids_stay_with_their_images_through_shuffling_and_patches(tmp_path: Path
         return inner(logits, label, case_ids, batch_size=batch_size)
 
     strategy.objective = objective
-    train(tmp_path, ctx=ctx, strategy=strategy, network=network, training=Spy(TRAIN_IDS, patches=patches))
+    spied = Spy(TRAIN_IDS, patches=patches)
+    settings = replace(SETTINGS, workers=workers)
+    train(tmp_path, ctx=ctx, strategy=strategy, network=network, training=spied, settings=settings)
     assert len(seen) == 2 * 8 * max(1, patches)
     assert all(float(case_id[1:]) == mark for case_id, mark in seen)
 

@@ -30,6 +30,10 @@ channels = [4, 8]
 """
 
 
+UNKNOWN = "duke_002"
+"""A case without a row in the table."""
+
+
 @dataclass(frozen=True)
 class Walk:
     """What the three commands said and wrote."""
@@ -57,6 +61,7 @@ class Walk:
 def walk(run_cli, write_tree, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     root = tmp_path_factory.mktemp("walk")
     tree = write_tree(root / "data", n_cases=24, phantom=True)
+    drop_row(tree.root / "clinical_and_imaging_info.xlsx", UNKNOWN)
     (root / "config.toml").write_text(CONFIG)
     out, masks, report = root / "out", root / "masks", root / "report"
     options = ("--config", root / "config.toml", "--strategy", "divergence-sampling", "--out", out)
@@ -69,6 +74,17 @@ def walk(run_cli, write_tree, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     audit = run_cli("audit", masks, tree.root, table, "--protocol", "mama-mia", "--permutations", 99, "--out", report)
     assert audit.returncode == 0, audit.stderr
     return Walk(tree, out, masks, report, mitigate, predict, audit)
+
+
+def drop_row(path: Path, case: str) -> None:
+    """Takes a patient out of the table, files and all the rest stay."""
+    from openpyxl import load_workbook
+
+    book = load_workbook(path)
+    sheet = book["dataset_info"]
+    (number,) = [cell.row for cell in sheet["A"] if str(cell.value).lower() == case]
+    sheet.delete_rows(number)
+    book.save(path)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -105,6 +121,14 @@ def test_three_disjoint_sets_of_usable_cases_with_the_data_s_own_test_cases(walk
     assert set(every) == set(walk.tree.usable)
     assert tuple(parts[2]) == walk.tree.test
     assert min(map(len, parts)) >= 3
+
+
+def test_a_case_without_metadata_trains_and_only_trains(walk: Walk) -> None:
+    assert f"cases without metadata, only trained on: 1 ({UNKNOWN})" in walk.mitigate.stdout
+    assert UNKNOWN in walk.split["train"]
+    last = [row for row in rows(walk.out / "divergence-sampling" / "weights.csv") if row["case"] == UNKNOWN]
+    assert [row["epoch"] for row in last] == ["1", "2"]
+    assert all(float(row["weight"]) > 0 for row in last)
 
 
 def test_the_files_that_others_rely_on(walk: Walk) -> None:
@@ -180,7 +204,8 @@ def test_predicting_again_keeps_what_is_there(walk: Walk, call_cli) -> None:
 
 def test_the_audit_scores_these_masks_and_penalises_what_is_missing(walk: Walk) -> None:
     audit = json.loads((walk.report / "audit.json").read_text("utf-8"))
-    labelled = set(walk.tree.ids) - {walk.tree.unlabelled}
+    labelled = set(walk.tree.ids) - {walk.tree.unlabelled, UNKNOWN}
+    assert UNKNOWN in walk.audit.stdout, "a case without metadata is named"
     assert audit["cases"]["n_scored"] == len(labelled)
     assert audit["cases"]["penalised"] == [{"case": walk.tree.few_phases, "reason": "no prediction"}]
     assert f"cases without a prediction, given the worst score: 1 ({walk.tree.few_phases})" in walk.audit.stdout

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE, make_table
 
 from segfair.errors import ConfigError, InputError
-from segfair.mitigation.reweighter import LITERAL, TILTED, CaseSampler, DivergenceReweighter, WeightRule
+from segfair.mitigation.reweighter import CONFIDENT, LITERAL, TILTED, CaseSampler, DivergenceReweighter, WeightRule
 from segfair.mitigation.weights import (
     CaseWeights,
     Lattice,
@@ -112,6 +112,18 @@ def test_a_case_in_no_subgroup(rule: WeightRule, value: float) -> None:
     assert weights["out"] == value
     assert weights.setter("out") is None
     assert weights["in"] > 0
+
+
+def test_a_subgroup_without_a_training_case_weighs_nobody() -> None:
+    validation = make_table(("a", "b", "c", "d"), {"site": list("1122")})
+    training = make_table(("p", "q"), {"site": list("11")})
+    for rule in (LITERAL, TILTED, CONFIDENT, WeightRule(aggregate="mean"), WeightRule(aggregate="shapley")):
+        weights = DivergenceReweighter(validation, training, rule=rule).update_array(np.array([0.9, 0.8, 0.1, 0.2]))
+        assert np.isfinite(weights.array).all()
+        assert weights["p"] == weights["q"]
+        assert all(setter is None or setter.name == "site = 1" for setter in weights.setters)
+        if rule.normalise:
+            assert weights["p"] == 1
 
 
 def test_without_subgroups_training_is_plain() -> None:
