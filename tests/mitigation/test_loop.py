@@ -62,6 +62,7 @@ def train(
     network: nn.Module | None = None,
     settings: FitSettings = SETTINGS,
     strategy: Erm | None = None,
+    plain_training: Any = None,
     **more: Any,
 ) -> tuple[FitResult, nn.Module]:
     ctx = ctx or context()
@@ -73,7 +74,7 @@ def train(
         ctx,
         training=Volumes(TRAIN_IDS, noise=0.2, faint=FAINT) if training is None else training,
         validation=Volumes(VAL_IDS, faint=FAINT),
-        plain_training=Volumes(TRAIN_IDS, faint=FAINT),
+        plain_training=Volumes(TRAIN_IDS, faint=FAINT) if plain_training is None else plain_training,
         settings=settings,
         inferer=whole,
         protocol=PROTOCOL,
@@ -274,8 +275,8 @@ def test_ctrl_c_saves_and_resume_goes_on_bit_for_bit(tmp_path: Path, name: str, 
         train(tmp_path / "parts", name, training=StopsAt(TRAIN_IDS, noise=0.2, faint=FAINT, at=at + 1))
     assert signal.getsignal(signal.SIGINT) is handler
     saved = load_checkpoint(tmp_path / "parts" / "checkpoint_last.pt")["training"]
-    # One look at the data comes before the first draw. Draw `at` is in batch ceil(at / 3) of its epoch (3, 3 and 2 draws), and that step is finished first. A stop in
-    # an epoch's last step comes before its validation.
+    # One look at the data comes before the first draw. Draw `at` is in batch ceil(at / 3) of its epoch (3, 3 and 2
+    # draws), and that step is finished first. A stop in an epoch's last step comes before its validation.
     epoch, draw = divmod(at - 1, 8)
     assert (saved["epoch"], saved["step"]) == (epoch, draw // 3 + 1)
     resumed, _ = train(tmp_path / "parts", name, network=tiny_network(seed=99, dropout=0.3), resume=True)
@@ -292,6 +293,15 @@ def test_sigterm_saves_too(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, "erm", training=StopsAt(TRAIN_IDS, at=3, number=signal.SIGTERM))
     assert load_checkpoint(tmp_path / "checkpoint_last.pt")["training"]["step"] == 1
+
+
+def test_ctrl_c_while_the_best_network_is_scored_stops_too(tmp_path: Path) -> None:
+    straight, _ = train(tmp_path / "straight", "erm")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", "erm", plain_training=StopsAt(TRAIN_IDS, faint=FAINT, at=2))
+    resumed, _ = train(tmp_path / "parts", "erm", resume=True)
+    assert resumed.validation.dsc.tolist() == straight.validation.dsc.tolist()
+    assert same_state(tmp_path / "straight", tmp_path / "parts")
 
 
 def test_fit_outside_of_the_main_thread_leaves_signals_alone(tmp_path: Path) -> None:

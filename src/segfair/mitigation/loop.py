@@ -182,12 +182,15 @@ def fit(
         ranks.wait()
         best = load_checkpoint(out / "checkpoint_best.pt", device=run.device)
         network.load_state_dict(best["network"])
-        return FitResult(
+        result = FitResult(
             tuple(run.history),
             int(best["epoch"]),
             scored(validation),
             None if plain_training is None else scored(plain_training),
         )
+        if any(ranks.gather(stop.wished)):  # while scoring, after the last epoch was saved
+            raise KeyboardInterrupt
+        return result
 
 
 def train_epoch(
