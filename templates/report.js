@@ -152,7 +152,7 @@
   });
   offer(fields.attribute, data.attributes.map((name, index) => [String(index), name]));
   // "Not significant" says nothing alone: what remains possible stands with it, here as in the rows.
-  const states = new Map(data.states.map(([main, template]) => [main, main + (template.includes("{}") ? " (" + template.replace(" up to {}", "") + ")" : "")]));
+  const states = new Map(data.states.map(([main, template]) => [main, main + (template.includes("{}") ? " (" + template.replace("{}", "…") + ")" : "")]));
   offer(fields.state, Array.from(states));
   offer(fields.outcome, data.outcomes.map((outcome, index) => [String(index), outcome.title]));
   document.getElementById("outcome-choice").hidden = data.outcomes.length < 2;

@@ -259,6 +259,7 @@ def test_filters_find_what_is_there_and_say_when_nothing_is(browser: Any, pages:
     show(browser, pages["plain"])
     everything = status(browser)
     choice = browser.find_element("css selector", "#subgroup-controls [name=state]")
+    assert not [option for option in choice.text.splitlines() if "{" in option], "no placeholder is left"
     choice.send_keys("significantly worse")
     assert set(column(browser, 9)) == {"significantly worse"}
     browser.find_element("css selector", "#subgroup-controls [name=text]").send_keys("no such level")
