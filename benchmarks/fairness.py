@@ -1,10 +1,12 @@
 """Which strategy helps: every strategy on embedded cohorts with a planted bias, over seeds used for nothing else.
 
     python benchmarks/fairness.py [--workers 2] [--seeds 10 11 ...] [--block NAME]... [--quick]
+    python benchmarks/fairness.py --confirm       # the code was rearranged: do the trainings come out the same?
 
 Each training gets the same data, initial weights and number of epochs within a seed, unless its name says otherwise.
 Writes `benchmarks/results/fairness.json` after each seed, and goes on from it: a training is a function of the code,
-the setting and the seed, and those of another state of the code are discarded. Prints the tables as Markdown.
+the setting and the seed, and those of another state of the code are discarded (unless `--confirm` trains one seed of
+every block again and finds every number the same). Prints the tables as Markdown.
 
 Setting H33: 32^3 voxels, 120 training cases (4 planted), 100 validation cases (3), 400 test cases (13), UNet (8, 16,
 32) with two output channels, Dice-CE, Adam 3e-3 along a cosine, batches of 4, 10 epochs, flips and +-10 % intensity;
@@ -64,6 +66,7 @@ EVERY = (
     "fairmedseg-mean1",
     "fairmedseg, alpha auto",
     "divergence-sampling",
+    "divergence-sampling, decaying sum",
     "adaptive-sampling",
     "one-shot",
     "balanced",
@@ -74,6 +77,9 @@ EVERY = (
     "adversarial",
     "oracle 10 x",
 )
+
+
+OURS = ("divergence-sampling", "divergence-sampling, decaying sum", "adaptive-sampling")
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,12 @@ class Block:
 BLOCKS = (
     Block("H33", "rare and unlike the others (H33)", EVERY),
     Block("no bias", "the same cohort without a bias", HEADLINE, bias=False),
-    Block("moderate", "a moderate gap", (*HEADLINE[:1], *HEADLINE[2:], "oracle 8 x"), mechanism="moderate"),
+    Block(
+        "moderate",
+        "a moderate gap",
+        ("erm", "divergence-sampling", "divergence-sampling, decaying sum", "adaptive-sampling", "oracle 8 x"),
+        mechanism="moderate",
+    ),
     Block("texture", "a rare texture", HEADLINE, mechanism="texture", n_seeds=4),
     Block(
         "three attributes",
@@ -209,6 +220,7 @@ def train(
 
     from segfair.mitigation.backbones import NetworkConfig, build_network
     from segfair.mitigation.loop import FitSettings, fit
+    from segfair.mitigation.reweighter import WeightRule
     from segfair.mitigation.strategies import StrategyOptions, make_strategy
 
     kind, _, variant = name.partition(", ")
@@ -217,6 +229,8 @@ def train(
         context = replace(context, epochs=2 * context.epochs)
     elif variant == "alpha auto":
         options = StrategyOptions(alpha="auto")
+    elif variant == "decaying sum":
+        options = StrategyOptions(rule=WeightRule(memory="sum", rate=0.9, temperature=2.0))
     if kind.startswith("oracle"):
         factor = float(kind.split()[1])
         told = np.where(planted, factor, 1.0).tolist()
@@ -375,13 +389,13 @@ def checks(runs: Sequence[Mapping[str, Any]]) -> list[str]:
             f"cohort: plain training scores {plain['rest']:.3f} on the rest (at least .88 wanted) and "
             f"{plain['planted']:.3f} on the planted group (at most .4), an oracle {oracle['planted']:.3f} (at least .6)"
         )
-    for name in ("divergence-sampling", "adaptive-sampling"):
+    for name in OURS:
         if name in h33:
             row = h33[name]
             others = [
                 (other["worst subgroup"], key)
                 for key, other in h33.items()
-                if key not in ("divergence-sampling", "adaptive-sampling") and not key.startswith("oracle")
+                if key not in (*OURS, "erm, twice the epochs") and not key.startswith("oracle")
             ]
             best, who = max(others)
             found.append(
@@ -391,7 +405,7 @@ def checks(runs: Sequence[Mapping[str, Any]]) -> list[str]:
             )
     if "oracle 8 x" in by["moderate"]:
         gain = by["moderate"]["oracle 8 x"]["planted"] - by["moderate"]["erm"]["planted"]
-        for name in ("divergence-sampling", "adaptive-sampling"):
+        for name in (name for name in OURS if name in by["moderate"]):
             own = by["moderate"][name]["planted"] - by["moderate"]["erm"]["planted"]
             found.append(f"moderate gap: {name} gains {own:+.3f} of the oracle's {gain:+.3f} on the planted group")
     return found
@@ -408,7 +422,7 @@ def fingerprint(setting: Setting) -> str:
     return digest.hexdigest()
 
 
-def read_runs(path: Path, setting: Setting, *, keep: bool) -> list[dict[str, Any]]:
+def read_runs(path: Path, setting: Setting, *, keep: bool) -> list[Mapping[str, Any]]:
     """Runs of an earlier call that still hold, or all of them with `keep`."""
     if not path.is_file():
         return []
@@ -420,7 +434,51 @@ def read_runs(path: Path, setting: Setting, *, keep: bool) -> list[dict[str, Any
     return list(record["runs"]) if keep else []
 
 
-def write_record(path: Path, runs: Sequence[Mapping[str, Any]], setting: Setting, minutes: float) -> None:
+Job = tuple[Block, int, tuple[str, ...]]
+"""Strategies to train on the cohort of a block and a seed."""
+
+
+def recorded(runs: Sequence[Mapping[str, Any]], block: Block, seed: int) -> tuple[str, ...]:
+    """Strategies of a block and a seed that there are runs of, in the block's order."""
+    done = {run["strategy"] for run in runs if (run["block"], run["seed"]) == (block.name, seed)}
+    return tuple(strategy for strategy in block.strategies if strategy in done)
+
+
+def missing(runs: Sequence[Mapping[str, Any]], blocks: Sequence[Block], seeds: Sequence[int]) -> list[Job]:
+    """What has to be trained; the one-shot weights come from the seed's plain model, which is then trained too."""
+    jobs = []
+    for block in blocks:
+        for seed in seeds[: block.n_seeds]:
+            done = recorded(runs, block, seed)
+            left = tuple(strategy for strategy in block.strategies if strategy not in done)
+            if "one-shot" in left and "erm" not in left:
+                left = ("erm", *left)
+            if left:
+                jobs.append((block, seed, left))
+    return jobs
+
+
+def merged(runs: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Runs with new ones in place of older ones of the same name."""
+    replaced = {(run["block"], run["seed"], run["strategy"]) for run in new}
+    kept = [run for run in runs if (run["block"], run["seed"], run["strategy"]) not in replaced]
+    return [*kept, *new]
+
+
+def confirm(runs: Sequence[Mapping[str, Any]], again: Sequence[Mapping[str, Any]]) -> None:
+    """Stops unless trainings that were repeated came out the same to the last digit; time is no result."""
+    before = {(run["block"], run["seed"], run["strategy"]): run for run in runs}
+    for run in again:
+        old = before[(run["block"], run["seed"], run["strategy"])]
+        changed = [key for key, value in run.items() if key != "cpu_seconds" and old[key] != value]
+        if changed:
+            raise SystemExit(
+                f"{run['block']}, seed {run['seed']}, {run['strategy']}: {changed[0]} was {old[changed[0]]}, now it is "
+                f"{run[changed[0]]}; the record is of other code, train again without --confirm"
+            )
+
+
+def write_record(path: Path, runs: Sequence[Mapping[str, Any]], setting: Setting) -> None:
     """Writes the file whole or not at all."""
     seeds = sorted({run["seed"] for run in runs if run["block"] == "H33"})
     about = (
@@ -436,7 +494,7 @@ def write_record(path: Path, runs: Sequence[Mapping[str, Any]], setting: Setting
         "blocks": {block.name: summarise(ordered, block) for block in BLOCKS},
         "checks": checks(ordered),
         "setting": asdict(setting),
-        "minutes_of_last_call": round(minutes, 1),
+        "cpu_minutes": round(sum(run.get("cpu_seconds", 0.0) for run in ordered) / 60, 1),
         "fingerprint": fingerprint(setting),
         "runs": ordered,
     }
@@ -454,36 +512,36 @@ def main() -> None:
     parser.add_argument("--block", action="append", choices=[block.name for block in BLOCKS], help="only these")
     parser.add_argument("--quick", action="store_true", help="a few cases, two epochs, one seed: does the program run?")
     parser.add_argument("--tables", action="store_true", help="train nothing, print the tables of the record")
+    parser.add_argument("--confirm", action="store_true", help="keep the record if its first seed comes out the same")
     parser.add_argument("--out", type=Path, default=RECORD)
     arguments = parser.parse_args()
     setting, seeds, path = Setting(), tuple(arguments.seeds), arguments.out
     if arguments.quick:
         setting = Setting(cases=(12, 12, 20), planted=(2, 2, 5), epochs=2, size=(16, 16, 16))
         seeds, path = seeds[:1], path.with_name("fairness-quick.json")
-    runs = read_runs(path, setting, keep=arguments.tables)
-    done = {(run["block"], run["seed"], run["strategy"]) for run in runs}
-    wanted = [] if arguments.tables else [b for b in BLOCKS if not arguments.block or b.name in arguments.block]
-    # The one-shot weights come from the seed's plain model, so a seed is trained whole.
-    jobs = [
-        (block, seed)
-        for block in wanted
-        for seed in seeds[: block.n_seeds]
-        if any((block.name, seed, strategy) not in done for strategy in block.strategies)
-    ]
+    runs = read_runs(path, setting, keep=arguments.tables or arguments.confirm)
+    wanted = [block for block in BLOCKS if not arguments.block or block.name in arguments.block]
+    jobs = [] if arguments.tables else missing(runs, wanted, seeds)
+    if arguments.confirm:
+        jobs = [(block, seeds[0], recorded(runs, block, seeds[0])) for block in wanted]
     started = time.monotonic()
     if jobs:
-        n_trainings = sum(len(block.strategies) for block, _ in jobs)
+        n_trainings = sum(len(strategies) for _, _, strategies in jobs)
         print(f"{n_trainings} trainings of {len(jobs)} cohorts, {arguments.workers} processes", flush=True)
         with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
-            waiting = {
-                pool.submit(run_seed, block, seed, block.strategies, setting): (block, seed) for block, seed in jobs
-            }
+            waiting = {pool.submit(run_seed, *job, setting): job for job in jobs}
             for count, future in enumerate(as_completed(waiting), start=1):
-                block, seed = waiting[future]
-                runs = [run for run in runs if (run["block"], run["seed"]) != (block.name, seed)] + future.result()
+                block, seed, _ = waiting[future]
                 minutes = (time.monotonic() - started) / 60
-                write_record(path, runs, setting, minutes)
+                if arguments.confirm:
+                    confirm(runs, future.result())
+                else:
+                    runs = merged(runs, future.result())
+                    write_record(path, runs, setting)
                 print(f"{count}/{len(jobs)}: {block.name}, seed {seed}; {minutes:.1f} min", file=sys.stderr, flush=True)
+        if arguments.confirm:
+            print("every number is the same: the record is that of the present code")
+            write_record(path, runs, setting)
     for block in BLOCKS:
         rows = summarise(runs, block)
         if rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_summary_pairs_each_strategy_with_plain_training_of_its_block() -> None:
 
 def test_record_is_read_back_until_the_code_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, setting = tmp_path / "fairness.json", fairness.Setting()
-    fairness.write_record(path, RUNS, setting, 1.0)
+    fairness.write_record(path, RUNS, setting)
     assert sorted(map(str, fairness.read_runs(path, setting, keep=False))) == sorted(map(str, RUNS))
     record = json.loads(path.read_text())
     assert "3 seeds (10-12)" in record["about"]
@@ -59,6 +60,21 @@ def test_record_is_read_back_until_the_code_changes(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(fairness, "CODE", ("errors.py",))
     assert fairness.read_runs(path, setting, keep=False) == []
     assert len(fairness.read_runs(path, setting, keep=True)) == len(RUNS)
+
+
+def test_only_missing_trainings_are_run_and_one_shot_brings_its_plain_model() -> None:
+    block = replace(fairness.BLOCKS[0], strategies=("erm", "balanced", "one-shot"))
+    jobs = fairness.missing(RUNS, [block], (10, 13))
+    assert jobs == [(block, 10, ("erm", "one-shot")), (block, 13, ("erm", "balanced", "one-shot"))]
+    assert fairness.missing(RUNS, [replace(block, strategies=("balanced", "erm"))], (10, 11, 12)) == []
+    newer = [run("H33", 10, "erm", 0.7)]
+    assert [row["worst"] for row in fairness.merged(RUNS, newer) if row["strategy"] == "erm"] == [0.3, 0.2, 0.5, 0.7]
+
+
+def test_a_record_is_confirmed_by_equal_numbers_only() -> None:
+    fairness.confirm(RUNS, [{**RUNS[0], "cpu_seconds": 3.0}])
+    with pytest.raises(SystemExit, match=r"H33, seed 10, erm: dsc was 0.9, now it is 0.90001"):
+        fairness.confirm(RUNS, [{**RUNS[0], "dsc": 0.90001}])
 
 
 def test_every_file_a_training_depends_on_exists() -> None:
