@@ -191,6 +191,27 @@ def test_a_hidden_group_is_not_named_by_the_verdict() -> None:
     assert "site" not in shared.verdict.sentence
 
 
+@pytest.mark.parametrize("name", ["B" * 80, "B\u202eB", "B  B", "B\tward", "B (north)"])
+def test_a_hidden_group_is_not_named_by_the_verdict_however_it_is_spelled(name: str) -> None:
+    rng = np.random.default_rng(2)
+    dsc = np.clip(rng.normal(0.85, 0.03, 98), 0, 1)
+    dsc[83:95] = 0.2
+    full = audit(dsc=dsc, site=["A"] * 83 + [name] * 12 + ["C"] * 3)
+    assert "site = B" in full.verdict.sentence, "the full report names it"
+    assert "n = 12" in full.verdict.sentence
+    sentence = share(full).verdict.sentence
+    assert "not shown" in sentence
+    assert "site" not in sentence and "12" not in sentence
+
+
+def test_a_told_group_with_a_long_name_is_still_named() -> None:
+    rng = np.random.default_rng(2)
+    dsc = np.clip(rng.normal(0.85, 0.03, 120), 0, 1)
+    dsc[80:] = 0.2
+    full = audit(dsc=dsc, site=["A"] * 80 + ["B" * 80] * 40)
+    assert share(full).verdict == full.verdict
+
+
 def test_rows_ids_paths_and_names_are_gone(tmp_path: Path) -> None:
     full = dataclasses.replace(
         planted_three(),

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from segfair.errors import ConfigError
 from segfair.handover.pseudonyms import without_paths
 from segfair.handover.record import KNOWN_KEYS
+from segfair.inference import describe_row
 from segfair.results import Alert, AttributeFacts, AuditResult, CaseCounts, LevelFacts, Score, Verdict
 from segfair.subgroups import Divergence, Item, SubgroupTable
 
@@ -334,17 +335,23 @@ def _hidden_alert(result: AuditResult, shown: set[Item], n_hidden: int) -> tuple
 
 
 def _verdict(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> Verdict:
-    """The verdict; without its sentence where that names a hidden group."""
+    """The verdict; its sentence only where it names no group, or one that is told.
+
+    Which group the sentence is about is decided by the clause that describes it, counts and means included: names
+    alone are cut and cleaned in a sentence, so that a hidden name could go unnoticed.
+    """
     outcome = result.primary_outcome
+    if result.verdict.kind != "disparity found":
+        return result.verdict
     rows = [*result.subgroups[outcome], *(result.primary_subgroups or ())]
-    hidden = (row for row in rows if (outcome, row.subgroup.items) not in told)
-    if any(row.subgroup.name in result.verdict.sentence for row in hidden):
-        return Verdict(
-            result.verdict.kind,
-            f"{result.verdict.kind.capitalize()}; the group that this rests on is not shown, to protect the few cases "
-            "in it or beside it.",
-        )
-    return result.verdict
+    shown = (row for row in rows if (outcome, row.subgroup.items) in told)
+    if any(describe_row(row, outcome) in result.verdict.sentence for row in shown):
+        return result.verdict
+    return Verdict(
+        result.verdict.kind,
+        f"{result.verdict.kind.capitalize()}; the group that this rests on is not shown, to protect the few cases "
+        "in it or beside it.",
+    )
 
 
 def _record(result: AuditResult) -> dict[str, Any]:
