@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -490,6 +491,28 @@ def test_one_patient_and_the_definition_decide_and_are_said_first() -> None:
     first = ranking.left_out[0]
     assert (first.cases, first.first, first.rare) == (("P000",), ("better",), (("breast_density", "a", 1),))
     assert ranking.n_changing_first == 1
+
+
+def test_a_patient_without_whom_there_is_no_score_decides_nothing() -> None:
+    """Ten cases of one density class are as few as count: without any one of them nothing is left to compare."""
+    base = 0.7 + noise(0)
+    groups = "b" * 50 + "c" * 10
+    even, uneven = base + 0.1, base + np.where(np.arange(60) < 50, 0.0, -0.3)
+    scores = made_up({"even": even, "uneven": uneven}, groups=groups)
+    protocol = dataclasses.replace(
+        CONFIG.protocol, fairness=dataclasses.replace(CONFIG.protocol.fairness, levels="min-cases")
+    )
+    config = dataclasses.replace(CONFIG, protocol=protocol, min_cases=10)
+    ranking = rank_scored(scores, config, by="FS")
+    assert [(entry.team, entry.rank, entry.without_one) for entry in ranking.standings] == [
+        ("even", 1, (1, 1)),
+        ("uneven", 2, (2, 2)),
+    ]
+    assert (ranking.left_out, ranking.n_patients) == ((), 50)
+    assert "patient" not in {reason.kind for reason in ranking.verdict.reasons}
+    (notice,) = [text for text in ranking.notices if "could not be left out" in text]
+    assert notice.startswith("10 patients")
+    assert "there is no FS" in notice
 
 
 def test_clipping_that_turns_the_order_is_said() -> None:

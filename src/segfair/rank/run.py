@@ -131,7 +131,12 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         subjects=design.subjects,
     )
     patients, reduced = leave_one_out_scores(scorer, n_cases=n_cases, subjects=design.subjects)
-    without_one = rank_teams(reduced)
+    # Where the level that a patient leaves falls below the smallest that counts, nothing may be left to compare: that
+    # cohort has no score, for any team, and so no order. It is no order in which all are first.
+    scored = np.flatnonzero(np.isfinite(reduced).all(axis=1))
+    n_undefined = len(patients) - len(scored)
+    patients = [patients[index] for index in scored]
+    without_one = rank_teams(reduced[scored])
     variants, variant_ranks = other_rules(board, scores, config, ranks)
     left_out = without_each_patient(patients, without_one, ranks, scores, attributes, config)
     baseline = _baseline(board, scores, attributes, config, values)
@@ -162,10 +167,20 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         n_patients=len(patients),
         verdict=reach_verdict(standings, baseline, variants, left_out, by=by),
         alerts=_alerts(scores, standings, baseline, attributes, config),
-        notices=(*scores.notices, *attributes.notices),
+        notices=(*scores.notices, *attributes.notices, *_undefined_notice(n_undefined, by)),
         scores=scores,
         attributes=attributes,
         versions=versions(),
+    )
+
+
+def _undefined_notice(n_undefined: int, by: str) -> tuple[str, ...]:
+    """That some patients could not be left out in turn; without their ids, which a private page must not hold."""
+    if not n_undefined:
+        return ()
+    return (
+        f"{plural(n_undefined, 'patient')} could not be left out in turn: without one of them no attribute has the "
+        f"levels that it takes to be compared, so there is no {by}.",
     )
 
 
