@@ -259,6 +259,7 @@ def fit_attributes(
     chosen: Sequence[str] | None = None,
     edges: Mapping[str, Edges] | None = None,
     max_levels: int = 20,
+    subject_column: str | None = None,
 ) -> BinningPlan:
     """Decides which columns become attributes, and how.
 
@@ -274,6 +275,7 @@ def fit_attributes(
             than `max_levels` levels. None: the protocol's own, or every usable column.
         edges: Column or attribute -> bin edges, open on the left and closed on the right; they replace a rule's.
         max_levels: Most levels of a text column.
+        subject_column: Column that names patients: no attribute unless it is chosen.
 
     Returns:
         The plan; without cases it has no attributes.
@@ -282,7 +284,7 @@ def fit_attributes(
         MetadataError: A column that does not exist, or one that was chosen, or given edges, and cannot be used.
         ConfigError: Edges that are not rising numbers.
     """
-    fitter = _Fitter(cohort, protocol, dict(edges or {}), max_levels)
+    fitter = _Fitter(cohort, protocol, dict(edges or {}), max_levels, subject_column)
     return fitter.fit(chosen)
 
 
@@ -311,8 +313,16 @@ def parse_bins(text: str) -> tuple[str, tuple[float, ...] | Literal["tree"]]:
 class _Fitter:
     """Fits the columns of one cohort; collects what was left out and noticed."""
 
-    def __init__(self, cohort: Cohort, protocol: Protocol, edges: dict[str, Edges], max_levels: int) -> None:
+    def __init__(
+        self,
+        cohort: Cohort,
+        protocol: Protocol,
+        edges: dict[str, Edges],
+        max_levels: int,
+        subject_column: str | None,
+    ) -> None:
         self.cohort, self.protocol, self.edges, self.max_levels = cohort, protocol, edges, max_levels
+        self.subject_column = subject_column
         self.left_out: dict[str, str] = {}
         self.notices: list[str] = []
 
@@ -343,6 +353,9 @@ class _Fitter:
         fitted = []
         for name in dict.fromkeys(names):
             column = found.get(name) if name in rules else name
+            if chosen is None and column is not None and column == self.subject_column:
+                self.left_out[name] = "it names patients"
+                continue
             if column is None:
                 if chosen is not None:
                     raise self.unknown(name, "attribute")

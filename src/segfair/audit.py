@@ -102,7 +102,13 @@ def run_audit(
     audited = dataclasses.replace(cohort, cases=tuple(case for case in cohort if case.id in scored))
     audited, scores, edges = _learn_bins(audited, scores, config)
     excluded.update(dict.fromkeys(scored.difference(audited.ids), TAUGHT_BINS))
-    plan = plan or fit_attributes(audited, protocol=config.protocol, chosen=config.attributes, edges=edges)
+    plan = plan or fit_attributes(
+        audited,
+        protocol=config.protocol,
+        chosen=config.attributes,
+        edges=edges,
+        subject_column=config.subject_column,
+    )
     patient_attributes = _name_teachers(plan.apply(audited), config, n_teachers=len(scored) - len(audited))
     described, terciles = derive_columns(audited, scores) if config.derive else (audited, {})
     attributes = _with_derived(patient_attributes, audited, described, terciles, config)

@@ -146,8 +146,8 @@ def test_cut_cases_are_counted_and_named():
     cuts = data.cuts(["in", "out", "half"], Augmentation((6, 12, 12)))
     assert cuts == {"out": 1.0, "half": 0.5}
     assert describe_cuts(cuts, n_cases=3, size=(6, 12, 12)) == (
-        "2 of 3 training cases lose part of their lesion to the crop to 6 x 12 x 12: out (100%), half (50%); "
-        "a larger --spatial-size or --patch keeps it"
+        "2 of 3 training cases lose part of their lesion to cropping (to the non-zero part of the image, then to "
+        "6 x 12 x 12): out (100%), half (50%); a larger --spatial-size or --patch keeps what the second cuts off"
     )
     # Patches reach everywhere.
     assert data.cuts(["in", "out", "half"], Augmentation((6, 12, 12), samples_per_case=1)) == {}

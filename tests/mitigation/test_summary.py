@@ -61,7 +61,7 @@ def test_the_strategy_that_wins_is_recommended_with_its_evidence() -> None:
     (conclusion,) = summary.conclusions
     assert conclusion.kind == "Recommended: divergence-sampling"
     # 30 of 120 cases gain 0.3, so the mean of all gains 0.075; every women's case gains the same.
-    assert "with erm, +0.300 (95% interval +0.300 to +0.300)" in conclusion.sentence
+    assert "with erm, +0.300 (simultaneous 95% interval +0.2" in conclusion.sentence
     assert "mean Dice of all cases changes by +0.075" in conclusion.sentence
     assert "harmed" not in conclusion.sentence
 

@@ -301,8 +301,8 @@ def describe_cuts(cuts: Mapping[str, float], *, n_cases: int, size: Size) -> str
     worst = sorted(cuts.items(), key=lambda pair: (-pair[1], pair[0]))
     named = ", ".join(f"{name} ({share:.0%})" for name, share in worst)
     return (
-        f"{len(cuts)} of {n_cases} training cases lose part of their lesion to the crop to {times(size)}: {named}; "
-        "a larger --spatial-size or --patch keeps it"
+        f"{len(cuts)} of {n_cases} training cases lose part of their lesion to cropping (to the non-zero part of the "
+        f"image, then to {times(size)}): {named}; a larger --spatial-size or --patch keeps what the second cuts off"
     )
 
 

@@ -22,6 +22,7 @@ import tomli_w
 import torch
 
 from segfair.audit import run_audit
+from segfair.io.tables import write_csv
 from segfair.mitigation.backbones import Backbone, build_network, check_shape, fitting_size, times
 from segfair.mitigation.bundle import export_bundle
 from segfair.mitigation.data import Augmentation, describe_cuts
@@ -92,23 +93,26 @@ def run_mitigation(
     }
     main = os.environ.get("RANK", "0") == "0"
     if main:
+        _write_skipped(study.skipped, out / "skipped.csv")
         if not settings.resume:
             for name in names.values():
                 _clear(out / name)
         study.split.save(out / "splits.json")
         (out / "config.toml").write_text(tomli_w.dumps(settings.to_dict()), "utf-8")
+    fits: dict[str, FitResult] = {}
+    for (backbone, strategy), name in names.items():
+        fits[name] = _train(settings, study, protocol, backbone, strategy, out / name)
+        if main:
+            tell(f"{name}: best epoch {fits[name].best_epoch} of {settings.epochs}")
+    if not main:
+        # Processes that train together must not wait for one that predicts: all models are trained first.
+        return {}
     trained: list[_Trained] = []
     for (backbone, strategy), name in names.items():
-        fitted = _train(settings, study, protocol, backbone, strategy, out / name)
-        if not main:
-            continue
-        tell(f"{name}: best epoch {fitted.best_epoch} of {settings.epochs}")
         for notice in _predict(settings, study, out / name):
             tell(f"{name}: {notice}")
         audit = _audit(settings, study, protocol, out / name, executor)
-        trained.append(_Trained(name, backbone, strategy, fitted, audit))
-    if not main:
-        return {}
+        trained.append(_Trained(name, backbone, strategy, fits[name], audit))
     diagnoses = _diagnoses(study, trained, out)
     models: dict[str, dict[str, Any]] = {
         model.name: {
@@ -163,6 +167,13 @@ class _Trained:
     strategy: str
     fitted: FitResult
     audit: AuditResult
+
+
+def _write_skipped(skipped: Mapping[str, str], path: Path) -> None:
+    """Every case that nothing is done with, and why; no file without any."""
+    path.unlink(missing_ok=True)
+    if skipped:
+        write_csv([{"case": case, "reason": reason} for case, reason in skipped.items()], path)
 
 
 def _write_json(tree: Mapping[str, Any], path: Path) -> None:
@@ -241,6 +252,7 @@ def _study(settings: MitigationSettings, protocol: Protocol, executor: Executor 
         cache=settings.cache or settings.out / "cache",
         seed=settings.seed,
         subject_column=settings.subject_column,
+        resume=settings.resume,
         executor=executor,
     )
 
@@ -291,7 +303,7 @@ def _context(settings: MitigationSettings, study: Study) -> TrainingContext:
 
 
 def _options(settings: MitigationSettings) -> StrategyOptions:
-    return StrategyOptions(alpha=settings.alpha, case_weights=settings.one_shot_weights)
+    return StrategyOptions(alpha=settings.alpha, reduction=settings.reduction, case_weights=settings.one_shot_weights)
 
 
 def _train(
@@ -356,10 +368,21 @@ def _audit(
     )
     inputs = {"predictions": predictions, **study.test.inputs}
     cohort = dataclasses.replace(study.test, cases=cases, inputs=inputs)
-    config = AuditConfig(protocol, min_support=0.01, min_cases=WORST_MIN_CASES, seed=settings.seed)
+    config = AuditConfig(
+        protocol,
+        min_support=_least_support(len(cases)),
+        min_cases=WORST_MIN_CASES,
+        subject_column=settings.subject_column,
+        seed=settings.seed,
+    )
     result = run_audit(cohort, config, plan=study.plan, executor=executor)
     write_report(result, folder / "audit", command="segfair mitigate")
     return result
+
+
+def _least_support(n_cases: int) -> float:
+    """Low enough that every subgroup of `WORST_MIN_CASES` is mined."""
+    return min(0.01, WORST_MIN_CASES / max(1, n_cases))
 
 
 def _test_scores(result: AuditResult) -> dict[str, Any]:
@@ -377,7 +400,7 @@ def _test_scores(result: AuditResult) -> dict[str, Any]:
 def _validation_scores(study: Study, scored: ScoredCases, protocol: Protocol) -> dict[str, Any]:
     attributes = study.attributes["validation"]
     total = total_scores(scored, attributes, protocol, min_cases=WORST_MIN_CASES)
-    membership = mine_subgroups(attributes, min_support=0.01)
+    membership = mine_subgroups(attributes, min_support=_least_support(len(attributes.case_ids)))
     return {
         "DSC": total.dsc,
         "NormHD": total.normhd,

@@ -235,7 +235,13 @@ def train_epoch(
         values = np.concatenate([part for _, part in parts])
         _check_finite(seen, values, run)
         run.scaler.unscale_(run.optimizer)
-        nn.utils.clip_grad_norm_(run.module.parameters(), settings.grad_clip)
+        norm = nn.utils.clip_grad_norm_(run.module.parameters(), settings.grad_clip)
+        # In half precision the scaler skips such a step and goes on with a smaller scale.
+        if not run.scaler.is_enabled() and not torch.isfinite(norm):
+            raise TrainingError(
+                f"epoch {run.epoch + 1}, step {run.step + 1}: the gradient is not a number although the loss is "
+                f"(batch: {', '.join(seen)}); look for extreme values in those images, or try a smaller --lr"
+            )
         run.scaler.step(run.optimizer)
         run.scaler.update()
         run.optimizer.zero_grad(set_to_none=True)

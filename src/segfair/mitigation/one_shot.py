@@ -50,14 +50,17 @@ def one_shot_weights(
     """
     if not result.binning:
         raise InputError("audit.json: does not say how its attributes were made; audit again with this version")
-    table = load_table(metadata)
     if cases is not None:
         wanted = read_case_list(cases, part="train")
-    elif id_column is not None and id_column in table.columns:
-        wanted = [text for value in table.raw[id_column].tolist() if (text := cell_text(value))]
+        table = load_table(metadata, wanted_ids=wanted)
     else:
-        columns = ", ".join(table.columns)
-        raise ConfigError(f"weights: name the cases with --cases, or the column of ids with --id-column ({columns})")
+        table = load_table(metadata)
+        if id_column is None or id_column not in table.columns:
+            columns = ", ".join(table.columns)
+            raise ConfigError(
+                f"weights: name the cases with --cases, or the column of ids with --id-column ({columns})"
+            )
+        wanted = [text for value in table.raw[id_column].tolist() if (text := cell_text(value))]
     rows = attach_metadata(table, wanted, id_column=id_column)
     if rows.absent:
         case, reason = next(iter(rows.absent.items()))

@@ -27,9 +27,9 @@ __all__ = ["MitigationSettings", "Size", "check_resumable", "load_settings", "re
 Size = tuple[int, int, int]
 
 _FREE_ON_RESUME = {
-    *("resume", "out", "data", "metadata", "cache", "device", "amp", "workers", "strategies", "backbones", "baseline"),
+    *("resume", "out", "data", "metadata", "cache", "device", "amp", "workers", "strategies", "baseline"),
 }
-"""What may change when a run goes on: where it runs, where things lie, and further models."""
+"""What may change when a run goes on: where it runs, where things lie, and further strategies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class MitigationSettings:
         attributes: Metadata columns; None: every usable one (phantom: age group, menopause, density).
         subject_column: Column that tells which cases are of one patient.
         alpha, min_support, loss, outcome: Of FairMedSeg and the divergences.
+        reduction: Whether FairMedSeg's Eq. 3 is the mean over a batch or the paper's sum.
         spacing_mm, phases: Preprocessing of data on disk.
         device: "auto", "cpu", "cuda" or "cuda:N".
         amp: Half precision; None: on a GPU.
@@ -77,6 +78,7 @@ class MitigationSettings:
     min_support: float = 0.001
     loss: LossName = "dice-ce"
     outcome: Literal["dsc", "ps"] = "dsc"
+    reduction: Literal["mean", "sum"] = "mean"
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
     phases: int = 3
     device: str = "auto"
@@ -258,7 +260,10 @@ def read_weights(path: Path) -> dict[str, float]:
     numbers = [as_number(value) for value in table.column("weight")]
     if any(number is None or number < 0 for number in numbers):
         raise InputError(f"{path}, column weight: every weight has to be a number of at least 0")
-    return {case: float(number or 0.0) for case, number in zip(ids, numbers, strict=True)}
+    weights = {case: float(number or 0.0) for case, number in zip(ids, numbers, strict=True)}
+    if not any(weights.values()):
+        raise InputError(f"{path}, column weight: all are 0, so no case would ever be drawn")
+    return weights
 
 
 def _whole(least: int) -> Callable[[Any], bool]:
@@ -303,6 +308,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "spacing_mm": (_triple(lambda part: _number(part) and part > 0), "three numbers above 0"),
     "loss": (lambda value: value in get_args(LossName), f"one of {', '.join(get_args(LossName))}"),
     "outcome": (lambda value: value in ("dsc", "ps"), "dsc or ps"),
+    "reduction": (lambda value: value in ("mean", "sum"), "mean or sum"),
 }
 
 

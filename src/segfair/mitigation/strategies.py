@@ -287,6 +287,15 @@ class OneShot(_FixedSampling):
             )
         self.weights = CaseWeights.of(ids, np.array([options.case_weights[case_id] for case_id in ids]))
 
+    def state_dict(self) -> dict[str, Any]:
+        """The weights, so that a training cannot go on with others."""
+        return {"weights": self.weights.array.tolist()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Compares the weights."""
+        if state["weights"] != self.weights.array.tolist():
+            raise ConfigError("resume: the one-shot weights differ from those the training began with; give the same")
+
 
 class Reweighing(Erm):
     """Loss weights P(g) P(y) / P(g, y): joint cell g and lesion size y are independent under the weights."""

@@ -46,6 +46,7 @@ class Study:
         test: The test cases with their labels, without predictions.
         preprocessing: What a checkpoint has to do to an image.
         predict: (model, folder, device, amp) -> notices; writes one mask a test case.
+        skipped: Case -> why nothing is done with it.
         notices: For the reader.
     """
 
@@ -56,6 +57,7 @@ class Study:
     test: Cohort
     preprocessing: Preprocessing
     predict: Predict
+    skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
 
@@ -153,10 +155,14 @@ def data_study(
     cache: Path | None,
     seed: int,
     subject_column: str | None = None,
+    resume: bool = False,
     executor: Executor | None = None,
     on_done: Callable[[str], None] | None = None,
 ) -> Study:
-    """A study of a data set on disk; its split is kept in `out/splits.json` and taken from there the next time.
+    """A study of a data set on disk.
+
+    A run that goes on (`resume`) takes the split of `out/splits.json`; a new one makes its own, since settings and
+    cases may have changed.
 
     Raises:
         InputError, ConfigError: The data cannot be used, or the split is one of other data.
@@ -165,10 +171,16 @@ def data_study(
     prepared = prepare(source.cases, preprocessing, cache=cache, executor=executor, on_done=on_done)
     usable = [case for case in source.ids if case in prepared.cases]
     split = _split(
-        source, usable, protocol=protocol, attributes=attributes, out=out, seed=seed, subject_column=subject_column
+        source,
+        usable,
+        protocol=protocol,
+        attributes=attributes,
+        earlier=out / "splits.json" if resume else None,
+        seed=seed,
+        subject_column=subject_column,
     )
     cohorts = {part: source.cohort(getattr(split, part)) for part in ("train", "validation", "test")}
-    plan = fit_attributes(cohorts["train"], protocol=protocol, chosen=attributes)
+    plan = fit_attributes(cohorts["train"], protocol=protocol, chosen=attributes, subject_column=subject_column)
     if not plan.attributes:
         raise ConfigError(
             f"mitigate: no metadata column of the {plural(len(split.train), 'training case')} can be an attribute ("
@@ -184,7 +196,9 @@ def data_study(
         return (*report.notices, *failed)
 
     skipped = {**source.skipped, **prepared.skipped}
-    lost = (f"{plural(len(skipped), 'case')} cannot be trained on, for example {_example(skipped)}",) if skipped else ()
+    lost = (
+        (f"{plural(len(skipped), 'case')} left out (skipped.csv), for example {_example(skipped)}",) if skipped else ()
+    )
     return Study(
         prepared=prepared,
         split=split,
@@ -193,6 +207,7 @@ def data_study(
         test=dataclasses.replace(cohorts["test"], label_names={}),
         preprocessing=preprocessing,
         predict=predict,
+        skipped=skipped,
         notices=(*source.notices, *prepared.notices, *lost, split.origin),
     )
 
@@ -203,17 +218,17 @@ def _split(
     *,
     protocol: Protocol,
     attributes: tuple[str, ...] | None,
-    out: Path,
+    earlier: Path | None,
     seed: int,
     subject_column: str | None,
 ) -> Split:
-    path = out / "splits.json"
-    if path.is_file():
-        split = load_split(path)
+    if earlier is not None and earlier.is_file():
+        split = load_split(earlier)
         split.check_cases(usable)
         return split
     cohort = source.cohort(usable)
-    table = fit_attributes(cohort, protocol=protocol, chosen=attributes).apply(cohort)
+    plan = fit_attributes(cohort, protocol=protocol, chosen=attributes, subject_column=subject_column)
+    table = plan.apply(cohort)
     subjects = {case.id: case.metadata.get(subject_column) for case in cohort} if subject_column else None
     return split_cases(
         table,

@@ -178,8 +178,8 @@ def reach_conclusion(models: Sequence[ModelSummary], *, baseline: str) -> Conclu
             "No disparity distinguishable from noise, training is plain",
             "open",
             f"With {plain.name} no subgroup's shrunken divergence exceeds {NEGLIGIBLE:g} of mean Dice and none is "
-            "significant: weights made from them stay near 1, and differences between the models are chance until "
-            "more seeds show otherwise.",
+            "significant: weights that follow shrunken divergences stay near 1, those that follow raw ones "
+            "(fairmedseg) follow noise, and differences between the models are chance until more seeds show otherwise.",
         )
     if plain is None or len(models) == 1:
         others = f" of {plural(len(judged), 'model')}" if len(judged) > 1 else ""
@@ -205,6 +205,8 @@ def reach_conclusion(models: Sequence[ModelSummary], *, baseline: str) -> Conclu
 def _compared(best: ModelSummary, plain: ModelSummary) -> Conclusion:
     mean = best.against.metrics["dsc"] if best.against is not None else None
     change = worst_change(best, plain)
+    # Simultaneous: the subgroup was picked for its low mean on these very cases.
+    sure = change.ci_simultaneous if change is not None else None
     lead = f"{best.name} serves the worst subgroup best: {_worst_words(best)}, against "
     same = (best.worst or {})["items"] == (plain.worst or {})["items"]
     lead += f"{format_number((plain.worst or {})['dsc'])}" if same else _worst_words(plain)
@@ -212,7 +214,7 @@ def _compared(best: ModelSummary, plain: ModelSummary) -> Conclusion:
     parts = [lead]
     if change is not None:
         found = format_number(change.difference, signed=True)
-        interval = _interval(change.ci) if change.ci else "too few cases for an interval"
+        interval = f"simultaneous {_interval(sure)}" if sure else "too few cases for an interval"
         if same:
             parts = [f"{lead}, {found} ({interval})"]
         else:
@@ -225,7 +227,7 @@ def _compared(best: ModelSummary, plain: ModelSummary) -> Conclusion:
     if harmed:
         most = min(row.difference for row in harmed)
         parts.append(f"{plural(len(harmed), 'subgroup')} harmed, by {format_number(-most)} at most: see below")
-    shown = change is not None and change.ci is not None and change.ci[0] > 0
+    shown = sure is not None and sure[0] > 0
     fell = mean is not None and mean.ci is not None and mean.ci[1] < 0
     if shown and not fell:
         return Conclusion(f"Recommended: {best.name}", "better", f"{'; '.join(parts)}.")
