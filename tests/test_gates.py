@@ -90,6 +90,17 @@ def test_everything_else_is_refused_with_the_forms(text: str) -> None:
         ("coverage >= 98", "lies between 0 and 1, got 98"),
         ("FS >= 85", "FS lies between 0 and 1"),
         ("coverage < 0.5", "required from below"),
+        ("coverage >= 0", "decides nothing, since coverage is never below 0"),
+        ("DSC >= 0", "decides nothing, since DSC is never below 0"),
+        ("FS > 1", "decides nothing, since FS is never above 1"),
+        ("NormHD < 0", "decides nothing, since NormHD is never below 0"),
+        ("NormHD <= -0.5", "NormHD is never below 0, got -0.5"),
+        ("worst.dsc >= 0", "decides nothing, since dsc is never below 0"),
+        ("worst.dsc > 50", "dsc lies between 0 and 1, got 50"),
+        ("worst.nsd_2mm > 1", "decides nothing, since nsd_2mm is never above 1"),
+        ("DSC <= 1", "higher DSC is better, so compare with >= or >"),
+        ("FS <= 0.85", "higher FS is better, so compare with >= or >"),
+        ("NormHD >= 0.1", "lower NormHD is better, so compare with <= or <"),
     ],
 )
 def test_a_limit_that_decides_nothing_is_refused(text: str, message: str) -> None:
@@ -105,8 +116,6 @@ def test_a_limit_that_decides_nothing_is_refused(text: str, message: str) -> Non
         ((0.85, 0.95), "FS > 0.85", "undecided"),
         ((0.84, 0.95), "FS >= 0.85", "undecided"),
         ((0.70, 0.84), "FS >= 0.85", "fail"),
-        ((0.70, 0.84), "FS < 0.85", "pass"),
-        ((0.86, 0.95), "FS <= 0.85", "fail"),
         (None, "FS >= 0.85", "undecided"),
     ],
 )
@@ -114,6 +123,26 @@ def test_the_interval_decides_not_the_point(
     result: AuditResult, interval: tuple[float, float] | None, gate: str, expected: str
 ) -> None:
     scores = {**result.scores, "FS": Score(0.9, ci=interval)}
+    assert state(dataclasses.replace(result, scores=scores), gate) == expected
+
+
+@pytest.mark.parametrize("text", ["DSC > 0", "FS >= 1", "NormHD <= 0", "NormHD < 5", "worst.hd95_mm < 500"])
+def test_a_limit_that_some_values_miss_is_taken(text: str) -> None:
+    assert parse_gate(text).text == text
+
+
+@pytest.mark.parametrize(
+    ("interval", "gate", "expected"),
+    [
+        ((0.05, 0.10), "NormHD <= 0.10", "pass"),
+        ((0.05, 0.10), "NormHD < 0.10", "undecided"),
+        ((0.11, 0.20), "NormHD <= 0.10", "fail"),
+    ],
+)
+def test_a_distance_is_required_from_above(
+    result: AuditResult, interval: tuple[float, float], gate: str, expected: str
+) -> None:
+    scores = {**result.scores, "NormHD": Score(0.1, ci=interval)}
     assert state(dataclasses.replace(result, scores=scores), gate) == expected
 
 

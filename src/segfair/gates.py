@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.errors import ConfigError
-from segfair.inference import generator
+from segfair.inference import SHARES, generator
 from segfair.results import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
 from segfair.stats.bounds import simultaneous_means
 from segfair.subgroups import Divergence, Subgroup
@@ -83,7 +83,8 @@ def parse_gate(text: str) -> Gate:
     """Reads one gate.
 
     Raises:
-        ConfigError: Not one of the forms, or a limit that can never or always be met.
+        ConfigError: Not one of the forms, a score compared in the wrong direction, or a limit that can never or always
+            be met.
     """
     for form, pattern in _FORMS:
         match = pattern.fullmatch(text.strip())
@@ -94,13 +95,43 @@ def parse_gate(text: str) -> Gate:
         if form == "score":
             name = _SCORES[name.lower()]
         gate = Gate(text.strip(), form, name, sign, float(found.get("limit") or 0))
-        if form == "coverage" and gate.sign not in (">=", ">"):
-            raise ConfigError(f"gate {text!r}: a coverage is required from below, for example coverage >= 0.98")
-        bounded = form == "coverage" or (form == "score" and gate.name != "NormHD")
-        if bounded and not 0 <= gate.limit <= 1:
-            raise ConfigError(f"gate {text!r}: {gate.name or form} lies between 0 and 1, got {gate.limit:g}")
+        if gate.sign:
+            _require_direction(gate)
+            _require_decision(gate)
         return gate
     raise ConfigError(f"gate {text!r}: not understood; the forms are {GRAMMAR}")
+
+
+def _require_direction(gate: Gate) -> None:
+    """Refuses what asks for the worse; of `worst` only the audit knows the direction (see `require_answerable`)."""
+    if gate.form == "coverage" and gate.sign not in (">=", ">"):
+        raise ConfigError(f"gate {gate.text!r}: a coverage is required from below, for example coverage >= 0.98")
+    if gate.form == "score":
+        _compare_with(gate, "lower" if gate.name == "NormHD" else "higher")
+
+
+def _compare_with(gate: Gate, direction: str) -> None:
+    if direction in ("higher", "lower") and (direction == "higher") != (gate.sign in (">=", ">")):
+        wanted = ">= or >" if direction == "higher" else "<= or <"
+        raise ConfigError(f"gate {gate.text!r}: {direction} {gate.name} is better, so compare with {wanted}")
+
+
+def _require_decision(gate: Gate) -> None:
+    """Refuses a limit that every value meets, or none."""
+    name = gate.name or gate.form
+    share = gate.form == "coverage" or gate.name in ("DSC", "PS", "FS", "TS") or gate.name.partition("_")[0] in SHARES
+    if share and not 0 <= gate.limit <= 1:
+        raise ConfigError(f"gate {gate.text!r}: {name} lies between 0 and 1, got {gate.limit:g}")
+    # A distance that is not clipped has no largest value.
+    low, high = (0.0, 1.0) if share else (0.0, np.inf) if gate.name.lower() == "normhd" else (-np.inf, np.inf)
+    met = [_COMPARE[gate.sign](end, gate.limit) for end in (low, high)]
+    if all(met) or not any(met):
+        raise ConfigError(
+            f"gate {gate.text!r}: decides nothing, since {name} is never "
+            f"{'above' if gate.limit == high else 'below'} {gate.limit:g}"
+            if gate.limit in (low, high)
+            else f"gate {gate.text!r}: {name} is never below 0, got {gate.limit:g}"
+        )
 
 
 def require_answerable(
@@ -128,10 +159,7 @@ def require_answerable(
                 f"({', '.join(config.outcomes)}); name it with --outcome"
             )
         if gate.form == "worst":
-            direction = directions.get(gate.name)
-            if direction in ("higher", "lower") and (direction == "higher") != (gate.sign in (">=", ">")):
-                better, wanted = ("higher", ">= or >") if direction == "higher" else ("lower", "<= or <")
-                raise ConfigError(f"gate {gate.text!r}: {better} {gate.name} is better, so compare with {wanted}")
+            _compare_with(gate, directions.get(gate.name, ""))
         if gate.form == "score":
             needed = {"DSC": ("dsc",), "NormHD": ("normhd",)}.get(gate.name, ("dsc", "normhd"))
             absent = [name for name in needed if name not in directions]
