@@ -395,3 +395,13 @@ def test_wrong_bins(text: str) -> None:
 def test_tree_bins_have_to_be_fitted_first() -> None:
     with pytest.raises(ConfigError, match="age=tree"):
         build(given={"edges": {"age": "tree"}}, age=[1, 2])
+
+
+def test_the_column_of_patients_is_no_attribute_unless_chosen() -> None:
+    # Three studies a patient: no identifier by its values, and a number that quartiles would be made of.
+    patients = cohort(patient=[index // 3 for index in range(30)], sex=["f", "m"] * 15)
+    plan = fit_attributes(patients, protocol=DEFAULT, subject_column="patient")
+    assert [entry.name for entry in plan.attributes] == ["sex"]
+    assert plan.left_out["patient"] == "it names patients"
+    chosen = fit_attributes(patients, protocol=DEFAULT, chosen=["patient"], subject_column="patient")
+    assert [entry.name for entry in chosen.attributes] == ["patient"]

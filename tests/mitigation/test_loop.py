@@ -496,6 +496,24 @@ def test_nan_loss_stops_with_the_case_and_its_batch(tmp_path: Path) -> None:
     assert f"epoch 1, step {position + 1}: the loss of t05 is not a number (batch: {others})" in str(error.value)
 
 
+class Steep(nn.Module):
+    """A finite answer whose gradient is infinite: the square root of 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image + self.weight.sqrt()
+
+
+def test_a_gradient_that_is_no_number_stops_with_its_own_batch(tmp_path: Path) -> None:
+    network = Steep()
+    with pytest.raises(TrainingError, match="epoch 1, step 1: the gradient is not a number although the loss is"):
+        train(tmp_path, "erm", network=network)
+    assert network.weight.item() == 0, "nothing was stepped"
+
+
 class Hungry(nn.Module):
     """Fails as an allocator does."""
 

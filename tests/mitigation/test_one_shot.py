@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import segfair
@@ -53,6 +54,16 @@ def test_a_folds_training_cases_are_weighted(audit: AuditResult, tmp_path: Path)
     (tmp_path / "splits.json").write_text(json.dumps([{"train": ["t0", "t1", "t2"], "val": ["t3"]}]))
     weights = one_shot_weights(audit, tmp_path / "m.csv", cases=f"{tmp_path / 'splits.json'}:0")
     assert list(weights) == ["t0", "t1", "t2"]
+
+
+def test_the_sheet_that_holds_the_cases_is_taken(audit: AuditResult, tmp_path: Path) -> None:
+    with pd.ExcelWriter(tmp_path / "m.xlsx") as book:
+        pd.DataFrame({"model": ["x", "y"], "site": ["A", "A"]}).to_excel(book, sheet_name="analysis", index=False)
+        table = pd.DataFrame({"id": ["t0", "t1"], "site": ["A", "B"]})
+        table.to_excel(book, sheet_name="info", index=False)
+    (tmp_path / "ids.txt").write_text("t0\nt1\n")
+    weights = one_shot_weights(audit, tmp_path / "m.xlsx", cases=str(tmp_path / "ids.txt"))
+    assert weights["t1"] > 2 * weights["t0"]
 
 
 def test_what_is_missing_is_named(audit: AuditResult, tmp_path: Path) -> None:

@@ -181,6 +181,13 @@ def test_one_shot_draws_by_the_given_weights_from_the_start() -> None:
     assert counts(made("one-shot")) == pytest.approx(np.arange(1, 7) * 6 / 21, abs=0.05)
 
 
+def test_one_shot_does_not_go_on_with_other_weights() -> None:
+    state = made("one-shot").state_dict()
+    made("one-shot").load_state_dict(state)
+    with pytest.raises(ConfigError, match="the one-shot weights differ"):
+        made("one-shot", case_weights=dict.fromkeys(WEIGHTS, 1.0)).load_state_dict(state)
+
+
 def test_one_shot_names_a_case_without_a_weight() -> None:
     with pytest.raises(ConfigError, match="1 of 6 training cases have none, for example D"):
         made("one-shot", case_weights={key: value for key, value in WEIGHTS.items() if key != "D"})

@@ -111,7 +111,10 @@ def test_what_cannot_be_trained_on_is_listed_and_counted(walk: Walk) -> None:
     assert f"cases skipped: 1, a row in the metadata, but no files ({tree.without_files})" in said
     assert f"cases without a breast box: 1 ({tree.without_box})" in said
     assert f"case {tree.swapped_box}: the breast box holds 0% of the lesion" in said
-    assert "3 cases cannot be trained on" in said
+    assert "3 cases left out, see skipped.csv: " in said
+    skipped = {row["case"]: row["reason"] for row in rows(walk.out / "skipped.csv")}
+    assert set(skipped) == {tree.few_phases, tree.unlabelled, tree.without_files}
+    assert skipped[tree.unlabelled] == "no label"
 
 
 def test_three_disjoint_sets_of_usable_cases_with_the_data_s_own_test_cases(walk: Walk) -> None:
