@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from segfair.errors import ConfigError
 from segfair.handover.pseudonyms import without_paths
 from segfair.handover.record import KNOWN_KEYS
+from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, rename_levels
 from segfair.inference import describe_row
 from segfair.results import Alert, AttributeFacts, AuditResult, CaseCounts, LevelFacts, Score, Verdict
 from segfair.subgroups import Divergence, Item, SubgroupTable
@@ -193,7 +194,8 @@ def share(result: AuditResult) -> AuditResult:
     incomplete = {name for name, level in counted_levels - shown}
     n_known = {name: facts.n_cases for name, facts in result.outcomes.items()}
     complete = n_known[result.primary_outcome] == len(rows.rows)
-    return without_paths(
+    ids = CaseIds.of(dict.fromkeys(ids_of(result), ""))
+    shared = without_paths(
         dataclasses.replace(
             result,
             config=dataclasses.replace(
@@ -224,12 +226,13 @@ def share(result: AuditResult) -> AuditResult:
             fairness=tuple(entry for entry in result.fairness if entry.attribute not in incomplete),
             power=tuple(entry for entry in result.power if complete and (entry.attribute, entry.level) in shown),
             gates=tuple(dataclasses.replace(entry, reason="the full report says why") for entry in result.gates),
-            record=_record(result),
+            record=_record(result, ids),
             two_rulers=None,
             gallery=None,
             shared=True,
         )
     )
+    return _without_ids_in_levels(shared, levels_with_ids(result, ids))
 
 
 def _universe(
@@ -354,13 +357,31 @@ def _verdict(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> Ver
     )
 
 
-def _record(result: AuditResult) -> dict[str, Any]:
-    """The known keys of the record but the approver's name, unless they quote an id or a path."""
-    rows = result.case_scores
-    secrets = {str(case) for case in rows.column("case")} | set(result.inputs.values())
-    secrets = {text for text in secrets if len(text) > 3}
+def _record(result: AuditResult, ids: CaseIds) -> dict[str, Any]:
+    """The known keys of the record but the approver's name, unless they quote an id or a path of the audit."""
+    paths = {text for text in result.inputs.values() if len(text) > 3}
     return {
         key: value
         for key, value in result.record.items()
-        if key in KNOWN_KEYS and key != "approver" and not any(secret in str(value) for secret in secrets)
+        if key in KNOWN_KEYS
+        and key != "approver"
+        and not ids.stand_in(str(value))
+        and not any(path in str(value) for path in paths)
     }
+
+
+def _without_ids_in_levels(shared: AuditResult, quoting: tuple[str, ...]) -> AuditResult:
+    """Levels by number, for attributes of which a level's name holds a case id."""
+    if not quoting:
+        return shared
+    names = {
+        name: {level: f"level {count}" for count, level in enumerate(shared.bins[name].levels, start=1)}
+        for name in quoting
+    }
+    alert = Alert(
+        "levels",
+        f"Levels of {', '.join(quoting)} are numbered, because names of levels held case ids; leave such a column out "
+        "with --attributes if it tells who somebody is.",
+    )
+    renamed = rename_levels(shared, names)
+    return dataclasses.replace(renamed, alerts=(*renamed.alerts, alert))

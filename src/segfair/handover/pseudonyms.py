@@ -1,8 +1,9 @@
 """Case ids -> keyed pseudonyms, everywhere in an audit. Under one key the same id has the same pseudonym.
 
 A pseudonym is the HMAC-SHA256 of the id, shortened. Whoever lacks the key cannot go through likely ids and compare;
-whoever has it can, so the key never lies beside the report. Sentences that may quote ids or paths are replaced by
-what is known to hold none, rather than searched for them.
+whoever has it can, so the key never lies beside the report. Sentences of ours that may quote ids or paths are replaced
+by what is known to hold none, rather than searched for them; what the user wrote (the record, names of levels) is
+searched.
 
 References:
     Krawczyk, Bellare, Canetti. RFC 2104 (HMAC). ENISA. Pseudonymisation techniques and best practices. 2019, 5.1.4.
@@ -19,6 +20,15 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from segfair.errors import AuditError, ConfigError
+from segfair.handover.redaction import (
+    CaseIds,
+    ids_of,
+    levels_with_ids,
+    rename_each,
+    rename_levels,
+    rewrite,
+    without_places,
+)
 from segfair.results import TAUGHT_BINS, Alert, AuditResult
 
 __all__ = ["fingerprint", "pseudonymise", "pseudonyms", "read_key", "without_paths"]
@@ -103,8 +113,8 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
         raise ConfigError("--pseudonymise: the audit has pseudonyms already, and pseudonyms of these match no other")
     counts, rows = result.cases, result.case_scores
     place = rows.columns.index("case")
-    ids = [str(row[place]) for row in rows.rows]
-    names = pseudonyms([*ids, *counts.penalised, *counts.missing_predictions, *counts.excluded], key)
+    names = pseudonyms(ids_of(result), key)
+    ids = CaseIds.of(names)
     reason_place = rows.columns.index("penalised")
     clean_rows = []
     for row in rows.rows:
@@ -114,7 +124,8 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
         clean_rows.append(tuple(cells))
     # In the order of the pseudonyms: that of the ids would say which is which.
     order = sorted(range(len(clean_rows)), key=lambda index: clean_rows[index][place])
-    return without_paths(
+    quoting = levels_with_ids(result, ids)
+    hidden = rename_levels(
         dataclasses.replace(
             result,
             cases=dataclasses.replace(
@@ -130,13 +141,21 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
             ),
             pseudonym_key=fingerprint(key),
             gallery=result.gallery.renamed(names) if result.gallery else None,
-        )
+            record=rewrite(result.record, ids.replaced),
+        ),
+        {name: rename_each(result.bins[name].levels, ids) for name in quoting},
     )
+    alert = Alert(
+        "levels",
+        f"Levels of {', '.join(quoting)} held case ids; pseudonyms stand for these. Leave such a column out with "
+        "--attributes if it tells who somebody is.",
+    )
+    return without_paths(dataclasses.replace(hidden, alerts=(*hidden.alerts, alert)) if quoting else hidden)
 
 
 def without_paths(result: AuditResult) -> AuditResult:
-    """The audit without input paths, and without the sentences that may quote paths or ids."""
-    kept = [alert for alert in result.alerts if alert.kind != "cases"]
+    """The audit without input paths, without sentences that may quote paths or ids, and without paths in the record."""
+    kept = [Alert(alert.kind, without_places(alert.text)) for alert in result.alerts if alert.kind != "cases"]
     n_noticed = len(result.alerts) - len(kept)
     if n_noticed:
         kept.append(Alert("cases", f"{n_noticed} kinds of peculiarities in the masks; the full report names them."))
@@ -148,6 +167,7 @@ def without_paths(result: AuditResult) -> AuditResult:
         notices=(),
         left_out=dict.fromkeys(result.left_out, "made no attribute; the full report says why"),
         alerts=tuple(kept),
+        record=rewrite(result.record, without_places),
     )
 
 
