@@ -76,6 +76,20 @@ def audit_of(
     return run_audit(Cohort(cases, columns=tuple(metadata)), config, scores=table)
 
 
+def found_only_beforehand() -> AuditResult:
+    """An audit in which women are worse off beyond chance in the family of `--primary sex`, not in the whole lattice."""
+    rng = np.random.default_rng(4)
+    sex = np.where(np.arange(160) % 2 == 0, "F", "M")
+    noise = {f"noise{index}": rng.choice(["a", "b", "c"], 160) for index in range(5)}
+    result = audit_of(
+        {"dsc": rng.normal(0.8, 0.06, 160) - 0.028 * (sex == "F")}, {"sex": sex, **noise}, primary=("sex",)
+    )
+    assert not any(row.significant for row in result.subgroups["dsc"])
+    assert result.primary_subgroups is not None
+    assert all(row.significant for row in result.primary_subgroups)
+    return result
+
+
 def with_scores(result: AuditResult, scores: Mapping[str, Sequence[float | None]]) -> AuditResult:
     """The same audit with other scores of its cases; what was found in the old ones stays as it is."""
     rows = result.case_scores

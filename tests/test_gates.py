@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.score_fixtures import audit_of, skewed_dice, write_tables
+from tests.score_fixtures import audit_of, found_only_beforehand, skewed_dice, write_tables
 
 from segfair.errors import ConfigError
 from segfair.gates import check_gates, exit_code, parse_gate, require_answerable
@@ -208,6 +208,20 @@ def test_a_significant_subgroup_fails_and_silence_needs_power(result: AuditResul
     (facts,) = check_gates(finer, ["significant(dsc) == 0"])
     assert facts.state == "undecided"
     assert "cannot detect a gap of 0.005 with 80 % power in 2 of 2 levels" in facts.reason
+
+
+def test_what_is_significant_in_the_family_fixed_beforehand_fails_too() -> None:
+    result = found_only_beforehand()
+    assert result.verdict.kind == "disparity found"
+    (facts,) = check_gates(result, ["significant(dsc) == 0"])
+    assert facts.state == "fail"
+    assert facts.reason.startswith("2 of 2 levels fixed beforehand are significant, first sex = F (n = 80")
+    equal = audit_of(
+        {"dsc": np.random.default_rng(6).normal(0.8, 0.05, 400)}, {"sex": ["F", "M"] * 200}, primary=("sex",)
+    )
+    (facts,) = check_gates(equal, ["significant(dsc) == 0"])
+    assert facts.state == "pass"
+    assert "none of 1 tested subgroups and none of 2 levels fixed beforehand is significant" in facts.reason
 
 
 def test_a_level_without_a_case_is_no_blind_spot() -> None:

@@ -17,11 +17,13 @@ import jsonschema
 import pytest
 from jinja2 import UndefinedError
 from tests.report_fixtures import HOSTILE, make_result
+from tests.score_fixtures import found_only_beforehand
 
 import segfair.page.rows
 import segfair.report
 from segfair.errors import ConfigError
 from segfair.handover.archive import verify
+from segfair.handover.model_card import model_card
 from segfair.page import page_data
 from segfair.page.rows import script_json
 from segfair.report import FILES, render_page, template_folder, write_report
@@ -281,6 +283,31 @@ def test_primary_attributes_come_first_and_the_rest_is_exploratory() -> None:
     assert "Fixed beforehand: site" in page.visible
     assert page.visible.index("Fixed beforehand") < page.visible.index("Alerts Unusable")
     assert "Subgroups exploratory" in page.visible
+
+
+def test_a_significant_level_fixed_beforehand_is_named_before_what_chance_explains() -> None:
+    result = found_only_beforehand()
+    first = result.subgroups["dsc"].rows[0]
+    assert first.subgroup.items != {("sex", "F")}, "the lattice alone would name another group"
+    data = page_data(result, written="2026-01-01")
+    worst = data["sections"]["worst"]
+    assert [(item["attribute"], item["level"]) for item in worst["items"]] == [("sex", "F")]
+    assert worst["evidence"].startswith("Significantly worse")
+    assert worst["evidence"].endswith("Tested among the levels fixed beforehand.")
+    assert "family" in worst["table"]["note"]
+    facts = {entry["name"]: entry for entry in data["facts"]}
+    assert "sex = F" in facts["Largest deficit"]["note"]
+    assert facts["Subgroups tested"]["note"].startswith("0 beyond chance")
+    assert facts["Subgroups tested"]["note"].endswith("; 2 of 2 levels fixed beforehand")
+    card = model_card(result).partition("## Subgroups that are worst off")[2]
+    assert card.index("sex = F") < card.index("noise")
+    # A lattice that lacks the level gets it at its place.
+    table = result.subgroups["dsc"]
+    rows = tuple(row for row in table if len(row.subgroup) > 1)
+    found = dataclasses.replace(result, subgroups={"dsc": dataclasses.replace(table, rows=rows)}).strongest_evidence()
+    assert len(found) == len(rows) + 2
+    place = next(index for index, row in enumerate(found) if row.subgroup.items == {("sex", "F")})
+    assert all(row.divergence <= found.rows[place].divergence for row in found.rows[:place])
 
 
 def test_all_rows_are_embedded_and_the_first_hundred_drawn(page: Page, html: str, result: AuditResult) -> None:

@@ -332,13 +332,20 @@ def _level_rows(result: AuditResult, attribute: str) -> dict[str, Divergence]:
 
 def _significant(result: AuditResult, gate: Gate) -> Judgement:
     table, facts = result.subgroups[gate.name], result.outcomes[gate.name]
-    found = [row for row in table if row.significant]
-    if found:
-        return "fail", (
-            f"{len(found)} of {facts.n_tested} tested subgroups {'is' if len(found) == 1 else 'are'} significant, "
-            f"first {subgroup_name(found[0].subgroup.items)} (n = {found[0].n}, {_divergence(found[0])})"
-        )
-    none = f"none of {facts.n_tested} tested subgroups is significant"
+    # Levels fixed beforehand are a family of their own, and what the verdict says of them counts here too.
+    primary = [row for row in (result.primary_subgroups or ()) if facts.primary and row.significant is not None]
+    for rows, n_tested, who in (
+        (primary, len(primary), "levels fixed beforehand"),
+        (table, facts.n_tested, "tested subgroups"),
+    ):
+        found = [row for row in rows if row.significant]
+        if found:
+            return "fail", (
+                f"{len(found)} of {n_tested} {who} {'is' if len(found) == 1 else 'are'} significant, "
+                f"first {subgroup_name(found[0].subgroup.items)} (n = {found[0].n}, {_divergence(found[0])})"
+            )
+    beside = f" and none of {len(primary)} levels fixed beforehand" if primary else ""
+    none = f"none of {facts.n_tested} tested subgroups{beside} is significant"
     if not facts.primary:
         return "undecided", f"{none}, but power is known for the primary outcome {result.primary_outcome} only"
     gap = result.config.power_gap

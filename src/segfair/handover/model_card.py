@@ -14,11 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from segfair.results import AuditResult, LevelFacts, Score
+from segfair.subgroups import Divergence
 from segfair.wording import (
     clean,
     format_interval,
     format_number,
     format_p,
+    harmful,
     metric_digits,
     metric_name,
     plural,
@@ -170,12 +172,15 @@ def _level(level: LevelFacts, outcome: str, digits: int, *, failures: bool) -> l
 
 def _worst(result: AuditResult) -> str:
     outcome = result.primary_outcome
-    table = result.subgroups[outcome]
-    rows = table.worst(_WORST)
+    table = result.strongest_evidence()
+    kept = table.worst(len(table))
+    # What the verdict speaks of is named, however many groups look worse by chance.
+    first = [row for row in kept if _fixed(row, result) and harmful(row.divergence, table.better)]
+    rows = [*first, *(row for row in kept if row not in first)][:_WORST]
     if not rows:
         return "No subgroup is large enough to be described."
     digits = metric_digits(row.mean for row in rows)
-    return _table(
+    text = _table(
         ["Subgroup", "n", f"Mean {metric_name(outcome)}", "The rest", "Divergence", "Simultaneous 95% interval", "p"],
         [
             [
@@ -190,6 +195,12 @@ def _worst(result: AuditResult) -> str:
             for row in rows
         ],
     )
+    names = "; ".join(_text(subgroup_name(row.subgroup.items), 300) for row in rows if _fixed(row, result))
+    return f"{text}\n\nTested among the levels fixed beforehand: {names}." if names else text
+
+
+def _fixed(row: Divergence, result: AuditResult) -> bool:
+    return any(row is level for level in result.primary_subgroups or ())
 
 
 def _caveats(result: AuditResult) -> str:

@@ -95,7 +95,7 @@ def headline_facts(result: AuditResult) -> list[Data]:
     fs = result.scores.get("FS")
     if fs is not None and fs.value is not None:
         found.append(_fact("Fairness score FS", format_number(fs.value), chance_words(fs, result) or _ci_words(fs)))
-    worst = _pick_worst(rows, result)
+    worst = _pick_worst(result.strongest_evidence(), result)
     if worst is not None:
         gap = format_number(worst.divergence, digits, signed=True)
         found.append(
@@ -109,10 +109,19 @@ def headline_facts(result: AuditResult) -> list[Data]:
             _fact(
                 "Subgroups tested",
                 f"{facts.n_tested:,}",
-                f"{n_significant:,} beyond chance at the {result.config.level:g} level, all tests counted",
+                f"{n_significant:,} beyond chance at the {result.config.level:g} level, all tests counted"
+                + _primary_count(result),
             )
         )
     return found
+
+
+def _primary_count(result: AuditResult) -> str:
+    """How many levels fixed beforehand are beyond chance: a family of tests of their own."""
+    tested = [row for row in result.primary_subgroups or () if row.significant is not None]
+    if not tested:
+        return ""
+    return f"; {sum(bool(row.significant) for row in tested):,} of {plural(len(tested), 'level')} fixed beforehand"
 
 
 def _fact(name: str, value: str, note: str) -> Data:
@@ -153,7 +162,7 @@ def _pick_worst(rows: SubgroupTable, result: AuditResult) -> Divergence | None:
 def worst_section(result: AuditResult) -> Data | None:
     """The worst subgroup as one sentence, and the runners-up."""
     outcome = result.primary_outcome
-    rows, facts = result.subgroups[outcome], result.outcomes[outcome]
+    rows, facts = result.strongest_evidence(), result.outcomes[outcome]
     worst = _pick_worst(rows, result)
     if worst is None:
         return None
@@ -161,10 +170,13 @@ def worst_section(result: AuditResult) -> Data | None:
     others = [row for row in rows.worst(len(rows)) if harmful(row.divergence, rows.better)]
     large = [row for row in others if judged(row, result.config, rows.n_cases)] or others
     shown = [worst, *(row for row in large if row is not worst)][:5]
+    primary = result.primary_subgroups or ()
+    fixed = [row for row in shown if any(row is level for level in primary)]
     return {
         "items": items_of(worst.subgroup),
         "sentence": _worst_sentence(worst, rows, digits),
-        "evidence": _worst_evidence(worst, rows, facts, digits),
+        "evidence": _worst_evidence(worst, rows, facts, digits)
+        + (" Tested among the levels fixed beforehand." if any(worst is row for row in primary) else ""),
         "volume": _volume_sentence(worst, digits),
         "table": table(
             f"The subgroups with the largest deficits in {metric_name(outcome)}",
@@ -177,6 +189,7 @@ def worst_section(result: AuditResult) -> Data | None:
                 "Standing",
             ],
             [row_cells(row, rows, facts, digits) for row in shown],
+            note="Levels fixed beforehand stand with the test of their own family." if fixed else "",
         ),
     }
 
