@@ -369,6 +369,9 @@ def verify(
     changes = archive.verify(directory, roles)
     for change in changes:
         typer.echo(change)
+    foreign = archive.not_covered(directory)
+    if foreign:
+        typer.echo(f"not covered by the manifest, and not written by segfair: {', '.join(foreign)}")
     if changes:
         raise typer.Exit(1)
     left = [role for role in archive.recorded_roles(directory) if role not in roles]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from segfair.errors import InputError
-from segfair.handover.archive import build_manifest, hash_file, hash_inputs, is_ours, verify
+from segfair.handover.archive import build_manifest, hash_file, hash_inputs, is_ours, not_covered, verify
 
 
 @pytest.fixture
@@ -90,10 +90,23 @@ def test_predictions_with_a_channel_suffix_are_hashed(tmp_path: Path) -> None:
     assert set(hash_inputs({"predictions": str(tmp_path)}, ["P1"])["predictions"]["files"]) == {"P1_0000.nii.gz"}
 
 
-def test_added_files_are_named(report: Path) -> None:
+def test_somebody_elses_files_are_not_covered_and_no_change(report: Path) -> None:
     (report / "notes.txt").write_text("mine")
     (report / ".DS_Store").write_text("nobody's")
-    assert verify(report) == ["output notes.txt: added, the manifest does not have it"]
+    (report / "figures").mkdir()
+    (report / "figures" / "mine.txt").write_text("mine")
+    assert verify(report) == []
+    assert not_covered(report) == ("figures/mine.txt", "notes.txt")
+
+
+@pytest.mark.parametrize(
+    "name", ["cases.csv", "model-card.md", "figures/scores.svg", "teams/a.html", "public/x/y.json"]
+)
+def test_an_added_file_with_a_name_of_ours_is_a_change(report: Path, name: str) -> None:
+    (report / name).parent.mkdir(parents=True, exist_ok=True)
+    (report / name).write_text("forged")
+    assert verify(report) == [f"output {name}: added, the manifest does not have it"]
+    assert not_covered(report) == ()
 
 
 def test_an_input_added_under_an_audited_id_is_named(report: Path) -> None:

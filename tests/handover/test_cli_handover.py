@@ -36,6 +36,14 @@ def test_verify_finds_nothing_where_nothing_changed(run_cli, report: Path, phant
     assert "nothing changed" in done.stdout
 
 
+def test_verify_names_foreign_files_and_exits_with_nothing_changed(call_cli, report: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(report, tmp_path / "copy"))
+    (copy / "notes.txt").write_text("mine")
+    done = call_cli("verify", copy)
+    assert done.returncode == 0, done.stdout
+    assert "not covered by the manifest, and not written by segfair: notes.txt" in done.stdout.splitlines()
+
+
 def test_verify_names_a_flipped_byte(call_cli, report: Path, phantom_cohort: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(report, tmp_path / "copy"))
     data = bytearray((copy / "cases.csv").read_bytes())

@@ -5,6 +5,7 @@ Reads bytes and writes no report; `report.py` puts the manifest beside the other
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ __all__ = [
     "hash_file",
     "hash_inputs",
     "is_ours",
+    "not_covered",
     "recorded_inputs",
     "recorded_roles",
     "verify",
@@ -31,6 +33,13 @@ __all__ = [
 FORMAT = 1
 MANIFEST = "manifest.json"
 IMAGES = "images"
+_OURS = (
+    *("report.html", "audit.json", "cases.csv", "subgroups.csv", "model-card.md", "comparison.html", "comparison.json"),
+    *("figures/*.svg", "figures/*.png", "figures/*.pdf"),
+    *("leaderboard.html", "leaderboard.csv", "rank.json", "challengeR.csv", "teams/*.html", "teams/*.csv"),
+    *("public/*", "codabench/*.json", "grand-challenge/*.json"),
+)
+"""What segfair writes into a folder: a file so named that the manifest lacks passes for a part of the report."""
 _DATASET_FILES = {"dataset.json", "summary.json", "plans.json", "splits_final.json"}
 
 
@@ -187,9 +196,9 @@ def recorded_inputs(audit_json: Path, inputs: Mapping[str, str]) -> dict[str, An
 def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[str]:
     """What differs from the manifest, one sentence each; empty where nothing does.
 
-    A file counts as added where the manifest lacks it: in the report's folder any file that is not hidden, in a
-    folder of inputs one that bears the id of an audited case. The manifest does not vouch for itself; keep its own
-    hash somewhere else to notice that somebody wrote a new one.
+    A file counts as added where the manifest lacks it: in the report's folder one with a name that segfair writes
+    (`not_covered` names the others), in a folder of inputs one that bears the id of an audited case. The manifest does
+    not vouch for itself; keep its own hash somewhere else to notice that somebody wrote a new one.
 
     Args:
         directory: A folder that `segfair audit` wrote.
@@ -205,11 +214,11 @@ def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[st
     if not isinstance(outputs, dict) or not isinstance(recorded, dict):
         raise InputError(f"{directory / MANIFEST}: lists no inputs and outputs; write the report again")
     changes = _compare(outputs, directory, "output")
-    present = (file for file in sorted(directory.rglob("*")) if file.is_file())
-    for output in (file.relative_to(directory) for file in present):
-        hidden = any(part.startswith(".") for part in output.parts)
-        if not hidden and output.as_posix() not in {*outputs, MANIFEST}:
-            changes.append(f"output {output.as_posix()}: added, the manifest does not have it")
+    changes += [
+        f"output {name}: added, the manifest does not have it"
+        for name in _unlisted(directory, outputs)
+        if _named_as_ours(name)
+    ]
     for role, path in (inputs or {}).items():
         if not path.exists():
             raise InputError(f"{path}: does not exist; name where the {role} lie now")
@@ -227,6 +236,27 @@ def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[st
                 if name not in entry["files"]:
                     changes.append(f"input {role} {name}: added, the manifest does not have it")
     return changes
+
+
+def not_covered(directory: Path) -> tuple[str, ...]:
+    """The files in a report's folder that are somebody else's; the manifest never had them."""
+    outputs = json.loads((directory / MANIFEST).read_text("utf-8"))["outputs"]
+    return tuple(name for name in _unlisted(directory, outputs) if not _named_as_ours(name))
+
+
+def _unlisted(directory: Path, outputs: Collection[str]) -> list[str]:
+    """The files of a folder that a manifest does not list, but hidden ones."""
+    files = (file.relative_to(directory) for file in sorted(directory.rglob("*")) if file.is_file())
+    known = {*outputs, MANIFEST}
+    return [
+        file.as_posix()
+        for file in files
+        if file.as_posix() not in known and not any(part.startswith(".") for part in file.parts)
+    ]
+
+
+def _named_as_ours(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in _OURS)
 
 
 def recorded_roles(directory: Path) -> tuple[str, ...]:
