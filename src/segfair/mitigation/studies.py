@@ -196,9 +196,7 @@ def data_study(
         return (*report.notices, *failed)
 
     skipped = {**source.skipped, **prepared.skipped}
-    lost = (
-        (f"{plural(len(skipped), 'case')} left out (skipped.csv), for example {_example(skipped)}",) if skipped else ()
-    )
+    lost = (f"{plural(len(skipped), 'case')} left out, see skipped.csv: {_example(skipped)}",) if skipped else ()
     return Study(
         prepared=prepared,
         split=split,
