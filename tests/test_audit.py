@@ -12,7 +12,10 @@ import pytest
 import segfair
 from segfair.cases import Case, Cohort
 from segfair.errors import AuditError, ConfigError
+from segfair.gates import check_gates
 from segfair.metrics import METRICS
+from segfair.page.lattice import subgroup_section
+from segfair.page.summary import worst_section
 from segfair.protocol import load_protocol
 from segfair.results import AuditConfig, AuditResult
 from segfair.scores import CaseScore, ScoreTable
@@ -82,6 +85,30 @@ def test_the_worst_group_is_one_that_can_be_judged() -> None:
     tiny = next(row for row in rows if row.subgroup.items == {("site", "tiny")})
     assert (tiny.significant, tiny.p_value) == (None, None)
     assert any("site = tiny (n = 6)" in alert.text for alert in result.alerts)
+
+
+def test_a_level_below_the_support_is_seen_when_it_has_enough_cases() -> None:
+    """18 of 600 are 3 %: too few to combine, and more than enough to be found."""
+    rng = np.random.default_rng(21)
+    site = np.array(["A"] * 300 + ["B"] * 282 + ["rare"] * 18)
+    dsc = np.clip(rng.normal(0.8, 0.08, 600), 0, 1)
+    dsc[site == "rare"] = np.clip(rng.normal(0.1, 0.05, 18), 0, 1)
+    result = audit(dsc=dsc, site=site.tolist(), sex=rng.choice(["f", "m"], 600).tolist())
+    rows = {row.subgroup.items: row for row in result.subgroups["dsc"]}
+    rare = rows[frozenset({("site", "rare")})]
+    assert rare is result.subgroups["dsc"].rows[0]
+    assert rare.n == 18
+    assert rare.significant
+    assert sum(rare.shapley.values()) == pytest.approx(rare.divergence)
+    assert result.outcomes["dsc"].n_tested > len(rows) / 2
+    assert "site = rare" in result.verdict.sentence
+    assert {level for _, level, _ in result.outcomes["dsc"].global_divergence} == {"A", "B", "f", "m"}, "as mined"
+    (gate,) = check_gates(result, ["worst.dsc > 0.5"])
+    assert (gate.state, "site = rare (n = 18)" in gate.reason) == ("fail", True)
+    worst = worst_section(result)
+    assert worst is not None
+    assert worst["items"] == [{"attribute": "site", "level": "rare"}]
+    assert "or a single level of at least 10 cases" in subgroup_section(result)["count"]
 
 
 def test_audit_json_survives_the_disk(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from segfair.subgroups import (
     mine_subgroups,
     redundant,
     shapley_values,
+    with_levels,
 )
 
 AWKWARD = ["sex = f", "a=b", "x & y", "größe µ", "", "1,2", "missing", "=", "a", "<b>"]
@@ -214,3 +215,30 @@ def test_frame_has_one_row_a_subgroup() -> None:
     frame = described.to_frame()
     assert frame["subgroup"].tolist() == ["sex = 0", "sex = 1"]
     assert frame["divergence"].tolist() == pytest.approx([-0.35, 0.35])
+
+
+def test_levels_too_rare_to_be_mined_join_behind_the_lattice() -> None:
+    site = np.repeat([0, 1, 2, 3], [56, 30, 10, 4])
+    # The scanner of the third site is its own: two names for one group.
+    scanner = np.where(site == 2, 1, 0)
+    scanner[site == 3] = -1
+    table = make_table(
+        {"site": site.tolist(), "scanner": scanner.tolist()}, {"site": list("ABCD"), "scanner": list("xy")}
+    )
+    lattice = mine_subgroups(table, min_support=0.2)
+    found = with_levels(lattice, table, min_cases=10)
+    assert found.subgroups[: len(lattice)] == lattice.subgroups
+    np.testing.assert_array_equal(found.matrix[: len(lattice)], lattice.matrix)
+    added = found.subgroups[len(lattice) :]
+    assert [subgroup.items for subgroup in added] == [{("site", "C")}], "D has too few cases"
+    assert found.sizes[-1] == 10
+    assert found.rows[frozenset({("scanner", "y")})] == len(found) - 1
+    assert [alias.name for alias in found.aliases()[len(found) - 1]] == ["scanner = y"]
+    outcome = np.random.default_rng(0).random(100)
+    mined = {row.subgroup: row for row in describe_divergences(lattice, outcome, name="dsc", better="higher")}
+    joined = {row.subgroup: row for row in describe_divergences(found, outcome, name="dsc", better="higher")}
+    for subgroup, row in mined.items():
+        assert joined[subgroup].divergence == pytest.approx(row.divergence, abs=1e-12)
+        assert joined[subgroup].shapley == pytest.approx(row.shapley, abs=1e-12)
+        assert joined[subgroup].redundant == row.redundant
+    assert with_levels(found, table, min_cases=10).subgroups == found.subgroups

@@ -45,6 +45,7 @@ from segfair.subgroups import (
     global_item_divergence,
     level_membership,
     mine_subgroups,
+    with_levels,
 )
 from segfair.tree_bins import learn_edges, split_halves
 
@@ -112,7 +113,8 @@ def run_audit(
     patient_attributes = _name_teachers(plan.apply(audited), config, n_teachers=len(scored) - len(audited))
     described, terciles = derive_columns(audited, scores) if config.derive else (audited, {})
     attributes = _with_derived(patient_attributes, audited, described, terciles, config)
-    membership = mine_subgroups(attributes, min_support=config.min_support)
+    lattice = mine_subgroups(attributes, min_support=config.min_support)
+    membership = with_levels(lattice, attributes, min_cases=config.min_cases)
 
     outcomes: dict[str, OutcomeFacts] = {}
     subgroups: dict[str, SubgroupTable] = {}
@@ -128,7 +130,7 @@ def run_audit(
             n_cases=len(values),
             mean=table.mean,
             primary=name == config.outcomes[0],
-            global_divergence=_global_divergence(members, values, table.better),
+            global_divergence=_global_divergence(lattice.select(where), values, table.better),
         )
         subgroups[name], outcomes[name] = infer_subgroups(
             table, members, values, config=config, design=design, facts=facts, family=name

@@ -13,7 +13,7 @@ from segfair.errors import ConfigError
 from segfair.inference import generator, power_of_levels
 from segfair.io.tables import load_table
 from segfair.results import AuditConfig, PowerFacts
-from segfair.subgroups import level_membership, mine_subgroups
+from segfair.subgroups import level_membership, mine_subgroups, with_levels
 
 __all__ = ["load_patients", "pilot_spread", "plan_power"]
 
@@ -68,6 +68,7 @@ def plan_power(cohort: Cohort, config: AuditConfig, *, sd: float) -> tuple[tuple
         edges={name: edges for name, edges in config.bins.items() if edges != "tree"},
     )
     lattice = mine_subgroups(attributes, min_support=config.min_support)
+    lattice = with_levels(lattice, attributes, min_cases=config.min_cases)
     critical = (
         stats.null_critical(
             lattice.matrix,

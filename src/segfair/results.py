@@ -67,7 +67,7 @@ class AuditConfig:
         attributes: Metadata columns to use; None: every usable one, or the protocol's own.
         bins: Column -> bin edges.
         outcomes: Metrics whose subgroups are examined; the first is the primary one.
-        min_support: Smallest share of cases of a mined subgroup.
+        min_support: Smallest share of cases of a mined subgroup; single levels of `min_cases` join them.
         min_cases: Smallest number of members, and of others, of a subgroup that is judged.
         missing_prediction: What an unusable prediction means; None: as "worst", unless too many are missing.
         threshold: Predictions are probability maps, a voxel is lesion from this probability on; None: masks.
@@ -119,12 +119,14 @@ class CaseCounts:
         penalised: Case -> why it got the worst score.
         missing_predictions: Cases without a prediction.
         excluded: Case -> why it is in no mean.
+        label_sha256: Case -> digest of the voxels of its label that count, where masks were scored.
     """
 
     n_scored: int
     penalised: Mapping[str, str]
     missing_predictions: tuple[str, ...]
     excluded: Mapping[str, str]
+    label_sha256: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_taught(self) -> int:

@@ -42,6 +42,7 @@ __all__ = [
     "mine_subgroups",
     "redundant",
     "shapley_values",
+    "with_levels",
 ]
 
 Item = tuple[str, str]
@@ -74,7 +75,7 @@ class Membership:
         subgroups: Subgroups with distinct members. Itemsets with identical members are one subgroup, named by the
             shortest of them (of equally short ones the one whose attributes come first).
         matrix: (n_subgroups, n_cases) bool, row i holds the members of `subgroups[i]`.
-        rows: Every frequent itemset of the lattice -> its row, aliases included.
+        rows: Every itemset of the lattice -> its row, aliases included.
         case_ids: The cases, in column order.
     """
 
@@ -199,6 +200,36 @@ def level_membership(table: AttributeTable, attributes: Collection[str]) -> Memb
         {frozenset({item}): row for row, item in enumerate(members)},
         table.case_ids,
     )
+
+
+def with_levels(lattice: Membership, table: AttributeTable, *, min_cases: int) -> Membership:
+    """A mined lattice and, behind it, the levels of at least `min_cases` cases that are too rare to be mined.
+
+    A small share of a large cohort can be many patients: support says what is worth combining, not who is looked at.
+
+    Args:
+        lattice: What was mined from the table.
+        table: Categorical attributes of the cases.
+        min_cases: Smallest number of members of a level that is added; at least one.
+
+    Returns:
+        The rows of the lattice as they were, then the added levels, those with equal members merged. Shapley values,
+        pruning and divergences of the mined rows stay as they were; global item divergence, which counts the levels
+        of the lattice, is to be taken from the lattice itself.
+    """
+    levels = level_membership(table, [entry.name for entry in table.attributes])
+    subgroups, matrix, rows = list(lattice.subgroups), list(lattice.matrix), dict(lattice.rows)
+    row_of_members = {np.packbits(who).tobytes(): row for row, who in enumerate(matrix)}
+    for subgroup, who in zip(levels.subgroups, levels.matrix, strict=True):
+        if subgroup.items in rows or np.count_nonzero(who) < max(1, min_cases):
+            continue
+        row = row_of_members.setdefault(np.packbits(who).tobytes(), len(subgroups))
+        if row == len(subgroups):
+            subgroups.append(subgroup)
+            matrix.append(who)
+        rows[subgroup.items] = row
+    stacked = np.array(matrix, dtype=bool).reshape(len(subgroups), len(table.case_ids))
+    return Membership(tuple(subgroups), stacked, rows, table.case_ids)
 
 
 def _item_members(table: AttributeTable) -> dict[Item, NDArray[np.bool_]]:

@@ -35,7 +35,7 @@ from segfair.compare.verdict import reach_verdict
 from segfair.errors import InputError
 from segfair.inference import generator
 from segfair.results import AuditResult
-from segfair.subgroups import Better, Membership, level_membership, mine_subgroups, redundant
+from segfair.subgroups import Better, Membership, level_membership, mine_subgroups, redundant, with_levels
 
 __all__ = ["run_comparison"]
 
@@ -96,7 +96,7 @@ def run_comparison(
     cases = tuple(case for case in rows[0] if case in rows[1])
     if not cases:
         raise InputError("the two audits have no case in common; compare audits of the same cases")
-    require_same_labels(rows, cases)
+    require_same_labels(before, after, rows, cases)
     shared = [name for name in before.case_scores.attributes if name in after.case_scores.attributes]
     require_same_bins(before, after, rows, cases, shared)
     primary = choose_outcome(before, after, outcome)
@@ -120,7 +120,9 @@ def run_comparison(
     for name in dict.fromkeys((primary, *(name for name in before.config.outcomes if name in after.config.outcomes))):
         better = direction(before, name)
         where = np.flatnonzero(np.isfinite(pairs.columns[name]).all(axis=0))
-        membership = _all_subgroups(pairs.attributes, before.config.min_support).select(where)
+        # Every level of every attribute however rare: nobody is overlooked.
+        lattice = mine_subgroups(pairs.attributes, min_support=before.config.min_support)
+        membership = with_levels(lattice, pairs.attributes, min_cases=1).select(where)
         changes, test = _subgroup_changes(pairs, membership, where, name, better, family=name)
         subgroups[name] = _most_harmed_first(changes.values(), better)
         if name != primary:
@@ -180,25 +182,6 @@ def _subjects(result: AuditResult, cases: Sequence[str]) -> NDArray[np.intp] | N
 
 def _number(value: float | None) -> float:
     return np.nan if value is None else float(value)
-
-
-def _all_subgroups(attributes: AttributeTable, min_support: float) -> Membership:
-    """The mined lattice, and every level of every attribute however rare: nobody is overlooked."""
-    lattice = mine_subgroups(attributes, min_support=min_support)
-    levels = level_membership(attributes, [entry.name for entry in attributes.attributes])
-    extra = [
-        row
-        for row, subgroup in enumerate(levels.subgroups)
-        if subgroup.items not in lattice.rows and levels.matrix[row].any()
-    ]
-    known = len(lattice)
-    rows = {levels.subgroups[row].items: known + place for place, row in enumerate(extra)}
-    return Membership(
-        (*lattice.subgroups, *(levels.subgroups[row] for row in extra)),
-        np.concatenate([lattice.matrix, levels.matrix[extra]]),
-        {**lattice.rows, **rows},
-        attributes.case_ids,
-    )
 
 
 def _metric_changes(pairs: _Pairs) -> tuple[dict[str, Change], dict[str, Change]]:

@@ -67,6 +67,11 @@ def subgroup_section(result: AuditResult) -> Data:
         "count": (
             f"{plural(len(rows), 'subgroup')} of at least {result.config.min_support:.0%} of the cases"
             + (
+                f", or a single level of at least {plural(result.config.min_cases, 'case')}"
+                if any(row.support < result.config.min_support for row in rows)
+                else ""
+            )
+            + (
                 f"; {n_redundant:,} of them differ little from one with an item less and are folded away"
                 if n_redundant
                 else ""
