@@ -137,6 +137,7 @@ def case_counts(scores: ScoreTable, excluded: Mapping[str, str]) -> CaseCounts:
         penalised=scores.penalised,
         missing_predictions=tuple(case for case, reason in scores.penalised.items() if reason == NO_PREDICTION),
         excluded=excluded,
+        label_sha256={score.case: score.label_sha256 for score in scores.scores if score.label_sha256},
     )
 
 

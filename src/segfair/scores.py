@@ -40,6 +40,7 @@ class CaseScore:
             Voxels are those that count; with regions those of any region.
         alerts: What a reader has to know before believing the values.
         penalised: Why the case has the worst score; None where its prediction was scored.
+        label_sha256: Digest of the label's voxels that count; empty where none was taken.
     """
 
     case: str
@@ -47,6 +48,7 @@ class CaseScore:
     facts: Mapping[str, float] = field(default_factory=dict)
     alerts: tuple[str, ...] = ()
     penalised: str | None = None
+    label_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from segfair import metrics
 from segfair.cases import Case, Cohort
 from segfair.errors import AuditError, ConfigError, InputError
 from segfair.io.masks import Mask, align, describe_difference, read_image, read_mask
+from segfair.label_digest import label_digest
 from segfair.metrics import METRICS, MaskPair
 from segfair.protocol import Protocol, format_label_values
 from segfair.scores import (
@@ -181,7 +182,9 @@ def score_case(case: Case, protocol: Protocol, *, threshold: float | None = None
         InputError: The label cannot be used.
         ConfigError: A metric that does not exist, or a threshold where several label values are told apart.
     """
-    return score_against(read_label(case), case, protocol, threshold=threshold)
+    label = read_label(case)
+    score = score_against(label, case, protocol, threshold=threshold)
+    return dataclasses.replace(score, label_sha256=label_digest(label, protocol))
 
 
 def read_label(case: Case) -> Mask:

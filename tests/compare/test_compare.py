@@ -299,6 +299,35 @@ def test_other_labels_are_known_by_their_volumes(dice: np.ndarray) -> None:
     refuse(base, with_scores(base, {"volume": volumes}), "case p0017: its label has .* other labels")
 
 
+def with_digests(result: AuditResult, changed: dict[str, str], **inputs: str) -> AuditResult:
+    digests = dict.fromkeys(result.case_scores.column("case"), "0" * 64) | changed
+    return dataclasses.replace(
+        result, cases=dataclasses.replace(result.cases, label_sha256=digests), inputs=inputs or {"labels": "labels"}
+    )
+
+
+def test_other_labels_of_the_same_volume_or_of_none_are_known_by_their_digests(first: AuditResult) -> None:
+    one, other = with_digests(first, {}), with_digests(first, {"p0017": "1" * 64, "p0018": "2" * 64})
+    assert run_comparison(one, one).notices == ()
+    refuse(one, other, "case p0017: its label has other voxels .* 2 of 240 labels.* other labels")
+
+
+def test_what_is_not_known_of_the_labels_is_told(first: AuditResult) -> None:
+    one = with_digests(first, {})
+    older = dataclasses.replace(one, cases=dataclasses.replace(one.cases, label_sha256={}))
+    (notice,) = run_comparison(one, older).notices
+    assert notice.startswith("for 240 of 240 paired cases the labels could not be compared")
+    volumes = {"volume": np.random.default_rng(0).lognormal(8, 1, N)}
+    base = dataclasses.replace(
+        audit_of({**scores_of(np.linspace(0.2, 0.9, N)), **volumes}, cohort()), inputs=one.inputs
+    )
+    (notice,) = run_comparison(base, base).notices
+    assert "only the volumes of the labels could be compared" in notice
+    tables = dataclasses.replace(first, inputs={"scores": "scores.csv"})
+    (notice,) = run_comparison(tables, tables).notices
+    assert "whether both audits were made against the same labels is not known" in notice
+
+
 def test_other_bins_are_refused() -> None:
     rng = np.random.default_rng(0)
     dice, age = rng.normal(0.7, 0.1, 120), rng.uniform(20, 80, 120)

@@ -14,6 +14,7 @@ from tests.test_audit import DEFAULT, audit, planted
 import segfair.handover.pseudonyms
 from segfair.compare.run import run_comparison
 from segfair.errors import AuditError, ConfigError, InputError
+from segfair.handover.disclosure import share
 from segfair.handover.pseudonyms import fingerprint, pseudonymise, pseudonyms, read_key
 from segfair.results import AuditResult
 
@@ -68,6 +69,24 @@ def test_audits_under_one_key_compare_as_they_do_with_ids(two: tuple[AuditResult
     by_items = {tuple(change.items.items()): change for change in hidden.subgroups["dsc"]}
     for change in plain.subgroups["dsc"]:
         assert by_items[tuple(change.items.items())].difference == pytest.approx(change.difference)
+
+
+def test_digests_of_labels_are_keyed_and_shared_nowhere(two: tuple[AuditResult, AuditResult]) -> None:
+    digests = {case: hashlib.sha256(case.encode()).hexdigest() for case in two[0].case_scores.column("case")}
+    one, other = (
+        dataclasses.replace(result, cases=dataclasses.replace(result.cases, label_sha256=digests)) for result in two
+    )
+    hidden = pseudonymise(one, b"k" * 32)
+    assert set(hidden.cases.label_sha256) == set(hidden.case_scores.column("case"))
+    assert not set(hidden.cases.label_sha256.values()) & set(digests.values())
+    assert run_comparison(hidden, pseudonymise(other, b"k" * 32)).n_paired == 100
+    name = pseudonyms(["c0003"], b"k" * 32)["c0003"]
+    moved = dataclasses.replace(
+        other, cases=dataclasses.replace(other.cases, label_sha256={**digests, "c0003": "0" * 64})
+    )
+    with pytest.raises(InputError, match=f"case {name}: its label has other voxels"):
+        run_comparison(hidden, pseudonymise(moved, b"k" * 32))
+    assert share(one).cases.label_sha256 == {}
 
 
 def test_audits_under_other_keys_are_refused(two: tuple[AuditResult, AuditResult]) -> None:

@@ -100,18 +100,29 @@ def rows_by_case(result: AuditResult) -> dict[str, CaseRow]:
     return {str(row[0]): dict(zip(columns, row, strict=True)) for row in result.case_scores.rows}
 
 
-def require_same_labels(rows: Sequence[Mapping[str, CaseRow]], cases: Sequence[str]) -> None:
-    """Refuses audits against other labels: the masks are not at hand, but the volumes of the labels are.
+def require_same_labels(
+    before: AuditResult, after: AuditResult, rows: Sequence[Mapping[str, CaseRow]], cases: Sequence[str]
+) -> None:
+    """Refuses audits against other labels: the masks are not at hand, but their digests or at least volumes may be.
 
     Raises:
         InputError: Naming the first case whose label differs.
     """
+    digests = [result.cases.label_sha256 for result in (before, after)]
     for case in cases:
         one, other = (table[case].get("volume") for table in rows)
         if one is not None and other is not None and abs(one - other) > 1e-6 * max(abs(one), abs(other)):
             raise InputError(
                 f"case {case}: its label has {one:g} mm³ in one audit and {other:g} mm³ in the other; the audits were "
                 "made against other labels, so audit both against the same"
+            )
+        if all(case in known for known in digests) and digests[0][case] != digests[1][case]:
+            differing = sum(
+                digests[0][name] != digests[1][name] for name in cases if all(name in known for known in digests)
+            )
+            raise InputError(
+                f"case {case}: its label has other voxels in the other audit (as have {differing} of {len(cases)} "
+                "labels); the audits were made against other labels, so audit both against the same"
             )
 
 
@@ -213,4 +224,23 @@ def notices(before: AuditResult, after: AuditResult, *, outcome: str) -> tuple[s
     sources = ["scores" in result.inputs for result in (before, after)]
     if sources[0] != sources[1]:
         found.append("one audit scored masks, the other read a table of scores: whether by the same rules is not known")
+    found += _unknown_labels(before, after, rows, paired)
     return tuple(found)
+
+
+def _unknown_labels(
+    before: AuditResult, after: AuditResult, rows: Sequence[Mapping[str, CaseRow]], cases: Sequence[str]
+) -> list[str]:
+    """Says where it is not known whether the labels are the same."""
+    if not any({"labels", "scores"} & result.inputs.keys() or result.cases.label_sha256 for result in (before, after)):
+        return []  # made in memory, such as by a training on its own labels
+    digests = [result.cases.label_sha256 for result in (before, after)]
+    unknown = [case for case in cases if not all(case in known for known in digests)]
+    if not unknown:
+        return []
+    volumes = all(table[case].get("volume") is not None for case in unknown for table in rows)
+    how = "only the volumes of the labels could be compared" if volumes else "the labels could not be compared"
+    return [
+        f"for {len(unknown)} of {len(cases)} paired cases {how}: whether both audits were made against the same labels "
+        "is not known"
+    ]

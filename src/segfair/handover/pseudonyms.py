@@ -133,6 +133,10 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
                 penalised=_renamed(counts.penalised, names),
                 missing_predictions=tuple(sorted(names[case] for case in counts.missing_predictions)),
                 excluded=_renamed(counts.excluded, names),
+                # Keyed as well: whoever has the labels could else look up whose digest stands beside a pseudonym.
+                label_sha256=dict(
+                    sorted((names[case], _keyed(digest, key)) for case, digest in counts.label_sha256.items())
+                ),
             ),
             case_scores=dataclasses.replace(
                 rows,
@@ -169,6 +173,10 @@ def without_paths(result: AuditResult) -> AuditResult:
         alerts=tuple(kept),
         record=rewrite(result.record, without_places),
     )
+
+
+def _keyed(digest: str, key: bytes) -> str:
+    return hmac.new(key, b"\0label " + digest.encode("ascii"), hashlib.sha256).hexdigest()
 
 
 def _renamed(reasons: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
