@@ -328,6 +328,24 @@ def test_what_is_not_known_of_the_labels_is_told(first: AuditResult) -> None:
     assert "whether both audits were made against the same labels is not known" in notice
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("threshold", (None, 0.5), "first audit scored masks, the second probabilities cut at 0.5"),
+        ("threshold", (0.3, 0.5), "probabilities cut at 0.3, the second probabilities cut at 0.5"),
+        ("stratify", ("site", None), "--stratify is site in the first audit and not given in the second"),
+        ("subject_column", (None, "patient"), "--subject-column is not given in the first audit and patient in the"),
+    ],
+)
+def test_settings_that_differ_are_told(first: AuditResult, name: str, values: tuple[Any, Any], words: str) -> None:
+    one, other = (
+        dataclasses.replace(first, config=dataclasses.replace(first.config, **{name: value})) for value in values
+    )
+    (notice,) = run_comparison(one, other).notices
+    assert words in notice
+    assert run_comparison(one, one).notices == ()
+
+
 def test_other_bins_are_refused() -> None:
     rng = np.random.default_rng(0)
     dice, age = rng.normal(0.7, 0.1, 120), rng.uniform(20, 80, 120)

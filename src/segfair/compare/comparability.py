@@ -219,6 +219,24 @@ def notices(before: AuditResult, after: AuditResult, *, outcome: str) -> tuple[s
         mine, theirs = getattr(config, name), getattr(other, name)
         if mine != theirs:
             found.append(f"{name} is {mine} in the first audit and {theirs} in the second; the first holds")
+    if config.threshold != other.threshold:
+        first_rule, second_rule = (
+            "masks" if value is None else f"probabilities cut at {value:g}"
+            for value in (config.threshold, other.threshold)
+        )
+        found.append(
+            f"--threshold differs: the first audit scored {first_rule}, the second {second_rule}; what changed may "
+            "be due to that"
+        )
+    for name, option in (("stratify", "--stratify"), ("subject_column", "--subject-column")):
+        mine, theirs = (getattr(settings, name) or "not given" for settings in (config, other))
+        if mine != theirs:
+            how = (
+                "here cases are permuted over the whole cohort"
+                if name == "stratify"
+                else "the first one's view of which cases are of one patient holds"
+            )
+            found.append(f"{option} is {mine} in the first audit and {theirs} in the second; {how}")
     if bool(before.case_scores.subjects) != bool(after.case_scores.subjects):
         found.append("only one of the audits knows which cases are of one patient; the first one's view holds")
     sources = ["scores" in result.inputs for result in (before, after)]
