@@ -456,8 +456,11 @@ def rank(
         where=options.where,
         subject_column=options.subject_column,
     )
+    if images is not None and options.private_labels:
+        typer.echo(f"--images {images}: not used; with --private-labels there are no pictures of cases")
+        images = None
     found_images = image_files(images, cohort) if images is not None else None
-    if images is not None and not options.private_labels:
+    if images is not None:
         cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": images})
     with _scoring(len(cohort), workers) as (executor, on_done):
         ranking = run_ranking(cohort, found, config, by=options.by, executor=executor, on_done=on_done)

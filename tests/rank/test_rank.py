@@ -311,6 +311,38 @@ def test_private_labels_publish_no_case_and_no_attribute(ranking, tmp_path: Path
     assert "QX000Z" in (tmp_path / "challengeR.csv").read_text("utf-8"), "the organiser has it all"
 
 
+def test_private_pages_of_teams_do_not_tell_what_the_labels_are_like(ranking, tmp_path: Path) -> None:
+    mask_alerts = {
+        "the label is empty under this protocol: it holds the values 7, and only 1 counts": 12,
+        "scored voxel by voxel although the grids differ: label is 3x3x3 of 1 mm": 13,
+        "the prediction is empty under this protocol: it holds the values 2, and only 1 counts": 14,
+    }
+    noticed = dataclasses.replace(
+        ranking, standings=tuple(dataclasses.replace(entry, alerts=mask_alerts) for entry in ranking.standings)
+    )
+    write_ranking(noticed, tmp_path / "private", private_labels=True)
+    for page in (tmp_path / "private" / "public" / "teams").glob("*.html"):
+        text = page.read_text("utf-8")
+        assert "label is empty" not in text and "(12 cases)" not in text, page.name
+        assert "grids differ" not in text and "(13 cases)" not in text, page.name
+        assert "the prediction is empty" in text and "(14 cases)" in text, "that is the team's own"
+    write_ranking(noticed, tmp_path / "open")
+    assert "(12 cases)" in (tmp_path / "open" / "teams" / "team01.html").read_text("utf-8")
+
+
+def test_private_labels_say_that_images_are_not_used(call_cli, challenge: Path, tmp_path: Path) -> None:
+    teams = tmp_path / "teams"
+    for name in ("team01", "team02"):
+        shutil.copytree(challenge / "teams" / name, teams / name)
+    done = call_cli(
+        "rank", teams, challenge / "labels", challenge / "metadata.csv", "--out", tmp_path / "out", "--private-labels",
+        "--images", challenge / "labels", "--bootstrap", 100, "--permutations", 19, "--workers", 1,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"--images {challenge / 'labels'}: not used" in done.stdout
+    assert "images" not in json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))["inputs"]
+
+
 def test_grand_challenge_reads_cases_and_aggregates(ranking, tmp_path: Path) -> None:
     write_ranking(ranking, tmp_path, export="grand-challenge")
     tree = json.loads((tmp_path / "grand-challenge" / "team01" / "metrics.json").read_text("utf-8"))

@@ -18,6 +18,7 @@ __all__ = ["team_data"]
 _WORST_CASES = 20
 _SHOWN_METRICS = 6
 _PREFERRED = ("dsc", "normhd", "hd95_mm", "hd95_vox", "nsd_1mm", "iou", "volume")
+_OF_THE_PREDICTION = "the prediction is empty under this protocol"
 _TITLES = {
     "place": "Place",
     "scores": "Scores",
@@ -231,5 +232,10 @@ def _remarks(standing: Standing, ranking: Ranking, *, private: bool) -> Data | N
     if standing.problem:
         why = "" if private else f": {without_folders(standing.problem, ranking)}"
         texts.append(f"No prediction could be used{why}.")
-    texts += [f"{without_folders(text, ranking)} ({plural(count, 'case')})" for text, count in standing.alerts.items()]
+    texts += [
+        f"{without_folders(text, ranking)} ({plural(count, 'case')})"
+        for text, count in standing.alerts.items()
+        # What else is noticed in masks tells of private labels: how many are empty, their values, their grids.
+        if not private or text.startswith(_OF_THE_PREDICTION)
+    ]
     return {"texts": texts} if texts else None
