@@ -13,6 +13,7 @@ import segfair
 from segfair.cases import Case, Cohort
 from segfair.errors import AuditError, ConfigError
 from segfair.gates import check_gates
+from segfair.inference import mean_limits
 from segfair.metrics import METRICS
 from segfair.page.lattice import subgroup_section
 from segfair.page.summary import worst_section
@@ -476,3 +477,26 @@ def test_an_attribute_given_twice_is_one_question() -> None:
     for row in alone.subgroups["dsc"]:
         assert found[row.subgroup.items] == (row.p_value, row.p_adjusted, row.p_bh, row.p_by)
     assert len(found) == len(alone.subgroups["dsc"])
+
+
+@pytest.mark.parametrize("clip", [True, False])
+def test_no_mean_of_the_cohort_leaves_what_it_can_be(clip: bool) -> None:
+    """Twelve nearly equal Dice and one of 0; a NormHD that is not clipped has no largest value, and PS no smallest."""
+    protocol = dataclasses.replace(DEFAULT.protocol, normhd=dataclasses.replace(DEFAULT.protocol.normhd, clip=clip))
+    dsc = np.array([0.9 + 0.001 * place for place in range(12)] + [0.0])
+    normhd = np.array([0.02] * 8 + [0.98] * 5) if clip else np.array([0.02] * 12 + [4.0])
+    result = audit(dataclasses.replace(DEFAULT, protocol=protocol), dsc=dsc, normhd=normhd, sex=["f", "m"] * 6 + ["f"])
+    for name, low, high in (
+        ("DSC", 0.0, 1.0),
+        ("NormHD", 0.0, 1.0 if clip else np.inf),
+        ("PS", 0.0 if clip else -np.inf, 1.0),
+    ):
+        score = result.scores[name]
+        assert score.ci is not None
+        assert low <= score.ci[0] < score.value < score.ci[1] <= high, name
+    config = dataclasses.replace(DEFAULT, protocol=protocol)
+    assert mean_limits("DSC", dsc, config) == mean_limits("nsd_2mm", dsc, config) == (0.0, 1.0)
+    assert mean_limits("NormHD", dsc, config) == (0.0, 1.0 if clip else np.inf)
+    assert mean_limits("PS", dsc, config) == (0.0 if clip else -np.inf, 1.0)
+    assert mean_limits("hd95_mm", dsc, config) == (-np.inf, np.inf)
+    assert mean_limits("dsc", np.array([40.0, 90.0]), config) == (0.0, 90.0), "a table in per cent"

@@ -18,7 +18,7 @@ from segfair import stats
 from segfair.attributes import Attribute
 from segfair.challenge import ChallengeScores
 from segfair.design import Design
-from segfair.inference import generator
+from segfair.inference import generator, mean_limits
 from segfair.results import AttributeFacts, AuditConfig, Chance, FairnessScore, Score
 
 __all__ = ["CohortScores", "GroupScores", "judged_attributes", "resample"]
@@ -251,6 +251,7 @@ class CohortScores:
             rng=generator(self.config, f"scores/{name}"),
             draws=self.config.bootstrap,
             subjects=self.design.subjects,
+            limits=mean_limits(name, values, self.config),
         )
         return float(low), float(high)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.errors import ConfigError
-from segfair.inference import SHARES, generator
+from segfair.inference import SHARES, generator, mean_limits
 from segfair.results import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
 from segfair.stats.bounds import simultaneous_means
 from segfair.subgroups import Divergence, Subgroup
@@ -245,6 +245,7 @@ def _mean(result: AuditResult, metric: str) -> tuple[float | None, tuple[float, 
         rng=generator(result.config, f"gate/{metric}"),
         draws=result.config.bootstrap,
         subjects=_subjects(result, where),
+        limits=mean_limits(metric, values, result.config),
     )
     return float(values.mean()), (low, high) if np.isfinite(low) and np.isfinite(high) else None
 

@@ -17,7 +17,7 @@ from segfair.results import AuditConfig, OutcomeFacts, PowerFacts, Verdict
 from segfair.subgroups import Adjusted, Divergence, Membership, SubgroupTable
 from segfair.wording import format_interval, format_number, format_p, metric_name, subgroup_name
 
-__all__ = ["generator", "infer_subgroups", "power_of_levels", "reach_verdict"]
+__all__ = ["generator", "infer_subgroups", "mean_limits", "power_of_levels", "reach_verdict"]
 
 Interval = tuple[float, float]
 SHARES = ("dsc", "iou", "sensitivity", "precision", "nsd")
@@ -27,6 +27,27 @@ CONSTANT = "every case has the same value, so there is nothing to compare"
 def generator(config: AuditConfig, purpose: str) -> np.random.Generator:
     """A stream of its own for each purpose: adding one analysis never changes the numbers of another."""
     return np.random.default_rng([config.seed, zlib.crc32(purpose.encode())])
+
+
+def mean_limits(name: str, values: NDArray[np.float64], config: AuditConfig) -> Interval:
+    """What the mean of a metric or score cannot leave, by its definition; shares lie between 0 and 1.
+
+    A given table may hold values beyond the definition of their name (a Dice in per cent): the limits then give way.
+
+    Args:
+        name: Metric, or DSC, NormHD or PS.
+        values: (n_cases,) at least one; what is averaged.
+        config: Says whether NormHD is clipped.
+    """
+    metric = name.lower()
+    low, high = -np.inf, np.inf
+    if metric.partition("_")[0] in SHARES:
+        low, high = 0.0, 1.0
+    elif metric == "normhd":
+        low, high = 0.0, 1.0 if config.protocol.normhd.clip else np.inf
+    elif metric == "ps":
+        low, high = 0.0 if config.protocol.normhd.clip else -np.inf, 1.0
+    return min(low, float(values.min())), max(high, float(values.max()))
 
 
 def infer_subgroups(

@@ -22,7 +22,7 @@ from segfair.design import Design, build_design
 from segfair.errors import ConfigError
 from segfair.facts import versions
 from segfair.fairness import CohortScores, judged_attributes, resample
-from segfair.inference import generator
+from segfair.inference import generator, mean_limits
 from segfair.label_choice import check_label_occurs, resolve_protocol
 from segfair.rank.board import (
     CHALLENGE,
@@ -221,7 +221,11 @@ def _scores_of(
     if by not in CHALLENGE:
         values = table.defined(by)[1]
         low, high = stats.mean_interval(
-            values, rng=generator(config, f"scores/{by}"), draws=config.bootstrap, subjects=design.subjects
+            values,
+            rng=generator(config, f"scores/{by}"),
+            draws=config.bootstrap,
+            subjects=design.subjects,
+            limits=mean_limits(by, values, config),
         )
         found[by] = Score(float(values.mean()), ci=(low, high) if len(values) > 1 else None)
     challenge = _challenge(table, attributes, config)

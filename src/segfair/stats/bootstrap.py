@@ -181,7 +181,8 @@ def subgroup_intervals(
 ) -> SubgroupIntervals:
     """Intervals of all subgroups' means and divergences from one set of replicates.
 
-    Pointwise ones are expanded percentile intervals, and bootstrap-t from five to nineteen cases (or subjects).
+    Pointwise ones are expanded percentile intervals, and bootstrap-t from five to nineteen cases (or subjects) unless
+    most of them tie (see `reach`).
 
     Args:
         membership: (n_subgroups, n_cases).

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Resampled", "reach", "resample_means"]
 
-_NO_SPREAD = 1e-12
+_LEAST_SPREAD = 0.01
+"""Resamples whose error has a variance below this share of the observed one give no t to speak of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,18 +77,21 @@ def reach(
         rest_deviate: (n_resamples,) standard normal deviates of the rest's mean.
 
     Returns:
-        (n_groups, 2) numbers to add to the estimates; NaN where most resamples have no spread and so no t.
+        (n_groups, 2) numbers to add to the estimates; NaN where more resamples than a tail holds have next to no
+        spread, and so no t. That is so where nearly all members tie: a dozen Dice of about 0.97 and one of 0 have an
+        error of 0.07 in the resamples that hold the 0 and of nearly nothing in the third that do not, whose t would
+        put the lower limit far below anything possible (or, left out, at the mean itself).
     """
     deviation, error, observed = groups.deviation, groups.variances, groups.variance
     if rest_variance is not None and rest_deviate is not None:
         deviation = deviation - rest_deviate[:, None] * np.sqrt(rest_variance)
         error, observed = error + rest_variance, observed + rest_variance
-    usable = error > _NO_SPREAD * np.maximum(observed, np.finfo(float).tiny)
+    usable = error > np.maximum(_LEAST_SPREAD * observed, np.finfo(float).tiny)
     t = np.divide(deviation, np.sqrt(error), out=np.full_like(deviation, np.nan), where=usable)
     tail = (1 - confidence) / 2
     bounds = np.full((t.shape[1], 2), np.nan)
     complete = usable.all(axis=0)
     bounds[complete] = np.quantile(t[:, complete], [1 - tail, tail], axis=0).T
-    for group in np.flatnonzero(~complete & (usable.mean(axis=0) >= 0.5)):
+    for group in np.flatnonzero(~complete & ((~usable).mean(axis=0) <= tail)):
         bounds[group] = np.quantile(t[usable[:, group], group], [1 - tail, tail])
     return np.asarray(-bounds * np.sqrt(observed)[:, None], dtype=np.float64)
