@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from benchmarks import fairness
 
+from segfair.mitigation.strategies import STRATEGIES
+
 
 def run(block: str, seed: int, strategy: str, worst: float, dsc: float = 0.9) -> dict[str, object]:
     scores = {"dsc": dsc, "rest": 0.92, "planted": worst, "worst": worst, "fs": 0.9, "ts": None}
@@ -89,3 +91,17 @@ def test_markdown_has_a_cell_for_every_column() -> None:
     table = fairness.markdown("title", fairness.summarise(RUNS, fairness.BLOCKS[0])).splitlines()
     assert len({line.count("|") for line in table[2:]}) == 1
     assert "+0.300 [+0.052, +0.548]" in table[-1]
+
+
+def test_the_documentation_shows_the_record_and_every_strategy() -> None:
+    runs = json.loads(fairness.RECORD.read_text("utf-8"))["runs"]
+    page = (fairness.HERE.parent / "docs" / "benchmarks.md").read_text("utf-8")
+    for block in fairness.BLOCKS:
+        assert fairness.markdown(block.title, fairness.summarise(runs, block)) in page, block.name
+    assert all(f"\n| {name} |" in page for name in STRATEGIES)
+
+
+def test_the_record_is_that_of_this_code() -> None:
+    # After a change to a file of `CODE`: python benchmarks/fairness.py --confirm, and without it if numbers differ.
+    record = json.loads(fairness.RECORD.read_text("utf-8"))
+    assert record["fingerprint"] == fairness.fingerprint(fairness.Setting())
