@@ -22,7 +22,7 @@ from tests.score_fixtures import found_only_beforehand
 import segfair.page.rows
 import segfair.report
 from segfair.errors import ConfigError
-from segfair.handover.archive import verify
+from segfair.handover.archive import not_covered, verify
 from segfair.handover.model_card import model_card
 from segfair.page import page_data
 from segfair.page.rows import script_json
@@ -134,7 +134,8 @@ def test_an_earlier_report_is_replaced_and_other_files_stay(tmp_path: Path) -> N
     write_report(make_result(levels=FEW), tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert {path.name for path in tmp_path.iterdir()} == {*FILES, "notes.txt"}
-    assert verify(tmp_path) == ["output notes.txt: added, the manifest does not have it"]
+    assert verify(tmp_path) == []
+    assert not_covered(tmp_path) == ("notes.txt",)
 
 
 @pytest.mark.parametrize("name", FILES)

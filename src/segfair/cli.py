@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from segfair.cases import Cohort
     from segfair.gates import Gate
+    from segfair.handover.archive import Origin
     from segfair.handover.deliver import Delivery
     from segfair.rank.facts import Ranking
     from segfair.results import AuditConfig, AuditResult, GateFacts
@@ -322,14 +323,15 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Draw the report again without scoring again."""
-    from segfair.handover.archive import recorded_inputs
+    from segfair.handover.archive import recorded_inputs, recorded_origin
     from segfair.handover.deliver import prepare
     from segfair.results import AuditResult
 
     result = AuditResult.load(audit_json)
     # What lies in the input folders by now is not what was audited.
     inputs = recorded_inputs(audit_json, result.inputs)
-    _write(result, prepare(out, share_out=share, figures=figures), inputs=inputs)
+    origin = recorded_origin(audit_json)
+    _write(result, prepare(out, share_out=share, figures=figures), inputs=inputs, origin=origin)
 
 
 @app.command(epilog="Example: segfair card report/audit.json > model-card.md", rich_help_panel="Audit")
@@ -941,11 +943,17 @@ def _say_gates(gates: Sequence[GateFacts]) -> None:
         typer.echo(f"{entry.state:<9}  {entry.gate}: {entry.reason}")
 
 
-def _write(result: AuditResult, delivery: Delivery, *, inputs: Mapping[str, Any] | None = None) -> None:
+def _write(
+    result: AuditResult,
+    delivery: Delivery,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    origin: Origin | None = None,
+) -> None:
     from segfair.handover.deliver import deliver
     from segfair.wording import plural
 
-    result, page = deliver(result, delivery, command=_command(), inputs=inputs)
+    result, page = deliver(result, delivery, command=_command(), inputs=inputs, origin=origin)
     counts = result.cases
     for notice in result.notices:
         typer.echo(notice)

@@ -21,7 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from segfair.errors import ConfigError
-from segfair.handover.archive import MANIFEST, build_manifest, hash_file, hash_inputs, is_ours, written_files
+from segfair.handover.archive import MANIFEST, Origin, build_manifest, hash_file, hash_inputs, is_ours, written_files
 from segfair.io.tables import write_csv
 from segfair.page import page_data
 from segfair.results import AuditResult
@@ -38,6 +38,7 @@ def write_report(
     command: str = "",
     extras: Mapping[str, bytes] | None = None,
     inputs: Mapping[str, Any] | None = None,
+    origin: Origin | None = None,
 ) -> Path:
     """Writes the report's five files; each appears only once all of them are complete.
 
@@ -50,6 +51,7 @@ def write_report(
         command: The command line that led here, for the record; empty: called from Python.
         extras: Further files, path within the folder -> contents; the manifest holds their hashes as well.
         inputs: Hashes of the inputs as `hash_inputs` gives them, taken when they were audited; None: taken now.
+        origin: Command and date of the audit, where it is only drawn again; None: this is the audit.
 
     Returns:
         The path of report.html.
@@ -72,7 +74,9 @@ def write_report(
         for name, contents in extras.items():
             (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
             (unfinished / name).write_bytes(contents)
-        _write_files(result, unfinished, [*names, *extras], command=command, written=written, inputs=inputs)
+        _write_files(
+            result, unfinished, [*names, *extras], command=command, written=written, inputs=inputs, origin=origin
+        )
         stale = written_files(directory) - {*names, *extras}
         # The manifest first: a folder with one of the other files can then always be told from somebody else's.
         for name in sorted([*names, *extras], key=lambda name: name != MANIFEST):
@@ -109,6 +113,7 @@ def _write_files(
     command: str,
     written: datetime,
     inputs: Mapping[str, Any] | None,
+    origin: Origin | None,
 ) -> None:
     result.save(folder / "audit.json")
     if "cases.csv" in names:
@@ -119,9 +124,7 @@ def _write_files(
         "protocol (rules)": protocol.digest,
         **{name: hash_file(folder / name) for name in ("audit.json", "cases.csv", "subgroups.csv") if name in names},
     }
-    page = render_page(
-        page_data(result, written=written.strftime("%Y-%m-%d %H:%M UTC"), command=command, digests=digests)
-    )
+    page = render_page(_page_data(result, written, command, digests, origin))
     (folder / "report.html").write_text(page, "utf-8", newline="\n")
     ids = [str(case) for case in result.case_scores.column("case")]
     manifest = build_manifest(
@@ -132,8 +135,25 @@ def _write_files(
         protocol_digest=protocol.digest,
         versions=result.versions,
         written=written.isoformat(timespec="seconds"),
+        origin=origin,
     )
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")
+
+
+def _page_data(
+    result: AuditResult, written: datetime, command: str, digests: dict[str, str], origin: Origin | None
+) -> dict[str, Any]:
+    now = _as_read(written)
+    if origin is None:
+        return page_data(result, written=now, command=command, digests=digests)
+    audited = "at an unknown time"
+    with contextlib.suppress(ValueError):
+        audited = _as_read(datetime.fromisoformat(origin.written))
+    return page_data(result, written=audited, command=origin.command, digests=digests, redrawn=(now, command))
+
+
+def _as_read(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> str:

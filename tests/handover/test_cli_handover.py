@@ -127,6 +127,38 @@ def test_a_report_drawn_again_does_not_vouch_for_inputs_that_changed_since(
     assert "input labels: the manifest has no hashes of it" in done.stdout.splitlines()
 
 
+def test_a_report_drawn_again_keeps_the_audits_command_and_date(call_cli, report: Path, tmp_path: Path) -> None:
+    origin = json.loads((report / "manifest.json").read_text("utf-8"))
+    assert "redrawn" not in origin
+    assert origin["command"].startswith("segfair audit ")
+    manifest = {**origin, "written": "2001-02-03T04:05:06+00:00"}
+    copy = Path(shutil.copytree(report, tmp_path / "copy"))
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    source = copy
+    for name in ("again", "twice"):
+        done = call_cli(
+            "report", source / "audit.json", "--out", tmp_path / name, "--share", tmp_path / f"{name}-share"
+        )
+        assert done.returncode == 0, done.stderr
+        found = json.loads((tmp_path / name / "manifest.json").read_text("utf-8"))
+        assert (found["command"], found["written"]) == (origin["command"], manifest["written"])
+        assert found["redrawn"]["command"].startswith("segfair report ")
+        assert found["redrawn"]["written"] > origin["written"][:10]
+        page = (tmp_path / name / "report.html").read_text("utf-8")
+        assert "written 2001-02-03 04:05 UTC" in page
+        assert page.index("segfair audit ") < page.index("Drawn again ") < page.index("segfair report ")
+        shared = json.loads((tmp_path / f"{name}-share" / "manifest.json").read_text("utf-8"))
+        assert (shared["command"], shared["written"]) == ("", manifest["written"])
+        assert shared["redrawn"]["command"] == ""
+        source = tmp_path / name
+    (copy / "manifest.json").unlink()
+    done = call_cli("report", copy / "audit.json", "--out", tmp_path / "alone")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "alone" / "manifest.json").read_text("utf-8"))
+    assert (found["command"], found["written"]) == ("", None)
+    assert "written at an unknown time" in (tmp_path / "alone" / "report.html").read_text("utf-8")
+
+
 def test_verify_of_no_report_is_an_error(call_cli, tmp_path: Path) -> None:
     done = call_cli("verify", tmp_path)
     assert done.returncode == 2

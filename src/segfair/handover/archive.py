@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from segfair.io.layouts import find_images, pair_ids
 __all__ = [
     "FORMAT",
     "MANIFEST",
+    "Origin",
     "build_manifest",
     "hash_file",
     "hash_inputs",
     "is_ours",
     "not_covered",
     "recorded_inputs",
+    "recorded_origin",
     "recorded_roles",
     "verify",
     "written_files",
@@ -41,6 +44,19 @@ _OURS = (
 )
 """What segfair writes into a folder: a file so named that the manifest lacks passes for a part of the report."""
 _DATASET_FILES = {"dataset.json", "summary.json", "plans.json", "splits_final.json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How the audit came about that a report is drawn from again.
+
+    Attributes:
+        command: Its command line; empty: not known, or kept back.
+        written: When it was written, ISO 8601; empty: not known.
+    """
+
+    command: str = ""
+    written: str = ""
 
 
 def hash_file(path: Path) -> str:
@@ -124,6 +140,7 @@ def build_manifest(
     protocol_digest: str,
     versions: Mapping[str, str],
     written: str,
+    origin: Origin | None = None,
 ) -> dict[str, Any]:
     """The contents of manifest.json.
 
@@ -135,12 +152,15 @@ def build_manifest(
         protocol_digest: SHA-256 of its rules.
         versions: Package -> version.
         written: When, ISO 8601.
+        origin: The audit, where only the report was drawn again; its command and date then stand in the first place,
+            and those of the drawing under `redrawn`.
     """
+    drawn = {"written": written, "command": command}
+    told = drawn if origin is None else {"written": origin.written or None, "command": origin.command, "redrawn": drawn}
     return {
         "format": FORMAT,
         "written_by": "segfair",
-        "written": written,
-        "command": command,
+        **told,
         "protocol": {"name": protocol, "sha256": protocol_digest},
         "versions": dict(versions),
         "inputs": dict(inputs),
@@ -183,14 +203,28 @@ def recorded_inputs(audit_json: Path, inputs: Mapping[str, str]) -> dict[str, An
         audit_json: The file that is drawn again.
         inputs: Role -> path, as audit.json has them.
     """
+    recorded = _manifest_of(audit_json).get("inputs")
+    if isinstance(recorded, dict):
+        return {role: entry for role, entry in recorded.items() if role in inputs}
+    return {role: {"path": path, "files": None} for role, path in inputs.items()}
+
+
+def recorded_origin(audit_json: Path) -> Origin:
+    """Command and date of the audit, for a report that is drawn again; from the audit's own manifest alone."""
+    manifest = _manifest_of(audit_json)
+    command, written = manifest.get("command"), manifest.get("written")
+    return Origin(command if isinstance(command, str) else "", written if isinstance(written, str) else "")
+
+
+def _manifest_of(audit_json: Path) -> dict[str, Any]:
+    """The manifest beside an audit.json; empty where there is none, or one of another audit.json."""
     folder = audit_json.parent
     if is_ours(folder):
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-        outputs, recorded = manifest.get("outputs"), manifest.get("inputs")
-        told = outputs.get("audit.json") if isinstance(outputs, dict) else None
-        if isinstance(recorded, dict) and told == hash_file(audit_json):
-            return {role: entry for role, entry in recorded.items() if role in inputs}
-    return {role: {"path": path, "files": None} for role, path in inputs.items()}
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        outputs = manifest.get("outputs")
+        if isinstance(outputs, dict) and outputs.get("audit.json") == hash_file(audit_json):
+            return manifest
+    return {}
 
 
 def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segfair.errors import ConfigError
+from segfair.handover.archive import Origin
 from segfair.handover.disclosure import share
 from segfair.handover.model_card import model_card
 from segfair.handover.pseudonyms import pseudonymise, read_key
@@ -78,7 +79,12 @@ def prepare(
 
 
 def deliver(
-    result: AuditResult, delivery: Delivery, *, command: str = "", inputs: Mapping[str, Any] | None = None
+    result: AuditResult,
+    delivery: Delivery,
+    *,
+    command: str = "",
+    inputs: Mapping[str, Any] | None = None,
+    origin: Origin | None = None,
 ) -> tuple[AuditResult, Path]:
     """Writes everything that was asked for.
 
@@ -87,6 +93,7 @@ def deliver(
         delivery: See `prepare`.
         command: The command line, for the record; left out where ids and paths are.
         inputs: Hashes of the inputs from when they were audited; None: they are taken now.
+        origin: Command and date of the audit, where it is only drawn again; None: this is the audit.
 
     Returns:
         The audit as written (with the record, and with pseudonyms where asked for), and the path of its page.
@@ -101,15 +108,18 @@ def deliver(
         result = pseudonymise(result, delivery.key)
     # Before anything is written: an audit that cannot be shared leaves no half of what was asked for.
     handed_on = share(result) if delivery.share is not None else None
+    nameless = bool(result.pseudonym_key) or result.shared
+    without_command = dataclasses.replace(origin, command="") if origin is not None else None
     page = write_report(
         result,
         delivery.out,
-        command="" if result.pseudonym_key or result.shared else command,
+        command="" if nameless else command,
         extras=_extras(result, delivery.figures),
         inputs=inputs if result.inputs else None,
+        origin=without_command if nameless else origin,
     )
     if handed_on is not None and delivery.share is not None:
-        write_report(handed_on, delivery.share, extras=_extras(handed_on, None))
+        write_report(handed_on, delivery.share, extras=_extras(handed_on, None), origin=without_command)
     return result, page
 
 

@@ -38,14 +38,22 @@ _TITLES = {
 }
 
 
-def page_data(result: AuditResult, *, written: str, command: str = "", digests: dict[str, str] | None = None) -> Data:
+def page_data(
+    result: AuditResult,
+    *,
+    written: str,
+    command: str = "",
+    digests: dict[str, str] | None = None,
+    redrawn: tuple[str, str] | None = None,
+) -> Data:
     """Everything the templates print.
 
     Args:
         result: The audit.
-        written: When the page is written, as it shall stand there.
+        written: When the audit was written, as it shall stand there.
         command: The command line that led to it; empty: none is shown.
         digests: What -> SHA-256, printed with the method.
+        redrawn: When the page was drawn again, and by which command; None: the audit wrote it itself.
     """
     sections = {
         "verdict": verdict_section(result),
@@ -60,7 +68,7 @@ def page_data(result: AuditResult, *, written: str, command: str = "", digests: 
         "cases": case_section(result),
         "power": power_section(result),
         "rulers": ruler_section(result),
-        "method": method_section(result, command=command, digests=digests or {}),
+        "method": method_section(result, command=command, digests=digests or {}, redrawn=redrawn),
         "columns": column_section(result),
         "inputs": input_section(result),
     }

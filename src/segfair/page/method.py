@@ -51,7 +51,9 @@ def case_section(result: AuditResult) -> Data | None:
     }
 
 
-def method_section(result: AuditResult, *, command: str, digests: dict[str, str]) -> Data:
+def method_section(
+    result: AuditResult, *, command: str, digests: dict[str, str], redrawn: tuple[str, str] | None = None
+) -> Data:
     """Metrics, tests, settings, protocol, versions, hashes."""
     outcomes = [
         {
@@ -81,6 +83,9 @@ def method_section(result: AuditResult, *, command: str, digests: dict[str, str]
         "versions": [definition(clean(name), clean(version)) for name, version in result.versions.items()],
         "digests": [definition(name, value, code=True) for name, value in digests.items()],
         "command": clean(command, length=2000) if command else "",
+        "redrawn": {"when": redrawn[0], "command": clean(redrawn[1], length=2000) if redrawn[1] else ""}
+        if redrawn
+        else None,
     }
 
 
