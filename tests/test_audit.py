@@ -494,7 +494,11 @@ def test_no_mean_of_the_cohort_leaves_what_it_can_be(clip: bool) -> None:
         score = result.scores[name]
         assert score.ci is not None
         assert low <= score.ci[0] < score.value < score.ci[1] <= high, name
+    for level in result.attributes[0].levels:
+        assert level.ci["normhd"][0] >= 0.0
+        assert level.ci["normhd"][1] <= (1.0 if clip else np.inf)
     config = dataclasses.replace(DEFAULT, protocol=protocol)
+    assert mean_limits("dsc", np.array([]), config) == (0.0, 1.0)
     assert mean_limits("DSC", dsc, config) == mean_limits("nsd_2mm", dsc, config) == (0.0, 1.0)
     assert mean_limits("NormHD", dsc, config) == (0.0, 1.0 if clip else np.inf)
     assert mean_limits("PS", dsc, config) == (0.0 if clip else -np.inf, 1.0)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from segfair import __version__, stats
 from segfair.attributes import AttributeTable
 from segfair.challenge import ChallengeScores
-from segfair.inference import SHARES, generator
+from segfair.inference import generator, mean_limits
 from segfair.label_choice import absent_regions
 from segfair.results import (
     TAUGHT_BINS,
@@ -105,10 +105,9 @@ def _level_intervals(
             draws=config.bootstrap,
             subjects=subjects[where] if subjects is not None else None,
             min_cases=config.min_cases,
-        ).mean
-        if name.partition("_")[0] in SHARES:
             # Bootstrap-t of a handful of cases can step out of what a share can be.
-            intervals = np.clip(intervals, 0.0, 1.0)
+            limits=mean_limits(name, values, config),
+        ).mean
         for row, subgroup in enumerate(members.subgroups):
             if np.isfinite(intervals[row]).all():
                 (item,) = subgroup.items

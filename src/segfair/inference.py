@@ -36,7 +36,7 @@ def mean_limits(name: str, values: NDArray[np.float64], config: AuditConfig) -> 
 
     Args:
         name: Metric, or DSC, NormHD or PS.
-        values: (n_cases,) at least one; what is averaged.
+        values: (n_cases,) what is averaged.
         config: Says whether NormHD is clipped.
     """
     metric = name.lower()
@@ -47,7 +47,7 @@ def mean_limits(name: str, values: NDArray[np.float64], config: AuditConfig) -> 
         low, high = 0.0, 1.0 if config.protocol.normhd.clip else np.inf
     elif metric == "ps":
         low, high = 0.0 if config.protocol.normhd.clip else -np.inf, 1.0
-    return min(low, float(values.min())), max(high, float(values.max()))
+    return float(values.min(initial=low)), float(values.max(initial=high))
 
 
 def infer_subgroups(
