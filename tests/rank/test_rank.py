@@ -542,9 +542,9 @@ def test_a_patient_without_whom_there_is_no_score_decides_nothing() -> None:
     ]
     assert (ranking.left_out, ranking.n_patients) == ((), 50)
     assert "patient" not in {reason.kind for reason in ranking.verdict.reasons}
-    (notice,) = [text for text in ranking.notices if "could not be left out" in text]
-    assert notice.startswith("10 patients")
-    assert "there is no FS" in notice
+    (text,) = [alert.text for alert in ranking.alerts if alert.kind == "undefined"]
+    assert text.startswith("10 patients could not be left out in turn")
+    assert "there is no FS" in text
 
 
 def test_clipping_that_turns_the_order_is_said() -> None:

@@ -169,7 +169,7 @@ class Ranking:
         variants: The declared order under other rules.
         left_out: The patients without whom some rank changes, those who change the first place first.
         n_patients: Patients that were left out in turn; those without whom there is no score are not among them, and
-            `notices` counts them.
+            an alert counts them.
         verdict: The answer.
         alerts, notices: For the reader.
         scores: Per-case scores of all teams.

@@ -166,21 +166,24 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         left_out=left_out,
         n_patients=len(patients),
         verdict=reach_verdict(standings, baseline, variants, left_out, by=by),
-        alerts=_alerts(scores, standings, baseline, attributes, config),
-        notices=(*scores.notices, *attributes.notices, *_undefined_notice(n_undefined, by)),
+        alerts=(*_alerts(scores, standings, baseline, attributes, config), *_undefined_alert(n_undefined, by)),
+        notices=(*scores.notices, *attributes.notices),
         scores=scores,
         attributes=attributes,
         versions=versions(),
     )
 
 
-def _undefined_notice(n_undefined: int, by: str) -> tuple[str, ...]:
+def _undefined_alert(n_undefined: int, by: str) -> tuple[Alert, ...]:
     """That some patients could not be left out in turn; without their ids, which a private page must not hold."""
     if not n_undefined:
         return ()
     return (
-        f"{plural(n_undefined, 'patient')} could not be left out in turn: without one of them no attribute has the "
-        f"levels that it takes to be compared, so there is no {by}.",
+        Alert(
+            "undefined",
+            f"{plural(n_undefined, 'patient')} could not be left out in turn: without one of them no attribute has the "
+            f"levels that it takes to be compared, so there is no {by}.",
+        ),
     )
 
 
