@@ -16,6 +16,7 @@ _PATIENTS = 10
 """Patients that are listed; rank.json holds all."""
 _PRIVATE_ALERTS = ("small", "attribute")
 _ALERTS = {
+    "undefined": "Patients that could not be left out",
     "baseline": "Worse than nothing",
     "problem": "Nothing usable",
     "penalised": "Unusable predictions",
