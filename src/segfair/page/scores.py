@@ -28,6 +28,7 @@ _ALERTS = {
     "excluded": "Cases left out",
     "empty": "Empty labels",
     "cases": "Noticed in the masks",
+    "levels": "Ids in names of levels",
     "small": "Small groups",
     "attribute": "Missing attribute",
     "definition": "The definition matters",
