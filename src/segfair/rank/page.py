@@ -14,7 +14,7 @@ __all__ = ["leaderboard_data", "without_folders"]
 
 _PATIENTS = 10
 """Patients that are listed; rank.json holds all."""
-_PRIVATE_ALERTS = ("small", "attribute")
+_PRIVATE_ALERTS = ("small", "attribute", "empty")
 _ALERTS = {
     "undefined": "Patients that could not be left out",
     "baseline": "Worse than nothing",
