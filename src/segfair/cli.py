@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -694,9 +695,11 @@ def mitigate(
         "one_shot_weights": read_weights(weights) if weights else None,
     }
     settings = load_settings(config, {name: value for name, value in given.items() if value is not None}, out=out)
+    # Under torchrun every process does the same; the first one speaks for all.
+    tell: Callable[[str], None] = typer.echo if os.environ.get("RANK", "0") == "0" else _say_nothing
     for name, value in settings.to_dict().items():
-        typer.echo(f"{name} = {value}")
-    comparison = run_mitigation(settings, tell=typer.echo)
+        tell(f"{name} = {value}")
+    comparison = run_mitigation(settings, tell=tell)
     for name, scores in comparison.get("models", {}).items():
         test, worst = scores["test"], scores["test"]["worst_subgroup"]
         line = "  ".join(
@@ -705,7 +708,11 @@ def mitigate(
         typer.echo(
             f"{name:<22} {line}  worst subgroup {worst['dsc']:.3f} (n = {worst['n']})" if worst else f"{name}: {line}"
         )
-    typer.echo(f"comparison: {out / 'comparison.html'}")
+    tell(f"comparison: {out / 'comparison.html'}")
+
+
+def _say_nothing(_: str) -> None:
+    """For the processes beside the first."""
 
 
 @app.command(epilog="Example: segfair predict checkpoint_best.pt images/ masks/", rich_help_panel="Mitigate")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +100,23 @@ def test_wrong_settings_stop_before_anything_is_trained(run_cli, tmp_path: Path,
     assert "Traceback" not in done.stderr
     assert all(word in done.stderr for word in words), done.stderr
     assert not list((tmp_path / "out").glob("*/checkpoint*")) if (tmp_path / "out").exists() else True
+
+
+def test_two_processes_of_torchrun_leave_what_one_does(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+            *("-m", "segfair", "mitigate", *map(str, SMALL), "--strategy", "divergence-sampling", "--out", str(out)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("comparison: ") == 1, "one process speaks"
+    assert list(json.loads((out / "comparison.json").read_text("utf-8"))["models"]) == ["erm", "divergence-sampling"]
+    for name in ("erm", "divergence-sampling"):
+        assert len(list((out / name / "predictions" / "test").glob("*.nii.gz"))) == 400
