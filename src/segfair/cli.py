@@ -632,6 +632,8 @@ def mitigate(
     ] = None,
     metadata: Annotated[Path | None, _option("Metadata table; the one in DATA by default.", _DATA)] = None,
     attributes: Annotated[str | None, _option("Metadata columns to use, comma-separated.", _DATA)] = None,
+    id_column: Annotated[str | None, _option("Metadata column with the case ids; found by itself.", _DATA)] = None,
+    sheet: Annotated[str | None, _option("Sheet of an XLSX table; found by its content.", _DATA)] = None,
     subject_column: Annotated[str | None, _option("Column that tells which cases are of one patient.", _DATA)] = None,
     phases: Annotated[int | None, _option("Phases that become channels; 3.", _DATA, min=1)] = None,
     spacing: Annotated[
@@ -650,7 +652,7 @@ def mitigate(
     lr: Annotated[float | None, _option("Adam's learning rate.", _RUN, min=1e-9)] = None,
     device: Annotated[str | None, _option("auto (default), cpu or cuda.", _RUN)] = None,
     amp: Annotated[bool | None, _option("Half precision; on a GPU by default.", _RUN, "--amp/--no-amp")] = None,
-    workers: Annotated[int | None, _option("Loader processes.", _RUN, min=0)] = None,
+    workers: Annotated[int | None, _option("Processes that prepare, load and score; 0.", _RUN, min=0)] = None,
     seed: Annotated[int | None, _option("Seed of everything random.", _RUN, min=0)] = None,
     resume: Annotated[bool, _option("Go on where an earlier run stopped.", _RUN, "--resume")] = False,
     config: Annotated[
@@ -678,6 +680,8 @@ def mitigate(
         "outcome": outcome,
         "metadata": metadata,
         "attributes": attributes and _split(attributes),
+        "id_column": id_column,
+        "sheet": sheet,
         "subject_column": subject_column,
         "phases": phases,
         "spacing_mm": spacing,
@@ -699,7 +703,8 @@ def mitigate(
     tell: Callable[[str], None] = typer.echo if os.environ.get("RANK", "0") == "0" else _say_nothing
     for name, value in settings.to_dict().items():
         tell(f"{name} = {value}")
-    comparison = run_mitigation(settings, tell=tell)
+    with _processes(settings.workers) as executor:
+        comparison = run_mitigation(settings, executor=executor, tell=tell)
     for name, scores in comparison.get("models", {}).items():
         test, worst = scores["test"], scores["test"]["worst_subgroup"]
         line = "  ".join(
@@ -709,6 +714,19 @@ def mitigate(
             f"{name:<22} {line}  worst subgroup {worst['dsc']:.3f} (n = {worst['n']})" if worst else f"{name}: {line}"
         )
     tell(f"comparison: {out / 'comparison.html'}")
+
+
+@contextmanager
+def _processes(n_workers: int) -> Iterator[Executor | None]:
+    """So many processes, begun afresh: those forked from one that has used torch can hang. None for 0."""
+    if not n_workers:
+        yield None
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
+        yield executor
 
 
 def _say_nothing(_: str) -> None:
@@ -752,6 +770,7 @@ def weights(
         str | None, typer.Option(help="Only these: a file of ids, or splits_final.json:FOLD (its training cases).")
     ] = None,
     id_column: Annotated[str | None, typer.Option(help="Metadata column with the case ids.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an XLSX table; found by its content.")] = None,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("weights.csv"),
     debug: Debug = False,
 ) -> None:
@@ -760,7 +779,7 @@ def weights(
     from segfair.mitigation.one_shot import one_shot_weights
     from segfair.results import AuditResult
 
-    found = one_shot_weights(AuditResult.load(audit_json), metadata, cases=cases, id_column=id_column)
+    found = one_shot_weights(AuditResult.load(audit_json), metadata, cases=cases, id_column=id_column, sheet=sheet)
     rows = [
         {"case": case, "weight": weight, "subgroup": setter.name if setter else ""}
         for (case, weight), setter in zip(found.items(), found.setters, strict=True)

@@ -230,3 +230,27 @@ def test_the_audit_within_mitigate_is_an_audit_of_the_test_predictions(walk: Wal
         assert scored[case] == pytest.approx(2 * np.count_nonzero(mask & label) / (mask.sum() + label.sum()), abs=1e-9)
     models = json.loads((walk.out / "comparison.json").read_text("utf-8"))["models"]
     assert models["erm"]["test"]["DSC"] == pytest.approx(np.mean(list(scored.values())))
+
+
+def test_weights_of_an_audit_train_a_one_shot_model_on_patches_in_processes(
+    walk: Walk, run_cli, tmp_path: Path
+) -> None:
+    (tmp_path / "ids.txt").write_text("\n".join(case for case in walk.split["train"] if case != UNKNOWN))
+    audit, table = walk.out / "erm" / "audit" / "audit.json", walk.tree.root / "clinical_and_imaging_info.xlsx"
+    weights = tmp_path / "weights.csv"
+    made = run_cli("weights", audit, "--metadata", table, "--cases", tmp_path / "ids.txt", "--out", weights)
+    assert made.returncode == 0, made.stderr
+    assert np.mean([float(row["weight"]) for row in rows(weights)]) == pytest.approx(1)
+    # The case without metadata has no subgroup and so no weight; it is given the mean.
+    weights.write_text(weights.read_text() + f"{UNKNOWN},1,\n")
+    options = ("--strategy", "one-shot", "--weights", weights, "--no-baseline", "--epochs", 1, "--workers", 2)
+    sizes = ("--patch", 16, 16, 16, "--samples-per-case", 2, "--spacing", 4, 4, 4)
+    out = tmp_path / "out"
+    config = tmp_path / "config.toml"
+    config.write_text("[network.unet]\nchannels = [4, 8]\n")
+    done = run_cli("mitigate", walk.tree.root, "--config", config, *options, *sizes, "--out", out)
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in (out / "one-shot" / "predictions" / "test").iterdir()}
+    assert written == {f"{case}.nii.gz" for case in walk.tree.test}
+    for path in (out / "one-shot" / "predictions" / "test").iterdir():
+        assert nib.load(path).shape == nib.load(walk.image(path.name.removesuffix(".nii.gz"))).shape

@@ -76,7 +76,7 @@ def run_mitigation(
         check_resumable(settings, out / "config.toml")
     for backbone in settings.backbones:
         _check_network(settings, backbone)
-    study = _study(settings, protocol, executor)
+    study = _study(settings, protocol, executor, tell)
     for notice in (*study.notices, *_losses(settings, study)):
         tell(notice)
     strategies = list(settings.strategies)
@@ -231,7 +231,21 @@ def _budget(settings: MitigationSettings, study: Study) -> dict[str, str]:
     }
 
 
-def _study(settings: MitigationSettings, protocol: Protocol, executor: Executor | None) -> Study:
+class _Count:
+    """Says after every hundred cases how many are prepared: a large data set takes hours."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.tell, self.n_done = tell, 0
+
+    def __call__(self, _case: str) -> None:
+        self.n_done += 1
+        if self.n_done % 100 == 0:
+            self.tell(f"{self.n_done:,} cases prepared")
+
+
+def _study(
+    settings: MitigationSettings, protocol: Protocol, executor: Executor | None, tell: Callable[[str], None]
+) -> Study:
     size = cast(Size, settings.spatial_size)
     if settings.data is None:
         phantom = PhantomSize(size=size)
@@ -251,9 +265,12 @@ def _study(settings: MitigationSettings, protocol: Protocol, executor: Executor 
         out=settings.out,
         cache=settings.cache or settings.out / "cache",
         seed=settings.seed,
+        id_column=settings.id_column,
+        sheet=settings.sheet,
         subject_column=settings.subject_column,
         resume=settings.resume,
         executor=executor,
+        on_done=_Count(tell),
     )
 
 

@@ -28,7 +28,12 @@ CAP = 8.0
 
 
 def one_shot_weights(
-    result: AuditResult, metadata: Path, *, cases: str | None = None, id_column: str | None = None
+    result: AuditResult,
+    metadata: Path,
+    *,
+    cases: str | None = None,
+    id_column: str | None = None,
+    sheet: str | None = None,
 ) -> CaseWeights:
     """Weights exp(5 max deficit) of the cases, scaled to mean 1 and capped at 8.
 
@@ -40,6 +45,7 @@ def one_shot_weights(
         metadata: Table of the cases to be weighted.
         cases: Which: a file of ids, or `splits_final.json:FOLD` for that fold's training cases; None: every row.
         id_column: Column of case ids; None: the one that matches `cases`.
+        sheet: Sheet of an XLSX table; None: the one that holds most of `cases`.
 
     Returns:
         One weight a case, with the subgroup that set it; 1 for a case in no subgroup.
@@ -52,9 +58,9 @@ def one_shot_weights(
         raise InputError("audit.json: does not say how its attributes were made; audit again with this version")
     if cases is not None:
         wanted = read_case_list(cases, part="train")
-        table = load_table(metadata, wanted_ids=wanted)
+        table = load_table(metadata, sheet=sheet, wanted_ids=wanted)
     else:
-        table = load_table(metadata)
+        table = load_table(metadata, sheet=sheet)
         if id_column is None or id_column not in table.columns:
             columns = ", ".join(table.columns)
             raise ConfigError(

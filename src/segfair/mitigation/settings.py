@@ -46,13 +46,14 @@ class MitigationSettings:
         spatial_size: Voxels that the network sees; with `samples_per_case` those of a patch.
         samples_per_case: Patches a case; None: whole volumes.
         attributes: Metadata columns; None: every usable one (phantom: age group, menopause, density).
+        id_column, sheet: Of the table; None: the column, and the sheet, that hold most of the case ids.
         subject_column: Column that tells which cases are of one patient.
         alpha, min_support, loss, outcome: Of FairMedSeg and the divergences.
         reduction: Whether FairMedSeg's Eq. 3 is the mean over a batch or the paper's sum.
         spacing_mm, phases: Preprocessing of data on disk.
         device: "auto", "cpu", "cuda" or "cuda:N".
         amp: Half precision; None: on a GPU.
-        workers: Loader processes.
+        workers: Processes that prepare, load and score; 0: this one.
         cache: Folder of prepared volumes; None: in `out`.
         seed: Of split, initial weights and training; the phantom's cases too.
         resume: Go on where an earlier run in `out` stopped.
@@ -73,6 +74,8 @@ class MitigationSettings:
     spatial_size: Size | None = None
     samples_per_case: int | None = None
     attributes: tuple[str, ...] | None = None
+    id_column: str | None = None
+    sheet: str | None = None
     subject_column: str | None = None
     alpha: float | Literal["auto"] = 0.2
     min_support: float = 0.001
@@ -299,7 +302,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("seed", "workers"), (_whole(0), "a whole number of at least 0")),
     **dict.fromkeys(("baseline", "amp", "resume", "bias"), (_flag, "true or false")),
     **dict.fromkeys(("backbones", "strategies", "attributes"), (_texts, "a list of names")),
-    **dict.fromkeys(("device", "subject_column"), (_text, "a text")),
+    **dict.fromkeys(("device", "id_column", "sheet", "subject_column"), (_text, "a text")),
     "network": (lambda value: isinstance(value, Mapping), "tables such as [network.unet]"),
     "lr": (lambda value: _number(value) and value > 0, "a number above 0"),
     "min_support": (lambda value: _number(value) and 0 < value <= 1, "a share above 0, at most 1"),

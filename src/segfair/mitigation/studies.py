@@ -154,6 +154,8 @@ def data_study(
     out: Path,
     cache: Path | None,
     seed: int,
+    id_column: str | None = None,
+    sheet: str | None = None,
     subject_column: str | None = None,
     resume: bool = False,
     executor: Executor | None = None,
@@ -167,7 +169,14 @@ def data_study(
     Raises:
         InputError, ConfigError: The data cannot be used, or the split is one of other data.
     """
-    source = read_training_source(data, metadata=metadata, phases=preprocessing.phases, subject_column=subject_column)
+    source = read_training_source(
+        data,
+        metadata=metadata,
+        phases=preprocessing.phases,
+        id_column=id_column,
+        sheet=sheet,
+        subject_column=subject_column,
+    )
     prepared = prepare(source.cases, preprocessing, cache=cache, executor=executor, on_done=on_done)
     usable = [case for case in source.ids if case in prepared.cases]
     split = _split(
