@@ -10,8 +10,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +18,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from segfair.errors import ConfigError
 from segfair.handover.archive import MANIFEST, Origin, build_manifest, hash_file, hash_inputs, is_ours, written_files
+from segfair.io.placing import placed_together, refuse_foreign
 from segfair.io.tables import write_csv
 from segfair.page import page_data
 from segfair.results import AuditResult
@@ -62,47 +60,16 @@ def write_report(
     directory = Path(directory)
     extras = extras or {}
     names = [name for name in FILES if name != "cases.csv" or result.case_scores.rows]
-    _refuse_foreign(directory, [*FILES, *extras])
-    existed = directory.exists()
+    refuse_foreign(directory, [*FILES, *extras], ours=is_ours(directory))
     written = datetime.now(UTC)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".segfair-", dir=directory))
-    except OSError as error:
-        raise ConfigError(f"--out {directory}: cannot be written ({error}); choose another folder") from error
-    try:
+    with placed_together(directory, first=MANIFEST, earlier=written_files(directory)) as unfinished:
         for name, contents in extras.items():
             (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
             (unfinished / name).write_bytes(contents)
         _write_files(
             result, unfinished, [*names, *extras], command=command, written=written, inputs=inputs, origin=origin
         )
-        stale = written_files(directory) - {*names, *extras}
-        # The manifest first: a folder with one of the other files can then always be told from somebody else's.
-        for name in sorted([*names, *extras], key=lambda name: name != MANIFEST):
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            (unfinished / name).replace(directory / name)
-        for name in stale:
-            (directory / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out {directory}: cannot be written ({error}); choose another folder") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        if not existed:
-            # Only an empty folder goes: nothing half-written stays behind.
-            with contextlib.suppress(OSError):
-                directory.rmdir()
     return directory / "report.html"
-
-
-def _refuse_foreign(directory: Path, names: Collection[str]) -> None:
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"--out {directory}: is a file; name a folder")
-    foreign = [name for name in names if (directory / name).exists()]
-    if foreign and not is_ours(directory):
-        raise ConfigError(
-            f"--out {directory}: holds {', '.join(foreign)} that segfair did not write; choose another folder"
-        )
 
 
 def _write_files(

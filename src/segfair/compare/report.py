@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from segfair.compare.facts import Comparison
-from segfair.errors import ConfigError
+from segfair.io.placing import placed_together, refuse_foreign
 from segfair.page.comparison import comparison_data
 from segfair.report import render_page
 
@@ -38,35 +35,15 @@ def write_comparison(
         ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
     """
     directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"--out {directory}: is a file; name a folder")
-    foreign = [name for name in FILES if (directory / name).exists()]
-    if foreign and not _is_ours(directory / FILES[0]):
-        raise ConfigError(
-            f"--out {directory}: holds {', '.join(foreign)} that segfair compare did not write; choose another folder"
-        )
-    existed = directory.exists()
+    refuse_foreign(directory, FILES, ours=_is_ours(directory / FILES[0]), writer="segfair compare")
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     page = render_page(
         comparison_data(comparison, written=written, command=command, digests=digests),
         template="comparison.html.j2",
     )
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".segfair-", dir=directory))
-        try:
-            comparison.save(unfinished / "comparison.json")
-            (unfinished / "comparison.html").write_text(page, "utf-8", newline="\n")
-            for name in FILES:
-                (unfinished / name).replace(directory / name)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    except OSError as error:
-        if not existed:
-            # Only an empty folder goes: nothing half-written stays behind.
-            with contextlib.suppress(OSError):
-                directory.rmdir()
-        raise ConfigError(f"--out {directory}: cannot be written ({error}); choose another folder") from error
+    with placed_together(directory, first=FILES[0]) as unfinished:
+        comparison.save(unfinished / "comparison.json")
+        (unfinished / "comparison.html").write_text(page, "utf-8", newline="\n")
     return directory / "comparison.html"
 
 

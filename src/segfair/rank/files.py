@@ -5,11 +5,8 @@ Computes nothing. With private labels everything that may be published lies in `
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import Any, Literal
 from segfair.errors import ConfigError
 from segfair.facts import case_rows
 from segfair.handover.archive import MANIFEST, build_manifest, hash_inputs, is_ours, written_files
+from segfair.io.placing import placed_together, refuse_foreign
 from segfair.io.tables import write_csv
 from segfair.rank.facts import Ranking, Standing
 from segfair.rank.page import leaderboard_data, without_folders
@@ -65,58 +63,21 @@ def write_ranking(
     directory = Path(directory)
     written = datetime.now(UTC)
     _refuse_foreign(directory)
-    existed = directory.exists()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".segfair-", dir=directory))
-    except OSError as error:
-        raise ConfigError(f"--out {directory}: cannot be written ({error}); choose another folder") from error
-    try:
-        place = f"{PUBLIC}/" if private_labels else ""
+    place = f"{PUBLIC}/" if private_labels else ""
+    with placed_together(directory, first=MANIFEST, earlier=written_files(directory)) as unfinished:
         _write_all(
             ranking, unfinished, place=place, private=private_labels, export=export, command=command, written=written
         )
         names = sorted(path.relative_to(unfinished).as_posix() for path in unfinished.rglob("*") if path.is_file())
         _write_manifest(ranking, unfinished, names, command=command, written=written)
-        stale = written_files(directory) - set(names)
-        # The manifest first: a folder with one of the other files can then always be told from somebody else's.
-        for name in [MANIFEST, *names]:
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            (unfinished / name).replace(directory / name)
-        _remove(directory, stale)
-    except OSError as error:
-        raise ConfigError(f"--out {directory}: cannot be written ({error}); choose another folder") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        if not existed:
-            with contextlib.suppress(OSError):
-                directory.rmdir()
     return directory / place / "leaderboard.html"
 
 
 def _refuse_foreign(directory: Path) -> None:
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"--out {directory}: is a file; name a folder")
     if (directory / "audit.json").exists():
         raise ConfigError(f"--out {directory}: holds an audit; choose another folder for the ranking")
     names = ("leaderboard.html", "leaderboard.csv", "rank.json", "challengeR.csv", MANIFEST, "teams", PUBLIC)
-    foreign = [name for name in (*names, *EXPORTS) if (directory / name).exists()]
-    if foreign and not is_ours(directory):
-        raise ConfigError(
-            f"--out {directory}: holds {', '.join(foreign)} that segfair did not write; choose another folder"
-        )
-
-
-def _remove(directory: Path, stale: Iterable[str]) -> None:
-    """Files of an earlier ranking that this one does not have, and the folders that they leave empty."""
-    for name in stale:
-        path = directory / name
-        path.unlink(missing_ok=True)
-        for parent in path.parents:
-            if parent == directory:
-                break
-            with contextlib.suppress(OSError):
-                parent.rmdir()
+    refuse_foreign(directory, (*names, *EXPORTS), ours=is_ours(directory))
 
 
 def _write_all(
