@@ -69,6 +69,23 @@ Share = Annotated[
     _option("Second folder that can be handed on: no ids, no rows of cases, no group of under 5.", _HANDOVER),
 ]
 Figures = Annotated[FigureFormat | None, _option("Also write the figures as files, to figures/.", _HANDOVER)]
+IdColumn = Annotated[str | None, _option("Metadata column with the case ids; found by itself.", _WHICH)]
+SubjectColumn = Annotated[str | None, _option("Metadata column that tells which cases are of one patient.", _WHICH)]
+Sheet = Annotated[str | None, _option("Sheet of an XLSX file; found by itself.", _WHICH)]
+Cases = Annotated[str | None, _option("Only these: a file of ids, or splits_final.json:FOLD.", _WHICH)]
+Where = Annotated[str | None, _option("Only cases whose metadata fulfil this, e.g. 'split == \"test\"'.", _WHICH)]
+Attributes = Annotated[str | None, _option("Metadata columns to use, comma-separated.", _GROUPS)]
+MinCases = Annotated[int, _option("Fewest cases of a group that is judged.", _GROUPS, min=1)]
+Protocol = Annotated[str, _option("Scoring rules: default, mama-mia, or a TOML file.", _RULES)]
+Seed = Annotated[int, _option("Seed of everything random.", _RUN, min=0)]
+Label = Annotated[list[str] | None, _option("Voxels that count: 1, any, or NAME=1,2 (repeat for regions).", _RULES)]
+Threshold = Annotated[float | None, _option("Predictions are probability maps; lesion from this value on.", _RULES)]
+Images = Annotated[Path | None, _option("Folder of images, behind the outlines of the worst cases.", _RUN)]
+Workers = Annotated[int | None, _option("Processes that score; all cores by default.", _RUN, min=1)]
+Strict = Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--strict")]
+LowerIsBetter = Annotated[
+    list[str] | None, _option("A column of which lower values are better.", _RULES, metavar="COL")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +93,19 @@ class AuditOptions:
     """The options every audit shares; `_spread` turns the fields into command-line options."""
 
     out: Out = Path("segfair-report")
-    protocol: Annotated[str, _option("Scoring rules: default, mama-mia, or a TOML file.", _RULES)] = "default"
-    id_column: Annotated[str | None, _option("Metadata column with the case ids; found by itself.", _WHICH)] = None
-    subject_column: Annotated[
-        str | None, _option("Metadata column that tells which cases are of one patient.", _WHICH)
-    ] = None
-    sheet: Annotated[str | None, _option("Sheet of an XLSX file; found by itself.", _WHICH)] = None
-    cases: Annotated[str | None, _option("Only these: a file of ids, or splits_final.json:FOLD.", _WHICH)] = None
-    where: Annotated[
-        str | None, _option("Only cases whose metadata fulfil this, e.g. 'split == \"test\"'.", _WHICH)
-    ] = None
-    attributes: Annotated[str | None, _option("Metadata columns to use, comma-separated.", _GROUPS)] = None
+    protocol: Protocol = "default"
+    id_column: IdColumn = None
+    subject_column: SubjectColumn = None
+    sheet: Sheet = None
+    cases: Cases = None
+    where: Where = None
+    attributes: Attributes = None
     bins: Annotated[
         list[str] | None,
         _option("Edges of a number, e.g. age=0,40,50,60,70,100; or tree: learned on half of the cases.", _GROUPS),
     ] = None
     min_support: Annotated[float, _option("Smallest share of cases of a subgroup.", _GROUPS, min=1e-9, max=1.0)] = 0.05
-    min_cases: Annotated[int, _option("Fewest cases of a group that is judged.", _GROUPS, min=1)] = 10
+    min_cases: MinCases = 10
     primary: Annotated[
         str | None, _option("Attributes fixed beforehand: a family of tests of their own, reported first.", _TESTS)
     ] = None
@@ -124,7 +137,7 @@ class AuditOptions:
     ] = None
     figures: Figures = None
     failure_dsc: Annotated[float, _option("A case with a DSC below it counts as failed.", _RULES)] = 0.5
-    seed: Annotated[int, _option("Seed of everything random.", _RUN, min=0)] = 0
+    seed: Seed = 0
     debug: Debug = False
 
 
@@ -136,7 +149,7 @@ class RankOptions:
     by: Annotated[str | None, _option("Score that decides: TS, PS, FS or a metric; TS where there is one.", _RULES)] = (
         None
     )
-    protocol: Annotated[str, _option("Scoring rules: default, mama-mia, or a TOML file.", _RULES)] = "default"
+    protocol: Protocol = "default"
     private_labels: Annotated[
         bool,
         _option("Write what may be published to public/, without cases and attributes.", _RUN, "--private-labels"),
@@ -144,21 +157,17 @@ class RankOptions:
     export: Annotated[
         Platform | None, _option("Also write each team's scores for a platform to read.", _RUN, "--export")
     ] = None
-    id_column: Annotated[str | None, _option("Metadata column with the case ids; found by itself.", _WHICH)] = None
-    subject_column: Annotated[
-        str | None, _option("Metadata column that tells which cases are of one patient.", _WHICH)
-    ] = None
-    sheet: Annotated[str | None, _option("Sheet of an XLSX file; found by itself.", _WHICH)] = None
-    cases: Annotated[str | None, _option("Only these: a file of ids, or splits_final.json:FOLD.", _WHICH)] = None
-    where: Annotated[
-        str | None, _option("Only cases whose metadata fulfil this, e.g. 'split == \"test\"'.", _WHICH)
-    ] = None
-    attributes: Annotated[str | None, _option("Metadata columns to use, comma-separated.", _GROUPS)] = None
+    id_column: IdColumn = None
+    subject_column: SubjectColumn = None
+    sheet: Sheet = None
+    cases: Cases = None
+    where: Where = None
+    attributes: Attributes = None
     bins: Annotated[list[str] | None, _option("Edges of a number, e.g. age=0,40,50,60,70,100.", _GROUPS)] = None
-    min_cases: Annotated[int, _option("Fewest cases of a group that is judged.", _GROUPS, min=1)] = 10
+    min_cases: MinCases = 10
     permutations: Annotated[int, _option("Permutations of the chance level of FS.", _TESTS, min=19)] = 2000
     bootstrap: Annotated[int, _option("Resampled cohorts in which teams are ranked.", _TESTS, min=100)] = 2000
-    seed: Annotated[int, _option("Seed of everything random.", _RUN, min=0)] = 0
+    seed: Seed = 0
     debug: Debug = False
 
 
@@ -206,28 +215,24 @@ def audit(
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
     options: AuditOptions,
-    label: Annotated[
-        list[str] | None, _option("Voxels that count: 1, any, or NAME=1,2 (repeat for regions).", _RULES)
-    ] = None,
+    label: Label = None,
     outcome: Annotated[str, _option("Metrics whose subgroups are examined; the first is primary.", _GROUPS)] = "dsc",
     metrics: Annotated[str | None, _option("Metrics to compute, comma-separated.", _RULES)] = None,
     missing_prediction: Annotated[
         MissingRule | None,
         _option("What an unusable prediction means: the worst score, nothing, or an error.", _RULES),
     ] = None,
-    threshold: Annotated[
-        float | None, _option("Predictions are probability maps; lesion from this value on.", _RULES)
-    ] = None,
+    threshold: Threshold = None,
     derive: Annotated[
         bool, _option("Lesion volume, number of lesions and spacing become attributes.", _GROUPS, "--derive")
     ] = False,
-    images: Annotated[Path | None, _option("Folder of images, behind the outlines of the worst cases.", _RUN)] = None,
+    images: Images = None,
     labels2: Annotated[
         Path | None,
         _option("Second labels of the same cases (another rater): which gaps depend on them?", _GROUPS, "--labels2"),
     ] = None,
-    workers: Annotated[int | None, _option("Processes that score; all cores by default.", _RUN, min=1)] = None,
-    strict: Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--strict")] = False,
+    workers: Workers = None,
+    strict: Strict = False,
 ) -> None:
     """Score masks, find the subgroups they are worse for, and write a report."""
     from segfair.audit import run_audit
@@ -251,12 +256,8 @@ def audit(
         predictions,
         labels,
         metadata,
-        id_column=options.id_column,
-        sheet=options.sheet,
-        cases=options.cases,
-        where=options.where,
         missing_prediction=missing_prediction,
-        subject_column=options.subject_column,
+        **_selection(options),
     )
     found_images = image_files(images, cohort) if images is not None else None
     _require_answerable(gates, config, cohort)
@@ -287,9 +288,7 @@ def audit_scores(
     outcome: Annotated[
         str | None, _option("Score columns to examine; dsc or the first column by default.", _GROUPS)
     ] = None,
-    lower_is_better: Annotated[
-        list[str] | None, _option("A column of which lower values are better.", _RULES, metavar="COL")
-    ] = None,
+    lower_is_better: LowerIsBetter = None,
 ) -> None:
     """The same audit from per-case scores that exist already."""
     from segfair.audit import run_audit
@@ -302,11 +301,7 @@ def audit_scores(
     cohort, table = load_score_cohort(
         scores,
         metadata,
-        id_column=options.id_column,
-        sheet=options.sheet,
-        cases=options.cases,
-        where=options.where,
-        subject_column=options.subject_column,
+        **_selection(options),
         lower_is_better=tuple(lower_is_better or ()),
         protocol=protocol,
     )
@@ -432,15 +427,11 @@ def rank(
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
     options: RankOptions,
-    label: Annotated[
-        list[str] | None, _option("Voxels that count: 1, any, or NAME=1,2 (repeat for regions).", _RULES)
-    ] = None,
-    threshold: Annotated[
-        float | None, _option("Predictions are probability maps; lesion from this value on.", _RULES)
-    ] = None,
-    images: Annotated[Path | None, _option("Folder of images, behind the outlines of the worst cases.", _RUN)] = None,
-    workers: Annotated[int | None, _option("Processes that score; all cores by default.", _RUN, min=1)] = None,
-    strict: Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--strict")] = False,
+    label: Label = None,
+    threshold: Threshold = None,
+    images: Images = None,
+    workers: Workers = None,
+    strict: Strict = False,
 ) -> None:
     """Score many teams on the same labels, and say who is first and what decides it."""
     from segfair.gallery.worst_cases import image_files
@@ -453,11 +444,7 @@ def rank(
         teams,
         labels,
         metadata,
-        id_column=options.id_column,
-        sheet=options.sheet,
-        cases=options.cases,
-        where=options.where,
-        subject_column=options.subject_column,
+        **_selection(options),
     )
     if images is not None and options.private_labels:
         typer.echo(f"--images {images}: not used; with --private-labels there are no pictures of cases")
@@ -482,9 +469,7 @@ def rank_scores(
     scores: Annotated[Path, typer.Argument(metavar="SCORES", help="Folder with one table of scores a team.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
     options: RankOptions,
-    lower_is_better: Annotated[
-        list[str] | None, _option("A column of which lower values are better.", _RULES, metavar="COL")
-    ] = None,
+    lower_is_better: LowerIsBetter = None,
 ) -> None:
     """The same ranking from per-case scores that exist already."""
     from segfair.rank.run import rank_scored
@@ -495,11 +480,7 @@ def rank_scores(
         scores,
         metadata,
         protocol=config.protocol,
-        id_column=options.id_column,
-        sheet=options.sheet,
-        cases=options.cases,
-        where=options.where,
-        subject_column=options.subject_column,
+        **_selection(options),
         lower_is_better=tuple(lower_is_better or ()),
     )
     _write_ranking(rank_scored(found, config, by=options.by), options)
@@ -796,8 +777,33 @@ def _require_torch() -> None:
         raise ConfigError(f'{" and ".join(missing)} are not installed; pip install "segfair[mitigate]"')
 
 
-def _audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = None, **settings: Any) -> AuditConfig:
+def _selection(options: AuditOptions | RankOptions) -> dict[str, Any]:
+    """What every loader of a cohort is told about the table and the cases that count."""
+    return {
+        "id_column": options.id_column,
+        "sheet": options.sheet,
+        "cases": options.cases,
+        "where": options.where,
+        "subject_column": options.subject_column,
+    }
+
+
+def _groups(options: AuditOptions | RankOptions) -> dict[str, Any]:
+    """The settings of an audit that a ranking shares."""
     from segfair.attributes import parse_bins
+
+    return {
+        "attributes": None if options.attributes is None else _split(options.attributes),
+        "bins": dict(parse_bins(text) for text in options.bins or ()),
+        "min_cases": options.min_cases,
+        "permutations": options.permutations,
+        "bootstrap": options.bootstrap,
+        "subject_column": options.subject_column,
+        "seed": options.seed,
+    }
+
+
+def _audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = None, **settings: Any) -> AuditConfig:
     from segfair.metrics import METRICS
     from segfair.protocol import load_protocol
     from segfair.results import AuditConfig
@@ -816,40 +822,27 @@ def _audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = 
     adjust = None if options.adjust is None else tuple(name for name in _split(options.adjust) if name != "none")
     return AuditConfig(
         rules,
-        attributes=None if options.attributes is None else _split(options.attributes),
-        bins=dict(parse_bins(text) for text in options.bins or ()),
+        **_groups(options),
         outcomes=outcomes,
         min_support=options.min_support,
-        min_cases=options.min_cases,
         failure_dsc=options.failure_dsc,
         level=options.level,
-        permutations=options.permutations,
-        bootstrap=options.bootstrap,
         primary=_split(options.primary or ""),
         stratify=options.stratify,
-        subject_column=options.subject_column,
         adjust=adjust,
         margin=dict(_parse_margin(text) for text in options.margin or ()),
         power_gap=options.power_gap,
-        seed=options.seed,
         **settings,
     )
 
 
 def _rank_config(options: RankOptions, **settings: Any) -> AuditConfig:
-    from segfair.attributes import parse_bins
     from segfair.protocol import load_protocol
     from segfair.results import AuditConfig
 
     return AuditConfig(
         load_protocol(options.protocol),
-        attributes=None if options.attributes is None else _split(options.attributes),
-        bins=dict(parse_bins(text) for text in options.bins or ()),
-        min_cases=options.min_cases,
-        permutations=options.permutations,
-        bootstrap=options.bootstrap,
-        subject_column=options.subject_column,
-        seed=options.seed,
+        **_groups(options),
         **settings,
     )
 
