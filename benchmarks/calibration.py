@@ -452,11 +452,6 @@ class Disparity:
     worst: float | None
 
 
-def performance(means: stats.LevelMeans) -> Floats:
-    """PS."""
-    return 0.5 * (means.overall[:, 0] + 1 - means.overall[:, 1])
-
-
 def overall(means: stats.LevelMeans) -> Floats:
     """The cohort's mean."""
     return means.overall[:, :1]
@@ -465,9 +460,9 @@ def overall(means: stats.LevelMeans) -> Floats:
 DISPARITIES = {
     "FS": Disparity(stats.fairness_score, "lower", 1.0, 0.0),
     "TS": Disparity(
-        lambda means: 0.5 * performance(means) + 0.5 * stats.fairness_score(means),
+        lambda means: stats.total_score(means, weight=0.5),
         "lower",
-        lambda means: 0.5 * performance(means) + 0.5,
+        lambda means: 0.5 * stats.performance_score(means) + 0.5,
         0.0,
     ),
     "D_v": Disparity(stats.attribute_disparity, "higher", 0.0, 1.0),

@@ -7,6 +7,7 @@ little. The arrays come from `stats`; this module knows what they mean.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -180,15 +181,10 @@ class CohortScores:
         fs_ci = groups.interval(stats.fairness_score, worse="lower", best=1.0, worst=0.0)
         certain["FS"] = dataclasses.replace(certain["FS"], ci=_pair(fs_ci), chance=chance)
 
-        def performance(means: stats.LevelMeans) -> Floats:
-            return np.asarray(0.5 * (means.overall[:, 0] + 1 - means.overall[:, 1]))
-
-        def total(means: stats.LevelMeans) -> Floats:
-            return np.asarray((1 - weight) * performance(means) + weight * stats.fairness_score(means))
-
         def fair_total(means: stats.LevelMeans) -> Floats:
-            return np.asarray((1 - weight) * performance(means) + weight)
+            return np.asarray((1 - weight) * stats.performance_score(means) + weight)
 
+        total = functools.partial(stats.total_score, weight=weight)
         ts_ci = groups.interval(total, worse="lower", best=fair_total, worst=0.0)
         certain["TS"] = dataclasses.replace(certain["TS"], ci=_pair(ts_ci))
         return certain

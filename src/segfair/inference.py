@@ -15,7 +15,7 @@ from segfair import stats
 from segfair.design import Design
 from segfair.results import AuditConfig, OutcomeFacts, PowerFacts, Verdict
 from segfair.subgroups import Adjusted, Divergence, Membership, SubgroupTable
-from segfair.wording import format_interval, format_number, format_p, metric_name, subgroup_name
+from segfair.wording import evidence, format_number, metric_name, subgroup_name
 
 __all__ = ["generator", "infer_subgroups", "mean_limits", "power_of_levels", "reach_verdict"]
 
@@ -298,10 +298,7 @@ def describe_row(row: Divergence, outcome: str) -> str:
     if row.rest_mean is not None:
         text += f" and {format_number(row.rest_mean)} for everybody else"
     details = [f"divergence {format_number(row.divergence, signed=True)}"]
-    if row.ci_simultaneous:
-        details.append(f"simultaneous 95% interval {format_interval(row.ci_simultaneous, signed=True)}")
-    if row.p_adjusted is not None:
-        details.append(f"adjusted p {format_p(row.p_adjusted)}")
+    details += evidence(simultaneous=row.ci_simultaneous, pointwise=None, p_adjusted=row.p_adjusted)
     return f"{text} ({', '.join(details)})"
 
 

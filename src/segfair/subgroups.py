@@ -16,7 +16,7 @@ import itertools
 import math
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -143,20 +143,24 @@ def mine_subgroups(table: AttributeTable, *, min_support: float) -> Membership:
         _mine(table, frequent, min_count) if frequent else (),
         key=lambda items: (len(items), sorted(position[item] for item in items)),
     )
-    subgroups: list[Subgroup] = []
-    matrix: list[NDArray[np.bool_]] = []
-    rows: dict[frozenset[Item], int] = {}
-    row_of_members: dict[bytes, int] = {}
-    for items in itemsets:
-        who = np.logical_and.reduce([members[item] for item in items])
-        key = np.packbits(who).tobytes()
-        if key not in row_of_members:
-            row_of_members[key] = len(subgroups)
+    nothing = Membership((), np.zeros((0, n_cases), dtype=bool), {}, table.case_ids)
+    return _with_itemsets(
+        nothing, ((items, np.logical_and.reduce([members[item] for item in items])) for items in itemsets)
+    )
+
+
+def _with_itemsets(membership: Membership, found: Iterable[tuple[frozenset[Item], NDArray[np.bool_]]]) -> Membership:
+    """A membership with further itemsets and their members behind it; those with equal members share a row."""
+    subgroups, matrix, rows = list(membership.subgroups), list(membership.matrix), dict(membership.rows)
+    row_of_members = {np.packbits(who).tobytes(): row for row, who in enumerate(matrix)}
+    for items, who in found:
+        row = row_of_members.setdefault(np.packbits(who).tobytes(), len(subgroups))
+        if row == len(subgroups):
             subgroups.append(Subgroup(items))
             matrix.append(who)
-        rows[items] = row_of_members[key]
-    stacked = np.array(matrix, dtype=bool).reshape(len(subgroups), n_cases)
-    return Membership(tuple(subgroups), stacked, rows, table.case_ids)
+        rows[items] = row
+    stacked = np.array(matrix, dtype=bool).reshape(len(subgroups), len(membership.case_ids))
+    return Membership(tuple(subgroups), stacked, rows, membership.case_ids)
 
 
 def _mine(table: AttributeTable, frequent: Sequence[int], min_count: int) -> Iterator[frozenset[Item]]:
@@ -217,19 +221,9 @@ def with_levels(lattice: Membership, table: AttributeTable, *, min_cases: int) -
         pruning and divergences of the mined rows stay as they were; global item divergence, which counts the levels
         of the lattice, is to be taken from the lattice itself.
     """
-    levels = level_membership(table, [entry.name for entry in table.attributes])
-    subgroups, matrix, rows = list(lattice.subgroups), list(lattice.matrix), dict(lattice.rows)
-    row_of_members = {np.packbits(who).tobytes(): row for row, who in enumerate(matrix)}
-    for subgroup, who in zip(levels.subgroups, levels.matrix, strict=True):
-        if subgroup.items in rows or np.count_nonzero(who) < max(1, min_cases):
-            continue
-        row = row_of_members.setdefault(np.packbits(who).tobytes(), len(subgroups))
-        if row == len(subgroups):
-            subgroups.append(subgroup)
-            matrix.append(who)
-        rows[subgroup.items] = row
-    stacked = np.array(matrix, dtype=bool).reshape(len(subgroups), len(table.case_ids))
-    return Membership(tuple(subgroups), stacked, rows, table.case_ids)
+    levels = ((frozenset({item}), who) for item, who in _item_members(table).items())
+    rare = ((items, who) for items, who in levels if items not in lattice.rows)
+    return _with_itemsets(lattice, ((items, who) for items, who in rare if np.count_nonzero(who) >= max(1, min_cases)))
 
 
 def _item_members(table: AttributeTable) -> dict[Item, NDArray[np.bool_]]:

@@ -18,6 +18,7 @@ __all__ = [
     "Standing",
     "clean",
     "column_digits",
+    "evidence",
     "format_interval",
     "format_number",
     "format_p",
@@ -134,6 +135,20 @@ def format_interval(interval: Interval | None, digits: int = 3, *, signed: bool 
         return DASH
     low, high = (format_number(limit, digits, signed=signed) for limit in interval)
     return f"{low} to {high}"
+
+
+def evidence(
+    *, simultaneous: Interval | None, pointwise: Interval | None, p_adjusted: float | None, digits: int = 3
+) -> list[str]:
+    """What a difference of a subgroup rests on: its interval, the simultaneous one if there is one, and adjusted p."""
+    parts = []
+    if simultaneous:
+        parts.append(f"simultaneous 95% interval {format_interval(simultaneous, digits, signed=True)}")
+    elif pointwise:
+        parts.append(f"95% interval {format_interval(pointwise, digits, signed=True)}")
+    if p_adjusted is not None:
+        parts.append(f"adjusted p {format_p(p_adjusted)}")
+    return parts
 
 
 def format_p(p_value: float | None) -> str:

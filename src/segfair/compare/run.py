@@ -10,6 +10,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,12 +118,13 @@ def run_comparison(
     attributes: tuple[AttributeChange, ...] = ()
     fixed: tuple[SubgroupChange, ...] = ()
     method = ""
+    # Every level of every attribute however rare: nobody is overlooked.
+    lattice = mine_subgroups(pairs.attributes, min_support=before.config.min_support)
+    everybody = with_levels(lattice, pairs.attributes, min_cases=1)
     for name in dict.fromkeys((primary, *(name for name in before.config.outcomes if name in after.config.outcomes))):
         better = direction(before, name)
         where = np.flatnonzero(np.isfinite(pairs.columns[name]).all(axis=0))
-        # Every level of every attribute however rare: nobody is overlooked.
-        lattice = mine_subgroups(pairs.attributes, min_support=before.config.min_support)
-        membership = with_levels(lattice, pairs.attributes, min_cases=1).select(where)
+        membership = everybody.select(where)
         changes, test = _subgroup_changes(pairs, membership, where, name, better, family=name)
         subgroups[name] = _most_harmed_first(changes.values(), better)
         if name != primary:
@@ -240,12 +242,6 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
         return {}
     levels = stats.stack_levels(np.array(judged), min_cases=smallest)
 
-    def performance(means: stats.LevelMeans) -> Floats:
-        return np.asarray(0.5 * (means.overall[:, 0] + 1 - means.overall[:, 1]))
-
-    def total(means: stats.LevelMeans) -> Floats:
-        return np.asarray((1 - rule.weight) * performance(means) + rule.weight * stats.fairness_score(means))
-
     observed = (stats.observed_level_means(levels, first), stats.observed_level_means(levels, second))
     both = np.concatenate([first, second])
     resampled = stats.bootstrap_level_means(
@@ -278,7 +274,8 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
         subjects=pairs.subjects,
     )
     fs_change, ps_change = (
-        float(compute(observed[1])[0] - compute(observed[0])[0]) for compute in (stats.fairness_score, performance)
+        float(compute(observed[1])[0] - compute(observed[0])[0])
+        for compute in (stats.fairness_score, stats.performance_score)
     )
     # Limits of a sum from the limits of its parts (Zou and Donner 2008).
     ts_reach = np.hypot(
@@ -288,7 +285,7 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
     changes = {}
     scores: dict[str, tuple[stats.Statistic, Floats]] = {
         "FS": (stats.fairness_score, fs_ci),
-        "TS": (total, ts_change + ts_reach * np.array([-1.0, 1.0])),
+        "TS": (functools.partial(stats.total_score, weight=rule.weight), ts_change + ts_reach * np.array([-1.0, 1.0])),
     }
     for name, (compute, ci) in scores.items():
         before, after = (float(compute(means)[0]) for means in observed)

@@ -23,7 +23,7 @@ from segfair.page.changes import (
     title,
 )
 from segfair.page.parts import Data, definition, figure, items_of
-from segfair.wording import clean, format_interval, format_number, format_p, metric_name, plural, subgroup_name
+from segfair.wording import clean, evidence, format_interval, format_number, metric_name, plural, subgroup_name
 
 __all__ = [
     "comparison_data",
@@ -207,13 +207,9 @@ def _lead(found: Sequence[SubgroupChange], comparison: Comparison, digits: int) 
     if not found:
         return None
     change = next((entry for entry in found if not entry.redundant), found[0])
-    parts = []
-    if change.ci_simultaneous:
-        parts.append(f"simultaneous 95% interval {format_interval(change.ci_simultaneous, digits, signed=True)}")
-    elif change.ci:
-        parts.append(f"95% interval {format_interval(change.ci, digits, signed=True)}")
-    if change.p_adjusted is not None:
-        parts.append(f"adjusted p {format_p(change.p_adjusted)}")
+    parts = evidence(
+        simultaneous=change.ci_simultaneous, pointwise=change.ci, p_adjusted=change.p_adjusted, digits=digits
+    )
     return {
         "items": items_of(change.pairs),
         "sentence": (

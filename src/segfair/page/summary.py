@@ -10,6 +10,7 @@ from segfair.results import AuditConfig, AuditResult, OutcomeFacts, Score
 from segfair.subgroups import Better, Divergence, SubgroupTable
 from segfair.wording import (
     clean,
+    evidence,
     format_interval,
     format_number,
     format_p,
@@ -208,13 +209,7 @@ def _worst_sentence(row: Divergence, rows: SubgroupTable, digits: int) -> str:
 def _worst_evidence(row: Divergence, rows: SubgroupTable, facts: OutcomeFacts, digits: int) -> str:
     if uncorrected_note(facts):
         return uncorrected_note(facts)
-    parts = []
-    if row.ci_simultaneous:
-        parts.append(f"simultaneous 95% interval {format_interval(row.ci_simultaneous, digits, signed=True)}")
-    elif row.ci:
-        parts.append(f"95% interval {format_interval(row.ci, digits, signed=True)}")
-    if row.p_adjusted is not None:
-        parts.append(f"adjusted p {format_p(row.p_adjusted)}")
+    parts = evidence(simultaneous=row.ci_simultaneous, pointwise=row.ci, p_adjusted=row.p_adjusted, digits=digits)
     if row.divergence_shrunk is not None:
         parts.append(f"shrunken estimate {format_number(row.divergence_shrunk, digits, signed=True)}")
     found = standing(row, rows.better, tested=True)

@@ -30,8 +30,10 @@ from segfair.stats.disparity import (
     level_sd,
     lowest,
     observed_level_means,
+    performance_score,
     permuted_level_means,
     stack_levels,
+    total_score,
 )
 from segfair.stats.equivalence import Standing, margin_standing
 from segfair.stats.inversion import change_interval, inverted_interval, score_interval
@@ -79,6 +81,7 @@ __all__ = [
     "observed_level_means",
     "paired_max_t",
     "paired_outcomes",
+    "performance_score",
     "permuted_level_means",
     "rate_interval",
     "score_interval",
@@ -88,4 +91,5 @@ __all__ = [
     "stack_levels",
     "subgroup_intervals",
     "swapped_level_means",
+    "total_score",
 ]

@@ -40,9 +40,11 @@ __all__ = [
     "lowest",
     "observed_level_means",
     "per_attribute",
+    "performance_score",
     "permuted_level_means",
     "reaching",
     "stack_levels",
+    "total_score",
 ]
 
 _STEP_ELEMENTS = 1 << 20
@@ -282,6 +284,16 @@ def fairness_score(means: LevelMeans) -> NDArray[np.float64]:
     if not len(judged):
         return np.full(len(means.means), np.nan)
     return np.asarray(1.0 - attribute_disparity(means)[:, judged].mean(axis=1), dtype=np.float64)
+
+
+def performance_score(means: LevelMeans) -> NDArray[np.float64]:
+    """PS: (DSC + 1 - NormHD) / 2 of the overall means, the outcomes being DSC and NormHD, (n_replicates,)."""
+    return np.asarray(0.5 * (means.overall[:, 0] + 1 - means.overall[:, 1]))
+
+
+def total_score(means: LevelMeans, *, weight: float) -> NDArray[np.float64]:
+    """TS: PS and FS, the latter with a `weight` in [0, 1], (n_replicates,)."""
+    return np.asarray((1 - weight) * performance_score(means) + weight * fairness_score(means))
 
 
 def level_sd(
