@@ -19,7 +19,7 @@ from segfair.mitigation.batches import CaseDataset, load, same_shapes
 from segfair.mitigation.ranks import Ranks
 from segfair.protocol import Protocol as ScoringProtocol
 from segfair.scoring import score_pair
-from segfair.subgroups import Membership
+from segfair.subgroups import Membership, Subgroup
 
 __all__ = [
     "Inferer",
@@ -132,9 +132,14 @@ def total_scores(
 class Worst:
     """The subgroup of the lowest mean Dice among those large enough."""
 
-    name: str
+    subgroup: Subgroup
     n: int
     dsc: float
+
+    @property
+    def name(self) -> str:
+        """The subgroup's name."""
+        return self.subgroup.name
 
 
 def worst_subgroup(membership: Membership, dsc: NDArray[np.float64], *, min_cases: int) -> Worst | None:
@@ -144,7 +149,7 @@ def worst_subgroup(membership: Membership, dsc: NDArray[np.float64], *, min_case
     if not np.isfinite(means).any():
         return None
     row = int(np.argmin(means))
-    return Worst(membership.subgroups[row].name, int(sizes[row]), float(means[row]))
+    return Worst(membership.subgroups[row], int(sizes[row]), float(means[row]))
 
 
 @contextmanager

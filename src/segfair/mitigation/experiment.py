@@ -27,7 +27,7 @@ from segfair.mitigation.backbones import Backbone, build_network, check_shape, f
 from segfair.mitigation.bundle import export_bundle
 from segfair.mitigation.data import Augmentation, describe_cuts
 from segfair.mitigation.diagnosis import Part, diagnose_models, drawn_share, part_of
-from segfair.mitigation.evaluation import ScoredCases, total_scores
+from segfair.mitigation.evaluation import ScoredCases, total_scores, worst_subgroup
 from segfair.mitigation.loop import FitResult, fit
 from segfair.mitigation.memory import check_memory
 from segfair.mitigation.objectives import case_loss
@@ -408,35 +408,24 @@ def _test_scores(result: AuditResult) -> dict[str, Any]:
     worst = min(enough, key=lambda row: row.mean, default=None)
     return {
         **{name: result.scores[name].value for name in ("DSC", "NormHD", "PS", "FS", "TS")},
-        "worst_subgroup": None
-        if worst is None
-        else {"items": dict(sorted(worst.subgroup.items)), "n": worst.n, "dsc": worst.mean},
+        "worst_subgroup": None if worst is None else _told(worst.subgroup, worst.n, worst.mean),
     }
+
+
+def _told(subgroup: Subgroup, n: int, dsc: float) -> dict[str, Any]:
+    return {"items": dict(sorted(subgroup.items)), "n": n, "dsc": dsc}
 
 
 def _validation_scores(study: Study, scored: ScoredCases, protocol: Protocol) -> dict[str, Any]:
     attributes = study.attributes["validation"]
     total = total_scores(scored, attributes, protocol, min_cases=WORST_MIN_CASES)
     membership = mine_subgroups(attributes, min_support=_least_support(len(attributes.case_ids)))
+    worst = worst_subgroup(membership, scored.dsc, min_cases=WORST_MIN_CASES)
     return {
         "DSC": total.dsc,
         "NormHD": total.normhd,
         "PS": total.ps,
         "FS": total.fs,
         "TS": total.ts,
-        "worst_subgroup": _worst(membership, scored),
-    }
-
-
-def _worst(membership: Membership, scored: ScoredCases) -> dict[str, Any] | None:
-    sizes = membership.sizes
-    rows = np.flatnonzero(sizes >= WORST_MIN_CASES)
-    if not len(rows):
-        return None
-    means = (membership.matrix[rows] @ scored.dsc) / sizes[rows]
-    row = int(rows[np.argmin(means)])
-    return {
-        "items": dict(sorted(membership.subgroups[row].items)),
-        "n": int(sizes[row]),
-        "dsc": float(means.min()),
+        "worst_subgroup": None if worst is None else _told(worst.subgroup, worst.n, worst.dsc),
     }
