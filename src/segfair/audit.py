@@ -99,10 +99,11 @@ def run_audit(
     check_label_occurs(scores)
     check_regions_occur(scores, config)
 
-    scored = set(scores.cases)
+    scored = dict.fromkeys(scores.cases)
     audited = dataclasses.replace(cohort, cases=tuple(case for case in cohort if case.id in scored))
     audited, scores, edges = _learn_bins(audited, scores, config)
-    excluded.update(dict.fromkeys(scored.difference(audited.ids), TAUGHT_BINS))
+    kept = set(audited.ids)
+    excluded.update((case, TAUGHT_BINS) for case in scored if case not in kept)
     plan = plan or fit_attributes(
         audited,
         protocol=config.protocol,
