@@ -17,7 +17,7 @@ from segfair.binning import as_number
 from segfair.cases import Cohort
 from segfair.challenge import ChallengeScores, challenge_scores
 from segfair.definitions import compare_definitions
-from segfair.design import Design, build_design, derive_columns, with_units
+from segfair.design import Design, build_design, derive_columns, with_subjects, with_units
 from segfair.errors import AuditError, ConfigError, InputError
 from segfair.facts import alerts, attribute_facts, case_counts, case_rows, metric_facts, versions
 from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
@@ -80,7 +80,7 @@ def run_audit(
         InputError: A file is unusable and the configuration says that this is an error.
     """
     config = config or AuditConfig(load_protocol("default"))
-    config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
+    config = dataclasses.replace(with_subjects(config, cohort), protocol=resolve_protocol(config, cohort))
     if scores is None:
         scores = score_cohort(
             cohort,
@@ -172,6 +172,7 @@ def run_audit(
         bins={
             entry.name: Bins(entry.column, entry.binning, entry.edges, entry.levels) for entry in attributes.attributes
         },
+        joined=cohort.joined,
         binning=plan.to_dict(),
         left_out=attributes.left_out,
         notices=(*audited.notices, *attributes.notices),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Case", "Cohort"]
+__all__ = ["Case", "Cohort", "Join"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,21 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """How the rows of a table found their cases.
+
+    Attributes:
+        column: The column of ids.
+        how: The whole in one sentence.
+        counts: Way -> number of cases, and "unused" -> rows that belong to no case.
+    """
+
+    column: str
+    how: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Cohort:
     """The cases of one audit and what was noticed while they were gathered.
 
@@ -39,6 +54,8 @@ class Cohort:
         notices: Sentences for the reader: which folder is which, how ids were matched, what was ignored.
         label_names: Region name -> label values, where the data set itself names them.
         ignore_label: Voxels of this value in the label count nowhere (nnU-Net); None if there is none.
+        subject_column: The column whose rows served several cases, and which so names patients; empty if none did.
+        joined: How rows and cases were joined; None without a table.
         inputs: Role ("predictions", "labels", "metadata") -> the path handed in.
     """
 
@@ -50,6 +67,8 @@ class Cohort:
     label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ignore_label: int | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
+    subject_column: str = ""
+    joined: Join | None = None
 
     def __len__(self) -> int:
         return len(self.cases)

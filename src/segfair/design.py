@@ -17,11 +17,12 @@ from segfair.attributes import MISSING, Attribute, AttributeTable
 from segfair.binning import as_number, fold, readable_edges
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
+from segfair.intake.case_rows import NO_SUBJECTS
 from segfair.io.cells import is_missing
 from segfair.results import AuditConfig
 from segfair.scoring import ScoreTable
 
-__all__ = ["Covariates", "Design", "build_design", "derive_columns", "with_units"]
+__all__ = ["Covariates", "Design", "build_design", "derive_columns", "with_subjects", "with_units"]
 
 LESION_VOLUME = "lesion_volume"
 _FEW_CASES = 10
@@ -94,6 +95,17 @@ def build_design(
         if outcome
         else None,
     )
+
+
+def with_subjects(config: AuditConfig, cohort: Cohort) -> AuditConfig:
+    """The settings with the column that tells the patients: the one asked for, else the one by which rows were joined.
+
+    The name `none` asks for no such column.
+    """
+    asked = config.subject_column
+    if asked == NO_SUBJECTS and NO_SUBJECTS not in cohort.columns:
+        return dataclasses.replace(config, subject_column=None)
+    return dataclasses.replace(config, subject_column=asked or cohort.subject_column or None)
 
 
 def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str, tuple[float, ...]]]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
+from segfair.cases import Join
 from segfair.challenge import Disparity
 from segfair.errors import InputError
 from segfair.gallery.facts import Gallery
@@ -366,6 +367,7 @@ class AuditResult:
         power: What the cohort could have shown.
         verdict: The answer.
         gates: Gates and how they went.
+        joined: How rows of the table and cases were joined; None where there was no table to join.
         record: What the user says about the study.
         pseudonym_key: Fingerprint of the key behind the pseudonyms that stand for ids; empty: there are none.
         shared: Whether this was made to be handed on: groups of few cases and all rows of cases are left out.
@@ -393,6 +395,7 @@ class AuditResult:
     primary_subgroups: SubgroupTable | None = None
     power: tuple[PowerFacts, ...] = ()
     gates: tuple[GateFacts, ...] = ()
+    joined: Join | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
     binning: Mapping[str, Any] = field(default_factory=dict)
     pseudonym_key: str = ""

@@ -73,11 +73,12 @@ def frame(**columns: list[object]) -> pd.DataFrame:
 
 
 def test_the_column_that_holds_most_ids() -> None:
-    table = frame(number=["1", "2", "3"], patient=["P001", "P002", "X"], scan=["P003", "P002", "P001"])
+    table = frame(number=["1", "2", "3"], patient=["X", "P002", "P001"], scan=["P003", "P002", "P001"])
     match = find_id_column(table, IDS, name="meta.csv")
     assert match.column == "scan"
     assert match.rows == {"P001": 2, "P002": 1, "P003": 0}
-    assert match.notices == ("case ids: column scan of meta.csv, with 3 of 3 cases",)
+    assert match.notices == ("meta.csv: 3 joined by scan as text, 0 rows unused",)
+    assert match.counts == {"text": 3, "unused": 0}
     assert find_id_column(table, IDS, wanted="patient").column == "patient"
 
 
@@ -94,10 +95,9 @@ def test_what_was_matched_loosely_or_left_is_said() -> None:
     assert match.rows == {"01": 0, "2": 1}
     assert match.ambiguous == {"003": ("3", "03")}
     text = "\n".join(match.notices)
-    assert "2 of 4 cases" in text
+    assert match.explanation == "meta.csv: 2 joined by id, by number, 4 rows unused"
     assert "01 = 1, 2 = 2.0" in text
     assert "003 (3, 03)" in text
-    assert "rows of meta.csv that belong to no case: 4 of 6" in text
 
 
 def test_identical_rows_merge_and_contradicting_ones_stop() -> None:
@@ -124,8 +124,8 @@ def test_no_match_shows_both_sides_and_a_way_out() -> None:
     message = str(caught.value)
     assert all(word in message for word in ("meta.csv", "P001, P002, P003", "patient (anna, berta)", "file names"))
     assert message.index("patient (") < message.index("n ("), "text columns first"
-    with pytest.raises(MetadataError, match=r"column n holds none .* leave out --id-column"):
-        find_id_column(table, IDS, wanted="n")
+    with pytest.raises(MetadataError, match=r"column patient holds none .* leave out --id-column"):
+        find_id_column(table, IDS, wanted="patient")
 
 
 def test_an_unknown_column() -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from segfair.attributes import build_attributes
-from segfair.cases import Cohort
+from segfair.cases import Cohort, Join
 from segfair.errors import ConfigError, InputError, MetadataError, PairingError
 from segfair.intake.cohorts import load_cohort
 from segfair.protocol import load_protocol
@@ -75,7 +75,8 @@ def test_a_plain_study(tmp_path: Path) -> None:
     assert cohort.inputs == {"predictions": study.predictions, "labels": study.labels, "metadata": study.table}
     assert said(cohort, "predictions: 20 masks", str(study.predictions), "flat")
     assert said(cohort, "labels: 20 masks", str(study.labels))
-    assert said(cohort, "column id of meta.csv", "20 of 20")
+    assert said(cohort, "meta.csv: 20 joined by id as text, 0 rows unused")
+    assert cohort.joined == Join("id", "meta.csv: 20 joined by id as text, 0 rows unused", {"text": 20, "unused": 0})
 
 
 def test_metadata_from_memory_or_none(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_text_ids_of_digits(tmp_path: Path) -> None:
     labels, predictions = masks(tmp_path / "labels", ["0007", "0012"]), masks(tmp_path / "preds", ["0007", "0012"])
     exact = load_cohort(predictions, labels, table(tmp_path / "a.csv", ["0012", "0007"], age=[1, 2]))
     assert exact.column("age") == [2, 1]
-    assert not said(exact, "spelt differently")
+    assert not said(exact, "ids of")
     (tmp_path / "b.csv").write_text("id,age\n12,1\n7.0,2\n")
     loose = load_cohort(predictions, labels, tmp_path / "b.csv")
     assert loose.column("age") == [2, 1]
@@ -110,8 +111,11 @@ def test_a_case_without_a_row_is_excluded(tmp_path: Path) -> None:
     assert cohort.excluded == {"P018": "no row in meta.csv", "P019": "no row in meta.csv"}
     assert len(cohort) == 18
     assert said(cohort, "without a row in meta.csv, excluded: 2 (P018, P019)")
-    (tmp_path / "meta.csv").write_text("id,age\n" + "\n".join(f"{case},1" for case in study.ids[1:]) + "\n00,2\n")
+    (tmp_path / "meta.csv").write_text("id,age\n" + "\n".join(f"{case},1" for case in study.ids[1:]) + "\nQ000,2\n")
     assert study.load().excluded == {"P000": "no row in meta.csv"}
+    (tmp_path / "meta.csv").write_text("id,age\n" + "\n".join(f"{case},1" for case in study.ids[1:]) + "\n00,2\n")
+    assert said(study.load(), "19 joined by id as text, 1 by number, 0 rows unused")
+    assert not study.load().excluded
 
 
 def test_an_ambiguous_row_says_so(tmp_path: Path) -> None:
@@ -337,7 +341,7 @@ def test_a_mama_mia_tree(tmp_path: Path) -> None:
     assert cohort.id_column == "patient_id"
     assert len(cohort) == 6 and cohort.excluded == {}
     assert said(cohort, "sheet dataset_info of analysis, dataset_info, legend", "6 of the case ids")
-    assert said(cohort, "spelt differently", "duke_001 = DUKE_001")
+    assert said(cohort, "found in another letter case", "duke_001 = DUKE_001")
     labels = build_attributes(cohort, protocol=load_protocol("mama-mia")).labels()
     assert labels == {
         "age": ["41-50", None, "41-50", "51-60", "71+", "0-40"],

@@ -1,7 +1,13 @@
-"""Which row of a table belongs to which case: ids match as text, and loosely only where that cannot be mistaken."""
+"""Which row of a table belongs to which case: the column of ids is found by its values, and never guessed.
+
+Ids match as text; more loosely only where that cannot be mistaken, and every loose way is told. A running row number
+is no id while another column matches anything, and two columns that pair the same cases differently are an error.
+"""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,12 +15,44 @@ from typing import TYPE_CHECKING
 from segfair.binning import cut_text
 from segfair.errors import MetadataError
 from segfair.intake.where import close_names
-from segfair.io.cells import cell_text, loose_id, parse_number
+from segfair.io.cells import cell_text, parse_number
+from segfair.io.spellings import (
+    AS_FILE,
+    AS_LETTERS,
+    AS_NUMBER,
+    AS_PATIENT,
+    AS_TEXT,
+    FILE,
+    LETTERS,
+    TEXT,
+    Spellings,
+    by_number,
+    pair_patients,
+    pair_spellings,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["IdMatch", "Matches", "find_id_column", "match_ids", "some"]
+__all__ = ["ColumnMatch", "IdMatch", "Matches", "find_id_column", "is_row_number", "match_column", "match_ids", "some"]
+
+# What programs call the number of a row: pandas, R, spreadsheets; a nameless column is `column 1` here.
+_ROW_NUMBER_NAME = re.compile(
+    r"(unnamed: \d+(\.\d+)*|level_\d+|column \d+|index|idx|row(s|[ _]?(id|index|idx|no|nr|num|number|names?))?"
+    r"|rownames|no\.?|nr\.?|num|number|#|n|x|lfd\.? ?nr\.?|)",
+    re.IGNORECASE,
+)
+_MOSTLY = 0.5
+"""A column that pairs a smaller share of the cases than this, and of its own rows, is no column of ids by number."""
+_WAYS = {
+    AS_TEXT: "text",
+    AS_LETTERS: "letter case",
+    AS_FILE: "file name",
+    AS_NUMBER: "number",
+    AS_PATIENT: "patient",
+}
+"""How an id can be found, the strictest way first -> what the counts call it."""
+_TEXTUAL = (TEXT, LETTERS, FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +61,13 @@ class Matches:
 
     Attributes:
         rows: Case id -> positions of its values, in order; cases without one are left out.
+        how: Case id -> how its value was found (`AS_TEXT` and so on).
         loose: Case id -> its value, where the two are spelt differently.
         ambiguous: Case id -> values that could belong to it, or to another case, or are several: none is taken.
     """
 
     rows: Mapping[str, tuple[int, ...]]
+    how: Mapping[str, str]
     loose: Mapping[str, str]
     ambiguous: Mapping[str, tuple[str, ...]]
 
@@ -40,58 +80,47 @@ class IdMatch:
         column: Its name.
         rows: Case id -> its row; cases without one are left out.
         ambiguous: See `Matches`.
-        notices: Sentences for the reader.
+        explanation: How the cases were joined, in one sentence.
+        counts: How -> number of cases, and "unused" -> rows of the table that belong to no case.
+        several: Columns that differ between the rows of one case, where the table has several rows a case; they
+            tell nothing about it.
+        is_patient: Whether a row serves several cases, so that the column names patients.
+        notices: Sentences for the reader, the explanation first.
     """
 
     column: str
     rows: Mapping[str, int]
     ambiguous: Mapping[str, tuple[str, ...]]
-    notices: tuple[str, ...]
+    explanation: str
+    counts: Mapping[str, int]
+    several: tuple[str, ...] = ()
+    is_patient: bool = False
+    notices: tuple[str, ...] = ()
 
 
 def match_ids(case_ids: Sequence[str], values: Iterable[object]) -> Matches:
     """Finds the values that spell case ids.
 
-    Ids match as text without white space around it. What finds no partner so may match in spite of case
-    (`DUKE_001`, `duke_001`), leading zeros or a decimal `.0` (`0012`, `12`, `12.0`), if just one case and just one
-    spelling among the values come into question.
+    Ids match as text without white space around it. What finds no partner so may match in another letter case
+    (`DUKE_001`, `duke_001`), as a file name or path (`/data/P1.nii.gz`), or by number (`0012`, `12`, `12.0`,
+    `sub-12`), if just one case and just one spelling among the values come into question.
 
     Args:
         case_ids: The cases, each once.
         values: Cells of a table; empty ones match nothing.
     """
-    positions: dict[str, list[int]] = {}
-    for index, value in enumerate(values):
-        if text := cell_text(value):
-            positions.setdefault(text, []).append(index)
-    rows = {case: tuple(positions[case]) for case in case_ids if case in positions}
-    if len(rows) == len(case_ids):
-        return Matches(rows, {}, {})
-    cases_by_key: dict[str, list[str]] = {}
-    for case in case_ids:
-        cases_by_key.setdefault(loose_id(case), []).append(case)
-    spellings_by_key: dict[str, list[str]] = {}
-    for text in positions:
-        spellings_by_key.setdefault(loose_id(text), []).append(text)
-    loose: dict[str, str] = {}
-    ambiguous: dict[str, tuple[str, ...]] = {}
-    for key, cases in cases_by_key.items():
-        spellings = spellings_by_key.get(key, [])
-        without = [case for case in cases if case not in rows]
-        if not without or not spellings:
-            continue
-        if len(cases) == len(spellings) == 1:
-            rows[cases[0]] = tuple(positions[spellings[0]])
-            loose[cases[0]] = spellings[0]
-        else:
-            ambiguous |= {case: tuple(spellings) for case in without}
-    return Matches({case: rows[case] for case in case_ids if case in rows}, loose, ambiguous)
+    positions = _positions(values)
+    return _matches(positions, pair_spellings(tuple(case_ids), positions, (*_TEXTUAL, by_number(case_ids))))
 
 
 def find_id_column(
     frame: pd.DataFrame, case_ids: Sequence[str], *, wanted: str | None = None, name: str = "the metadata"
 ) -> IdMatch:
-    """The column that holds most case ids; on a tie the one with more exact matches, fewer repeats, leftmost.
+    """The column that holds the case ids, and the row of each case.
+
+    Columns that hold ids as text come before those that hold them as numbers, and these before those that name the
+    patient of several studies. Among equals the one with more cases wins, then the one with more equal spellings, then
+    the leftmost.
 
     Args:
         frame: A table, best with its cells as written.
@@ -100,66 +129,282 @@ def find_id_column(
         name: What the table is called in messages.
 
     Raises:
-        MetadataError: No such column, none that holds a case id, or a case with rows that contradict each other.
+        MetadataError: No such column, none that holds a case id, two that pair the cases differently, or a case with
+            rows that contradict each other.
     """
     columns = [str(column) for column in frame.columns]
     if wanted is not None and wanted not in columns:
         raise MetadataError(
             f"id column {wanted}: not in {name}{close_names(wanted, columns)}; columns are {some(columns, 20)}"
         )
-    found = {column: match_ids(case_ids, frame[column].tolist()) for column in ([wanted] if wanted else columns)}
-
-    def quality(column: str) -> tuple[int, int, int]:
-        matches = found[column]
-        repeats = sum(len(rows) - 1 for rows in matches.rows.values())
-        return len(matches.rows), len(matches.rows) - len(matches.loose), -repeats
-
-    column = max(found, key=quality)
-    matches = found[column]
-    if not matches.rows:
-        raise MetadataError(_no_match(frame, case_ids, column if wanted else None, matches, name))
-    rows, merged = _one_row_each(frame, matches, column, name)
-    notices = [f"case ids: column {column} of {name}, with {len(rows)} of {len(case_ids)} cases"]
-    if matches.loose:
-        pairs = some(f"{case} = {value}" for case, value in matches.loose.items())
-        notices.append(f"ids spelt differently in {name}, matched: {len(matches.loose)} ({pairs})")
-    if matches.ambiguous:
-        pairs = some(f"{case} ({', '.join(values)})" for case, values in matches.ambiguous.items())
-        notices.append(f"ids that could mean several rows or cases, not matched: {len(matches.ambiguous)} ({pairs})")
-    if merged:
-        notices.append(f"cases whose row {name} repeats without a difference: {len(merged)} ({some(merged)})")
-    n_others = len(frame) - sum(map(len, matches.rows.values()))
-    if n_others:
-        notices.append(f"rows of {name} that belong to no case: {n_others} of {len(frame)}")
-    return IdMatch(column, rows, matches.ambiguous, tuple(notices))
+    match = _match_column(frame, wanted, case_ids) if wanted is not None else _best_column(frame, case_ids, name)
+    if match is None or not match.matches.rows:
+        raise MetadataError(_no_match(frame, case_ids, wanted, match.matches if match else None, name))
+    return _described(frame, match, case_ids, name)
 
 
-def _one_row_each(frame: pd.DataFrame, matches: Matches, column: str, name: str) -> tuple[dict[str, int], list[str]]:
-    """The row of each case, and the cases whose row occurs several times."""
-    merged, conflicts = [], {}
-    for case, rows in matches.rows.items():
-        if len(rows) > 1:
-            different = [
-                str(other)
-                for other in frame.columns
-                if len({cell_text(value) for value in frame[other].iloc[list(rows)].tolist()}) > 1
-            ]
-            if different:
-                conflicts[case] = different
-            else:
-                merged.append(case)
-    if conflicts:
-        case, different = next(iter(conflicts.items()))
+def is_row_number(name: str, values: Sequence[object]) -> bool:
+    """Whether a column is the running number of its rows, by its name (or none) and its values: 0, 1, 2, or 1, 2, 3."""
+    return _ROW_NUMBER_NAME.fullmatch(name.strip()) is not None and _runs(values) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMatch:
+    """One column as ids of the cases.
+
+    Attributes:
+        column: Its name.
+        matches: What it matches.
+        level: Index of the loosest way that the search for a column had come to when this one was found.
+        clear: Whether no case has rows that contradict each other.
+    """
+
+    column: str
+    matches: Matches
+    level: int
+    clear: bool
+
+    @property
+    def n_text(self) -> int:
+        """Number of cases whose id stands in the column just so."""
+        return sum(way == AS_TEXT for way in self.matches.how.values())
+
+    @property
+    def is_text(self) -> bool:
+        """Whether any does."""
+        return self.n_text > 0
+
+    @property
+    def quality(self) -> tuple[int, bool, bool, int, int]:
+        """Sort key: the higher, the likelier a column of ids."""
+        return (-self.level, self.clear, self.is_text, len(self.matches.rows), self.n_text)
+
+
+def match_column(frame: pd.DataFrame, case_ids: Sequence[str], name: str) -> ColumnMatch | None:
+    """The column of a table that is likeliest to hold some ids; None where none does.
+
+    Raises:
+        MetadataError: Two columns pair the cases differently, and equally well.
+    """
+    return _best_column(frame, case_ids, name)
+
+
+def _best_column(frame: pd.DataFrame, case_ids: Sequence[str], name: str) -> ColumnMatch | None:
+    columns = [str(column) for column in frame.columns]
+    numbering = [column for column in columns if is_row_number(column, frame[column].tolist())]
+    others = [column for column in columns if column not in numbering]
+    contradicting: list[ColumnMatch] = []
+    few: list[ColumnMatch] = []
+    for level in range(3):
+        found = [match for column in others if (match := _at_level(frame, column, case_ids, level)) is not None]
+        many = [match for match in found if _mostly(match.matches, case_ids, frame[match.column].tolist())]
+        good = [match for match in many if match.clear]
+        if good:
+            return _without_rivals(good, frame, name)
+        contradicting += many
+        few += [match for match in found if match.clear and level == 0]
+    if contradicting:
+        return max(contradicting, key=lambda match: match.quality)
+    if few:
+        return _without_rivals(few, frame, name)
+    found = [match for column in numbering if (match := _at_level(frame, column, case_ids, 0)) is not None]
+    return max(found, key=lambda match: match.quality, default=None)
+
+
+def _at_level(frame: pd.DataFrame, column: str, case_ids: Sequence[str], level: int) -> ColumnMatch | None:
+    """The column as ids as text (0), by number (1) or of patients (2); None where it matches nothing."""
+    values = frame[column].tolist()
+    positions = _positions(values)
+    if level == 2:
+        spellings = pair_patients(case_ids, positions)
+    elif level == 1:
+        spellings = _by_number(values, positions, case_ids)
+    else:
+        spellings = pair_spellings(tuple(case_ids), positions, _TEXTUAL)
+        if spellings.partner:  # what is left of a column of ids may be spelt as numbers
+            spellings = _by_number(values, positions, case_ids)
+    if not spellings.partner:
+        return None
+    matches = _matches(positions, spellings)
+    return ColumnMatch(column, matches, level, not _conflicts(frame, matches))
+
+
+def _by_number(values: Sequence[object], positions: Mapping[str, Sequence[int]], case_ids: Sequence[str]) -> Spellings:
+    """Ids by number; a count from 0 up is a row number, whatever it is called, unless the ids are bare numbers."""
+    bare = all(parse_number(case) is not None for case in case_ids)
+    if _runs(values) == 0 and not bare:
+        return Spellings({})
+    return pair_spellings(tuple(case_ids), positions, (*_TEXTUAL, by_number(case_ids)))
+
+
+def _mostly(matches: Matches, case_ids: Sequence[str], values: Sequence[object]) -> bool:
+    """Whether a column pairs at least half of the cases, or of its own values."""
+    n_values = len({text for value in values if (text := cell_text(value))})
+    n_spelt = len({rows[0] for rows in matches.rows.values()})
+    return len(matches.rows) >= _MOSTLY * len(case_ids) or n_spelt >= _MOSTLY * n_values
+
+
+def _without_rivals(found: Sequence[ColumnMatch], frame: pd.DataFrame, name: str) -> ColumnMatch:
+    """The best of some columns; two that pair the cases with different rows are for the user to choose from."""
+    best = max(found, key=lambda match: match.quality)
+    ours = best.matches.rows
+    for other in found:
+        theirs = other.matches.rows
+        differ = [case for case in ours if case in theirs and not set(ours[case]) & set(theirs[case])]
+        if not differ or len(theirs) < _MOSTLY * len(ours) or best.is_text != other.is_text:
+            continue
+        examples = [
+            f"{case} is row {ours[case][0] + 1} by {best.column} and row {theirs[case][0] + 1} by {other.column}"
+            for case in differ
+        ]
         raise MetadataError(
-            f"{name}: rows of one id in column {column} contradict each other, in {len(conflicts)} of"
-            f" {len(matches.rows)} cases: {some(conflicts, 5)}; those of {case} differ in {some(different)}."
+            f"{name}: two columns pair the cases with different rows: {best.column} ({len(ours)} cases) and"
+            f" {other.column} ({len(theirs)} cases) differ for {len(differ)}: {'; '.join(examples[:3])}. Say which one"
+            f" holds the case ids: --id-column {best.column} or --id-column {other.column}"
+        )
+    return best
+
+
+def _match_column(frame: pd.DataFrame, column: str, case_ids: Sequence[str]) -> ColumnMatch:
+    """A column that was named: every way is tried, the strictest first."""
+    positions = _positions(frame[column].tolist())
+    spellings = pair_spellings(tuple(case_ids), positions, (*_TEXTUAL, by_number(case_ids)))
+    level = 0
+    if not spellings.partner and (of_patients := pair_patients(case_ids, positions)).partner:
+        spellings, level = of_patients, 2
+    matches = _matches(positions, spellings)
+    return ColumnMatch(column, matches, level, not _conflicts(frame, matches))
+
+
+def _described(frame: pd.DataFrame, match: ColumnMatch, case_ids: Sequence[str], name: str) -> IdMatch:
+    """The row of each case, and what has to be told about how it was found."""
+    column, matches = match.column, match.matches
+    rows, merged, several, key = _one_row_each(frame, matches, column, name)
+    used = {row for found in matches.rows.values() for row in found}
+    n_unused = len(frame) - len(used)
+    counts = Counter(matches.how.values())
+    ways = [f"{counts[way]:,} {way}" for way in _WAYS if counts[way]]
+    n_first, first = ways[0].split(" ", 1)
+    joined = f"{n_first} joined by {column}{'' if first == AS_TEXT else ','} {first}"
+    unused = f"{n_unused:,} {'row' if n_unused == 1 else 'rows'} unused"
+    explanation = f"{name}: {', '.join([joined, *ways[1:], unused])}"
+    notices = [explanation]
+    for way in list(_WAYS)[1:]:
+        pairs = [f"{case} = {matches.loose[case]}" for case, found in matches.how.items() if found == way]
+        if pairs:
+            notices.append(f"ids of {name} found {way}: {len(pairs):,} ({some(pairs)})")
+    if matches.ambiguous:
+        pairs = [f"{case} ({', '.join(values)})" for case, values in matches.ambiguous.items()]
+        notices.append(
+            f"ids that could mean several rows or cases, not matched: {len(matches.ambiguous):,} ({some(pairs)})"
+        )
+    if merged:
+        notices.append(f"cases whose row {name} repeats without a difference: {len(merged):,} ({some(merged)})")
+    if key:
+        notices.append(
+            f"{name} has several rows a case, told apart by {key}; {some(several, 10)} differ between them and are no"
+            " attributes of a case"
+        )
+    n_patients = len(set(rows.values()))
+    is_patient = n_patients < len(rows)
+    if is_patient:
+        notices.append(
+            f"one row of {name} serves all studies of a patient: {len(rows):,} cases of {n_patients:,} patients, who"
+            f" are told apart by {column}"
+        )
+    tallied = {key: counts[way] for way, key in _WAYS.items() if counts[way]} | {"unused": n_unused}
+    return IdMatch(column, rows, matches.ambiguous, explanation, tallied, several, is_patient, tuple(notices))
+
+
+def _positions(values: Iterable[object]) -> dict[str, list[int]]:
+    positions: dict[str, list[int]] = {}
+    for index, value in enumerate(values):
+        if text := cell_text(value):
+            positions.setdefault(text, []).append(index)
+    return positions
+
+
+def _matches(positions: Mapping[str, Sequence[int]], spellings: Spellings) -> Matches:
+    return Matches(
+        {case: tuple(positions[text]) for case, text in spellings.partner.items()},
+        spellings.how,
+        {case: text for case, text in spellings.partner.items() if text != case},
+        spellings.ambiguous,
+    )
+
+
+def _runs(values: Sequence[object]) -> int | None:
+    """Where a run of whole numbers, one more a row, begins if at 0 or 1; None for anything else."""
+    numbers = [parse_number(text) for value in values if (text := cell_text(value))]
+    if len(numbers) < 2 or numbers[0] not in (0.0, 1.0):
+        return None
+    start = int(numbers[0])
+    return start if numbers == [float(start + index) for index in range(len(numbers))] else None
+
+
+def _conflicts(frame: pd.DataFrame, matches: Matches) -> dict[str, list[str]]:
+    """Case -> columns in which its rows contradict each other, where no column tells the rows apart."""
+    differing = _differing(frame, matches)
+    return {} if _row_key(frame, matches, differing) else differing
+
+
+def _differing(frame: pd.DataFrame, matches: Matches) -> dict[str, list[str]]:
+    repeated = {case: list(rows) for case, rows in matches.rows.items() if len(rows) > 1}
+    if not repeated:
+        return {}
+    cells = {str(column): [cell_text(value) for value in frame[column].tolist()] for column in frame.columns}
+    found = {
+        case: [column for column, texts in cells.items() if len({texts[row] for row in rows}) > 1]
+        for case, rows in repeated.items()
+    }
+    return {case: columns for case, columns in found.items() if columns}
+
+
+def _row_key(frame: pd.DataFrame, matches: Matches, differing: Mapping[str, Sequence[str]]) -> str:
+    """The column that tells the rows of one case apart in a long table (label, fold); empty where there is none.
+
+    It has few values, a different one in each row of a case, and most cases have several rows: two rows of one patient
+    in an otherwise wide table are a contradiction, not a layout.
+    """
+    repeated = {case: rows for case, rows in matches.rows.items() if len(rows) > 1}
+    if not differing or len(repeated) < _MOSTLY * len(matches.rows):
+        return ""
+    for column in dict.fromkeys(column for columns in differing.values() for column in columns):
+        texts = [cell_text(value) for value in frame[column].tolist()]
+        kinds = {texts[row] for rows in repeated.values() for row in rows}
+        distinct = all(
+            len({texts[row] for row in rows}) == len(rows) and all(texts[row] for row in rows)
+            for rows in repeated.values()
+        )
+        if distinct and len(kinds) <= max(2 * max(map(len, repeated.values())), 3) and len(kinds) < len(repeated):
+            return column
+    return ""
+
+
+def _one_row_each(
+    frame: pd.DataFrame, matches: Matches, column: str, name: str
+) -> tuple[dict[str, int], list[str], tuple[str, ...], str]:
+    """The row of each case; cases whose row is repeated; columns that differ between rows of a case, and their key."""
+    differing = _differing(frame, matches)
+    key = _row_key(frame, matches, differing)
+    if differing and not key:
+        case, different = next(iter(differing.items()))
+        raise MetadataError(
+            f"{name}: rows of one id in column {column} contradict each other, in {len(differing)} of"
+            f" {len(matches.rows)} cases: {some(differing, 5)}; those of {case} differ in {some(different)}."
             " Keep one row a case, or name a column that tells the rows apart with --id-column"
         )
-    return {case: rows[0] for case, rows in matches.rows.items()}, merged
+    merged = [case for case, rows in matches.rows.items() if len(rows) > 1 and case not in differing]
+    several = tuple(
+        str(other) for other in frame.columns if any(str(other) in columns for columns in differing.values())
+    )
+    return {case: rows[0] for case, rows in matches.rows.items()}, merged, several, key
 
 
-def _no_match(frame: pd.DataFrame, case_ids: Sequence[str], wanted: str | None, matches: Matches, name: str) -> str:
-    if wanted and matches.ambiguous:
+def _no_match(
+    frame: pd.DataFrame, case_ids: Sequence[str], wanted: str | None, matches: Matches | None, name: str
+) -> str:
+    if wanted and matches and matches.ambiguous:
         case, values = next(iter(matches.ambiguous.items()))
         return f"{name}: {', '.join(values)} in column {wanted} could be {case} or another case; spell ids alike"
     # Text columns first: there the ids are likelier.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segfair.cases import Join
 from segfair.errors import ConfigError, MetadataError, PairingError
 from segfair.intake.case_ids import find_id_column, match_ids, some
 from segfair.intake.where import close_names, fulfilled
@@ -17,7 +18,11 @@ from segfair.io.tables import Table, load_table, table_from_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MetadataRows", "attach_metadata", "choose_cases", "read_metadata"]
+__all__ = ["NO_SUBJECTS", "MetadataRows", "attach_metadata", "choose_cases", "read_metadata"]
+
+
+NO_SUBJECTS = "none"
+"""A subject column of this name says that every case is a patient of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +32,13 @@ class MetadataRows:
     Attributes:
         name: What the table is called in messages; empty without a table.
         id_column: The column of case ids.
-        columns: The other columns, in order; with the id column where that tells the patients.
+        columns: The other columns, in order, without those that differ between the rows of one case; with the id
+            column where that tells the patients.
         rows: Case id -> column -> typed value, None where missing; with the id column.
         absent: Case id -> why it has no row.
         notices: Sentences for the reader.
+        subject_column: The id column where its rows serve several cases each; else empty.
+        joined: How rows and cases were joined; None without a table.
     """
 
     name: str
@@ -39,6 +47,8 @@ class MetadataRows:
     rows: Mapping[str, Mapping[str, object]]
     absent: Mapping[str, str]
     notices: tuple[str, ...] = ()
+    subject_column: str = ""
+    joined: Join | None = None
 
     def of(self, case: str) -> dict[str, object]:
         """The metadata of one case; empty without a row."""
@@ -65,6 +75,8 @@ def attach_metadata(
     Raises:
         MetadataError: No such column, no row of any case, or rows of one case that contradict each other.
     """
+    if subject_column == NO_SUBJECTS and NO_SUBJECTS not in table.columns:
+        subject_column = None
     if subject_column is not None and subject_column not in table.columns:
         raise MetadataError(
             f"subject column {subject_column}: not in {table.name}{close_names(subject_column, table.columns)};"
@@ -85,13 +97,20 @@ def attach_metadata(
         for case in case_ids
         if case not in match.rows
     }
+    patients = match.column if match.is_patient else ""
     return MetadataRows(
         table.name,
         match.column,
-        tuple(column for column in table.columns if column != match.column or column == subject_column),
+        tuple(
+            column
+            for column in table.columns
+            if column not in match.several and (column != match.column or column in (subject_column, patients))
+        ),
         {case: {column: typed[column][row] for column in typed} for case, row in match.rows.items()},
         absent,
         (*table.notices, *match.notices),
+        patients,
+        Join(match.column, match.explanation, match.counts),
     )
 
 

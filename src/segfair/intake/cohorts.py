@@ -15,12 +15,13 @@ from segfair.errors import ConfigError, PairingError
 from segfair.intake.case_ids import IdMatch, Matches, find_id_column, match_ids, some
 from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata
 from segfair.intake.score_tables import load_score_cohort
-from segfair.io.layouts import MaskFolder, find_labels, find_predictions, look_swapped, pair_ids
+from segfair.io.layouts import MaskFolder, find_labels, find_predictions, look_swapped, pair_masks
+from segfair.io.spellings import AS_TEXT, Spellings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["IdMatch", "Matches", "find_id_column", "load_cohort", "load_score_cohort", "match_ids"]
+__all__ = ["IdMatch", "Matches", "find_id_column", "load_cohort", "load_score_cohort", "match_ids", "pairing_notices"]
 
 MissingRule = Literal["worst", "drop", "error"]
 
@@ -76,12 +77,14 @@ def load_cohort(
     label_masks, prediction_masks = find_labels(labels), find_predictions(predictions)
     case_ids = sorted(label_masks.files)
     prediction_ids = list(prediction_masks.files)
-    pairs = pair_ids(case_ids, prediction_ids)
+    found = pair_masks(case_ids, prediction_ids)
+    pairs = found.partner
     notices = [
         f"labels: {len(case_ids)} masks in {labels} ({_KINDS[label_masks.kind]})",
         *label_masks.notices,
         f"predictions: {len(prediction_ids)} masks in {predictions} ({_KINDS[prediction_masks.kind]})",
         *prediction_masks.notices,
+        *pairing_notices(found),
     ]
     swapped = look_swapped(label_masks, prediction_masks)
     if not pairs:
@@ -140,7 +143,21 @@ def load_cohort(
             "labels": labels,
             **({"metadata": Path(metadata)} if isinstance(metadata, str | Path) else {}),
         },
+        subject_column=rows.subject_column,
+        joined=rows.joined,
     )
+
+
+def pairing_notices(pairs: Spellings) -> list[str]:
+    """What to say of predictions whose names are not those of the labels."""
+    notices = []
+    for way in dict.fromkeys(way for way in pairs.how.values() if way != AS_TEXT):
+        spelt = [f"{case} = {pairs.partner[case]}" for case, how in pairs.how.items() if how == way]
+        notices.append(f"predictions paired with labels {way}: {len(spelt):,} ({some(spelt)})")
+    if pairs.ambiguous:
+        spelt = [f"{case} ({', '.join(names)})" for case, names in pairs.ambiguous.items()]
+        notices.append(f"predictions that could be of several labels, not paired: {len(spelt):,} ({some(spelt)})")
+    return notices
 
 
 def _with_folds(

@@ -98,6 +98,8 @@ def load_score_cohort(
             "scores": Path(scores),
             **({"metadata": Path(metadata)} if isinstance(metadata, str | Path) else {}),
         },
+        subject_column=rows.subject_column,
+        joined=rows.joined,
     )
     penalties = _penalties(file.table)
     facts = _facts(file)

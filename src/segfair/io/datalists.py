@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segfair.errors import ConfigError, InputError
+from segfair.io.cells import compose
 from segfair.io.masks import mask_stem
 
 __all__ = ["Dataset", "ListedCase", "read_case_list", "read_dataset"]
@@ -135,7 +136,7 @@ def read_case_list(spec: str, *, part: Literal["train", "val"] = "val") -> list[
     if not path.endswith(".json") or Path(spec).is_file():
         path, fold = spec, ""
     lines = _fold_cases(Path(path), fold, part) if path.endswith(".json") else _lines(Path(path))
-    ids = [mask_stem(line) or line for line in lines]
+    ids = [compose(mask_stem(line) or line) for line in lines]
     if not ids:
         raise InputError(f"{spec}: names no case; write one case id a line")
     return list(dict.fromkeys(ids))

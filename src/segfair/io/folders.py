@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from segfair.errors import InputError, PairingError
+from segfair.io.cells import compose
 from segfair.io.masks import MASK_SUFFIXES, PROBABILITY_KEYS, mask_stem
 
 __all__ = ["Role", "has_masks", "mask_files", "masks_in", "nothing_found"]
@@ -35,7 +36,7 @@ def masks_in(folder: Path, role: Role) -> tuple[dict[str, Path], tuple[str, ...]
     """
     candidates: dict[str, list[Path]] = {}
     for path in mask_files(folder):
-        candidates.setdefault(mask_stem(path.name) or "", []).append(path)
+        candidates.setdefault(compose(mask_stem(path.name) or ""), []).append(path)
     if not candidates:
         raise nothing_found(folder, role)
     n_probabilities = 0

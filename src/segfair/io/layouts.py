@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Literal
 
 from segfair.errors import InputError, PairingError
+from segfair.io.cells import compose
 from segfair.io.datalists import Dataset, ListedCase, read_case_list, read_dataset
 from segfair.io.folders import Role, has_masks, mask_files, masks_in, nothing_found
 from segfair.io.masks import MASK_SUFFIXES, mask_stem
+from segfair.io.spellings import FILES, Spellings, pair_spellings
 
 __all__ = [
     "MaskFolder",
@@ -24,6 +26,7 @@ __all__ = [
     "find_predictions",
     "look_swapped",
     "pair_ids",
+    "pair_masks",
     "read_case_list",
 ]
 
@@ -118,19 +121,19 @@ def find_images(path: Path, *, case_ids: Collection[str] = ()) -> Mapping[str, t
     raise nothing_found(path, "images")
 
 
-def pair_ids(labels: Collection[str], predictions: Collection[str]) -> dict[str, str]:
-    """Which prediction belongs to which label: label id -> prediction id, in label order.
+def pair_masks(labels: Collection[str], predictions: Collection[str]) -> Spellings:
+    """Which prediction belongs to which label, and how their names were paired.
 
-    Equal ids pair. nnU-Net's channel ending `_0000` is dropped only where the full id has no partner and the
-    shortened one has exactly one.
+    Equal names pair. Where a full name has no partner, nnU-Net's channel ending `_0000` is dropped, then letter case,
+    words such as `mask` and `pred`, leading zeros, and BIDS entities that describe the file; each only where just one
+    label and one prediction come into question.
     """
-    exact = set(labels) & set(predictions)
-    by_short: dict[str, tuple[list[str], list[str]]] = {}
-    for side, ids in enumerate((labels, predictions)):
-        for case in set(ids) - exact:
-            by_short.setdefault(case.removesuffix("_0000"), ([], []))[side].append(case)
-    shortened = {ours[0]: theirs[0] for ours, theirs in by_short.values() if len(ours) == 1 and len(theirs) == 1}
-    return {case: case if case in exact else shortened[case] for case in labels if case in exact or case in shortened}
+    return pair_spellings(tuple(labels), predictions, FILES)
+
+
+def pair_ids(labels: Collection[str], predictions: Collection[str]) -> dict[str, str]:
+    """Label id -> prediction id, in label order; see `pair_masks`."""
+    return dict(pair_masks(labels, predictions).partner)
 
 
 def look_swapped(labels: MaskFolder, predictions: MaskFolder) -> str | None:
@@ -353,4 +356,4 @@ def _without_channel(stem: str) -> str:
 def _listed_id(case: ListedCase) -> str:
     """A listed case's own id, else its label's file name, else its first image's."""
     files = [case.label] if case.label else list(case.images)
-    return case.id or (mask_stem(files[0].name) if files else None) or ""
+    return compose(case.id or (mask_stem(files[0].name) if files else None) or "")

@@ -14,12 +14,14 @@ import os
 import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segfair.errors import InputError, MetadataError
-from segfair.io.cells import cell_text, defuse, fuse, is_blank, is_missing, loose_id, typed_column
+from segfair.io.cells import cell_text, defuse, fuse, is_blank, is_missing
+from segfair.io.columns import Reading, has_missing_na, number_style, read_column
+from segfair.io.spellings import number_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +58,8 @@ class Table:
             the cells as written; None, NaN or NA where missing.
         sheet: The sheet that was read; empty for other formats.
         sheets: All sheets of the file.
-        notices: Sentences for the reader: encoding, sheet, decimal comma.
+        notices: Sentences for the reader: encoding, sheet, how numbers are written, numbers that mean no value.
+        missing: Column -> spelling of a missing value -> how many cells; "" for empty cells.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Table:
     sheet: str = ""
     sheets: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    missing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -86,7 +90,7 @@ def load_table(path: Path, *, sheet: str | None = None, wanted_ids: Collection[s
 
     Args:
         path: A file ending in one of `TABLE_SUFFIXES`. Text may be delimited by comma, semicolon, tab or bar, in
-            UTF-8 or UTF-16 (with a byte order mark); other encodings are read as Western European with a notice.
+            UTF-8 or UTF-16; other encodings are read as Western European with a notice.
         sheet: Sheet of an XLSX file. None: the one in which some column holds most of `wanted_ids`, and the first
             with rows where none does.
         wanted_ids: Ids that the table is expected to hold.
@@ -230,7 +234,7 @@ def _read_text_table(path: Path) -> Table:
                 f" holds {delimiter!r} into double quotes"
             )
         del cells[width:]
-    return _table(path.name, rows, notices=notices, decimal_comma=delimiter != ",", where=str(path))
+    return _table(path.name, rows, notices=notices, delimiter=delimiter, where=str(path))
 
 
 def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
@@ -238,7 +242,7 @@ def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
         data = path.read_bytes()
     except OSError as error:
         raise MetadataError(f"table {path}: cannot be read ({error.strerror or error})") from error
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    encoding = _unicode_encoding(data)
     notices: tuple[str, ...] = ()
     try:
         text = data.decode(encoding)
@@ -251,6 +255,17 @@ def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
     if "\0" in text:
         raise MetadataError(f"table {path}: holds binary data, no text; is its suffix right?")
     return text, notices
+
+
+def _unicode_encoding(data: bytes) -> str:
+    """UTF-16 by its byte order mark, or by its zero bytes where it has none; else UTF-8."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    start = data[:1000]
+    # Of plain letters every second byte is zero; no text in another encoding holds any.
+    if start.count(0) > 0.3 * len(start) and len(data) % 2 == 0:
+        return "utf-16-le" if start[1::2].count(0) > start[0::2].count(0) else "utf-16-be"
+    return "utf-8-sig"
 
 
 def _sniff(text: str, *, prefer: str) -> str:
@@ -307,11 +322,11 @@ def _read_workbook(path: Path, sheet: str | None, wanted_ids: Collection[str]) -
 
 def _n_found(rows: Rows, wanted_ids: Collection[str]) -> int:
     """How many of the ids the best column of a sheet holds."""
-    wanted = {loose_id(case) for case in wanted_ids}
+    wanted = set(map(number_key, wanted_ids))
     width = max(map(len, rows), default=0)
     return max(
         (
-            len(wanted & {loose_id(cell_text(row[index])) for row in rows if index < len(row)})
+            len(wanted & {number_key(cell_text(row[index])) for row in rows if index < len(row)})
             for index in range(width if wanted else 0)
         ),
         default=0,
@@ -364,7 +379,7 @@ def _table(
     rows: Rows,
     *,
     notices: tuple[str, ...] = (),
-    decimal_comma: bool = False,
+    delimiter: str = "",
     sheet: str = "",
     sheets: tuple[str, ...] = (),
     where: str = "",
@@ -386,22 +401,37 @@ def _table(
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise MetadataError(f"{where}: two columns are named {', '.join(twice)}; rename one")
-    raw: dict[str, list[Any]] = {}
-    typed: dict[str, Any] = {}
-    with_comma = []
-    for index, column in zip(used, columns, strict=True):
-        cells = [None if is_blank((row[index],)) else row[index] for row in body]
-        raw[column] = cells
-        typed[column], used_comma = typed_column(cells, decimal_comma=decimal_comma)
-        if used_comma:
-            with_comma.append(column)
-    if with_comma:
-        notices = (*notices, f"{name}: {', '.join(with_comma)} read as numbers with a decimal comma")
+    raw = {
+        column: [None if is_blank((row[index],)) else row[index] for row in body]
+        for index, column in zip(used, columns, strict=True)
+    }
+    style, unclear = number_style(list(raw.values()), delimiter=delimiter)
+    na_is_missing = any(map(has_missing_na, raw.values()))
+    readings = {column: read_column(cells, style=style, na_is_missing=na_is_missing) for column, cells in raw.items()}
+    by_note: dict[str, list[str]] = {}
+    for column, reading in readings.items():
+        for note in reading.notes:
+            by_note.setdefault(note, []).append(column)
+    notes = [f"{name}: {', '.join(found)}: {note}" for note, found in by_note.items()]
     return Table(
         name,
         pd.DataFrame({column: pd.Series(cells, dtype=object) for column, cells in raw.items()}),
-        pd.DataFrame(typed),
+        pd.DataFrame({column: _series(reading) for column, reading in readings.items()}),
         sheet,
         sheets,
-        notices,
+        (*notices, *([f"{name}: {unclear}"] if unclear else []), *notes),
+        {column: reading.missing for column, reading in readings.items()},
     )
+
+
+def _series(reading: Reading) -> pd.Series[Any]:
+    """A column in the narrowest type of pandas that holds it."""
+    import pandas as pd
+
+    has_missing = None in reading.values
+    dtypes = {
+        "boolean": "boolean" if has_missing else "bool",
+        "whole": "Int64" if has_missing else "int64",
+        "number": "float64",
+    }
+    return pd.Series(list(reading.values), dtype=dtypes.get(reading.kind, "object"))

@@ -18,7 +18,7 @@ from segfair import stats
 from segfair.attributes import AttributeTable, build_attributes
 from segfair.cases import Cohort
 from segfair.challenge import ChallengeScores, challenge_scores
-from segfair.design import Design, build_design
+from segfair.design import Design, build_design, with_subjects
 from segfair.errors import ConfigError
 from segfair.facts import versions
 from segfair.fairness import CohortScores, judged_attributes, resample
@@ -107,6 +107,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
     learned = [name for name, bins in config.bins.items() if bins == "tree"]
     if learned:
         raise ConfigError(f"--bins {learned[0]}=tree: learned bins differ from team to team; give edges")
+    config = with_subjects(config, scores.cohort)
     attributes = build_attributes(
         scores.cohort,
         protocol=config.protocol,

@@ -145,6 +145,8 @@ def load_teams(
         label_names=label_masks.label_names,
         ignore_label=label_masks.ignore_label,
         inputs={"teams": directory, "labels": labels, "metadata": Path(metadata)},
+        subject_column=rows.subject_column,
+        joined=rows.joined,
     ), tuple(teams)
 
 
