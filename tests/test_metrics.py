@@ -337,10 +337,12 @@ def test_every_metric_says_what_it_is() -> None:
     assert len({metric.definition for metric in METRICS.values()}) == len(METRICS)
     assert all(metric.name == name and metric.empty_rule for name, metric in METRICS.items())
     better = {
-        direction: {m.name for m in METRICS.values() if m.better == direction} for direction in ("lower", "neither")
+        direction: {m.name for m in METRICS.values() if m.better == direction}
+        for direction in ("lower", "neither", "signed")
     }
     assert better["lower"] == {"hd95_vox", "normhd", "lesion_missed", "hd95_mm", "assd_mm"}
-    assert better["neither"] == {"volume", "relative_volume_error"}
+    assert better["neither"] == {"volume"}
+    assert better["signed"] == {"relative_volume_error"}
 
 
 # --- real masks ------------------------------------------------------------------------------------------------

@@ -247,7 +247,7 @@ def test_neither_nan_nor_infinity_comes_out_and_no_prediction_is_worse_than_the_
         assert all(math.isfinite(value) for value in found.facts.values())
     for name, value in score.values.items():
         if value is not None and worst.values[name] is not None:
-            direction = {"higher": 1, "lower": -1, "neither": 0}[METRICS[name].better]
+            direction = {"higher": 1, "lower": -1, "neither": 0, "signed": 0}[METRICS[name].better]
             assert direction * value >= direction * worst.values[name], name
 
 

@@ -23,9 +23,9 @@ from segfair.facts import alerts, attribute_facts, case_counts, case_rows, metri
 from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
 from segfair.inference import generator, infer_subgroups, power_of_levels, reach_verdict
 from segfair.label_choice import check_label_occurs, check_regions_occur, resolve_protocol
+from segfair.outcomes import resolve_outcomes, with_absolute
 from segfair.protocol import load_protocol
 from segfair.results import (
-    RESERVED_NAMES,
     TAUGHT_BINS,
     Alert,
     AuditConfig,
@@ -35,7 +35,8 @@ from segfair.results import (
     PowerFacts,
     Score,
 )
-from segfair.scoring import ScoreTable, score_cohort
+from segfair.scores import ScoreTable, protocol_metrics
+from segfair.scoring import score_cohort
 from segfair.subgroups import (
     Better,
     Membership,
@@ -81,6 +82,8 @@ def run_audit(
     """
     config = config or AuditConfig(load_protocol("default"))
     config = dataclasses.replace(with_subjects(config, cohort), protocol=resolve_protocol(config, cohort))
+    metrics = protocol_metrics(config.protocol) if scores is None else scores.metrics
+    config, outcome_notices = resolve_outcomes(config, metrics)
     if scores is None:
         scores = score_cohort(
             cohort,
@@ -90,12 +93,11 @@ def run_audit(
             on_done=on_done,
             strict=config.strict,
         )
-    scores = _apply_missing_rule(scores, config)
+    scores = with_absolute(_apply_missing_rule(scores, config), config.outcomes)
     excluded = {**cohort.excluded, **scores.excluded}
     if not scores.cases:
         examples = "; ".join(f"{case}: {reason}" for case, reason in list(excluded.items())[:3])
         raise AuditError(f"no case can be scored: {examples or 'the cohort is empty'}")
-    _check_outcomes(scores, config)
     check_label_occurs(scores)
     check_regions_occur(scores, config)
 
@@ -175,9 +177,10 @@ def run_audit(
         joined=cohort.joined,
         binning=plan.to_dict(),
         left_out=attributes.left_out,
-        notices=(*audited.notices, *attributes.notices),
+        notices=(*audited.notices, *outcome_notices, *attributes.notices),
         alerts=(
             *(Alert("swapped", notice) for notice in audited.notices if "look swapped" in notice),
+            *(Alert(kind, text) for kind, text in audited.alerts),
             *alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
         ),
         scores=certainty.scores(point_scores, _values(scores, "dsc"), _values(scores, "normhd"))
@@ -210,15 +213,6 @@ def _apply_missing_rule(scores: ScoreTable, config: AuditConfig) -> ScoreTable:
         scores=tuple(score for score in scores.scores if score.penalised is None),
         excluded={**scores.excluded, **dropped},
     )
-
-
-def _check_outcomes(scores: ScoreTable, config: AuditConfig) -> None:
-    for name in (*config.outcomes, *config.margin):
-        if name not in scores.names:
-            raise ConfigError(f"outcome {name}: not among the scored metrics ({', '.join(scores.names)})")
-    taken = RESERVED_NAMES.intersection(scores.names)
-    if taken:
-        raise ConfigError(f"score column {min(taken)}: audit.json uses that name itself; rename the column")
 
 
 def _learn_bins(

@@ -51,6 +51,7 @@ class Cohort:
         columns: The metadata columns in the table's order (without the id column).
         id_column: The metadata column whose values matched the case ids; empty where none was needed.
         excluded: Case id -> why it cannot be audited at all (broken label, no metadata row).
+        alerts: (kind, text) of what a reader must know before believing a number.
         notices: Sentences for the reader: which folder is which, how ids were matched, what was ignored.
         label_names: Region name -> label values, where the data set itself names them.
         ignore_label: Voxels of this value in the label count nowhere (nnU-Net); None if there is none.
@@ -64,6 +65,7 @@ class Cohort:
     id_column: str = ""
     excluded: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    alerts: tuple[tuple[str, str], ...] = ()
     label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ignore_label: int | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)

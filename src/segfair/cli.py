@@ -86,6 +86,9 @@ Strict = Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--st
 LowerIsBetter = Annotated[
     list[str] | None, _option("A column of which lower values are better.", _RULES, metavar="COL")
 ]
+HigherIsBetter = Annotated[
+    list[str] | None, _option("A column of which higher values are better.", _RULES, metavar="COL")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,17 +285,21 @@ def audit(
 )
 @_spread
 def audit_scores(
-    scores: Annotated[Path, typer.Argument(metavar="SCORES", help="Table, one row a case; or nnU-Net's summary.json.")],
+    scores: Annotated[
+        Path, typer.Argument(metavar="SCORES", help="Table, one row a case; nnU-Net's summary.json or results.")
+    ],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
     options: AuditOptions,
     outcome: Annotated[
         str | None, _option("Score columns to examine; dsc or the first column by default.", _GROUPS)
     ] = None,
     lower_is_better: LowerIsBetter = None,
+    higher_is_better: HigherIsBetter = None,
 ) -> None:
     """The same audit from per-case scores that exist already."""
     from segfair.audit import run_audit
     from segfair.intake.cohorts import load_score_cohort
+    from segfair.intake.score_tables import default_outcome
     from segfair.protocol import load_protocol
 
     protocol = load_protocol(options.protocol)
@@ -303,9 +310,10 @@ def audit_scores(
         metadata,
         **_selection(options),
         lower_is_better=tuple(lower_is_better or ()),
+        higher_is_better=tuple(higher_is_better or ()),
         protocol=protocol,
     )
-    config = _audit_config(options, outcome=outcome or ("dsc" if "dsc" in table.names else table.names[0]))
+    config = _audit_config(options, outcome=outcome or default_outcome(table))
     _require_answerable(gates, config, cohort, table)
     _finish(run_audit(cohort, config, scores=table), gates, delivery)
 
@@ -470,6 +478,7 @@ def rank_scores(
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
     options: RankOptions,
     lower_is_better: LowerIsBetter = None,
+    higher_is_better: HigherIsBetter = None,
 ) -> None:
     """The same ranking from per-case scores that exist already."""
     from segfair.rank.run import rank_scored
@@ -482,6 +491,7 @@ def rank_scores(
         protocol=config.protocol,
         **_selection(options),
         lower_is_better=tuple(lower_is_better or ()),
+        higher_is_better=tuple(higher_is_better or ()),
     )
     _write_ranking(rank_scored(found, config, by=options.by), options)
 
@@ -920,16 +930,18 @@ def _require_answerable(
         return
     from segfair.audit import resolve_protocol
     from segfair.gates import require_answerable
+    from segfair.outcomes import resolve_outcomes
     from segfair.scores import protocol_metrics
 
     rules = resolve_protocol(config, cohort)
     metrics = scores.metrics if scores is not None else protocol_metrics(rules)
+    config, _ = resolve_outcomes(config, metrics)
     listed = tuple(rules.attributes)
     possible = config.attributes or (listed if rules.listed_only else (*listed, *cohort.columns))
     require_answerable(
         gates,
         config,
-        directions={metric.name: metric.better for metric in metrics},
+        directions=dict.fromkeys(config.outcomes, "lower") | {metric.name: metric.better for metric in metrics},
         # What masks derive becomes an attribute only once they are scored.
         attributes=None if config.derive else possible,
     )

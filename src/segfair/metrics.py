@@ -51,15 +51,15 @@ class Metric:
     Attributes:
         name: Column name.
         unit: Unit of the value; empty for a plain number.
-        better: Whether higher or lower values are better; "neither" where the value does not rate a prediction or
-            is best at zero.
+        better: Whether higher or lower values are better; "signed" where the value is best at zero, "neither" where
+            it does not rate a prediction.
         definition: Id of the exact definition; two numbers with the same id can be compared.
         empty_rule: What the value is where a mask is empty.
     """
 
     name: str
     unit: str
-    better: Literal["higher", "lower", "neither"]
+    better: Literal["higher", "lower", "signed", "neither"]
     definition: str
     empty_rule: str
 
@@ -80,7 +80,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric(
                 "relative_volume_error",
                 "",
-                "neither",
+                "signed",
                 "relative-volume-error/prediction-minus-label-over-label",
                 "both empty: nan; label empty: inf; prediction empty: -1",
             ),

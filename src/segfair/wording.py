@@ -53,6 +53,7 @@ _METRIC_NAMES: Mapping[str, str] = {
     "sensitivity": "Sensitivity",
     "precision": "Precision",
     "relative_volume_error": "Relative volume error",
+    "abs_relative_volume_error": "Absolute relative volume error",
 }
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segfair.errors import MetadataError
-from segfair.intake.case_ids import find_id_column, match_ids
+from segfair.intake.case_ids import find_id_column, is_row_number, match_ids
 
 
 def test_equal_text_matches_and_nothing_else() -> None:
@@ -131,3 +131,83 @@ def test_no_match_shows_both_sides_and_a_way_out() -> None:
 def test_an_unknown_column() -> None:
     with pytest.raises(MetadataError, match=r"id column patiant: not in meta.csv; did you mean patient\?"):
         find_id_column(frame(patient=["a"]), IDS, wanted="patiant", name="meta.csv")
+
+
+def test_a_row_number_never_joins_while_another_column_matches_anything() -> None:
+    """pandas writes its index without a name; here it would pair every case with another patient."""
+    ids = [str(number) for number in range(6)]
+    table = frame(**{"column 1": list("012345"), "patient_id": list("351204"), "sex": list("fmfmfm")})
+    match = find_id_column(table, ids)
+    assert match.column == "patient_id"
+    assert match.rows == {"0": 4, "1": 2, "2": 3, "3": 0, "4": 5, "5": 1}
+    for name in ("Unnamed: 0", "index", "", "level_0", "row"):
+        assert find_id_column(table.rename(columns={"column 1": name}), ids).column == "patient_id"
+    alone = table.drop(columns="patient_id")
+    assert find_id_column(alone, ids).column == "column 1", "where nothing else matches it is all there is"
+    assert is_row_number("index", ["0", "1", "2"]) and is_row_number("", [1, 2, 3])
+    assert not is_row_number("index", ["0", "2", "1"]) and not is_row_number("patient", ["0", "1", "2"])
+
+
+def test_a_count_from_zero_is_no_number_of_a_patient() -> None:
+    table = frame(patient=["0", "1", "2", "3"], age=["50", "60", "70", "80"])
+    with pytest.raises(MetadataError, match="no column holds any"):
+        find_id_column(table, ["P000", "P001", "P002", "P003"])
+    assert find_id_column(table, ["0", "1", "2", "3"]).column == "patient"
+
+
+def test_two_columns_that_pair_differently_are_for_the_user_to_choose() -> None:
+    table = frame(old_id=["1", "2", "3", "4"], new_id=["2", "1", "4", "3"], sex=list("fmfm"))
+    with pytest.raises(MetadataError) as caught:
+        find_id_column(table, ["1", "2", "3", "4"], name="meta.csv")
+    message = str(caught.value)
+    assert "old_id (4 cases) and new_id (4 cases) differ for 4" in message
+    assert message.count("is row") == 3, "three examples"
+    assert "1 is row 1 by old_id and row 2 by new_id" in message
+    assert "--id-column old_id or --id-column new_id" in message
+    assert find_id_column(table, ["1", "2", "3", "4"], wanted="new_id").rows["1"] == 1
+    same = frame(a=["1", "2"], b=["1", "2"])
+    assert find_id_column(same, ["1", "2"]).column == "a", "two columns that agree are no question"
+
+
+def test_text_outranks_numbers() -> None:
+    table = frame(order=["3", "1", "2"], name=["case_1", "case_2", "case_3"])
+    match = find_id_column(table, ["case_1", "case_2", "case_3"])
+    assert (match.column, match.rows) == ("name", {"case_1": 0, "case_2": 1, "case_3": 2})
+    assert match.explanation == "the metadata: 3 joined by name as text, 0 rows unused"
+
+
+def test_some_ids_by_number() -> None:
+    table = frame(id=["P1", "P2", "3", "9"])
+    match = find_id_column(table, ["P1", "P2", "P003"], name="m.csv")
+    assert match.explanation == "m.csv: 2 joined by id as text, 1 by number, 1 row unused"
+    assert match.counts == {"text": 2, "number": 1, "unused": 1}
+    assert any("P003 = 3" in notice for notice in match.notices)
+
+
+def test_one_row_serves_all_studies_of_a_patient() -> None:
+    ids = ["sub-01_ses-01", "sub-01_ses-02", "sub-02_ses-01", "sub-03_ses-01"]
+    table = frame(participant_id=["sub-01", "sub-02", "sub-03", "sub-04"], sex=list("fmfm"))
+    match = find_id_column(table, ids, name="participants.tsv")
+    assert match.rows == dict(zip(ids, [0, 0, 1, 2], strict=True))
+    assert match.is_patient
+    assert match.explanation == "participants.tsv: 4 joined by participant_id, by patient, 1 row unused"
+    assert any("4 cases of 3 patients" in notice for notice in match.notices)
+    assert not find_id_column(table, ["sub-01_T1", "sub-02_T1"]).is_patient
+
+
+def test_a_table_of_places_is_no_table_of_patients() -> None:
+    with pytest.raises(MetadataError, match="no column holds any"):
+        find_id_column(frame(site=["DUKE", "ISPY"], n=["291", "200"]), ["DUKE_001", "DUKE_002", "ISPY_001"])
+
+
+def test_a_row_a_case_and_label() -> None:
+    table = frame(
+        id=["P1", "P1", "P2", "P2", "P3", "P3"],
+        label=["1", "2"] * 3,
+        volume=list("123456"),
+        sex=["f", "f", "m", "m", "f", "f"],
+    )
+    match = find_id_column(table, ["P1", "P2", "P3"], name="long.csv")
+    assert match.rows == {"P1": 0, "P2": 2, "P3": 4}
+    assert match.several == ("label", "volume")
+    assert any("told apart by label; label, volume differ" in notice for notice in match.notices)

@@ -11,6 +11,7 @@ import pytest
 
 from segfair.errors import ConfigError, MetadataError, PairingError
 from segfair.intake.cohorts import load_score_cohort
+from segfair.intake.score_tables import default_outcome
 from segfair.protocol import load_protocol
 
 DEFAULT, MAMA_MIA = load_protocol("default"), load_protocol("mama-mia")
@@ -55,9 +56,17 @@ def test_a_table_of_scores(tmp_path: Path, metadata: Path) -> None:
 
 
 def test_the_direction_that_was_assumed_is_said(tmp_path: Path, metadata: Path) -> None:
-    cohort, table = load_score_cohort(scores(tmp_path, "case,error,dsc_core\nC01,3,0.5\nC02,4,0.5\n"), metadata)
+    cohort, table = load_score_cohort(scores(tmp_path, "case,sharpness,dsc_core\nC01,3,0.5\nC02,4,0.5\n"), metadata)
     assert [metric.better for metric in table.metrics] == ["higher", "higher"]
-    assert any("higher is taken as better for error" in notice for notice in cohort.notices)
+    ((kind, text),) = cohort.alerts
+    assert kind == "direction"
+    assert text.startswith("Higher is taken as better for sharpness, for nothing says otherwise")
+    told, _ = load_score_cohort(file := tmp_path / "scores.csv", metadata, higher_is_better=["sharpness"])
+    assert not told.alerts
+    _, table = load_score_cohort(file, metadata, lower_is_better=["sharpness"])
+    assert [metric.better for metric in table.metrics] == ["lower", "higher"]
+    with pytest.raises(ConfigError, match="one of them can hold"):
+        load_score_cohort(file, metadata, lower_is_better=["sharpness"], higher_is_better=["sharpness"])
     yes_or_no = scores(tmp_path, "case,lesion_missed,failed,revised\nC01,True,False,False\nC02,False,True,True\n")
     _, table = load_score_cohort(yes_or_no, metadata, lower_is_better=["failed"])
     assert {name: table.column(name) for name in table.names} == {"lesion_missed": [1, 0], "failed": [0, 1]}
@@ -106,12 +115,12 @@ def test_ids_of_digits_stay_text(tmp_path: Path) -> None:
     [
         (
             "case,dsc\nX1,0.1\nX2,0.2\n",
-            r"no column with one value a case that meta.csv has, too; .* case \(X1, X2\)",
+            r"no column of case ids that meta.csv has, too; .* case \(X1, X2\)",
         ),
-        ("case,label,dsc\nC01,1,0.1\nC01,2,0.2\n", "one row a case"),
+        ("case,note,dsc\nC01,a,0.1\nC01,b,0.2\nC02,a,0.3\nC03,a,0.4\n", "1 of 3 cases .* contradict .* one row a case"),
         ("case,note\nC01,a\nC02,b\n", "no column of numbers that are scores"),
-        ("case,dsc\nC01,50.1\nC02,93\n", "goes up to 93, and a DSC lies between 0 and 1; is it in percent"),
-        ("case,dsc_core\nC01,50.1\nC02,93\n", "in percent"),
+        ("case,dsc\nC01,0.5\nC02,93\nC03,0.7\n", "dsc is 93 for C02, and by its name lies between 0 and 1"),
+        ("case,dsc_core\nC01,50.1\nC02,193\n", "dsc_core is 193 for C02"),
     ],
 )
 def test_unusable_scores(tmp_path: Path, metadata: Path, text: str, message: str) -> None:
@@ -166,3 +175,114 @@ def test_one_label_has_its_voxels(tmp_path: Path, metadata: Path) -> None:
     _, table = load_score_cohort(tmp_path / "s.json", metadata)
     assert table.scores[0].facts == {"label_voxels": 7, "prediction_voxels": 3}
     assert table.names == ("dsc", "iou")
+
+
+def test_names_of_others_and_per_cent(tmp_path: Path, metadata: Path) -> None:
+    file = scores(tmp_path, "case,Dice (%),Hausdorff_95,RVD\nC01,50,3,0.1\nC02,93.5,4,-0.2\nC03,80,5,0\n")
+    cohort, table = load_score_cohort(file, metadata)
+    assert table.names == ("dsc", "Hausdorff_95", "RVD")
+    assert table.column("dsc") == pytest.approx([0.5, 0.935, 0.8])
+    assert [metric.better for metric in table.metrics] == ["higher", "lower", "signed"]
+    assert any("Dice (%) is in per cent, up to 93.5, and is divided by 100" in text for text in cohort.notices)
+    assert any("column Dice (%) is read as dsc" in text for text in cohort.notices)
+    assert default_outcome(table) == "dsc"
+    file = scores(tmp_path, "case,jaccard,dsc\nC01,50,0.5\nC02,70,0.6\n")
+    assert load_score_cohort(file, metadata)[1].column("iou") == [0.5, 0.7]
+    file = scores(tmp_path, "case,volume,RVD,HD95\nC01,50,0.5,2\nC02,70,-0.6,3\n")
+    assert default_outcome(load_score_cohort(file, metadata)[1]) == "HD95"
+
+
+def test_one_unreadable_cell_is_a_missing_value(tmp_path: Path, metadata: Path) -> None:
+    file = scores(tmp_path, "case,dsc,hd95_mm\nC01,0.5,3\nC02,failed,4\nC03,-1,5\n")
+    cohort, table = load_score_cohort(file, metadata)
+    assert table.column("dsc") == [0.5, None, None]
+    assert default_outcome(table) == "dsc"
+    assert any("dsc: cells that are no numbers, left undefined: 1 (C02 (failed))" in text for text in cohort.notices)
+    assert any("dsc: negative values, no shares, left undefined: 1 (C03 (-1))" in text for text in cohort.notices)
+
+
+def test_a_row_a_case_and_label(tmp_path: Path, metadata: Path) -> None:
+    text = "case,label,Dice\nC01,0,0.99\nC01,1,0.8\nC01,2,0.6\nC02,0,0.99\nC02,1,0.5\nC02,2,0.1\nC03,1,0.4\n"
+    cohort, table = load_score_cohort(scores(tmp_path, text), metadata)
+    assert cohort.ids == ("C01", "C02", "C03")
+    assert table.column("dsc") == pytest.approx([0.7, 0.3, None])
+    assert table.column("dsc_1") == [0.8, 0.5, 0.4]
+    assert table.column("dsc_2") == [0.6, 0.1, None]
+    assert "dsc_0" not in table.names
+    assert any("7 rows, one a case and label; scores are means over label 1, 2" in text for text in cohort.notices)
+
+
+def test_a_row_a_case_and_fold(tmp_path: Path, metadata: Path) -> None:
+    text = "case,fold,dsc,hd95_mm\nC01,0,0.8,3\nC01,1,0.6,5\nC02,0,0.5,1\nC02,1,0.1,1\nC03,0,0.3,2\n"
+    cohort, table = load_score_cohort(scores(tmp_path, text), metadata)
+    assert table.names == ("dsc", "hd95_mm")
+    assert table.column("dsc") == pytest.approx([0.7, 0.3, 0.3])
+    assert any("several a case; scores are means over fold" in text for text in cohort.notices)
+
+
+def test_a_row_a_case_and_metric(tmp_path: Path, metadata: Path) -> None:
+    text = "case,metric,value\nC01,Dice,0.8\nC01,HD95,3\nC02,Dice,0.5\nC02,HD95,7\n"
+    _, table = load_score_cohort(scores(tmp_path, text), metadata)
+    assert table.column("dsc") == [0.8, 0.5]
+    assert table.column("HD95") == [3, 7]
+    assert [metric.better for metric in table.metrics] == ["higher", "lower"]
+
+
+def test_files_and_row_numbers(tmp_path: Path, metadata: Path) -> None:
+    file = scores(tmp_path, ",file,dsc\n0,/data/C02.nii.gz,0.2\n1,/data/C01.nii.gz,0.1\n2,/data/C01.nii.gz,0.1\n")
+    cohort, table = load_score_cohort(file, metadata)
+    assert cohort.ids == ("C01", "C02")
+    assert table.names == ("dsc",)
+    assert table.column("dsc") == [0.1, 0.2]
+    assert any("whose row repeats without a difference: 1 (C01)" in text for text in cohort.notices)
+
+
+def test_tables_of_monai_and_panoptica(tmp_path: Path, metadata: Path) -> None:
+    monai = tmp_path / "mean_dice_raw.csv"
+    monai.write_text("filename\tclass0\tclass1\tmean\n/p/C01.nii.gz\t0.8\t0.6\t0.7\nC02.nii.gz\tnan\t0.4\t0.4\n")
+    _, table = load_score_cohort(monai, metadata)
+    assert table.names == ("dsc_class0", "dsc_class1", "dsc")
+    assert table.column("dsc") == [0.7, 0.4]
+    assert {metric.better for metric in table.metrics} == {"higher"}
+    panoptica = tmp_path / "results.tsv"
+    panoptica.write_text(
+        "subject_name\tungrouped-tp\tungrouped-sq_dsc\tungrouped-sq_assd\tungrouped-global_bin_dsc\n"
+        "C01\t1\t0.85\t0.84\t0.8\nC02\t1\t1.0\t0.0\t0.6\n"
+    )
+    _, table = load_score_cohort(panoptica, metadata)
+    assert table.column("dsc") == [0.8, 0.6]
+    assert {metric.name: metric.better for metric in table.metrics} == {
+        "ungrouped-tp": "neither",
+        "ungrouped-sq_dsc": "higher",
+        "ungrouped-sq_assd": "lower",
+        "dsc": "higher",
+    }
+
+
+def test_folds_of_a_results_folder(tmp_path: Path, metadata: Path) -> None:
+    for fold, cases in (("0", ("C01", "C02")), ("1", ("C03",))):
+        folder = tmp_path / "results" / f"fold_{fold}" / "validation"
+        folder.mkdir(parents=True)
+        entries = [{"reference_file": f"{case}.nii.gz", "metrics": {"1": metrics(0.5, 7, 3)}} for case in cases]
+        (folder / "summary.json").write_text(json.dumps({"metric_per_case": entries}))
+    cohort, table = load_score_cohort(tmp_path / "results", metadata)
+    assert cohort.ids == table.cases == ("C01", "C02", "C03")
+    assert cohort.columns == ("age", "sex", "fold")
+    assert cohort.column("fold") == [0, 0, 1]
+    assert any("summaries of fold 0, 1" in text for text in cohort.notices)
+    with pytest.raises(MetadataError, match="is a folder without nnU-Net's"):
+        load_score_cohort(tmp_path, metadata)
+
+
+def test_a_summary_of_the_first_version(tmp_path: Path, metadata: Path) -> None:
+    both_empty = {"Dice": math.nan, "Total Positives Test": 0, "Total Positives Reference": 0}
+    results = [
+        {"0": {"Dice": 0.99}, "1": {"Dice": 0.5, "Jaccard": 0.4, "Hausdorff Distance 95": 3}, "reference": "/r/C01.nii.gz"},
+        {"1": both_empty, "reference": "/r/C02.nii.gz", "test": "/p/C02.nii.gz"},
+    ]  # fmt: skip
+    (tmp_path / "summary.json").write_text(json.dumps({"results": {"all": results, "mean": {}}}))
+    _, table = load_score_cohort(tmp_path / "summary.json", metadata, protocol=DEFAULT)
+    assert table.names == ("dsc", "iou", "hd95_mm")
+    assert table.column("dsc") == [0.5, 1.0]
+    assert table.column("hd95_mm") == [3, None]
+    assert table.scores[1].facts == {"label_voxels": 0, "prediction_voxels": 0}

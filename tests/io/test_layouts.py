@@ -316,6 +316,65 @@ def test_pairs_are_one_to_one_and_exact_first(labels, predictions):
     assert {v: k for k, v in pairs.items()} == pair_ids(sorted(predictions), sorted(labels))
 
 
+@pytest.mark.parametrize("form", [str, str.upper])
+def test_pairing_of_other_spellings(form):
+    assert pair_ids(["Site-1", "b"], [form("site-1")]) == {"Site-1": form("site-1")}
+    assert pair_ids(["P1_seg", "P2_seg"], ["P1", "P3"]) == {"P1_seg": "P1"}
+    assert pair_ids(["P001", "P002"], ["1", "2"]) == {}, "numbered predictions may be one off"
+
+
+def test_an_accent_stored_in_two_ways_is_one_name(tmp_path):
+    apart, composed = "Zu\u0308rich", "Z\u00fcrich"
+    make(tmp_path, f"labels/{apart}.nii.gz", f"preds/{composed}.nii.gz")
+    labels, predictions = find_labels(tmp_path / "labels"), find_predictions(tmp_path / "preds")
+    assert list(labels.files) == list(predictions.files) == [composed]
+    assert labels.files[composed].name == f"{apart}.nii.gz", "the file keeps its name"
+    make(tmp_path, f"labels/{composed}.nii.gz")
+    with pytest.raises(PairingError, match="has two files"):
+        find_labels(tmp_path / "labels")
+
+
+# BIDS and one folder a case
+
+
+def test_a_bids_tree(tmp_path):
+    names = [f"sub-{i:02d}/ses-{s}/anat/sub-{i:02d}_ses-{s}_label-lesion_mask.nii.gz" for i in (1, 2) for s in (1, 2)]
+    make(tmp_path, *names, "sub-01/ses-1/anat/readme.txt", "participants.tsv", "sub-01/ses-1/anat/other.nii.gz")
+    found = find_labels(tmp_path)
+    assert found.kind == "bids"
+    assert list(found.files)[:2] == ["sub-01_ses-1_label-lesion_mask", "sub-01_ses-2_label-lesion_mask"]
+    assert len(found.files) == 4
+    make(tmp_path, "sub-01/ses-1/dwi/sub-01_ses-1_label-lesion_mask.nii.gz")
+    with pytest.raises(PairingError, match="has two files"):
+        find_labels(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["{0}/{0}_seg.nii.gz"], "{0}_seg.nii.gz"),
+        (["{0}/seg.nii.gz"], "seg.nii.gz"),
+        (["{0}/{0}_flair.nii.gz", "{0}/{0}_t1.nii.gz", "{0}/{0}_seg.nii.gz"], "{0}_seg.nii.gz"),
+        (["{0}/image.nii.gz", "{0}/label.nii.gz"], "label.nii.gz"),
+    ],
+)
+def test_one_folder_a_case(tmp_path, names, chosen):
+    cases = [f"BraTS_{index:03d}" for index in range(3)]
+    make(tmp_path, *[name.format(case) for case in cases for name in names])
+    found = find_labels(tmp_path)
+    assert found.kind == "case-folders"
+    assert {case: path.name for case, path in found.files.items()} == {case: chosen.format(case) for case in cases}
+
+
+def test_folders_that_are_no_cases_are_not_guessed_at(tmp_path):
+    make(tmp_path, "alpha/P1.nii.gz", "beta/P1.nii.gz")
+    with pytest.raises(InputError, match="in 2 of its sub-folders"):
+        find_predictions(tmp_path)
+    make(tmp_path / "two", "P1/P1_seg.nii.gz", "P1/P1_mask.nii.gz", "P2/P2_seg.nii.gz", "P2/P2_mask.nii.gz")
+    with pytest.raises(InputError, match="sub-folders"):
+        find_labels(tmp_path / "two")
+
+
 # Swapped folders
 
 

@@ -583,7 +583,7 @@ def test_learned_bins_and_unknown_scores_are_refused() -> None:
     scores = made_up({"only": 0.7 + noise(6)})
     with pytest.raises(ConfigError, match="learned bins"):
         rank_scored(scores, AuditConfig(CONFIG.protocol, bins={"breast_density": "tree"}))
-    with pytest.raises(ConfigError, match="does not rate a prediction"):
+    with pytest.raises(ConfigError, match="no higher or lower value of it is better"):
         rank_scored(scores, CONFIG, by="volume")
 
 

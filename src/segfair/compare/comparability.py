@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from segfair.errors import ConfigError, InputError
+from segfair.outcomes import absolute_name
 from segfair.results import AuditResult
 from segfair.subgroups import Better
 
@@ -175,6 +176,13 @@ def choose_outcome(before: AuditResult, after: AuditResult, outcome: str | None)
             )
         outcome = before.primary_outcome
     known = [name for name in before.case_scores.metrics if name in after.case_scores.metrics]
+    if outcome in known and metric_direction(before, outcome) == "signed":
+        if absolute_name(outcome) not in known:
+            raise ConfigError(
+                f"--outcome {outcome}: is best at zero, so neither a rise nor a fall is a gain; audit both with "
+                f"--outcome {outcome}, which judges its absolute value"
+            )
+        outcome = absolute_name(outcome)
     if outcome not in known:
         raise ConfigError(f"--outcome {outcome}: not a metric of both audits; these are {', '.join(known) or 'none'}")
     if metric_direction(before, outcome) == "neither" and outcome not in before.outcomes:
@@ -183,7 +191,7 @@ def choose_outcome(before: AuditResult, after: AuditResult, outcome: str | None)
 
 
 def metric_direction(result: AuditResult, name: str) -> str:
-    """Whether "higher" or "lower" values of a metric are better, or "neither"."""
+    """Whether "higher" or "lower" values of a metric are better; "signed" (best at zero) or "neither"."""
     return next(metric.better for metric in result.metrics if metric.name == name)
 
 

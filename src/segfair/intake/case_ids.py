@@ -34,12 +34,30 @@ from segfair.io.spellings import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ColumnMatch", "IdMatch", "Matches", "find_id_column", "is_row_number", "match_column", "match_ids", "some"]
+__all__ = [
+    "ColumnMatch",
+    "IdMatch",
+    "Matches",
+    "best_match",
+    "differing_columns",
+    "find_id_column",
+    "is_row_number",
+    "match_column",
+    "match_ids",
+    "row_key",
+    "some",
+]
 
 # What programs call the number of a row: pandas, R, spreadsheets; a nameless column is `column 1` here.
 _ROW_NUMBER_NAME = re.compile(
     r"(unnamed: \d+(\.\d+)*|level_\d+|column \d+|index|idx|row(s|[ _]?(id|index|idx|no|nr|num|number|names?))?"
     r"|rownames|no\.?|nr\.?|num|number|#|n|x|lfd\.? ?nr\.?|)",
+    re.IGNORECASE,
+)
+# What tells the rows of a case apart in a long table.
+_ROW_KEY_NAME = re.compile(
+    r"labels?|class(es)?|regions?|structures?|organs?|roi|tissue|folds?|seeds?|runs?|metrics?|models?|rater|reader"
+    r"|label[_ ]?(id|name|value)|class[_ ]?(id|name)|variable",
     re.IGNORECASE,
 )
 _MOSTLY = 0.5
@@ -137,7 +155,12 @@ def find_id_column(
         raise MetadataError(
             f"id column {wanted}: not in {name}{close_names(wanted, columns)}; columns are {some(columns, 20)}"
         )
-    match = _match_column(frame, wanted, case_ids) if wanted is not None else _best_column(frame, case_ids, name)
+    if wanted is not None:
+        match: ColumnMatch | None = _match_column(frame, wanted, case_ids)
+    else:
+        contenders = _contenders(frame, case_ids)
+        match = best_match(contenders)
+        _refuse_rivals(contenders, frame, name)
     if match is None or not match.matches.rows:
         raise MetadataError(_no_match(frame, case_ids, wanted, match.matches if match else None, name))
     return _described(frame, match, case_ids, name)
@@ -180,16 +203,18 @@ class ColumnMatch:
         return (-self.level, self.clear, self.is_text, len(self.matches.rows), self.n_text)
 
 
-def match_column(frame: pd.DataFrame, case_ids: Sequence[str], name: str) -> ColumnMatch | None:
-    """The column of a table that is likeliest to hold some ids; None where none does.
-
-    Raises:
-        MetadataError: Two columns pair the cases differently, and equally well.
-    """
-    return _best_column(frame, case_ids, name)
+def match_column(frame: pd.DataFrame, case_ids: Sequence[str]) -> ColumnMatch | None:
+    """The column of a table that is likeliest to hold some ids; None where none does."""
+    return best_match(_contenders(frame, case_ids))
 
 
-def _best_column(frame: pd.DataFrame, case_ids: Sequence[str], name: str) -> ColumnMatch | None:
+def best_match(found: Iterable[ColumnMatch]) -> ColumnMatch | None:
+    """The likeliest of some columns, the leftmost of equals; None of none."""
+    return max(found, key=lambda match: match.quality, default=None)
+
+
+def _contenders(frame: pd.DataFrame, case_ids: Sequence[str]) -> list[ColumnMatch]:
+    """The columns that may hold the ids, all of them alike in how."""
     columns = [str(column) for column in frame.columns]
     numbering = [column for column in columns if is_row_number(column, frame[column].tolist())]
     others = [column for column in columns if column not in numbering]
@@ -200,15 +225,12 @@ def _best_column(frame: pd.DataFrame, case_ids: Sequence[str], name: str) -> Col
         many = [match for match in found if _mostly(match.matches, case_ids, frame[match.column].tolist())]
         good = [match for match in many if match.clear]
         if good:
-            return _without_rivals(good, frame, name)
+            return good
         contradicting += many
         few += [match for match in found if match.clear and level == 0]
-    if contradicting:
-        return max(contradicting, key=lambda match: match.quality)
-    if few:
-        return _without_rivals(few, frame, name)
-    found = [match for column in numbering if (match := _at_level(frame, column, case_ids, 0)) is not None]
-    return max(found, key=lambda match: match.quality, default=None)
+    if contradicting or few:
+        return contradicting or few
+    return [match for column in numbering if (match := _at_level(frame, column, case_ids, 0)) is not None]
 
 
 def _at_level(frame: pd.DataFrame, column: str, case_ids: Sequence[str], level: int) -> ColumnMatch | None:
@@ -244,11 +266,14 @@ def _mostly(matches: Matches, case_ids: Sequence[str], values: Sequence[object])
     return len(matches.rows) >= _MOSTLY * len(case_ids) or n_spelt >= _MOSTLY * n_values
 
 
-def _without_rivals(found: Sequence[ColumnMatch], frame: pd.DataFrame, name: str) -> ColumnMatch:
-    """The best of some columns; two that pair the cases with different rows are for the user to choose from."""
-    best = max(found, key=lambda match: match.quality)
+def _refuse_rivals(found: Sequence[ColumnMatch], frame: pd.DataFrame, name: str) -> None:
+    """Two columns that pair the cases with different rows are for the user to choose from."""
+    clear = [match for match in found if match.clear]
+    best = best_match(clear)
+    if best is None:
+        return
     ours = best.matches.rows
-    for other in found:
+    for other in clear:
         theirs = other.matches.rows
         differ = [case for case in ours if case in theirs and not set(ours[case]) & set(theirs[case])]
         if not differ or len(theirs) < _MOSTLY * len(ours) or best.is_text != other.is_text:
@@ -262,7 +287,6 @@ def _without_rivals(found: Sequence[ColumnMatch], frame: pd.DataFrame, name: str
             f" {other.column} ({len(theirs)} cases) differ for {len(differ)}: {'; '.join(examples[:3])}. Say which one"
             f" holds the case ids: --id-column {best.column} or --id-column {other.column}"
         )
-    return best
 
 
 def _match_column(frame: pd.DataFrame, column: str, case_ids: Sequence[str]) -> ColumnMatch:
@@ -344,12 +368,13 @@ def _runs(values: Sequence[object]) -> int | None:
 
 def _conflicts(frame: pd.DataFrame, matches: Matches) -> dict[str, list[str]]:
     """Case -> columns in which its rows contradict each other, where no column tells the rows apart."""
-    differing = _differing(frame, matches)
-    return {} if _row_key(frame, matches, differing) else differing
+    differing = differing_columns(frame, matches.rows)
+    return {} if row_key(frame, matches.rows, differing) else differing
 
 
-def _differing(frame: pd.DataFrame, matches: Matches) -> dict[str, list[str]]:
-    repeated = {case: list(rows) for case, rows in matches.rows.items() if len(rows) > 1}
+def differing_columns(frame: pd.DataFrame, rows_of: Mapping[str, Sequence[int]]) -> dict[str, list[str]]:
+    """Case -> columns in which its rows differ, for cases with several rows that do."""
+    repeated = {case: list(rows) for case, rows in rows_of.items() if len(rows) > 1}
     if not repeated:
         return {}
     cells = {str(column): [cell_text(value) for value in frame[column].tolist()] for column in frame.columns}
@@ -360,14 +385,14 @@ def _differing(frame: pd.DataFrame, matches: Matches) -> dict[str, list[str]]:
     return {case: columns for case, columns in found.items() if columns}
 
 
-def _row_key(frame: pd.DataFrame, matches: Matches, differing: Mapping[str, Sequence[str]]) -> str:
+def row_key(frame: pd.DataFrame, rows_of: Mapping[str, Sequence[int]], differing: Mapping[str, Sequence[str]]) -> str:
     """The column that tells the rows of one case apart in a long table (label, fold); empty where there is none.
 
-    It has few values, a different one in each row of a case, and most cases have several rows: two rows of one patient
-    in an otherwise wide table are a contradiction, not a layout.
+    It has few values (or a name that says so), a different one in each row of a case, and most cases have several rows:
+    two rows of one patient in an otherwise wide table are a contradiction, not a layout.
     """
-    repeated = {case: rows for case, rows in matches.rows.items() if len(rows) > 1}
-    if not differing or len(repeated) < _MOSTLY * len(matches.rows):
+    repeated = {case: rows for case, rows in rows_of.items() if len(rows) > 1}
+    if not differing or len(repeated) < _MOSTLY * len(rows_of):
         return ""
     for column in dict.fromkeys(column for columns in differing.values() for column in columns):
         texts = [cell_text(value) for value in frame[column].tolist()]
@@ -376,7 +401,8 @@ def _row_key(frame: pd.DataFrame, matches: Matches, differing: Mapping[str, Sequ
             len({texts[row] for row in rows}) == len(rows) and all(texts[row] for row in rows)
             for rows in repeated.values()
         )
-        if distinct and len(kinds) <= max(2 * max(map(len, repeated.values())), 3) and len(kinds) < len(repeated):
+        few = len(kinds) <= max(2 * max(map(len, repeated.values())), 3) and len(kinds) < len(repeated)
+        if distinct and (few or _ROW_KEY_NAME.fullmatch(column.strip())):
             return column
     return ""
 
@@ -385,8 +411,8 @@ def _one_row_each(
     frame: pd.DataFrame, matches: Matches, column: str, name: str
 ) -> tuple[dict[str, int], list[str], tuple[str, ...], str]:
     """The row of each case; cases whose row is repeated; columns that differ between rows of a case, and their key."""
-    differing = _differing(frame, matches)
-    key = _row_key(frame, matches, differing)
+    differing = differing_columns(frame, matches.rows)
+    key = row_key(frame, matches.rows, differing)
     if differing and not key:
         case, different = next(iter(differing.items()))
         raise MetadataError(

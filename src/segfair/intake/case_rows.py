@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from segfair.io.tables import Table, load_table, table_from_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NO_SUBJECTS", "MetadataRows", "attach_metadata", "choose_cases", "read_metadata"]
+__all__ = ["NO_SUBJECTS", "MetadataRows", "attach_metadata", "choose_cases", "read_metadata", "with_folds"]
 
 
+FOLD = "fold"
+"""The column of folds that nnU-Net's results bring along."""
 NO_SUBJECTS = "none"
 """A subject column of this name says that every case is a patient of its own."""
 
@@ -112,6 +115,29 @@ def attach_metadata(
         patients,
         Join(match.column, match.explanation, match.counts),
     )
+
+
+def with_folds(rows: MetadataRows, case_ids: Sequence[str], fold_of: Mapping[str, str]) -> MetadataRows:
+    """The fold that predicted a case, as a column `fold`; the table's own column of that name comes first.
+
+    Args:
+        rows: The metadata; without a table every case gets a row.
+        case_ids: All cases.
+        fold_of: Case id -> name of its fold; empty where there are no folds.
+    """
+    if not fold_of:
+        return rows
+    if FOLD in rows.columns:
+        notice = f"the column {FOLD} of {rows.name} is used, not the folds of the results"
+        return dataclasses.replace(rows, notices=(*rows.notices, notice))
+
+    def fold(case: str) -> int | str | None:
+        name = fold_of.get(case)
+        return int(name) if name is not None and name.isdecimal() else name
+
+    with_row: Mapping[str, Mapping[str, object]] = rows.rows if rows.name else {case: {} for case in case_ids}
+    joined = {case: {**row, FOLD: fold(case)} for case, row in with_row.items()}
+    return dataclasses.replace(rows, columns=(*rows.columns, FOLD), rows=joined)
 
 
 def choose_cases(

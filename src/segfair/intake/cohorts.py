@@ -5,7 +5,6 @@ Every decision that could surprise somebody becomes a notice; every case that le
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, PairingError
 from segfair.intake.case_ids import IdMatch, Matches, find_id_column, match_ids, some
-from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata
+from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata, with_folds
 from segfair.intake.score_tables import load_score_cohort
 from segfair.io.layouts import MaskFolder, find_labels, find_predictions, look_swapped, pair_masks
 from segfair.io.spellings import AS_TEXT, Spellings
@@ -25,7 +24,6 @@ __all__ = ["IdMatch", "Matches", "find_id_column", "load_cohort", "load_score_co
 
 MissingRule = Literal["worst", "drop", "error"]
 
-FOLD = "fold"
 # Above this share of missing predictions, cases were more likely never predicted than failed.
 _MOST_MISSING = 0.2
 _KINDS = {
@@ -34,6 +32,8 @@ _KINDS = {
     "nnunet-raw": "an nnU-Net data set",
     "nnunet-results": "an nnU-Net results folder",
     "decathlon": "a Decathlon list",
+    "bids": "a BIDS tree",
+    "case-folders": "one folder a case",
 }
 
 
@@ -101,7 +101,7 @@ def load_cohort(
         rows = attach_metadata(table, case_ids, id_column=id_column, subject_column=subject_column)
     elif id_column or subject_column or where:
         raise ConfigError("an id column, a subject column and --where need a metadata table")
-    rows = _with_folds(rows, case_ids, pairs, prediction_masks)
+    rows = with_folds(rows, case_ids, _folds(prediction_masks, pairs, case_ids))
     chosen, choice = choose_cases(case_ids, rows, cases=cases, where=where, what="labels")
     notices += [*rows.notices, *choice]
 
@@ -160,25 +160,12 @@ def pairing_notices(pairs: Spellings) -> list[str]:
     return notices
 
 
-def _with_folds(
-    rows: MetadataRows, case_ids: Sequence[str], pairs: Mapping[str, str], predictions: MaskFolder
-) -> MetadataRows:
-    """The fold that predicted a case, as a column; a single fold stands for cases without a prediction, too."""
-    if not predictions.fold:
-        return rows
-    if FOLD in rows.columns:
-        notice = f"the column {FOLD} of {rows.name} is used, not the folds of the results"
-        return dataclasses.replace(rows, notices=(*rows.notices, notice))
+def _folds(predictions: MaskFolder, pairs: Mapping[str, str], case_ids: Sequence[str]) -> dict[str, str]:
+    """The fold that predicted each case; a single fold stands for cases without a prediction, too."""
     names = set(predictions.fold.values())
     only = next(iter(names)) if len(names) == 1 else None
-
-    def fold_of(case: str) -> int | str | None:
-        name = predictions.fold.get(pairs.get(case, ""), only)
-        return int(name) if name is not None and name.isdecimal() else name
-
-    with_row: Mapping[str, Mapping[str, object]] = rows.rows if rows.name else {case: {} for case in case_ids}
-    joined = {case: {**row, FOLD: fold_of(case)} for case, row in with_row.items()}
-    return dataclasses.replace(rows, columns=(*rows.columns, FOLD), rows=joined)
+    found = {case: predictions.fold.get(pairs.get(case, ""), only) for case in case_ids}
+    return {case: name for case, name in found.items() if name is not None}
 
 
 def _check_missing(

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segfair.binning import as_number
 from segfair.cases import Case, Cohort
-from segfair.errors import ConfigError, MetadataError
-from segfair.intake.case_ids import match_ids, some
-from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata
-from segfair.intake.where import close_names
+from segfair.errors import MetadataError
+from segfair.intake.case_ids import ColumnMatch, is_row_number, match_column, some
+from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata, with_folds
+from segfair.intake.long_tables import one_row_a_case
+from segfair.intake.score_columns import read_score_columns
+from segfair.intake.score_names import read_score_name
 from segfair.io.cells import cell_text, is_missing
 from segfair.io.score_files import ScoreFile, read_scores
+from segfair.io.spellings import id_stem
 from segfair.io.tables import Table
-from segfair.metrics import METRICS, Metric
 from segfair.protocol import Protocol
 from segfair.scores import CaseScore, ScoreTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["load_score_cohort"]
+__all__ = ["default_outcome", "load_score_cohort"]
 
 Column = list[float | None]
 
@@ -39,20 +39,23 @@ def load_score_cohort(
     where: str | None = None,
     subject_column: str | None = None,
     lower_is_better: Sequence[str] = (),
+    higher_is_better: Sequence[str] = (),
     protocol: Protocol | None = None,
 ) -> tuple[Cohort, ScoreTable]:
     """Gathers the cases of an audit from a file of scores and their metadata.
 
     Args:
-        scores: A table with one row a case, or nnU-Net's `summary.json`. Of a table the columns of numbers are
-            scores, except those that the metadata hold, too (unless their name is that of a metric).
+        scores: A table with one row a case (or several, told apart by label or fold), nnU-Net's `summary.json`, or its
+            results folder. Of a table the columns of numbers are scores, except those that the metadata hold, too
+            (unless their name is that of a metric).
         metadata: Table of patient attributes; may be the same table.
         id_column: Metadata column of case ids; None: the one that shares most values with a column of the scores.
         sheet: Sheet of an XLSX file of metadata; None: the one that holds most of the case ids.
         cases: Only these cases count: a file of ids, or `splits_final.json:FOLD`.
         where: Only cases whose metadata fulfil this count; see `segfair.intake.where`.
         subject_column: Metadata column that tells which cases are of one patient.
-        lower_is_better: Score columns of which lower values are better, beside the metrics known by name.
+        lower_is_better: Score columns of which lower values are better, where their names do not tell.
+        higher_is_better: Score columns of which higher values are better, where their names do not tell.
         protocol: Says what the DSC and IoU of a case are in which label and prediction are empty (a summary leaves
             them undefined); None: they stay undefined, with a notice.
 
@@ -69,18 +72,27 @@ def load_score_cohort(
     file = read_scores(Path(scores))
     table = read_metadata(metadata, sheet=sheet, case_ids=_possible_ids(file))
     ids_column = file.id_column or _find_case_column(file.table, table, id_column)
+    file, collapsed = one_row_a_case(_with_stems(file, ids_column), ids_column)
     rows_of = {text: row for row, value in enumerate(file.table.raw[ids_column].tolist()) if (text := cell_text(value))}
     case_ids = sorted(rows_of)
     rows = attach_metadata(table, case_ids, id_column=id_column, subject_column=subject_column)
+    rows = with_folds(rows, case_ids, file.fold)
 
-    values, notices = _score_columns(file, ids_column, table.columns, lower_is_better)
-    values, empty_notices = _fill_both_empty(file, values, ids_column, protocol)
+    found = read_score_columns(
+        file,
+        ids_column,
+        metadata_columns=table.columns,
+        lower_is_better=lower_is_better,
+        higher_is_better=higher_is_better,
+    )
+    values, empty_notices = _fill_both_empty(file, found.values, ids_column, protocol)
     chosen, choice = choose_cases(case_ids, rows, cases=cases, where=where, what="scores")
     excluded = {case: reason for case, reason in rows.absent.items() if case in set(chosen)}
     if excluded:
         choice.append(f"cases without a row in {rows.name}, excluded: {len(excluded)} ({some(excluded)})")
     counted = [case for case in chosen if case not in excluded]
-    columns = tuple(column for column in rows.columns if column not in values)
+    scored = set(found.column_of.values())
+    columns = tuple(column for column in rows.columns if column not in scored)
     cohort = Cohort(
         tuple(Case(case, metadata={column: rows.rows[case][column] for column in columns}) for case in counted),
         columns=columns,
@@ -88,12 +100,15 @@ def load_score_cohort(
         excluded=excluded,
         notices=(
             f"scores: {len(case_ids)} cases in {file.table.name}, by its column {ids_column}",
+            *file.notices,
             *file.table.notices,
-            *notices,
+            *collapsed,
+            *found.notices,
             *empty_notices,
             *rows.notices,
             *choice,
         ),
+        alerts=tuple(("direction", text) for text in found.alerts),
         inputs={
             "scores": Path(scores),
             **({"metadata": Path(metadata)} if isinstance(metadata, str | Path) else {}),
@@ -104,7 +119,7 @@ def load_score_cohort(
     penalties = _penalties(file.table)
     facts = _facts(file)
     table_of_scores = ScoreTable(
-        tuple(_metric(name, file.table.name, name in lower_is_better) for name in values),
+        found.metrics,
         tuple(
             CaseScore(
                 case,
@@ -118,100 +133,99 @@ def load_score_cohort(
     return cohort, table_of_scores
 
 
+def _with_stems(file: ScoreFile, ids_column: str) -> ScoreFile:
+    """Ids that are file names or paths become what the files are called without their endings."""
+    texts = [cell_text(value) for value in file.table.raw[ids_column].tolist()]
+    stems = [id_stem(text) for text in texts]
+    if all(stem != text for stem, text in zip(stems, texts, strict=True) if text) and (
+        len(set(stems)) == len(set(texts))
+    ):
+        return dataclasses.replace(file, table=file.table.replaced(ids_column, stems))
+    return file
+
+
+def default_outcome(table: ScoreTable) -> str:
+    """The score that is examined where none is asked for: DSC, else the first that rates a prediction."""
+    rated = [metric.name for metric in table.metrics if metric.better in ("higher", "lower")]
+    return "dsc" if "dsc" in table.names else (rated or list(table.names))[0]
+
+
 def _possible_ids(file: ScoreFile) -> list[str]:
     """Every text that could be a case id, to find the sheet of the metadata."""
-    columns = [file.id_column] if file.id_column else _unique_columns(file.table)
+    columns = [file.id_column] if file.id_column else _id_columns(file.table)
     return [text for column in columns for value in file.table.raw[column].tolist() if (text := cell_text(value))]
 
 
-def _unique_columns(table: Table) -> list[str]:
-    """The columns whose values are all different and no fractions: one of them may hold case ids."""
+def _id_columns(table: Table) -> list[str]:
+    """The columns that may hold case ids: several values, no fractions, and not called after a metric."""
     found = []
     for column in table.columns:
-        texts = [text for value in table.raw[column].tolist() if (text := cell_text(value))]
+        if read_score_name(column) is not None:
+            continue
+        texts = {text for value in table.raw[column].tolist() if (text := cell_text(value))}
         fractions = any(isinstance(value, float) and not value.is_integer() for value in table.column(column))
-        if texts and len(set(texts)) == len(texts) and not fractions:
+        if texts and not fractions and (len(texts) > 1 or len(table.raw) == 1):
             found.append(column)
     return found
 
 
 def _find_case_column(scores: Table, metadata: Table, id_column: str | None) -> str:
-    """The column of the scores that shares most values with a column of the metadata."""
-    theirs = [column for column in metadata.columns if id_column in (None, column)]
-    best, most = "", (0, 0)
-    for column in _unique_columns(scores):
-        ids = [text for value in scores.raw[column].tolist() if (text := cell_text(value))]
-        for other in theirs:
-            matches = match_ids(ids, metadata.raw[other].tolist())
-            quality = (len(matches.rows), len(matches.rows) - len(matches.loose))
-            if quality > most:
-                best, most = column, quality
-    if best:
-        return best
-    columns = ", ".join(
-        f"{column} ({some(map(cell_text, scores.raw[column].tolist()))})" for column in scores.columns[:4]
-    )
-    raise MetadataError(
-        f"{scores.name}: no column with one value a case that {metadata.name} has, too; its columns are {columns}."
-        " Scores need one row a case and a column of case ids"
-    )
-
-
-def _score_columns(
-    file: ScoreFile, ids_column: str, metadata_columns: Sequence[str], lower_is_better: Sequence[str]
-) -> tuple[dict[str, Column], list[str]]:
-    """The columns that hold scores, and what a reader has to know about them.
+    """The column of the scores that holds the case ids: the one that best pairs with a column of the metadata.
 
     Raises:
-        MetadataError: There is none, or DSC is in percent.
-        ConfigError: `lower_is_better` names another column.
+        MetadataError: None does, or two pair the rows of the scores with different rows.
     """
-    table = file.table
-    numbers: dict[str, Column] = {}
-    for column in file.scores or [name for name in table.columns if name != ids_column]:
-        values = table.column(column)
-        if _known(column) is not None or column in lower_is_better:  # yes or no is a score only where that is said
-            values = [int(value) if isinstance(value, bool) else value for value in values]
-        parsed = [as_number(value) for value in values]
-        if all((number is None) == (value is None) for number, value in zip(parsed, values, strict=True)):
-            numbers[column] = parsed
-    if not file.scores:
-        # What both tables hold is an attribute, unless its name says otherwise.
-        numbers = {
-            column: found
-            for column, found in numbers.items()
-            if any(number is not None for number in found)
-            and (column not in metadata_columns or _known(column) is not None or column in lower_is_better)
-        }
-    if not numbers:
+    theirs = metadata.raw if id_column not in metadata.columns else metadata.raw[[id_column]]
+    candidates = _id_columns(scores)
+    numbering = [column for column in candidates if is_row_number(column, scores.raw[column].tolist())]
+    found: dict[str, ColumnMatch] = {}
+    for group in ([column for column in candidates if column not in numbering], numbering):
+        for column in group:
+            ids = list(dict.fromkeys(text for value in scores.raw[column].tolist() if (text := cell_text(value))))
+            match = match_column(theirs, ids)
+            if match is not None:
+                found[column] = match
+        if found:
+            break
+    if not found:
+        columns = ", ".join(
+            f"{column} ({some(map(cell_text, scores.raw[column].tolist()))})" for column in scores.columns[:4]
+        )
         raise MetadataError(
-            f"{table.name}: no column of numbers that are scores; its columns are {some(table.columns, 20)}"
+            f"{scores.name}: no column of case ids that {metadata.name} has, too; its columns are {columns}."
+            " Scores need one row a case and a column of case ids"
         )
-    for column in lower_is_better:
-        if column not in numbers:
-            raise ConfigError(
-                f"--lower-is-better {column}: no column of scores{close_names(column, numbers)}; scores are"
-                f" {some(numbers, 20)}"
-            )
-    notices = [f"scores: the columns {some(numbers, 20)} of {table.name}"]
-    for column, found in numbers.items():
-        known = _known(column)
-        infinite = sum(number is not None and math.isinf(number) for number in found)
-        if infinite:
-            numbers[column] = [None if number is None or math.isinf(number) else number for number in found]
-            notices.append(f"{column}: infinite values, left undefined: {infinite}")
-        largest = max((number for number in numbers[column] if number is not None), default=0.0)
-        if known is not None and known.name == "dsc" and largest > 1 + 1e-6:
-            raise MetadataError(
-                f"{table.name}: {column} goes up to {largest:g}, and a DSC lies between 0 and 1; is it in percent?"
-            )
-    assumed = [column for column in numbers if _known(column) is None and column not in lower_is_better]
-    if assumed:
-        notices.append(
-            f"higher is taken as better for {some(assumed, 20)}; name those of which lower is better with"
-            " --lower-is-better"
+
+    def quality(column: str) -> tuple[object, ...]:
+        # A column in which ids repeat may be a patient's; the study's own id comes first.
+        n_rows = sum(cell_text(value) != "" for value in scores.raw[column].tolist())
+        return (*found[column].quality[:3], len(found[column].matches.rows) == n_rows, *found[column].quality[3:])
+
+    best = max(found, key=quality)
+    _refuse_two(best, found, scores, metadata)
+    return best
+
+
+def _refuse_two(best: str, found: Mapping[str, ColumnMatch], scores: Table, metadata: Table) -> None:
+    """Two columns of the scores that lead to different rows of the metadata."""
+
+    def row_of(column: str) -> dict[int, int]:
+        rows = found[column].matches.rows
+        texts = map(cell_text, scores.raw[column].tolist())
+        return {index: rows[text][0] for index, text in enumerate(texts) if text in rows}
+
+    ours = row_of(best)
+    for column, match in found.items():
+        theirs = row_of(column)
+        differ = [index for index in ours if index in theirs and ours[index] != theirs[index]]
+        equal = match.quality[:3] == found[best].quality[:3]
+        if column == best or not differ or not equal or len(theirs) < 0.5 * len(ours):
+            continue
+        raise MetadataError(
+            f"{scores.name}: its columns {best} and {column} lead to different rows of {metadata.name}, for"
+            f" {len(differ)} of {len(ours)} rows, such as row {differ[0] + 1}; name the column of ids of"
+            f" {metadata.name} with --id-column ({found[best].column} or {match.column}), or leave one of them out"
         )
-    return numbers, notices
 
 
 def _fill_both_empty(
@@ -239,20 +253,6 @@ def _fill_both_empty(
         f"cases with an empty label and prediction, under the protocol {protocol.name} a DSC of {worth:g}:"
         f" {len(affected)} ({some(affected)})"
     ]
-
-
-def _known(column: str) -> Metric | None:
-    """The metric that a column is called after: `dsc`, or `dsc_REGION`."""
-    return METRICS.get(column) or next(
-        (METRICS[name] for name in sorted(METRICS, key=len, reverse=True) if column.startswith(f"{name}_")), None
-    )
-
-
-def _metric(name: str, file_name: str, lower: bool) -> Metric:
-    known = _known(name)
-    as_given = Metric(name, "", "higher", f"{name}/as-given-in-{file_name}", "as given")
-    metric = dataclasses.replace(as_given, unit=known.unit, better=known.better) if known else as_given
-    return dataclasses.replace(metric, better="lower") if lower else metric
 
 
 def _penalties(table: Table) -> list[str | None]:

@@ -30,7 +30,7 @@ __all__ = [
     "read_case_list",
 ]
 
-Kind = Literal["flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon"]
+Kind = Literal["flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon", "bids", "case-folders"]
 
 # nnU-Net's folders of labels; dataset.json lies beside them.
 NNUNET_LABELS = ("labelsTr", "labelsTs", "gt_segmentations")
@@ -38,6 +38,9 @@ NNUNET_LABELS = ("labelsTr", "labelsTs", "gt_segmentations")
 PREDICTION_FILES = ("summary.json", "plans.json", "predict_from_raw_data_args.json")
 PREDICTION_WORDS = r"pred|preds|predicted|predictions?|outputs?|inferences?|inferred|results?|automatic"
 LABEL_WORDS = r"labels?|labelstr|labelsts|gts?|ground|truths?|groundtruths?|references?|experts?|manual"
+
+_MASK_WORDS = r"segs?|segmentations?|masks?|lesions?|roi"
+_ROLE_WORDS = rf"{_MASK_WORDS}|{LABEL_WORDS}|{PREDICTION_WORDS}"
 
 CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 # Beyond this, files numbered `name_0000`, `name_0001` ... are cases rather than channels of one case.
@@ -213,7 +216,86 @@ def _find(path: Path, role: Role) -> MaskFolder:
         dataset = read_dataset(list_file)
         if dataset.cases:
             return _listed(list_file, dataset, role)
+    if not has_masks(path):
+        tree = _bids(path, role) or _case_folders(path, role)
+        if tree is not None:
+            return tree
     return _one_folder(path, role, "flat", list_file)
+
+
+def _bids(path: Path, role: Role) -> MaskFolder | None:
+    """The masks of a BIDS tree, `sub-01/ses-02/anat/sub-01_ses-02_label-lesion_mask.nii.gz`; None where it is none."""
+    subjects = [entry for entry in _folders_in(path) if entry.name.startswith("sub-")]
+    masks = [
+        mask
+        for subject in subjects
+        for mask in sorted(subject.rglob("*"))
+        if mask.name.startswith(f"{subject.name}_") and mask_stem(mask.name) is not None and mask.is_file()
+    ]
+    if not masks:
+        return None
+    files: dict[str, Path] = {}
+    for mask in masks:
+        case = compose(mask_stem(mask.name) or "")
+        if case in files:
+            raise PairingError(f"{role} {path}: case {case} has two files, {files[case]} and {mask}; keep one of them")
+        files[case] = mask
+    notice = f"{role}: {len(files)} masks of {len(subjects)} subjects in the BIDS tree {path}"
+    return MaskFolder(dict(sorted(files.items())), "bids", notices=(notice,))
+
+
+def _case_folders(path: Path, role: Role) -> MaskFolder | None:
+    """One folder a case, each with one mask, or with one that its name tells from the other files; None else.
+
+    The folder's name is the case id. Of several files the mask is the one whose ending all folders have and whose
+    words say so (`seg`, `mask`, `label`, or for predictions `pred`).
+    """
+    folders = _folders_in(path)
+    inside = {folder: mask_files(folder) for folder in folders}
+    inside = {folder: masks for folder, masks in inside.items() if masks}
+    if len(inside) < 2 or len(inside) < 0.5 * len(folders):
+        return None
+    chosen: dict[str, Path] = {}
+    if all(len(masks) == 1 for masks in inside.values()):
+        if any(_ending(folder, masks[0]) is None for folder, masks in inside.items()):
+            return None  # folders of one mask each by chance, such as labels/ and preds/ of a single case
+        chosen = {folder.name: masks[0] for folder, masks in inside.items()}
+    else:
+        words = LABEL_WORDS if role == "labels" else PREDICTION_WORDS
+        endings = [{_ending(folder, mask): mask for mask in masks} for folder, masks in inside.items()]
+        shared = set.intersection(*map(set, endings))
+        telling = [
+            ending
+            for ending in shared
+            if ending and any(re.fullmatch(rf"{_MASK_WORDS}|{words}", word) for word in _words(ending))
+        ]
+        if len(telling) != 1:
+            return None
+        chosen = {folder.name: found[telling[0]] for folder, found in zip(inside, endings, strict=True)}
+    notice = f"{role}: {len(chosen)} masks, one in each folder of {path}; the folders' names are the case ids"
+    files = {compose(case): mask for case, mask in sorted(chosen.items())}
+    return MaskFolder(files, "case-folders", notices=(notice,))
+
+
+def _folders_in(path: Path) -> list[Path]:
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _ending(folder: Path, mask: Path) -> str | None:
+    """What a mask is called behind the name of its folder, or the whole where that does not begin it and all agree."""
+    stem = mask_stem(mask.name) or ""
+    if stem.casefold().startswith(folder.name.casefold()):
+        return stem[len(folder.name) :].casefold()
+    generic = _words(stem)
+    return (
+        stem.casefold()
+        if any(re.fullmatch(rf"seg|mask|{LABEL_WORDS}|{PREDICTION_WORDS}", w) for w in generic)
+        else None
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[^a-z]+", text.lower()) if word]
 
 
 def _one_folder(folder: Path, role: Role, kind: Kind, dataset_file: Path | None, *notices: str) -> MaskFolder:

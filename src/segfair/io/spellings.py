@@ -24,6 +24,7 @@ __all__ = [
     "TEXT",
     "Spellings",
     "by_number",
+    "id_stem",
     "number_key",
     "pair_patients",
     "pair_spellings",

@@ -14,7 +14,7 @@ import os
 import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,8 @@ __all__ = [
 _TEXT_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
 _EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
-TABLE_SUFFIXES = (*_TEXT_SUFFIXES, *_EXCEL_SUFFIXES, *_PARQUET_SUFFIXES, ".json")
+_LINES_SUFFIX = ".jsonl"
+TABLE_SUFFIXES = (*_TEXT_SUFFIXES, *_EXCEL_SUFFIXES, *_PARQUET_SUFFIXES, ".json", _LINES_SUFFIX)
 
 _DELIMITERS = ",;\t|"
 
@@ -74,6 +75,25 @@ class Table:
     def columns(self) -> tuple[str, ...]:
         """Column names in order."""
         return tuple(map(str, self.raw.columns))
+
+    def renamed(self, names: Mapping[str, str]) -> Table:
+        """The same table with other names for some columns."""
+        changed = dict(names)
+        return replace(self, raw=self.raw.rename(columns=changed), frame=self.frame.rename(columns=changed))
+
+    def replaced(self, column: str, cells: Sequence[Any]) -> Table:
+        """The same table with other cells in one column."""
+        cells = list(cells)
+        return replace(self, raw=self.raw.assign(**{column: cells}), frame=self.frame.assign(**{column: cells}))
+
+    def rows(self, indices: Sequence[int]) -> Table:
+        """Some of the rows, in that order."""
+        kept = list(indices)
+        return replace(
+            self,
+            raw=self.raw.iloc[kept].reset_index(drop=True),
+            frame=self.frame.iloc[kept].reset_index(drop=True),
+        )
 
     def column(self, name: str) -> list[Any]:
         """Typed values of one column as Python objects; None where missing."""
@@ -122,6 +142,8 @@ def load_table(path: Path, *, sheet: str | None = None, wanted_ids: Collection[s
         return _read_workbook(path, sheet, wanted_ids)
     if suffix in _PARQUET_SUFFIXES:
         return _read_parquet(path)
+    if suffix == _LINES_SUFFIX:
+        return _read_json_lines(path)
     return _table(path.name, _json_rows(read_json(path), path))
 
 
@@ -341,6 +363,23 @@ def _read_parquet(path: Path) -> Table:
     except Exception as error:  # pyarrow's errors share no base class with pandas'
         raise MetadataError(f"table {path}: cannot be read as Parquet ({error})") from error
     return table_from_frame(frame, name=path.name)
+
+
+def _read_json_lines(path: Path) -> Table:
+    """One object a line, as panoptica and others write them."""
+    text, notices = _decode(path)
+    records = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise MetadataError(f"table {path}: line {number} is not valid JSON ({error})") from error
+        if not isinstance(record, dict):
+            raise MetadataError(f"table {path}: line {number} is no JSON object")
+        records.append(record)
+    return _table(path.name, _record_rows(records), notices=notices)
 
 
 def _json_rows(tree: Any, path: Path) -> Rows:

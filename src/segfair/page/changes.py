@@ -139,7 +139,7 @@ def _fairness_sentences(comparison: Comparison) -> list[str]:
 def _number_cells(change: Change, digits: int) -> list[Cell]:
     clear = change.ci is not None and (change.ci[0] > 0 or change.ci[1] < 0)
     gain = (change.difference or 0.0) * (1 if change.better == "higher" else -1)
-    tone = ("better" if gain > 0 else "worse") if clear and change.better != "neither" else ""
+    tone = ("better" if gain > 0 else "worse") if clear and change.better in ("higher", "lower") else ""
     return [
         cell(format_number(change.before, digits)),
         cell(format_number(change.after, digits)),
@@ -152,7 +152,7 @@ def _number_cells(change: Change, digits: int) -> list[Cell]:
 def metric_section(comparison: Comparison) -> Data:
     """Every metric before and after."""
     before, after = names_of(comparison)
-    directions = {"higher": "higher is better", "lower": "lower is better"}
+    directions = {"higher": "higher is better", "lower": "lower is better", "signed": "best at zero"}
     columns = (title(before), title(after), "Change", "95% interval", "p", "adjusted p", "Cases")
     return {
         "table": table(

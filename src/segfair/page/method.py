@@ -13,7 +13,7 @@ __all__ = ["case_section", "column_section", "input_section", "method_section"]
 
 _WORST_CASES = 20
 _ROLES = {"labels2": "Second labels"}
-_DIRECTIONS = {"higher": "higher is better", "lower": "lower is better"}
+_DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "signed": "best at zero"}
 
 
 def case_section(result: AuditResult) -> Data | None:

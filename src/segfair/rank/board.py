@@ -99,8 +99,8 @@ def choose_score(by: str | None, scores: TeamScores, attributes: AttributeTable,
     name = by.lower() if by not in tables[0].names and by.lower() in tables[0].names else by
     if any(name not in table.names for table in tables):
         raise ConfigError(f"--by {by}: not a score of every team; there are TS, PS, FS and {_common(tables)}")
-    if next(metric.better for metric in tables[0].metrics if metric.name == name) == "neither":
-        raise ConfigError(f"--by {by}: does not rate a prediction; rank by another score")
+    if next(metric.better for metric in tables[0].metrics if metric.name == name) in ("neither", "signed"):
+        raise ConfigError(f"--by {by}: no higher or lower value of it is better; rank by another score")
     return name
 
 

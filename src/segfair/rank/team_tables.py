@@ -33,6 +33,7 @@ def load_team_scores(
     where: str | None = None,
     subject_column: str | None = None,
     lower_is_better: Sequence[str] = (),
+    higher_is_better: Sequence[str] = (),
 ) -> TeamScores:
     """Gathers per-case scores that exist already.
 
@@ -47,6 +48,7 @@ def load_team_scores(
         where: Only cases whose metadata fulfil this count.
         subject_column: Metadata column that tells which cases are of one patient.
         lower_is_better: Score columns of which lower values are better.
+        higher_is_better: Score columns of which higher values are better.
 
     Returns:
         The cases that any team has, in id order. A team without a row for a case has no values there and is
@@ -70,6 +72,7 @@ def load_team_scores(
                 where=where,
                 subject_column=subject_column,
                 lower_is_better=lower_is_better,
+                higher_is_better=higher_is_better,
                 protocol=protocol,
             )
         except InputError as error:

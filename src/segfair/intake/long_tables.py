@@ -1,0 +1,134 @@
+"""Score tables with several rows a case -> one row a case: a row a case and label, fold or metric.
+
+Decides nothing in silence: rows that merely repeat are merged, a column that tells rows apart becomes columns, and rows
+that contradict each other are an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from segfair.errors import MetadataError
+from segfair.intake.case_ids import differing_columns, is_row_number, row_key, some
+from segfair.intake.score_names import read_score_name
+from segfair.io.cells import cell_text
+from segfair.io.score_files import ScoreFile
+from segfair.io.tables import Table, records_table
+
+__all__ = ["one_row_a_case"]
+
+_REPEATED = re.compile(r"(cv[_ ]?)?folds?|seeds?|runs?|repeats?|repetition|models?|checkpoints?|epochs?", re.IGNORECASE)
+_BACKGROUND = ("0", "background", "bg")
+
+
+def one_row_a_case(file: ScoreFile, ids_column: str) -> tuple[ScoreFile, tuple[str, ...]]:
+    """The same scores with one row a case, and what was done.
+
+    Rows that differ in nothing but their number are merged. In a table of a row a case and label, each label has its
+    own column `SCORE_LABEL`, and `SCORE` is their mean (None where a label is missing), the background left out. In a
+    table of a row a case and fold (seed, model ...), `SCORE` is the mean over them. In a table of a row a case and
+    metric, each metric is a column.
+
+    Args:
+        file: The scores.
+        ids_column: The column of case ids.
+
+    Raises:
+        MetadataError: Rows of one case that contradict each other, without a column that tells them apart.
+    """
+    table = file.table
+    rows_of: dict[str, list[int]] = {}
+    for row, value in enumerate(table.raw[ids_column].tolist()):
+        if text := cell_text(value):
+            rows_of.setdefault(text, []).append(row)
+    repeated = {case: rows for case, rows in rows_of.items() if len(rows) > 1}
+    if not repeated:
+        return file, ()
+    counted = [column for column in table.columns if not is_row_number(column, table.raw[column].tolist())]
+    frame = table.raw[counted]
+    differing = differing_columns(frame, rows_of)
+    if not differing:
+        merged = table.rows([rows[0] for rows in rows_of.values()])
+        notice = f"{table.name}: cases whose row repeats without a difference: {len(repeated):,} ({some(repeated)})"
+        return ScoreFile(merged, ids_column, file.scores), (notice,)
+    keys = {
+        case: [column for column in columns if not _is_fraction(table, column)] for case, columns in differing.items()
+    }
+    key = row_key(frame, rows_of, keys)
+    if not key:
+        case, columns = next(iter(differing.items()))
+        raise MetadataError(
+            f"{table.name}: {len(differing):,} of {len(rows_of):,} cases of column {ids_column} have rows that"
+            f" contradict each other ({some(differing)}); those of {case} differ in {some(columns)}. Scores need one"
+            " row a case, or a column that tells the rows of every case apart (label, fold)"
+        )
+    return _spread(file, ids_column, key, rows_of)
+
+
+def _is_fraction(table: Table, column: str) -> bool:
+    """Whether a column holds numbers with decimals: a score, and no label."""
+    return any(isinstance(value, float) and not value.is_integer() for value in table.column(column))
+
+
+def _spread(
+    file: ScoreFile, ids_column: str, key: str, rows_of: Mapping[str, Sequence[int]]
+) -> tuple[ScoreFile, tuple[str, ...]]:
+    table = file.table
+    kinds = [cell_text(value) for value in table.raw[key].tolist()]
+    levels = [kind for kind in dict.fromkeys(kinds) if kind]
+    others = [column for column in table.columns if column not in (ids_column, key)]
+    values = {column: table.column(column) for column in others}
+    by_kind = {case: {kinds[row]: row for row in rows} for case, rows in rows_of.items()}
+    n_rows = len(kinds)
+    if sum(read_score_name(level) is not None for level in levels) > len(levels) / 2:
+        column = _value_column(table, others, values)
+        records = [
+            {ids_column: case} | {level: values[column][rows[level]] if level in rows else None for level in levels}
+            for case, rows in by_kind.items()
+        ]
+        notice = f"{table.name}: {n_rows:,} rows, one a case and {key}; each {key} is a column ({some(levels, 10)})"
+        return ScoreFile(records_table(records, name=table.name), ids_column), (notice,)
+    scores = [column for column in others if _is_score(values[column])]
+    constant = [column for column in others if column not in scores and _is_constant(values[column], rows_of)]
+    is_repeated = _REPEATED.fullmatch(key.strip()) is not None
+    parts = levels if is_repeated else [level for level in levels if level.casefold() not in _BACKGROUND] or levels
+    records = []
+    for case, rows in by_kind.items():
+        record: dict[str, object] = {ids_column: case}
+        for column in scores:
+            found = [values[column][rows[level]] if level in rows else None for level in parts]
+            known = [value for value in found if isinstance(value, int | float)]
+            complete = known if is_repeated else (known if len(known) == len(parts) else [])
+            record[column] = sum(known) / len(known) if complete else None
+            if not is_repeated:
+                record |= {f"{column}_{level}": value for level, value in zip(parts, found, strict=True)}
+        record |= {column: values[column][rows_of[case][0]] for column in constant}
+        records.append(record)
+    if is_repeated:
+        notice = f"{table.name}: {n_rows:,} rows, several a case; scores are means over {key} ({some(parts, 10)})"
+        return ScoreFile(records_table(records, name=table.name), ids_column), (notice,)
+    mean_of = {column: tuple(f"{column}_{level}" for level in parts) for column in scores}
+    notice = f"{table.name}: {n_rows:,} rows, one a case and {key}; scores are means over {key} {some(parts, 10)}"
+    return ScoreFile(records_table(records, name=table.name), ids_column, mean_of=mean_of), (notice,)
+
+
+def _value_column(table: Table, others: Sequence[str], values: Mapping[str, Sequence[object]]) -> str:
+    numeric = [column for column in others if _is_score(values[column])]
+    numeric = [column for column in numeric if not is_row_number(column, table.raw[column].tolist())]
+    if len(numeric) != 1:
+        raise MetadataError(
+            f"{table.name}: has a row a case and metric, and {len(numeric)} columns of numbers beside them"
+            f" ({some(numeric, 10) or 'none'}); expected one, the value"
+        )
+    return numeric[0]
+
+
+def _is_score(values: Sequence[object]) -> bool:
+    present = [value for value in values if value is not None]
+    numbers = [value for value in present if isinstance(value, int | float) and not isinstance(value, bool)]
+    return bool(numbers) and len(numbers) >= 0.5 * len(present)
+
+
+def _is_constant(values: Sequence[object], rows_of: Mapping[str, Sequence[int]]) -> bool:
+    return all(len({str(values[row]) for row in rows}) == 1 for rows in rows_of.values())

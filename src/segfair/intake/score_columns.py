@@ -1,0 +1,227 @@
+"""The score columns of a table: which they are, what they measure, their numbers as shares, their better direction.
+
+Every assumption is told: names nobody knows, per cent, cells that are no numbers. Joins nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from segfair.errors import ConfigError, MetadataError
+from segfair.intake.case_ids import is_row_number, some
+from segfair.intake.score_names import ScoreName, read_score_name
+from segfair.intake.where import close_names
+from segfair.io.cells import cell_text
+from segfair.io.columns import cell_number, special_number
+from segfair.io.score_files import ScoreFile
+from segfair.metrics import METRICS, Metric
+
+__all__ = ["ScoreColumns", "read_score_columns"]
+
+Column = list[float | None]
+_MOSTLY = 0.8
+"""So large a share of numbers makes a column of scores of one whose name nobody knows."""
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreColumns:
+    """The scores of a file.
+
+    Attributes:
+        values: Name -> one number a row, None where there is none.
+        metrics: What each means.
+        column_of: Name -> the column of the file that it was read from.
+        notices: Sentences for the reader.
+        alerts: What a reader must know before believing a number: directions that were assumed.
+    """
+
+    values: Mapping[str, Column]
+    metrics: tuple[Metric, ...]
+    column_of: Mapping[str, str]
+    notices: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
+
+
+@dataclass
+class _Found:
+    """What is collected while columns are read."""
+
+    values: dict[str, Column] = field(default_factory=dict)
+    metrics: list[Metric] = field(default_factory=list)
+    column_of: dict[str, str] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
+
+
+def read_score_columns(
+    file: ScoreFile,
+    ids_column: str,
+    *,
+    metadata_columns: Collection[str] = (),
+    lower_is_better: Sequence[str] = (),
+    higher_is_better: Sequence[str] = (),
+) -> ScoreColumns:
+    """Reads the columns of a file that hold scores.
+
+    A column of one of segfair's metrics (`Dice`, `DSC (%)`) gets its name (`dsc`), unless another column has it. A
+    metric between 0 and 1 that is written in per cent is divided by 100. A cell that is no number is a missing value.
+
+    Args:
+        file: The scores, one row a case.
+        ids_column: The column of case ids.
+        metadata_columns: Columns of the metadata; what both tables hold is an attribute, unless its name is that of a
+            metric.
+        lower_is_better: Columns of which lower values are better, whatever their names say.
+        higher_is_better: Columns of which higher values are better.
+
+    Raises:
+        MetadataError: No scores, or a share beyond what it can be.
+        ConfigError: A column that is named does not exist, or is named for both directions.
+    """
+    table = file.table
+    told = dict.fromkeys(lower_is_better, "lower") | dict.fromkeys(higher_is_better, "higher")
+    both = set(lower_is_better) & set(higher_is_better)
+    if both:
+        raise ConfigError(f"--lower-is-better and --higher-is-better {min(both)}: one of them can hold")
+    cases = [cell_text(value) for value in table.raw[ids_column].tolist()]
+    found = _Found()
+    names = list(file.scores or (column for column in table.columns if column != ids_column))
+    taken = {column for column in names if column in METRICS}
+    for column in names:
+        known = read_score_name(column)
+        values = table.column(column)
+        if not file.scores and not _is_score(column, values, known, column in told, metadata_columns):
+            continue
+        numbers = _numbers(column, values, cases, table.name, found.notices)
+        if known is not None and known.is_share:
+            numbers = _shares(column, numbers, cases, table.name, known.per_cent, found.notices)
+        name = column
+        ours = _our_metric(column) is not None
+        if known is not None and known.metric and not ours and not file.scores and known.metric not in taken:
+            name = known.metric
+            taken.add(name)
+            found.notices.append(f"{table.name}: column {column} is read as {name}")
+        direction = told.get(column) or told.get(name) or (known.better if known else None)
+        if known is not None and known.better == "lower" and column not in told and _has_negative(numbers):
+            direction = "signed"
+        if direction is None:
+            direction = "higher"
+            found.assumed.append(column)
+        found.values[name] = numbers
+        found.column_of[name] = column
+        found.metrics.append(_metric(name, table.name, direction))
+    if not found.values:
+        raise MetadataError(
+            f"{table.name}: no column of numbers that are scores; its columns are {some(table.columns, 20)}"
+        )
+    for option, columns in (("--lower-is-better", lower_is_better), ("--higher-is-better", higher_is_better)):
+        for column in columns:
+            if column not in found.values and column not in found.column_of.values():
+                raise ConfigError(
+                    f"{option} {column}: no column of scores{close_names(column, found.values)}; scores are"
+                    f" {some(found.values, 20)}"
+                )
+    notices = (f"scores: the columns {some(found.column_of.values(), 20)} of {table.name}", *found.notices)
+    alerts = ()
+    if found.assumed:
+        alerts = (
+            f"Higher is taken as better for {some(found.assumed, 20)}, for nothing says otherwise; if lower is better,"
+            " every verdict on it is the wrong way round: say so with --lower-is-better, else with --higher-is-better.",
+        )
+    return ScoreColumns(found.values, tuple(found.metrics), found.column_of, notices, alerts)
+
+
+def _is_score(
+    column: str, values: Sequence[object], known: ScoreName | None, told: bool, metadata_columns: Collection[str]
+) -> bool:
+    """Whether a column of a table of one's own holds scores."""
+    present = [value for value in values if value is not None]
+    numbers = [value for value in present if _number(value) is not None]
+    if not numbers or is_row_number(column, values):
+        return False
+    if known is not None or told:
+        return True
+    # Yes or no is a score only where that is said; what both tables hold is an attribute.
+    truths = any(isinstance(value, bool) for value in present)
+    return not truths and column not in metadata_columns and len(numbers) >= _MOSTLY * len(present)
+
+
+def _number(value: object) -> float | None:
+    """A cell as a number, whatever the other cells of its column are."""
+    if isinstance(value, bool):
+        return float(value)
+    for style in ("point", "comma"):
+        number = cell_number(value, style=style)  # type: ignore[arg-type]
+        if number is not None:
+            return float(number)
+    special = special_number(value.strip()) if isinstance(value, str) else None
+    return special[0] if special is not None else None
+
+
+def _numbers(column: str, values: Sequence[object], cases: Sequence[str], table: str, notices: list[str]) -> Column:
+    """The numbers of a column; what is none, or is infinite, is undefined and told."""
+    numbers: Column = [None if value is None else _number(value) for value in values]
+    unreadable = [
+        f"{case} ({cell_text(value)})"
+        for case, value, number in zip(cases, values, numbers, strict=True)
+        if value is not None and number is None
+    ]
+    if unreadable:
+        notices.append(
+            f"{table}: {column}: cells that are no numbers, left undefined: {len(unreadable)} ({some(unreadable)})"
+        )
+    infinite = sum(number is not None and math.isinf(number) for number in numbers)
+    if infinite:
+        notices.append(f"{column}: infinite values, left undefined: {infinite}")
+    return [None if number is None or math.isinf(number) else number for number in numbers]
+
+
+def _shares(
+    column: str, numbers: Column, cases: Sequence[str], table: str, per_cent: bool, notices: list[str]
+) -> Column:
+    """Numbers of a metric between 0 and 1: per cent divided by 100, what can be no share undefined or refused."""
+    negative = [
+        f"{case} ({number:g})" for case, number in zip(cases, numbers, strict=True) if number is not None and number < 0
+    ]
+    if negative:
+        notices.append(
+            f"{table}: {column}: negative values, no shares, left undefined: {len(negative)} ({some(negative)})"
+        )
+        numbers = [None if number is None or number < 0 else number for number in numbers]
+    known = [number for number in numbers if number is not None]
+    largest = max(known, default=0.0)
+    if largest > 100 + _ROUNDING or (largest > 1 + _ROUNDING and float(np.median(known)) <= 1 and not per_cent):
+        case = cases[numbers.index(largest)]
+        raise MetadataError(
+            f"{table}: {column} is {largest:g} for {case}, and by its name lies between 0 and 1, or 0 and 100 per cent;"
+            " mend that cell, or rename the column"
+        )
+    if largest > 1 + _ROUNDING:
+        notices.append(f"{table}: {column} is in per cent, up to {largest:g}, and is divided by 100")
+        return [None if number is None else number / 100 for number in numbers]
+    if per_cent and known:
+        notices.append(f"{table}: {column} is in per cent by its name, but no value is above 1: taken as shares")
+    return numbers
+
+
+def _has_negative(numbers: Column) -> bool:
+    return any(number is not None and number < 0 for number in numbers)
+
+
+def _our_metric(column: str) -> Metric | None:
+    """The metric of segfair's that a column is called after: `dsc`, or `dsc_REGION`."""
+    return METRICS.get(column) or next(
+        (METRICS[name] for name in sorted(METRICS, key=len, reverse=True) if column.startswith(f"{name}_")), None
+    )
+
+
+def _metric(name: str, file_name: str, direction: str) -> Metric:
+    known = _our_metric(name)
+    as_given = Metric(name, known.unit if known else "", "higher", f"{name}/as-given-in-{file_name}", "as given")
+    return dataclasses.replace(as_given, better=direction)  # type: ignore[arg-type]
