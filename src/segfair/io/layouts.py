@@ -162,7 +162,7 @@ def look_swapped(labels: MaskFolder, predictions: MaskFolder) -> str | None:
 def _signs(masks: MaskFolder) -> dict[Role, str]:
     """Role -> what speaks for it, or ""."""
     folder = _folder(masks)
-    words = re.split(r"[^a-z]+", folder.name.lower())
+    words = _words(folder.name)
     signs: dict[Role, str] = {"labels": "", "predictions": ""}
     if any(re.fullmatch(LABEL_WORDS, word) for word in words):
         signs["labels"] = f"is named {folder.name}"
@@ -282,16 +282,11 @@ def _folders_in(path: Path) -> list[Path]:
 
 
 def _ending(folder: Path, mask: Path) -> str | None:
-    """What a mask is called behind the name of its folder, or the whole where that does not begin it and all agree."""
-    stem = mask_stem(mask.name) or ""
-    if stem.casefold().startswith(folder.name.casefold()):
-        return stem[len(folder.name) :].casefold()
-    generic = _words(stem)
-    return (
-        stem.casefold()
-        if any(re.fullmatch(rf"seg|mask|{LABEL_WORDS}|{PREDICTION_WORDS}", w) for w in generic)
-        else None
-    )
+    """What a mask is called behind the name of its folder, or as a whole if it is called after its role; None else."""
+    stem = (mask_stem(mask.name) or "").casefold()
+    if stem.startswith(folder.name.casefold()):
+        return stem[len(folder.name) :]
+    return stem if any(re.fullmatch(_ROLE_WORDS, word) for word in _words(stem)) else None
 
 
 def _words(text: str) -> list[str]:
