@@ -28,9 +28,8 @@ WHOLE = np.arange(100.0)
 
 
 def infer(values: list[object], *, name: str = "c", n_cases: int | None = None, chosen: bool = False):
-    return infer_bins(name, values, n_cases=n_cases or len(values), max_levels=20, chosen=chosen, keep_constant=False)[
-        0
-    ]
+    found = infer_bins(name, values, n_cases=n_cases or len(values), max_levels=20, chosen=chosen, keep_constant=False)
+    return found.bins
 
 
 def reason(values: list[object], **options: object) -> str:
@@ -232,14 +231,21 @@ def test_what_columns_become() -> None:
         ([f"P{number}" for number in range(30)], {}, "identifier or free text"),
         ([f"word {number % 25}" for number in range(90)], {}, "25 different texts, more than 20; choose it"),
         ([f"word {number % 25}" for number in range(90)], {"chosen": True}, "25 different texts, more than 20"),
-        ([*map(str, range(20, 80)), ">89", ">89"], {}, "numbers beside text such as '>89'"),
+        ([*map(str, range(20, 80)), *"abcdefghijklmnopqrst"] * 2, {}, "80 different texts, more than 20"),
         (["2020-01-02", "2020-01-03"] * 3, {}, "dates; derive a number such as the age, or years"),
         (["2020-01-02"] * 9 + ["unknown"], {}, "dates"),
         ([20200102, 20210103, 20210109], {}, "dates"),
         (list(range(1001, 1031)), {}, "a running number"),
-        (list(range(1000, 9000, 100)), {"name": "PatientID"}, "an identifier by its name"),
-        (list(range(1000, 9000, 100)), {"name": "subject_id"}, "an identifier by its name"),
-        (list(range(1000, 9000, 100)), {"name": "MRN"}, "an identifier by its name"),
+        (list(range(1000, 9000, 100)), {"name": "Patient ID"}, "it names patients or studies"),
+        (list(range(1000, 9000, 100)), {"name": "subject_id"}, "it names patients or studies"),
+        (list(range(1000, 9000, 100)), {"name": "MRN"}, "it names patients or studies"),
+        (list(range(1000, 9000, 100)), {"name": "grp_uid"}, "an identifier by its name"),
+        ([1, 1, 2, 2, 2, 3, 3] * 3, {"name": "patient"}, "it names patients or studies"),
+        ([number // 2 for number in range(80)], {"name": "nr"}, "a running number"),
+        ([0, 1, 2, 3, 4] * 10, {"name": "fold"}, "a fold or split"),
+        (["train", "val", "test"] * 10, {"name": "part"}, "a fold or split"),
+        ([f"scan_{number % 5}.nii.gz" for number in range(40)], {"name": "source"}, "names of files"),
+        (list(range(1, 27)) * 10, {"name": "site"}, "26 different codes, more than 20; choose it"),
     ],
 )
 def test_what_columns_are_left_out(values: list[object], options: dict[str, object], words: str) -> None:
@@ -261,3 +267,78 @@ def test_level_text() -> None:
         "2",
         "3",
     ]
+
+
+def read(values: list[object], *, name: str = "c", read_as: str | None = None) -> tuple[tuple[str, ...], str]:
+    found = infer_bins(
+        name,
+        values,
+        n_cases=len(values),
+        max_levels=20,
+        chosen=False,
+        keep_constant=False,
+        read_as=read_as,  # type: ignore[arg-type]
+    )
+    return found.bins.levels, found.why
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ([*range(1, 9)] * 20, "site"),
+        ([*range(1, 10)] * 18, "ethnicity"),
+        ([*range(1, 10)] * 18, "nine values, each often"),
+        ([*range(11)] * 6, "pain"),
+        ([*range(1, 21)], "scanner"),
+        ([*range(2, 16)] * 2, "BI-RADS"),
+    ],
+)
+def test_numbers_that_are_names(values: list[int], name: str) -> None:
+    levels, _ = read(values, name=name)
+    assert levels == tuple(map(str, sorted(set(values))))
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ([*range(1, 10)] * 2, "few cases of each"),
+        ([*range(30, 60)] * 3, "age"),
+        ([*range(0, 100, 3)] * 3, "breast_density"),
+        ([*range(1, 25)] * 9, "nodes"),
+        ([100, 200, 300, 400, 500, 600, 700, 800] * 9, "dose"),
+        ([-3, -2, -1, 0, 1, 2, 3] * 9, "change"),
+    ],
+)
+def test_numbers_that_are_quantities(values: list[int], name: str) -> None:
+    assert len(read(values, name=name)[0]) <= 4
+
+
+def test_how_a_column_is_meant_can_be_said() -> None:
+    ages = [*range(40, 80)] * 2
+    assert len(read(ages, read_as="categorical")[0]) == 40
+    assert read([*range(1, 9)] * 20, read_as="numeric") == (("≤ 2", "3-4", "5-6", "> 6"), "as asked for (--numeric)")
+    assert read(["II", "I", "III"] * 4, read_as="ordered")[0] == ("I", "II", "III")
+    grouped, why = read(ages, read_as="ordered")
+    assert grouped == ("40 to 49", "50 to 59", "60 to 69", "70 to 79")
+    assert why == "as asked for (--ordered), 40 levels in groups"
+    with pytest.raises(UnusableColumnError, match="--numeric: 0 of 6 values are numbers, such as 'a'"):
+        read(["a", "b", "c"] * 2, read_as="numeric")
+
+
+def test_texts_among_numbers_count_as_missing() -> None:
+    values = [*map(str, range(20, 80)), "unknown", "unknown"]
+    found = infer_bins("age", values, n_cases=62, max_levels=20, chosen=False, keep_constant=False)
+    assert found.why == "60 numbers; 2 texts beside them count as missing"
+    encoded = found.bins.encode(values)
+    assert encoded.codes[-2:] == [-1, -1]
+    assert dict(encoded.unseen) == {"unknown": 2}
+
+
+def test_many_levels_that_are_no_single_cases_are_loud() -> None:
+    for values, loud in (
+        ([f"S{n % 26}" for n in range(260)], True),
+        ([f"note {n}" for n in range(90)] + ["note 1"], False),
+    ):
+        with pytest.raises(UnusableColumnError) as caught:
+            read(values, name="site")
+        assert caught.value.is_loud == loud

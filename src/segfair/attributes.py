@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from segfair.binning import (
     ColumnBins,
     Encoded,
+    ReadAs,
     UnusableColumnError,
     as_number,
     finite_numbers,
@@ -44,6 +45,7 @@ __all__ = [
     "AttributeBins",
     "AttributeTable",
     "BinningPlan",
+    "ColumnReading",
     "build_attributes",
     "fit_attributes",
     "parse_bins",
@@ -78,6 +80,14 @@ class Attribute:
     edges: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnReading:
+    """How a metadata column was read, in a word or two, and why."""
+
+    kind: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class AttributeTable:
     """The attributes of some cases.
@@ -87,12 +97,16 @@ class AttributeTable:
         attributes: Attributes in column order.
         left_out: Metadata column, or attribute of the protocol -> why it became no attribute.
         notices: Sentences for the reader: spellings merged, values that count as missing.
+        read_as: Metadata column -> how it was read, used or not, and why.
+        alerts: What a reader must know before believing a result: columns left out that one would expect.
     """
 
     case_ids: tuple[str, ...]
     attributes: tuple[Attribute, ...]
     left_out: Mapping[str, str]
     notices: tuple[str, ...] = ()
+    read_as: Mapping[str, ColumnReading] = field(default_factory=dict)
+    alerts: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Attribute:
         for attribute in self.attributes:
@@ -184,11 +198,15 @@ class BinningPlan:
         attributes: One entry an attribute, in order.
         left_out: Column, or attribute of the protocol -> why it became no attribute.
         notices: What was noticed while fitting.
+        read_as: Column -> how it was read, and why.
+        alerts: See `AttributeTable`.
     """
 
     attributes: tuple[AttributeBins, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    read_as: Mapping[str, ColumnReading] = field(default_factory=dict)
+    alerts: tuple[str, ...] = ()
 
     def apply(self, cohort: Cohort) -> AttributeTable:
         """The attributes of a cohort.
@@ -208,6 +226,8 @@ class BinningPlan:
             tuple(attribute for attribute, _ in made),
             dict(self.left_out),
             (*self.notices, *itertools.chain.from_iterable(notices for _, notices in made)),
+            self.read_as,
+            self.alerts,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -217,6 +237,8 @@ class BinningPlan:
             "attributes": [dataclasses.asdict(entry) for entry in self.attributes],
             "left_out": dict(self.left_out),
             "notices": list(self.notices),
+            "read_as": {column: dataclasses.asdict(reading) for column, reading in self.read_as.items()},
+            "alerts": list(self.alerts),
         }
         plain: dict[str, Any] = json.loads(json.dumps(tree))
         return plain
@@ -235,7 +257,9 @@ class BinningPlan:
                 AttributeBins(**{**entry, "bins": ColumnBins(**{**_tupled(entry["bins"])})})
                 for entry in tree["attributes"]
             )
-            return cls(entries, dict(tree["left_out"]), tuple(tree["notices"]))
+            readings = {column: ColumnReading(**reading) for column, reading in tree.get("read_as", {}).items()}
+            alerts = tuple(tree.get("alerts", ()))
+            return cls(entries, dict(tree["left_out"]), tuple(tree["notices"]), readings, alerts)
         except (KeyError, TypeError) as error:
             raise ConfigError(f"bins: not a binning plan ({error})") from error
 
@@ -247,9 +271,20 @@ def build_attributes(
     chosen: Sequence[str] | None = None,
     edges: Mapping[str, Edges] | None = None,
     max_levels: int = 20,
+    subject_column: str | None = None,
+    read_as: Mapping[str, ReadAs] | None = None,
 ) -> AttributeTable:
     """Fits attributes on a cohort and applies them to it; see `fit_attributes`."""
-    return fit_attributes(cohort, protocol=protocol, chosen=chosen, edges=edges, max_levels=max_levels).apply(cohort)
+    plan = fit_attributes(
+        cohort,
+        protocol=protocol,
+        chosen=chosen,
+        edges=edges,
+        max_levels=max_levels,
+        subject_column=subject_column,
+        read_as=read_as,
+    )
+    return plan.apply(cohort)
 
 
 def fit_attributes(
@@ -260,13 +295,15 @@ def fit_attributes(
     edges: Mapping[str, Edges] | None = None,
     max_levels: int = 20,
     subject_column: str | None = None,
+    read_as: Mapping[str, ReadAs] | None = None,
 ) -> BinningPlan:
     """Decides which columns become attributes, and how.
 
     A column that the protocol lists follows its rule, however few levels that leaves. Of other columns, text,
-    booleans and up to six different whole numbers are levels as they are (spellings that differ in case or white
-    space are one level), and numbers are binned at the given edges, else at their quartiles. Left out are dates,
-    columns with one value only or none, identifiers, and text of more than `max_levels` kinds.
+    booleans and small sets of whole numbers are levels as they are (spellings that differ in case or white space are
+    one level), and numbers are binned at the given edges, else at their quartiles; see `segfair.binning.infer_bins`.
+    Left out are dates, columns with one value only or none, identifiers, patients, folds and splits, file names, and
+    text of more than `max_levels` kinds.
 
     Args:
         cohort: The cases.
@@ -276,6 +313,8 @@ def fit_attributes(
         edges: Column or attribute -> bin edges, open on the left and closed on the right; they replace a rule's.
         max_levels: Most levels of a text column.
         subject_column: Column that names patients: no attribute unless it is chosen.
+        read_as: Column or attribute -> "categorical" (every value is a level), "ordered" (likewise, neighbours in
+            groups where they are many) or "numeric" (ranges); it replaces what would be inferred.
 
     Returns:
         The plan; without cases it has no attributes.
@@ -284,7 +323,7 @@ def fit_attributes(
         MetadataError: A column that does not exist, or one that was chosen, or given edges, and cannot be used.
         ConfigError: Edges that are not rising numbers.
     """
-    fitter = _Fitter(cohort, protocol, dict(edges or {}), max_levels, subject_column)
+    fitter = _Fitter(cohort, protocol, dict(edges or {}), max_levels, subject_column, dict(read_as or {}))
     return fitter.fit(chosen)
 
 
@@ -320,11 +359,14 @@ class _Fitter:
         edges: dict[str, Edges],
         max_levels: int,
         subject_column: str | None,
+        read_as: dict[str, ReadAs],
     ) -> None:
         self.cohort, self.protocol, self.edges, self.max_levels = cohort, protocol, edges, max_levels
-        self.subject_column = subject_column
+        self.subject_column, self.read_as = subject_column, read_as
         self.left_out: dict[str, str] = {}
         self.notices: list[str] = []
+        self.readings: dict[str, ColumnReading] = {}
+        self.alerts: list[str] = []
 
     def fit(self, chosen: Sequence[str] | None) -> BinningPlan:
         columns = self.cohort.columns
@@ -333,6 +375,11 @@ class _Fitter:
             if name not in columns and name not in rules:
                 raise self.unknown(name, "bins")
             _check_edges(name, edges)
+        for name, kind in self.read_as.items():
+            if name not in columns and name not in rules:
+                raise self.unknown(name, f"--{kind}")
+            if name in self.edges:
+                raise ConfigError(f"--{kind} {name} and --bins {name}: one of them can hold")
         found = {name: self.column_of(rule) for name, rule in rules.items()}
         listed_columns = set(found.values())
         if chosen is not None:
@@ -354,7 +401,7 @@ class _Fitter:
         for name in dict.fromkeys(names):
             column = found.get(name) if name in rules else name
             if chosen is None and column is not None and column == self.subject_column:
-                self.left_out[name] = "it names patients"
+                self.leave_out(name, column, "it names patients", "patients")
                 continue
             if column is None:
                 if chosen is not None:
@@ -367,12 +414,22 @@ class _Fitter:
             try:
                 fitted.append(self.fit_column(name, column, chosen=chosen is not None))
             except UnusableColumnError as reason:
-                if chosen is not None or name in self.edges or column in self.edges:
+                told = {name, column} & {*self.edges, *self.read_as}
+                if chosen is not None or told:
                     raise MetadataError(f"attribute {name}: cannot be used: {reason}") from None
-                self.left_out[name] = str(reason)
+                self.leave_out(name, column, str(reason), reason.kind)
+                if reason.is_loud:
+                    self.alerts.append(f"{name} is no attribute, and nothing here is said about it: {reason}.")
         if chosen is None:
             fitted = self.without_numbers_behind(fitted)
-        return BinningPlan(tuple(fitted), self.left_out, tuple(self.notices))
+        why = "other columns were chosen" if chosen is not None else "the protocol uses the attributes that it lists"
+        for column in columns:
+            self.readings.setdefault(column, ColumnReading("not used", why))
+        return BinningPlan(tuple(fitted), self.left_out, tuple(self.notices), self.readings, tuple(self.alerts))
+
+    def leave_out(self, name: str, column: str, why: str, kind: str) -> None:
+        self.left_out[name] = why
+        self.readings[column] = ColumnReading(kind, why)
 
     def without_numbers_behind(self, fitted: list[AttributeBins]) -> list[AttributeBins]:
         """Leaves out a number where another column holds it in bins already, such as age beside age_group.
@@ -391,10 +448,11 @@ class _Fitter:
             if binned is None:
                 kept.append(entry)
             else:
-                self.left_out[entry.name] = (
+                why = (
                     f"the number behind {binned.name}, each level of which is a range of it; to use it all the same, "
                     "give its bins or choose the attributes"
                 )
+                self.leave_out(entry.name, entry.column, why, "number in bins elsewhere")
         return kept
 
     def bins_of_one_number(self, text_column: str, number_column: str) -> bool:
@@ -439,7 +497,13 @@ class _Fitter:
         if rule is not None and edges:
             rule = dataclasses.replace(rule, edges=tuple(edges), labels=(), contains=(), levels=())
             self.notices.append(f"{name}: given bins replace those of the protocol {self.protocol.name}")
+        listed = rule is not None
         rule = rule or AttributeRule((column,), edges=tuple(edges))
+        read_as = self.read_as.get(name, self.read_as.get(column))
+        if read_as is not None and listed:
+            rule = dataclasses.replace(rule, edges=(), labels=(), contains=(), levels=())
+            self.notices.append(f"{name}: --{read_as} replaces the rule of the protocol {self.protocol.name}")
+        why = f"the rule of the protocol {self.protocol.name}" if listed else "the bins that were asked for"
         if rule.edges:
             bins = self.between_edges(rule, present)
         elif rule.contains:
@@ -450,19 +514,25 @@ class _Fitter:
             spellings = tuple((fold(level), level) for level in rule.levels)
             bins = ColumnBins("levels", rule.levels, f"levels {', '.join(rule.levels)}", spellings=spellings)
         else:
-            bins, several = infer_bins(
+            inferred = infer_bins(
                 name,
                 present,
                 n_cases=len(values),
                 max_levels=max(self.max_levels, len(present) // 2) if chosen else self.max_levels,
                 chosen=chosen,
                 keep_constant=name in self.protocol.attributes,
+                read_as=read_as,
             )
-            self.notices += [f"{name}: {' and '.join(map(repr, group))} are taken as one level" for group in several]
+            bins, why = inferred.bins, inferred.why
+            self.notices += [
+                f"{name}: {' and '.join(map(repr, group))} are taken as one level" for group in inferred.spellings
+            ]
         bins = self.merge_missing(name, bins, rule.missing, inferred=not (rule.contains or rule.levels))
         codes = bins.encode(values).codes
         if rule.missing == DROP and all(code < 0 for code in codes):
-            raise UnusableColumnError("no value that counts")
+            raise UnusableColumnError("no value that counts", kind="empty")
+        kind = {"levels": "levels", "bins": "ranges of numbers", "contains": "levels by the words in it"}[bins.kind]
+        self.readings[column] = ColumnReading("ordered levels" if read_as == "ordered" else kind, why)
         had_missing = any(code < 0 for code in codes)
         return AttributeBins(name, column, bins, rule.missing, had_missing)
 
@@ -470,7 +540,8 @@ class _Fitter:
         numbers = finite_numbers(present)
         if present and not len(numbers):
             raise UnusableColumnError(
-                f"its values are no numbers, such as {level_text(present[0])!r}, and bins are for numbers"
+                f"its values are no numbers, such as {level_text(present[0])!r}, and bins are for numbers",
+                kind="no numbers",
             )
         return number_bins(rule.edges, numbers, labels=rule.labels)
 

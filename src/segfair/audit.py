@@ -19,7 +19,7 @@ from segfair.challenge import ChallengeScores, challenge_scores
 from segfair.definitions import compare_definitions
 from segfair.design import Design, build_design, derive_columns, with_subjects, with_units
 from segfair.errors import AuditError, ConfigError, InputError
-from segfair.facts import alerts, attribute_facts, case_counts, case_rows, metric_facts, versions
+from segfair.facts import alerts, attribute_facts, case_counts, case_rows, column_facts, metric_facts, versions
 from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
 from segfair.inference import generator, infer_subgroups, power_of_levels, reach_verdict
 from segfair.label_choice import check_label_occurs, check_regions_occur, resolve_protocol
@@ -112,6 +112,7 @@ def run_audit(
         chosen=config.attributes,
         edges=edges,
         subject_column=config.subject_column,
+        read_as=config.read_as,
     )
     patient_attributes = _name_teachers(plan.apply(audited), config, n_teachers=len(scored) - len(audited))
     described, terciles = derive_columns(audited, scores) if config.derive else (audited, {})
@@ -175,12 +176,14 @@ def run_audit(
             entry.name: Bins(entry.column, entry.binning, entry.edges, entry.levels) for entry in attributes.attributes
         },
         joined=cohort.joined,
+        columns=column_facts(audited, attributes),
         binning=plan.to_dict(),
         left_out=attributes.left_out,
         notices=(*audited.notices, *outcome_notices, *attributes.notices),
         alerts=(
             *(Alert("swapped", notice) for notice in audited.notices if "look swapped" in notice),
             *(Alert(kind, text) for kind, text in audited.alerts),
+            *(Alert("column", text) for text in attributes.alerts),
             *alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
         ),
         scores=certainty.scores(point_scores, _values(scores, "dsc"), _values(scores, "normhd"))

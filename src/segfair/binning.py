@@ -19,11 +19,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from segfair import column_names as names
 from segfair.io.cells import is_missing, parse_number
 
 __all__ = [
     "ColumnBins",
     "Encoded",
+    "Inferred",
+    "ReadAs",
     "UnusableColumnError",
     "as_number",
     "cut_text",
@@ -51,17 +54,31 @@ _DATES = re.compile(
 _COMPACT_DATE = re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _SIGNS = {"<": -1, "≤": -1, ">": 1, "≥": 1}
 _MOST_DECIMALS = 12
-_FEW_NUMBERS = 6
-_ID_NAME = re.compile(
-    r"(.*[\W_])?(id|ids|uid|mrn|accession|index)|.*(patient|subject|case|record|study|series)[\W_]*(id|no|nr|number)",
-    re.IGNORECASE,
-)
-# From so many different whole numbers on, none twice and close together: a running number, not a quantity.
+# From so many different whole numbers on, close together and few times each: a running number, not a quantity.
 _RUNNING_FROM = 30
+_RUNNING_REPEATS = 5
+# Whole numbers that are few, close together and repeated are names (a site, a grade): a quantity has more values.
+_FEW_NUMBERS = 6
+_FEW_NAMES = 12
+_LARGEST_NAME = 30
+_REPEATS_OF_A_NAME = 5
+_MOSTLY_NUMBERS = 0.8
+
+ReadAs = Literal["categorical", "ordered", "numeric"]
+"""How a user says a column is meant."""
 
 
 class UnusableColumnError(ValueError):
-    """Why a column cannot become an attribute; never leaves `segfair.attributes`."""
+    """Why a column cannot become an attribute; never leaves `segfair.attributes`.
+
+    Attributes:
+        kind: What the column is instead, in a word or two.
+        is_loud: Whether its levels are many but not single cases, so that a reader would expect it among the results.
+    """
+
+    def __init__(self, reason: str, *, kind: str, is_loud: bool = False) -> None:
+        super().__init__(reason)
+        self.kind, self.is_loud = kind, is_loud
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,70 +195,173 @@ def natural_order(text: str) -> tuple[object, ...]:
     return (words[:1], sign, words[1:], text)
 
 
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """How the values of a column were read.
+
+    Attributes:
+        bins: Their levels or ranges.
+        why: What was decided by, in words.
+        spellings: The spellings of each level that has several.
+    """
+
+    bins: ColumnBins
+    why: str
+    spellings: tuple[tuple[str, ...], ...] = ()
+
+
 def infer_bins(
-    name: str, values: Sequence[object], *, n_cases: int, max_levels: int, chosen: bool, keep_constant: bool
-) -> tuple[ColumnBins, list[list[str]]]:
+    name: str,
+    values: Sequence[object],
+    *,
+    n_cases: int,
+    max_levels: int,
+    chosen: bool,
+    keep_constant: bool,
+    read_as: ReadAs | None = None,
+) -> Inferred:
     """Levels as they are, or quartiles, whichever suits the values of a column.
 
+    Left out are identifiers, patient numbers, folds and splits, file names, dates, constants and free text. Whole
+    numbers are levels where they are few, where their name says that they are codes (a site, a grade), or where they
+    are small, close together and repeated; other numbers are cut at their quartiles.
+
     Args:
-        name: The column; an `id` in it tells numbered sites and patients from quantities.
-        values: The values that are not missing.
+        name: The column.
+        values: The values that are not missing, in case order.
         n_cases: Number of cases, those with a missing value included.
-        max_levels: Most levels of text.
+        max_levels: Most levels.
         chosen: Whether the user named this column.
         keep_constant: Whether one level is enough.
-
-    Returns:
-        The bins, and the spellings of each level that has several.
+        read_as: How the user says it is meant.
 
     Raises:
-        UnusableColumnError: Neither suits; the message says why.
+        UnusableColumnError: Nothing suits; the message says why.
     """
     if not values:
-        raise UnusableColumnError("no values")
+        raise UnusableColumnError("no values", kind="empty")
+    if read_as is not None:
+        return _read_as(read_as, values, max_levels)
+    if not chosen:
+        _refuse_bookkeeping(name, values)
     n_dates = sum(map(is_date, values))
     # Whole numbers that look like 20240131 are dates only if all of them do.
     if n_dates == len(values) or (n_dates > 0.8 * len(values) and any(isinstance(value, str) for value in values)):
-        raise UnusableColumnError("dates; derive a number such as the age, or years")
+        raise UnusableColumnError("dates; derive a number such as the age, or years", kind="dates")
     if all(not isinstance(value, str) and as_number(value) is not None for value in values):
-        return _infer_numbers(name, values, n_cases, max_levels, chosen, keep_constant), []
+        return _infer_numbers(name, values, n_cases, max_levels, chosen, keep_constant)
     bins, several = text_levels(values)
     n_kinds = len(bins.levels)
     if n_kinds == 1 and len(values) == n_cases and not keep_constant:
-        raise UnusableColumnError(f"the same value for every case ({cut_text(bins.levels[0])})")
+        raise UnusableColumnError(f"the same value for every case ({cut_text(bins.levels[0])})", kind="constant")
     if n_kinds == len(values) > 2:
-        raise UnusableColumnError("a different value for every case: an identifier or free text")
+        raise UnusableColumnError(
+            "a different value for every case: an identifier or free text", kind="identifier or free text"
+        )
     if n_kinds > max_levels:
-        words = [value for value in values if as_number(value) is None]
-        if len(words) < 0.2 * len(values):
-            example = cut_text(level_text(words[0] if words else values[0]))
-            raise UnusableColumnError(f"numbers beside text such as {example!r}: make it one or the other")
-        hint = "" if chosen else "; choose it to use it all the same"
-        raise UnusableColumnError(f"{n_kinds} different texts, more than {max_levels}{hint}")
-    return bins, several
+        numbers = [value for value in values if as_number(value) is not None]
+        if len(numbers) >= _MOSTLY_NUMBERS * len(values):
+            why = f"{len(numbers):,} numbers; {len(values) - len(numbers):,} texts beside them count as missing"
+            return Inferred(quantile_bins(finite_numbers(numbers)), why)
+        raise _too_many(n_kinds, len(values), "texts", max_levels, chosen)
+    return Inferred(bins, "text", tuple(map(tuple, several)))
+
+
+def _refuse_bookkeeping(name: str, values: Sequence[object]) -> None:
+    """Raises for what names patients, files or parts of a study design, by its name and values."""
+    kinds = {fold(value) for value in values}
+    if names.is_fold(name) or names.are_splits(kinds):
+        raise UnusableColumnError("a fold or split: it says who was trained on what, not who a patient is", kind="fold")
+    if names.are_files(values):
+        raise UnusableColumnError("names of files", kind="file names")
+    many = len(kinds) > max(_FEW_NAMES, 0.1 * len(values))
+    digits = sum(any(letter.isdigit() for letter in kind) for kind in kinds) > 0.5 * len(kinds)
+    if names.is_patient(name) and (many or digits):
+        raise UnusableColumnError("it names patients or studies", kind="patients")
+    numbers = [as_number(value) for value in values]
+    if None not in numbers and many and _is_running([number for number in numbers if number is not None]):
+        raise UnusableColumnError("a running number", kind="running number")
+
+
+def _is_running(numbers: Sequence[float]) -> bool:
+    """Whether whole numbers count cases or patients: close together, few times each, and never falling."""
+    distinct = np.unique(numbers)
+    if len(distinct) < _RUNNING_FROM or _step(distinct) != 1 or len(numbers) > _RUNNING_REPEATS * len(distinct):
+        return False
+    close = distinct[-1] - distinct[0] < 1.2 * len(distinct)
+    return bool(close and (len(numbers) == len(distinct) or (np.diff(numbers) >= 0).all()))
 
 
 def _infer_numbers(
     name: str, values: Sequence[object], n_cases: int, max_levels: int, chosen: bool, keep_constant: bool
-) -> ColumnBins:
+) -> Inferred:
     numbers = finite_numbers(values)
     if not len(numbers):
-        raise UnusableColumnError("no finite values")
+        raise UnusableColumnError("no finite values", kind="empty")
     distinct = np.unique(numbers)
     if len(distinct) == 1 and len(numbers) == n_cases and not keep_constant:
-        raise UnusableColumnError(f"the same value for every case ({distinct[0]:.12g})")
+        raise UnusableColumnError(f"the same value for every case ({distinct[0]:.12g})", kind="constant")
     whole = _step(distinct) == 1
-    few = len(distinct) <= _FEW_NUMBERS and (whole or len(numbers) >= 2 * len(distinct))
+    levels = text_levels(numbers.tolist())[0]
+    if len(distinct) == 1 or (len(distinct) <= _FEW_NUMBERS and (whole or len(numbers) >= 2 * len(distinct))):
+        return Inferred(levels, f"{len(distinct)} different numbers")
     # The number of a site is a name, too, as long as there are few of them.
-    named = whole and _ID_NAME.fullmatch(name) is not None
-    if few or len(distinct) == 1 or (named and len(distinct) <= max_levels):
-        return text_levels(numbers.tolist())[0]
-    if named and not chosen:
-        raise UnusableColumnError("an identifier by its name")
-    close = distinct[-1] - distinct[0] < 1.2 * len(distinct)
-    if whole and close and len(numbers) == len(distinct) >= _RUNNING_FROM:
-        raise UnusableColumnError("a running number, different for every case")
-    return quantile_bins(numbers)
+    repeated_names = names.is_class(name) and len(numbers) >= 2 * len(distinct)
+    coded = whole and (names.is_code(name) or names.is_id(name) or repeated_names)
+    if coded and len(distinct) <= max_levels:
+        return Inferred(levels, "whole numbers that are codes, by the column's name")
+    close = distinct[-1] - distinct[0] < 2 * len(distinct)
+    repeated = len(numbers) >= _REPEATS_OF_A_NAME * len(distinct)
+    small = distinct[0] >= 0 and distinct[-1] <= _LARGEST_NAME and len(distinct) <= _FEW_NAMES
+    if whole and close and repeated and small:
+        why = f"{len(distinct)} small whole numbers, {len(numbers) // len(distinct)} times each on average: names"
+        return Inferred(levels, f"{why}; --numeric makes ranges of them")
+    if whole and not chosen and names.is_id(name):
+        raise UnusableColumnError("an identifier by its name", kind="identifier")
+    if whole and not chosen and names.is_code(name):
+        raise _too_many(len(distinct), len(numbers), "codes", max_levels, chosen)
+    return Inferred(quantile_bins(numbers), "numbers")
+
+
+def _read_as(read_as: ReadAs, values: Sequence[object], max_levels: int) -> Inferred:
+    """What the user says a column is."""
+    if read_as == "numeric":
+        numbers = finite_numbers(values)
+        if len(np.unique(numbers)) < 2 or len(numbers) < 0.5 * len(values):
+            raise UnusableColumnError(
+                f"--numeric: {len(numbers)} of {len(values)} values are numbers, such as"
+                f" {level_text(next((value for value in values if as_number(value) is None), values[0]))!r}",
+                kind="no numbers",
+            )
+        return Inferred(quantile_bins(numbers), "as asked for (--numeric)")
+    bins, several = text_levels(values)
+    if read_as == "ordered" and len(bins.levels) > max_levels:
+        return Inferred(_grouped(bins, values), f"as asked for (--ordered), {len(bins.levels)} levels in groups")
+    return Inferred(bins, f"as asked for (--{read_as})", tuple(map(tuple, several)))
+
+
+def _grouped(bins: ColumnBins, values: Sequence[object]) -> ColumnBins:
+    """Neighbouring levels of an ordered column as four groups of about equal size."""
+    codes = np.array(bins.encode(values).codes)
+    ends = np.unique(np.quantile(codes, [0.25, 0.5, 0.75, 1], method="inverted_cdf"))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    names_of = [
+        bins.levels[low] if low == high else f"{bins.levels[low]} to {bins.levels[high]}"
+        for low, high in zip(starts, ends, strict=True)
+    ]
+    group_of = {level: names_of[int(np.searchsorted(ends, code))] for code, level in enumerate(bins.levels)}
+    spellings = tuple((key, group_of[level]) for key, level in bins.spellings)
+    return ColumnBins("levels", tuple(names_of), f"quarters of {len(bins.levels)} ordered levels", spellings=spellings)
+
+
+def _too_many(n_kinds: int, n_values: int, what: str, max_levels: int, chosen: bool) -> UnusableColumnError:
+    hint = "" if chosen else "; choose it (or --categorical) to use it all the same"
+    loud = n_values >= _REPEATS_OF_A_NAME * n_kinds
+    return UnusableColumnError(
+        f"{n_kinds} different {what}, more than {max_levels}{hint}",
+        kind="many levels" if loud else "free text",
+        is_loud=loud,
+    )
 
 
 def finite_numbers(values: Iterable[object]) -> NDArray[np.float64]:

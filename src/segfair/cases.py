@@ -57,6 +57,7 @@ class Cohort:
         ignore_label: Voxels of this value in the label count nowhere (nnU-Net); None if there is none.
         subject_column: The column whose rows served several cases, and which so names patients; empty if none did.
         joined: How rows and cases were joined; None without a table.
+        missing: Column -> case id -> how its missing value is spelt in the table; "" for an empty cell.
         inputs: Role ("predictions", "labels", "metadata") -> the path handed in.
     """
 
@@ -71,6 +72,7 @@ class Cohort:
     inputs: Mapping[str, Path] = field(default_factory=dict)
     subject_column: str = ""
     joined: Join | None = None
+    missing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.cases)

@@ -24,6 +24,7 @@ from segfair.errors import ConfigError, SegfairError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from segfair.binning import ReadAs
     from segfair.cases import Cohort
     from segfair.gates import Gate
     from segfair.handover.archive import Origin
@@ -83,6 +84,13 @@ Threshold = Annotated[float | None, _option("Predictions are probability maps; l
 Images = Annotated[Path | None, _option("Folder of images, behind the outlines of the worst cases.", _RUN)]
 Workers = Annotated[int | None, _option("Processes that score; all cores by default.", _RUN, min=1)]
 Strict = Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--strict")]
+Categorical = Annotated[
+    list[str] | None, _option("A column of which every value is a level, numbers too.", _GROUPS, metavar="COL")
+]
+Ordered = Annotated[
+    list[str] | None, _option("The same, with levels in order; many become groups.", _GROUPS, metavar="COL")
+]
+Numeric = Annotated[list[str] | None, _option("A column of numbers, to be cut into ranges.", _GROUPS, metavar="COL")]
 LowerIsBetter = Annotated[
     list[str] | None, _option("A column of which lower values are better.", _RULES, metavar="COL")
 ]
@@ -107,6 +115,9 @@ class AuditOptions:
         list[str] | None,
         _option("Edges of a number, e.g. age=0,40,50,60,70,100; or tree: learned on half of the cases.", _GROUPS),
     ] = None
+    categorical: Categorical = None
+    ordered: Ordered = None
+    numeric: Numeric = None
     min_support: Annotated[float, _option("Smallest share of cases of a subgroup.", _GROUPS, min=1e-9, max=1.0)] = 0.05
     min_cases: MinCases = 10
     primary: Annotated[
@@ -167,6 +178,9 @@ class RankOptions:
     where: Where = None
     attributes: Attributes = None
     bins: Annotated[list[str] | None, _option("Edges of a number, e.g. age=0,40,50,60,70,100.", _GROUPS)] = None
+    categorical: Categorical = None
+    ordered: Ordered = None
+    numeric: Numeric = None
     min_cases: MinCases = 10
     permutations: Annotated[int, _option("Permutations of the chance level of FS.", _TESTS, min=19)] = 2000
     bootstrap: Annotated[int, _option("Resampled cohorts in which teams are ranked.", _TESTS, min=100)] = 2000
@@ -805,12 +819,29 @@ def _groups(options: AuditOptions | RankOptions) -> dict[str, Any]:
     return {
         "attributes": None if options.attributes is None else _split(options.attributes),
         "bins": dict(parse_bins(text) for text in options.bins or ()),
+        "read_as": _read_as(options),
         "min_cases": options.min_cases,
         "permutations": options.permutations,
         "bootstrap": options.bootstrap,
         "subject_column": options.subject_column,
         "seed": options.seed,
     }
+
+
+def _read_as(options: AuditOptions | RankOptions) -> dict[str, ReadAs]:
+    """How columns are meant; a column that is named twice is a contradiction."""
+    found: dict[str, ReadAs] = {}
+    told: tuple[tuple[ReadAs, list[str] | None], ...] = (
+        ("categorical", options.categorical),
+        ("ordered", options.ordered),
+        ("numeric", options.numeric),
+    )
+    for kind, columns in told:
+        for column in (name for text in columns or () for name in _split(text)):
+            if found.get(column, kind) != kind:
+                raise ConfigError(f"--{found[column]} {column} and --{kind} {column}: one of them can hold")
+            found[column] = kind
+    return found
 
 
 def _audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = None, **settings: Any) -> AuditConfig:

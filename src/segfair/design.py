@@ -6,7 +6,7 @@ Turns metadata columns and mask facts into the arrays that the tests need; tests
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ from segfair.scoring import ScoreTable
 __all__ = ["Covariates", "Design", "build_design", "derive_columns", "with_subjects", "with_units"]
 
 LESION_VOLUME = "lesion_volume"
+DERIVED = (LESION_VOLUME, "n_lesions", "slice_spacing_mm", "anisotropy")
 _FEW_CASES = 10
 """So small a cohort answers nothing anyway; its report says so rather than that the strata are too many."""
 _LEAST_PER_LEVEL = 5
@@ -89,12 +90,17 @@ def build_design(
         ConfigError: A column that does not exist, or a covariate of text with too many levels.
     """
     return Design(
-        strata=_strata(cohort, config.stratify, where, attributes),
+        strata=_strata(cohort, config.stratify, where, attributes, _with_edges(config)),
         subjects=_codes(cohort, config.subject_column, where, "--subject-column"),
         covariates=_covariates(cohort, scores, where, config=config, outcome=outcome, attributes=attributes)
         if outcome
         else None,
     )
+
+
+def _with_edges(config: AuditConfig) -> frozenset[str]:
+    """Columns and attributes whose edges were asked for, by the user, the protocol, or with --derive."""
+    return frozenset((*config.bins, *config.protocol.attributes, *(DERIVED if config.derive else ())))
 
 
 def with_subjects(config: AuditConfig, cohort: Cohort) -> AuditConfig:
@@ -120,7 +126,6 @@ def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str
     known = [value for value in volumes.values() if value is not None]
     if not known:
         return cohort, {}
-    derived = (LESION_VOLUME, "n_lesions", "slice_spacing_mm", "anisotropy")
     cases = []
     for case in cohort:
         entry = facts[case.id]
@@ -135,7 +140,7 @@ def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str
     thirds = np.unique(np.quantile(numbers, [1 / 3, 2 / 3], method="inverted_cdf"))
     inner = thirds[thirds < numbers.max()]
     edges = {LESION_VOLUME: (-np.inf, *readable_edges(inner, numbers), np.inf)} if len(inner) else {}
-    return dataclasses.replace(cohort, cases=tuple(cases), columns=(*cohort.columns, *derived)), edges
+    return dataclasses.replace(cohort, cases=tuple(cases), columns=(*cohort.columns, *DERIVED)), edges
 
 
 def with_units(derived: AttributeTable) -> AttributeTable:
@@ -162,11 +167,16 @@ def _lesion_count(count: float | None) -> str | None:
 
 
 def _strata(
-    cohort: Cohort, column: str | None, where: NDArray[np.intp], attributes: Sequence[Attribute]
+    cohort: Cohort,
+    column: str | None,
+    where: NDArray[np.intp],
+    attributes: Sequence[Attribute],
+    bins: Set[str],
 ) -> NDArray[np.intp] | None:
-    """Codes of what is compared within: a number's bins where the audit has made some, else the values."""
+    """Codes of what is compared within: a number's bins where edges were asked for, else the values as they are."""
     for entry in attributes:
-        if column in (entry.name, entry.column) and (entry.edges or column not in cohort.columns):
+        asked = not bins.isdisjoint((column, entry.name)) or column not in cohort.columns
+        if column in (entry.name, entry.column) and asked:
             return np.asarray(np.unique(entry.codes[where], return_inverse=True)[1], dtype=np.intp)
     codes = _codes(cohort, column, where, "--stratify")
     if codes is not None and len(codes) > _FEW_CASES and int(codes.max()) + 1 > len(codes) / 2:

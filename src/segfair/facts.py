@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import __version__, stats
-from segfair.attributes import AttributeTable
+from segfair.attributes import AttributeTable, ColumnReading
+from segfair.cases import Cohort
 from segfair.challenge import ChallengeScores
 from segfair.inference import generator, mean_limits
+from segfair.io.cells import is_missing
 from segfair.label_choice import absent_regions
 from segfair.results import (
     TAUGHT_BINS,
@@ -24,6 +26,7 @@ from segfair.results import (
     AuditConfig,
     CaseCounts,
     CaseScores,
+    ColumnFacts,
     Definition,
     LevelFacts,
     MetricFacts,
@@ -32,7 +35,7 @@ from segfair.scoring import ScoreTable
 from segfair.subgroups import level_membership
 from segfair.wording import metric_name, plural
 
-__all__ = ["alerts", "attribute_facts", "case_counts", "case_rows", "metric_facts", "versions"]
+__all__ = ["alerts", "attribute_facts", "case_counts", "case_rows", "column_facts", "metric_facts", "versions"]
 
 Interval = tuple[float, float]
 
@@ -155,6 +158,19 @@ def case_rows(scores: ScoreTable, attributes: AttributeTable, subjects: NDArray[
     columns = ("case", *scores.names, "penalised", *levels)
     codes = () if subjects is None else tuple(map(int, subjects))
     return CaseScores(columns, rows, scores.names, tuple(levels), codes)
+
+
+def column_facts(cohort: Cohort, attributes: AttributeTable) -> dict[str, ColumnFacts]:
+    """How each metadata column was read, and how many audited cases lack a value, by spelling."""
+    audited = set(cohort.ids)
+    facts = {}
+    for column in cohort.columns:
+        reading = attributes.read_as.get(column, ColumnReading("not used", ""))
+        spelt = cohort.missing.get(column, {})
+        n_missing = sum(is_missing(value) for value in cohort.column(column))
+        spellings = Counter(spelling for case, spelling in spelt.items() if case in audited)
+        facts[column] = ColumnFacts(reading.kind, reading.why, n_missing, dict(spellings.most_common()))
+    return facts
 
 
 def metric_facts(scores: ScoreTable) -> tuple[MetricFacts, ...]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
+from segfair.binning import ReadAs
 from segfair.cases import Join
 from segfair.challenge import Disparity
 from segfair.errors import InputError
@@ -39,6 +40,7 @@ __all__ = [
     "CaseCounts",
     "CaseScores",
     "Chance",
+    "ColumnFacts",
     "Definition",
     "FairnessScore",
     "GateFacts",
@@ -67,6 +69,7 @@ class AuditConfig:
         labels: Which voxels count ("1", "any", or regions as "NAME=1,2"); empty: the protocol's or data set's own.
         attributes: Metadata columns to use; None: every usable one, or the protocol's own.
         bins: Column -> bin edges.
+        read_as: Column -> "categorical", "ordered" or "numeric", where that is not left to be inferred.
         outcomes: Metrics whose subgroups are examined; the first is the primary one.
         min_support: Smallest share of cases of a mined subgroup; single levels of `min_cases` join them.
         min_cases: Smallest number of members, and of others, of a subgroup that is judged.
@@ -91,6 +94,7 @@ class AuditConfig:
     labels: tuple[str, ...] = ()
     attributes: tuple[str, ...] | None = None
     bins: Mapping[str, tuple[float, ...] | Literal["tree"]] = field(default_factory=dict)
+    read_as: Mapping[str, ReadAs] = field(default_factory=dict)
     outcomes: tuple[str, ...] = ("dsc",)
     min_support: float = 0.05
     min_cases: int = 10
@@ -188,6 +192,23 @@ class Bins:
     binning: str
     edges: tuple[float, ...]
     levels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """How one metadata column was read.
+
+    Attributes:
+        read_as: What it was taken for: levels, ranges of numbers, dates, patients, a fold ...
+        why: What that was decided by.
+        n_missing: Audited cases without a value.
+        spellings: How missing values are spelt -> number of cases; "" for empty cells.
+    """
+
+    read_as: str
+    why: str
+    n_missing: int
+    spellings: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +388,7 @@ class AuditResult:
         power: What the cohort could have shown.
         verdict: The answer.
         gates: Gates and how they went.
+        columns: Metadata column -> how it was read, and what was missing.
         joined: How rows of the table and cases were joined; None where there was no table to join.
         record: What the user says about the study.
         pseudonym_key: Fingerprint of the key behind the pseudonyms that stand for ids; empty: there are none.
@@ -396,6 +418,7 @@ class AuditResult:
     power: tuple[PowerFacts, ...] = ()
     gates: tuple[GateFacts, ...] = ()
     joined: Join | None = None
+    columns: Mapping[str, ColumnFacts] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
     binning: Mapping[str, Any] = field(default_factory=dict)
     pseudonym_key: str = ""

@@ -230,6 +230,9 @@ def share(result: AuditResult) -> AuditResult:
             two_rulers=None,
             gallery=None,
             shared=True,
+            # How many lack a value is the size of the level "missing".
+            columns={},
+            joined=None,
         )
     )
     return _without_ids_in_levels(shared, levels_with_ids(result, ids))

@@ -170,6 +170,12 @@ def without_paths(result: AuditResult) -> AuditResult:
         two_rulers=dataclasses.replace(result.two_rulers, labels="") if result.two_rulers is not None else None,
         notices=(),
         left_out=dict.fromkeys(result.left_out, "made no attribute; the full report says why"),
+        joined=None,
+        columns={
+            # What was decided by may quote a cell, and so may spellings.
+            name: dataclasses.replace(entry, why="", spellings={})
+            for name, entry in result.columns.items()
+        },
         alerts=tuple(kept),
         record=rewrite(result.record, without_places),
     )

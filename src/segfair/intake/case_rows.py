@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ class MetadataRows:
         notices: Sentences for the reader.
         subject_column: The id column where its rows serve several cases each; else empty.
         joined: How rows and cases were joined; None without a table.
+        missing: Column -> case id -> how its missing value is spelt; "" for an empty cell.
     """
 
     name: str
@@ -52,6 +53,7 @@ class MetadataRows:
     notices: tuple[str, ...] = ()
     subject_column: str = ""
     joined: Join | None = None
+    missing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def of(self, case: str) -> dict[str, object]:
         """The metadata of one case; empty without a row."""
@@ -114,7 +116,18 @@ def attach_metadata(
         (*table.notices, *match.notices),
         patients,
         Join(match.column, match.explanation, match.counts),
+        _missing(table, typed, match.rows),
     )
+
+
+def _missing(table: Table, typed: Mapping[str, Sequence[object]], rows: Mapping[str, int]) -> dict[str, dict[str, str]]:
+    """Column -> case -> how its missing value is spelt."""
+    found = {}
+    for column, values in typed.items():
+        cells = table.raw[column].tolist()
+        without = {case: row for case, row in rows.items() if values[row] is None}
+        found[column] = {case: "" if cells[row] is None else str(cells[row]).strip() for case, row in without.items()}
+    return {column: cases for column, cases in found.items() if cases}
 
 
 def with_folds(rows: MetadataRows, case_ids: Sequence[str], fold_of: Mapping[str, str]) -> MetadataRows:

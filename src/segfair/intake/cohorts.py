@@ -145,6 +145,7 @@ def load_cohort(
         },
         subject_column=rows.subject_column,
         joined=rows.joined,
+        missing=rows.missing,
     )
 
 

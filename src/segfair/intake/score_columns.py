@@ -17,7 +17,7 @@ from segfair.intake.case_ids import is_row_number, some
 from segfair.intake.score_names import ScoreName, read_score_name
 from segfair.intake.where import close_names
 from segfair.io.cells import cell_text
-from segfair.io.columns import cell_number, special_number
+from segfair.io.columns import NumberStyle, cell_number, special_number
 from segfair.io.score_files import ScoreFile
 from segfair.metrics import METRICS, Metric
 
@@ -128,7 +128,7 @@ def read_score_columns(
                     f" {some(found.values, 20)}"
                 )
     notices = (f"scores: the columns {some(found.column_of.values(), 20)} of {table.name}", *found.notices)
-    alerts = ()
+    alerts: tuple[str, ...] = ()
     if found.assumed:
         alerts = (
             f"Higher is taken as better for {some(found.assumed, 20)}, for nothing says otherwise; if lower is better,"
@@ -156,8 +156,9 @@ def _number(value: object) -> float | None:
     """A cell as a number, whatever the other cells of its column are."""
     if isinstance(value, bool):
         return float(value)
-    for style in ("point", "comma"):
-        number = cell_number(value, style=style)  # type: ignore[arg-type]
+    styles: tuple[NumberStyle, ...] = ("point", "comma")
+    for style in styles:
+        number = cell_number(value, style=style)
         if number is not None:
             return float(number)
     special = special_number(value.strip()) if isinstance(value, str) else None

@@ -115,6 +115,7 @@ def load_score_cohort(
         },
         subject_column=rows.subject_column,
         joined=rows.joined,
+        missing=rows.missing,
     )
     penalties = _penalties(file.table)
     facts = _facts(file)

@@ -132,24 +132,52 @@ def column_section(result: AuditResult) -> Data:
     """Which columns became attributes and how, and which did not and why."""
     used = table(
         f"Columns that became attributes ({len(result.bins)})",
-        ["Attribute", "Column", "How", "Levels"],
+        ["Attribute", "Column", "How", "Levels", "Missing"],
         [
             [
                 clean(name, length=NAME_LENGTH),
                 clean(bins.column, length=NAME_LENGTH),
-                cell(clean(bins.binning, length=200), sub=_edges(bins)),
+                cell(clean(bins.binning, length=200), sub=_edges(bins) or _why(result, bins.column)),
                 ", ".join(clean(level, length=40) for level in bins.levels[:40])
                 + (f", … ({len(bins.levels)} in all)" if len(bins.levels) > 40 else ""),
+                _missing(result, bins.column),
             ]
             for name, bins in result.bins.items()
         ],
     )
+    taken = {bins.column for bins in result.bins.values()}
+    reasons = {name: why for name, why in result.left_out.items() if name not in taken}
+    reasons |= {name: entry.why for name, entry in result.columns.items() if name not in {*taken, *reasons}}
     left_out = table(
-        f"Columns left out ({len(result.left_out)})",
-        ["Column", "Why"],
-        [[clean(name, length=NAME_LENGTH), clean(why, length=300)] for name, why in result.left_out.items()],
+        f"Columns left out ({len(reasons)})",
+        ["Column", "Read as", "Why", "Missing"],
+        [
+            [
+                clean(name, length=NAME_LENGTH),
+                clean(result.columns[name].read_as) if name in result.columns else "",
+                clean(why, length=300),
+                _missing(result, name),
+            ]
+            for name, why in reasons.items()
+        ],
     )
-    return {"used": used, "left_out": left_out if result.left_out else None}
+    return {"used": used, "left_out": left_out if reasons else None}
+
+
+def _why(result: AuditResult, column: str) -> str:
+    entry = result.columns.get(column)
+    return clean(entry.why, length=200) if entry is not None and entry.why else ""
+
+
+def _missing(result: AuditResult, column: str) -> Any:
+    """How many cases lack a value, and how that is spelt."""
+    entry = result.columns.get(column)
+    if entry is None:
+        return ""
+    spelt = [
+        f"{clean(spelling, length=20) if spelling else 'empty'} {count}" for spelling, count in entry.spellings.items()
+    ]
+    return cell(f"{entry.n_missing:,}", sub=", ".join(spelt[:6]))
 
 
 def _edges(bins: Bins) -> str:

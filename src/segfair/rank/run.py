@@ -113,6 +113,8 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         protocol=config.protocol,
         chosen=config.attributes,
         edges={name: bins for name, bins in config.bins.items() if bins != "tree"},
+        subject_column=config.subject_column,
+        read_as=config.read_as,
     )
     by = choose_score(by, scores, attributes, config)
     needed = COLUMNS if by in CHALLENGE else (by,)

@@ -147,6 +147,7 @@ def load_teams(
         inputs={"teams": directory, "labels": labels, "metadata": Path(metadata)},
         subject_column=rows.subject_column,
         joined=rows.joined,
+        missing=rows.missing,
     ), tuple(teams)
 
 
