@@ -142,3 +142,24 @@ def test_the_summary_alone_gives_the_same_dice(nnunet: Path, run_cli) -> None:
     expected = np.mean([[metrics["Dice"] for metrics in entry["metrics"].values()] for entry in entries])
     assert audit["outcomes"]["dsc"]["mean"] == pytest.approx(expected, abs=1e-9)
     assert list(audit["scores"]) == ["DSC"], "without NormHD there is no PS, FS or TS"
+
+
+def test_the_documented_chain_from_results_to_weights(nnunet: Path, run_cli) -> None:
+    """docs/mitigation.md: audit a results folder, then weights for the training cases of that fold."""
+    data, out = nnunet / "Dataset001_Tumour", nnunet / "out3"
+    splits, metadata = f"{nnunet / 'splits_final.json'}:0", nnunet / "metadata.csv"
+    audited = run_cli("audit", nnunet / "results", data / "labelsTr", metadata, "--cases", splits, "--out", out)
+    assert audited.returncode == 0, audited.stderr
+    audit = json.loads((out / "audit.json").read_text())
+    assert "fold" not in audit["bins"], "a fold tells who was trained on what, not who a patient is"
+    assert audit["columns"]["fold"]["read_as"] == "fold"
+    table = nnunet / "weights.csv"
+    done = run_cli("weights", out / "audit.json", "--metadata", metadata, "--cases", splits, "--out", table)
+    assert done.returncode == 0, done.stderr
+    rows = table.read_text().splitlines()
+    assert len(rows) == 1 + N_LABELS - N_FOLD, "the fold's training cases"
+    weights = [float(row.split(",")[1]) for row in rows[1:]]
+    assert np.mean(weights) == pytest.approx(1)
+    # The column is there for who asks for it.
+    by_fold = run_cli("audit-scores", nnunet / "results", metadata, "--where", "fold == 0", "--out", nnunet / "out4")
+    assert by_fold.returncode == 0, by_fold.stderr

@@ -22,7 +22,7 @@ from segfair.errors import AuditError, ConfigError, InputError
 from segfair.facts import alerts, attribute_facts, case_counts, case_rows, column_facts, metric_facts, versions
 from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
 from segfair.inference import generator, infer_subgroups, power_of_levels, reach_verdict
-from segfair.label_choice import check_label_occurs, check_regions_occur, resolve_protocol
+from segfair.label_choice import check_label_occurs, check_regions_occur, label_notices, resolve_protocol
 from segfair.outcomes import resolve_outcomes, with_absolute
 from segfair.protocol import load_protocol
 from segfair.results import (
@@ -81,7 +81,8 @@ def run_audit(
         InputError: A file is unusable and the configuration says that this is an error.
     """
     config = config or AuditConfig(load_protocol("default"))
-    config = dataclasses.replace(with_subjects(config, cohort), protocol=resolve_protocol(config, cohort))
+    asked, config = config, with_subjects(config, cohort)
+    config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     metrics = protocol_metrics(config.protocol) if scores is None else scores.metrics
     config, outcome_notices = resolve_outcomes(config, metrics)
     if scores is None:
@@ -179,7 +180,12 @@ def run_audit(
         columns=column_facts(audited, attributes),
         binning=plan.to_dict(),
         left_out=attributes.left_out,
-        notices=(*audited.notices, *outcome_notices, *attributes.notices),
+        notices=(
+            *audited.notices,
+            *label_notices(asked, cohort, config.protocol),
+            *outcome_notices,
+            *attributes.notices,
+        ),
         alerts=(
             *(Alert("swapped", notice) for notice in audited.notices if "look swapped" in notice),
             *(Alert(kind, text) for kind, text in audited.alerts),

@@ -2,46 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
-from segfair.protocol import LabelRule, Protocol, parse_label_values
+from segfair.protocol import LabelRule, Protocol, format_label_values, parse_label_values
 from segfair.results import AuditConfig
-from segfair.scores import ScoreTable
+from segfair.scores import ScoreTable, counted_values
 
-__all__ = ["absent_regions", "check_label_occurs", "check_regions_occur", "resolve_protocol"]
+__all__ = ["absent_regions", "check_label_occurs", "check_regions_occur", "label_notices", "resolve_protocol"]
 
 
 def resolve_protocol(config: AuditConfig, cohort: Cohort) -> Protocol:
-    """The protocol with the labels that count here: those asked for, else those the data set names itself.
+    """The protocol with the labels that count here.
+
+    They are, in this order: those asked for (`--label`), those that a protocol file of the user's sets, those that the
+    data set names itself (`dataset.json`), those of the named protocol. Whichever holds, voxels of the ignore label
+    count nowhere: that of the protocol file, else that of the data set.
 
     Raises:
-        ConfigError: Labels that contradict each other.
+        ConfigError: Labels that contradict each other, or an ignore label that is to be scored.
     """
     protocol = config.protocol
-    if config.labels:
-        plain = [text for text in config.labels if "=" not in text]
-        if len(plain) > 1 or (plain and len(config.labels) > 1):
-            raise ConfigError(
-                f"--label {' --label '.join(config.labels)}: give one plain label, or regions as NAME=1,2"
-            )
-        if plain:
-            rule = LabelRule(parse_label_values(plain[0]), protocol.label.surface)
-            return protocol.replace(label=rule, regions={}, ignore_label=cohort.ignore_label)
-        regions: dict[str, tuple[int, ...]] = {}
-        for text in config.labels:
-            name, _, numbers = text.partition("=")
-            values = parse_label_values(numbers)
-            if values == "any" or not name.strip():
-                raise ConfigError(f"--label {text}: name a region and its values, for example tumour=1,2")
-            regions[name.strip()] = values
-        return protocol.replace(regions=regions, ignore_label=cohort.ignore_label)
-    if cohort.label_names and not protocol.regions and protocol.label == LabelRule():
-        # One named label is the lesion; several are regions of their own, as nnU-Net scores them.
-        if len(cohort.label_names) == 1:
-            (values,) = cohort.label_names.values()
-            return protocol.replace(label=LabelRule(values), ignore_label=cohort.ignore_label)
-        return protocol.replace(regions=dict(cohort.label_names), ignore_label=cohort.ignore_label)
+    ignore = protocol.ignore_label if protocol.ignore_label is not None else cohort.ignore_label
+    protocol = protocol.replace(ignore_label=ignore, **_labels(config, cohort))
+    counted = counted_values(protocol)
+    if ignore is not None and counted != "any" and ignore in counted:
+        raise ConfigError(
+            f"label {ignore}: is the ignore label, of which no voxel counts; score other values, or ignore none"
+        )
     return protocol
+
+
+def _labels(config: AuditConfig, cohort: Cohort) -> dict[str, Any]:
+    """The fields of the protocol that say which values count."""
+    protocol, surface = config.protocol, config.protocol.label.surface
+    if config.labels:
+        return _asked_for(config.labels, surface)
+    if {"label.overlap", "regions"} & protocol.chosen:
+        return {}
+    if len(cohort.label_names) == 1:  # one named label is the lesion; several are regions, as nnU-Net scores them
+        (values,) = cohort.label_names.values()
+        return {"label": LabelRule(values, surface)}
+    return {"regions": dict(cohort.label_names)} if cohort.label_names else {}
+
+
+def _asked_for(labels: Sequence[str], surface: Literal["overlap", "any"]) -> dict[str, Any]:
+    plain = [text for text in labels if "=" not in text]
+    if len(plain) > 1 or (plain and len(labels) > 1):
+        raise ConfigError(f"--label {' --label '.join(labels)}: give one plain label, or regions as NAME=1,2")
+    if plain:
+        return {"label": LabelRule(parse_label_values(plain[0]), surface), "regions": {}}
+    regions: dict[str, tuple[int, ...]] = {}
+    for text in labels:
+        name, _, numbers = text.partition("=")
+        values = parse_label_values(numbers)
+        if values == "any" or not name.strip():
+            raise ConfigError(f"--label {text}: name a region and its values, for example tumour=1,2")
+        regions[name.strip()] = values
+    return {"regions": regions}
+
+
+def label_notices(config: AuditConfig, cohort: Cohort, protocol: Protocol) -> tuple[str, ...]:
+    """Which voxels count and who says so, where that is not the named protocol alone."""
+    notices = []
+    named = ", ".join(f"{name} = {format_label_values(values)}" for name, values in cohort.label_names.items())
+    if config.labels:
+        pass  # the command says it
+    elif {"label.overlap", "regions"} & config.protocol.chosen:
+        if named and counted_values(protocol) != _named_values(cohort):
+            notices.append(
+                f"labels: {format_label_values(counted_values(protocol))}, as the protocol {protocol.name} says;"
+                f" dataset.json names {named}"
+            )
+    elif named:
+        notices.append(f"labels: {named}, as dataset.json names them")
+    if protocol.ignore_label is not None:
+        source = "dataset.json" if config.protocol.ignore_label is None else f"the protocol {protocol.name}"
+        notices.append(f"voxels of label {protocol.ignore_label} count nowhere, as {source} says")
+    return tuple(notices)
+
+
+def _named_values(cohort: Cohort) -> tuple[int, ...]:
+    return tuple(sorted({value for values in cohort.label_names.values() for value in values}))
 
 
 def check_label_occurs(scores: ScoreTable) -> None:

@@ -120,6 +120,8 @@ class Protocol:
         attributes: Attribute name -> rule; where `listed_only`, no other column becomes an attribute.
         listed_only: Whether only the listed attributes are used.
         gates: Gates that an audit under this protocol has to pass, as texts; they change no score.
+        chosen: Keys about labels ("label.overlap", "label.surface", "label.ignore", "regions") that a file sets itself;
+            empty for the named protocols. What a file sets comes before what a data set says.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Protocol:
     attributes: Mapping[str, AttributeRule] = field(default_factory=dict)
     listed_only: bool = False
     gates: tuple[str, ...] = ()
+    chosen: frozenset[str] = field(default=frozenset(), compare=False)
 
     def replace(self, **changes: Any) -> Protocol:
         """A copy with some fields changed."""
@@ -186,7 +189,7 @@ class Protocol:
             ConfigError: An unknown key, a value of the wrong kind, or an unknown format number.
         """
         merged = _merge(_default_tree(), tree, source)
-        return _parse(merged, source)
+        return _parse(merged, source).replace(chosen=_chosen(tree))
 
 
 def load_protocol(name_or_path: str | Path) -> Protocol:
@@ -200,7 +203,8 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"protocol {name_or_path}: not valid TOML ({error})") from error
-    return Protocol.from_dict(tree, source=str(name_or_path))
+    protocol = Protocol.from_dict(tree, source=str(name_or_path))
+    return protocol.replace(chosen=frozenset()) if str(name_or_path) in PROTOCOL_NAMES else protocol
 
 
 def protocol_text(name_or_path: str | Path) -> str:
@@ -241,6 +245,13 @@ def parse_label_values(text: str | int) -> Literal["any"] | tuple[int, ...]:
 def format_label_values(values: Literal["any"] | tuple[int, ...]) -> str:
     """The inverse of `parse_label_values`."""
     return "any" if values == "any" else ",".join(str(value) for value in values)
+
+
+def _chosen(tree: Mapping[str, Any]) -> frozenset[str]:
+    """The keys about labels that a file sets itself; an empty table of regions sets none."""
+    label = tree.get("label", {})
+    found = {f"label.{key}" for key in label} if isinstance(label, Mapping) else set()
+    return frozenset(found | ({"regions"} if tree.get("regions") else set()))
 
 
 def _default_tree() -> dict[str, Any]:
