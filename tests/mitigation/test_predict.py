@@ -217,7 +217,7 @@ def test_masks_that_exist_are_kept_and_bad_images_do_not_stop_the_others(tmp_pat
     assert report.written == ("P3",)
     assert report.existing == ("P1",)
     assert list(report.failed) == ["P2"]
-    assert "cannot be read as an image" in report.failed["P2"]
+    assert "is not a NIfTI file" in report.failed["P2"]
     assert (tmp_path / "out" / "P1.nii.gz").read_bytes() == b"mine"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["P1.nii.gz", "P3.nii.gz"]
     assert sorted(done) == ["P1", "P2", "P3"]

@@ -284,7 +284,7 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(GeometryError, match="its phases lie on different grids"):
         load_volume([image, tmp_path / "s.nii"], Preprocessing(phases=2))
     (tmp_path / "broken.nii.gz").write_bytes(b"not an image")
-    with pytest.raises(InputError, match=r"broken\.nii\.gz: cannot be read"):
+    with pytest.raises(InputError, match=r"broken\.nii\.gz: is not a NIfTI file"):
         load_volume([tmp_path / "broken.nii.gz"], Preprocessing(phases=1))
     with pytest.raises(InputError, match="absent"):
         load_volume([tmp_path / "absent.nii.gz"], Preprocessing(phases=1))
@@ -319,3 +319,33 @@ def test_settings_that_make_no_sense(settings):
         Preprocessing(**settings)
     with pytest.raises(ConfigError):
         Preprocessing.from_dict({"phases": 3})
+
+
+def test_zero_hounsfield_units_are_image(tmp_path):
+    """In CT 0 is water: normalised like its neighbours, and neither cropped away nor set to the mean."""
+    rng = np.random.default_rng(0)
+    units = np.full((20, 20, 20), -1000.0)
+    units[4:16, 4:16, 4:16] = 40
+    units[7:13, 7:13, 7:13] = 0
+    units = np.rint(units + rng.normal(0, 3, units.shape)).astype(np.int16)
+    volume = load_volume([write(tmp_path / "ct.nii.gz", units, np.eye(4))], Preprocessing(phases=1))
+    expected = (units - units.mean()) / units.std()
+    np.testing.assert_allclose(volume.image[0].numpy(), expected, atol=1e-4)
+    # Registered and standardised MRI has values below 0, too, but lies in a frame of zeros.
+    framed = np.zeros((20, 20, 20), np.float32)
+    framed[5:15, 5:15, 5:15] = rng.normal(0, 1, (10, 10, 10))
+    volume = load_volume([write(tmp_path / "mr.nii.gz", framed, np.eye(4))], Preprocessing(phases=1))
+    assert volume.image.shape == (1, 10, 10, 10)
+
+
+def test_every_format_of_an_audit_is_an_image(tmp_path):
+    import SimpleITK
+
+    values = np.random.default_rng(1).integers(1, 100, (8, 9, 10)).astype(np.float32)
+    affine = affine_of(LPS, (0.7, 0.8, 2.2))
+    nifti = write(tmp_path / "a.nii.gz", values, affine)
+    image = SimpleITK.ReadImage(str(nifti))
+    for suffix in (".mha", ".nrrd"):
+        SimpleITK.WriteImage(image, str(tmp_path / f"a{suffix}"))
+        same = load_volume([tmp_path / f"a{suffix}"], Preprocessing(phases=1))
+        np.testing.assert_allclose(same.image, load_volume([nifti], Preprocessing(phases=1)).image, atol=1e-4)

@@ -118,7 +118,9 @@ def test_an_nnunet_data_set(tmp_path):
     assert [path.name for path in source.cases[0].images] == ["P1_0000.nii.gz", "P1_0001.nii.gz"]
     assert source.given_split == {}
     assert source.ignore_label == 2
-    assert "voxels of the ignore label 2 are background while training" in source.notices
+    assert (
+        "voxels of the ignore label 2 are background while training, and count nowhere in the audit" in source.notices
+    )
 
 
 def test_a_decathlon_list(tmp_path):

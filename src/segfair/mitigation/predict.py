@@ -85,6 +85,12 @@ class Model:
     description: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def label_value(self) -> int:
+        """What a predicted lesion is in the masks that are written: the label that was trained."""
+        label = self.preprocessing.label
+        return 1 if label == "any" else label[0]
+
+    @property
     def inferer(self) -> WindowInferer:
         """Predicts whole volumes."""
         return WindowInferer(self.window)
@@ -202,7 +208,7 @@ def predict_images(
                     unboxed.append(case)
                 else:
                     mask = _restricted(case, mask, box, notices)
-            write_mask(out / f"{case}.nii.gz", mask, affine=volume.source.affine)
+            write_mask(out / f"{case}.nii.gz", mask * np.uint8(model.label_value), affine=volume.source.affine)
             written.append(case)
         if on_done is not None:
             on_done(case)

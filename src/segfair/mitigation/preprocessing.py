@@ -25,13 +25,13 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms.compose import Compose
 from monai.transforms.croppad.dictionary import CropForegroundd
 from monai.transforms.intensity.dictionary import NormalizeIntensityd
-from monai.transforms.io.array import LoadImage
 from monai.transforms.spatial.array import SpatialResample
 from monai.transforms.spatial.dictionary import Orientationd
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from segfair.errors import ConfigError, GeometryError, InputError
+from segfair.io.masks import read_channels
 from segfair.mitigation.backbones import Size
 
 __all__ = ["Grid", "Preprocessing", "Volume", "load_volume", "restore"]
@@ -48,8 +48,8 @@ class Preprocessing:
         phases: How many phases, from the first, become channels.
         spacing_mm: Voxel size to resample to (image linear, label nearest), in RAS order; None keeps the
             file's.
-        normalise: "case" takes mean and standard deviation of the non-zero voxels over all phases together, which
-            keeps the enhancement from phase to phase; "phase" takes them phase by phase, which removes it.
+        normalise: "case" takes mean and standard deviation of the image over all phases together, which keeps the
+            enhancement from phase to phase; "phase" takes them phase by phase, which removes it.
         label: Label values that are lesion, or "any" non-zero one.
     """
 
@@ -137,7 +137,8 @@ class Volume:
 def load_volume(images: Sequence[Path], preprocessing: Preprocessing, *, label: Path | None = None) -> Volume:
     """Reads and preprocesses one case.
 
-    Voxels that are not finite are read as 0, with a notice.
+    Voxels that are not finite are read as 0, with a notice. Where 0 means no image (not in CT), the image is cropped to
+    the other voxels and normalised by them alone.
 
     Args:
         images: One file a phase in their order, or one four-dimensional file; surplus phases are left out.
@@ -173,11 +174,9 @@ def load_volume(images: Sequence[Path], preprocessing: Preprocessing, *, label: 
             data[key] = _resample(data[key], wanted, mode)
     n_before = int(data["label"].sum()) if label is not None else 0
     by_phase = preprocessing.normalise == "phase"
-    steps = [
-        CropForegroundd(keys, source_key="image", select_fn=_is_not_zero),
-        NormalizeIntensityd("image", nonzero=True, channel_wise=by_phase),
-    ]
-    data = _run(steps, data)
+    empty_zeros = _zero_is_background(image)
+    crop = [CropForegroundd(keys, source_key="image", select_fn=_is_not_zero)] if empty_zeros else []
+    data = _run([*crop, NormalizeIntensityd("image", nonzero=empty_zeros, channel_wise=by_phase)], data)
     grid = _grid(data["image"])
     # Plain tensors from here on: the grid is kept beside them, and a batch needs no metadata.
     pixels = data["image"].as_tensor().to(torch.float32).contiguous()
@@ -260,20 +259,20 @@ def _resample(image: MetaTensor, wanted: Grid, mode: str) -> MetaTensor:
 
 
 def _read(paths: Sequence[Path], notices: list[str]) -> MetaTensor:
-    """(channels, X, Y, Z) float32 with its affine; one file or one a channel."""
-    loader = LoadImage(ensure_channel_first=True, image_only=True, dtype=np.float32)
-    try:
-        image = cast(MetaTensor, loader([str(path) for path in paths] if len(paths) > 1 else str(paths[0])))
-    except RuntimeError as error:
-        # MONAI's word for phases that cannot be stacked, and for a file that no reader takes.
-        shapes = "affine" in str(error) or "shape" in str(error)
-        if len(paths) > 1 and shapes:
-            raise GeometryError(f"{_name(paths)}: its phases lie on different grids; resample them onto one") from error
-        raise InputError(f"{_name(paths)}: cannot be read as an image ({error})") from error
-    except Exception as error:
-        raise InputError(f"{_name(paths)}: cannot be read as an image ({error})") from error
-    if image.ndim != 4:
-        raise InputError(f"{_name(paths)}: expected a volume of three dimensions, got {image.ndim - 1}")
+    """(channels, X, Y, Z) float32 with its affine; one file or one a channel, in every format that an audit reads."""
+    channels: list[NDArray[np.float32]] = []
+    grids: list[Grid] = []
+    for path in paths:
+        found, affine = read_channels(path)
+        if any(channel.ndim != 3 for channel in found):
+            raise InputError(f"{path.name}: expected a volume of three dimensions, got {found[0].ndim}")
+        channels.extend(found)
+        grids.extend(Grid(cast(Size, channel.shape), affine) for channel in found)
+    first = grids[0]
+    for grid in grids[1:]:
+        if grid.shape != first.shape or float(np.abs(grid.affine - first.affine).max()) > GRID_TOLERANCE:
+            raise GeometryError(f"{_name(paths)}: its phases lie on different grids; resample them onto one")
+    image = MetaTensor(torch.from_numpy(np.stack(channels)), affine=torch.from_numpy(first.affine))
     wrong = ~torch.isfinite(image.as_tensor())
     if bool(wrong.any()):
         notices.append(f"{_name(paths)}: {int(wrong.sum())} voxels are not finite and were read as 0")
@@ -312,6 +311,18 @@ def _check_same_grid(data: Mapping[str, Any], label: Path, images: Sequence[Path
 def _grid(image: MetaTensor) -> Grid:
     shape = cast(Size, tuple(int(side) for side in image.shape[1:]))
     return Grid(shape, np.asarray(image.affine, dtype=np.float64))
+
+
+def _zero_is_background(image: torch.Tensor) -> bool:
+    """Whether voxels of 0 are no image: nothing is below 0, or most of the border is 0.
+
+    In CT 0 HU is water, and a voxel of it is as much image as any other.
+    """
+    if bool((image >= 0).all()):
+        return True
+    zero = (image == 0).all(dim=0)
+    faces = [zero.select(axis, end) for axis in range(3) for end in (0, -1)]
+    return sum(int(face.sum()) for face in faces) > 0.5 * sum(face.numel() for face in faces)
 
 
 def _is_not_zero(image: torch.Tensor) -> torch.Tensor:

@@ -81,6 +81,11 @@ class TrainingSource:
     ignore_label: int | None = None
 
     @property
+    def trained_label(self) -> tuple[str, tuple[int, ...]]:
+        """The name and values of what is trained: the first label that the data set names, else label 1."""
+        return next(iter(self.label_names.items()), ("lesion", (1,)))
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """Case ids in order."""
         return tuple(case.id for case in self.cases)
@@ -180,7 +185,10 @@ def read_training_source(
         *_about(usable, skipped, boxes),
     ]
     if labels.ignore_label is not None:
-        notices.append(f"voxels of the ignore label {labels.ignore_label} are background while training")
+        notices.append(
+            f"voxels of the ignore label {labels.ignore_label} are background while training, and count nowhere in the"
+            " audit"
+        )
     return TrainingSource(
         tuple(usable),
         rows.columns,

@@ -177,6 +177,8 @@ def data_study(
         sheet=sheet,
         subject_column=subject_column,
     )
+    label_name, values = source.trained_label
+    preprocessing = dataclasses.replace(preprocessing, label=values)
     prepared = prepare(source.cases, preprocessing, cache=cache, executor=executor, on_done=on_done)
     usable = [case for case in source.ids if case in prepared.cases]
     split = _split(
@@ -211,12 +213,23 @@ def data_study(
         split=split,
         plan=plan,
         attributes={part: plan.apply(cohort) for part, cohort in cohorts.items()},
-        test=dataclasses.replace(cohorts["test"], label_names={}),
+        test=dataclasses.replace(cohorts["test"], label_names={label_name: values}),
         preprocessing=preprocessing,
         predict=predict,
         skipped=skipped,
-        notices=(*source.notices, *prepared.notices, *lost, split.origin),
+        notices=(*source.notices, *_label_notices(source), *prepared.notices, *lost, split.origin),
     )
+
+
+def _label_notices(source: TrainingSource) -> tuple[str, ...]:
+    """Which label is trained, where the data set names more than label 1."""
+    name, values = source.trained_label
+    others = [f"{other} = {','.join(map(str, found))}" for other, found in source.label_names.items() if other != name]
+    if not others and values == (1,):
+        return ()
+    shown = f"{name} = {','.join(map(str, values))}"
+    left = f"; {', '.join(others)} are background, for the network has one output" if others else ""
+    return (f"label that is trained, predicted and audited: {shown}{left}",)
 
 
 def _split(
