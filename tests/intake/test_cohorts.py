@@ -350,3 +350,16 @@ def test_a_mama_mia_tree(tmp_path: Path) -> None:
     }
     with pytest.raises(MetadataError, match=r"sheet analysis of analysis, dataset_info, legend; name another"):
         load_cohort(predictions, root, root / "clinical_and_imaging_info.xlsx", sheet="analysis")
+
+
+def test_north_america_becomes_a_level(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    table(study.table, study.ids, continent=["NA", "EU", "AS", "NA"] * 5)
+    cohort = study.load()
+    attribute = build_attributes(cohort, protocol=load_protocol("default"))["continent"]
+    assert attribute.levels == ("AS", "EU", "NA")
+    assert list(attribute.codes[:4]) == [2, 1, 0, 2]
+    assert said(cohort, "continent: NA (10) is read as a level")
+    table(study.table, study.ids, continent=["NA", "EU", "AS", "NA"] * 5, size=["NA", 1, 2, 3] * 5)
+    attribute = build_attributes(study.load(), protocol=load_protocol("default"))["continent"]
+    assert attribute.levels == ("AS", "EU", "missing"), "where NA stands among numbers it is R's missing value"

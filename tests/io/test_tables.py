@@ -322,3 +322,55 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
     write_csv(pd.DataFrame(columns=["a", "b"]), tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text() == "a,b\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "m.csv"
+    path.write_bytes("id,site,note\nP1,Köln,Ω\nP2,Linz,x\n".encode(encoding))
+    table = load_table(path)
+    assert table.columns == ("id", "site", "note")
+    assert table.column("site") == ["Köln", "Linz"]
+
+
+def test_numbers_as_their_authors_wrote_them(tmp_path: Path) -> None:
+    """A German table with thousands, ages as DICOM and as a privacy officer writes them, and codes for no value."""
+    path = tmp_path / "m.csv"
+    path.write_text(
+        "id;volume;age;dicom;psa;continent\n"
+        "P1;1.234,5;45;045Y;4,2;EU\nP2;12,0;>89;067Y;-999;NA\nP3;7,5;51;102Y;3,1;AS\nP4;;999;;2;\n"
+    )
+    table = load_table(path)
+    assert table.column("volume") == [1234.5, 12.0, 7.5, None]
+    assert table.column("age") == [45, 90, 51, None]
+    assert table.column("dicom") == [45, 67, 102, None]
+    assert table.column("psa") == [4.2, None, 3.1, 2.0]
+    assert table.column("continent") == ["EU", "NA", "AS", None]
+    assert table.missing["psa"] == {"-999": 1}
+    assert table.missing["age"] == {"999": 1}
+    assert table.missing["volume"] == {"": 1}
+    said = "\n".join(table.notices)
+    assert "volume, psa: read as numbers with a decimal comma" in said
+    assert "age: 1 cells are an open range (>89 = 90)" in said
+    assert "-999 (1) is read as a missing value" in said
+    assert "continent: NA (1) is read as a level" in said
+
+
+def test_numbers_that_excel_keeps_as_text(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["id", "age", "volume"], ["P1", "45 ", "1,234"], ["P2", 50, "987"], ["P3", "61", 12.5]):
+        book.active.append(row)
+    book.save(tmp_path / "m.xlsx")
+    table = load_table(tmp_path / "m.xlsx")
+    assert table.column("age") == [45, 50, 61]
+    assert table.column("volume") == [1234, 987, 12.5]
+    assert any("1,234 could be 1.234 or 1234; read as 1234" in notice for notice in table.notices)
+
+
+def test_one_object_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"subject_name": "a", "dsc": 0.5}\n\n{"subject_name": "b", "dsc": null}\n')
+    assert load_table(path).column("dsc") == [0.5, None]
+    path.write_text('{"a": 1}\n[2]\n')
+    with pytest.raises(MetadataError, match="line 2 is no JSON object"):
+        load_table(path)

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["cell_text", "compose", "defuse", "fuse", "is_blank", "is_missing", "parse_number"]
+__all__ = ["Answer", "cell_text", "compose", "defuse", "fuse", "is_blank", "is_missing", "parse_number"]
 
 # What stands for "no value" in the wild ("." is SAS's, "?" UCI's). Not "none", "unknown" or "-": these are answers.
 _MISSING_TEXTS = frozenset(("", "na", "n/a", "n.a.", "nan", "nat", "null", "<na>", ".", "?"))
@@ -17,10 +17,18 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?in
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
+class Answer(str):
+    """A text that is an answer although it is spelt like a missing value, such as the level NA (North America)."""
+
+    __slots__ = ()
+
+
 def is_missing(value: object) -> bool:
     """Whether a cell holds no value: None, NaN, NaT, NA, white space, or a text that stands for it (n/a, null)."""
     if value is None:
         return True
+    if isinstance(value, Answer):
+        return False
     if isinstance(value, str):
         text = value.strip().casefold()
         return text in _MISSING_TEXTS or text in _EXCEL_ERRORS

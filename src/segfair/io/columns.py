@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from segfair.io.cells import cell_text, is_blank, is_missing, parse_number
+from segfair.io.cells import Answer, cell_text, is_blank, is_missing, parse_number
 
 __all__ = ["NumberStyle", "Reading", "cell_number", "has_missing_na", "number_style", "read_column", "special_number"]
 
@@ -74,7 +74,9 @@ def read_column(cells: Sequence[Any], *, style: NumberStyle = "point", na_is_mis
         na_is_missing: Whether NA means a missing value elsewhere in the table (see `has_missing_na`), and so here.
     """
     na_is_level = not na_is_missing and _is_level_na(cells)
-    values = [None if is_missing(cell) and not (na_is_level and _is_na(cell)) else cell for cell in cells]
+    if na_is_level:
+        cells = [Answer(_NA) if _is_na(cell) else cell for cell in cells]
+    values = [None if is_missing(cell) else cell for cell in cells]
     missing = Counter(
         "" if is_blank((cell,)) else (cell_text(cell) or str(cell).strip())
         for cell, value in zip(cells, values, strict=True)
