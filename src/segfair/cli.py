@@ -725,12 +725,14 @@ def predict(
 ) -> None:
     """Predict masks in each image's own geometry; needs no metadata."""
     _require_torch()
-    from segfair.io.layouts import find_images
+    from segfair.io.layouts import describe_images, find_images
     from segfair.mitigation.boxes import find_boxes
     from segfair.mitigation.predict import load_model, predict_images
 
     model = load_model(checkpoint, device=device)
-    report = predict_images(model, find_images(images), out, boxes=find_boxes(boxes) if boxes else None, device=device)
+    found = find_images(images, n_channels=model.preprocessing.phases)
+    typer.echo(describe_images(images, found))
+    report = predict_images(model, found, out, boxes=find_boxes(boxes) if boxes else None, device=device)
     for notice in report.notices:
         typer.echo(notice)
     for case, reason in report.failed.items():
