@@ -28,6 +28,8 @@ _ALERTS = {
     "excluded": "Cases left out",
     "empty": "Empty labels",
     "cases": "Noticed in the masks",
+    "copied": "Equal to their labels",
+    "size": "Size of a voxel",
     "levels": "Ids in names of levels",
     "small": "Small groups",
     "attribute": "Missing attribute",
