@@ -333,6 +333,16 @@ def test_every_metric_says_what_it_is() -> None:
         "assd_mm",
         "nsd_1mm",
         "nsd_2mm",
+        "hd95_px",
+        "assd_px",
+        "nsd_1px",
+        "nsd_2px",
+        "area_px",
+        "assd_vox",
+        "nsd_1vox",
+        "nsd_2vox",
+        "size_vox",
+        "area_mm2",
     ]
     assert len({metric.definition for metric in METRICS.values()}) == len(METRICS)
     assert all(metric.name == name and metric.empty_rule for name, metric in METRICS.items())
@@ -340,8 +350,9 @@ def test_every_metric_says_what_it_is() -> None:
         direction: {m.name for m in METRICS.values() if m.better == direction}
         for direction in ("lower", "neither", "signed")
     }
-    assert better["lower"] == {"hd95_vox", "normhd", "lesion_missed", "hd95_mm", "assd_mm"}
-    assert better["neither"] == {"volume"}
+    distances = {"hd95_vox", "hd95_mm", "hd95_px", "assd_mm", "assd_px", "assd_vox"}
+    assert better["lower"] == {"normhd", "lesion_missed"} | distances
+    assert better["neither"] == {"volume", "area_px", "size_vox", "area_mm2"}
     assert better["signed"] == {"relative_volume_error"}
 
 
@@ -366,7 +377,7 @@ def test_real_masks_against_an_independent_reading(folder: str, rows: list[dict[
 
     name = f"{rows[0]['patient_id']}.nii.gz"
     label, prediction = read_mask(REAL / folder / "labels" / name), read_mask(REAL / folder / "preds" / name)
-    aligned = align(prediction, label, tolerance=1e-3)
+    aligned = align(prediction, label, tolerance=0.01)
     assert aligned is not None
     for row in rows:
         masks = [

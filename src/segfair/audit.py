@@ -22,7 +22,9 @@ from segfair.errors import AuditError, ConfigError, InputError
 from segfair.facts import alerts, attribute_facts, case_counts, case_rows, column_facts, metric_facts, versions
 from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
 from segfair.inference import generator, infer_subgroups, power_of_levels, reach_verdict
+from segfair.intake.cohorts import penalised_notice
 from segfair.label_choice import check_label_occurs, check_regions_occur, label_notices, resolve_protocol
+from segfair.mask_facts import check_threshold, check_usable, mask_alerts
 from segfair.outcomes import resolve_outcomes, with_absolute
 from segfair.protocol import load_protocol
 from segfair.results import (
@@ -49,6 +51,7 @@ from segfair.subgroups import (
     with_levels,
 )
 from segfair.tree_bins import learn_edges, split_halves
+from segfair.units import resolve_units
 
 __all__ = ["resolve_protocol", "run_audit"]
 
@@ -77,12 +80,15 @@ def run_audit(
 
     Raises:
         AuditError: No case can be scored.
-        ConfigError: A metric, attribute or column that is not there.
-        InputError: A file is unusable and the configuration says that this is an error.
+        ConfigError: A metric, attribute or column that is not there, an outcome in mm of masks without a voxel size,
+            or a threshold outside of all probabilities.
+        InputError: A file is unusable and the configuration says that this is an error; more than a fifth of the
+            predictions are, and it does not say what that means; or some labels have a voxel size and others none.
     """
     config = config or AuditConfig(load_protocol("default"))
     asked, config = config, with_subjects(config, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
+    config = resolve_units(config, cohort)
     metrics = protocol_metrics(config.protocol) if scores is None else scores.metrics
     config, outcome_notices = resolve_outcomes(config, metrics)
     if scores is None:
@@ -90,10 +96,14 @@ def run_audit(
             cohort,
             config.protocol,
             threshold=config.threshold,
+            spacing_mm=config.spacing_mm,
             executor=executor,
             on_done=on_done,
             strict=config.strict,
         )
+        check_threshold([scores], config.threshold)
+        check_usable(scores, config)
+    cohort = _without_excluded(cohort, scores)
     scores = with_absolute(_apply_missing_rule(scores, config), config.outcomes)
     excluded = {**cohort.excluded, **scores.excluded}
     if not scores.cases:
@@ -117,7 +127,7 @@ def run_audit(
     )
     patient_attributes = _name_teachers(plan.apply(audited), config, n_teachers=len(scored) - len(audited))
     described, terciles = derive_columns(audited, scores) if config.derive else (audited, {})
-    attributes = _with_derived(patient_attributes, audited, described, terciles, config)
+    attributes = _with_derived(patient_attributes, audited, described, terciles, config, scores)
     lattice = mine_subgroups(attributes, min_support=config.min_support)
     membership = with_levels(lattice, attributes, min_cases=config.min_cases)
 
@@ -190,6 +200,7 @@ def run_audit(
             *(Alert("swapped", notice) for notice in audited.notices if "look swapped" in notice),
             *(Alert(kind, text) for kind, text in audited.alerts),
             *(Alert("column", text) for text in attributes.alerts),
+            *mask_alerts(scores, config),
             *alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
         ),
         scores=certainty.scores(point_scores, _values(scores, "dsc"), _values(scores, "normhd"))
@@ -204,6 +215,16 @@ def run_audit(
         primary_subgroups=primary,
         power=power,
     )
+
+
+def _without_excluded(cohort: Cohort, scores: ScoreTable) -> Cohort:
+    """Takes back that a case has the worst score which turned out to have no usable label, and is excluded."""
+    without = [case.id for case in cohort if case.prediction is None]
+    penalised = [case for case in without if case not in scores.excluded]
+    if len(penalised) == len(without):
+        return cohort
+    told = {penalised_notice(without): penalised_notice(penalised) if penalised else ""}
+    return dataclasses.replace(cohort, notices=tuple(filter(None, (told.get(text, text) for text in cohort.notices))))
 
 
 def _apply_missing_rule(scores: ScoreTable, config: AuditConfig) -> ScoreTable:
@@ -276,12 +297,14 @@ def _with_derived(
     with_facts: Cohort,
     terciles: Mapping[str, tuple[float, ...]],
     config: AuditConfig,
+    scores: ScoreTable,
 ) -> AttributeTable:
     """The patients' attributes and, with `--derive`, behind them what the masks say; those join the lattice only."""
     if config.derive:
         new = [column for column in with_facts.columns if column not in cohort.columns]
         varying = [column for column in new if len(set(with_facts.column(column))) > 1]
-        derived = with_units(build_attributes(with_facts, protocol=config.protocol, chosen=varying, edges=terciles))
+        found = build_attributes(with_facts, protocol=config.protocol, chosen=varying, edges=terciles)
+        derived = with_units(found, scores)
         constant = {column: "the same for every case" for column in new if column not in varying}
         attributes = dataclasses.replace(
             attributes,

@@ -19,12 +19,14 @@ class Case:
         prediction: Path of the predicted mask; None where the model gave none.
         metadata: The case's row of the metadata table, column -> raw value, before binning; missing values
             are None. An empty mapping means that the table has no row for this case.
+        within: Folder that the prediction's file must not leave, links followed; None: it may lie anywhere.
     """
 
     id: str
     label: Path | None = None
     prediction: Path | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
+    within: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

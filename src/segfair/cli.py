@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from segfair import __version__
 from segfair.errors import ConfigError, SegfairError
@@ -81,6 +82,10 @@ Protocol = Annotated[str, _option("Scoring rules: default, mama-mia, or a TOML f
 Seed = Annotated[int, _option("Seed of everything random.", _RUN, min=0)]
 Label = Annotated[list[str] | None, _option("Voxels that count: 1, any, or NAME=1,2 (repeat for regions).", _RULES)]
 Threshold = Annotated[float | None, _option("Predictions are probability maps; lesion from this value on.", _RULES)]
+Spacing = Annotated[
+    str | None,
+    _option("Voxel size in mm of masks whose file does not say it (PNG).", _RULES, metavar="X Y [Z]"),
+]
 Images = Annotated[Path | None, _option("Folder of images, behind the outlines of the worst cases.", _RUN)]
 Workers = Annotated[int | None, _option("Processes that score; all cores by default.", _RUN, min=1)]
 Strict = Annotated[bool, _option("Stop at the first unusable file.", _RUN, "--strict")]
@@ -188,6 +193,32 @@ class RankOptions:
     debug: Debug = False
 
 
+class _WithSpacing(TyperCommand):
+    """A command whose option `--spacing` takes two or three numbers, which click cannot say."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Hands the numbers on as one value."""
+        rest, joined = list(args), []
+        while rest and rest[0] != "--":
+            name, equals, first = rest.pop(0).partition("=")
+            if name != "--spacing":
+                joined.append(f"{name}{equals}{first}")
+                continue
+            lengths = [first] if equals else []
+            while rest and len(lengths) < 3 and _is_number(rest[0]):
+                lengths.append(rest.pop(0))
+            joined.append(f"--spacing={' '.join(lengths)}")
+        return super().parse_args(ctx, [*joined, *rest])
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a number, or several with commas between them."""
+    try:
+        return bool(list(map(float, text.split(","))))
+    except ValueError:
+        return False
+
+
 def _spread(command: Callable[..., None]) -> Callable[..., None]:
     """Replaces a command's parameter `options`, a dataclass, by one option for each of its fields."""
     signature = inspect.signature(command, eval_str=True)
@@ -223,6 +254,7 @@ def root(
 
 
 @app.command(
+    cls=_WithSpacing,
     epilog="Example: segfair audit preds/ labels/ metadata.csv --protocol mama-mia --out report/",
     rich_help_panel="Audit",
 )
@@ -240,6 +272,7 @@ def audit(
         _option("What an unusable prediction means: the worst score, nothing, or an error.", _RULES),
     ] = None,
     threshold: Threshold = None,
+    spacing: Spacing = None,
     derive: Annotated[
         bool, _option("Lesion volume, number of lesions and spacing become attributes.", _GROUPS, "--derive")
     ] = False,
@@ -264,6 +297,7 @@ def audit(
         labels=tuple(label or ()),
         missing_prediction=missing_prediction,
         threshold=threshold,
+        spacing_mm=None if spacing is None else _parse_spacing(spacing),
         derive=derive,
         strict=strict,
     )
@@ -440,6 +474,7 @@ def compare(
 
 
 @app.command(
+    cls=_WithSpacing,
     epilog="Example: segfair rank teams/ labels/ metadata.csv --protocol mama-mia --out ranking/",
     rich_help_panel="Rank",
 )
@@ -451,6 +486,7 @@ def rank(
     options: RankOptions,
     label: Label = None,
     threshold: Threshold = None,
+    spacing: Spacing = None,
     images: Images = None,
     workers: Workers = None,
     strict: Strict = False,
@@ -461,7 +497,13 @@ def rank(
     from segfair.rank.run import run_ranking
     from segfair.rank.teams import load_teams
 
-    config = _rank_config(options, labels=tuple(label or ()), threshold=threshold, strict=strict)
+    config = _rank_config(
+        options,
+        labels=tuple(label or ()),
+        threshold=threshold,
+        spacing_mm=None if spacing is None else _parse_spacing(spacing),
+        strict=strict,
+    )
     cohort, found = load_teams(
         teams,
         labels,
@@ -749,12 +791,14 @@ def predict(
 ) -> None:
     """Predict masks in each image's own geometry; needs no metadata."""
     _require_torch()
-    from segfair.io.layouts import find_images
+    from segfair.io.layouts import describe_images, find_images
     from segfair.mitigation.boxes import find_boxes
     from segfair.mitigation.predict import load_model, predict_images
 
     model = load_model(checkpoint, device=device)
-    report = predict_images(model, find_images(images), out, boxes=find_boxes(boxes) if boxes else None, device=device)
+    found = find_images(images, n_channels=model.preprocessing.phases)
+    typer.echo(describe_images(images, found))
+    report = predict_images(model, found, out, boxes=find_boxes(boxes) if boxes else None, device=device)
     for notice in report.notices:
         typer.echo(notice)
     for case, reason in report.failed.items():
@@ -899,6 +943,13 @@ def _parse_margin(text: str) -> tuple[str, float]:
     return name.strip(), margin
 
 
+def _parse_spacing(text: str) -> tuple[float, ...]:
+    lengths = text.replace(",", " ").split()
+    if len(lengths) not in (2, 3) or not all(map(_is_number, lengths)):
+        raise ConfigError(f"--spacing {text}: expected two or three numbers in mm, one an axis, such as 0.2 0.2")
+    return tuple(map(float, lengths))
+
+
 def _parse_role(text: str) -> tuple[str, Path]:
     role, _, path = text.partition("=")
     if not role.strip() or not path:
@@ -963,8 +1014,9 @@ def _require_answerable(
     from segfair.gates import require_answerable
     from segfair.outcomes import resolve_outcomes
     from segfair.scores import protocol_metrics
+    from segfair.units import resolve_units
 
-    rules = resolve_protocol(config, cohort)
+    rules = resolve_units(dataclasses.replace(config, protocol=resolve_protocol(config, cohort)), cohort).protocol
     metrics = scores.metrics if scores is not None else protocol_metrics(rules)
     config, _ = resolve_outcomes(config, metrics)
     listed = tuple(rules.attributes)

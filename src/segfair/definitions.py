@@ -18,7 +18,7 @@ from segfair.scoring import CaseScore, ScoreTable
 
 __all__ = ["compare_definitions", "normhd_variants"]
 
-_COLUMNS = {"mm": "hd95_mm", "voxels": "hd95_vox"}
+_COLUMNS = {"mm": "hd95_mm", "voxels": "hd95_vox", "px": "hd95_px"}
 
 
 def compare_definitions(
@@ -66,7 +66,7 @@ def normhd_variants(scores: ScoreTable, *, protocol: Protocol) -> dict[str, NDAr
     Where NormHD is 1 by rule (a missed or invented lesion, an unusable prediction) it stays 1 under all of them.
 
     Returns:
-        "mm, clipped", "mm, not clipped", "voxels, clipped", "voxels, not clipped" -> (n_cases,).
+        "mm, clipped", "mm, not clipped", and the same in voxels and px -> (n_cases,).
     """
     normhd = scores.column("normhd")
     variants = {}

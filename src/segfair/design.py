@@ -20,7 +20,7 @@ from segfair.errors import ConfigError
 from segfair.intake.case_rows import NO_SUBJECTS
 from segfair.io.cells import is_missing
 from segfair.results import AuditConfig
-from segfair.scoring import ScoreTable
+from segfair.scores import ScoreTable, label_size_column
 
 __all__ = ["Covariates", "Design", "build_design", "derive_columns", "with_subjects", "with_units"]
 
@@ -30,8 +30,8 @@ _FEW_CASES = 10
 """So small a cohort answers nothing anyway; its report says so rather than that the strata are too many."""
 _LEAST_PER_LEVEL = 5
 """Fewest cases a level on average of a covariate of text."""
-_MM3_PER_ML = 1000.0
-_UNITS = {LESION_VOLUME: "ml", "slice_spacing_mm": "mm"}
+_SIZE_UNITS = {"volume": ("ml", 1000.0), "area_mm2": ("mm²", 1.0), "area_px": ("px²", 1.0), "size_vox": ("voxels", 1.0)}
+"""Metric that is the size of a label -> the unit in which it becomes an attribute, and how much of it is one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,36 +115,43 @@ def with_subjects(config: AuditConfig, cohort: Cohort) -> AuditConfig:
 
 
 def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str, tuple[float, ...]]]:
-    """Adds what the masks say about a case as metadata columns: volume, number of lesions, spacing, anisotropy.
+    """Adds what the masks say about a case as metadata columns: size, number of lesions, spacing, anisotropy.
 
     Returns:
-        The cohort with the columns (volumes in ml, spacing in mm), and the bin edges of the lesion volume's terciles.
-        Without masks: unchanged.
+        The cohort with the columns (sizes in ml; of pictures in mm² or px², of voxels without a size in voxels;
+        spacing in mm, where it is known), and the bin edges of the lesion size's terciles. Without masks: unchanged.
     """
     facts = {score.case: score.facts for score in scores.scores}
-    volumes = dict(zip(scores.cases, scores.column("volume") if "volume" in scores.names else (), strict=False))
+    column = label_size_column(scores.names)
+    volumes = dict(zip(scores.cases, scores.column(column) if column else (), strict=False))
     known = [value for value in volumes.values() if value is not None]
-    if not known:
+    if not known or column is None:
         return cohort, {}
+    _, unit = _SIZE_UNITS[column]
+    has_sizes = any("spacing_max_mm" in entry for entry in facts.values())
+    derived = DERIVED if has_sizes else (LESION_VOLUME, "n_lesions")
     cases = []
     for case in cohort:
         entry = facts[case.id]
         values = {
-            LESION_VOLUME: None if (volume := volumes[case.id]) is None else volume / _MM3_PER_ML,
+            LESION_VOLUME: None if (volume := volumes[case.id]) is None else volume / unit,
             "n_lesions": _lesion_count(entry.get("n_lesions")),
             "slice_spacing_mm": entry.get("spacing_max_mm"),
             "anisotropy": entry.get("anisotropy"),
         }
-        cases.append(dataclasses.replace(case, metadata={**case.metadata, **values}))
-    numbers = np.array(known, dtype=float) / _MM3_PER_ML
+        kept = {name: values[name] for name in derived}
+        cases.append(dataclasses.replace(case, metadata={**case.metadata, **kept}))
+    numbers = np.array(known, dtype=float) / unit
     thirds = np.unique(np.quantile(numbers, [1 / 3, 2 / 3], method="inverted_cdf"))
     inner = thirds[thirds < numbers.max()]
     edges = {LESION_VOLUME: (-np.inf, *readable_edges(inner, numbers), np.inf)} if len(inner) else {}
-    return dataclasses.replace(cohort, cases=tuple(cases), columns=(*cohort.columns, *DERIVED)), edges
+    return dataclasses.replace(cohort, cases=tuple(cases), columns=(*cohort.columns, *derived)), edges
 
 
-def with_units(derived: AttributeTable) -> AttributeTable:
+def with_units(derived: AttributeTable, scores: ScoreTable) -> AttributeTable:
     """The attributes that masks derive, with the unit in the names of their levels."""
+    column = label_size_column(scores.names)
+    units = {"slice_spacing_mm": "mm", **({LESION_VOLUME: _SIZE_UNITS[column][0]} if column else {})}
     return dataclasses.replace(
         derived,
         attributes=tuple(
@@ -153,7 +160,7 @@ def with_units(derived: AttributeTable) -> AttributeTable:
                 levels=tuple(level if level == MISSING else f"{level} {unit}" for level in entry.levels),
                 binning=f"thirds of the cases, in {unit}" if entry.name == LESION_VOLUME else f"in {unit}",
             )
-            if (unit := _UNITS.get(entry.name))
+            if (unit := units.get(entry.name))
             else entry
             for entry in derived.attributes
         ),
@@ -212,7 +219,7 @@ def _covariates(
 ) -> Covariates | None:
     if config.adjust is None:
         # The default: DSC depends on lesion size, and where masks were scored the size is known.
-        has_masks = "volume" in scores.names and all(score.facts for score in scores.scores)
+        has_masks = label_size_column(scores.names) is not None and all(score.facts for score in scores.scores)
         names: Sequence[str] = (LESION_VOLUME,) if outcome.partition("_")[0] == "dsc" and has_masks else ()
     else:
         names = config.adjust
@@ -220,7 +227,7 @@ def _covariates(
         return None
     used, columns, notes = [], [], []
     for name in dict.fromkeys(names):
-        if name == LESION_VOLUME and "volume" in scores.names:
+        if name == LESION_VOLUME and label_size_column(scores.names) is not None:
             found, note = _numbers(name, _log_volumes(scores)[where])
         else:
             _require_column(cohort, name, "--adjust")
@@ -238,9 +245,11 @@ def _covariates(
 
 
 def _log_volumes(scores: ScoreTable) -> NDArray[np.float64]:
-    volumes = np.array(scores.column("volume"), dtype=float)
-    voxels = np.array([score.facts.get("voxel_volume_mm3", np.nan) for score in scores.scores], dtype=float)
-    logged: NDArray[np.float64] = stats.log_volume(volumes, voxel=voxels)
+    column = label_size_column(scores.names) or ""
+    volumes = np.array(scores.column(column), dtype=float)
+    counted = column in ("area_px", "size_vox")  # and a voxel is one
+    voxels = [1.0 if counted else score.facts.get("voxel_volume_mm3", np.nan) for score in scores.scores]
+    logged: NDArray[np.float64] = stats.log_volume(volumes, voxel=np.array(voxels, dtype=float))
     return logged
 
 

@@ -9,7 +9,7 @@ from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.protocol import LabelRule, Protocol, format_label_values, parse_label_values
 from segfair.results import AuditConfig
-from segfair.scores import ScoreTable, counted_values
+from segfair.scores import ScoreTable, counted_values, label_size_column
 
 __all__ = ["absent_regions", "check_label_occurs", "check_regions_occur", "label_notices", "resolve_protocol"]
 
@@ -109,7 +109,8 @@ def absent_regions(scores: ScoreTable, protocol: Protocol) -> tuple[str, ...]:
     return tuple(
         region
         for region in protocol.regions
-        if f"volume_{region}" in scores.names and not any(scores.column(f"volume_{region}"))
+        for size in [label_size_column(scores.names)]
+        if f"{size}_{region}" in scores.names and not any(scores.column(f"{size}_{region}"))
     )
 
 

@@ -2,7 +2,7 @@
 
 Knows no file and no protocol. The dear thing, `surface_distances`, is computed once; `hausdorff`, `assd` and `nsd`
 are cheap readings of it. Where a metric has no value it is nan (both masks empty) or inf (one is); what that is
-worth is for the caller to decide (`segfair.scoring` applies a protocol).
+worth is for the caller to decide (`segfair.pairs` applies a protocol).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ __all__ = [
     "dice",
     "hausdorff",
     "iou",
+    "label_size",
     "lesion_missed",
     "nsd",
     "precision",
@@ -35,6 +36,7 @@ __all__ = [
     "sensitivity",
     "surface_distances",
     "volume",
+    "voxel_volume",
 ]
 
 Unit = Literal["mm", "voxels"]
@@ -88,6 +90,17 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("assd_mm", "mm", "lower", "assd/mean-over-both-surfaces/face-6/mm", _DISTANCE_EMPTY),
             Metric("nsd_1mm", "", "higher", "nsd/surface-voxels/face-6/1mm", "both empty: nan; one empty: 0"),
             Metric("nsd_2mm", "", "higher", "nsd/surface-voxels/face-6/2mm", "both empty: nan; one empty: 0"),
+            # Of masks whose voxels have no known size (see segfair.units), and of pictures that are given one.
+            Metric("hd95_px", "px", "lower", "hd95/max-of-directed-p95/face-6/px", _DISTANCE_EMPTY),
+            Metric("assd_px", "px", "lower", "assd/mean-over-both-surfaces/face-6/px", _DISTANCE_EMPTY),
+            Metric("nsd_1px", "", "higher", "nsd/surface-voxels/face-6/1px", "both empty: nan; one empty: 0"),
+            Metric("nsd_2px", "", "higher", "nsd/surface-voxels/face-6/2px", "both empty: nan; one empty: 0"),
+            Metric("area_px", "px²", "neither", "area/label/px", "label empty: 0"),
+            Metric("assd_vox", "voxels", "lower", "assd/mean-over-both-surfaces/face-6/voxels", _DISTANCE_EMPTY),
+            Metric("nsd_1vox", "", "higher", "nsd/surface-voxels/face-6/1-voxel", "both empty: nan; one empty: 0"),
+            Metric("nsd_2vox", "", "higher", "nsd/surface-voxels/face-6/2-voxels", "both empty: nan; one empty: 0"),
+            Metric("size_vox", "voxels", "neither", "size/label/voxels", "label empty: 0"),
+            Metric("area_mm2", "mm²", "neither", "area/label/mm2", "label empty: 0"),
         )
     }
 )
@@ -99,7 +112,9 @@ class MaskPair:
 
     Attributes:
         label, prediction: Masks of one 2-D or 3-D shape; any non-zero value is lesion. Booleans after checking.
-        spacing_mm: Voxel size along each axis.
+        spacing_mm: Length of a voxel's edge along each axis.
+        axes_mm: (n, n) where the axes are not at right angles (gantry tilt): column k is the step along axis k, of
+            the length `spacing_mm[k]`. None: they are.
         box: Joint bounding box of both masks with one voxel around it, cut at the image; None if both are empty.
             Every metric of the box equals that of the whole image, whatever the border rule: an edge of the box
             is either the image's own edge or holds background only.
@@ -113,6 +128,7 @@ class MaskPair:
     label: Mask
     prediction: Mask
     spacing_mm: tuple[float, ...]
+    axes_mm: NDArray[np.float64] | None = None
     box: tuple[slice, ...] | None = field(init=False)
     n_label: int = field(init=False)
     n_prediction: int = field(init=False)
@@ -135,6 +151,11 @@ class MaskPair:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel in mm³ (in 2-D its area in mm²): at right angles the product of its edges."""
+        return voxel_volume(self.spacing_mm, self.axes_mm)
 
 
 def dice(pair: MaskPair) -> float:
@@ -172,7 +193,17 @@ def lesion_missed(pair: MaskPair) -> float:
 
 def volume(pair: MaskPair) -> float:
     """Volume of the label in mm³ (in 2-D its area in mm²). Empty: 0."""
-    return pair.n_label * math.prod(pair.spacing_mm)
+    return pair.n_label * pair.voxel_mm3
+
+
+def voxel_volume(spacing_mm: Sequence[float], axes_mm: NDArray[np.float64] | None = None) -> float:
+    """Volume (in 2-D the area) of a voxel with these edges, or with these steps where they are not at right angles."""
+    return math.prod(spacing_mm) if axes_mm is None else abs(float(np.linalg.det(axes_mm)))
+
+
+def label_size(pair: MaskPair) -> float:
+    """Voxels (in 2-D pixels) of the label. Empty: 0."""
+    return float(pair.n_label)
 
 
 def surface_distances(pair: MaskPair, *, image_border: Border = "background", unit: Unit = "mm") -> SurfaceDistances:
@@ -193,6 +224,7 @@ def surface_distances(pair: MaskPair, *, image_border: Border = "background", un
         surface_voxels(pair.label[pair.box], image_border=image_border),
         surface_voxels(pair.prediction[pair.box], image_border=image_border),
         spacing=pair.spacing_mm if unit == "mm" else (1.0,) * len(pair.spacing_mm),
+        axes=pair.axes_mm if unit == "mm" else None,
     )
 
 

@@ -53,9 +53,9 @@ class SurfaceRule:
 
 @dataclass(frozen=True, slots=True)
 class NormHDRule:
-    """NormHD = HD95 / `scale` with HD95 in `unit`; clipped to [0, 1] where `clip`."""
+    """NormHD = HD95 / `scale` with HD95 in `unit` (pixels are the voxels of 2-D masks); in [0, 1] where `clip`."""
 
-    unit: Literal["mm", "voxels"] = "mm"
+    unit: Literal["mm", "voxels", "px"] = "mm"
     scale: float = 150.0
     clip: bool = True
 
@@ -70,10 +70,13 @@ class EmptyRule:
 
 @dataclass(frozen=True, slots=True)
 class GridRule:
-    """When two masks lie on the same grid; `tolerance` bounds the difference of affine entries."""
+    """When two masks lie on the same grid.
+
+    `tolerance` bounds how far apart two affines put any corner of the volume, as a share of the shortest voxel edge.
+    """
 
     match: Literal["affine", "shape"] = "affine"
-    tolerance: float = 1e-3
+    tolerance: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +317,7 @@ def _parse(tree: Mapping[str, Any], source: str) -> Protocol:
         regions=regions,
         ignore_label=ignore,
         surface=_rule(SurfaceRule, tree["surface"], f"{source}, [surface]", image_border=("background", "none")),
-        normhd=_rule(NormHDRule, tree["normhd"], f"{source}, [normhd]", unit=("mm", "voxels")),
+        normhd=_rule(NormHDRule, tree["normhd"], f"{source}, [normhd]", unit=("mm", "voxels", "px")),
         empty=_rule(EmptyRule, tree["empty"], f"{source}, [empty]", one_distance=("diagonal", "undefined")),
         grid=_rule(GridRule, tree["grid"], f"{source}, [grid]", match=("affine", "shape")),
         fairness=_rule(FairnessRule, tree["fairness"], f"{source}, [fairness]", levels=("all", "min-cases")),

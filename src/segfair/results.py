@@ -73,8 +73,9 @@ class AuditConfig:
         outcomes: Metrics whose subgroups are examined; the first is the primary one.
         min_support: Smallest share of cases of a mined subgroup; single levels of `min_cases` join them.
         min_cases: Smallest number of members, and of others, of a subgroup that is judged.
-        missing_prediction: What an unusable prediction means; None: as "worst", unless too many are missing.
+        missing_prediction: What an unusable prediction means; None: as "worst", unless more than a fifth are.
         threshold: Predictions are probability maps, a voxel is lesion from this probability on; None: masks.
+        spacing_mm: Voxel size of masks whose file does not say it (PNG); None: their lengths are in pixels or voxels.
         failure_dsc: A case with a DSC below it counts as failed, as does a missed lesion.
         level: Family-wise error level of the tests.
         permutations, bootstrap: Numbers of resamples.
@@ -100,6 +101,7 @@ class AuditConfig:
     min_cases: int = 10
     missing_prediction: Literal["worst", "drop", "error"] | None = None
     threshold: float | None = None
+    spacing_mm: tuple[float, ...] | None = None
     failure_dsc: float = 0.5
     level: float = 0.05
     permutations: int = 2000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,12 +17,30 @@ from segfair.protocol import Protocol, format_label_values
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CaseScore", "LabelValues", "ScoreTable", "counted_values", "protocol_metrics"]
+__all__ = [
+    "LABEL_SIZES",
+    "CaseScore",
+    "LabelValues",
+    "ScoreTable",
+    "counted_values",
+    "label_size_column",
+    "protocol_metrics",
+]
 
-DISTANCE_UNIT = {"hd95_vox": "voxels", "hd95_mm": "mm", "assd_mm": "mm", "nsd_1mm": "mm", "nsd_2mm": "mm"}
-TOLERANCE_MM = {"nsd_1mm": 1.0, "nsd_2mm": 2.0}
+# Pixels are the voxels of a 2-D mask: both count edges, whatever their length.
+DISTANCE_UNIT = {
+    **dict.fromkeys(("hd95_mm", "assd_mm", "nsd_1mm", "nsd_2mm"), "mm"),
+    **dict.fromkeys(("hd95_vox", "assd_vox", "nsd_1vox", "nsd_2vox"), "voxels"),
+    **dict.fromkeys(("hd95_px", "assd_px", "nsd_1px", "nsd_2px"), "voxels"),
+}
+TOLERANCE = {f"nsd_{tolerance}{unit}": float(tolerance) for unit in ("mm", "px", "vox") for tolerance in (1, 2)}
+"""NSD metric -> its tolerance, in the metric's unit of length."""
+LABEL_SIZES = ("volume", "area_mm2", "area_px", "size_vox")
+"""What the size of a label is called in mm³, mm², pixels and voxels; a table of scores has one of them."""
 # With regions these describe the whole lesion; a mean over nested regions would mean nothing.
-OF_ALL_REGIONS = ("volume", "lesion_missed")
+OF_ALL_REGIONS = (*LABEL_SIZES, "lesion_missed")
+# The most label values of a mask that are kept.
+MOST_VALUES = 32
 
 LabelValues = Literal["any"] | tuple[int, ...]
 
@@ -35,12 +53,17 @@ class CaseScore:
         case: Case id; empty for arrays scored in memory without one.
         values: Metric -> value under the protocol; None where it has none.
         facts: What the masks are: `label_voxels`, `prediction_voxels` (left out where the prediction could not be
-            used), `voxel_volume_mm3`, `spacing_x_mm` and so on in array order, `spacing_min_mm`, `spacing_max_mm`,
-            `anisotropy` (their ratio), `n_lesions` (components of the label connected by faces, edges or corners).
-            Voxels are those that count; with regions those of any region.
+            used), `voxel_volume_mm3`, `spacing_x_mm` and so on in array order (edges of a voxel), `spacing_min_mm`,
+            `spacing_max_mm`, `anisotropy` (their ratio), all of these left out where the size of a voxel is not
+            known, and `n_lesions` (components of the label connected by faces, edges or corners). Voxels are those
+            that count; with regions those of any region. Of a probability map `prediction_min`, `prediction_max` and
+            `prediction_whole` (1 where it holds whole numbers only).
         alerts: What a reader has to know before believing the values.
         penalised: Why the case has the worst score; None where its prediction was scored.
         label_sha256: Digest of the label's voxels that count; empty where none was taken.
+        values_found: The non-zero values that occur in the label and in the prediction, rising, the first
+            `MOST_VALUES` of each; empty where there is none, or no usable prediction.
+        equals_label: Whether the prediction has just the voxels of a label that is not empty, in every region.
     """
 
     case: str
@@ -49,6 +72,8 @@ class CaseScore:
     alerts: tuple[str, ...] = ()
     penalised: str | None = None
     label_sha256: str = ""
+    values_found: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    equals_label: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +169,11 @@ def protocol_metrics(protocol: Protocol) -> tuple[Metric, ...]:
     )
 
 
+def label_size_column(names: Collection[str]) -> str | None:
+    """The metric that is the size of the label, whatever its unit; None where there is none."""
+    return next((name for name in LABEL_SIZES if name in names), None)
+
+
 def counted_values(protocol: Protocol) -> LabelValues:
     """The label values that count at all."""
     if not protocol.regions:
@@ -160,15 +190,15 @@ def _under(metric: Metric, protocol: Protocol, values: LabelValues | None) -> Me
     if metric.name in DISTANCE_UNIT or metric.name == "normhd":
         if metric.name == "normhd":
             rule = protocol.normhd
-            hd95 = METRICS["hd95_mm" if rule.unit == "mm" else "hd95_vox"].definition
+            hd95 = METRICS[{"mm": "hd95_mm", "voxels": "hd95_vox", "px": "hd95_px"}[rule.unit]].definition
             clipped = "clipped" if rule.clip else "not-clipped"
             definition = f"normhd/over-{rule.scale:g}/{clipped}/{hd95}"
             empty_rule = "neither has a surface: 0; one has none: 1"
-        elif metric.name not in TOLERANCE_MM:
+        elif metric.name not in TOLERANCE:
             empty_rule = f"neither has a surface: 0; one has none: {one}"
         definition += f"/border-{'background' if protocol.surface.image_border == 'background' else 'no-neighbour'}"
         if protocol.label.surface == "any" and not protocol.regions:
             label = "/every-label-border"
-    if metric.name in ("dsc", "iou", *TOLERANCE_MM):
+    if metric.name in ("dsc", "iou", *TOLERANCE):
         empty_rule = f"both empty: {protocol.empty.both_dsc:g}; one empty: 0"
     return dataclasses.replace(metric, definition=definition + label, empty_rule=empty_rule)

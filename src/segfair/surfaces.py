@@ -70,19 +70,28 @@ def surface_voxels(mask: NDArray[Any], *, image_border: Border = "background") -
     return edge
 
 
-def distances_between(label_surface: Mask, prediction_surface: Mask, *, spacing: Sequence[float]) -> SurfaceDistances:
+def distances_between(
+    label_surface: Mask,
+    prediction_surface: Mask,
+    *,
+    spacing: Sequence[float],
+    axes: Distances | None = None,
+) -> SurfaceDistances:
     """Directed distances between two sets of voxels of one grid.
 
     Args:
         label_surface: Booleans.
         prediction_surface: Booleans of the same shape.
         spacing: Length of a voxel along each axis, in the unit the distances shall have.
+        axes: (n, n) in that unit, where the axes are not at right angles: column k is the step along axis k. None:
+            they are, and `spacing` says it all.
 
     Returns:
         The distances; inf where the other set is empty.
     """
     return SurfaceDistances(
-        _nearest(label_surface, prediction_surface, spacing), _nearest(prediction_surface, label_surface, spacing)
+        _nearest(label_surface, prediction_surface, spacing, axes),
+        _nearest(prediction_surface, label_surface, spacing, axes),
     )
 
 
@@ -101,7 +110,7 @@ def joint_box(label: NDArray[Any], prediction: NDArray[Any]) -> tuple[slice, ...
     )
 
 
-def _nearest(points: Mask, others: Mask, spacing: Sequence[float]) -> Distances:
+def _nearest(points: Mask, others: Mask, spacing: Sequence[float], axes: Distances | None) -> Distances:
     """Distance from each true voxel of `points` to the nearest of `others`; voxels in both have 0 for nothing."""
     where = np.nonzero(points)
     n_others = int(np.count_nonzero(others))
@@ -111,6 +120,11 @@ def _nearest(points: Mask, others: Mask, spacing: Sequence[float]) -> Distances:
     apart = np.flatnonzero(~others[where])
     start = np.stack([axis[apart] for axis in where], axis=1)
     if apart.size == 0:
+        return distances
+    if axes is not None:
+        # The distance transform knows right angles only.
+        tree = cKDTree(np.argwhere(others) @ axes.T, balanced_tree=False)
+        distances[apart] = tree.query(start @ axes.T)[0]
         return distances
     steps = np.asarray(spacing, dtype=np.float64)
     # Both ways are exact. Measured: a tree costs about as much as 1.5 voxels of the transform for each point in it

@@ -28,6 +28,7 @@ from segfair.ruler_facts import RulerGroup, TwoRulers
 from segfair.scores import ScoreTable
 from segfair.scoring import score_cohort
 from segfair.subgroups import Membership, Subgroup, divergences, level_membership, mine_subgroups
+from segfair.units import resolve_units
 
 __all__ = ["compare_rulers", "measure_again", "with_labels"]
 
@@ -50,8 +51,9 @@ def measure_again(
         The audit with what the second labels say.
 
     Raises:
-        InputError: The folder cannot be used.
+        InputError: The folder cannot be used, or some of its masks have a voxel size and others none.
         PairingError: No mask in it belongs to a case, or fewer than two cases have a score under both.
+        ConfigError: Its masks have no voxel size, and the first labels do.
     """
     second, first = with_labels(cohort, labels), {case.id: case for case in cohort}
     raters = dataclasses.replace(
@@ -62,9 +64,15 @@ def measure_again(
             if (case := first[other.id]).label is not None
         ),
     )
-    protocol = result.config.protocol
-    scores = score_cohort(second, protocol, threshold=result.config.threshold, executor=executor)
-    agreement = score_cohort(raters, protocol.replace(metrics=("dsc",)), executor=executor)
+    config = result.config
+    if resolve_units(config, second).protocol != config.protocol:
+        raise ConfigError(
+            f"--labels2 {labels}: its files do not say how large a voxel is, and those of the first labels do; give "
+            "the size with --spacing X Y [Z]"
+        )
+    protocol, spacing = config.protocol, config.spacing_mm
+    scores = score_cohort(second, protocol, threshold=config.threshold, spacing_mm=spacing, executor=executor)
+    agreement = score_cohort(raters, protocol.replace(metrics=("dsc",)), spacing_mm=spacing, executor=executor)
     return dataclasses.replace(
         result,
         inputs={**result.inputs, "labels2": str(labels)},

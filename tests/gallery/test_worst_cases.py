@@ -155,9 +155,9 @@ def test_channels_in_one_file(cohort: Cohort, tmp_path: Path) -> None:
     for case in cohort:
         image = np.stack([np.zeros(SHAPE), 50.0 * LABEL], axis=-1)
         write_image(tmp_path / "images" / f"{case.id}.nii.gz", image, affine=AFFINE)
-    channels, affine = read_channels(tmp_path / "images" / "P00.nii.gz")
-    assert [channel.shape for channel in channels] == [SHAPE, SHAPE]
-    assert (affine == AFFINE).all()
+    channels = read_channels(tmp_path / "images" / "P00.nii.gz")
+    assert [channel.array.shape for channel in channels] == [SHAPE, SHAPE]
+    assert all((channel.affine == AFFINE).all() for channel in channels)
     found = build_gallery(_audit(cohort), cohort, images=image_files(tmp_path / "images", cohort))
     assert found.channel == 1
     assert _picture(found.cases["P10"].slices[0].image).max() == 255

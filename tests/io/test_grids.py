@@ -15,7 +15,7 @@ from segfair.io.grids import Mask, align, describe_difference, describe_grid
 from segfair.io.masks import read_mask
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "real"
-TOLERANCE = 1e-3
+TOLERANCE = 0.01
 REORIENTATIONS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]  # all 48
 
 
@@ -74,13 +74,37 @@ def test_reoriented_masks_are_views():
 
 
 @pytest.mark.parametrize(("order", "signs"), [((0, 1, 2), (1, 1, 1)), ((2, 0, 1), (1, -1, -1))])
-def test_rounding_is_the_same_grid_and_more_is_not(order, signs):
-    fixed = a_mask(oblique((0.1, 0.2, 0.3)))
-    for by, same in ((6.4e-4, True), (1.1e-3, False)):
+@pytest.mark.parametrize("scale", [0.01, 1.0, 40.0])
+def test_rounding_is_a_share_of_the_shortest_edge_and_more_is_another_grid(order, signs, scale):
+    # Edges of 0.6, 0.8 and 3.3: a hundredth of the shortest is 0.006, whatever the unit.
+    fixed = a_mask(oblique((0.1, 0.2, 0.3), np.multiply(scale, (0.6, 0.8, 3.3))))
+    for by, same in ((5.9e-3, True), (6.1e-3, False)):
         moved = fixed.affine.copy()
-        moved[1, 3] += by
+        moved[1, 3] += by * scale
         moving = stored_otherwise(Mask(fixed.array, moved), order, signs)
         assert (align(moving, fixed, tolerance=TOLERANCE) is not None) == same
+
+
+@pytest.mark.parametrize(("length", "same"), [(19, True), (21, False)])
+@pytest.mark.parametrize("kind", ["spacing", "direction"])
+def test_what_counts_is_how_far_the_corner_of_the_volume_moves(length, same, kind):
+    # One part in two thousand an edge is a hundredth of an edge after 20 of them, and ever more beyond.
+    fixed = a_mask(np.eye(4), (length, 2, 2))
+    moved = np.eye(4)
+    moved[:3, 3] = 0.0005 * 0.5 if kind == "spacing" else 0  # the near face stays where it is
+    moved[1:3, 3] = 0
+    moved[0 if kind == "spacing" else 1, 0] += 0.0005
+    if kind == "direction":
+        moved[1, 3] = 0.0005 * 0.5
+    assert (align(Mask(fixed.array, moved), fixed, tolerance=TOLERANCE) is not None) == same
+
+
+def test_a_flat_mask_has_no_thickness_but_a_slice_of_a_volume_has():
+    thin, thick = np.diag([1.0, 1, 1, 1]), np.diag([1.0, 1, 5, 1])
+    flat, volume = a_mask(thin, (4, 5)), a_mask(thick, (4, 5, 1))
+    assert align(flat, volume, tolerance=TOLERANCE) is not None
+    assert align(volume, flat, tolerance=TOLERANCE) is not None
+    assert align(a_mask(thin, (4, 5, 1)), volume, tolerance=TOLERANCE) is None
 
 
 @pytest.mark.parametrize(

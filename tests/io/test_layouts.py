@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segfair.errors import InputError, PairingError
-from segfair.io.layouts import find_images, find_labels, find_predictions, look_swapped, pair_ids
+from segfair.io.layouts import describe_images, find_images, find_labels, find_predictions, look_swapped, pair_ids
 
 V2 = {"labels": {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3, "ignore": 4}}
 V1 = {"labels": {"0": "background", "1": "liver", "2": "tumour"}}
@@ -448,18 +448,80 @@ def test_images_flat_with_and_without_channels(tmp_path):
     assert list(channels) == ["a", "b"]
 
 
-def test_numbered_cases_are_not_channels(tmp_path):
-    make(tmp_path / "from1", *(f"case_{i:04d}.nii.gz" for i in (1, 2, 3)))
-    make(tmp_path / "many", *(f"case_{i:04d}.nii.gz" for i in range(30)))
-    make(tmp_path / "few", "case_0000.nii.gz", "case_0001.nii.gz")
-    make(tmp_path / "mixed", "case_0000.nii.gz", "other.nii.gz")
-    assert list(find_images(tmp_path / "from1")) == ["case_0001", "case_0002", "case_0003"]
-    assert len(find_images(tmp_path / "many")) == 30
-    assert list(find_images(tmp_path / "few")) == ["case"]
-    assert list(find_images(tmp_path / "few", case_ids=["case_0000", "case_0001"])) == ["case_0000", "case_0001"]
-    assert len(find_images(tmp_path / "many", case_ids=["case"])["case"]) == 30
-    assert list(find_images(tmp_path / "mixed")) == ["case_0000", "other"]
-    assert list(find_images(tmp_path / "mixed", case_ids=["case", "other"])) == ["case", "other"]
+def numbered(folder: Path, names: dict[str, range]) -> Path:
+    """`NAME_0000.nii.gz` and so on; `""` as a name stands for files without one."""
+    make(folder, *(f"{name}_{number:04d}.nii.gz" for name, numbers in names.items() for number in numbers))
+    return folder
+
+
+@pytest.mark.parametrize("wanted", [None, 1, 3])
+@pytest.mark.parametrize("numbers", [range(1), range(2), range(12), range(16), range(17), range(1, 13)])
+def test_numbered_files_of_one_name_are_cases(tmp_path, numbers, wanted):
+    images = find_images(numbered(tmp_path, {"case": numbers}), n_channels=wanted)
+    assert list(images) == [f"case_{number:04d}" for number in numbers]
+    assert all(len(files) == 1 for files in images.values())
+
+
+@pytest.mark.parametrize("wanted", [2, 3, 12])
+def test_as_many_as_the_channels_that_are_wanted_are_one_case(tmp_path, wanted):
+    images = find_images(numbered(tmp_path, {"case": range(wanted)}), n_channels=wanted)
+    assert {case: len(files) for case, files in images.items()} == {"case": wanted}
+    assert [path.name[5:9] for path in images["case"]] == [f"{number:04d}" for number in range(wanted)]
+
+
+@pytest.mark.parametrize("wanted", [None, 1, 3])
+def test_few_numbers_of_many_names_are_channels(tmp_path, wanted):
+    # The phases of a study, three to six of them; and nnU-Net's single channel.
+    sizes = {"duke_001": 3, "duke_002": 6, "ispy_1": 4, "nact_7": 1}
+    folder = numbered(tmp_path, {name: range(size) for name, size in sizes.items()})
+    assert {case: len(files) for case, files in find_images(folder, n_channels=wanted).items()} == sizes
+
+
+def test_two_sites_that_number_their_cases(tmp_path):
+    folder = numbered(tmp_path, {"siteA": range(12), "siteB": range(12)})
+    assert len(find_images(folder)) == len(find_images(folder, n_channels=1)) == 24
+    assert len(find_images(folder, n_channels=12)) == 2
+
+
+def test_known_ids_decide_what_is_a_case(tmp_path):
+    folder = numbered(tmp_path, {"case": range(12)})
+    ids = [f"case_{number:04d}" for number in range(12)]
+    assert list(find_images(folder, case_ids=ids, n_channels=12)) == ids
+    assert len(find_images(folder, case_ids=["case"])["case"]) == 12
+    # Each numbered case with numbered channels.
+    both = numbered(tmp_path / "both", dict.fromkeys(ids, range(3)))
+    assert {case: len(files) for case, files in find_images(both, case_ids=ids).items()} == dict.fromkeys(ids, 3)
+
+
+def test_a_name_without_a_number_makes_all_of_them_cases(tmp_path):
+    make(tmp_path, "case_0000.nii.gz", "other.nii.gz")
+    assert list(find_images(tmp_path, n_channels=1)) == ["case_0000", "other"]
+    assert list(find_images(tmp_path, case_ids=["case", "other"])) == ["case", "other"]
+
+
+def test_a_data_set_says_itself_what_its_images_are(tmp_path):
+    # Two channels of one case, by its label; by its dataset.json; and cases, where the labels bear numbers.
+    make(tmp_path, "a/imagesTr/x_0000.nii.gz", "a/imagesTr/x_0001.nii.gz", "a/labelsTr/x.nii.gz")
+    make(tmp_path, "b/imagesTs/x_0000.nii.gz", "b/imagesTs/x_0001.nii.gz")
+    (tmp_path / "b/dataset.json").write_text('{"channel_names": {"0": "T1", "1": "T2"}}')
+    make(tmp_path, *(f"c/{role}/x_000{number}.nii.gz" for role in ("imagesTr", "labelsTr") for number in range(2)))
+    assert {case: len(files) for case, files in find_images(tmp_path / "a").items()} == {"x": 2}
+    assert {case: len(files) for case, files in find_images(tmp_path / "b/imagesTs", n_channels=3).items()} == {"x": 2}
+    assert list(find_images(tmp_path / "c", n_channels=2)) == ["x_0000", "x_0001"]
+
+
+def test_how_a_folder_of_images_was_read_is_said(tmp_path):
+    cases, channels = (
+        numbered(tmp_path / "a", {"s": range(4)}),
+        numbered(tmp_path / "b", {"s": range(2), "t": range(3)}),
+    )
+    assert describe_images(cases, find_images(cases)) == (
+        f"images: 4 files in {cases}, read as 4 cases (s_0000 and so on are cases by themselves, not channels of one)"
+    )
+    assert describe_images(channels, find_images(channels)) == (
+        f"images: 5 files in {channels}, read as 2 cases with 2 to 3 channels each, by the numbers at the end of their "
+        "names"
+    )
 
 
 @pytest.mark.parametrize("handed", ["", "images"])

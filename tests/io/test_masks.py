@@ -120,7 +120,7 @@ def test_rescaled_integers_are_the_labels_they_stand_for(tmp_path):
     raw[354] = 254
     (tmp_path / "a.nii").write_bytes(raw)
     assert read_mask(tmp_path / "a.nii").array.ravel().tolist() == [0, 1, 2]
-    intensities, _ = read_image(tmp_path / "a.nii")
+    intensities = read_image(tmp_path / "a.nii").array
     np.testing.assert_allclose(intensities.ravel(), [0, 1, 2], rtol=1e-6)
 
 
@@ -375,7 +375,7 @@ def test_colour_png_is_refused_as_mask_and_greyed_as_image(tmp_path):
     pixels[..., 0] = 100
     Image.fromarray(pixels).save(tmp_path / "a.png")
     assert "colour picture" in refusal(tmp_path / "a.png")
-    intensities, _ = read_image(tmp_path / "a.png")
+    intensities = read_image(tmp_path / "a.png").array
     np.testing.assert_allclose(intensities, np.full((3, 2), 29.9), rtol=1e-5)
 
 
@@ -448,10 +448,10 @@ def test_wide_labels_keep_their_values(tmp_path):
 def test_images_keep_their_intensities(tmp_path):
     image = np.random.default_rng(0).normal(0, 100, (5, 4, 3))
     write_image(tmp_path / "a.nii.gz", image, affine=AFFINE)
-    again, affine = read_image(tmp_path / "a.nii.gz")
-    assert again.dtype == np.float32
-    np.testing.assert_allclose(again, image, rtol=1e-6)
-    np.testing.assert_allclose(affine, AFFINE, atol=1e-6)
+    again = read_image(tmp_path / "a.nii.gz")
+    assert again.array.dtype == np.float32
+    np.testing.assert_allclose(again.array, image, rtol=1e-6)
+    np.testing.assert_allclose(again.affine, AFFINE, atol=1e-6)
 
 
 def test_what_cannot_be_written(tmp_path, labels):

@@ -88,7 +88,9 @@ def write_pair(folder: Path, name: str, codes: str, spacing, shape) -> np.ndarra
 )
 def test_masks_come_back_in_the_images_own_geometry(codes, spacing, shape, tmp_path):
     lesion = write_pair(tmp_path / "images", "P1", codes, spacing, shape)
-    report = predict_images(model_of(HalfBrightness()), find_images(tmp_path / "images"), tmp_path / "out")
+    report = predict_images(
+        model_of(HalfBrightness()), find_images(tmp_path / "images", n_channels=2), tmp_path / "out"
+    )
     assert report.written == ("P1",)
     stored = nib.load(tmp_path / "out" / "P1.nii.gz")
     image = nib.load(tmp_path / "images" / "P1_0000.nii.gz")
@@ -102,7 +104,7 @@ def test_masks_come_back_in_the_images_own_geometry(codes, spacing, shape, tmp_p
 
 def test_a_window_smaller_than_the_volume_gives_the_same(tmp_path):
     write_pair(tmp_path / "images", "P1", "LPS", (0.8, 0.9, 1.5), (40, 36, 24))
-    images = find_images(tmp_path / "images")
+    images = find_images(tmp_path / "images", n_channels=2)
     for name, window in (("whole", (48, 48, 48)), ("windows", (16, 16, 16)), ("mixed", (64, 16, 32))):
         predict_images(brightness_model(window), images, tmp_path / name)
     masks = {name: read_mask(tmp_path / name / "P1.nii.gz").array for name in ("whole", "windows", "mixed")}
@@ -197,7 +199,7 @@ def test_several_classes_are_lesion_where_the_background_is_not_the_likeliest(tm
             return torch.cat([torch.ones_like(difference) * 0.5, difference, 0.4 + 0 * difference], dim=1)
 
     write_pair(tmp_path / "images", "P1", "RAS", (1.0, 1.0, 1.0), (30, 30, 30))
-    images = find_images(tmp_path / "images")
+    images = find_images(tmp_path / "images", n_channels=2)
     predict_images(model_of(Three()), images, tmp_path / "several")
     predict_images(brightness_model(), images, tmp_path / "one")
     masks = [read_mask(tmp_path / name / "P1.nii.gz").array > 0 for name in ("several", "one")]
@@ -209,7 +211,7 @@ def test_masks_that_exist_are_kept_and_bad_images_do_not_stop_the_others(tmp_pat
     for name in ("P1", "P2", "P3"):
         write_pair(tmp_path / "images", name, "RAS", (1.0, 1.0, 1.0), (24, 24, 24))
     (tmp_path / "images" / "P2_0001.nii.gz").write_bytes(b"broken")
-    images = find_images(tmp_path / "images")
+    images = find_images(tmp_path / "images", n_channels=2)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "P1.nii.gz").write_bytes(b"mine")
     done: list[str] = []
@@ -230,13 +232,13 @@ def test_masks_that_exist_are_kept_and_bad_images_do_not_stop_the_others(tmp_pat
 def test_too_few_phases_fail_by_name(tmp_path):
     write_pair(tmp_path / "images", "P1", "RAS", (1.0, 1.0, 1.0), (24, 24, 24))
     with pytest.raises(InputError, match=r"P1: .* 2 phases, 3 are needed"):
-        predict_images(brightness_model(phases=3), find_images(tmp_path / "images"), tmp_path / "out")
+        predict_images(brightness_model(phases=3), find_images(tmp_path / "images", n_channels=2), tmp_path / "out")
 
 
 def test_workers_read_ahead_and_change_nothing(tmp_path):
     for name in ("P1", "P2"):
         write_pair(tmp_path / "images", name, "LPS", (1.1, 1.0, 1.3), (24, 24, 20))
-    images = find_images(tmp_path / "images")
+    images = find_images(tmp_path / "images", n_channels=2)
     predict_images(brightness_model(), images, tmp_path / "alone")
     predict_images(brightness_model(), images, tmp_path / "with", workers=1)
     for name in ("P1.nii.gz", "P2.nii.gz"):
@@ -263,7 +265,7 @@ def test_boxes_restrict_and_are_doubted_where_they_miss_the_lesion(tmp_path):
     # P1: cut along the first stored axis, two thirds stay; P2: elsewhere; P3 has no box.
     write_box(tmp_path / "boxes", "p1", [(0, middle + 2), (0, 26), (0, 22)])
     write_box(tmp_path / "boxes", "P2", [(0, 4), (0, 26), (0, 22)])
-    images = find_images(tmp_path / "images")
+    images = find_images(tmp_path / "images", n_channels=2)
     report = predict_images(brightness_model(), images, tmp_path / "out", boxes=find_boxes(tmp_path / "boxes"))
     free = predict_images(brightness_model(), images, tmp_path / "free")
     assert free.notices == ()
@@ -282,7 +284,7 @@ def test_a_broken_box_leaves_its_prediction_whole(tmp_path):
     write_pair(tmp_path / "images", "P1", "RAS", (1.0, 1.0, 1.0), (24, 24, 24))
     (tmp_path / "boxes").mkdir()
     (tmp_path / "boxes" / "P1.json").write_text("{")
-    images = find_images(tmp_path / "images")
+    images = find_images(tmp_path / "images", n_channels=2)
     report = predict_images(brightness_model(), images, tmp_path / "out", boxes=find_boxes(tmp_path / "boxes"))
     assert "cannot be read as a patient's file" in report.notices[0]
     assert report.notices[1] == "predictions without a breast box, not restricted: 1 (P1)"
@@ -296,7 +298,7 @@ def test_running_out_of_memory_says_at_which_size(tmp_path):
 
     write_pair(tmp_path / "images", "P1", "RAS", (1.0, 1.0, 1.0), (24, 25, 26))
     with pytest.raises(ConfigError, match="a volume of 24 x 25 x 26 in windows of 32 x 32 x 32"):
-        predict_images(model_of(Greedy()), find_images(tmp_path / "images"), tmp_path / "out")
+        predict_images(model_of(Greedy()), find_images(tmp_path / "images", n_channels=2), tmp_path / "out")
 
 
 def test_a_mama_mia_tree_is_predicted_without_metadata(mama_mia, tmp_path):
@@ -322,5 +324,5 @@ def test_dropout_is_off_whatever_state_the_network_comes_in(tmp_path):
             return torch.full_like(image[:, :1], 1.0 if self.training else -1.0)
 
     write_pair(tmp_path / "images", "P1", "RAS", (1.0, 1.0, 1.0), (24, 24, 24))
-    predict_images(model_of(Moody().train()), find_images(tmp_path / "images"), tmp_path / "out")
+    predict_images(model_of(Moody().train()), find_images(tmp_path / "images", n_channels=2), tmp_path / "out")
     assert not read_mask(tmp_path / "out" / "P1.nii.gz").array.any()

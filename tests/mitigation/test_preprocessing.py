@@ -277,7 +277,7 @@ def test_what_is_refused(tmp_path):
         load_volume([image], Preprocessing(phases=1), label=write(tmp_path / "s.nii", ones[..., :5], np.eye(4)))
     moved = np.eye(4)
     moved[0, 3] = 0.5
-    with pytest.raises(GeometryError, match=r"differ by 0\.5 mm"):
+    with pytest.raises(GeometryError, match=r"lie up to 0\.5 mm apart"):
         load_volume([image], Preprocessing(phases=1), label=write(tmp_path / "m.nii", ones, moved))
     with pytest.raises(InputError, match="holds fractions"):
         load_volume([image], Preprocessing(phases=1), label=write(tmp_path / "f.nii", ones / 2, np.eye(4)))
@@ -349,3 +349,48 @@ def test_every_format_of_an_audit_is_an_image(tmp_path):
         SimpleITK.WriteImage(image, str(tmp_path / f"a{suffix}"))
         same = load_volume([tmp_path / f"a{suffix}"], Preprocessing(phases=1))
         np.testing.assert_allclose(same.image, load_volume([nifti], Preprocessing(phases=1)).image, atol=1e-4)
+
+
+@pytest.mark.parametrize(("shift", "same"), [(0.008, True), (0.012, False)])
+def test_phases_and_label_may_lie_apart_by_rounding(tmp_path, shift, same):
+    ones, moved = np.ones((6, 6, 6), np.float32), np.eye(4)
+    moved[1, 3] = shift
+    first = write(tmp_path / "a.nii", ones, np.eye(4))
+    second = write(tmp_path / "b.nii", 2 * ones, moved)
+    label = write(tmp_path / "l.nii", ones, moved)
+    for files, settings, mark in (
+        ([first, second], Preprocessing(phases=2), None),
+        ([first], Preprocessing(phases=1), label),
+    ):
+        if same:
+            assert load_volume(files, settings, label=mark).image.shape[0] == settings.phases
+        else:
+            with pytest.raises(GeometryError):
+                load_volume(files, settings, label=mark)
+
+
+@pytest.mark.parametrize("degrees", [10, 25])
+def test_a_tilted_gantry_is_set_upright(tmp_path, degrees):
+    angle = np.deg2rad(degrees)
+    affine = affine_of(np.eye(3), (0.8, 0.8, 2.0))
+    affine[:3, 2] = 2.0 * np.array([0, np.sin(angle), np.cos(angle)])
+    shape = (36, 34, 22)
+    marked = lesion(shape, affine, radius_mm=8.0)
+    image = write(tmp_path / "c.nii", (100 + 50 * marked).astype(np.float32), affine)
+    label = write(tmp_path / "l.nii", marked, affine)
+    volume = load_volume([image], Preprocessing(phases=1, spacing_mm=(1.0, 1.0, 1.0)), label=label)
+    steps = volume.grid.affine[:3, :3]
+    np.testing.assert_allclose(steps.T @ steps, np.eye(3), atol=1e-6)
+    # Millilitres are those of the file's true voxels, and nothing lies outside of the upright box.
+    expected = marked.sum() * abs(np.linalg.det(affine[:3, :3]))
+    assert int(volume.label.sum()) == pytest.approx(expected, rel=0.02)
+    corners = np.array(list(itertools.product(*[(0, side - 1) for side in shape])))
+    places = corners @ affine[:3, :3].T + affine[:3, 3]
+    inside = (places - volume.grid.affine[:3, 3]) @ steps
+    assert (inside > -0.5 - 1e-6).all()
+    assert (inside < np.array(volume.grid.shape) - 0.5 + 1e-6).all()
+    # Back on the tilted grid of the file it is the same lesion.
+    back = restore(volume.label[0].numpy().astype(np.float32), volume.grid, volume.source)
+    assert dice(back, marked > 0) > 0.93
+    with pytest.raises(InputError, match="not at right angles"):
+        load_volume([image], Preprocessing(phases=1, spacing_mm=None))

@@ -164,3 +164,35 @@ def test_a_split_file_that_contradicts_itself(write_tree, tmp_path):
     path.write_text("train,test\na,b\n")
     with pytest.raises(InputError, match="expected the columns train_split and test_split, got train, test"):
         read_training_source(tmp_path)
+
+
+def numbered_data(root, name, n_cases, *, channels=(0,)):
+    """A data set in nnU-Net's folders whose cases are numbered from 0000 on; images bear channels or nothing."""
+    voxels = np.zeros((4, 4, 4), np.uint8)
+    for number in range(n_cases):
+        case = f"{name}_{number:04d}"
+        write_mask(root / "labelsTr" / f"{case}.nii.gz", voxels, affine=np.eye(4))
+        for channel in channels:
+            suffix = "" if channel is None else f"_{channel:04d}"
+            write_image(root / "imagesTr" / f"{case}{suffix}.nii.gz", voxels, affine=np.eye(4))
+    (root / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "lesion": 1}}))
+    rows = [f"{name}_{number:04d},{number % 2}\n" for number in range(n_cases)]
+    (root / "metadata.csv").write_text("id,sex\n" + "".join(rows))
+    return root
+
+
+@pytest.mark.parametrize("phases", [1, 3])
+def test_numbered_cases_are_read_as_cases(tmp_path, phases):
+    root = numbered_data(tmp_path, "case", 12, channels=(None,))
+    source = read_training_source(root, phases=phases)
+    # One file may hold all phases; that it ends in _0000 says nothing where this is the case's own name.
+    assert source.ids == tuple(f"case_{number:04d}" for number in range(12))
+    assert any("12 files in" in text and "read as 12 cases" in text for text in source.notices)
+
+
+def test_numbered_cases_with_numbered_channels(tmp_path):
+    root = numbered_data(tmp_path, "case", 4, channels=(0, 1))
+    assert read_training_source(root, phases=2).ids == tuple(f"case_{number:04d}" for number in range(4))
+    single = numbered_data(tmp_path / "single", "case", 4)
+    with pytest.raises(InputError, match="1 of 2 phases"):
+        read_training_source(single, phases=2)

@@ -36,6 +36,7 @@ from segfair.compare.verdict import reach_verdict
 from segfair.errors import InputError
 from segfair.inference import generator
 from segfair.results import AuditResult
+from segfair.scores import LABEL_SIZES
 from segfair.subgroups import Better, Membership, level_membership, mine_subgroups, redundant, with_levels
 
 __all__ = ["run_comparison"]
@@ -187,8 +188,8 @@ def _number(value: float | None) -> float:
 
 
 def _metric_changes(pairs: _Pairs) -> tuple[dict[str, Change], dict[str, Change]]:
-    """Change of every metric's mean, and of PS; one max-T family. The label's volume is no metric of a model."""
-    columns = {name: values for name, values in pairs.columns.items() if name != "volume"}
+    """Change of every metric's mean, and of PS; one max-T family. The label's size is no metric of a model."""
+    columns = {name: values for name, values in pairs.columns.items() if name not in LABEL_SIZES}
     better = {name: metric_direction(pairs.result, name) for name in columns}
     if {"dsc", "normhd"} <= set(columns) and np.isfinite([columns["dsc"], columns["normhd"]]).all():
         columns["PS"] = 0.5 * (columns["dsc"] + 1 - columns["normhd"])

@@ -21,11 +21,12 @@ class GallerySlice:
         axis, index: The array axis across the slice, and the voxel along it.
         sides: Letters for the left, right, upper and lower side of the picture; empty: unknown.
         columns, rows: Pixels of the picture, which are voxels of the label.
-        pixel_mm: Width and height of a pixel.
+        pixel_mm: Width and height of a pixel, in `unit`.
         error: Column and row of the largest error.
         label, prediction: Outlines as SVG paths in pixels; empty: no part of the mask in this slice.
         step: Pixels that the outlines take together; 1: they are exact.
         image: A grey PNG as base64, to be stretched over all pixels; empty: there is none.
+        unit: "mm"; where the label's file does not say how large a voxel is, "px" (2-D) or "voxels".
     """
 
     plane: str
@@ -40,6 +41,7 @@ class GallerySlice:
     prediction: str
     step: int = 1
     image: str = ""
+    unit: str = "mm"
 
 
 @dataclass(frozen=True, slots=True)

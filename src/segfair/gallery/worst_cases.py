@@ -19,7 +19,7 @@ from segfair.cases import Cohort
 from segfair.errors import InputError
 from segfair.gallery.facts import Gallery, GalleryCase, GalleryGroup, GallerySlice
 from segfair.gallery.slices import View, outline, views
-from segfair.io.grids import Mask, align, axis_codes
+from segfair.io.grids import Mask, align, axis_codes, give_spacing
 from segfair.io.layouts import find_images, pair_ids
 from segfair.io.masks import read_channels
 from segfair.metrics import MaskPair
@@ -77,6 +77,7 @@ def build_gallery(
         cohort,
         config.protocol,
         threshold=config.threshold,
+        spacing_mm=config.spacing_mm,
         images=images,
         on_done=on_done,
         n_groups=n_groups,
@@ -89,6 +90,7 @@ def draw_groups(
     protocol: Protocol,
     *,
     threshold: float | None = None,
+    spacing_mm: tuple[float, ...] | None = None,
     images: Mapping[str, tuple[Path, ...]] | None = None,
     on_done: Callable[[str], None] | None = None,
     n_groups: int = 0,
@@ -100,6 +102,7 @@ def draw_groups(
         cohort: Where the masks of the cases lie.
         protocol: Says which voxels count.
         threshold: The predictions are probability maps, and lesion is where they reach this value; None: masks.
+        spacing_mm: Voxel size of masks and images whose file does not say it; None: it is not known.
         images: See `build_gallery`.
         on_done: Called with each case id once it is drawn.
         n_groups: Flagged subgroups in all.
@@ -115,14 +118,15 @@ def draw_groups(
     drawn = {}
     for case in chosen:
         try:
-            label, pair = read_pair(paths[case], protocol, threshold=threshold)
+            label, pair = read_pair(paths[case], protocol, threshold=threshold, spacing_mm=spacing_mm)
         except InputError:
             drawn[case] = GalleryCase((), BROKEN_MASK)
             continue
         image, note = None, ""
         if images is not None:
             image, channel, note = _read_image(images.get(case, ()), label, pair, protocol, channel)
-        drawn[case] = _draw(label, pair, image, note)
+        unit = "mm" if label.has_size or spacing_mm is not None else "px" if label.array.ndim == 2 else "voxels"
+        drawn[case] = _draw(label, pair, image, note, unit)
         if on_done is not None:
             on_done(case)
     return Gallery(groups, drawn, channel, n_groups)
@@ -200,18 +204,19 @@ def _flagged(result: AuditResult) -> list[Divergence]:
     return sorted(rows.values(), key=lambda row: (sign * row.divergence, row.subgroup.name))
 
 
-def _draw(label: Mask, pair: MaskPair, image: Image | None, note: str) -> GalleryCase:
+def _draw(label: Mask, pair: MaskPair, image: Image | None, note: str, unit: str) -> GalleryCase:
     # A file without geometry says nothing about the patient's sides.
-    codes = "" if np.array_equal(label.affine, np.eye(4)) or label.array.ndim < 3 else axis_codes(label)
+    nowhere = not label.has_size or np.array_equal(label.affine, np.eye(4))
+    codes = "" if nowhere or label.array.ndim < 3 else axis_codes(label)
     found = views(pair.label, pair.prediction, spacing_mm=pair.spacing_mm, codes=codes, image=image)
     if not found:
         return GalleryCase((), BOTH_EMPTY)
     shown = [view.image for view in found if view.image is not None]
     greys = _window(shown) if shown else (0.0, 1.0)
-    return GalleryCase(tuple(_slice(view, greys) for view in found), note)
+    return GalleryCase(tuple(_slice(view, greys, unit) for view in found), note)
 
 
-def _slice(view: View, greys: tuple[float, float]) -> GallerySlice:
+def _slice(view: View, greys: tuple[float, float], unit: str) -> GallerySlice:
     label, prediction = outline(view.label), outline(view.prediction)
     step = max(label.step, prediction.step)
     png = grey_png(view.image, greys) if view.image is not None else b""
@@ -229,6 +234,7 @@ def _slice(view: View, greys: tuple[float, float]) -> GallerySlice:
         prediction=prediction.path,
         step=step,
         image=base64.b64encode(png).decode("ascii"),
+        unit=unit,
     )
 
 
@@ -280,11 +286,13 @@ def _read_image(
     found: list[Image] = []
     try:
         for index in wanted:
-            channels, affine = read_channels(files[index])
-            for values in channels if len(files) == 1 else channels[:1]:
-                moved = align(Mask(values, affine), label, tolerance=protocol.grid.tolerance)
-                if moved is None and protocol.grid.match == "shape" and values.shape == label.array.shape:
-                    moved = Mask(values, label.affine)
+            channels = read_channels(files[index])
+            for stored in channels if len(files) == 1 else channels[:1]:
+                # Neither file says how large a voxel is: what was given for the label holds for its image.
+                plain = stored if stored.has_size or label.has_size else give_spacing(stored, label.spacing_mm)
+                moved = align(plain, label, tolerance=protocol.grid.tolerance)
+                if moved is None and protocol.grid.match == "shape" and stored.array.shape == label.array.shape:
+                    moved = stored
                 if moved is None:
                     return None, channel, OTHER_GRID
                 found.append(moved.array)

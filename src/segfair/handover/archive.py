@@ -36,6 +36,7 @@ __all__ = [
 FORMAT = 1
 MANIFEST = "manifest.json"
 IMAGES = "images"
+UNREADABLE = "unreadable"
 _OURS = (
     *("report.html", "audit.json", "cases.csv", "subgroups.csv", "model-card.md", "comparison.html", "comparison.json"),
     *("figures/*.svg", "figures/*.png", "figures/*.pdf"),
@@ -65,6 +66,14 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def hash_input(path: Path) -> str:
+    """SHA-256 of a file that was handed in; `UNREADABLE` where it may not be read, as it could not be scored either."""
+    try:
+        return hash_file(path)
+    except OSError:
+        return UNREADABLE
+
+
 def hash_inputs(inputs: Mapping[str, str], case_ids: Collection[str]) -> dict[str, Any]:
     """Role -> path and SHA-256 of each file of the audit found there.
 
@@ -83,10 +92,10 @@ def hash_inputs(inputs: Mapping[str, str], case_ids: Collection[str]) -> dict[st
 
 def _hash_path(path: Path, role: str, case_ids: Collection[str]) -> dict[str, str] | None:
     if path.is_file() and role != IMAGES:
-        return {path.name: hash_file(path)}
+        return {path.name: hash_input(path)}
     if not path.exists():
         return None
-    return {name: hash_file(file) for name, file in _files(path, role, case_ids).items()}
+    return {name: hash_input(file) for name, file in _files(path, role, case_ids).items()}
 
 
 def _files(path: Path, role: str, case_ids: Collection[str]) -> dict[str, Path]:
@@ -110,7 +119,7 @@ def _files_of_cases(folder: Path, case_ids: Collection[str]) -> list[Path]:
     exact, channels = [], []
     for file in sorted(folder.rglob("*")):
         stem = file.name.partition(".")[0]
-        if any(part.startswith(".") for part in file.relative_to(folder).parts) or not file.is_file():
+        if any(part.startswith(".") for part in file.relative_to(folder).parts) or not _is_file(file):
             continue
         if file.name in _DATASET_FILES or _case_of(file.name, known):
             exact.append(file)
@@ -120,6 +129,13 @@ def _files_of_cases(folder: Path, case_ids: Collection[str]) -> list[Path]:
     plain = {file.name.partition(".")[0] for file in exact}
     exact += [file for file in channels if file.name.partition(".")[0].removesuffix("_0000") not in plain]
     return sorted(exact)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # in a folder that may be listed and not searched
+        return False
 
 
 def _case_of(name: str, known: set[str]) -> bool:
@@ -262,7 +278,7 @@ def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[st
         elif path.is_file() and role != IMAGES:
             # A single file may have been moved and renamed; its contents are what was read.
             (digest,) = entry["files"].values() if len(entry["files"]) == 1 else ("",)
-            if hash_file(path) != digest:
+            if hash_input(path) != digest:
                 changes.append(f"input {role} {path.name}: changed")
         else:
             changes += _compare(entry["files"], path if path.is_dir() else path.parent, f"input {role}")
@@ -314,6 +330,6 @@ def _compare(files: Mapping[str, str], folder: Path, what: str) -> list[str]:
     for name, digest in files.items():
         if not (folder / name).is_file():
             changes.append(f"{what} {name}: missing")
-        elif hash_file(folder / name) != digest:
+        elif hash_input(folder / name) != digest:
             changes.append(f"{what} {name}: changed")
     return changes

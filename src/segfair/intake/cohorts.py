@@ -20,7 +20,16 @@ from segfair.io.spellings import AS_TEXT, Spellings
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["IdMatch", "Matches", "find_id_column", "load_cohort", "load_score_cohort", "match_ids", "pairing_notices"]
+__all__ = [
+    "IdMatch",
+    "Matches",
+    "find_id_column",
+    "load_cohort",
+    "load_score_cohort",
+    "match_ids",
+    "pairing_notices",
+    "penalised_notice",
+]
 
 MissingRule = Literal["worst", "drop", "error"]
 
@@ -105,14 +114,16 @@ def load_cohort(
     chosen, choice = choose_cases(case_ids, rows, cases=cases, where=where, what="labels")
     notices += [*rows.notices, *choice]
 
-    without = [case for case in chosen if case not in pairs]
-    _check_missing(without, chosen, missing_prediction, predictions, len(prediction_ids))
     excluded = {case: reason for case, reason in rows.absent.items() if case in set(chosen)}
+    # What has no row leaves the audit for that reason, whatever else is amiss with it.
+    counted = [case for case in chosen if case not in excluded]
+    without = [case for case in counted if case not in pairs]
+    _check_missing(without, counted, missing_prediction, predictions, len(prediction_ids))
     if without and missing_prediction == "drop":
         excluded |= dict.fromkeys(without, "dropped: no prediction")
         notices.append(f"cases without a prediction, dropped: {len(without)} ({some(without)})")
     elif without:
-        notices.append(f"cases without a prediction, given the worst score: {len(without)} ({some(without)})")
+        notices.append(penalised_notice(without))
     if excluded.keys() & rows.absent.keys():
         gone = [case for case in excluded if case in rows.absent]
         notices.append(f"cases without a row in {rows.name}, excluded: {len(gone)} ({some(gone)})")
@@ -161,6 +172,11 @@ def pairing_notices(pairs: Spellings) -> list[str]:
     return notices
 
 
+def penalised_notice(cases: Sequence[str]) -> str:
+    """That cases without a prediction have the worst score; an audit leaves out those whose label proves unusable."""
+    return f"cases without a prediction, given the worst score: {len(cases)} ({some(cases)})"
+
+
 def _folds(predictions: MaskFolder, pairs: Mapping[str, str], case_ids: Sequence[str]) -> dict[str, str]:
     """The fold that predicted each case; a single fold stands for cases without a prediction, too."""
     names = set(predictions.fold.values())
@@ -170,13 +186,13 @@ def _folds(predictions: MaskFolder, pairs: Mapping[str, str], case_ids: Sequence
 
 
 def _check_missing(
-    without: Sequence[str], chosen: Sequence[str], rule: MissingRule | None, predictions: Path, n_predictions: int
+    without: Sequence[str], counted: Sequence[str], rule: MissingRule | None, predictions: Path, n_predictions: int
 ) -> None:
     """Refuses cases without a prediction where that is an error, or where they are too many to be an accident."""
-    counts = f"{len(without)} of {len(chosen)} labels have no prediction in {predictions} ({n_predictions} masks)"
+    counts = f"{len(without)} of {len(counted)} labels have no prediction in {predictions} ({n_predictions} masks)"
     if rule == "error" and without:
         raise PairingError(f"{counts}: {some(without, 5)}; predict them, or choose --missing-prediction worst or drop")
-    if rule is None and len(without) > _MOST_MISSING * len(chosen):
+    if rule is None and len(without) > _MOST_MISSING * len(counted):
         raise PairingError(
             f"{counts}, such as {some(without)}. If only some cases were predicted, name them with --cases FILE"
             " (ids, one a line, or splits_final.json:FOLD) or --where EXPRESSION; if the model failed on them,"

@@ -114,7 +114,7 @@ _KNOWN: Mapping[str, tuple[Direction, bool, str]] = {
     "count": (
         "neither",
         False,
-        "volume lesionvolume labelvolume predictionvolume voxels nvoxels size tp fp fn tn nref npred"
+        "volume area lesionvolume labelvolume predictionvolume voxels nvoxels size tp fp fn tn nref npred"
         " nrefinstances npredinstances numrefinstances numpredinstances time computationtime runtime seconds"
         " duration epoch threshold",
     ),

@@ -35,11 +35,13 @@ class Dataset:
         label_names: Name -> label values in file order, without background and the ignore label.
         ignore_label: The label value of voxels that count nowhere; None if there is none.
         cases: The training cases where the file lists them one by one, their paths relative to its folder.
+        n_channels: Images of a case, by `channel_names` (nnU-Net v1: `modality`); None where it does not say.
     """
 
     label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ignore_label: int | None = None
     cases: tuple[ListedCase, ...] = ()
+    n_channels: int | None = None
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -57,7 +59,9 @@ def read_dataset(path: Path) -> Dataset:
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected a JSON object with the key labels, got a {type(tree).__name__}")
     names, ignore = _labels(tree.get("labels", {}), path)
-    return Dataset(names, ignore, tuple(_cases(tree, path)))
+    channels = tree.get("channel_names", tree.get("modality"))
+    n_channels = len(channels) if isinstance(channels, dict | list) and channels else None
+    return Dataset(names, ignore, tuple(_cases(tree, path)), n_channels)
 
 
 def _labels(labels: Any, path: Path) -> tuple[dict[str, tuple[int, ...]], int | None]:

@@ -10,19 +10,27 @@ from segfair.errors import InputError, PairingError
 from segfair.io.cells import compose
 from segfair.io.masks import MASK_SUFFIXES, PROBABILITY_KEYS, mask_stem
 
-__all__ = ["Role", "has_masks", "mask_files", "masks_in", "nothing_found"]
+__all__ = ["Role", "has_masks", "is_folder", "mask_files", "masks_in", "nothing_found"]
 
 Role = Literal["labels", "predictions", "images"]
 
 
 def mask_files(folder: Path) -> list[Path]:
     """Files with a mask name, hidden ones left out, sorted by name."""
-    return sorted(entry for entry in folder.iterdir() if mask_stem(entry.name) is not None and not entry.is_dir())
+    return sorted(entry for entry in folder.iterdir() if mask_stem(entry.name) is not None and not is_folder(entry))
 
 
 def has_masks(folder: Path) -> bool:
     """Whether at least one such file lies directly in the folder."""
-    return any(mask_stem(entry.name) is not None and not entry.is_dir() for entry in folder.iterdir())
+    return any(mask_stem(entry.name) is not None and not is_folder(entry) for entry in folder.iterdir())
+
+
+def is_folder(entry: Path) -> bool:
+    """Whether an entry is a folder; a link to where nobody may look is none, so that it costs no other file."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def masks_in(folder: Path, role: Role) -> tuple[dict[str, Path], tuple[str, ...]]:

@@ -2,83 +2,206 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Mask", "align", "axis_codes", "describe_difference", "describe_grid"]
+__all__ = [
+    "Mask",
+    "SharedGrid",
+    "align",
+    "axis_codes",
+    "describe_difference",
+    "describe_grid",
+    "displacement_mm",
+    "give_spacing",
+    "right_angled",
+    "shared_grid",
+]
+
+Affine = NDArray[np.float64]
 
 # Names of the two directions of each world axis (RAS+ millimetres): negative, positive.
 AXIS_NAMES = (("L", "R"), ("P", "A"), ("I", "S"))
+# Cosine of the angle between two axes from which on they count as not at right angles. Directions are stored with
+# about seven digits, in text headers with four; what lies below changes a distance by less than one part in a thousand.
+SHEAR = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
-    """One stored mask and its geometry.
+    """One stored array, a mask or an image, and its geometry.
 
     Attributes:
-        array: Integer label values, 2-D or 3-D, axes as stored (x, y, z); may be read-only.
+        array: Label values (integers) or intensities, 2-D or 3-D, axes as stored (x, y, z); may be read-only.
         affine: (4, 4) float64, voxel index -> RAS+ millimetres; the identity for files without geometry.
+        affine_name: What the file calls it, where it has several ("sform", "qform", "pixdim"); else empty.
+        other_affines: Name -> another affine that the same file states, and that other programs may take.
+        has_size: Whether the file itself says how large a voxel is; where it does not, an edge is 1.
     """
 
     array: NDArray[Any]
-    affine: NDArray[np.float64]
+    affine: Affine
+    affine_name: str = ""
+    other_affines: Mapping[str, Affine] = field(default_factory=dict)
+    has_size: bool = True
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
-        """Distance between neighbouring voxels in mm, one entry per array axis."""
+        """Length of a voxel's edge along each array axis in mm."""
         lengths = np.sqrt((self.affine[:3, : self.array.ndim] ** 2).sum(axis=0))
         return tuple(float(length) for length in lengths)
 
+    @property
+    def axes_mm(self) -> NDArray[np.float64] | None:
+        """Steps in mm along the array axes where these are not at right angles; None where they are.
+
+        (n, n) for n array axes: column k is the step from a voxel to the next along axis k, the whole turned so that
+        lengths and angles stay and the matrix is upper triangular.
+        """
+        if right_angled(self.affine, self.array.ndim):
+            return None
+        return np.asarray(np.linalg.qr(self.affine[:3, : self.array.ndim], mode="r"), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedGrid:
+    """How one mask lies on the grid of another.
+
+    Attributes:
+        order: For each axis of the fixed mask the axis of the moving one.
+        flipped: For each axis of the fixed mask whether the moving one runs the other way.
+        fixed_affine, moving_affine: Names of the affines by which they share it; empty: the one that each file has,
+            or that is taken where it states several.
+    """
+
+    order: tuple[int, ...]
+    flipped: tuple[bool, ...]
+    fixed_affine: str = ""
+    moving_affine: str = ""
+
 
 def align(moving: Mask, fixed: Mask, *, tolerance: float) -> Mask | None:
-    """Re-expresses a mask on the axes of another one where both are the same grid.
+    """Re-expresses a mask on the axes of another one where both are the same grid, see `shared_grid`.
 
-    The same grid may be stored in any axis order with any axis flipped, and at any angle to the patient. Voxels are
-    never interpolated: what comes back is a view.
-
-    Args:
-        moving: The mask to re-express.
-        fixed: The mask whose axes count.
-        tolerance: Largest difference of an affine entry (mm) that still is rounding, not another grid.
+    Voxels are never interpolated: what comes back is a view.
 
     Returns:
         `moving` itself where it already lies that way, a view of it where axes had to be exchanged or flipped,
         None where the two grids differ.
     """
-    if moving.array.shape == fixed.array.shape and _close(moving.affine, fixed.affine, tolerance):
+    grid = shared_grid(moving, fixed, tolerance=tolerance)
+    if grid is None:
+        return None
+    if moving.array.shape == fixed.array.shape and grid.order == (0, 1, 2) and not any(grid.flipped):
         return moving
-    axes = _matching_axes(moving.affine, fixed.affine)
+    volume = moving.array.reshape(moving.array.shape + (1,) * (3 - moving.array.ndim))
+    affine = moving.other_affines.get(grid.moving_affine, moving.affine) @ _transfer(grid, volume.shape)
+    volume = volume.transpose(grid.order)[tuple(slice(None, None, -1 if flip else 1) for flip in grid.flipped)]
+    return Mask(volume.reshape(fixed.array.shape), affine, has_size=moving.has_size)
+
+
+def shared_grid(moving: Mask, fixed: Mask, *, tolerance: float) -> SharedGrid | None:
+    """How a mask lies on the grid of another one; None where the two grids differ.
+
+    The same grid may be stored in any axis order with any axis flipped, and at any angle to the patient. Where a file
+    states several affines, the ones that are taken are compared first, then the others, those of `fixed` last.
+
+    Args:
+        moving: The mask to re-express.
+        fixed: The mask whose axes count.
+        tolerance: Largest displacement of a corner of the volume that still is rounding, as a share of the shortest
+            voxel edge of `fixed`. It bounds differences of origin, spacing and direction at once.
+    """
+    # A 2-D mask is a 3-D one of one slice, and has no thickness that could differ.
+    flat = min(moving.array.ndim, fixed.array.ndim) == 2
+    shapes = [array.shape + (1,) * (3 - array.ndim) for array in (moving.array, fixed.array)]
+    for (fixed_name, on_fixed), (moving_name, on_moving) in product(_affines(fixed), _affines(moving)):
+        found = _on_axes(on_moving, shapes[0], on_fixed, shapes[1], tolerance, flat=flat)
+        if found is not None:
+            return dataclasses.replace(found, fixed_affine=fixed_name, moving_affine=moving_name)
+    return None
+
+
+def right_angled(affine: Affine, n_axes: int = 3) -> bool:
+    """Whether the first axes of an affine are at right angles to each other, up to rounding."""
+    steps = affine[:3, :n_axes]
+    unit = steps / np.linalg.norm(steps, axis=0)
+    return bool(np.abs(unit.T @ unit - np.eye(n_axes)).max() <= SHEAR)
+
+
+def displacement_mm(first: Affine, second: Affine, shape: tuple[int, ...], *, flat: bool = False) -> float:
+    """How far apart two affines put the outer corners of a volume at most, and so any part of any voxel.
+
+    Args:
+        first: One affine.
+        second: The other.
+        shape: Voxels along each axis; a missing third axis has no thickness.
+        flat: Whether no axis of a single voxel has a thickness.
+    """
+    ends = [(0.0, 0.0) if flat and length == 1 else (-0.5, length - 0.5) for length in shape]
+    corners = np.array([corner + (0.0,) * (3 - len(corner)) + (1.0,) for corner in product(*ends)])
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = np.linalg.norm((corners @ (first - second).T)[:, :3], axis=1)
+    return float(apart.max())
+
+
+def give_spacing(mask: Mask, spacing_mm: tuple[float, ...]) -> Mask:
+    """A mask whose file does not say how large a voxel is, with voxels of that size.
+
+    `has_size` stays False: where the mask lies in the patient remains unknown.
+    """
+    affine = np.eye(4)
+    affine[range(len(spacing_mm)), range(len(spacing_mm))] = spacing_mm
+    return dataclasses.replace(mask, affine=affine, affine_name="", other_affines={})
+
+
+def _affines(mask: Mask) -> Iterator[tuple[str, Affine]]:
+    yield "", mask.affine
+    yield from mask.other_affines.items()
+
+
+def _on_axes(
+    moving: Affine,
+    moving_shape: tuple[int, ...],
+    fixed: Affine,
+    fixed_shape: tuple[int, ...],
+    tolerance: float,
+    *,
+    flat: bool,
+) -> SharedGrid | None:
+    """The axes of `moving` on those of `fixed` where both are one grid."""
+    extended = [axis for axis, length in enumerate(fixed_shape) if length > 1 or not flat]
+    edges = np.linalg.norm(fixed[:3, extended or [0, 1]], axis=0)
+    limit = tolerance * float(edges.min())
+    if moving_shape == fixed_shape and displacement_mm(moving, fixed, fixed_shape, flat=flat) <= limit:
+        return SharedGrid((0, 1, 2), (False, False, False))
+    axes = _matching_axes(moving, fixed)
     if axes is None:
         return None
-    order, flipped = axes
-    # A 2-D mask is a 3-D one of one slice.
-    volume = moving.array.reshape(moving.array.shape + (1,) * (3 - moving.array.ndim))
-    wanted = fixed.array.shape + (1,) * (3 - fixed.array.ndim)
-    if tuple(volume.shape[axis] for axis in order) != wanted:
+    grid = SharedGrid(*axes)
+    if tuple(moving_shape[axis] for axis in grid.order) != fixed_shape:
         return None
-    to_moving = np.zeros((4, 4))
-    to_moving[3, 3] = 1
-    for axis, (source, flip) in enumerate(zip(order, flipped, strict=True)):
-        to_moving[source, axis] = -1 if flip else 1
-        to_moving[source, 3] = volume.shape[source] - 1 if flip else 0
-    affine = moving.affine @ to_moving
-    if not _close(affine, fixed.affine, tolerance):
-        return None
-    volume = volume.transpose(order)[tuple(slice(None, None, -1 if flip else 1) for flip in flipped)]
-    return Mask(volume.reshape(fixed.array.shape) if fixed.array.ndim < 3 else volume, affine)
+    moved = moving @ _transfer(grid, moving_shape)
+    return grid if displacement_mm(moved, fixed, fixed_shape, flat=flat) <= limit else None
 
 
-def _close(first: NDArray[np.float64], second: NDArray[np.float64], tolerance: float) -> bool:
-    return bool(np.abs(first - second).max() <= tolerance)
+def _transfer(grid: SharedGrid, shape: tuple[int, ...]) -> Affine:
+    """Voxel index of the fixed mask -> voxel index of the moving one, which has this shape."""
+    transfer = np.zeros((4, 4))
+    transfer[3, 3] = 1
+    for axis, (source, flip) in enumerate(zip(grid.order, grid.flipped, strict=True)):
+        transfer[source, axis] = -1 if flip else 1
+        transfer[source, 3] = shape[source] - 1 if flip else 0
+    return transfer
 
 
-def _matching_axes(
-    moving: NDArray[np.float64], fixed: NDArray[np.float64]
-) -> tuple[tuple[int, ...], tuple[bool, ...]] | None:
+def _matching_axes(moving: Affine, fixed: Affine) -> tuple[tuple[int, ...], tuple[bool, ...]] | None:
     """For each axis of `fixed` the axis of `moving` nearest to it and whether it runs the other way.
 
     None where no one-to-one match exists, which for the same grid cannot happen.
@@ -96,8 +219,11 @@ def _matching_axes(
 def describe_grid(mask: Mask) -> str:
     """The grid in words: `256x256x158, 0.586x0.586x3.3 mm, PIR` (the direction each axis runs to)."""
     shape = "x".join(str(length) for length in mask.array.shape)
+    if not mask.has_size:
+        return f"{shape} {'pixels' if mask.array.ndim == 2 else 'voxels'}, without a place in the patient"
     spacing = "x".join(f"{length:.3g}" for length in mask.spacing_mm)
-    return f"{shape}, {spacing} mm, {axis_codes(mask)}"
+    sheared = "" if mask.axes_mm is None else ", sheared"
+    return f"{shape}, {spacing} mm, {axis_codes(mask)}{sheared}"
 
 
 def describe_difference(label: Mask, prediction: Mask) -> str:
@@ -109,10 +235,12 @@ def describe_difference(label: Mask, prediction: Mask) -> str:
     on_label, on_prediction = describe_grid(label), describe_grid(prediction)
     if on_label != on_prediction:
         return f"label is {on_label}; prediction is {on_prediction}"
-    ends = [(0, length - 1) for length in label.array.shape]
-    corners = np.array([corner + (0,) * (3 - len(corner)) + (1,) for corner in product(*ends)], dtype=float)
-    apart = np.linalg.norm((corners @ (label.affine - prediction.affine).T)[:, :3], axis=1).max()
-    return f"label and prediction are both {on_label}, but their corners lie up to {apart:.3g} mm apart"
+    apart = displacement_mm(label.affine, prediction.affine, label.array.shape)
+    share = apart / min(label.spacing_mm)
+    return (
+        f"label and prediction are both {on_label}, but their corners lie up to {apart:.3g} mm apart"
+        f" ({share:.2g} of a voxel edge)"
+    )
 
 
 def axis_codes(mask: Mask) -> str:

@@ -6,8 +6,10 @@ told from broken ones.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -21,6 +23,7 @@ from segfair.io.spellings import FILES, Spellings, pair_spellings
 
 __all__ = [
     "MaskFolder",
+    "describe_images",
     "find_images",
     "find_labels",
     "find_predictions",
@@ -34,6 +37,8 @@ Kind = Literal["flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon", 
 
 # nnU-Net's folders of labels; dataset.json lies beside them.
 NNUNET_LABELS = ("labelsTr", "labelsTs", "gt_segmentations")
+# Its folders of images, and the labels that belong to them.
+NNUNET_IMAGES = {"imagesTr": "labelsTr", "imagesTs": "labelsTs"}
 # What nnU-Net writes next to its predictions.
 PREDICTION_FILES = ("summary.json", "plans.json", "predict_from_raw_data_args.json")
 PREDICTION_WORDS = r"pred|preds|predicted|predictions?|outputs?|inferences?|inferred|results?|automatic"
@@ -44,7 +49,7 @@ _ROLE_WORDS = rf"{_MASK_WORDS}|{LABEL_WORDS}|{PREDICTION_WORDS}"
 
 CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 # Beyond this, files numbered `name_0000`, `name_0001` ... are cases rather than channels of one case.
-MOST_CHANNELS = 16
+MOST_CHANNELS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,8 @@ def find_labels(path: Path) -> MaskFolder:
         InputError: Nothing there, no mask in it, or a broken `dataset.json`.
         PairingError: Two files of one case.
     """
-    return _find(_named(path), "labels")
+    with _readable(path, "labels"):
+        return _find(_named(path), "labels")
 
 
 def find_predictions(path: Path) -> MaskFolder:
@@ -91,37 +97,66 @@ def find_predictions(path: Path) -> MaskFolder:
         InputError: Nothing there, or no mask in it.
         PairingError: Two files of one case, in one folder or in two folds.
     """
-    return _find(_named(path), "predictions")
+    with _readable(path, "predictions"):
+        return _find(_named(path), "predictions")
 
 
-def find_images(path: Path, *, case_ids: Collection[str] = ()) -> Mapping[str, tuple[Path, ...]]:
+def find_images(
+    path: Path, *, case_ids: Collection[str] = (), n_channels: int | None = None
+) -> Mapping[str, tuple[Path, ...]]:
     """The images of each case in channel order.
 
     Known are a flat folder (`ID.nii.gz`, or nnU-Net's `ID_0000.nii.gz`, `ID_0001.nii.gz`, ...), one sub-folder a
     case (MAMA-MIA's `images/ID/ID_0000.nii.gz`), a data set with such a folder named `images` or `imagesTr`, and a
     `dataset.json` that lists them.
 
+    In a flat folder `NAME_0001` may be the second channel of the case NAME, or a case. The whole folder decides:
+
+    1. Where ids are known (for `imagesTr`, those in `labelsTr` beside it), they do: what bears an id is a case, what
+       bears one and a number is a channel of it.
+    2. Files of which not every name is numbered, from 0000 on and without a gap, are cases.
+    3. The files of a single name are cases, unless there are just as many as the channels that are wanted.
+    4. Of several names, they are channels where no name has more than `MOST_CHANNELS` of them (a nnU-Net data set, or
+       the phases of a study, of which the first ones are used), or where each has just as many as are wanted; else
+       cases (two sites that number theirs).
+
     Args:
         path: The folder or `dataset.json`.
-        case_ids: Ids that exist. They decide whether `name_0001` is a case or a channel; without them it is a
-            channel where every file of the folder is numbered so, from 0000 on.
+        case_ids: Ids that exist.
+        n_channels: How many channels a case is wanted to have; None: not known. What the `dataset.json` of a data
+            set says of its own `imagesTr` or `imagesTs` comes first.
 
     Raises:
-        InputError: Nothing there, or no image in it.
+        InputError: Nothing there, no image in it, or a folder that may not be searched.
     """
-    path = _named(path)
+    with _readable(path, "images"):
+        found = _find_images(_named(path), frozenset(case_ids), n_channels)
+    return dict(sorted(found.items()))
+
+
+def _find_images(path: Path, case_ids: frozenset[str], n_channels: int | None) -> Mapping[str, tuple[Path, ...]]:
     if path.is_dir():
         folder = next((path / name for name in ("imagesTr", "images") if (path / name).is_dir()), path)
-        found = _images_in(folder, frozenset(case_ids))
+        found = _images_in(folder, case_ids, n_channels)
         if found:
-            return dict(sorted(found.items()))
+            return found
     list_file = path / "dataset.json" if path.is_dir() else path
     if list_file.suffix == ".json" and list_file.is_file():
         listed = {_listed_id(case): case.images for case in read_dataset(list_file).cases if case.images}
         listed.pop("", None)
         if listed:
-            return dict(sorted(listed.items()))
+            return listed
     raise nothing_found(path, "images")
+
+
+def describe_images(path: Path, images: Mapping[str, tuple[Path, ...]]) -> str:
+    """How the files of a folder were read, in one sentence: how many cases, and whether numbers are channels."""
+    n_files = [len(files) for files in images.values()]
+    each = f"{min(n_files)}" if min(n_files) == max(n_files) else f"{min(n_files)} to {max(n_files)}"
+    channels = "" if max(n_files) == 1 else f" with {each} channels each, by the numbers at the end of their names"
+    numbered = [case for case in images if CHANNEL.fullmatch(case)]
+    cases = f" ({numbered[0]} and so on are cases by themselves, not channels of one)" if numbered else ""
+    return f"images: {sum(n_files)} files in {path}, read as {len(images)} cases{channels}{cases}"
 
 
 def pair_masks(labels: Collection[str], predictions: Collection[str]) -> Spellings:
@@ -146,7 +181,7 @@ def look_swapped(labels: MaskFolder, predictions: MaskFolder) -> str | None:
     same files in both roles, which would score a perfect model, are told too.
     """
     same = labels.files.keys() & predictions.files.keys()
-    if same and all(labels.files[case].resolve() == predictions.files[case].resolve() for case in same):
+    if same and all(os.path.realpath(labels.files[case]) == os.path.realpath(predictions.files[case]) for case in same):
         return f"predictions and labels are the same files, in {_folder(labels)}; hand over the predictions first"
     label_signs, prediction_signs = _signs(labels), _signs(predictions)
     findings = []
@@ -182,6 +217,17 @@ def _signs(masks: MaskFolder) -> dict[Role, str]:
 
 def _folder(masks: MaskFolder) -> Path:
     return next(iter(masks.files.values())).parent
+
+
+@contextmanager
+def _readable(path: Path, role: Role) -> Iterator[None]:
+    """Turns a folder that may not be searched into a message."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{role} {path}: cannot be read ({error.strerror or error}); make it readable, or hand over another folder"
+        ) from error
 
 
 def _named(path: Path) -> Path:
@@ -393,10 +439,17 @@ def _results(path: Path, role: Role, *, validation: Path | None = None) -> MaskF
     )
 
 
-def _images_in(folder: Path, case_ids: frozenset[str]) -> dict[str, tuple[Path, ...]]:
+def _images_in(folder: Path, case_ids: frozenset[str], n_channels: int | None) -> dict[str, tuple[Path, ...]]:
     if has_masks(folder):
         stems, _ = masks_in(folder, "images")
-        return _by_case(stems, case_ids)
+        if folder.name in NNUNET_IMAGES and not case_ids:
+            # The data set's own labels, or its own number of channels, tell what the files are.
+            labels = folder.with_name(NNUNET_IMAGES[folder.name])
+            if labels.is_dir() and has_masks(labels):
+                case_ids = frozenset(mask_stem(path.name) or "" for path in mask_files(labels))
+            dataset, _ = _dataset_beside(folder.absolute().parent / "dataset.json", required=False)
+            n_channels = dataset.n_channels or n_channels
+        return _by_case(stems, case_ids, n_channels)
     cases: dict[str, tuple[Path, ...]] = {}
     for inner in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         paths = mask_files(inner)
@@ -408,21 +461,32 @@ def _images_in(folder: Path, case_ids: frozenset[str]) -> dict[str, tuple[Path, 
     return cases
 
 
-def _by_case(stems: Mapping[str, Path], case_ids: frozenset[str]) -> dict[str, tuple[Path, ...]]:
+def _by_case(
+    stems: Mapping[str, Path], case_ids: frozenset[str], n_channels: int | None
+) -> dict[str, tuple[Path, ...]]:
     """Channels of one case together, in order; see `find_images` for what is a channel."""
-    channels: dict[str, list[int]] = {}
+    numbers: dict[str, list[int]] = {}
     for stem in stems:
         match = CHANNEL.fullmatch(stem)
-        channels.setdefault(match["case"] if match else stem, []).append(int(match["channel"]) if match else -1)
-    numbered = all(
-        sorted(found) == list(range(len(found))) and len(found) <= MOST_CHANNELS for found in channels.values()
-    )
+        numbers.setdefault(match["case"] if match else stem, []).append(int(match["channel"]) if match else -1)
+    known = {case.casefold() for case in case_ids}
+    are_channels = not known and _are_channels(list(numbers.values()), n_channels)
     cases: dict[str, list[Path]] = {}
     for stem, path in stems.items():
         short = _without_channel(stem)
-        is_channel = short in case_ids or (numbered and not case_ids)
-        cases.setdefault(short if is_channel and stem not in case_ids else stem, []).append(path)
+        is_channel = stem.casefold() not in known and (short.casefold() in known or are_channels)
+        cases.setdefault(short if is_channel else stem, []).append(path)
     return {case: tuple(paths) for case, paths in cases.items()}
+
+
+def _are_channels(numbers: list[list[int]], n_channels: int | None) -> bool:
+    """Whether the numbers at the end of file names, one list a name, tell channels."""
+    if any(sorted(found) != list(range(len(found))) for found in numbers):
+        return False
+    as_wanted = all(len(found) == n_channels for found in numbers)
+    if len(numbers) == 1:
+        return as_wanted and n_channels != 1
+    return as_wanted or max(map(len, numbers)) <= MOST_CHANNELS
 
 
 def _without_channel(stem: str) -> str:

@@ -1,13 +1,14 @@
-"""One mask or image file at a time: NIfTI on a fast path, NRRD, MetaImage, PNG and NPZ; writes NIfTI.
+"""One mask or image file at a time: NIfTI (`segfair.io.nifti`), NRRD, MetaImage, PNG and NPZ; writes NIfTI.
 
-The only importer of nibabel, SimpleITK and Pillow, each when a file needs it. Never guesses: what cannot be a label
-map is refused with the path and a remedy.
+The only importer of SimpleITK and Pillow, each when a file needs it. Never guesses: what cannot be a label map is
+refused with the path and a remedy. PNG and NPZ without `affine` and `spacing`, and NRRD and MetaImage whose header
+gives no spacing, do not say how large a voxel is (`Mask.has_size`); a PNG's pHYs is the size of a print, not of a
+patient, and is not looked at.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
+import dataclasses
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,6 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from segfair.errors import InputError
 from segfair.io.grids import Mask, align, describe_difference, describe_grid
+from segfair.io.headers import read_text_header, refuse_data_outside
+from segfair.io.nifti import LPS, read_nifti, write_nifti
 
 __all__ = [
     "MASK_SUFFIXES",
@@ -25,6 +28,7 @@ __all__ = [
     "align",
     "describe_difference",
     "describe_grid",
+    "has_size",
     "mask_stem",
     "read_channels",
     "read_image",
@@ -39,9 +43,10 @@ MASK_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd", ".png"
 # Integers stored as floats, or rescaled by the header, come back with rounding errors; a probability map whose
 # values are all this near to whole numbers means the same mask at every sensible threshold.
 INTEGRAL_TOLERANCE = 1e-3
+# Volume of a voxel with edges of length 1 below which its axes lie in one plane.
+_FLAT = 1e-6
 PROBABILITY_KEYS = ("probabilities", "softmax", "logits")
-# NIfTI's xyzt_units (lowest three bits): metres and micrometres; anything else is taken for millimetres.
-UNIT_MM = {1: 1e3, 3: 1e-3}
+_ITK_READERS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
 
 Role = Literal["mask", "image", "channels"]
 
@@ -57,47 +62,69 @@ def mask_stem(name: str) -> str | None:
     return None
 
 
-def read_mask(path: Path) -> Mask:
+def has_size(path: Path) -> bool | None:
+    """Whether a file says how large a voxel is, told without its voxels; None where it cannot be read."""
+    suffix = _suffix(path)
+    try:
+        if not suffix or not path.is_file():
+            return None
+        if suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                return bool({"affine.npy", "spacing.npy"}.intersection(archive.namelist()))
+        if suffix in (*_ITK_READERS, ".seg.nrrd"):
+            return read_text_header(path).has_size
+    except (OSError, InputError, zipfile.BadZipFile):
+        return None
+    return suffix != ".png"
+
+
+def read_mask(path: Path, *, within: Path | None = None) -> Mask:
     """Reads one label map, 2-D or 3-D.
 
     Whole numbers stored as floats become integers, booleans 0 and 1; negative labels are kept. Trailing axes of
     length one beyond the third are dropped. An empty mask (all zeros) is a mask.
 
+    Args:
+        path: The file.
+        within: Folder that the voxels of a detached header must not leave; None: the header's own.
+
     Returns:
-        The mask with a (4, 4) affine in RAS+ millimetres, as nibabel would decide it for NIfTI; the identity for
-        formats without geometry. The array may be read-only.
+        The mask with a (4, 4) affine in RAS+ millimetres, for NIfTI as `segfair.io.nifti` says; the identity for
+        files without geometry. The array may be read-only.
 
     Raises:
         InputError: The file is missing, empty, truncated or damaged, is not a mask format, has more than three
-            axes, holds NaN or infinite values, or values that are not whole numbers (a probability map).
+            axes, takes its voxels from elsewhere, holds NaN or infinite values, or values that are not whole numbers
+            (a probability map).
     """
-    array, affine = _read(Path(path), "mask")
-    return Mask(_as_labels(array, Path(path)), affine)
+    stored = _read(Path(path), "mask", within)
+    return dataclasses.replace(stored, array=_as_labels(stored.array, Path(path)))
 
 
-def read_image(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def read_image(path: Path, *, within: Path | None = None) -> Mask:
     """Reads one scalar image, 2-D or 3-D, with the header's rescaling applied.
 
     Returns:
-        The intensities (colour becomes luminance) and the (4, 4) affine in RAS+ millimetres.
+        The intensities as float32 (colour becomes luminance), with their geometry as `read_mask` has it.
 
     Raises:
-        InputError: The file is missing, empty, truncated or damaged, is no image format, or has more than three
-            axes.
+        InputError: The file is missing, empty, truncated or damaged, is no image format, has more than three axes,
+            or takes its voxels from elsewhere.
     """
-    array, affine = _read(Path(path), "image")
-    return array.astype(np.float32), affine
+    stored = _read(Path(path), "image", within)
+    return dataclasses.replace(stored, array=stored.array.astype(np.float32))
 
 
-def read_channels(path: Path) -> tuple[tuple[NDArray[np.float32], ...], NDArray[np.float64]]:
+def read_channels(path: Path) -> tuple[Mask, ...]:
     """Reads the channels of one image file, each as `read_image` would; most files have one.
 
     Raises:
         InputError: As `read_image`, but a fourth axis holds the channels.
     """
-    array, affine = _read(Path(path), "channels")
+    stored = _read(Path(path), "channels")
+    array = stored.array
     channels = (array,) if array.ndim < 4 else tuple(array[..., channel] for channel in range(array.shape[3]))
-    return tuple(channel.astype(np.float32) for channel in channels), affine
+    return tuple(dataclasses.replace(stored, array=channel.astype(np.float32)) for channel in channels)
 
 
 def write_mask(path: Path, array: ArrayLike, *, affine: ArrayLike) -> None:
@@ -115,7 +142,7 @@ def write_mask(path: Path, array: ArrayLike, *, affine: ArrayLike) -> None:
     """
     labels = _as_labels(np.asarray(array), Path(path))
     lowest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
-    _write(Path(path), labels.astype(_integer_type(lowest, highest), copy=False), affine)
+    write_nifti(Path(path), labels.astype(_integer_type(lowest, highest), copy=False), affine)
 
 
 def write_image(path: Path, array: ArrayLike, *, affine: ArrayLike) -> None:
@@ -124,36 +151,42 @@ def write_image(path: Path, array: ArrayLike, *, affine: ArrayLike) -> None:
     Raises:
         InputError: Another extension, or a file that cannot be written.
     """
-    _write(Path(path), np.asarray(array, dtype=np.float32), affine)
+    write_nifti(Path(path), np.asarray(array, dtype=np.float32), affine)
 
 
-def _read(path: Path, role: Role) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """The stored array (x, y, z; rescaled where the header says so) and its affine."""
+def _suffix(path: Path) -> str:
+    """The mask extension of a file name in lower case; empty where it has none."""
     stem = mask_stem(path.name)
-    if stem is None:
+    return "" if stem is None else path.name[len(stem) :].lower()
+
+
+def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
+    """The stored array (x, y, z; rescaled where the header says so) and its geometry."""
+    suffix = _suffix(path)
+    if not suffix:
         _refuse(path, f"not a mask file; known are {', '.join(MASK_SUFFIXES)}")
     try:
         if path.is_dir():
             _refuse(path, "is a folder, not a file; name the file in it")
         if path.stat().st_size == 0:
             _refuse(path, "is empty (0 bytes); write or copy it again")
-        suffix = path.name[len(stem) :].lower()
         if suffix in (".nii.gz", ".nii"):
             # A damaged header may blow numbers up; what is not finite is refused later.
             with np.errstate(over="ignore", invalid="ignore"):
-                array, affine = _read_nifti(path)
+                stored = read_nifti(path)
         elif suffix == ".png":
-            array, affine = _read_png(path, role), np.eye(4)
+            stored = _without_size(_read_png(path, role))
         elif suffix == ".npz":
-            array, affine = _read_npz(path, role)
+            stored = _read_npz(path, role)
         else:
-            array, affine = _read_itk(path)
+            stored = _read_itk(path, within)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except MemoryError as error:
         raise InputError(
             f"{path}: needs more memory than there is; a damaged header may claim too many voxels"
         ) from error
+    array, affine = stored.array, stored.affine
     if array.dtype.kind not in "biuf":
         _refuse(path, f"holds values of type {array.dtype}, not one number per voxel; save a single channel")
     while array.ndim > 3 and array.shape[-1] == 1:
@@ -166,75 +199,27 @@ def _read(path: Path, role: Role) -> tuple[NDArray[Any], NDArray[np.float64]]:
     if not (np.isfinite(affine).all() and np.isfinite(lengths).all() and (lengths > 0).all()):
         spacing = "x".join(f"{length:.3g}" for length in lengths)
         _refuse(path, f"its header gives a voxel spacing of {spacing} mm; write the file with its true geometry")
-    return (array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))), affine
+    if array.ndim > 2 and abs(np.linalg.det(affine[:3, :3] / lengths)) < _FLAT:
+        _refuse(path, "its header lays the three axes into one plane; write the file with its true geometry")
+    return dataclasses.replace(
+        stored, array=array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    )
 
 
-def _read_nifti(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """NIfTI-1 and -2, compressed or not whatever the name says, either byte order."""
-    from nibabel.nifti1 import Nifti1Header
-    from nibabel.nifti2 import Nifti2Header
-    from nibabel.spatialimages import HeaderDataError
-
-    content = path.read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        content = _decompress(content, path)
-    header_type: Any
-    if int.from_bytes(content[:4], "little") == 540 or int.from_bytes(content[:4], "big") == 540:
-        header_type, magic, expected, first_voxel = Nifti2Header, content[4:7], b"n+2", 544
-    else:
-        header_type, magic, expected, first_voxel = Nifti1Header, content[344:347], b"n+1", 352
-    if len(content) < first_voxel or magic != expected:
-        _refuse(path, "is not a NIfTI file; save it as .nii or .nii.gz again, or give it its true extension")
-    try:
-        header: Any = header_type(content[: first_voxel - 4], check=False)
-        shape = tuple(int(length) for length in header.get_data_shape())
-        dtype: np.dtype[Any] = header.get_data_dtype()
-        # An offset inside the header means "right behind it" (the NIfTI-1 standard on vox_offset).
-        offset = max(int(header.get_data_offset()), first_voxel)
-        slope, intercept = header.get_slope_inter()
-        affine = np.array(header.get_best_affine(), dtype=np.float64)
-        affine[:3] *= UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
-    except (HeaderDataError, KeyError, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: its NIfTI header is damaged ({error}); write the file again") from error
-    if any(length < 1 for length in shape):
-        _refuse(path, f"its NIfTI header gives the shape {shape}; write the file again")
-    count = int(np.prod(shape, dtype=object))
-    if len(content) - offset < count * dtype.itemsize:
-        got, wanted = max(len(content) - offset, 0), count * dtype.itemsize
-        _refuse(path, f"is truncated, {got} of {wanted} bytes of voxels; write or copy it again")
-    array = np.frombuffer(content, dtype=dtype, count=count, offset=offset).reshape(shape, order="F")
-    if dtype.kind in "biuf" and ((slope or 1.0) != 1.0 or (intercept or 0.0) != 0.0):
-        array = array * float(slope or 1.0) + float(intercept or 0.0)
-    return array, affine
+def _without_size(array: NDArray[Any]) -> Mask:
+    """An array without geometry; it also lies where a program puts it that fills its own default geometry in."""
+    return Mask(array, np.eye(4), other_affines={"no geometry": LPS}, has_size=False)
 
 
-def _decompress(content: bytes, path: Path) -> bytes:
-    from isal import igzip, isal_zlib
-
-    broken: Any = (isal_zlib.error, EOFError, OSError)
-    try:
-        # The first member in a single call, for nearly every file the whole: twice as fast as the streaming reader.
-        member: Any = isal_zlib.decompressobj(31)
-        whole: bytes = member.decompress(content)
-        if not member.eof:
-            raise EOFError("it ends early")
-        if member.unused_data.strip(b"\0"):
-            # Block compressors such as bgzip write many members.
-            streaming: Any = igzip
-            whole = streaming.decompress(content)
-    except broken as error:
-        raise InputError(
-            f"{path}: its gzip compression is truncated or damaged ({error}); write or copy it again"
-        ) from error
-    return whole
-
-
-def _read_itk(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def _read_itk(path: Path, within: Path | None) -> Mask:
     """NRRD and MetaImage; ITK's LPS axes become RAS, its (z, y, x) arrays (x, y, z)."""
     import SimpleITK
 
+    header = read_text_header(path)
+    refuse_data_outside(path, header, within=within)
     try:
-        image: Any = SimpleITK.ReadImage(str(path))
+        # By name: what looks like another format is not to be tried, its header was not read.
+        image: Any = SimpleITK.ReadImage(str(path), imageIO=_ITK_READERS[path.suffix.lower()])
     except RuntimeError as error:
         raise InputError(
             f"{path}: SimpleITK cannot read it (truncated, damaged, its data file missing, or not a"
@@ -243,6 +228,9 @@ def _read_itk(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     if image.GetNumberOfComponentsPerPixel() > 1:
         parts = image.GetNumberOfComponentsPerPixel()
         _refuse(path, f"holds {parts} layers or channels per voxel; save a single label map (one layer)")
+    array = SimpleITK.GetArrayFromImage(image).T
+    if not header.has_size:
+        return _without_size(array)
     n_axes = image.GetDimension()
     direction = np.eye(max(3, n_axes))
     direction[:n_axes, :n_axes] = np.array(image.GetDirection()).reshape(n_axes, n_axes)
@@ -251,7 +239,7 @@ def _read_itk(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     affine = np.eye(4)
     affine[:3, :3] = direction[:3, :3] * spacing
     affine[:3, 3] = origin
-    return SimpleITK.GetArrayFromImage(image).T, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    return Mask(array, LPS @ affine)
 
 
 def _read_png(path: Path, role: Role) -> NDArray[Any]:
@@ -281,7 +269,7 @@ def _binary(pixels: NDArray[Any]) -> NDArray[Any]:
     return np.minimum(pixels, 1) if values.tolist() in ([0, 255], [255]) else pixels
 
 
-def _read_npz(path: Path, role: Role) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def _read_npz(path: Path, role: Role) -> Mask:
     """Numpy arrays with axes (x, y, z) as stored; `affine` or `spacing` (mm) beside them are the geometry."""
     try:
         with path.open("rb") as stream:
@@ -294,17 +282,22 @@ def _read_npz(path: Path, role: Role) -> tuple[NDArray[Any], NDArray[np.float64]
             geometry = {name: np.asarray(archive[name]) for name in ("spacing", "affine") if name in archive.files}
     except (ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
         raise InputError(f"{path}: cannot be read as .npz ({error}); write it again with numpy.savez") from error
+    if not geometry:
+        return _without_size(array)
+    for name, values in geometry.items():
+        if values.dtype.kind not in "iuf":
+            _refuse(path, f"{name} holds values of type {values.dtype}; expected numbers in mm")
     affine = np.eye(4)
     if "affine" in geometry:
         if geometry["affine"].shape != (4, 4):
             _refuse(path, f"affine has the shape {geometry['affine'].shape}; expected (4, 4)")
         affine = geometry["affine"].astype(np.float64)
-    elif "spacing" in geometry:
+    else:
         spacing = geometry["spacing"].astype(np.float64).ravel()
         if len(spacing) not in (2, 3):
             _refuse(path, f"spacing has {len(spacing)} entries; expected one per axis, in mm")
         affine[range(len(spacing)), range(len(spacing))] = spacing
-    return array, affine
+    return Mask(array, affine)
 
 
 def _npz_key(names: list[str], role: Role, path: Path) -> str:
@@ -364,37 +357,6 @@ def _integer_type(lowest: int, highest: int) -> type[np.integer[Any]]:
         if limits.min <= lowest and highest <= limits.max:
             return candidate
     raise InputError(f"label values from {lowest} to {highest} fit no integer type")
-
-
-def _write(path: Path, array: NDArray[Any], affine: ArrayLike) -> None:
-    if not path.name.endswith((".nii", ".nii.gz")):
-        _refuse(path, "only .nii and .nii.gz are written; choose one of these extensions")
-    from isal import igzip
-    from nibabel.nifti1 import Nifti1Image
-
-    new_image: Any = Nifti1Image
-    # It wants to be told that 64-bit integers are meant.
-    image = new_image(array, np.asarray(affine, dtype=np.float64), dtype=array.dtype)
-    # Some readers look at the qform only; where it cannot hold the affine (shear), the sform stands alone.
-    image.set_sform(image.affine, code="scanner")
-    image.set_qform(image.affine, code="scanner")
-    if not np.allclose(image.get_qform(), image.affine, atol=1e-4):
-        image.set_qform(None, code="unknown")
-    image.header.set_xyzt_units("mm")
-    content = image.to_bytes()
-    if path.name.endswith(".gz"):
-        # No time stamp: the same mask gives the same bytes.
-        content = igzip.compress(content, 2, mtime=0)
-    # Hidden, so that a folder read meanwhile does not take it for a case.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def _refuse(path: Path, reason: str) -> NoReturn:

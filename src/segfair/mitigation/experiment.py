@@ -389,6 +389,8 @@ def _audit(
         protocol,
         min_support=_least_support(len(cases)),
         min_cases=WORST_MIN_CASES,
+        # A model that fails on many cases is a finding of the comparison, not a mistake in what was handed over.
+        missing_prediction="worst",
         subject_column=settings.subject_column,
         seed=settings.seed,
     )

@@ -31,13 +31,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segfair.errors import ConfigError, GeometryError, InputError
+from segfair.io.grids import displacement_mm, right_angled
 from segfair.io.masks import read_channels
 from segfair.mitigation.backbones import Size
 
 __all__ = ["Grid", "Preprocessing", "Volume", "load_volume", "restore"]
 
-GRID_TOLERANCE = 1e-3
-"""Affines of phases and label may differ by this much in any entry, mm; scanners and tools round."""
+GRID_TOLERANCE = 0.01
+"""Image and label may put a corner of the volume this far apart, in shortest voxel edges; scanners and tools round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,8 @@ def load_volume(images: Sequence[Path], preprocessing: Preprocessing, *, label: 
         label: The label, on the grid of the image (another orientation of the same grid will do).
 
     Raises:
-        InputError: Fewer phases than asked for, an image of zeros only, or a label that holds fractions.
+        InputError: Fewer phases than asked for, an image of zeros only, a label that holds fractions, or axes without
+            right angles whose spacing was to be kept.
         GeometryError: The phases, or image and label, lie on different grids.
     """
     notices: list[str] = []
@@ -168,10 +170,18 @@ def load_volume(images: Sequence[Path], preprocessing: Preprocessing, *, label: 
     data = _run([Orientationd(keys, axcodes="RAS", labels=(("L", "R"), ("P", "A"), ("I", "S")))], data)
     if label is not None:
         _check_same_grid(data, label, images)
+    upright = right_angled(source.affine)
     if preprocessing.spacing_mm is not None:
-        wanted = _resampled_grid(_grid(data["image"]), preprocessing.spacing_mm)
+        stored = _grid(data["image"])
+        wanted = (_resampled_grid if upright else _upright_grid)(stored, preprocessing.spacing_mm)
         for key, mode in zip(keys, ("bilinear", "nearest"), strict=False):
-            data[key] = _resample(data[key], wanted, mode)
+            # An upright box around a tilted one holds corners that were never imaged.
+            data[key] = _resample(data[key], wanted, mode, padding="border" if upright else "zeros")
+    elif not upright:
+        raise InputError(
+            f"{_name(images)}: its axes are not at right angles (gantry tilt), and its voxels were to be kept as they "
+            "are; resample it with --spacing"
+        )
     n_before = int(data["label"].sum()) if label is not None else 0
     by_phase = preprocessing.normalise == "phase"
     empty_zeros = _zero_is_background(image)
@@ -252,8 +262,24 @@ def _resampled_grid(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:
     return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
 
 
-def _resample(image: MetaTensor, wanted: Grid, mode: str) -> MetaTensor:
-    resample = SpatialResample(mode=mode, padding_mode="border", align_corners=False, dtype=np.float32)
+def _upright_grid(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:
+    """The grid with right angles nearest to one without, as large as it takes to hold all of it."""
+    left, _, right = np.linalg.svd(grid.affine[:3, :3] / np.linalg.norm(grid.affine[:3, :3], axis=0))
+    directions = left @ right
+    ends = [(-0.5, side - 0.5) for side in grid.shape]
+    corners = np.array(list(itertools.product(*ends))) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+    along = corners @ directions
+    low, high = along.min(axis=0), along.max(axis=0)
+    shape = np.maximum(1, np.ceil((high - low) / spacing_mm - 1e-6)).astype(int)
+    affine = np.eye(4)
+    affine[:3, :3] = directions * spacing_mm
+    # The centres of both boxes are the same place.
+    affine[:3, 3] = directions @ ((low + high) / 2) - affine[:3, :3] @ ((shape - 1) / 2)
+    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
+
+def _resample(image: MetaTensor, wanted: Grid, mode: str, *, padding: str) -> MetaTensor:
+    resample = SpatialResample(mode=mode, padding_mode=padding, align_corners=False, dtype=np.float32)
     made = resample(image, dst_affine=torch.as_tensor(wanted.affine), spatial_size=wanted.shape)
     return cast(MetaTensor, made)
 
@@ -263,15 +289,14 @@ def _read(paths: Sequence[Path], notices: list[str]) -> MetaTensor:
     channels: list[NDArray[np.float32]] = []
     grids: list[Grid] = []
     for path in paths:
-        found, affine = read_channels(path)
-        if any(channel.ndim != 3 for channel in found):
-            raise InputError(f"{path.name}: expected a volume of three dimensions, got {found[0].ndim}")
-        channels.extend(found)
-        grids.extend(Grid(cast(Size, channel.shape), affine) for channel in found)
+        for channel in read_channels(path):
+            if channel.array.ndim != 3:
+                raise InputError(f"{path.name}: expected a volume of three dimensions, got {channel.array.ndim}")
+            channels.append(channel.array)
+            grids.append(Grid(cast(Size, channel.array.shape), channel.affine))
     first = grids[0]
-    for grid in grids[1:]:
-        if grid.shape != first.shape or float(np.abs(grid.affine - first.affine).max()) > GRID_TOLERANCE:
-            raise GeometryError(f"{_name(paths)}: its phases lie on different grids; resample them onto one")
+    if any(grid.shape != first.shape or _apart(grid, first) for grid in grids[1:]):
+        raise GeometryError(f"{_name(paths)}: its phases lie on different grids; resample them onto one")
     image = MetaTensor(torch.from_numpy(np.stack(channels)), affine=torch.from_numpy(first.affine))
     wrong = ~torch.isfinite(image.as_tensor())
     if bool(wrong.any()):
@@ -300,12 +325,18 @@ def _check_same_grid(data: Mapping[str, Any], label: Path, images: Sequence[Path
         raise GeometryError(
             f"{_name(images)}: label {label.name} is {shapes[0]}, the image {shapes[1]}; resample one onto the other"
         )
-    gap = float(np.abs(image_grid.affine - label_grid.affine).max())
-    if gap > GRID_TOLERANCE:
+    gap = _apart(label_grid, image_grid)
+    if gap:
         raise GeometryError(
-            f"{_name(images)}: the affines of label {label.name} and image differ by {gap:.3g} mm; "
+            f"{_name(images)}: the corners of label {label.name} and image lie up to {gap:.3g} mm apart; "
             "resample one onto the other"
         )
+
+
+def _apart(grid: Grid, other: Grid) -> float:
+    """How far apart two grids of one shape put a corner of the volume in mm; 0 where that is rounding."""
+    gap = displacement_mm(grid.affine, other.affine, other.shape)
+    return gap if gap > GRID_TOLERANCE * float(np.linalg.norm(other.affine[:3, :3], axis=0).min()) else 0.0
 
 
 def _grid(image: MetaTensor) -> Grid:

@@ -16,7 +16,7 @@ from segfair.errors import ConfigError, InputError
 from segfair.intake.case_ids import match_ids, some
 from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata
 from segfair.io.cells import cell_text
-from segfair.io.layouts import find_images, find_labels
+from segfair.io.layouts import describe_images, find_images, find_labels
 from segfair.io.masks import mask_stem
 from segfair.io.tables import load_table
 from segfair.mitigation.boxes import BOX_FOLDER, BreastBox, find_boxes, read_box
@@ -146,7 +146,7 @@ def read_training_source(
     """
     data = Path(data)
     labels = find_labels(data)
-    images = find_images(data, case_ids=labels.files)
+    images = find_images(data, case_ids=labels.files, n_channels=phases)
     root = data if data.is_dir() else data.parent
     table_path = metadata or _metadata_in(root)
     # Images may be spelt otherwise than labels: DUKE_001 and duke_001.
@@ -179,6 +179,7 @@ def read_training_source(
         raise InputError(_nothing_left(data, skipped, phases))
     notices = [
         *labels.notices,
+        describe_images(data, images),
         f"metadata: {table_path}",
         *rows.notices,
         *choice,
@@ -217,10 +218,9 @@ def _unusable(case: str, labels: Mapping[str, Path], images: Mapping[str, tuple[
     if case not in images:
         return "no image"
     n_files = len(images[case])
-    # One file may hold all phases; how many shows when it is read.
-    if 1 < n_files < phases or (
-        n_files == 1 and (mask_stem(images[case][0].name) or "").endswith("_0000") and phases > 1
-    ):
+    # One file may hold all phases (how many shows when it is read), but not one that is numbered beside the id.
+    first_of_several = (mask_stem(images[case][0].name) or "").casefold() == f"{case}_0000".casefold()
+    if 1 < n_files < phases or (n_files == 1 and first_of_several and phases > 1):
         return f"{n_files} of {phases} phases"
     absent = [path for path in (*images[case], labels[case]) if not path.is_file()]
     return f"{absent[0]} does not exist" if absent else None

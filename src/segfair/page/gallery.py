@@ -115,7 +115,7 @@ def _picture(case: str, entry: GallerySlice, widest: float) -> Data:
     ticks = (
         f"M{x:.2f} 0v{tick:.2f}M{x:.2f} {height:.2f}v{-tick:.2f}M0 {y:.2f}h{tick:.2f}M{width:.2f} {y:.2f}h{-tick:.2f}"
     )
-    size = f"{entry.columns * entry.pixel_mm[0]:.0f} × {entry.rows * entry.pixel_mm[1]:.0f} mm"
+    size = f"{entry.columns * entry.pixel_mm[0]:.0f} × {entry.rows * entry.pixel_mm[1]:.0f} {entry.unit}"
     plane = "Slice" if entry.plane == "slice" else entry.plane.capitalize()
     return {
         "caption": f"{plane} {entry.index + 1}, {size}",

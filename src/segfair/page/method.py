@@ -7,6 +7,7 @@ from typing import Any
 from segfair.page.gallery import gallery_section
 from segfair.page.parts import NAME_LENGTH, Data, cell, definition, number_column, table
 from segfair.results import AuditResult, Bins, MetricFacts
+from segfair.scores import LABEL_SIZES
 from segfair.wording import clean, format_number, metric_digits, metric_name, plural
 
 __all__ = ["case_section", "column_section", "input_section", "method_section"]
@@ -26,7 +27,8 @@ def case_section(result: AuditResult) -> Data | None:
         return None
     sign = 1 if result.outcomes[outcome].better == "higher" else -1
     rows.sort(key=lambda row: (sign * row[place[outcome]], str(row[place["case"]])))
-    wanted = dict.fromkeys((outcome, *result.config.outcomes, "dsc", "normhd", "hd95_mm", "hd95_vox", "volume"))
+    distances = ("hd95_mm", "hd95_vox", "hd95_px")
+    wanted = dict.fromkeys((outcome, *result.config.outcomes, "dsc", "normhd", *distances, *LABEL_SIZES))
     metrics = [name for name in wanted if name in scores.metrics][:6]
     digits = {name: metric_digits(scores.column(name)) for name in metrics}
     return {

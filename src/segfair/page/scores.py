@@ -32,6 +32,8 @@ _ALERTS = {
     "direction": "Which values are better",
     "labels": "Which voxels count",
     "column": "Columns left out",
+    "copied": "Equal to their labels",
+    "size": "Size of a voxel",
     "levels": "Ids in names of levels",
     "small": "Small groups",
     "attribute": "Missing attribute",

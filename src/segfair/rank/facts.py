@@ -52,6 +52,7 @@ class Standing:
         n_penalised: Cases that count with the worst score; `n_missing` of them have no prediction.
         problem: Why none of its predictions could be used; empty where some could.
         alerts: What was noticed in its masks -> in how many cases.
+        copied: Whether at least half of its masks have just the voxels of labels that are not empty.
     """
 
     team: str
@@ -68,6 +69,7 @@ class Standing:
     n_missing: int
     problem: str = ""
     alerts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

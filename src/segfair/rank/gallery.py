@@ -42,7 +42,8 @@ def with_galleries(
         chosen = _choose(ranking, team)
         if chosen:
             wanted = None if images is None else {case.id: images.get(case.id, ()) for case in chosen}
-            jobs.append((team.name, (chosen, ranking.config.protocol, ranking.config.threshold, wanted)))
+            config = ranking.config
+            jobs.append((team.name, (chosen, config.protocol, config.threshold, config.spacing_mm, wanted)))
     if executor is None:
         drawn = {name: _draw(*job) for name, job in jobs}
     else:
@@ -76,14 +77,17 @@ def _choose(ranking: Ranking, team: Team) -> list[Case]:
         for _, score in worst_first(ranking.scores.tables[team.name], lead_metric(ranking))
         if score.penalised is None and score.case in team.predictions
     ]
-    return [Case(case, labels[case], team.predictions[case]) for case in worst[:N_OVERALL]]
+    return [Case(case, labels[case], team.predictions[case], within=team.folder) for case in worst[:N_OVERALL]]
 
 
 def _draw(
     cases: Sequence[Case],
     protocol: Protocol,
     threshold: float | None,
+    spacing_mm: tuple[float, ...] | None,
     images: Mapping[str, tuple[Path, ...]] | None,
 ) -> Gallery | None:
     group = GalleryGroup(Subgroup(frozenset()), "overall", tuple(case.id for case in cases))
-    return draw_groups((group,), Cohort(tuple(cases)), protocol, threshold=threshold, images=images)
+    return draw_groups(
+        (group,), Cohort(tuple(cases)), protocol, threshold=threshold, spacing_mm=spacing_mm, images=images
+    )

@@ -19,6 +19,8 @@ _ALERTS = {
     "undefined": "Patients that could not be left out",
     "baseline": "Worse than nothing",
     "problem": "Nothing usable",
+    "copied": "Copies of the labels?",
+    "size": "Size of a voxel",
     "penalised": "Unusable predictions",
     "excluded": "Cases left out",
     "empty": "Empty labels",

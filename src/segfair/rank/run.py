@@ -24,6 +24,7 @@ from segfair.facts import versions
 from segfair.fairness import CohortScores, judged_attributes, resample
 from segfair.inference import generator, mean_limits
 from segfair.label_choice import check_label_occurs, resolve_protocol
+from segfair.mask_facts import COPIED, check_threshold, copies_labels, size_alerts, threshold_alert
 from segfair.rank.board import (
     CHALLENGE,
     COLUMNS,
@@ -41,6 +42,7 @@ from segfair.rank.teams import Team, TeamScores, require_complete, score_teams
 from segfair.results import Alert, AuditConfig, Score
 from segfair.scores import ScoreTable
 from segfair.scoring import NO_PREDICTION
+from segfair.units import resolve_units
 from segfair.wording import plural
 
 __all__ = ["rank_scored", "run_ranking"]
@@ -75,20 +77,25 @@ def run_ranking(
 
     Raises:
         AuditError: No case can be scored.
-        ConfigError: A metric, attribute or column that is not there.
-        InputError: A file is unusable and the configuration says that this is an error.
+        ConfigError: A metric, attribute or column that is not there, a score in mm of labels without a voxel size,
+            or a threshold outside of all probabilities.
+        InputError: A file is unusable and the configuration says that this is an error, or some labels have a voxel
+            size and others none.
     """
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
+    config = resolve_units(config, cohort, asked=[] if by is None else [by.lower()])
     scores = score_teams(
         cohort,
         teams,
         config.protocol,
         threshold=config.threshold,
+        spacing_mm=config.spacing_mm,
         executor=executor,
         on_done=on_done,
         strict=config.strict,
     )
     check_label_occurs(scores.baseline)
+    check_threshold(scores.tables.values(), config.threshold)
     return rank_scored(scores, config, by=by)
 
 
@@ -254,7 +261,11 @@ def _facts_of(scores: TeamScores, team: str, attributes: AttributeTable, config:
         "n_penalised": len(reasons),
         "n_missing": sum(reason in (NO_PREDICTION, NO_SCORES) for reason in reasons),
         "problem": scores.problems.get(team, ""),
-        "alerts": dict(Counter(text for score in table.scores for text in score.alerts).most_common()),
+        "copied": copies_labels(table),
+        "alerts": {
+            **({text: len(table) - len(reasons)} if (text := threshold_alert(table, config.threshold)) else {}),
+            **dict(Counter(text for score in table.scores for text in score.alerts).most_common()),
+        },
     }
 
 
@@ -266,7 +277,10 @@ def _alerts(
     config: AuditConfig,
 ) -> tuple[Alert, ...]:
     """What a reader must know before believing an order."""
-    found = []
+    found = [
+        *(Alert("copied", f"{entry.team}: {COPIED}.") for entry in standings if entry.copied),
+        *size_alerts(scores.baseline, config),
+    ]
     if baseline.n_worse:
         found.append(
             Alert(

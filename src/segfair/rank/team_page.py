@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from segfair.mask_facts import COPIED
 from segfair.page.gallery import gallery_data
 from segfair.page.parts import NAME_LENGTH, Data, cell, number_column, table
 from segfair.rank.facts import Ranking, Standing, percent
@@ -11,13 +12,14 @@ from segfair.rank.gallery import lead_metric, worst_first
 from segfair.rank.page import without_folders
 from segfair.rank.tables import DIGITS, moved, number, score_name, shown_scores
 from segfair.results import CaseScores
+from segfair.scores import LABEL_SIZES
 from segfair.wording import clean, format_interval, format_number, metric_digits, metric_name, plural
 
 __all__ = ["team_data"]
 
 _WORST_CASES = 20
 _SHOWN_METRICS = 6
-_PREFERRED = ("dsc", "normhd", "hd95_mm", "hd95_vox", "nsd_1mm", "iou", "volume")
+_PREFERRED = ("dsc", "normhd", "hd95_mm", "hd95_vox", "hd95_px", "nsd_1mm", "nsd_1px", "nsd_1vox", "iou", *LABEL_SIZES)
 _OF_THE_PREDICTION = "the prediction is empty under this protocol"
 _TITLES = {
     "place": "Place",
@@ -232,6 +234,8 @@ def _remarks(standing: Standing, ranking: Ranking, *, private: bool) -> Data | N
     if standing.problem:
         why = "" if private else f": {without_folders(standing.problem, ranking)}"
         texts.append(f"No prediction could be used{why}.")
+    if standing.copied:
+        texts.append(f"{COPIED[:1].upper()}{COPIED[1:]}.")
     texts += [
         f"{without_folders(text, ranking)} ({plural(count, 'case')})"
         for text, count in standing.alerts.items()

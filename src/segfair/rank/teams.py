@@ -18,10 +18,11 @@ from segfair.cases import Case, Cohort
 from segfair.errors import AuditError, ConfigError, InputError, PairingError
 from segfair.intake.case_ids import some
 from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata
-from segfair.io.folders import has_masks
+from segfair.io.folders import has_masks, is_folder
+from segfair.io.headers import leads_out
 from segfair.io.layouts import find_labels, find_predictions, pair_ids
 from segfair.protocol import Protocol
-from segfair.scores import CaseScore, ScoreTable, protocol_metrics
+from segfair.scores import TOLERANCE, CaseScore, ScoreTable, protocol_metrics
 from segfair.scoring import read_label, score_against, score_pair
 
 __all__ = ["Team", "TeamScores", "load_teams", "require_complete", "score_teams"]
@@ -30,7 +31,7 @@ __all__ = ["Team", "TeamScores", "load_teams", "require_complete", "score_teams"
 _MOST_MISSING = 0.2
 # What the worst prediction has; of any other metric, the worst value that any team has.
 _WORST = {
-    **dict.fromkeys(("dsc", "iou", "sensitivity", "precision", "nsd_1mm", "nsd_2mm"), 0.0),
+    **dict.fromkeys(("dsc", "iou", "sensitivity", "precision", *TOLERANCE), 0.0),
     **dict.fromkeys(("normhd", "lesion_missed"), 1.0),
 }
 
@@ -43,11 +44,13 @@ class Team:
         name: The name of its folder.
         predictions: Case id -> predicted mask.
         problem: Why no prediction of it can be used; empty where some can.
+        folder: Its folder, which none of its files may leave, links followed; None: they may lie anywhere.
     """
 
     name: str
     predictions: Mapping[str, Path]
     problem: str = ""
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ def load_teams(
     chosen, choice = choose_cases(case_ids, rows, cases=cases, where=where, what="labels")
     teams, notices = [], []
     for folder in folders:
-        team, n_extra = _read_team(folder, case_ids)
+        team, n_extra = _read_team(folder, folders, case_ids)
         teams.append(team)
         if n_extra:
             notices.append(f"{team.name}: predictions without a label, passed over: {n_extra}")
@@ -162,7 +165,7 @@ def team_entries(directory: Path) -> list[Path]:
             f"teams {directory}: {'is a file' if directory.exists() else 'does not exist'}; "
             "expected a folder with one sub-folder a team"
         )
-    folders = sorted(entry for entry in directory.iterdir() if entry.is_dir() and entry.name[0] not in "._")
+    folders = sorted(entry for entry in directory.iterdir() if entry.name[0] not in "._" and is_folder(entry))
     if not folders:
         hint = "; it holds masks itself: put each team's masks into a folder of its own" if has_masks(directory) else ""
         raise InputError(f"teams {directory}: no sub-folder in it; expected one a team{hint}")
@@ -175,6 +178,7 @@ def score_teams(
     protocol: Protocol,
     *,
     threshold: float | None = None,
+    spacing_mm: tuple[float, ...] | None = None,
     executor: Executor | None = None,
     on_done: Callable[[str], None] | None = None,
     strict: bool = False,
@@ -186,6 +190,7 @@ def score_teams(
         teams: The submissions.
         protocol: The rules.
         threshold: See `segfair.scoring.score_case`.
+        spacing_mm: See `segfair.scoring.score_case`.
         executor: Where cases are scored; None: one after the other, here. The result is the same.
         on_done: Called here with each case id, in cohort order, once all teams have been scored on it.
         strict: Whether the first unusable file is an error.
@@ -196,7 +201,14 @@ def score_teams(
     """
     metrics = protocol_metrics(protocol)
     jobs = [
-        (case.id, case.label, tuple(team.predictions.get(case.id) for team in teams), protocol, threshold)
+        (
+            case.id,
+            case.label,
+            tuple((team.predictions.get(case.id), team.folder) for team in teams),
+            protocol,
+            threshold,
+            spacing_mm,
+        )
         for case in cohort
     ]
     waiting = [executor.submit(_score_case, *job) for job in jobs] if executor is not None else []
@@ -294,22 +306,33 @@ def _lower_is_better(scores: TeamScores, name: str) -> bool:
     return next(metric.better for metric in table.metrics if metric.name == name) == "lower"
 
 
-def _read_team(folder: Path, case_ids: Sequence[str]) -> tuple[Team, int]:
+def _read_team(folder: Path, folders: Sequence[Path], case_ids: Sequence[str]) -> tuple[Team, int]:
     """A team, and how many of its files belong to no label."""
+    problem = _elsewhere(folder, folders)
+    if problem:
+        return Team(folder.name, {}, problem, folder), 0
     try:
         masks = find_predictions(folder)
     except InputError as error:
-        return Team(folder.name, {}, str(error)), 0
+        return Team(folder.name, {}, str(error), folder), 0
     pairs = pair_ids(case_ids, list(masks.files))
-    problem = ""
     if not pairs:
         problem = (
             f"none of its {len(masks.files)} masks bears the name of a label; they are {some(masks.files)}, "
             f"labels are {some(case_ids)}"
         )
-    return Team(folder.name, {case: masks.files[file] for case, file in pairs.items()}, problem), len(
-        masks.files
-    ) - len(pairs)
+    files = {case: masks.files[file] for case, file in pairs.items()}
+    return Team(folder.name, files, problem, folder), len(masks.files) - len(pairs)
+
+
+def _elsewhere(folder: Path, folders: Sequence[Path]) -> str:
+    """Why a team's folder is not its own: a link that leads away, or to another team; empty where it is."""
+    if leads_out(folder, folder.parent) or not leads_out(folder.parent, folder):
+        return f"{folder}: is a link that leads out of {folder.parent}; hand in the files themselves"
+    for other in folders:
+        if other != folder and not other.is_symlink() and not leads_out(folder, other):
+            return f"{folder}: is a link to the folder of {other.name}; hand in the files themselves"
+    return ""
 
 
 def _check_coverage(teams: Sequence[Team], chosen: Sequence[str], directory: Path, labels: Path) -> None:
@@ -331,20 +354,46 @@ def _check_coverage(teams: Sequence[Team], chosen: Sequence[str], directory: Pat
 def _score_case(
     case: str,
     label: Path | None,
-    predictions: Sequence[Path | None],
+    predictions: Sequence[tuple[Path | None, Path | None]],
     protocol: Protocol,
     threshold: float | None,
+    spacing_mm: tuple[float, ...] | None,
 ) -> tuple[CaseScore, ...] | str:
-    """All teams' scores of one case and those of an empty mask, or why there are none."""
+    """All teams' scores of one case and those of an empty mask, or why there are none.
+
+    Args:
+        case: Its id.
+        label: Its label.
+        predictions: Each team's mask, and the folder that it must not leave.
+        protocol: The rules.
+        threshold: See `segfair.scoring.score_case`.
+        spacing_mm: See `segfair.scoring.score_case`.
+    """
     try:
-        mask = read_label(Case(case, label))
+        mask = read_label(Case(case, label), spacing_mm=spacing_mm)
     except InputError as error:
         return str(error)
     scores = [
-        score_against(mask, Case(case, label, prediction), protocol, threshold=threshold) for prediction in predictions
+        score_against(
+            mask,
+            Case(case, label, prediction, within=folder),
+            protocol,
+            threshold=threshold,
+            spacing_mm=spacing_mm,
+        )
+        for prediction, folder in predictions
     ]
     nothing = np.zeros_like(mask.array)
-    return (*scores, score_pair(mask.array, nothing, spacing_mm=mask.spacing_mm, protocol=protocol, case=case))
+    known = mask.has_size or spacing_mm is not None
+    empty = score_pair(
+        mask.array,
+        nothing,
+        spacing_mm=mask.spacing_mm if known else None,
+        axes_mm=mask.axes_mm,
+        protocol=protocol,
+        case=case,
+    )
+    return (*scores, empty)
 
 
 def _stop_at_unusable(case: str, outcome: tuple[CaseScore, ...] | str, teams: Sequence[Team]) -> None:

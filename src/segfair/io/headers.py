@@ -1,0 +1,147 @@
+"""The text headers of NRRD and MetaImage: which other files hold the voxels, and whether a voxel has a size.
+
+SimpleITK opens whatever file a header names, wherever it lies. Here the names are read first, so that a header which
+leads elsewhere is refused before anything is opened. Reads no voxel.
+
+References:
+    Teem, "Definition of NRRD File Format" (teem.sourceforge.net/nrrd/format.html), "data file".
+    ITK, "MetaIO" (itk.org/Wiki/MetaIO/Documentation), "ElementDataFile".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from segfair.errors import InputError
+
+__all__ = ["TextHeader", "leads_out", "read_text_header", "refuse_data_outside"]
+
+# Most headers end within the first; a list of ten thousand slices within the second.
+_USUAL_BYTES, _MOST_BYTES = 1 << 12, 1 << 20
+
+_NRRD_DATA = re.compile(r"\s*data ?file\s*:\s*(?P<value>.*)", re.IGNORECASE)
+_NRRD_SIZE = re.compile(r"\s*(spacings|space directions)\s*:.*\d", re.IGNORECASE)
+# Wherever it stands in a line and however it is spelt: what is no data file for MetaIO does no harm here.
+_META_DATA = re.compile(r"element\s*data\s*file\s*[=:]?\s*(?P<value>.*)", re.IGNORECASE)
+# MetaIO takes any other spelling for the name of a file.
+_LOCAL = ("LOCAL", "Local", "local")
+_META_SIZE = re.compile(r"\s*(ElementSpacing|ElementSize)\s*[=:].*\d", re.IGNORECASE)
+_NUMBER = re.compile(r"%\d*d")
+# A name with the place of a number in its last part, and the numbers: from, to, step, axes.
+_PATTERN = re.compile(r"(?P<name>(?:[^%\s]*/)?[^%/\s]*%\d*d[^%/\s]*)(?:\s+-?\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class TextHeader:
+    """What a header says apart from the voxels.
+
+    Attributes:
+        data_files: Names of the files that hold the voxels, as written (`%03d` stands for a number); empty where they
+            follow the header itself.
+        has_size: Whether it says how large a voxel is.
+    """
+
+    data_files: tuple[str, ...]
+    has_size: bool
+
+
+def read_text_header(path: Path) -> TextHeader:
+    """Reads the header of a `.nrrd`, `.mha` or `.mhd` file.
+
+    Raises:
+        InputError: It does not end within a megabyte.
+        OSError: The file cannot be read.
+    """
+    for n_bytes in (_USUAL_BYTES, _MOST_BYTES):
+        with path.open("rb") as stream:
+            content = stream.read(n_bytes + 1)
+        # Latin-1 never fails, and file names come back byte by byte; a bare carriage return ends a line as well.
+        lines = re.split(r"\r\n|\r|\n", content.decode("latin-1"))
+        names, has_size, ended = _nrrd(lines) if path.name.lower().endswith(".nrrd") else _meta(lines)
+        if ended or len(content) <= n_bytes:
+            return TextHeader(tuple(os.fsdecode(name.encode("latin-1")) for name in names), has_size)
+    raise InputError(f"{path}: its header does not end within a megabyte; write the file again")
+
+
+def refuse_data_outside(path: Path, header: TextHeader, *, within: Path | None = None) -> None:
+    """Refuses a header whose voxels lie elsewhere.
+
+    Args:
+        path: The header's file.
+        header: What it says.
+        within: Folder that must not be left; None: the header's own folder (that of the file behind a link counts
+            as well).
+
+    Raises:
+        InputError: A data file lies outside, or is no plain file.
+    """
+    inside = [within] if within is not None else [path.parent, Path(os.path.realpath(path)).parent]
+    place = "the folder it was handed in with" if within is not None else "its own folder"
+    for name in header.data_files:
+        folder, file = os.path.split(name)
+        if "\0" in name or name.startswith("~") or ("%" in name and not _PATTERN.fullmatch(name)):
+            raise InputError(f"{path}: names its data file as {name!r}, which is no plain path; write one file")
+        for found in _numbered(path.parent / folder, file) if "%" in file else [path.parent / name]:
+            if all(leads_out(found, folder) for folder in inside):
+                raise InputError(
+                    f"{path}: its header takes the voxels from outside of {place} ({name}); hand in a file that holds "
+                    "its own voxels"
+                )
+            if found.exists() and not found.is_file():
+                raise InputError(f"{path}: its data file {name} is no file; write it again")
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether a path, all links followed, lies outside of a folder."""
+    real, inside = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath([real, inside]) != inside
+
+
+def _numbered(folder: Path, pattern: str) -> Iterable[Path]:
+    """The folder of numbered files and those of its files that the pattern may mean."""
+    yield folder / _NUMBER.sub("0", pattern)
+    wanted = re.compile(r"\d+".join(map(re.escape, _NUMBER.split(pattern))))
+    if folder.is_dir():
+        yield from (entry for entry in folder.iterdir() if wanted.fullmatch(entry.name))
+
+
+def _nrrd(lines: list[str]) -> tuple[list[str], bool, bool]:
+    """Data files, whether there is a size, and whether the header ends: it does at the first empty line."""
+    end = lines.index("") if "" in lines else len(lines)
+    names: list[str] = []
+    for index, line in enumerate(lines[:end]):
+        match = _NRRD_DATA.match(line)
+        if match:
+            # A list goes on to the end of the file.
+            names += _named(match["value"], lines[index + 1 :])
+    return names, any(_NRRD_SIZE.match(line) for line in lines[:end]), end < len(lines) and not names
+
+
+def _meta(lines: list[str]) -> tuple[list[str], bool, bool]:
+    names: list[str] = []
+    has_size = False
+    for index, line in enumerate(lines):
+        has_size = has_size or _META_SIZE.match(line) is not None
+        match = _META_DATA.search(line)
+        if not match:
+            continue
+        if match["value"].strip() not in _LOCAL:
+            names += _named(match["value"], lines[index + 1 :])
+        elif line.startswith("ElementDataFile"):
+            return names, has_size, True
+    return names, has_size, False
+
+
+def _named(value: str, following: list[str]) -> list[str]:
+    """The files that one entry names: itself, numbered ones, or those listed after it."""
+    entries = following if value.upper().split()[:1] == ["LIST"] else [value]
+    names: list[str] = []
+    for entry in filter(None, map(str.strip, entries)):
+        numbered = _PATTERN.fullmatch(entry)
+        # One reader takes a whole line, another its first word.
+        names += [numbered["name"]] if numbered else [entry, entry.split()[0]]
+    return list(dict.fromkeys(names))
