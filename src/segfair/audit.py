@@ -23,9 +23,17 @@ from segfair.facts import alerts, attribute_facts, case_counts, case_rows, colum
 from segfair.fairness import CohortScores, GroupScores, judged_attributes, resample
 from segfair.inference import generator, infer_subgroups, power_of_levels, reach_verdict
 from segfair.intake.cohorts import penalised_notice
-from segfair.label_choice import check_label_occurs, check_regions_occur, label_notices, resolve_protocol
+from segfair.label_choice import (
+    check_label_occurs,
+    check_many_values,
+    check_regions_occur,
+    label_notices,
+    resolve_protocol,
+    value_alerts,
+)
 from segfair.mask_facts import check_threshold, check_usable, mask_alerts
 from segfair.outcomes import resolve_outcomes, with_absolute
+from segfair.pictures import check_grey_levels, picture_notices, with_pictures
 from segfair.protocol import load_protocol
 from segfair.results import (
     TAUGHT_BINS,
@@ -89,6 +97,7 @@ def run_audit(
     asked, config = config, with_subjects(config, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(config, cohort)
+    cohort = _with_pictures(cohort, asked, config)
     metrics = protocol_metrics(config.protocol) if scores is None else scores.metrics
     config, outcome_notices = resolve_outcomes(config, metrics)
     if scores is None:
@@ -110,6 +119,7 @@ def run_audit(
         examples = "; ".join(f"{case}: {reason}" for case, reason in list(excluded.items())[:3])
         raise AuditError(f"no case can be scored: {examples or 'the cohort is empty'}")
     check_label_occurs(scores)
+    check_many_values(scores, labels_are_named=_labels_are_named(asked, cohort))
     check_regions_occur(scores, config)
 
     scored = dict.fromkeys(scores.cases)
@@ -193,6 +203,7 @@ def run_audit(
         notices=(
             *audited.notices,
             *label_notices(asked, cohort, config.protocol),
+            *picture_notices(cohort, config.protocol),
             *outcome_notices,
             *attributes.notices,
         ),
@@ -201,6 +212,7 @@ def run_audit(
             *(Alert(kind, text) for kind, text in audited.alerts),
             *(Alert("column", text) for text in attributes.alerts),
             *mask_alerts(scores, config),
+            *(Alert("labels", text) for text in value_alerts(scores, config.protocol, cohort)),
             *alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
         ),
         scores=certainty.scores(point_scores, _values(scores, "dsc"), _values(scores, "normhd"))
@@ -225,6 +237,22 @@ def _without_excluded(cohort: Cohort, scores: ScoreTable) -> Cohort:
         return cohort
     told = {penalised_notice(without): penalised_notice(penalised) if penalised else ""}
     return dataclasses.replace(cohort, notices=tuple(filter(None, (told.get(text, text) for text in cohort.notices))))
+
+
+def _with_pictures(cohort: Cohort, asked: AuditConfig, config: AuditConfig) -> Cohort:
+    """The cohort with the meaning of its PNG masks decided, and pictures in grey refused."""
+    cohort = with_pictures(cohort, config.protocol)
+    check_grey_levels(
+        cohort.grey_levels or {},
+        labels_are_named=_labels_are_named(asked, cohort),
+        with_threshold=config.threshold is not None,
+    )
+    return cohort
+
+
+def _labels_are_named(asked: AuditConfig, cohort: Cohort) -> bool:
+    """Whether somebody has said which values count, rather than left it to a named protocol."""
+    return bool(asked.labels or cohort.label_names or asked.protocol.chosen & {"label.overlap", "regions"})
 
 
 def _apply_missing_rule(scores: ScoreTable, config: AuditConfig) -> ScoreTable:

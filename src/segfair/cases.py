@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-__all__ = ["Case", "Cohort", "Join"]
+__all__ = ["Case", "Cohort", "Join", "MaskRole"]
+
+MaskRole = Literal["label", "prediction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class Case:
         metadata: The case's row of the metadata table, column -> raw value, before binning; missing values
             are None. An empty mapping means that the table has no row for this case.
         within: Folder that the prediction's file must not leave, links followed; None: it may lie anywhere.
+        white: Which of its PNG masks are black and white only, as are all of their role, so that 255 means 1.
     """
 
     id: str
@@ -27,6 +31,7 @@ class Case:
     prediction: Path | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
     within: Path | None = None
+    white: tuple[MaskRole, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Cohort:
         subject_column: The column whose rows served several cases, and which so names patients; empty if none did.
         joined: How rows and cases were joined; None without a table.
         missing: Column -> case id -> how its missing value is spelt in the table; "" for an empty cell.
+        grey_levels: Role -> values of its PNG masks, rising; None: nobody looked yet.
         inputs: Role ("predictions", "labels", "metadata") -> the path handed in.
     """
 
@@ -75,6 +81,7 @@ class Cohort:
     subject_column: str = ""
     joined: Join | None = None
     missing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    grey_levels: Mapping[MaskRole, tuple[int, ...]] | None = None
 
     def __len__(self) -> int:
         return len(self.cases)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+# Alerts that can turn a verdict round; the page has them all.
+_TOLD_AT_ONCE = ("direction", "size", "labels", "copied", "column")
 EXIT_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 70, 130
 
 app = typer.Typer(
@@ -1071,6 +1073,9 @@ def _write(
     counts = result.cases
     for notice in result.notices:
         typer.echo(notice)
+    for alert in result.alerts:
+        if alert.kind in _TOLD_AT_ONCE:
+            typer.echo(f"note well: {alert.text}")
     tally = f"{len(counts.penalised)} penalised; {len(counts.unusable)} excluded"
     tally += f"; {counts.n_taught} taught the bins" if counts.n_taught else ""
     typer.echo(f"{plural(counts.n_scored, 'case')} scored, {tally}")

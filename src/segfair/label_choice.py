@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -9,9 +10,17 @@ from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.protocol import LabelRule, Protocol, format_label_values, parse_label_values
 from segfair.results import AuditConfig
-from segfair.scores import ScoreTable, counted_values, label_size_column
+from segfair.scores import MOST_VALUES, ScoreTable, counted_values, label_size_column
 
-__all__ = ["absent_regions", "check_label_occurs", "check_regions_occur", "label_notices", "resolve_protocol"]
+__all__ = [
+    "absent_regions",
+    "check_label_occurs",
+    "check_many_values",
+    "check_regions_occur",
+    "label_notices",
+    "resolve_protocol",
+    "value_alerts",
+]
 
 
 def resolve_protocol(config: AuditConfig, cohort: Cohort) -> Protocol:
@@ -102,6 +111,57 @@ def check_label_occurs(scores: ScoreTable) -> None:
         raise ConfigError(
             f"no label holds what counts as lesion ({hints[0]}); choose with --label, for example --label any"
         )
+
+
+def value_alerts(scores: ScoreTable, protocol: Protocol, cohort: Cohort) -> tuple[str, ...]:
+    """What the values in the masks say against the labels that count.
+
+    Predictions that hold values which count nowhere, regions that no prediction holds, and labels likewise. The values
+    of a case are those that scoring met (`CaseScore.values_found`).
+    """
+    counted, n_cases = counted_values(protocol), len(scores.scores)
+    names = {value: name for name, values in cohort.label_names.items() for value in values}
+    found = []
+    for index, role in enumerate(("labels", "predictions")):
+        if counted == "any":
+            break
+        stray: Counter[int] = Counter()
+        for score in scores.scores:
+            stray.update(set(score.values_found[index]) - {*counted, protocol.ignore_label})
+        if stray:
+            shown = ", ".join(
+                f"{value}{f' ({names[value]})' if value in names else ''} in {count}"
+                for value, count in sorted(stray.items())[:8]
+            )
+            more = " and others" if len(stray) > 8 else ""
+            kind = "region" if protocol.regions else "label"
+            found.append(
+                f"{role.capitalize()} hold values that belong to no {kind} that counts"
+                f" ({format_label_values(counted)}), of {n_cases} cases: {shown}{more}."
+            )
+    scored = [score for score in scores.scores if score.penalised is None]
+    for region, values in protocol.regions.items():
+        in_labels = any(set(values) & set(score.values_found[0]) for score in scored)
+        if in_labels and not any(set(values) & set(score.values_found[1]) for score in scored):
+            found.append(f"The region {region} ({format_label_values(values)}) occurs in labels and in no prediction.")
+    return tuple(found)
+
+
+def check_many_values(scores: ScoreTable, *, labels_are_named: bool) -> None:
+    """A mask of dozens of values is a picture, or has labels that somebody should choose from.
+
+    Raises:
+        ConfigError: More values than `MOST_VALUES` in labels or predictions, and nothing names those that count.
+    """
+    for index, role in enumerate(("label", "prediction")):
+        case = next((score for score in scores.scores if len(score.values_found[index]) >= MOST_VALUES), None)
+        if case is not None and not labels_are_named:
+            shown = ", ".join(map(str, case.values_found[index][:8]))
+            raise ConfigError(
+                f"the {role} of case {case.case} holds {MOST_VALUES} and more different values ({shown}, ...): choose"
+                " those that count with --label (for example --label 1, --label any, or --label NAME=1,2); if it is an"
+                " image, hand over the masks"
+            )
 
 
 def absent_regions(scores: ScoreTable, protocol: Protocol) -> tuple[str, ...]:

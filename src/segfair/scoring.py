@@ -81,7 +81,7 @@ def read_label(case: Case, *, spacing_mm: tuple[float, ...] | None = None) -> Ma
     """
     if case.label is None:
         raise InputError(f"no label for case {case.id}")
-    return _sized(_read(case.label), spacing_mm, case.label)
+    return _sized(_read(case.label, white_is_one="label" in case.white), spacing_mm, case.label)
 
 
 def read_pair(
@@ -246,7 +246,7 @@ def _read_prediction(
         raise InputError(f"{path}: {OUTSIDE}, by a link; hand in a copy of the file itself")
     facts: dict[str, float] = {}
     if threshold is None:
-        prediction = _read(path, case.within)
+        prediction = _read(path, case.within, white_is_one="prediction" in case.white)
     else:
         prediction, facts = _read_thresholded(path, threshold, protocol, case.within)
     prediction = _sized(prediction, spacing_mm, path)
@@ -296,9 +296,9 @@ def _about_sizes(label: Mask, spacing_mm: tuple[float, ...] | None) -> tuple[str
     return ()
 
 
-def _read(path: Path, within: Path | None = None) -> Mask:
+def _read(path: Path, within: Path | None = None, *, white_is_one: bool = False) -> Mask:
     try:
-        return read_mask(path, within=within)
+        return read_mask(path, within=within, white_is_one=white_is_one)
     except MemoryError as error:
         raise InputError(f"{path}: too large for the memory of this machine; crop it or store it smaller") from error
 

@@ -23,6 +23,7 @@ from segfair.cases import Cohort
 from segfair.errors import ConfigError, PairingError
 from segfair.inference import generator
 from segfair.io.layouts import find_labels, pair_ids
+from segfair.pictures import with_pictures
 from segfair.results import AuditResult
 from segfair.ruler_facts import RulerGroup, TwoRulers
 from segfair.scores import ScoreTable
@@ -71,6 +72,10 @@ def measure_again(
             "the size with --spacing X Y [Z]"
         )
     protocol, spacing = config.protocol, config.spacing_mm
+    # Each set of files says for itself what its grey levels mean.
+    second, raters = (
+        with_pictures(dataclasses.replace(cohort, grey_levels=None), protocol) for cohort in (second, raters)
+    )
     scores = score_cohort(second, protocol, threshold=config.threshold, spacing_mm=spacing, executor=executor)
     agreement = score_cohort(raters, protocol.replace(metrics=("dsc",)), spacing_mm=spacing, executor=executor)
     return dataclasses.replace(

@@ -23,6 +23,7 @@ from segfair.io.grids import Mask, align, axis_codes, give_spacing
 from segfair.io.layouts import find_images, pair_ids
 from segfair.io.masks import read_channels
 from segfair.metrics import MaskPair
+from segfair.pictures import with_pictures
 from segfair.protocol import Protocol
 from segfair.results import AuditResult
 from segfair.scoring import read_pair
@@ -74,7 +75,7 @@ def build_gallery(
     config = result.config
     return draw_groups(
         groups,
-        cohort,
+        with_pictures(cohort, config.protocol),
         config.protocol,
         threshold=config.threshold,
         spacing_mm=config.spacing_mm,

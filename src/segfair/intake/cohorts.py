@@ -16,6 +16,7 @@ from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases
 from segfair.intake.score_tables import load_score_cohort
 from segfair.io.layouts import MaskFolder, find_labels, find_predictions, look_swapped, pair_masks
 from segfair.io.spellings import AS_TEXT, Spellings
+from segfair.pictures import survey
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,7 +131,7 @@ def load_cohort(
     extra = sorted(set(prediction_ids) - set(pairs.values()))
     if extra:
         notices.append(f"predictions without a label, passed over: {len(extra)} ({some(extra)})")
-    return Cohort(
+    cohort = Cohort(
         tuple(
             Case(
                 case,
@@ -158,6 +159,7 @@ def load_cohort(
         joined=rows.joined,
         missing=rows.missing,
     )
+    return survey(cohort)
 
 
 def pairing_notices(pairs: Spellings) -> list[str]:

@@ -78,7 +78,7 @@ def has_size(path: Path) -> bool | None:
     return suffix != ".png"
 
 
-def read_mask(path: Path, *, within: Path | None = None) -> Mask:
+def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = False) -> Mask:
     """Reads one label map, 2-D or 3-D.
 
     Whole numbers stored as floats become integers, booleans 0 and 1; negative labels are kept. Trailing axes of
@@ -87,6 +87,7 @@ def read_mask(path: Path, *, within: Path | None = None) -> Mask:
     Args:
         path: The file.
         within: Folder that the voxels of a detached header must not leave; None: the header's own.
+        white_is_one: Whether a PNG is one of black and white pictures, so that 255 means 1.
 
     Returns:
         The mask with a (4, 4) affine in RAS+ millimetres, for NIfTI as `segfair.io.nifti` says; the identity for
@@ -98,7 +99,10 @@ def read_mask(path: Path, *, within: Path | None = None) -> Mask:
             (a probability map).
     """
     stored = _read(Path(path), "mask", within)
-    return dataclasses.replace(stored, array=_as_labels(stored.array, Path(path)))
+    labels = _as_labels(stored.array, Path(path))
+    if white_is_one and path.name.lower().endswith(".png"):
+        labels = np.minimum(labels, 1)
+    return dataclasses.replace(stored, array=labels)
 
 
 def read_image(path: Path, *, within: Path | None = None) -> Mask:
@@ -252,7 +256,7 @@ def _read_png(path: Path, role: Role) -> NDArray[Any]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be read as PNG ({error}); write or copy it again") from error
     if pixels.ndim == 2:
-        return _binary(pixels.T) if role == "mask" else pixels.T
+        return pixels.T
     n_colours = pixels.shape[2] - 1 if pixels.shape[2] in (2, 4) else pixels.shape[2]
     colours, alpha = pixels[..., :n_colours], pixels[..., n_colours:]
     if role != "mask":
@@ -260,13 +264,7 @@ def _read_png(path: Path, role: Role) -> NDArray[Any]:
         return (colours @ np.array(weights, dtype=np.float32)).T
     if (colours != colours[..., :1]).any() or (alpha != alpha.flat[:1]).any():
         _refuse(path, "is a colour picture; save the label values as greyscale or palette PNG, one number per pixel")
-    return _binary(colours[..., 0].T)
-
-
-def _binary(pixels: NDArray[Any]) -> NDArray[Any]:
-    """A picture of black and white only is how programs show a binary mask; 255 then means 1."""
-    values = np.unique(pixels)
-    return np.minimum(pixels, 1) if values.tolist() in ([0, 255], [255]) else pixels
+    return colours[..., 0].T
 
 
 def _read_npz(path: Path, role: Role) -> Mask:

@@ -71,13 +71,13 @@ def worst_first(table: ScoreTable, name: str) -> list[tuple[int, CaseScore]]:
 
 def _choose(ranking: Ranking, team: Team) -> list[Case]:
     """The worst cases with two usable masks."""
-    labels = {case.id: case.label for case in ranking.scores.cohort}
+    cases = {case.id: case for case in ranking.scores.cohort}
     worst = [
         score.case
         for _, score in worst_first(ranking.scores.tables[team.name], lead_metric(ranking))
         if score.penalised is None and score.case in team.predictions
     ]
-    return [Case(case, labels[case], team.predictions[case], within=team.folder) for case in worst[:N_OVERALL]]
+    return [team.case(cases[case], ranking.config.protocol) for case in worst[:N_OVERALL]]
 
 
 def _draw(

@@ -25,6 +25,7 @@ from segfair.fairness import CohortScores, judged_attributes, resample
 from segfair.inference import generator, mean_limits
 from segfair.label_choice import check_label_occurs, resolve_protocol
 from segfair.mask_facts import COPIED, check_threshold, copies_labels, size_alerts, threshold_alert
+from segfair.pictures import with_pictures
 from segfair.rank.board import (
     CHALLENGE,
     COLUMNS,
@@ -84,6 +85,7 @@ def run_ranking(
     """
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(config, cohort, asked=[] if by is None else [by.lower()])
+    cohort = with_pictures(cohort, config.protocol)
     scores = score_teams(
         cohort,
         teams,

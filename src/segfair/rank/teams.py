@@ -14,13 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from segfair.cases import Case, Cohort
+from segfair.cases import Case, Cohort, MaskRole
 from segfair.errors import AuditError, ConfigError, InputError, PairingError
 from segfair.intake.case_ids import some
 from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata
 from segfair.io.folders import has_masks, is_folder
+from segfair.io.grey_levels import grey_levels
 from segfair.io.headers import leads_out
 from segfair.io.layouts import find_labels, find_predictions, pair_ids
+from segfair.pictures import is_black_and_white
 from segfair.protocol import Protocol
 from segfair.scores import TOLERANCE, CaseScore, ScoreTable, protocol_metrics
 from segfair.scoring import read_label, score_against, score_pair
@@ -45,12 +47,20 @@ class Team:
         predictions: Case id -> predicted mask.
         problem: Why no prediction of it can be used; empty where some can.
         folder: Its folder, which none of its files may leave, links followed; None: they may lie anywhere.
+        grey_levels: Values of its PNG masks, rising.
     """
 
     name: str
     predictions: Mapping[str, Path]
     problem: str = ""
     folder: Path | None = None
+    grey_levels: tuple[int, ...] = ()
+
+    def case(self, case: Case, protocol: Protocol) -> Case:
+        """A case with this team's prediction of it."""
+        roles: tuple[MaskRole, ...] = ("prediction",) if is_black_and_white(self.grey_levels, protocol) else ()
+        white = (*(role for role in case.white if role == "label"), *roles)
+        return dataclasses.replace(case, prediction=self.predictions.get(case.id), within=self.folder, white=white)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,23 +210,14 @@ def score_teams(
         AuditError: No label can be used, or a worker process died.
     """
     metrics = protocol_metrics(protocol)
-    jobs = [
-        (
-            case.id,
-            case.label,
-            tuple((team.predictions.get(case.id), team.folder) for team in teams),
-            protocol,
-            threshold,
-            spacing_mm,
-        )
-        for case in cohort
-    ]
+    bare = [dataclasses.replace(case, metadata={}) for case in cohort]
+    jobs = [(case, [team.case(case, protocol) for team in teams], protocol, threshold, spacing_mm) for case in bare]
     waiting = [executor.submit(_score_case, *job) for job in jobs] if executor is not None else []
     found: dict[str, tuple[CaseScore, ...]] = {}
     excluded = dict(cohort.excluded)
     try:
         for index, job in enumerate(jobs):
-            case = job[0]
+            case = job[0].id
             outcome = waiting[index].result() if waiting else _score_case(*job)
             if isinstance(outcome, str):
                 excluded[case] = outcome
@@ -322,7 +323,9 @@ def _read_team(folder: Path, folders: Sequence[Path], case_ids: Sequence[str]) -
             f"labels are {some(case_ids)}"
         )
     files = {case: masks.files[file] for case, file in pairs.items()}
-    return Team(folder.name, files, problem, folder), len(masks.files) - len(pairs)
+    # A link that leads out is refused when its case is scored; what it holds is nobody's business before.
+    own = [path for path in files.values() if not leads_out(path, folder)]
+    return Team(folder.name, files, problem, folder, grey_levels(own)), len(masks.files) - len(pairs)
 
 
 def _elsewhere(folder: Path, folders: Sequence[Path]) -> str:
@@ -352,9 +355,8 @@ def _check_coverage(teams: Sequence[Team], chosen: Sequence[str], directory: Pat
 
 
 def _score_case(
-    case: str,
-    label: Path | None,
-    predictions: Sequence[tuple[Path | None, Path | None]],
+    case: Case,
+    predicted: Sequence[Case],
     protocol: Protocol,
     threshold: float | None,
     spacing_mm: tuple[float, ...] | None,
@@ -362,27 +364,17 @@ def _score_case(
     """All teams' scores of one case and those of an empty mask, or why there are none.
 
     Args:
-        case: Its id.
-        label: Its label.
-        predictions: Each team's mask, and the folder that it must not leave.
+        case: The case with its label.
+        predicted: The same with each team's prediction.
         protocol: The rules.
         threshold: See `segfair.scoring.score_case`.
         spacing_mm: See `segfair.scoring.score_case`.
     """
     try:
-        mask = read_label(Case(case, label), spacing_mm=spacing_mm)
+        mask = read_label(case, spacing_mm=spacing_mm)
     except InputError as error:
         return str(error)
-    scores = [
-        score_against(
-            mask,
-            Case(case, label, prediction, within=folder),
-            protocol,
-            threshold=threshold,
-            spacing_mm=spacing_mm,
-        )
-        for prediction, folder in predictions
-    ]
+    scores = [score_against(mask, entry, protocol, threshold=threshold, spacing_mm=spacing_mm) for entry in predicted]
     nothing = np.zeros_like(mask.array)
     known = mask.has_size or spacing_mm is not None
     empty = score_pair(
@@ -391,7 +383,7 @@ def _score_case(
         spacing_mm=mask.spacing_mm if known else None,
         axes_mm=mask.axes_mm,
         protocol=protocol,
-        case=case,
+        case=case.id,
     )
     return (*scores, empty)
 
