@@ -4,9 +4,10 @@ The only importer of nibabel. A header may state up to three affines, and progra
 
 - segfair (as nibabel): the sform where its code is set, else the qform where its code is set, else the voxel sizes
   alone (`pixdim`), the volume centred.
-- ITK (SimpleITK, ANTs, 3D Slicer) from 5.3 on: the sform where its axes are at right angles and either its code is 1
+- ITK (SimpleITK, ANTs, 3D Slicer), as of 5.4: the sform where its axes are at right angles and either its code is 1
   (scanner) or the qform's code is not set, or where it agrees with the qform; else the qform; without either the voxel
-  sizes alone, the first voxel at the origin. Before 5.3: the qform where its code is set. Lengths are always `pixdim`.
+  sizes alone, the first voxel at the origin. Older ones (ANTs before 2.3.5): the qform where its code is set. Lengths
+  are always `pixdim`.
 
 So a mask that ITK wrote with "the geometry of the image" may bear the image's other affine. Those are kept beside the
 one that is taken, and two masks are on one grid if they are so by any of them. Lengths and volumes are those of the
