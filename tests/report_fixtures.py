@@ -26,11 +26,13 @@ from segfair.results import (
     Definition,
     FairnessScore,
     GateFacts,
+    LeftOut,
     LevelFacts,
     MetricFacts,
     OutcomeFacts,
     PowerFacts,
     Score,
+    Search,
     Verdict,
 )
 from segfair.subgroups import Adjusted, Divergence, Subgroup, SubgroupTable
@@ -79,6 +81,7 @@ def make_result(
         load_protocol("default"),
         outcomes=outcomes,
         min_support=min_support,
+        max_items=max_items,
         margin={} if margin is None else {outcomes[0]: margin},
         primary=primary,
     )
@@ -103,7 +106,7 @@ def make_result(
     return AuditResult(
         config=config,
         inputs={"predictions": "cohort/preds", "labels": "cohort/labels", "metadata": "cohort/metadata.csv"},
-        versions={"segfair": "0.1.0", "numpy": "2.4.0", "divexplorer": "0.2.6"},
+        versions={"segfair": "0.1.0", "numpy": "2.4.0"},
         cases=CaseCounts(n_cases, penalised, ("case010",), {"case999": "label: not a mask"}),
         case_scores=CaseScores(("case", *values, "penalised", *levels), rows, tuple(values), tuple(levels)),
         metrics=tuple(
@@ -175,6 +178,17 @@ def make_result(
         )
         if inference
         else (),
+        search=Search(
+            max_items=max_items,
+            min_support=min_support,
+            n_tested=sum(row.significant is not None for row in tables[outcomes[0]]) if inference else 0,
+            left_out=(LeftOut(f"combinations of more than {max_items} attributes", "as asked for"),),
+            min_count=max(1, math.ceil(min_support * n_cases)),
+            n_searched=len(members),
+            n_alone=0,
+            n_estimated=None,
+            budget=config.max_subgroups,
+        ),
         primary_subgroups=_primary(tables[outcomes[0]], primary) if primary else None,
         power=tuple(
             PowerFacts(entry.name, level.level, level.n, 1.4 / math.sqrt(level.n) if level.n else None, 40 * n_cases)

@@ -13,7 +13,7 @@ import numpy as np
 from segfair.audit import run_audit
 from segfair.cases import Case, Cohort
 from segfair.metrics import METRICS, Metric
-from segfair.protocol import load_protocol
+from segfair.protocol import Protocol, load_protocol
 from segfair.results import AuditConfig, AuditResult
 from segfair.scores import CaseScore, ScoreTable
 
@@ -50,7 +50,7 @@ def audit_of(
     metadata: Mapping[str, Sequence[object]],
     *,
     lower: Sequence[str] = (),
-    protocol: str = "default",
+    protocol: str | Protocol = "default",
     **settings: Any,
 ) -> AuditResult:
     """An audit of columns of scores and of metadata, with few resamples."""
@@ -72,7 +72,7 @@ def audit_of(
         ),
     )
     settings = {"permutations": 499, "bootstrap": 400, "outcomes": (next(iter(scores)),), **settings}
-    config = AuditConfig(load_protocol(protocol), **settings)
+    config = AuditConfig(load_protocol(protocol) if isinstance(protocol, str) else protocol, **settings)
     return run_audit(Cohort(cases, columns=tuple(metadata)), config, scores=table)
 
 

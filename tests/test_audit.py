@@ -15,9 +15,11 @@ from segfair.errors import AuditError, ConfigError
 from segfair.gates import check_gates
 from segfair.inference import mean_limits
 from segfair.metrics import METRICS
+from segfair.page import page_data
 from segfair.page.lattice import subgroup_section
 from segfair.page.summary import worst_section
 from segfair.protocol import load_protocol
+from segfair.report import render_page
 from segfair.results import AuditConfig, AuditResult
 from segfair.scores import CaseScore, ScoreTable
 
@@ -467,6 +469,16 @@ def test_strata_of_one_case_each_are_refused() -> None:
     made = {"dsc": np.linspace(0, 1, 40), "sex": ["f", "m"] * 20, "id": [f"x{index}" for index in range(40)]}
     with pytest.raises(ConfigError, match="--stratify id: 40 different values in 40 cases"):
         audit(dataclasses.replace(DEFAULT, attributes=("sex",), stratify="id"), **made)
+
+
+def test_no_alert_is_shown_twice() -> None:
+    cohort, scores = made_up(**planted(np.random.default_rng(0), 60, 0.0))  # type: ignore[arg-type]
+    said = "the folders look swapped"
+    result = segfair.run_audit(dataclasses.replace(cohort, notices=(said, "read well", said)), DEFAULT, scores=scores)
+    assert [alert.text for alert in result.alerts].count(said) == 1
+    html = render_page(page_data(result, written=""))
+    assert html.count(said) == 1, "what is an alert is no notice as well"
+    assert html.count("read well") == 1
 
 
 def test_an_attribute_given_twice_is_one_question() -> None:

@@ -25,10 +25,11 @@ from segfair.errors import ConfigError
 from segfair.handover.archive import not_covered, verify
 from segfair.handover.model_card import model_card
 from segfair.page import page_data
-from segfair.page.rows import script_json
+from segfair.page.rows import Column, Row, RowTable, encode_tables, script_json
 from segfair.report import FILES, render_page, template_folder, write_report
 from segfair.results import AuditResult, Verdict
 from segfair.subgroups import SubgroupTable
+from segfair.wording import Standing
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLD = Path(__file__).parent / "gold" / "page.json"
@@ -335,6 +336,36 @@ def test_a_lattice_beyond_the_page_is_cut_and_said(monkeypatch: pytest.MonkeyPat
     n_left = len(result.subgroups["dsc"]) - len(kept)
     assert f"{n_left} subgroups beyond the room of this page are in subgroups.csv only." in page.visible
     assert not any(line[1] for line in kept), "redundant ones go first"
+
+
+def test_findings_and_both_ends_of_a_table_find_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    column = Column("n", "count")
+    findings = {0, 150, 151, 399}
+    rows = [
+        Row(
+            (("a", str(index)),),
+            index % 2 == 1,
+            Standing("beyond chance" if index in findings else "open"),
+            (index,),
+            index in findings,
+        )
+        for index in range(400)
+    ]
+    whole, n_omitted = encode_tables([RowTable("DSC", 3, rows)], [column])
+    assert n_omitted == 0
+    assert [line[4] for line in json.loads(whole)["outcomes"][0]["rows"]] == list(range(400))
+    monkeypatch.setattr(segfair.page.rows, "_BYTES", 40 * len("[[399],1,1,null,399],"))
+    payload, n_omitted = encode_tables([RowTable("DSC", 3, rows)], [column])
+    kept = [line[4] for line in json.loads(payload)["outcomes"][0]["rows"]]
+    assert n_omitted == 400 - len(kept)
+    assert kept == sorted(kept), "in the order of the table"
+    assert findings <= set(kept)
+    others = [index for index in kept if index not in findings]
+    harmful, favoured = ([index for index in others if (index < 200) is first] for first in (True, False))
+    assert all(index % 2 == 0 for index in others), "those folded away go first"
+    assert harmful == list(range(2, 2 + 2 * len(harmful), 2))
+    assert favoured == list(range(400 - 2 * len(favoured), 400, 2))
+    assert len(harmful) == pytest.approx(3 * len(favoured), abs=3)
 
 
 def test_the_page_of_a_large_cohort_stays_small() -> None:

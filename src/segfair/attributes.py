@@ -367,6 +367,7 @@ class _Fitter:
         self.notices: list[str] = []
         self.readings: dict[str, ColumnReading] = {}
         self.alerts: list[str] = []
+        self.numbers: dict[str, NDArray[np.float64]] = {}
 
     def fit(self, chosen: Sequence[str] | None) -> BinningPlan:
         columns = self.cohort.columns
@@ -436,12 +437,12 @@ class _Fitter:
 
         Two binnings of one number cross in subgroups that mean nothing ("age 48-52 and age_group 51-60").
         """
-        texts = [entry for entry in fitted if not entry.bins.edges]
+        texts = [(entry, _codes_of(self.cohort.column(entry.column))) for entry in fitted if not entry.bins.edges]
         kept = []
         for entry in fitted:
             asked_for = {entry.name, entry.column} & {*self.edges, *self.protocol.attributes}
             binned = (
-                next((other for other in texts if self.bins_of_one_number(other.column, entry.column)), None)
+                next((other for other, codes in texts if self.bins_of_one_number(codes, entry.column)), None)
                 if entry.bins.edges and not asked_for
                 else None
             )
@@ -455,18 +456,24 @@ class _Fitter:
                 self.leave_out(entry.name, entry.column, why, "number in bins elsewhere")
         return kept
 
-    def bins_of_one_number(self, text_column: str, number_column: str) -> bool:
+    def bins_of_one_number(self, text_codes: NDArray[np.intp], number_column: str) -> bool:
         """Whether at least three levels of a text are separate ranges of a number."""
-        ranges: dict[str, list[float]] = {}
-        pairs = zip(self.cohort.column(text_column), self.cohort.column(number_column), strict=True)
-        for level, value in pairs:
-            number = as_number(value)
-            if level is not None and number is not None:
-                ranges.setdefault(fold(str(level)), []).append(number)
-        ordered = sorted((min(numbers), max(numbers)) for numbers in ranges.values())
-        separate = all(before[1] < after[0] for before, after in itertools.pairwise(ordered))
+        numbers = self.numbers_of(number_column)
+        known = (text_codes >= 0) & ~np.isnan(numbers)
+        # Sorted by number, each level of a set of bins is one run.
+        order = np.argsort(numbers[known], kind="stable")
+        codes, numbers = text_codes[known][order], numbers[known][order]
+        begins = np.flatnonzero(np.diff(codes, prepend=-1))
+        separate = len(np.unique(codes)) == len(begins) and (numbers[begins[1:] - 1] < numbers[begins[1:]]).all()
         # A level of one case each is an id or a number in disguise, not a set of bins.
-        return separate and 3 <= len(ordered) <= self.max_levels and len(ordered) * 2 <= sum(map(len, ranges.values()))
+        return bool(separate) and 3 <= len(begins) <= self.max_levels and len(begins) * 2 <= len(codes)
+
+    def numbers_of(self, column: str) -> NDArray[np.float64]:
+        """(n_cases,) the numbers in a column, NaN where there is none; read once, however many texts ask."""
+        if column not in self.numbers:
+            found = (as_number(value) for value in self.cohort.column(column))
+            self.numbers[column] = np.array([np.nan if number is None else number for number in found])
+        return self.numbers[column]
 
     def column_of(self, rule: AttributeRule) -> str | None:
         """The first column that a rule names, in any case if none is spelt so."""
@@ -562,6 +569,12 @@ class _Fitter:
             spellings=renamed(bins.spellings),
             contains=renamed(bins.contains),
         )
+
+
+def _codes_of(values: Sequence[object]) -> NDArray[np.intp]:
+    """(n_cases,) a number for each spelling of a text, -1 where it is missing."""
+    seen: dict[str, int] = {}
+    return np.array([-1 if value is None else seen.setdefault(fold(str(value)), len(seen)) for value in values])
 
 
 def _check_edges(name: str, edges: Edges) -> None:

@@ -44,9 +44,11 @@ from segfair.results import (
     OutcomeFacts,
     PowerFacts,
     Score,
+    distinct_alerts,
 )
 from segfair.scores import ScoreTable, protocol_metrics
 from segfair.scoring import score_cohort
+from segfair.search import search_subgroups
 from segfair.subgroups import (
     Better,
     Membership,
@@ -55,11 +57,11 @@ from segfair.subgroups import (
     divergences,
     global_item_divergence,
     level_membership,
-    mine_subgroups,
     with_levels,
 )
 from segfair.tree_bins import learn_edges, split_halves
 from segfair.units import resolve_units
+from segfair.wording import search_sentence
 
 __all__ = ["resolve_protocol", "run_audit"]
 
@@ -138,7 +140,7 @@ def run_audit(
     patient_attributes = _name_teachers(plan.apply(audited), config, n_teachers=len(scored) - len(audited))
     described, terciles = derive_columns(audited, scores) if config.derive else (audited, {})
     attributes = _with_derived(patient_attributes, audited, described, terciles, config, scores)
-    lattice = mine_subgroups(attributes, min_support=config.min_support)
+    lattice, search = search_subgroups(attributes, config)
     membership = with_levels(lattice, attributes, min_cases=config.min_cases)
 
     outcomes: dict[str, OutcomeFacts] = {}
@@ -177,6 +179,7 @@ def run_audit(
                 table, levels, values, config=config, design=design, facts=facts, family="primary"
             )
 
+    search = dataclasses.replace(search, n_tested=outcomes[config.outcomes[0]].n_tested)
     # Derived attributes describe lesions, not patients: they are no part of FS.
     challenge = _challenge(scores, patient_attributes, config)
     definitions = compare_definitions(scores, patient_attributes, protocol=config.protocol, min_cases=config.min_cases)
@@ -207,13 +210,16 @@ def run_audit(
             *outcome_notices,
             *attributes.notices,
         ),
-        alerts=(
-            *(Alert("swapped", notice) for notice in audited.notices if "look swapped" in notice),
-            *(Alert(kind, text) for kind, text in audited.alerts),
-            *(Alert("column", text) for text in attributes.alerts),
-            *mask_alerts(scores, config),
-            *(Alert("labels", text) for text in value_alerts(scores, config.protocol, cohort)),
-            *alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
+        alerts=distinct_alerts(
+            [
+                *(Alert("swapped", notice) for notice in audited.notices if "look swapped" in notice),
+                *(Alert(kind, text) for kind, text in audited.alerts),
+                *(Alert("column", text) for text in attributes.alerts),
+                *([Alert("search", search_sentence(search))] if search.is_cut else []),
+                *mask_alerts(scores, config),
+                *(Alert("labels", text) for text in value_alerts(scores, config.protocol, cohort)),
+                *alerts(scores, attributes, levels_of_attributes, definitions, config, excluded),
+            ]
         ),
         scores=certainty.scores(point_scores, _values(scores, "dsc"), _values(scores, "normhd"))
         if challenge
@@ -225,6 +231,7 @@ def run_audit(
         verdict=reach_verdict(config, subgroups[config.outcomes[0]], outcomes[config.outcomes[0]], primary),
         fairness=certainty.variants(),
         primary_subgroups=primary,
+        search=search,
         power=power,
     )
 

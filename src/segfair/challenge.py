@@ -17,9 +17,45 @@ from numpy.typing import NDArray
 
 from segfair.attributes import Attribute, AttributeTable
 
-__all__ = ["ChallengeScores", "Disparity", "Extreme", "challenge_scores", "disparity", "level_means"]
+__all__ = [
+    "ChallengeScores",
+    "Disparity",
+    "Extreme",
+    "JudgingRule",
+    "challenge_scores",
+    "disparity",
+    "level_means",
+]
 
 Levels = Literal["all", "min-cases"]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingRule:
+    """Which levels and which attributes count in FS: one rule for audits, comparisons and rankings.
+
+    Attributes:
+        min_cases: Fewest cases of a level that counts.
+        min_levels: Fewest such levels of an attribute that counts: 1 as the challenge has it (one level has no gap),
+            2 where one level says nothing.
+    """
+
+    min_cases: int
+    min_levels: int
+
+    @classmethod
+    def of(cls, levels: Levels, *, min_cases: int) -> JudgingRule:
+        """The rule of a protocol: all levels count, or those of at least `min_cases` cases."""
+        return cls(1, 1) if levels == "all" else cls(max(1, min_cases), 2)
+
+    def counted(self, counts: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Of (n_levels,) numbers of cases, the levels that count."""
+        return np.flatnonzero(counts >= self.min_cases)
+
+    def judges(self, attribute: Attribute) -> bool:
+        """Whether enough levels of an attribute count for it to count itself."""
+        counts = np.bincount(attribute.codes[attribute.codes >= 0], minlength=len(attribute.levels))
+        return len(self.counted(counts)) >= self.min_levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +158,10 @@ def disparity(
     """D_v of one attribute: half the sum of the gaps in mean DSC and mean NormHD between its levels."""
     counts, mean_dsc = level_means(dsc, attribute.codes, len(attribute.levels))
     _, mean_normhd = level_means(normhd, attribute.codes, len(attribute.levels))
-    threshold = 1 if levels == "all" else max(1, min_cases)
-    counted = np.flatnonzero(counts >= threshold)
+    rule = JudgingRule.of(levels, min_cases=min_cases)
+    counted = rule.counted(counts)
     n_small = int(np.count_nonzero(counts)) - len(counted)
-    if len(counted) < (1 if levels == "all" else 2):
+    if not rule.judges(attribute):
         return Disparity(attribute.name, None, None, None, None, None, None, None, len(counted), n_small)
     dsc_low, dsc_high = _extremes(mean_dsc, counts, counted, attribute.levels)
     normhd_low, normhd_high = _extremes(mean_normhd, counts, counted, attribute.levels)

@@ -127,6 +127,9 @@ class AuditOptions:
     numeric: Numeric = None
     min_support: Annotated[float, _option("Smallest share of cases of a subgroup.", _GROUPS, min=1e-9, max=1.0)] = 0.05
     min_cases: MinCases = 10
+    max_items: Annotated[
+        int | None, _option("Most attributes of a combination; as many as can be searched by default.", _GROUPS, min=1)
+    ] = None
     primary: Annotated[
         str | None, _option("Attributes fixed beforehand: a family of tests of their own, reported first.", _TESTS)
     ] = None
@@ -595,6 +598,7 @@ def power(
 ) -> None:
     """Say which gaps a cohort could show, before anything is scored."""
     from segfair.planning import load_patients, pilot_spread, plan_power
+    from segfair.wording import search_sentence
 
     options = AuditOptions(
         attributes=attributes, bins=bins, min_support=min_support, min_cases=min_cases, level=level, seed=seed
@@ -602,10 +606,12 @@ def power(
     config = dataclasses.replace(_audit_config(options, outcome=outcome), power_gap=gap)
     cohort = load_patients(metadata, sheet=sheet)
     spread = sd if scores is None else pilot_spread(scores, outcome=outcome)
-    levels, critical = plan_power(cohort, config, sd=spread)
+    levels, critical, search = plan_power(cohort, config, sd=spread)
     typer.echo(
         f"{len(cohort)} patients, standard deviation {spread:.3f}, 80 % power at a family-wise level of {level:g}"
     )
+    if search.is_cut:
+        typer.echo(search_sentence(search))
     if critical is None:
         typer.echo(f"insufficient evidence: no group has {min_cases} members and {min_cases} others")
     names = [f"{entry.attribute} = {entry.level}" for entry in levels]
@@ -912,6 +918,7 @@ def _audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = 
         **_groups(options),
         outcomes=outcomes,
         min_support=options.min_support,
+        max_items=options.max_items,
         failure_dsc=options.failure_dsc,
         level=options.level,
         primary=_split(options.primary or ""),
@@ -1067,7 +1074,7 @@ def _write(
     origin: Origin | None = None,
 ) -> None:
     from segfair.handover.deliver import deliver
-    from segfair.wording import plural
+    from segfair.wording import plural, search_sentence
 
     result, page = deliver(result, delivery, command=_command(), inputs=inputs, origin=origin)
     counts = result.cases
@@ -1076,6 +1083,8 @@ def _write(
     for alert in result.alerts:
         if alert.kind in _TOLD_AT_ONCE:
             typer.echo(f"note well: {alert.text}")
+    if result.search is not None and result.search.is_cut:
+        typer.echo(search_sentence(result.search))
     tally = f"{len(counts.penalised)} penalised; {len(counts.unusable)} excluded"
     tally += f"; {counts.n_taught} taught the bins" if counts.n_taught else ""
     typer.echo(f"{plural(counts.n_scored, 'case')} scored, {tally}")

@@ -274,6 +274,6 @@ def alerts(
 def versions() -> dict[str, str]:
     """Package -> version, of everything that can change a number."""
     found = {"segfair": __version__}
-    for name in ("numpy", "scipy", "pandas", "divexplorer", "nibabel", "SimpleITK", "scikit-learn"):
+    for name in ("numpy", "scipy", "pandas", "nibabel", "SimpleITK", "scikit-learn"):
         found[name] = metadata.version(name)
     return found

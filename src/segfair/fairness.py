@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.attributes import Attribute
-from segfair.challenge import ChallengeScores
+from segfair.challenge import ChallengeScores, JudgingRule
 from segfair.design import Design
 from segfair.inference import generator, mean_limits
 from segfair.results import AttributeFacts, AuditConfig, Chance, FairnessScore, Score
@@ -129,8 +129,8 @@ def resample(
     """
     if not attributes or not len(outcomes[0]):
         return None
-    smallest = config.min_cases if config.protocol.fairness.levels == "min-cases" else 1
-    levels = stats.stack_levels(np.array([attribute.codes for attribute in attributes]), min_cases=smallest)
+    rule = JudgingRule.of(config.protocol.fairness.levels, min_cases=config.min_cases)
+    levels = stats.stack_levels(np.array([attribute.codes for attribute in attributes]), min_cases=rule.min_cases)
     values = np.array(outcomes)
     return GroupScores(
         tuple(attribute.name for attribute in attributes),

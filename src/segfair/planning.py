@@ -12,8 +12,9 @@ from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError
 from segfair.inference import generator, power_of_levels
 from segfair.io.tables import load_table
-from segfair.results import AuditConfig, PowerFacts
-from segfair.subgroups import level_membership, mine_subgroups, with_levels
+from segfair.results import AuditConfig, PowerFacts, Search
+from segfair.search import search_subgroups
+from segfair.subgroups import level_membership, with_levels
 
 __all__ = ["load_patients", "pilot_spread", "plan_power"]
 
@@ -49,7 +50,9 @@ def pilot_spread(scores: Path, *, outcome: str) -> float:
     return statistics.stdev(values)
 
 
-def plan_power(cohort: Cohort, config: AuditConfig, *, sd: float) -> tuple[tuple[PowerFacts, ...], float | None]:
+def plan_power(
+    cohort: Cohort, config: AuditConfig, *, sd: float
+) -> tuple[tuple[PowerFacts, ...], float | None, Search]:
     """What a cohort could show about each level of each attribute, at the family-wise level of all its subgroups.
 
     Args:
@@ -58,8 +61,8 @@ def plan_power(cohort: Cohort, config: AuditConfig, *, sd: float) -> tuple[tuple
         sd: Standard deviation of the outcome over cases (0.18 is common for DSC).
 
     Returns:
-        One entry a level, and the critical value of the largest statistic under no difference; None where no
-        subgroup is large enough to be tested.
+        One entry a level; the critical value of the largest statistic under no difference, None where no subgroup is
+        large enough to be tested; and which subgroups an audit would search.
     """
     attributes = build_attributes(
         cohort,
@@ -67,7 +70,7 @@ def plan_power(cohort: Cohort, config: AuditConfig, *, sd: float) -> tuple[tuple
         chosen=config.attributes,
         edges={name: edges for name, edges in config.bins.items() if edges != "tree"},
     )
-    lattice = mine_subgroups(attributes, min_support=config.min_support)
+    lattice, search = search_subgroups(attributes, config)
     lattice = with_levels(lattice, attributes, min_cases=config.min_cases)
     critical = (
         stats.null_critical(
@@ -81,4 +84,4 @@ def plan_power(cohort: Cohort, config: AuditConfig, *, sd: float) -> tuple[tuple
         else None
     )
     levels = level_membership(attributes, [entry.name for entry in attributes.attributes])
-    return power_of_levels(levels, n_cases=len(cohort), sd=sd, config=config, critical=critical), critical
+    return power_of_levels(levels, n_cases=len(cohort), sd=sd, config=config, critical=critical), critical, search

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,12 +44,15 @@ __all__ = [
     "Definition",
     "FairnessScore",
     "GateFacts",
+    "LeftOut",
     "LevelFacts",
     "MetricFacts",
     "OutcomeFacts",
     "PowerFacts",
     "Score",
+    "Search",
     "Verdict",
+    "distinct_alerts",
 ]
 
 FORMAT = 1
@@ -73,6 +76,9 @@ class AuditConfig:
         outcomes: Metrics whose subgroups are examined; the first is the primary one.
         min_support: Smallest share of cases of a mined subgroup; single levels of `min_cases` join them.
         min_cases: Smallest number of members, and of others, of a subgroup that is judged.
+            max_items: Most attributes of a combination; None: as many as occur together, within `max_subgroups`.
+        max_subgroups: About how many subgroups are searched at most: where there are more, combinations become
+            shorter, then those of few cases stay out (`segfair.search`).
         missing_prediction: What an unusable prediction means; None: as "worst", unless more than a fifth are.
         threshold: Predictions are probability maps, a voxel is lesion from this probability on; None: masks.
         spacing_mm: Voxel size of masks whose file does not say it (PNG); None: their lengths are in pixels or voxels.
@@ -99,6 +105,8 @@ class AuditConfig:
     outcomes: tuple[str, ...] = ("dsc",)
     min_support: float = 0.05
     min_cases: int = 10
+    max_items: int | None = None
+    max_subgroups: int = 20_000
     missing_prediction: Literal["worst", "drop", "error"] | None = None
     threshold: float | None = None
     spacing_mm: tuple[float, ...] | None = None
@@ -321,6 +329,48 @@ class OutcomeFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What was not searched, and why; both in plain words."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which subgroups were looked for, and which were not.
+
+    Attributes:
+        max_items: Most attributes of a combination that was searched; None: no limit.
+        min_support: Smallest share of cases of a combination that was searched; `min_count` is its number of cases.
+            Single levels that were mined at a smaller one, or have `min_cases` cases, are there as well.
+        n_tested: Subgroups in the family of the primary outcome's tests (`OutcomeFacts.n_tested`).
+        left_out: What was not searched: longer or rarer combinations, attributes that hardly vary and levels that are
+            the same cases as another, columns that made no attribute.
+        n_searched: Mined levels and combinations.
+        n_alone: Levels that were not combined: the same cases as another, or of an attribute that hardly varies.
+        n_estimated: About how many there are within what was asked for (from a million million on, at least how many);
+            None: they were all searched.
+        budget: The most that are searched.
+    """
+
+    max_items: int | None
+    min_support: float
+    n_tested: int
+    left_out: tuple[LeftOut, ...]
+    min_count: int
+    n_searched: int
+    n_alone: int
+    n_estimated: float | None
+    budget: int
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether something that was asked for was not searched."""
+        return self.n_estimated is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """The scores under another definition of NormHD, and what changes in the order of levels."""
 
@@ -350,6 +400,14 @@ class Alert:
 
     kind: str
     text: str
+
+
+def distinct_alerts(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """The alerts in their order, each text once: the first that says it stands."""
+    found: dict[str, Alert] = {}
+    for alert in alerts:
+        found.setdefault(alert.text, alert)
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +445,7 @@ class AuditResult:
         attributes: Per attribute and level.
         outcomes, subgroups: Outcome -> what its table rests on, and the table.
         primary_subgroups: The levels of the primary attributes, a family of their own.
+        search: Which subgroups were looked for; None in an audit.json of a version that did not say.
         power: What the cohort could have shown.
         verdict: The answer.
         gates: Gates and how they went.
@@ -427,6 +486,7 @@ class AuditResult:
     shared: bool = False
     two_rulers: TwoRulers | None = None
     gallery: Gallery | None = None
+    search: Search | None = None
 
     @property
     def primary_outcome(self) -> str:

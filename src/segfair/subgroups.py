@@ -1,7 +1,8 @@
 """Intersectional subgroups: the lattice, who belongs to it, and how far each subgroup diverges.
 
-The only importer of divexplorer. The lattice is mined once; afterwards every divergence is one matrix product of
-the subgroup-by-case membership matrix with the outcomes. Tests of significance live in `segfair.stats`.
+The lattice, support, divergence, t and Shapley values are DivExplorer's; `segfair.itemsets` enumerates it, and the
+tests hold both against each other. It is mined once; afterwards every divergence is one matrix product of the
+subgroup-by-case membership matrix with the outcomes. Tests of significance live in `segfair.stats`.
 
 References:
     Pastor, de Alfaro, Baralis. Looking for Trouble: Analyzing Classifier Behavior via Pattern Divergence.
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes import AttributeTable
+from segfair.itemsets import Items, frequent_itemsets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +36,16 @@ __all__ = [
     "Membership",
     "Subgroup",
     "SubgroupTable",
+    "combine_items",
     "describe_divergences",
     "divergences",
+    "frequent_items",
     "global_item_divergence",
+    "item_members",
+    "least_count",
     "level_membership",
     "mine_subgroups",
+    "pack_items",
     "redundant",
     "shapley_values",
     "with_levels",
@@ -48,6 +54,10 @@ __all__ = [
 Item = tuple[str, str]
 """An (attribute, level) pair."""
 
+_MOST_SUMMED = 6
+"""Items up to which Shapley values are summed as they are defined; the terms double with each item."""
+_BLOCK_ELEMENTS = 1 << 23
+"""Entries of the membership matrix that are floats at a time, 64 MiB."""
 Better = Literal["higher", "lower"]
 MarginStanding = Literal["within margin", "beyond margin", "insufficient evidence"]
 
@@ -93,6 +103,13 @@ class Membership:
         sizes: NDArray[np.intp] = np.count_nonzero(self.matrix, axis=1)
         return sizes
 
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n_subgroups,) sums of (n_cases,) values over the members; the matrix becomes floats a block at a time."""
+        # Blocks of whole multiples of 64 rows: the sums are then those of one product, to the last digit.
+        step = max(1, _BLOCK_ELEMENTS // (64 * max(1, len(values)))) * 64
+        parts = [self.matrix[first : first + step] @ values for first in range(0, len(self), step)]
+        return np.concatenate([np.zeros(0), *parts])
+
     def aliases(self) -> dict[int, tuple[Subgroup, ...]]:
         """Row -> the other itemsets with the same members."""
         found: dict[int, list[Subgroup]] = {}
@@ -108,7 +125,7 @@ class Membership:
 
     def apply(self, table: AttributeTable) -> Membership:
         """The same subgroups over other cases, by the same items; an unknown attribute or level has no members."""
-        members = _item_members(table)
+        members = item_members(table)
         nobody = np.zeros(len(table.case_ids), dtype=bool)
         matrix = np.zeros((len(self.subgroups), len(table.case_ids)), dtype=bool)
         for row, subgroup in enumerate(self.subgroups):
@@ -116,36 +133,66 @@ class Membership:
         return Membership(self.subgroups, matrix, self.rows, table.case_ids)
 
 
-def mine_subgroups(table: AttributeTable, *, min_support: float) -> Membership:
-    """Mines all intersectional subgroups of at least `min_support` of the cases with DivExplorer.
+def least_count(min_support: float, n_cases: int) -> int:
+    """Fewest cases that are at least a share of some cases; never 0."""
+    # 1e-9 keeps a support such as 0.07 of 100 cases at 7 cases in spite of 0.07 * 100 > 7 in floating point.
+    return max(1, math.ceil(min_support * n_cases - 1e-9))
 
-    Columns and levels are handed over as numbers and decoded afterwards: DivExplorer joins them with `=`, which is
-    ambiguous where a name holds one. A case whose code is -1 has no item of that attribute.
+
+def mine_subgroups(table: AttributeTable, *, min_support: float, max_items: int | None = None) -> Membership:
+    """Mines all intersectional subgroups of at least `min_support` of the cases: DivExplorer's lattice.
+
+    However many there are; `segfair.search` keeps their number within bounds.
 
     Args:
-        table: Categorical attributes of the cases.
+        table: Categorical attributes of the cases. A case whose code is -1 has no item of that attribute.
         min_support: Smallest share of cases, in (0, 1]; at least one case.
+        max_items: Longest combination; None: whatever occurs.
 
     Returns:
         The lattice; without cases or attributes it has no subgroups.
     """
-    n_cases = len(table.case_ids)
-    # 1e-9 keeps a support such as 0.07 of 100 cases at 7 cases in spite of 0.07 * 100 > 7 in floating point.
-    min_count = max(1, math.ceil(min_support * n_cases - 1e-9))
-    frequent = [
-        index
-        for index, attribute in enumerate(table.attributes)
-        if n_cases and np.bincount(attribute.codes[attribute.codes >= 0], minlength=1).max() >= min_count
-    ]
-    members = _item_members(table)
-    position = {item: order for order, item in enumerate(members)}
-    itemsets = sorted(
-        _mine(table, frequent, min_count) if frequent else (),
-        key=lambda items: (len(items), sorted(position[item] for item in items)),
-    )
-    nothing = Membership((), np.zeros((0, n_cases), dtype=bool), {}, table.case_ids)
+    least = least_count(min_support, len(table.case_ids))
+    return combine_items(table, frequent_items(table, least), min_count=least, max_items=max_items)
+
+
+def frequent_items(table: AttributeTable, min_count: int) -> list[Item]:
+    """The items of at least so many cases, in the order of attributes and levels."""
+    return [item for item, who in item_members(table).items() if np.count_nonzero(who) >= min_count]
+
+
+def pack_items(table: AttributeTable, items: Sequence[Item]) -> Items:
+    """Some items, in the order of attributes and levels, ready to be combined."""
+    members = item_members(table)
+    place = {attribute.name: index for index, attribute in enumerate(table.attributes)}
+    matrix = np.array([members[item] for item in items], dtype=bool).reshape(len(items), len(table.case_ids))
+    return Items.of(matrix, np.array([place[attribute] for attribute, _ in items], dtype=np.intp))
+
+
+def combine_items(
+    table: AttributeTable, items: Sequence[Item], *, min_count: int, max_items: int | None = None
+) -> Membership:
+    """The lattice of some items.
+
+    Args:
+        table: Categorical attributes of the cases.
+        items: In the order of attributes and levels; each is a subgroup, whatever its number of cases.
+        min_count: Fewest cases of a combination.
+        max_items: Longest combination; None: whatever occurs.
+
+    Returns:
+        The lattice, shorter subgroups first, those of one length in the order of their items; without items it has
+        none.
+    """
+    nothing = Membership((), np.zeros((0, len(table.case_ids)), dtype=bool), {}, table.case_ids)
+    lengths = frequent_itemsets(pack_items(table, items), min_count=min_count, max_items=max_items)
     return _with_itemsets(
-        nothing, ((items, np.logical_and.reduce([members[item] for item in items])) for items in itemsets)
+        nothing,
+        (
+            (frozenset(items[place] for place in places), who)
+            for found in lengths
+            for places, who in zip(found.items.tolist(), found.members(len(table.case_ids)), strict=True)
+        ),
     )
 
 
@@ -163,41 +210,9 @@ def _with_itemsets(membership: Membership, found: Iterable[tuple[frozenset[Item]
     return Membership(tuple(subgroups), stacked, rows, membership.case_ids)
 
 
-def _mine(table: AttributeTable, frequent: Sequence[int], min_count: int) -> Iterator[frozenset[Item]]:
-    import pandas as pd
-    from divexplorer import DivergenceExplorer
-
-    n_cases = len(table.case_ids)
-    coded = pd.DataFrame(
-        {
-            str(index): pd.Series(
-                [str(code) if code >= 0 else None for code in table.attributes[index].codes], dtype=object
-            )
-            for index in frequent
-        }
-    )
-    # The lattice does not depend on the outcome; any finite one will do, and real scores never reach the miner.
-    coded["outcome"] = np.arange(n_cases, dtype=float)
-    with warnings.catch_warnings():
-        # pandas 3 warns about DivExplorer's own idioms, and a division by zero concerns only its t.
-        warnings.simplefilter("ignore")
-        patterns = DivergenceExplorer(coded).get_pattern_divergence(
-            # Half a case below the count: DivExplorer's own ceil() then gives exactly the count.
-            min_support=(min_count - 0.5) / n_cases,
-            quantitative_outcomes=["outcome"],
-        )
-    for itemset in patterns["itemset"]:
-        if itemset:
-            codes = [tuple(map(int, item.split("="))) for item in itemset]
-            yield frozenset(
-                (table.attributes[attribute].name, table.attributes[attribute].levels[level])
-                for attribute, level in codes
-            )
-
-
 def level_membership(table: AttributeTable, attributes: Collection[str]) -> Membership:
     """Every level of some attributes as a subgroup, however few cases it has; no intersections."""
-    members = {item: who for item, who in _item_members(table).items() if item[0] in attributes}
+    members = {item: who for item, who in item_members(table).items() if item[0] in attributes}
     return Membership(
         tuple(Subgroup(frozenset({item})) for item in members),
         np.array(list(members.values()), dtype=bool).reshape(len(members), len(table.case_ids)),
@@ -221,12 +236,13 @@ def with_levels(lattice: Membership, table: AttributeTable, *, min_cases: int) -
         pruning and divergences of the mined rows stay as they were; global item divergence, which counts the levels
         of the lattice, is to be taken from the lattice itself.
     """
-    levels = ((frozenset({item}), who) for item, who in _item_members(table).items())
+    levels = ((frozenset({item}), who) for item, who in item_members(table).items())
     rare = ((items, who) for items, who in levels if items not in lattice.rows)
     return _with_itemsets(lattice, ((items, who) for items, who in rare if np.count_nonzero(who) >= max(1, min_cases)))
 
 
-def _item_members(table: AttributeTable) -> dict[Item, NDArray[np.bool_]]:
+def item_members(table: AttributeTable) -> dict[Item, NDArray[np.bool_]]:
+    """Every level of every attribute -> (n_cases,) its cases, in the order of attributes and levels."""
     return {
         (attribute.name, level): attribute.codes == code
         for attribute in table.attributes
@@ -246,7 +262,7 @@ def divergences(membership: Membership, outcome: NDArray[np.float64]) -> NDArray
     """
     sizes = membership.sizes
     centred = outcome - outcome.mean() if len(outcome) else outcome
-    return np.divide(membership.matrix @ centred, sizes, out=np.zeros(len(sizes)), where=sizes > 0)
+    return np.divide(membership.sums(centred), sizes, out=np.zeros(len(sizes)), where=sizes > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +426,7 @@ def describe_divergences(
     prunable = redundant(membership, gaps, tolerance=redundancy * float(outcome.std()))
     aliases = membership.aliases()
     harm = gaps if better == "higher" else -gaps
+    potentials: dict[frozenset[Item], float] = {}
     rows = []
     for row in np.lexsort((np.arange(len(gaps)), harm)):
         n = int(sizes[row])
@@ -427,7 +444,7 @@ def describe_divergences(
                 divergence=float(gaps[row]),
                 t=float(t_values[row]) if np.isfinite(t_values[row]) else None,
                 redundant=bool(prunable[row]),
-                shapley=shapley_values(membership, gaps, membership.subgroups[row]),
+                shapley=shapley_values(membership, gaps, membership.subgroups[row], potentials=potentials),
             )
         )
     return SubgroupTable(name, better, len(outcome), mean, tuple(rows))
@@ -441,7 +458,7 @@ def _t_against_everybody(
     centred = outcome - outcome.mean()
     # Centred before squaring: DivExplorer's mean of squares minus squared mean loses digits (three equal scores
     # give it a t above 20); elsewhere the two agree.
-    variances = np.maximum(membership.matrix @ centred**2 / sizes - gaps**2, 0.0)
+    variances = np.maximum(membership.sums(centred**2) / sizes - gaps**2, 0.0)
     noise = np.finfo(float).eps * 8 * max(float(np.mean(centred**2)), np.finfo(float).tiny)
     variances[variances < noise] = 0.0
     squared_error = variances / sizes + float(np.mean(centred**2)) / len(outcome)
@@ -468,13 +485,33 @@ def redundant(membership: Membership, gaps: NDArray[np.float64], *, tolerance: f
     return pruned
 
 
-def shapley_values(membership: Membership, gaps: NDArray[np.float64], subgroup: Subgroup) -> dict[Item, float]:
+def shapley_values(
+    membership: Membership,
+    gaps: NDArray[np.float64],
+    subgroup: Subgroup,
+    *,
+    potentials: dict[frozenset[Item], float] | None = None,
+) -> dict[Item, float]:
     """Shapley share of each item in a subgroup's divergence; the shares sum to the divergence.
 
+    Args:
+        membership: The lattice.
+        gaps: (n_subgroups,) divergences.
+        subgroup: One of its itemsets.
+        potentials: What was found on the way for other subgroups of this lattice and these gaps, and is added to.
+
     References:
-        Pastor et al. 2021, Definition 4.1.
+        Pastor et al. 2021, Definition 4.1. Hart, Mas-Colell. Potential, Value, and Consistency. Econometrica 1989,
+        Theorem A: the share of an item is the potential of all minus that without it.
     """
     n_items = len(subgroup)
+    if n_items > _MOST_SUMMED:
+        known = {} if potentials is None else potentials
+        whole = _potential(membership, gaps, subgroup.items, known)
+        return {
+            item: whole - _potential(membership, gaps, subgroup.items - {item}, known)
+            for item in sorted(subgroup.items)
+        }
     shares = {}
     for item in sorted(subgroup.items):
         others = subgroup.items - {item}
@@ -485,6 +522,18 @@ def shapley_values(membership: Membership, gaps: NDArray[np.float64], subgroup: 
             for without in map(frozenset, itertools.combinations(sorted(others), size))
         )
     return shares
+
+
+def _potential(
+    membership: Membership, gaps: NDArray[np.float64], items: frozenset[Item], known: dict[frozenset[Item], float]
+) -> float:
+    """Mean of the divergence and the potentials of all itemsets that lack one item; 0 for no items."""
+    if not items:
+        return 0.0
+    if items not in known:
+        smaller = sum(_potential(membership, gaps, items - {item}, known) for item in sorted(items))
+        known[items] = (_gap(membership, gaps, items) + smaller) / len(items)
+    return known[items]
 
 
 def global_item_divergence(membership: Membership, gaps: NDArray[np.float64]) -> dict[Item, float]:

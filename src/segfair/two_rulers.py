@@ -28,7 +28,8 @@ from segfair.results import AuditResult
 from segfair.ruler_facts import RulerGroup, TwoRulers
 from segfair.scores import ScoreTable
 from segfair.scoring import score_cohort
-from segfair.subgroups import Membership, Subgroup, divergences, level_membership, mine_subgroups
+from segfair.search import search_subgroups
+from segfair.subgroups import Membership, Subgroup, divergences, level_membership
 from segfair.units import resolve_units
 
 __all__ = ["compare_rulers", "measure_again", "with_labels"]
@@ -168,7 +169,7 @@ def _groups(result: AuditResult, where: Sequence[int], cases: Sequence[str]) -> 
         codes = np.array([code_of.get(column[index], -1) for index in where], dtype=np.int16)
         attributes.append(Attribute(name, bins.levels, codes, bins.column, bins.binning, bins.edges))
     table = AttributeTable(tuple(cases), tuple(attributes), {})
-    mined = mine_subgroups(table, min_support=result.config.min_support)
+    mined, _ = search_subgroups(table, result.config)
     levels = level_membership(table, result.case_scores.attributes)
     rows: dict[Subgroup, NDArray[np.bool_]] = dict(zip(mined.subgroups, mined.matrix, strict=True))
     # Levels that are too rare to be mined, or an alias of another group, are shown all the same.

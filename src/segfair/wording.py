@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from segfair.results import Search
 from segfair.subgroups import Better, Divergence, Item
 
 __all__ = [
@@ -22,12 +23,14 @@ __all__ = [
     "format_interval",
     "format_number",
     "format_p",
+    "format_share",
     "harmful",
     "item_name",
     "largest_deficit",
     "metric_digits",
     "metric_name",
     "plural",
+    "search_sentence",
     "shorten",
     "standing",
     "subgroup_name",
@@ -167,6 +170,42 @@ def format_p(p_value: float | None) -> str:
     if p_value is None:
         return DASH
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def format_share(share: float) -> str:
+    """A share in per cent, with two digits below ten: `5%`, `0.1%`, `24%`."""
+    return f"{100 * share:.2g}%" if share < 0.095 else f"{100 * share:.0f}%"
+
+
+def search_sentence(search: Search) -> str:
+    """Which levels and combinations of attributes were looked at, and which were not."""
+    length = search.max_items
+    if search.is_cut:
+        among = f"single levels, and combinations of up to {length} attributes held by at least "
+        among += f"{plural(search.min_count, 'case')} ({format_share(search.min_support)})"
+        return (
+            f"Not everything was searched: {among if length != 1 else 'single levels only'}, {search.n_searched:,} in "
+            f"all of {_about(search.n_estimated or 0.0)}. "
+            f"{'Longer or rarer combinations' if length != 1 else 'Combinations of attributes'} were not looked at; "
+            "choose fewer attributes (--attributes) to look further."
+        )
+    held = f"held by at least {format_share(search.min_support)} of the cases"
+    if not search.n_searched:
+        return f"No level is {held}, so there was nothing to combine."
+    which = "levels and combinations of attributes"
+    if length is not None:
+        which = f"levels and combinations of up to {length} attributes" if length > 1 else "single levels"
+    alone = "; those that are the same cases as another, or of an attribute that hardly varies, were not combined"
+    return f"All {search.n_searched:,} {which} {held} were searched{alone if search.n_alone else ''}."
+
+
+def _about(count: float) -> str:
+    """A large estimate as it is said: `an estimated 24,000`, `an estimated 2.1 million`."""
+    if count >= 1e12:
+        return "more than a million million"
+    if count < 1e6:
+        return f"an estimated {count:,.0f}"
+    return f"an estimated {count / 1e6:.2g} million" if count < 1e7 else f"an estimated {count / 1e6:,.0f} million"
 
 
 def harmful(value: float, better: Better) -> bool:

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from tests.score_fixtures import audit_of, skewed_dice, with_scores
 
+import segfair.compare.run
 from segfair.compare.facts import Comparison, SubgroupChange
 from segfair.compare.run import run_comparison
 from segfair.errors import ConfigError, InputError
-from segfair.protocol import LabelRule, NormHDRule
+from segfair.protocol import LabelRule, NormHDRule, load_protocol
 from segfair.results import AuditResult
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,6 +98,37 @@ def test_scores_are_those_of_the_two_audits(first: AuditResult, dice: np.ndarray
         for name in ("PS", "FS", "TS"):
             assert getattr(found.scores[name], which) == pytest.approx(audited.scores[name].value), name
     assert found.scores["PS"].p_adjusted is not None and found.scores["FS"].p_adjusted is None
+
+
+@pytest.mark.parametrize(
+    ("levels", "before", "after"),
+    [
+        # D of menopause is half of the gap in DSC: 0.1 and 0.05. Every woman has density a: as the challenge has it one
+        # level has no gap, so D is 0; where a level has to be compared with another it says nothing.
+        ("all", (0.9 + 1) / 2, (0.95 + 1) / 2),
+        ("min-cases", 0.9, 0.95),
+    ],
+)
+@pytest.mark.parametrize("min_cases", [1, 5])
+def test_an_attribute_of_one_level_counts_in_a_comparison_as_in_its_audits(
+    levels: str, before: float, after: float, min_cases: int
+) -> None:
+    protocol = load_protocol("mama-mia")
+    protocol = protocol.replace(fairness=dataclasses.replace(protocol.fairness, levels=levels))
+    metadata = {"menopause": ["pre"] * 20 + ["post"] * 20, "breast_density": ["a"] * 40}
+    audits = [
+        audit_of(
+            {"dsc": [0.9] * 20 + [worse] * 20, "normhd": [0.1] * 40}, metadata, protocol=protocol, min_cases=min_cases
+        )
+        for worse in (0.7, 0.8)
+    ]
+    assert [result.scores["FS"].value for result in audits] == pytest.approx([before, after])
+    found = run_comparison(*audits)
+    assert (found.scores["FS"].before, found.scores["FS"].after) == pytest.approx((before, after))
+    ps = [0.5 * (0.8 + 0.9), 0.5 * (0.85 + 0.9)]
+    assert (found.scores["TS"].before, found.scores["TS"].after) == pytest.approx(
+        (0.5 * (ps[0] + before), 0.5 * (ps[1] + after))
+    )
 
 
 def test_the_other_way_round_is_the_mirror_image(first: AuditResult, dice: np.ndarray) -> None:
@@ -398,6 +430,11 @@ def test_comparison_json_keeps_to_its_schema(first: AuditResult, dice: np.ndarra
             assert set(entry) == set(schema["$defs"][name]["properties"]), name
     tree["metrics"]["dsc"]["difference"] = "much"
     assert not validator.is_valid(tree), "the schema can fail"
+
+
+def test_no_alert_is_shown_twice(first: AuditResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segfair.compare.run, "notices", lambda *_, **__: ("said", "also said", "said"))
+    assert run_comparison(first, first).notices == ("said", "also said")
 
 
 def test_the_stream_of_one_question_is_its_own(first: AuditResult, dice: np.ndarray) -> None:

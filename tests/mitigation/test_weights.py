@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE, make_table
 
+import segfair.mitigation.weights
 from segfair.errors import ConfigError, InputError
 from segfair.mitigation.reweighter import CONFIDENT, LITERAL, TILTED, CaseSampler, DivergenceReweighter, WeightRule
 from segfair.mitigation.weights import (
@@ -24,6 +25,7 @@ from segfair.mitigation.weights import (
     draw_cases,
     joint_codes,
     mean_one,
+    mine_validation,
     necessity,
     reach_temperature,
     remember,
@@ -235,6 +237,27 @@ def test_necessity_tells_a_joint_effect_from_a_repeated_one() -> None:
     # By symmetry both items carry half of the divergence.
     assert needed[1] == pytest.approx(1.0)
     assert needed[2] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_wide_validation_table_feeds_back_what_can_be_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    ids = tuple(map(str, range(40)))
+    columns = {name: rng.choice(list("xyz"), 40).tolist() for name in "abcde"}
+    table = make_table(ids, {**columns, "twin": columns["a"]})
+    whole = mine_subgroups(table, min_support=0.001)
+    found, search = mine_validation(table, min_support=0.001)
+    assert not search.is_cut
+    assert list(found.rows.items()) == list(whole.rows.items())
+    np.testing.assert_array_equal(found.matrix, whole.matrix)
+    monkeypatch.setattr(segfair.mitigation.weights, "_MOST_ITEMSETS", 150)
+    found, search = mine_validation(table, min_support=0.001)
+    assert search.is_cut
+    assert search.n_searched <= 150
+    levels = {items for items in whole.rows if len(items) == 1}
+    assert len(levels) == 18
+    assert levels <= found.rows.keys(), "training cases are told by their levels, those of the twin too"
+    weights = DivergenceReweighter(table, table).update_array(rng.random(40))
+    assert np.mean(weights.array) == pytest.approx(1.0)
 
 
 def test_tilt_does_not_overflow() -> None:

@@ -14,15 +14,17 @@ import numpy as np
 import pytest
 from tests.mama_mia_oracle import oracle_scores
 
+import segfair.rank.run
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError, PairingError
 from segfair.protocol import load_protocol
 from segfair.rank.files import file_names, write_ranking
 from segfair.rank.gallery import with_galleries
 from segfair.rank.run import rank_scored, run_ranking
+from segfair.rank.tables import ranks_table
 from segfair.rank.team_tables import load_team_scores
 from segfair.rank.teams import TeamScores, load_teams
-from segfair.results import AuditConfig
+from segfair.results import Alert, AuditConfig
 from segfair.scores import CaseScore, ScoreTable, protocol_metrics
 
 SHAPE = (14, 12, 10)
@@ -558,6 +560,49 @@ def test_clipping_that_turns_the_order_is_said() -> None:
     assert ranking.verdict.reasons[0].kind == "definition"
     assert ranking.verdict.reasons[0].text == "with NormHD in voxels, clipped wild is first, not smooth"
     assert ranking.standings[1].ranks == {"NormHD in voxels, clipped": 1}
+
+
+def test_scores_stand_beside_ranks_under_other_rules(tmp_path: Path) -> None:
+    base = np.full(60, 0.7)
+    far = np.where(np.arange(60) % 10 == 0, 3.0, 0.0)
+    scores = made_up({"smooth": base, "wild": base}, {"smooth": np.full(60, 0.2), "wild": far})
+    ranking = rank_scored(scores, CONFIG, by="PS")
+    rule = "NormHD in voxels, clipped"
+    # PS = (DSC + 1 - NormHD) / 2: NormHD of "wild" is 0.3 as it is, 0.1 clipped.
+    assert {entry.team: entry.value for entry in ranking.standings} == pytest.approx({"smooth": 0.75, "wild": 0.7})
+    assert [entry.values for entry in ranking.standings] == [{rule: pytest.approx(0.75)}, {rule: pytest.approx(0.8)}]
+    write_ranking(ranking, tmp_path)
+    table = ranks_table(ranking)
+    assert table is not None
+    declared, clipped = ([(row[place]["text"], row[place]["sub"]) for row in table["rows"]] for place in (1, 2))
+    assert declared == [("1", "0.7500"), ("2", "0.7000")]
+    assert clipped == [("2 ↓1", "0.7500"), ("1 ↑1", "0.8000")]
+    with (tmp_path / "leaderboard.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row[f"PS: {rule}"]) for row in rows[:2]] == pytest.approx([0.75, 0.8])
+    teams = json.loads((tmp_path / "rank.json").read_text("utf-8"))["teams"]
+    assert [team["values"][rule] for team in teams] == pytest.approx([0.75, 0.8])
+    page = (tmp_path / "teams" / "wild.html").read_text("utf-8")
+    assert "0.8000" in page
+    assert "no patient and no level is ever dropped" in page
+
+
+def test_the_score_of_a_metric_keeps_its_direction_under_another_rule() -> None:
+    far = np.where(np.arange(60) % 10 == 0, 3.0, 0.0)
+    scores = made_up({"a": np.full(60, 0.7), "b": np.full(60, 0.7)}, {"a": np.full(60, 0.2), "b": far})
+    ranking = rank_scored(scores, CONFIG, by="normhd")
+    assert [(entry.team, entry.value) for entry in ranking.standings] == [
+        ("a", pytest.approx(0.2)),
+        ("b", pytest.approx(0.3)),
+    ]
+    assert ranking.standings[1].values == {"NormHD in voxels, clipped": pytest.approx(0.1)}
+
+
+def test_no_alert_is_shown_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, also = Alert("small", "said"), Alert("empty", "also said")
+    monkeypatch.setattr(segfair.rank.run, "_alerts", lambda *_: (said, also, said))
+    ranking = rank_scored(made_up({"x": np.full(60, 0.7), "y": np.full(60, 0.6)}), CONFIG, by="dsc")
+    assert ranking.alerts == (said, also)
 
 
 def test_nobody_wins_below_empty_masks() -> None:

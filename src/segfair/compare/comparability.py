@@ -223,7 +223,17 @@ def notices(before: AuditResult, after: AuditResult, *, outcome: str) -> tuple[s
     if alone:
         found.append(f"attributes of one audit only, so not compared: {', '.join(alone)}")
     config, other = before.config, after.config
-    for name in ("level", "min_support", "min_cases", "permutations", "bootstrap", "seed", "primary"):
+    for name in (
+        "level",
+        "min_support",
+        "min_cases",
+        "max_items",
+        "max_subgroups",
+        "permutations",
+        "bootstrap",
+        "seed",
+        "primary",
+    ):
         mine, theirs = getattr(config, name), getattr(other, name)
         if mine != theirs:
             found.append(f"{name} is {mine} in the first audit and {theirs} in the second; the first holds")

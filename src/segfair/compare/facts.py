@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from segfair.results import Search
 from segfair.subgroups import Better, Item
 
 __all__ = [
@@ -169,6 +170,7 @@ class Comparison:
         subgroups: Outcome -> subgroups, most harmed first; the primary outcome comes first, others are exploratory.
         primary: Levels of the attributes fixed beforehand, a family of tests of their own; most harmed first.
         method: How changes were tested, in words.
+        search: Which subgroups were looked for.
         settings: The settings that held: those of the first audit.
         notices: For the reader.
         versions: Package -> version, of the first audit.
@@ -188,6 +190,7 @@ class Comparison:
     subgroups: Mapping[str, tuple[SubgroupChange, ...]]
     primary: tuple[SubgroupChange, ...] = ()
     method: str = ""
+    search: Search | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)

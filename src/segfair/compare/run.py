@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.attributes import Attribute, AttributeTable
+from segfair.challenge import JudgingRule
 from segfair.compare.comparability import (
     CaseRow,
     choose_outcome,
@@ -37,7 +38,9 @@ from segfair.errors import InputError
 from segfair.inference import generator
 from segfair.results import AuditResult
 from segfair.scores import LABEL_SIZES
-from segfair.subgroups import Better, Membership, level_membership, mine_subgroups, redundant, with_levels
+from segfair.search import search_subgroups
+from segfair.subgroups import Better, Membership, level_membership, redundant, with_levels
+from segfair.wording import search_sentence
 
 __all__ = ["run_comparison"]
 
@@ -120,7 +123,7 @@ def run_comparison(
     fixed: tuple[SubgroupChange, ...] = ()
     method = ""
     # Every level of every attribute however rare: nobody is overlooked.
-    lattice = mine_subgroups(pairs.attributes, min_support=before.config.min_support)
+    lattice, search = search_subgroups(pairs.attributes, before.config)
     everybody = with_levels(lattice, pairs.attributes, min_cases=1)
     for name in dict.fromkeys((primary, *(name for name in before.config.outcomes if name in after.config.outcomes))):
         better = direction(before, name)
@@ -131,6 +134,7 @@ def run_comparison(
         if name != primary:
             continue
         method = _describe_method(before, test, pairs)
+        search = dataclasses.replace(search, n_tested=int(test.tested.sum()))
         of_items = {items: changes[row] for items, row in membership.rows.items() if row in changes}
         attributes = _attribute_changes(pairs, where, name, better, of_items)
         chosen = [entry for entry in shared if entry in before.config.primary and entry in after.config.primary]
@@ -153,8 +157,16 @@ def run_comparison(
         subgroups=subgroups,
         primary=fixed,
         method=method,
+        search=search,
         settings=_settings(before),
-        notices=notices(before, after, outcome=primary),
+        notices=tuple(
+            dict.fromkeys(
+                [
+                    *([search_sentence(search)] if search.is_cut else []),
+                    *notices(before, after, outcome=primary),
+                ]
+            )
+        ),
         versions=dict(before.versions),
     )
     values = pairs.columns[primary]
@@ -237,11 +249,11 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
     first, second = (np.array([pairs.columns["dsc"][which], pairs.columns["normhd"][which]]) for which in (0, 1))
     config = pairs.result.config
     rule = config.protocol.fairness
-    smallest = config.min_cases if rule.levels == "min-cases" else 1
-    judged = [entry.codes for entry in pairs.attributes.attributes if _is_judged(entry, smallest)]
+    judging = JudgingRule.of(rule.levels, min_cases=config.min_cases)
+    judged = [entry.codes for entry in pairs.attributes.attributes if judging.judges(entry)]
     if not judged or not np.isfinite([first, second]).all():
         return {}
-    levels = stats.stack_levels(np.array(judged), min_cases=smallest)
+    levels = stats.stack_levels(np.array(judged), min_cases=judging.min_cases)
 
     observed = (stats.observed_level_means(levels, first), stats.observed_level_means(levels, second))
     both = np.concatenate([first, second])
@@ -304,11 +316,6 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
             first.shape[1],
         )
     return changes
-
-
-def _is_judged(attribute: Attribute, smallest: int) -> bool:
-    counts = np.bincount(attribute.codes[attribute.codes >= 0], minlength=1)
-    return int((counts >= smallest).sum()) >= (2 if smallest > 1 else 1)
 
 
 def _halves(means: stats.LevelMeans) -> tuple[stats.LevelMeans, stats.LevelMeans]:
@@ -464,6 +471,8 @@ def _settings(result: AuditResult) -> dict[str, Any]:
         "level": config.level,
         "min_support": config.min_support,
         "min_cases": config.min_cases,
+        "max_items": config.max_items,
+        "max_subgroups": config.max_subgroups,
         "permutations": config.permutations,
         "bootstrap": config.bootstrap,
         "seed": config.seed,

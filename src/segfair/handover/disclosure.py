@@ -27,6 +27,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from segfair.challenge import JudgingRule
 from segfair.errors import ConfigError
 from segfair.handover.pseudonyms import without_paths
 from segfair.handover.record import KNOWN_KEYS
@@ -222,6 +223,13 @@ def share(result: AuditResult) -> AuditResult:
             },
             subgroups=kept,
             primary_subgroups=primary,
+            # That two levels are the same cases, or how many are not in a level, tells of small groups.
+            search=dataclasses.replace(
+                result.search,
+                left_out=tuple(entry for entry in result.search.left_out if entry.what in result.left_out),
+            )
+            if result.search is not None
+            else None,
             verdict=_verdict(result, told),
             fairness=tuple(entry for entry in result.fairness if entry.attribute not in incomplete),
             power=tuple(entry for entry in result.power if complete and (entry.attribute, entry.level) in shown),
@@ -314,8 +322,10 @@ def _level(level: LevelFacts, binary: set[str]) -> LevelFacts:
 
 def _counted_levels(result: AuditResult) -> set[Item]:
     """The levels that group scores are made of."""
-    smallest = result.config.min_cases if result.config.protocol.fairness.levels == "min-cases" else 1
-    return {(entry.name, level.level) for entry in result.attributes for level in entry.levels if level.n >= smallest}
+    rule = JudgingRule.of(result.config.protocol.fairness.levels, min_cases=result.config.min_cases)
+    return {
+        (entry.name, level.level) for entry in result.attributes for level in entry.levels if level.n >= rule.min_cases
+    }
 
 
 def _scores(scores: Mapping[str, Score], *, n_blind: int) -> dict[str, Score]:

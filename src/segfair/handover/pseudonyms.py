@@ -29,7 +29,7 @@ from segfair.handover.redaction import (
     rewrite,
     without_places,
 )
-from segfair.results import TAUGHT_BINS, Alert, AuditResult
+from segfair.results import TAUGHT_BINS, Alert, AuditResult, LeftOut
 
 __all__ = ["fingerprint", "pseudonymise", "pseudonyms", "read_key", "without_paths"]
 
@@ -37,6 +37,7 @@ _LENGTH = 16
 """Hexadecimal digits: 64 bits, of which two of a million cases collide with a chance of 3e-8."""
 _SHORTEST_KEY = 16
 NO_PREDICTION = "no prediction"
+_NO_ATTRIBUTE = "made no attribute; the full report says why"
 
 
 def read_key(path: Path, *, outside: Collection[Path] = ()) -> bytes:
@@ -169,7 +170,16 @@ def without_paths(result: AuditResult) -> AuditResult:
         binning={},
         two_rulers=dataclasses.replace(result.two_rulers, labels="") if result.two_rulers is not None else None,
         notices=(),
-        left_out=dict.fromkeys(result.left_out, "made no attribute; the full report says why"),
+        left_out=dict.fromkeys(result.left_out, _NO_ATTRIBUTE),
+        search=dataclasses.replace(
+            result.search,
+            left_out=tuple(
+                LeftOut(entry.what, _NO_ATTRIBUTE) if entry.what in result.left_out else entry
+                for entry in result.search.left_out
+            ),
+        )
+        if result.search is not None
+        else None,
         joined=None,
         columns={
             # What was decided by may quote a cell, and so may spellings.

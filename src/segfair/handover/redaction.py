@@ -215,6 +215,7 @@ def rename_levels(result: AuditResult, names: Mapping[str, Mapping[str, str]]) -
         subgroups={name: change(table) for name, table in result.subgroups.items()},
         primary_subgroups=change(result.primary_subgroups),
         verdict=change(result.verdict),
+        search=change(result.search),
         power=tuple(
             dataclasses.replace(entry, level=of_item.get((entry.attribute, entry.level), ("", entry.level))[1])
             for entry in result.power
@@ -225,7 +226,7 @@ def rename_levels(result: AuditResult, names: Mapping[str, Mapping[str, str]]) -
     )
 
 
-_SENTENCES = ("sentence", "reason", "text", "gate")
+_SENTENCES = ("sentence", "reason", "text", "gate", "what", "why")
 """Fields that hold sentences, which may quote a level."""
 
 

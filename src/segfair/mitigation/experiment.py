@@ -40,10 +40,12 @@ from segfair.mitigation.strategies import StrategyOptions, TrainingContext, make
 from segfair.mitigation.studies import PhantomSize, Study, data_study, phantom_study
 from segfair.mitigation.summary import ModelSummary, read_epoch_weights, summarise, trained_weights
 from segfair.mitigation.summary_page import write_mitigation_page
+from segfair.mitigation.weights import mine_validation
 from segfair.protocol import Protocol, load_protocol
 from segfair.report import write_report
 from segfair.results import AuditConfig, AuditResult
-from segfair.subgroups import Membership, Subgroup, mine_subgroups
+from segfair.subgroups import Membership, Subgroup
+from segfair.wording import search_sentence
 
 __all__ = ["FORMAT", "WORST_MIN_CASES", "MitigationSettings", "load_settings", "read_weights", "run_mitigation"]
 
@@ -275,12 +277,15 @@ def _study(
 
 
 def _losses(settings: MitigationSettings, study: Study) -> list[str]:
-    """What training does not see or sees in vain: cases in none of the sets, cut lesions, padding."""
+    """What training does not see or sees in vain: cases in none of the sets, subgroups, cut lesions, padding."""
     size = cast(Size, settings.spatial_size)
     augmentation = Augmentation(size, samples_per_case=settings.samples_per_case)
     cut = describe_cuts(study.prepared.cuts(study.split.train, augmentation), n_cases=len(study.split.train), size=size)
     left_out = study.split.left_out
     notices = [cut] if cut else []
+    _, search = mine_validation(study.attributes["validation"], min_support=settings.min_support)
+    if search.is_cut:
+        notices.append(f"subgroups of the validation cases: {search_sentence(search)}")
     if left_out:
         case, reason = next(iter(left_out.items()))
         notices.append(f"{len(left_out)} cases are in none of the three sets, for example {case}: {reason}")
@@ -421,7 +426,7 @@ def _told(subgroup: Subgroup, n: int, dsc: float) -> dict[str, Any]:
 def _validation_scores(study: Study, scored: ScoredCases, protocol: Protocol) -> dict[str, Any]:
     attributes = study.attributes["validation"]
     total = total_scores(scored, attributes, protocol, min_cases=WORST_MIN_CASES)
-    membership = mine_subgroups(attributes, min_support=_least_support(len(attributes.case_ids)))
+    membership, _ = mine_validation(attributes, min_support=_least_support(len(attributes.case_ids)))
     worst = worst_subgroup(membership, scored.dsc, min_cases=WORST_MIN_CASES)
     return {
         "DSC": total.dsc,

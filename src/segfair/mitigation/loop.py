@@ -33,8 +33,9 @@ from segfair.mitigation.progress import TrainingProgress
 from segfair.mitigation.ranks import join
 from segfair.mitigation.run import EpochRecord, FitSettings, TrainingRun
 from segfair.mitigation.strategies import EpochScores, Erm, TrainingContext
+from segfair.mitigation.weights import mine_validation
 from segfair.protocol import Protocol as ScoringProtocol
-from segfair.subgroups import Membership, mine_subgroups
+from segfair.subgroups import Membership
 
 __all__ = [
     "EpochRecord",
@@ -117,7 +118,7 @@ def fit(
     check_order(validation, context.validation.case_ids, "validation")
     if plain_training is not None:
         check_order(plain_training, context.training.case_ids, "training without augmentation")
-    membership = mine_subgroups(context.validation, min_support=context.min_support)
+    membership, _ = mine_validation(context.validation, min_support=context.min_support)
     ranks = join(settings.device)
     with (
         interruptible() as stop,

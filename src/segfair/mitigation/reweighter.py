@@ -34,6 +34,7 @@ from segfair.mitigation.weights import (
     bounded,
     draw_cases,
     mean_one,
+    mine_validation,
     necessity,
     reach_temperature,
     remember,
@@ -41,7 +42,7 @@ from segfair.mitigation.weights import (
     tilt,
 )
 from segfair.stats import shrink
-from segfair.subgroups import Subgroup, divergences, mine_subgroups
+from segfair.subgroups import Subgroup, divergences
 
 __all__ = ["CONFIDENT", "LITERAL", "TILTED", "CaseSampler", "DivergenceReweighter", "WeightRule"]
 
@@ -117,7 +118,7 @@ class DivergenceReweighter:
         rule: WeightRule = TILTED,
     ) -> None:
         self.rule = rule
-        self.lattice = Lattice.over(mine_subgroups(validation, min_support=min_support), training)
+        self.lattice = Lattice.over(mine_validation(validation, min_support=min_support)[0], training)
         self._memory: NDArray[np.float64] | None = None
         n_cases = len(training.case_ids)
         self._weights = CaseWeights.of(training.case_ids, np.full(n_cases, 1.0 if rule.normalise else 0.0))

@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes import AttributeTable
-from segfair.subgroups import Membership, Subgroup, shapley_values
+from segfair.results import Search
+from segfair.search import mine_within
+from segfair.subgroups import Membership, Subgroup, shapley_values, with_levels
 
 __all__ = [
     "Assigned",
@@ -32,6 +34,7 @@ __all__ = [
     "draw_cases",
     "joint_codes",
     "mean_one",
+    "mine_validation",
     "necessity",
     "reach_temperature",
     "remember",
@@ -42,6 +45,23 @@ __all__ = [
 Kind = Literal["absolute", "deficit"]
 Aggregate = Literal["max", "mean", "shapley"]
 Memory = Literal["none", "ema", "sum"]
+
+_MOST_ITEMSETS = 100_000
+"""Nothing is tested here, so that many subgroups cost time and memory only: more of them than an audit searches."""
+
+
+def mine_validation(table: AttributeTable, *, min_support: float) -> tuple[Membership, Search]:
+    """The subgroups of the validation cases whose divergences are fed back, and which of them were looked for.
+
+    Args:
+        table: Their attributes.
+        min_support: Smallest share of cases of a subgroup.
+
+    Returns:
+        All of them; in a wide table as many as can be held, every level among them.
+    """
+    lattice, search = mine_within(table, min_support=min_support, min_cases=1, budget=_MOST_ITEMSETS)
+    return with_levels(lattice, table, min_cases=1) if search.n_alone else lattice, search
 
 
 @dataclass(frozen=True, slots=True, eq=False)

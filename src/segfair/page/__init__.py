@@ -11,6 +11,7 @@ from segfair.page.lattice import subgroup_section
 from segfair.page.maps import heat_map_section
 from segfair.page.method import case_section, column_section, input_section, method_section
 from segfair.page.parts import Data
+from segfair.page.room import attributes_note
 from segfair.page.rulers import ruler_section
 from segfair.page.scores import alert_section, gate_section, record_section, score_section
 from segfair.page.summary import headline_facts, primary_section, verdict_section, worst_section
@@ -82,6 +83,7 @@ def page_data(
         "failure_dsc": f"{result.config.failure_dsc:g}",
         "min_cases": result.config.min_cases,
         "facts": headline_facts(result),
+        "attributes_note": attributes_note(result),
         "record": record_section(result),
         "gates": gate_section(result),
         "sections": sections,

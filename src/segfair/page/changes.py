@@ -11,6 +11,7 @@ from segfair.compare.facts import AttributeChange, Change, Comparison, SubgroupC
 from segfair.compare.figures import SlopeLine, slope_plot
 from segfair.compare.verdict import outcome_digits
 from segfair.page.parts import Cell, Data, cell, figure, number_column, table
+from segfair.page.room import MOST_ATTRIBUTES
 from segfair.page.rows import PAGE_ROWS, Column, Row, RowTable, encode_tables, row_cells
 from segfair.subgroups import Better
 from segfair.wording import (
@@ -30,6 +31,7 @@ __all__ = [
     "change_table",
     "digits_of",
     "gap_section",
+    "gaps_note",
     "metric_section",
     "names_of",
     "standing_of",
@@ -175,6 +177,7 @@ def gap_section(comparison: Comparison, *, key: str = "gap") -> list[Data]:
     """Per attribute: its levels before and after, and whether the gap between them closed."""
     digits = outcome_digits(comparison)
     columns = [title(name) for name in names_of(comparison)]
+    drawn = _gaps_drawn(comparison)
     values = [
         value
         for entry in comparison.attributes
@@ -183,7 +186,7 @@ def gap_section(comparison: Comparison, *, key: str = "gap") -> list[Data]:
     ]
     sections = []
     for index, entry in enumerate(comparison.attributes):
-        if not entry.levels:
+        if not entry.levels or entry.name not in drawn:
             continue
         shown = entry.levels[:_MAX_LEVELS]
         name = clean(entry.name, length=60)
@@ -228,6 +231,27 @@ def gap_section(comparison: Comparison, *, key: str = "gap") -> list[Data]:
             }
         )
     return sections
+
+
+def _gaps_drawn(comparison: Comparison) -> frozenset[str]:
+    """Names of the attributes that the page has room for: all, or those of the strongest evidence of a change."""
+
+    def evidence(entry: AttributeChange) -> tuple[bool, float, float]:
+        tested = [level.p_adjusted for level in entry.levels if level.p_adjusted is not None]
+        return not entry.levelling_down, min(tested, default=1.0), -abs(entry.difference or 0.0)
+
+    return frozenset(entry.name for entry in sorted(comparison.attributes, key=evidence)[:MOST_ATTRIBUTES])
+
+
+def gaps_note(comparison: Comparison) -> str:
+    """How many attributes the page leaves out; empty where it has room for all."""
+    rest = len(comparison.attributes) - MOST_ATTRIBUTES
+    if rest <= 0:
+        return ""
+    return (
+        f"Of {len(comparison.attributes):,} attributes those with the strongest evidence of a change; comparison.json "
+        f"has the other {rest:,}."
+    )
 
 
 def _gap_sentence(entry: AttributeChange, digits: int) -> str:
@@ -304,6 +328,7 @@ def _rows_of(comparison: Comparison, outcome: str) -> RowTable:
                 row.redundant,
                 standing_of(row, better),
                 (row.n, row.before, row.after, row.difference, row.ci, row.difference_shrunk, row.p_adjusted),
+                is_finding=bool(row.significant),
             )
             for row in comparison.subgroups[outcome]
         ],

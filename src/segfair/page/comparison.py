@@ -17,13 +17,23 @@ from segfair.page.changes import (
     change_table,
     digits_of,
     gap_section,
+    gaps_note,
     metric_section,
     names_of,
     table_section,
     title,
 )
 from segfair.page.parts import Data, definition, figure, items_of
-from segfair.wording import clean, evidence, format_interval, format_number, metric_name, plural, subgroup_name
+from segfair.wording import (
+    clean,
+    evidence,
+    format_interval,
+    format_number,
+    metric_name,
+    plural,
+    search_sentence,
+    subgroup_name,
+)
 
 __all__ = [
     "comparison_data",
@@ -98,6 +108,7 @@ def comparison_data(
         "protocol": clean(comparison.settings.get("protocol", ""), length=60),
         "names": [title(name) for name in names_of(comparison)],
         "facts": headline_facts(comparison),
+        "gaps_note": gaps_note(comparison),
         "sections": sections,
         "titles": _TITLES,
         "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
@@ -295,6 +306,7 @@ def method_section(comparison: Comparison, *, command: str, digests: Mapping[str
     """How changes were tested, settings, versions, hashes."""
     return {
         "method": clean(comparison.method, length=600),
+        "search": search_sentence(comparison.search) if comparison.search is not None else "",
         "settings": [
             definition(clean(name).replace("_", " "), clean(_setting(value), length=200), code=True)
             for name, value in comparison.settings.items()

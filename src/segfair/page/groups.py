@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from segfair.challenge import Disparity, Extreme
 from segfair.figures import divergence_bars, level_dots
 from segfair.page.parts import Data, cell, figure, items_of, number_column, table
+from segfair.page.room import attributes_drawn, attributes_note, rows_of_levels
 from segfair.page.summary import judged, outcome_digits, standing_cell
 from segfair.results import AttributeFacts, AuditResult, Chance, LevelFacts
 from segfair.subgroups import Divergence, Item, Subgroup
@@ -49,12 +50,14 @@ def attribute_section(result: AuditResult) -> list[Data]:
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     room = 0.05 * (high - low) or 0.05
     digits = metric_digits(ends)
-    rows = {row.subgroup: row for row in result.subgroups[outcome]}
-    for row in result.primary_subgroups or ():
-        rows[row.subgroup] = row
-    longest = max((len(clean(level.level)) for entry in result.attributes for level in entry.levels), default=0)
+    rows = rows_of_levels(result)
+    drawn = attributes_drawn(result)
+    lengths = (len(clean(level.level)) for entry in result.attributes if entry.name in drawn for level in entry.levels)
+    longest = max(lengths, default=0)
     sections = []
     for index, attribute in enumerate(result.attributes):
+        if attribute.name not in drawn:
+            continue
         shown = AttributeFacts(attribute.name, attribute.disparity, attribute.levels[:_MAX_LEVELS])
         name = clean(attribute.name, length=60)
         drawing = level_dots(
@@ -277,6 +280,7 @@ def power_section(result: AuditResult) -> Data | None:
         return None
     outcome = result.primary_outcome
     digits = metric_digits(entry.detectable_gap for entry in result.power)
+    drawn = attributes_drawn(result)
     gap = result.config.power_gap
     return {
         "gap": format_number(gap, 3),
@@ -301,7 +305,9 @@ def power_section(result: AuditResult) -> Data | None:
                     _power_words(entry.detectable_gap, entry.n, gap, result),
                 ]
                 for entry in result.power
+                if entry.attribute in drawn
             ],
+            note=attributes_note(result),
         ),
     }
 

@@ -14,6 +14,7 @@ from segfair.results import AuditResult, OutcomeFacts
 from segfair.subgroups import Divergence, SubgroupTable
 from segfair.wording import (
     clean,
+    format_share,
     metric_name,
     plural,
     standing,
@@ -59,16 +60,19 @@ def subgroup_section(result: AuditResult) -> Data:
     payload, n_omitted = encode_tables((_table(result, name, columns) for name in result.subgroups), columns)
     drawn = _forest_rows(rows, result)
     n_kept = len(rows) - n_redundant
+    search = result.search
+    least = result.config.min_support if search is None else search.min_support
+    of_length = "" if search is None or search.max_items is None else f"{_items(search.max_items)} and "
     return {
         "exploratory": bool(result.primary_subgroups),
         "uncorrected": uncorrected_note(facts),
         "method": clean(facts.method, length=600),
         "notes": [clean(note, length=400) for note in facts.notes],
         "count": (
-            f"{plural(len(rows), 'subgroup')} of at least {result.config.min_support:.0%} of the cases"
+            f"{plural(len(rows), 'subgroup')} of {of_length}at least {format_share(least)} of the cases"
             + (
                 f", or a single level of at least {plural(result.config.min_cases, 'case')}"
-                if any(row.support < result.config.min_support for row in rows)
+                if any(row.support < least for row in rows)
                 else ""
             )
             + (
@@ -91,6 +95,10 @@ def subgroup_section(result: AuditResult) -> Data:
         "payload": payload,
         "others": [_exploratory(result, name) for name in result.subgroups if name != outcome],
     }
+
+
+def _items(length: int) -> str:
+    return f"up to {length} attributes" if length > 1 else "a single level"
 
 
 def _forest_rows(rows: SubgroupTable, result: AuditResult) -> list[Divergence]:
@@ -118,6 +126,7 @@ def _row(row: Divergence, rows: SubgroupTable, facts: OutcomeFacts, columns: Seq
         row.redundant,
         standing(row, rows.better, tested=not uncorrected_note(facts)),
         tuple(column.value(row) for column in columns),
+        is_finding=bool(row.significant) or row.margin == "beyond margin",
     )
 
 

@@ -6,13 +6,16 @@ from typing import Any
 
 from segfair.page.gallery import gallery_section
 from segfair.page.parts import NAME_LENGTH, Data, cell, definition, number_column, table
+from segfair.page.room import attributes_drawn, attributes_note
 from segfair.results import AuditResult, Bins, MetricFacts
 from segfair.scores import LABEL_SIZES
-from segfair.wording import clean, format_number, metric_digits, metric_name, plural
+from segfair.wording import clean, format_number, metric_digits, metric_name, plural, search_sentence
 
 __all__ = ["case_section", "column_section", "input_section", "method_section"]
 
 _WORST_CASES = 20
+_MOST_LISTED = 50
+"""Levels that were not combined; audit.json has all."""
 _ROLES = {"labels2": "Second labels"}
 _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "signed": "best at zero"}
 
@@ -31,6 +34,8 @@ def case_section(result: AuditResult) -> Data | None:
     wanted = dict.fromkeys((outcome, *result.config.outcomes, "dsc", "normhd", *distances, *LABEL_SIZES))
     metrics = [name for name in wanted if name in scores.metrics][:6]
     digits = {name: metric_digits(scores.column(name)) for name in metrics}
+    drawn = attributes_drawn(result)
+    shown = [name for name in scores.attributes if name in drawn]
     return {
         "gallery": gallery_section(result, metrics),
         "table": table(
@@ -45,10 +50,11 @@ def case_section(result: AuditResult) -> Data | None:
                         else "",
                     ),
                     *(cell(format_number(row[place[name]], digits[name])) for name in metrics),
-                    cell(items=[(name, str(row[place[name]])) for name in scores.attributes if row[place[name]]]),
+                    cell(items=[(name, str(row[place[name]])) for name in shown if row[place[name]]]),
                 ]
                 for row in rows[:_WORST_CASES]
             ],
+            note=attributes_note(result),
         ),
     }
 
@@ -70,6 +76,7 @@ def method_section(
     ]
     return {
         "outcomes": outcomes,
+        "search": _search_words(result),
         "metrics": table(
             "How each metric was defined",
             ["Metric", "Unit", "Direction", "Definition", "Empty masks", number_column("Cases without a value")],
@@ -89,6 +96,13 @@ def method_section(
         if redrawn
         else None,
     }
+
+
+def _search_words(result: AuditResult) -> str:
+    """What was searched; an audit.json that does not say so held all combinations."""
+    if result.search is None:
+        return "All combinations of levels with enough cases were searched."
+    return search_sentence(result.search)
 
 
 def _metric_row(entry: MetricFacts) -> list[Data]:
@@ -163,7 +177,11 @@ def column_section(result: AuditResult) -> Data:
             for name, why in reasons.items()
         ],
     )
-    return {"used": used, "left_out": left_out if reasons else None}
+    return {
+        "used": used,
+        "left_out": left_out if reasons else None,
+        "not_searched": _not_searched(result),
+    }
 
 
 def _why(result: AuditResult, column: str) -> str:
@@ -182,6 +200,20 @@ def _missing(result: AuditResult, column: str) -> Any:
     return cell(f"{entry.n_missing:,}", sub=", ".join(spelt[:6]))
 
 
+def _not_searched(result: AuditResult) -> Data | None:
+    """What was left out of the search beside columns."""
+    listed = [entry for entry in result.search.left_out if entry.what not in result.left_out] if result.search else []
+    if not listed:
+        return None
+    rest = len(listed) - _MOST_LISTED
+    return table(
+        f"Left out of the search ({len(listed):,})",
+        ["What", "Why"],
+        [[clean(entry.what, length=2 * NAME_LENGTH), clean(entry.why, length=300)] for entry in listed[:_MOST_LISTED]],
+        note=f"and {rest:,} more, in audit.json" if rest > 0 else "",
+    )
+
+
 def _edges(bins: Bins) -> str:
     """Bin edges that the description of the binning does not name itself."""
     if not bins.edges or "edges" in bins.binning:
@@ -196,5 +228,10 @@ def input_section(result: AuditResult) -> Data:
             definition(_ROLES.get(role) or clean(role, length=60).capitalize(), clean(path, length=1000), code=True)
             for role, path in result.inputs.items()
         ],
-        "notices": [clean(notice, length=600) for notice in result.notices],
+        # What an alert says is not said again.
+        "notices": [
+            clean(notice, length=600)
+            for notice in result.notices
+            if notice not in {alert.text for alert in result.alerts}
+        ],
     }

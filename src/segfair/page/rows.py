@@ -41,12 +41,14 @@ class Row:
         redundant: Whether the table folds it away at first.
         standing: What may be concluded.
         values: One for each column; None prints a dash.
+        is_finding: Whether it is beyond chance or beyond the margin; such a row stays while there is any room.
     """
 
     items: tuple[Item, ...]
     redundant: bool
     standing: Standing
     values: tuple[Any, ...]
+    is_finding: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ def encode_tables(tables: Iterable[RowTable], columns: Sequence[Column]) -> tupl
 
     for table in tables:
         encoded: list[tuple[int, list[Any]]] = []
-        # Where there is no room for all, redundant ones and then the best served stay out.
-        for index, row in sorted(enumerate(table.rows), key=lambda entry: (entry[1].redundant, entry[0])):
+        for index in _most_telling(table.rows):
+            row = table.rows[index]
             found = row.standing
             line = [
                 [code_of(item) for item in sorted(row.items)],
@@ -123,6 +125,19 @@ def encode_tables(tables: Iterable[RowTable], columns: Sequence[Column]) -> tupl
             "outcomes": outcomes,
         }
     ), n_omitted
+
+
+def _most_telling(rows: Sequence[Row]) -> list[int]:
+    """The order in which rows find room: findings, then the ends of the table, those folded away last."""
+    return sorted(
+        range(len(rows)),
+        # From the harmful end three rows for each from the other.
+        key=lambda index: (
+            not rows[index].is_finding,
+            rows[index].redundant,
+            min(index, 3 * (len(rows) - 1 - index)),
+        ),
+    )
 
 
 def script_json(tree: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from segfair.figures import score_strip
 from segfair.handover.record import KNOWN_KEYS
 from segfair.page.parts import Data, cell, definition, figure, number_column, table
+from segfair.page.room import attributes_drawn, attributes_note
 from segfair.page.summary import chance_words
 from segfair.results import AuditResult
 from segfair.wording import clean, format_interval, format_number, format_p, plural
@@ -26,6 +27,7 @@ _ALERTS = {
     "penalised": "Unusable predictions",
     "taught": "Learned bins",
     "excluded": "Cases left out",
+    "search": "What was not searched",
     "empty": "Empty labels",
     "cases": "Noticed in the masks",
     "swapped": "Folders in the wrong order",
@@ -188,6 +190,7 @@ def _score_figure(result: AuditResult) -> Data | None:
 def _variants(result: AuditResult) -> Data | None:
     if not result.fairness:
         return None
+    drawn = attributes_drawn(result)
     return table(
         "Other scores of differences between groups, on DSC",
         [
@@ -214,7 +217,9 @@ def _variants(result: AuditResult) -> Data | None:
                 ),
             ]
             for entry in sorted(result.fairness, key=lambda entry: entry.attribute)
+            if entry.attribute in drawn
         ],
+        note=attributes_note(result),
     )
 
 

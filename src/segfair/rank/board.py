@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.attributes import AttributeTable
+from segfair.challenge import JudgingRule
 from segfair.definitions import normhd_variants
 from segfair.errors import ConfigError
 from segfair.rank.certainty import (
@@ -113,8 +114,8 @@ def judged_levels(attributes: AttributeTable, config: AuditConfig) -> JudgedLeve
     if not attributes.attributes:
         return None
     codes = np.array([attribute.codes for attribute in attributes.attributes])
-    rule = config.protocol.fairness.levels
-    judged = JudgedLevels(stats.stack_levels(codes), *((config.min_cases, 2) if rule == "min-cases" else (1, 1)))
+    rule = JudgingRule.of(config.protocol.fairness.levels, min_cases=config.min_cases)
+    judged = JudgedLevels(stats.stack_levels(codes), rule.min_cases, rule.min_levels)
     nothing = np.zeros((1, codes.shape[1]))
     return None if np.isnan(fairness_scores(nothing, nothing, judged, np.ones_like(nothing))).all() else judged
 
@@ -140,8 +141,8 @@ def _column(tables: Sequence[ScoreTable], name: str) -> Floats:
 
 def other_rules(
     board: Board, scores: TeamScores, config: AuditConfig, ranks: Ranks
-) -> tuple[tuple[Variant, ...], dict[str, Ranks]]:
-    """The ranks under the other definitions of NormHD, and under the other rule for small levels."""
+) -> tuple[tuple[Variant, ...], dict[str, tuple[Ranks, Floats]]]:
+    """Ranks and scores under the other definitions of NormHD, and under the other rule for small levels."""
     others: dict[str, tuple[Literal["definition", "levels"], Board]] = {}
     if board.by in (*CHALLENGE, "normhd"):
         for name, values in _other_normhd(board, scores, config).items():
@@ -151,10 +152,11 @@ def other_rules(
             )
     if board.by in ("TS", "FS") and board.judged is not None:
         if config.protocol.fairness.levels == "all":
-            name, rule = f"levels of at least {config.min_cases} cases only", (config.min_cases, 2)
+            name = f"levels of at least {config.min_cases} cases only"
+            rule = JudgingRule.of("min-cases", min_cases=config.min_cases)
         else:
-            name, rule = "all levels, however small", (1, 1)
-        judged = JudgedLevels(board.judged.levels, *rule)
+            name, rule = "all levels, however small", JudgingRule.of("all", min_cases=config.min_cases)
+        judged = JudgedLevels(board.judged.levels, rule.min_cases, rule.min_levels)
         dsc, normhd = (board.values[column] for column in COLUMNS)
         if np.isnan(fairness_scores(dsc, normhd, judged, np.ones((1, dsc.shape[1])))).all():
             name += " (there are none to compare, so PS decides)"
@@ -163,8 +165,9 @@ def other_rules(
             others[name] = ("levels", dataclasses.replace(board, judged=judged))
     variants, found = [], {}
     for name, (kind, other) in others.items():
-        found[name] = rank_teams(other.observed())
-        variants.append(Variant(name, kind, *_changes(found[name], ranks, scores.names)))
+        values = other.observed()
+        found[name] = rank_teams(values), other.sign * values
+        variants.append(Variant(name, kind, *_changes(found[name][0], ranks, scores.names)))
     return tuple(variants), found
 
 

@@ -46,7 +46,7 @@ class Standing:
         first: Probability of being first; shared places are split.
         beats_next: Probability of a better score than the team that follows; None for the last one.
         scores: Score -> value with interval and chance level, as an audit of this team has them.
-        ranks: Name of a variant -> rank under it.
+        ranks, values: Name of a variant -> rank, and score, under it.
         without_one: Lowest and highest rank when any one patient is left out.
         disparities: D_v of each attribute.
         n_penalised: Cases that count with the worst score; `n_missing` of them have no prediction.
@@ -63,6 +63,7 @@ class Standing:
     beats_next: float | None
     scores: Mapping[str, Score]
     ranks: Mapping[str, int]
+    values: Mapping[str, float]
     without_one: tuple[int, int]
     disparities: tuple[Disparity, ...]
     n_penalised: int

@@ -173,6 +173,7 @@ def leaderboard_rows(ranking: Ranking) -> list[dict[str, object]]:
                 "p_first": entry.first,
                 "p_beats_next": entry.beats_next,
                 **{f"rank: {name}": rank for name, rank in entry.ranks.items()},
+                **{f"{ranking.by}: {name}": value for name, value in entry.values.items()},
                 "rank_without_one_low": entry.without_one[0],
                 "rank_without_one_high": entry.without_one[1],
                 "n_penalised": entry.n_penalised,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from segfair.page.parts import Cell, Data, cell, definition, number_column, table
 from segfair.rank.facts import WINNER_PROBABILITY, LeftOut, Ranking, Standing, Variant, patient_name, percent
-from segfair.rank.tables import DIGITS, NAME_LENGTH, board, number, ranks_table, score_name, team_name
+from segfair.rank.tables import DIGITS, NAME_LENGTH, RESAMPLING, board, number, ranks_table, score_name, team_name
 from segfair.wording import clean, format_interval, metric_name, plural
 
 __all__ = ["leaderboard_data", "without_folders"]
@@ -32,7 +32,7 @@ _TITLES = {
     "verdict": "Verdict",
     "order": "What decides the order",
     "board": "Leaderboard",
-    "rules": "Ranks under other rules",
+    "rules": "Ranks and scores under other rules",
     "alerts": "Alerts",
     "method": "Method",
 }
@@ -272,7 +272,8 @@ def _method(ranking: Ranking, *, command: str) -> Data:
             "Every team is scored on the same cases. A prediction that is absent, unreadable, on another grid or no "
             "mask counts with the worst score; a label that cannot be used removes its case for all teams.",
             f"Rank intervals (95 %) and the probability of being first come from {config.bootstrap:,} cohorts in which "
-            f"{units} have random exponential weights, the same for all teams. A shared first place is split.",
+            f"{units} have random exponential weights, the same for all teams. A shared first place is split. "
+            f"{RESAMPLING}",
             f"A winner is declared only if it is better than empty masks, alone in first place, first under every "
             f"other rule and without any one patient, and first in at least {percent(WINNER_PROBABILITY)} of the "
             "resampled cohorts.",

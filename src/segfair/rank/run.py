@@ -40,7 +40,7 @@ from segfair.rank.certainty import leave_one_out_scores, rank_stability, rank_te
 from segfair.rank.facts import Baseline, Ranking, Standing, reach_verdict
 from segfair.rank.team_tables import NO_SCORES
 from segfair.rank.teams import Team, TeamScores, require_complete, score_teams
-from segfair.results import Alert, AuditConfig, Score
+from segfair.results import Alert, AuditConfig, Score, distinct_alerts
 from segfair.scores import ScoreTable
 from segfair.scoring import NO_PREDICTION
 from segfair.units import resolve_units
@@ -149,7 +149,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
     n_undefined = len(patients) - len(scored)
     patients = [patients[index] for index in scored]
     without_one = rank_teams(reduced[scored])
-    variants, variant_ranks = other_rules(board, scores, config, ranks)
+    variants, under = other_rules(board, scores, config, ranks)
     left_out = without_each_patient(patients, without_one, ranks, scores, attributes, config)
     baseline = _baseline(board, scores, attributes, config, values)
     order = sorted(range(len(values)), key=lambda team: (ranks[team], scores.names[team]))
@@ -162,7 +162,8 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
             first=float(stability.first[team]),
             beats_next=float(stability.beats[team, order[place + 1]]) if place + 1 < len(order) else None,
             scores=_scores_of(scores.tables[scores.names[team]], attributes, config, design, by),
-            ranks={name: int(found[team]) for name, found in variant_ranks.items()},
+            ranks={name: int(found[team]) for name, (found, _) in under.items()},
+            values={name: float(found[team]) for name, (_, found) in under.items()},
             without_one=span(without_one[:, team], int(ranks[team])),
             **_facts_of(scores, scores.names[team], attributes, config),
         )
@@ -178,7 +179,9 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         left_out=left_out,
         n_patients=len(patients),
         verdict=reach_verdict(standings, baseline, variants, left_out, by=by),
-        alerts=(*_alerts(scores, standings, baseline, attributes, config), *_undefined_alert(n_undefined, by)),
+        alerts=distinct_alerts(
+            [*_alerts(scores, standings, baseline, attributes, config), *_undefined_alert(n_undefined, by)]
+        ),
         notices=(*scores.notices, *attributes.notices),
         scores=scores,
         attributes=attributes,

@@ -12,6 +12,7 @@ __all__ = [
     "BASELINE_NAME",
     "DIGITS",
     "NAME_LENGTH",
+    "RESAMPLING",
     "board",
     "moved",
     "number",
@@ -25,6 +26,11 @@ BASELINE_NAME = "Empty masks (baseline)"
 DIGITS = 4
 """Decimals of scores between 0 and 1: leaders are often a thousandth apart."""
 
+RESAMPLING = (
+    "Every resampled cohort holds all patients; only how much each counts is drawn anew (Bayesian bootstrap), so that "
+    "no patient and no level is ever dropped. What a single patient does shows where each is left out in turn."
+)
+"""What rank intervals show, and what they cannot."""
 NAME_LENGTH = 60
 """Longest team or case on a page; rank.json has the whole."""
 
@@ -73,7 +79,7 @@ def board(ranking: Ranking, pages: dict[str, str]) -> Data:
         "rows": rows,
         "note": "First: probability of being first. Better than next: share of cohorts in which the team scores "
         "better than the one below. Unusable: cases that count with the worst score. A rank such as 2= is shared. "
-        "Empty masks are no team and have no rank.",
+        f"Empty masks are no team and have no rank. {RESAMPLING}",
     }
 
 
@@ -133,12 +139,12 @@ def _ranks(interval: Sequence[int]) -> str:
 
 
 def ranks_table(ranking: Ranking) -> Data | None:
-    """The rank of every team under every rule; None for a single team."""
+    """The rank of every team under every rule, its score beneath; None for a single team."""
     if len(ranking.standings) < 2:
         return None
     names = [variant.name for variant in ranking.variants]
     return table(
-        "Ranks as declared and under other rules",
+        f"Ranks and {score_name(ranking.by)} as declared and under other rules",
         [
             "Team",
             number_column("Declared"),
@@ -149,16 +155,22 @@ def ranks_table(ranking: Ranking) -> Data | None:
         [
             [
                 team_name(entry.team),
-                str(entry.rank),
-                *(moved(entry.rank, entry.ranks[name]) for name in names),
+                cell(entry.rank, sub=number(entry.value, ranking.by)),
+                *(
+                    cell(moved(entry.rank, entry.ranks[name]), sub=number(entry.values[name], ranking.by))
+                    for name in names
+                ),
                 _ranks(entry.without_one),
                 _ranks(entry.rank_interval),
             ]
             for entry in ranking.standings
         ],
-        note="↑ and ↓: places gained and lost against the declared order."
-        if any(entry.ranks[name] != entry.rank for entry in ranking.standings for name in names)
-        else "",
+        note="Beneath each rank the score that it follows from."
+        + (
+            " ↑ and ↓: places gained and lost against the declared order."
+            if any(entry.ranks[name] != entry.rank for entry in ranking.standings for name in names)
+            else ""
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from segfair.page.parts import NAME_LENGTH, Data, cell, number_column, table
 from segfair.rank.facts import Ranking, Standing, percent
 from segfair.rank.gallery import lead_metric, worst_first
 from segfair.rank.page import without_folders
-from segfair.rank.tables import DIGITS, moved, number, score_name, shown_scores
+from segfair.rank.tables import DIGITS, RESAMPLING, moved, number, score_name, shown_scores
 from segfair.results import CaseScores
 from segfair.scores import LABEL_SIZES
 from segfair.wording import clean, format_interval, format_number, metric_digits, metric_name, plural
@@ -151,11 +151,26 @@ def _rules(standing: Standing, ranking: Ranking) -> Data | None:
         return None
     low, high = standing.without_one
     rows = [
-        ["As declared", str(standing.rank)],
-        *([name[:1].upper() + name[1:], moved(standing.rank, rank)] for name, rank in standing.ranks.items()),
-        ["One patient left out", str(low) if low == high else f"{low} to {high}"],
+        ["As declared", str(standing.rank), number(standing.value, ranking.by)],
+        *(
+            [
+                name[:1].upper() + name[1:],
+                moved(standing.rank, rank),
+                number(standing.values[name], ranking.by),
+            ]
+            for name, rank in standing.ranks.items()
+        ),
+        ["One patient left out", str(low) if low == high else f"{low} to {high}", "–"],
     ]
-    return {"table": table("Rank under other rules", ["Rule", number_column("Rank")], rows)}
+    heading = score_name(ranking.by)
+    return {
+        "table": table(
+            "Rank and score under other rules",
+            ["Rule", number_column("Rank"), number_column(heading[:1].upper() + heading[1:])],
+            rows,
+            note=RESAMPLING,
+        )
+    }
 
 
 def _attributes(standing: Standing) -> Data | None:

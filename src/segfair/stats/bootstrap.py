@@ -201,6 +201,8 @@ def subgroup_intervals(
     empty = np.full((n_subgroups, 2), np.nan)
     if not n_subgroups or not n_cases:
         return SubgroupIntervals(empty, empty.copy(), empty.copy(), np.nan)
+    # Before the replicates, so that not both are in memory.
+    error = _moderated_errors(membership, outcome)
     cells = collapse(membership)
     overall = float(outcome.mean())
     centred = (outcome - overall)[cells.order]
@@ -223,14 +225,8 @@ def subgroup_intervals(
     # What is known of a divergence is limited by the smaller of the subgroup and the rest.
     rest = n_cases - units if subjects is None else _count_units(~membership.astype(bool, copy=False), subjects)
     divergence_factor = expansion(np.minimum(units, np.where(rest > 0, rest, units)), confidence=confidence)
-    # The moderated error measures the simultaneous intervals; the replicates' own is far too small where a small
-    # skewed group happens to hold no bad case, and all intervals together then cover 60 % rather than 95 %.
-    compared = prepare_contrast(membership)
-    everyone = compared.identified
-    some = compared.select(everyone)
-    error = np.full(n_subgroups, np.nan)
-    error[everyone] = some.compare(some.residual(outcome)[None])[1][:, 0] * some.n_rest / n_cases
-    family = everyone & (np.minimum(n, n_cases - n) >= max(1, min_cases)) & (error > 0)
+    with np.errstate(invalid="ignore"):
+        family = (np.minimum(n, n_cases - n) >= max(1, min_cases)) & (error > 0)
     tail = (1 - confidence) / 2
     mean, divergence, largest = np.empty((n_subgroups, 2)), np.empty((n_subgroups, 2)), np.zeros(draws)
     step = max(1, _QUANTILE_ELEMENTS // max(1, draws))
@@ -252,6 +248,20 @@ def subgroup_intervals(
     critical = float(np.quantile(largest, confidence)) if family.any() else np.nan
     reach = np.where(family, critical * error, np.nan)[:, None] * np.array([-1.0, 1.0])
     return SubgroupIntervals(mean, divergence, np.clip(gap[:, None] + reach, *bounds), critical)
+
+
+def _moderated_errors(membership: Membership, outcome: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n_subgroups,) moderated standard errors of the divergences, which measure the simultaneous intervals.
+
+    The replicates' own is far too small where a small skewed group happens to hold no bad case, and all intervals
+    together then cover 60 % rather than 95 %. NaN where there is nobody to compare with.
+    """
+    compared = prepare_contrast(membership)
+    everyone = compared.identified
+    some = compared.select(everyone)
+    error = np.full(len(membership), np.nan)
+    error[everyone] = some.compare(some.residual(outcome)[None])[1][:, 0] * some.n_rest / len(outcome)
+    return error
 
 
 def rate_interval(

@@ -67,7 +67,7 @@ def simultaneous_means(
     if np.max(np.abs(centred)) <= 1e-12 * max(1.0, abs(overall)):
         centred = np.zeros_like(centred)
     centred = centred[cells.order]
-    n = cells.columns @ cells.sizes.astype(np.float64)
+    n = cells.members
     sums, squares = (found[:, 0] for found in cells.multiply(cells.sums(centred[None]), cells.sums(centred[None] ** 2)))
     gap = sums / n
     spread = np.maximum(squares - sums * gap, 0.0) + _PRIOR_DF * float(np.mean(centred**2))
@@ -77,13 +77,14 @@ def simultaneous_means(
     ordered = None if subjects is None else unit[cells.order]
     for weights in exponential_weights(n_cases, rng=rng, draws=draws, subjects=ordered):
         weighted, mass = cells.multiply(cells.sums(weights * centred), cells.sums(weights))
-        deviation = np.abs(weighted / mass - gap[:, None]) * factor[:, None]
-        ratio = np.divide(
-            deviation,
-            error[:, None],
-            out=np.zeros_like(deviation),
-            where=np.broadcast_to(error[:, None] > 0, deviation.shape),
-        )
+        # In place: each of these arrays can hold a hundred megabytes.
+        deviation = np.divide(weighted, mass, out=weighted)
+        deviation -= gap[:, None]
+        np.abs(deviation, out=deviation)
+        deviation *= factor[:, None]
+        ratio = mass
+        ratio.fill(0.0)
+        np.divide(deviation, error[:, None], out=ratio, where=error[:, None] > 0)
         largest.append(ratio.max(axis=0))
     reach = float(np.quantile(np.concatenate(largest), confidence)) * error
     means = overall + gap
