@@ -22,6 +22,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import argparse
+import ast
 import hashlib
 import json
 import sys
@@ -415,11 +416,22 @@ def checks(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def fingerprint(setting: Setting) -> str:
-    """Changes whenever a training could turn out differently."""
+    """Changes whenever a training could turn out differently, and not where a module only moves to another folder."""
     digest = hashlib.sha256(json.dumps(asdict(setting)).encode())
-    for path in sorted({path for pattern in CODE for path in SOURCE.glob(pattern)}):
-        digest.update(path.read_bytes())
+    paths = {path for pattern in CODE for path in SOURCE.glob(pattern)}
+    for statements in sorted(_statements(path.read_text("utf-8")) for path in paths):
+        digest.update(statements.encode())
     return digest.hexdigest()
+
+
+def _statements(source: str) -> str:
+    """The lines of a module that compute: without imports, docstrings and lines of comment."""
+    lines: list[str] = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if is_docstring or isinstance(node, ast.Import | ast.ImportFrom):
+            lines[node.lineno - 1 : node.end_lineno] = [""] * (node.end_lineno - node.lineno + 1)
+    return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def read_runs(path: Path, setting: Setting, *, keep: bool) -> list[Mapping[str, Any]]:
