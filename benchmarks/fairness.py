@@ -44,17 +44,17 @@ SOURCE = HERE.parent / "src" / "segfair"
 # What a training depends on; a change elsewhere keeps the record.
 CODE = (
     "phantom/*.py",
-    "mitigation/backbones.py",
-    "mitigation/batches.py",
-    "mitigation/data.py",
-    "mitigation/evaluation.py",
-    "mitigation/loop.py",
-    "mitigation/objectives.py",
-    "mitigation/reweighter.py",
-    "mitigation/run.py",
-    "mitigation/strategies.py",
-    "mitigation/tuning.py",
-    "mitigation/weights.py",
+    "mitigation/networks/backbones.py",
+    "mitigation/training/batches.py",
+    "mitigation/data/datasets.py",
+    "mitigation/training/evaluation.py",
+    "mitigation/training/loop.py",
+    "mitigation/training/objectives.py",
+    "mitigation/weighting/reweighter.py",
+    "mitigation/training/state.py",
+    "mitigation/training/strategies.py",
+    "mitigation/weighting/tuning.py",
+    "mitigation/weighting/weights.py",
     "stats/shrinkage.py",
 )
 FRESH = tuple(range(10, 18))
@@ -136,13 +136,13 @@ def run_seed(block: Block, seed: int, strategies: Sequence[str], setting: Settin
     """Trains every strategy of a block on one seed's cohort; one row each."""
     import torch
 
-    from segfair.attributes import fit_attributes
+    from segfair.attributes.fit import fit_attributes
     from segfair.cases import Case, Cohort
-    from segfair.mitigation.data import Augmentation, from_arrays
-    from segfair.mitigation.objectives import dice_ce
-    from segfair.mitigation.strategies import TrainingContext
+    from segfair.mitigation.data.datasets import Augmentation, from_arrays
+    from segfair.mitigation.training.objectives import dice_ce
+    from segfair.mitigation.training.strategies import TrainingContext
     from segfair.phantom import sample_cases
-    from segfair.protocol import load_protocol
+    from segfair.protocol.rules import load_protocol
 
     torch.set_num_threads(1)
     protocol = load_protocol("default")
@@ -219,10 +219,10 @@ def train(
     """One training; the network holds the weights of its best epoch."""
     import torch
 
-    from segfair.mitigation.backbones import NetworkConfig, build_network
-    from segfair.mitigation.loop import FitSettings, fit
-    from segfair.mitigation.reweighter import WeightRule
-    from segfair.mitigation.strategies import StrategyOptions, make_strategy
+    from segfair.mitigation.networks.backbones import NetworkConfig, build_network
+    from segfair.mitigation.training.loop import FitSettings, fit
+    from segfair.mitigation.training.strategies import StrategyOptions, make_strategy
+    from segfair.mitigation.weighting.reweighter import WeightRule
 
     kind, _, variant = name.partition(", ")
     options = StrategyOptions(case_weights=earlier)
@@ -267,7 +267,7 @@ def whole(inputs: Any, network: Any) -> Any:
 
 def one_shot(context: Any, result: Any) -> Mapping[str, float]:
     """Weights from the plain model's validation scores, as `segfair weights` makes them from its audit."""
-    from segfair.mitigation.reweighter import TILTED, DivergenceReweighter
+    from segfair.mitigation.weighting.reweighter import TILTED, DivergenceReweighter
 
     reweighter = DivergenceReweighter(
         context.validation, context.training, min_support=context.min_support, rule=TILTED
@@ -279,8 +279,8 @@ def test_scores(
     network: Any, dataset: Any, table: Any, planted: np.ndarray, protocol: Any, setting: Setting
 ) -> dict[str, float | None]:
     """Scores of the test cases; the worst subgroup is the one of lowest mean Dice among those of `min_cases`."""
-    from segfair.mitigation.evaluation import evaluate, total_scores, worst_subgroup
-    from segfair.subgroups import mine_subgroups
+    from segfair.mitigation.training.evaluation import evaluate, total_scores, worst_subgroup
+    from segfair.subgroups.lattice import mine_subgroups
 
     scored = evaluate(network, dataset, inferer=whole, protocol=protocol, batch_size=4)
     total = total_scores(scored, table, protocol, min_cases=setting.min_cases)

@@ -42,9 +42,9 @@ def one_step(name: str, widths: str, size: list[int], batch_size: int) -> dict[s
     """Two training steps in this process; the second is timed."""
     import torch
 
-    from segfair.mitigation.backbones import NetworkConfig, build_network
-    from segfair.mitigation.memory import estimate_memory
-    from segfair.mitigation.objectives import case_loss
+    from segfair.mitigation.networks.backbones import NetworkConfig, build_network
+    from segfair.mitigation.networks.memory import estimate_memory
+    from segfair.mitigation.training.objectives import case_loss
 
     torch.set_num_threads(1)
     config = NetworkConfig.paper(name) if widths == "paper" else NetworkConfig.small(name)
@@ -71,10 +71,10 @@ def one_epoch(name: str) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from segfair.mitigation.backbones import NetworkConfig, build_network
-    from segfair.mitigation.data import Augmentation, from_arrays
-    from segfair.mitigation.memory import estimate_memory
-    from segfair.mitigation.objectives import case_loss
+    from segfair.mitigation.data.datasets import Augmentation, from_arrays
+    from segfair.mitigation.networks.backbones import NetworkConfig, build_network
+    from segfair.mitigation.networks.memory import estimate_memory
+    from segfair.mitigation.training.objectives import case_loss
     from segfair.phantom import sample_cases
 
     cases = list(sample_cases(8, rng=np.random.default_rng(0), size=PAPER_SIZE))

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.metrics import MaskPair, dice
 from segfair.phantom import MECHANISMS, PhantomCase, predict_weakly, sample_cases, write_phantom
+from segfair.scoring.metrics import MaskPair, dice
 
 ATTRIBUTES = ("age_group", "breast_density", "menopause", "site")
 N_CASES = 60

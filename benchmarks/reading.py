@@ -17,7 +17,7 @@ import nibabel as nib
 import numpy as np
 from isal import isal_zlib
 
-from segfair.io.masks import read_mask, write_mask
+from segfair.files.images.masks import read_mask, write_mask
 
 REPEATS = 15
 

@@ -25,9 +25,9 @@ from scipy import ndimage
 from tests.mama_mia_oracle import oracle_scores
 
 from segfair.cases import Case
-from segfair.io.masks import write_mask
-from segfair.protocol import Protocol, load_protocol
-from segfair.scoring import CaseScore, score_case, score_pair
+from segfair.files.images.masks import write_mask
+from segfair.protocol.rules import Protocol, load_protocol
+from segfair.scoring.cohort import CaseScore, score_case, score_pair
 
 SHAPE = (320, 320, 128)
 SPACING = (0.7, 0.7, 2.0)

@@ -49,7 +49,7 @@ def call_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     """Runs `segfair ...` in this process, for tests that need many runs; the same answer as `run_cli`."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        from segfair.cli import main
+        from segfair.cli.app import main
 
         command = ["segfair", *map(str, arguments)]
         monkeypatch.setattr("sys.argv", command)

@@ -12,9 +12,7 @@ import math
 
 import numpy as np
 
-from segfair.challenge import Disparity, Extreme
-from segfair.protocol import load_protocol
-from segfair.results import (
+from segfair.audit.result.result import (
     Alert,
     AttributeFacts,
     AuditConfig,
@@ -26,16 +24,17 @@ from segfair.results import (
     Definition,
     FairnessScore,
     GateFacts,
-    LeftOut,
     LevelFacts,
     MetricFacts,
     OutcomeFacts,
     PowerFacts,
     Score,
-    Search,
     Verdict,
 )
-from segfair.subgroups import Adjusted, Divergence, Subgroup, SubgroupTable
+from segfair.fairness.challenge import Disparity, Extreme
+from segfair.protocol.rules import load_protocol
+from segfair.subgroups.lattice import Adjusted, Divergence, Subgroup, SubgroupTable
+from segfair.subgroups.search import LeftOut, Search
 
 LEVELS = {
     "age_group": ("0-40", "41-50", "51-60", "61-70", "71+"),

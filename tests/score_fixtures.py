@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from segfair.audit import run_audit
+from segfair.audit.procedure import run_audit
+from segfair.audit.result.result import AuditConfig, AuditResult
 from segfair.cases import Case, Cohort
-from segfair.metrics import METRICS, Metric
-from segfair.protocol import Protocol, load_protocol
-from segfair.results import AuditConfig, AuditResult
-from segfair.scores import CaseScore, ScoreTable
+from segfair.protocol.rules import Protocol, load_protocol
+from segfair.scoring.metrics import METRICS, Metric
+from segfair.scoring.scores import CaseScore, ScoreTable
 
 
 def skewed_dice(n: int, rng: np.random.Generator) -> np.ndarray:

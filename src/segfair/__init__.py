@@ -13,21 +13,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segfair.audit import run_audit
+    from segfair.audit.procedure import run_audit
+    from segfair.audit.result.result import AuditConfig, AuditResult
     from segfair.cases import Case, Cohort
-    from segfair.compare.facts import Comparison
-    from segfair.compare.report import write_comparison
-    from segfair.compare.run import run_comparison
+    from segfair.compare.procedure import run_comparison
+    from segfair.compare.result import Comparison
     from segfair.errors import SegfairError
     from segfair.intake.cohorts import load_cohort, load_score_cohort
-    from segfair.protocol import Protocol, load_protocol
-    from segfair.rank.facts import Ranking
-    from segfair.rank.files import write_ranking
-    from segfair.rank.run import rank_scored, run_ranking
+    from segfair.protocol.rules import Protocol, load_protocol
+    from segfair.rank.procedure import rank_scored, run_ranking
+    from segfair.rank.result import Ranking
     from segfair.rank.team_tables import load_team_scores
     from segfair.rank.teams import load_teams
-    from segfair.report import write_report
-    from segfair.results import AuditConfig, AuditResult
+    from segfair.report.comparison.files import write_comparison
+    from segfair.report.files import write_report
+    from segfair.report.ranking.files import write_ranking
 
 __version__ = "0.1.0"
 
@@ -55,26 +55,26 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AuditConfig": "results",
-    "AuditResult": "results",
+    "AuditConfig": "audit.result.result",
+    "AuditResult": "audit.result.result",
     "Case": "cases",
     "Cohort": "cases",
-    "Comparison": "compare.facts",
-    "Protocol": "protocol",
-    "Ranking": "rank.facts",
+    "Comparison": "compare.result",
+    "Protocol": "protocol.rules",
+    "Ranking": "rank.result",
     "SegfairError": "errors",
     "load_cohort": "intake.cohorts",
-    "load_protocol": "protocol",
+    "load_protocol": "protocol.rules",
     "load_score_cohort": "intake.cohorts",
     "load_team_scores": "rank.team_tables",
     "load_teams": "rank.teams",
-    "rank_scored": "rank.run",
-    "run_audit": "audit",
-    "run_comparison": "compare.run",
-    "run_ranking": "rank.run",
-    "write_comparison": "compare.report",
-    "write_ranking": "rank.files",
-    "write_report": "report",
+    "rank_scored": "rank.procedure",
+    "run_audit": "audit.procedure",
+    "run_comparison": "compare.procedure",
+    "run_ranking": "rank.procedure",
+    "write_comparison": "report.comparison.files",
+    "write_ranking": "report.ranking.files",
+    "write_report": "report.files",
 }
 
 

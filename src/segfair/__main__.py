@@ -1,5 +1,5 @@
 """`python -m segfair`."""
 
-from segfair.cli import main
+from segfair.cli.app import main
 
 main()

@@ -11,6 +11,9 @@
 A message says what, where, got, and what to do. Only `segfair.cli.main` catches `SegfairError`.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class SegfairError(Exception):
     """Anything segfair refuses on purpose; the message is meant for the user."""
@@ -38,3 +41,22 @@ class ConfigError(SegfairError):
 
 class AuditError(SegfairError):
     """The audit cannot be carried out on this cohort."""
+
+
+def close_names(name: str, names: Iterable[str]) -> str:
+    """`; did you mean age?` where a name is close to known ones, in any case; else empty."""
+    by_lower = {known.casefold(): known for known in names}
+    close = difflib.get_close_matches(name.casefold(), by_lower, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(by_lower[match] for match in close)}?" if close else ""
+
+
+def some(texts: Iterable[object], n_shown: int = 3) -> str:
+    """The first few, each cut to a readable length, and how many more there are."""
+    listed = [cut_text(str(text)) for text in texts]
+    more = len(listed) - n_shown
+    return ", ".join(listed[:n_shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def cut_text(text: str, length: int = 60) -> str:
+    """At most `length` characters; dots mark a cut."""
+    return text if len(text) <= length else f"{text[: length - 3]}..."

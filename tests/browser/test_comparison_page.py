@@ -11,8 +11,8 @@ import pytest
 from tests.report_fixtures import HOSTILE, make_result
 from tests.score_fixtures import with_scores
 
-from segfair.compare.report import write_comparison
-from segfair.compare.run import run_comparison
+from segfair.compare.procedure import run_comparison
+from segfair.report.comparison.files import write_comparison
 
 shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
 AXE, ROWS, show, browser, pytestmark = shared.AXE, shared.ROWS, shared.show, shared.browser, shared.pytestmark

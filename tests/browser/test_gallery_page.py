@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import segfair
+from segfair.audit.result.result import AuditConfig, AuditResult
+from segfair.audit.second_labels import measure_again
 from segfair.gallery.worst_cases import build_gallery, image_files
 from segfair.phantom import write_phantom
-from segfair.protocol import load_protocol
-from segfair.report import write_report
-from segfair.results import AuditConfig, AuditResult
-from segfair.two_rulers import measure_again
+from segfair.protocol.rules import load_protocol
+from segfair.report.files import write_report
 
 shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
 AXE, show, browser, pytestmark = shared.AXE, shared.show, shared.browser, shared.pytestmark

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.rank.test_rank import CONFIG, HOSTILE, made_up, noise
+from tests.rank.test_procedure import CONFIG, HOSTILE, made_up, noise
 
-from segfair.rank.files import write_ranking
-from segfair.rank.run import rank_scored
+from segfair.rank.procedure import rank_scored
+from segfair.report.ranking.files import write_ranking
 
 shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
 AXE, show, browser, pytestmark = shared.AXE, shared.show, shared.browser, shared.pytestmark

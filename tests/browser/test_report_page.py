@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tests.report_fixtures import HOSTILE, make_result
 
-from segfair.report import write_report
-from segfair.wording import format_number
+from segfair.audit.words import format_number
+from segfair.report.files import write_report
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 

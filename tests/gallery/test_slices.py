@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from segfair.files.images.grids import Mask, align, axis_codes
 from segfair.gallery.slices import largest_error, outline, views
-from segfair.io.grids import Mask, align, axis_codes
 
 
 def box(shape, *ranges) -> np.ndarray:

@@ -15,22 +15,22 @@ import pytest
 from PIL import Image
 from tests.report_fixtures import HOSTILE, make_result
 
-from segfair.audit import run_audit
+from segfair.audit.procedure import run_audit
+from segfair.audit.result.gallery import Gallery, GalleryCase, GalleryGroup, GallerySlice
+from segfair.audit.result.result import AuditConfig, AuditResult
 from segfair.cases import Case, Cohort
-from segfair.cli import app
+from segfair.cli.app import app
 from segfair.errors import InputError
+from segfair.files.images.masks import read_channels, write_image, write_mask
 from segfair.gallery import worst_cases as gallery
-from segfair.gallery.facts import Gallery, GalleryCase, GalleryGroup, GallerySlice
 from segfair.gallery.worst_cases import build_gallery, choose_cases, grey_png, image_files
 from segfair.handover.disclosure import share
 from segfair.handover.pseudonyms import pseudonymise
-from segfair.io.masks import read_channels, write_image, write_mask
-from segfair.page import page_data
-from segfair.page.method import case_section
-from segfair.protocol import load_protocol
-from segfair.report import render_page, write_report
-from segfair.results import AuditConfig, AuditResult
-from segfair.subgroups import Subgroup
+from segfair.protocol.rules import load_protocol
+from segfair.report.audit import page_data
+from segfair.report.audit.method import case_section
+from segfair.report.files import render_page, write_report
+from segfair.subgroups.lattice import Subgroup
 
 ROOT = Path(__file__).resolve().parents[2]
 AFFINE = np.diag([1.0, 1.0, 3.0, 1.0])

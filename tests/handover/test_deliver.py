@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.test_audit import DEFAULT, audit, planted
+from tests.audit.test_procedure import DEFAULT, audit, planted
 
+from segfair.audit.result.result import AuditResult
 from segfair.errors import ConfigError
-from segfair.handover.archive import verify
+from segfair.files.manifest import verify
 from segfair.handover.deliver import deliver, prepare
-from segfair.results import AuditResult
 
 
 def told(secrets: list[str], text: str) -> list[str]:

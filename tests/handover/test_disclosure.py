@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
-from tests.test_audit import DEFAULT, audit
+from tests.audit.test_procedure import DEFAULT, audit
 
+from segfair.audit.result.result import AuditResult
 from segfair.errors import ConfigError
 from segfair.handover.disclosure import SMALLEST, CellTotals, share
-from segfair.report import write_report
-from segfair.results import AuditResult
+from segfair.report.files import write_report
 
 
 class Reader:
@@ -145,7 +145,7 @@ def test_the_smallest_level_beside_a_small_one_is_hidden_too() -> None:
 
 
 def test_means_of_hidden_levels_are_in_no_score() -> None:
-    from segfair.protocol import load_protocol
+    from segfair.protocol.rules import load_protocol
 
     full = planted_three()
     rng = np.random.default_rng(3)
@@ -254,9 +254,9 @@ def test_what_was_shared_cannot_be_shared_again_and_zeros_and_ones_cannot_be_sha
 
 
 def test_what_was_shared_decides_no_gate_and_compares_with_nothing() -> None:
-    from segfair.compare.run import run_comparison
+    from segfair.audit.gates import check_gates
+    from segfair.compare.procedure import run_comparison
     from segfair.errors import InputError
-    from segfair.gates import check_gates
 
     full = planted_three()
     with pytest.raises(ConfigError, match="made to be shared"):

@@ -6,8 +6,8 @@ import dataclasses
 
 from tests.report_fixtures import HOSTILE, make_result
 
+from segfair.audit.result.result import AuditResult
 from segfair.handover.model_card import model_card
-from segfair.results import AuditResult
 
 FEW = {"sex": ("f", "m"), "site": ("A", "B", "C")}
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.test_audit import DEFAULT, audit, planted
+from tests.audit.test_procedure import DEFAULT, audit, planted
 
 import segfair.handover.pseudonyms
-from segfair.compare.run import run_comparison
+from segfair.audit.result.result import AuditResult
+from segfair.compare.procedure import run_comparison
 from segfair.errors import AuditError, ConfigError, InputError
 from segfair.handover.disclosure import share
 from segfair.handover.pseudonyms import fingerprint, pseudonymise, pseudonyms, read_key
-from segfair.results import AuditResult
 
 
 def test_a_pseudonym_is_the_shortened_hmac() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.test_audit import DEFAULT, audit
+from tests.audit.test_procedure import DEFAULT, audit
 
+from segfair.audit.result.result import AuditResult
 from segfair.handover.deliver import deliver, prepare
 from segfair.handover.disclosure import share
 from segfair.handover.pseudonyms import pseudonymise, pseudonyms
 from segfair.handover.redaction import NO_PLACE, CaseIds, rename_each, rewrite, without_places
-from segfair.results import AuditResult
 
 KEY = b"k" * 32
 
@@ -143,7 +143,7 @@ def test_levels_that_differ_by_capitals_alone_stay_apart() -> None:
 
 
 def test_an_alert_that_quotes_a_folder_loses_it(quoting: AuditResult) -> None:
-    from segfair.results import Alert
+    from segfair.audit.result.result import Alert
 
     result = dataclasses.replace(quoting, alerts=(Alert("swapped", "the labels folder /home/alice/labels holds x"),))
     assert secrets_in(str(pseudonymise(result, KEY).alerts)) == []

@@ -10,11 +10,11 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from segfair.attributes import build_attributes
+from segfair.attributes.fit import build_attributes
 from segfair.cases import Cohort, Join
 from segfair.errors import ConfigError, InputError, MetadataError, PairingError
 from segfair.intake.cohorts import load_cohort
-from segfair.protocol import load_protocol
+from segfair.protocol.rules import load_protocol
 
 
 def masks(folder: Path, ids: Sequence[str]) -> Path:

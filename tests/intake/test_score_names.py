@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from segfair.intake.score_names import read_score_name
-from segfair.metrics import METRICS
+from segfair.scoring.metrics import METRICS
 
 
 @pytest.mark.parametrize(

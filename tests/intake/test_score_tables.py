@@ -12,7 +12,7 @@ import pytest
 from segfair.errors import ConfigError, MetadataError, PairingError
 from segfair.intake.cohorts import load_score_cohort
 from segfair.intake.score_tables import default_outcome
-from segfair.protocol import load_protocol
+from segfair.protocol.rules import load_protocol
 
 DEFAULT, MAMA_MIA = load_protocol("default"), load_protocol("mama-mia")
 

@@ -8,8 +8,8 @@ import random
 import pandas as pd
 import pytest
 
-from segfair.errors import ConfigError
-from segfair.intake.where import close_names, fulfilled
+from segfair.errors import ConfigError, close_names
+from segfair.intake.where import fulfilled
 
 ROWS = [
     {"age": 40, "split": "test", "site": "A", "time to event": 30.0, "smoker": True, "class": "x"},

@@ -11,10 +11,10 @@ import pytest
 import torch
 from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE
 
-from segfair.mitigation.objectives import FairMedSegObjective
-from segfair.mitigation.reweighter import LITERAL, DivergenceReweighter
-from segfair.mitigation.strategies import STRATEGIES
-from segfair.subgroups import divergences
+from segfair.mitigation.training.objectives import FairMedSegObjective
+from segfair.mitigation.training.strategies import STRATEGIES
+from segfair.mitigation.weighting.reweighter import LITERAL, DivergenceReweighter
+from segfair.subgroups.lattice import divergences
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "mitigation.md").read_text("utf-8")
 

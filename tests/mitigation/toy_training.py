@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from segfair.attributes import Attribute, AttributeTable
+from segfair.attributes.fit import Attribute, AttributeTable
 
 SIZE = (8, 8, 8)
 

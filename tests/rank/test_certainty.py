@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segfair.attributes import Attribute, AttributeTable
-from segfair.challenge import challenge_scores
+from segfair.attributes.fit import Attribute, AttributeTable
+from segfair.fairness.challenge import challenge_scores
 from segfair.rank.certainty import (
     JudgedLevels,
     fairness_scores,

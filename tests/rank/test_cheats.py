@@ -12,11 +12,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from segfair.io.masks import write_image, write_mask
-from segfair.protocol import load_protocol
-from segfair.rank.run import run_ranking
+from segfair.audit.result.result import AuditConfig
+from segfair.files.images.masks import write_image, write_mask
+from segfair.protocol.rules import load_protocol
+from segfair.rank.procedure import run_ranking
 from segfair.rank.teams import load_teams
-from segfair.results import AuditConfig
 
 DEFAULT = load_protocol("default")
 IDS = [f"P{index:02d}" for index in range(12)]

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from segfair.audit.choices.outcomes import absolute_name
+from segfair.audit.result.result import AuditResult
 from segfair.errors import ConfigError, InputError
-from segfair.outcomes import absolute_name
-from segfair.results import AuditResult
-from segfair.subgroups import Better
+from segfair.subgroups.lattice import Better
 
 __all__ = [
     "CaseRow",

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from segfair.compare.facts import Comparison, SubgroupChange, Verdict
-from segfair.wording import clean, format_interval, format_number, format_p, metric_digits, metric_name, subgroup_name
+from segfair.audit.words import (
+    clean,
+    format_interval,
+    format_number,
+    format_p,
+    metric_digits,
+    metric_name,
+    subgroup_name,
+)
+from segfair.compare.result import Comparison, SubgroupChange, Verdict
 
 __all__ = ["largest_possible_loss", "outcome_digits", "reach_verdict"]
 

@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segfair.audit.result.gallery import Gallery, GalleryCase, GalleryGroup, GallerySlice
+from segfair.audit.result.result import AuditResult
+from segfair.audit.words import harmful
 from segfair.cases import Cohort
 from segfair.errors import InputError
-from segfair.gallery.facts import Gallery, GalleryCase, GalleryGroup, GallerySlice
+from segfair.files.images.grids import Mask, align, axis_codes, give_spacing
+from segfair.files.images.masks import read_channels
+from segfair.files.layouts import find_images, pair_ids
 from segfair.gallery.slices import View, outline, views
-from segfair.io.grids import Mask, align, axis_codes, give_spacing
-from segfair.io.layouts import find_images, pair_ids
-from segfair.io.masks import read_channels
-from segfair.metrics import MaskPair
-from segfair.pictures import with_pictures
-from segfair.protocol import Protocol
-from segfair.results import AuditResult
-from segfair.scoring import read_pair
-from segfair.subgroups import Divergence, Subgroup
-from segfair.wording import harmful
+from segfair.intake.mask_values import with_pictures
+from segfair.protocol.rules import Protocol
+from segfair.scoring.cohort import read_pair
+from segfair.scoring.metrics import MaskPair
+from segfair.subgroups.lattice import Divergence, Subgroup
 
 __all__ = ["N_OVERALL", "build_gallery", "choose_cases", "draw_groups", "grey_png", "image_files"]
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from segfair.audit.result.record import read_record
+from segfair.audit.result.result import AuditResult
 from segfair.errors import ConfigError
-from segfair.handover.archive import Origin
+from segfair.files.manifest import Origin
 from segfair.handover.disclosure import share
 from segfair.handover.model_card import model_card
 from segfair.handover.pseudonyms import pseudonymise, read_key
-from segfair.handover.record import read_record
-from segfair.report import write_report
-from segfair.results import AuditResult
+from segfair.report.files import write_report
 
 __all__ = ["MODEL_CARD", "Delivery", "FigureFormat", "deliver", "prepare"]
 
@@ -128,7 +128,7 @@ def _extras(result: AuditResult, figures: FigureFormat | None) -> dict[str, byte
     if result.record:
         extras[MODEL_CARD] = model_card(result).encode("utf-8")
     if figures is not None:
-        from segfair.page.files import figure_files
+        from segfair.report.audit.figure_files import figure_files
 
         extras |= figure_files(result, figures)
     return extras

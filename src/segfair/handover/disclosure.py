@@ -27,14 +27,14 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from segfair.challenge import JudgingRule
+from segfair.audit.result.record import KNOWN_KEYS
+from segfair.audit.result.result import Alert, AttributeFacts, AuditResult, CaseCounts, LevelFacts, Score, Verdict
+from segfair.audit.significance import describe_row
 from segfair.errors import ConfigError
+from segfair.fairness.challenge import JudgingRule
 from segfair.handover.pseudonyms import without_paths
-from segfair.handover.record import KNOWN_KEYS
 from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, rename_levels
-from segfair.inference import describe_row
-from segfair.results import Alert, AttributeFacts, AuditResult, CaseCounts, LevelFacts, Score, Verdict
-from segfair.subgroups import Divergence, Item, SubgroupTable
+from segfair.subgroups.lattice import Divergence, Item, SubgroupTable
 
 __all__ = ["SMALLEST", "CellTotals", "share"]
 

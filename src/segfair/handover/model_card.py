@@ -13,9 +13,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from segfair.results import AuditResult, LevelFacts, Score
-from segfair.subgroups import Divergence
-from segfair.wording import (
+from segfair.audit.result.result import AuditResult, LevelFacts, Score
+from segfair.audit.words import (
     clean,
     format_interval,
     format_number,
@@ -26,6 +25,7 @@ from segfair.wording import (
     plural,
     subgroup_name,
 )
+from segfair.subgroups.lattice import Divergence
 
 __all__ = ["model_card"]
 

@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from segfair.audit.result.result import TAUGHT_BINS, Alert, AuditResult
 from segfair.errors import AuditError, ConfigError
 from segfair.handover.redaction import (
     CaseIds,
@@ -29,7 +30,7 @@ from segfair.handover.redaction import (
     rewrite,
     without_places,
 )
-from segfair.results import TAUGHT_BINS, Alert, AuditResult, LeftOut
+from segfair.subgroups.search import LeftOut
 
 __all__ = ["fingerprint", "pseudonymise", "pseudonyms", "read_key", "without_paths"]
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from segfair.results import AttributeFacts, AuditResult
-from segfair.subgroups import Item, Subgroup
-from segfair.wording import item_name
+from segfair.audit.result.result import AttributeFacts, AuditResult
+from segfair.audit.words import item_name
+from segfair.subgroups.lattice import Item, Subgroup
 
 __all__ = [
     "NO_PLACE",

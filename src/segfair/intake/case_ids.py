@@ -12,11 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from segfair.binning import cut_text
-from segfair.errors import MetadataError
-from segfair.intake.where import close_names
-from segfair.io.cells import cell_text, parse_number
-from segfair.io.spellings import (
+from segfair.errors import MetadataError, close_names, some
+from segfair.files.cells import cell_text, parse_number
+from segfair.files.spellings import (
     AS_FILE,
     AS_LETTERS,
     AS_NUMBER,
@@ -45,7 +43,6 @@ __all__ = [
     "match_column",
     "match_ids",
     "row_key",
-    "some",
 ]
 
 # What programs call the number of a row: pandas, R, spreadsheets; a nameless column is `column 1` here.
@@ -451,10 +448,3 @@ def _no_match(
 
 def _is_text(text: str) -> bool:
     return parse_number(text) is None
-
-
-def some(texts: Iterable[object], n_shown: int = 3) -> str:
-    """The first few, each cut to a readable length, and how many more there are."""
-    listed = [cut_text(str(text)) for text in texts]
-    more = len(listed) - n_shown
-    return ", ".join(listed[:n_shown]) + (f" and {more} more" if more > 0 else "")

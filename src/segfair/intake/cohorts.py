@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from segfair.cases import Case, Cohort
-from segfair.errors import ConfigError, PairingError
-from segfair.intake.case_ids import IdMatch, Matches, find_id_column, match_ids, some
+from segfair.errors import ConfigError, PairingError, some
+from segfair.files.layouts import MaskFolder, find_labels, find_predictions, look_swapped, pair_masks
+from segfair.files.spellings import AS_TEXT, Spellings
+from segfair.intake.case_ids import IdMatch, Matches, find_id_column, match_ids
 from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata, with_folds
+from segfair.intake.mask_values import survey
 from segfair.intake.score_tables import load_score_cohort
-from segfair.io.layouts import MaskFolder, find_labels, find_predictions, look_swapped, pair_masks
-from segfair.io.spellings import AS_TEXT, Spellings
-from segfair.pictures import survey
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ def load_cohort(
     """Gathers the cases of an audit from their folders and their table.
 
     Args:
-        predictions: Folder of predicted masks, in any layout that `segfair.io.layouts` knows.
+        predictions: Folder of predicted masks, in any layout that `segfair.files.layouts` knows.
         labels: Folder of reference masks; their file names are the case ids.
         metadata: Table of patient attributes, one row a case; None: without.
         id_column: Metadata column of case ids; None: the one that holds most of them.

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from segfair.errors import MetadataError
-from segfair.intake.case_ids import differing_columns, is_row_number, row_key, some
+from segfair.errors import MetadataError, some
+from segfair.files.cells import cell_text
+from segfair.files.score_files import ScoreFile
+from segfair.files.tables import Table, records_table
+from segfair.intake.case_ids import differing_columns, is_row_number, row_key
 from segfair.intake.score_names import read_score_name
-from segfair.io.cells import cell_text
-from segfair.io.score_files import ScoreFile
-from segfair.io.tables import Table, records_table
 
 __all__ = ["one_row_a_case"]
 

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from segfair.errors import ConfigError, MetadataError
-from segfair.intake.case_ids import is_row_number, some
+from segfair.errors import ConfigError, MetadataError, close_names, some
+from segfair.files.cells import cell_text
+from segfair.files.columns import NumberStyle, cell_number, special_number
+from segfair.files.score_files import ScoreFile
+from segfair.intake.case_ids import is_row_number
 from segfair.intake.score_names import ScoreName, read_score_name
-from segfair.intake.where import close_names
-from segfair.io.cells import cell_text
-from segfair.io.columns import NumberStyle, cell_number, special_number
-from segfair.io.score_files import ScoreFile
-from segfair.metrics import METRICS, Metric
+from segfair.scoring.metrics import METRICS, Metric
 
 __all__ = ["ScoreColumns", "read_score_columns"]
 

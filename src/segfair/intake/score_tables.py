@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segfair.cases import Case, Cohort
-from segfair.errors import MetadataError
-from segfair.intake.case_ids import ColumnMatch, is_row_number, match_column, some
+from segfair.errors import MetadataError, some
+from segfair.files.cells import cell_text, is_missing
+from segfair.files.score_files import ScoreFile, read_scores
+from segfair.files.spellings import id_stem
+from segfair.files.tables import Table
+from segfair.intake.case_ids import ColumnMatch, is_row_number, match_column
 from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata, with_folds
 from segfair.intake.long_tables import one_row_a_case
 from segfair.intake.score_columns import read_score_columns
 from segfair.intake.score_names import read_score_name
-from segfair.io.cells import cell_text, is_missing
-from segfair.io.score_files import ScoreFile, read_scores
-from segfair.io.spellings import id_stem
-from segfair.io.tables import Table
-from segfair.protocol import Protocol
-from segfair.scores import CaseScore, ScoreTable
+from segfair.protocol.rules import Protocol
+from segfair.scoring.scores import CaseScore, ScoreTable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import ast
 import datetime
-import difflib
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from segfair.errors import ConfigError
-from segfair.io.cells import is_missing
+from segfair.errors import ConfigError, close_names
+from segfair.files.cells import is_missing
 
-__all__ = ["close_names", "fulfilled"]
+__all__ = ["fulfilled"]
 
 _LONGEST = 2000
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
@@ -72,13 +71,6 @@ def fulfilled(expression: str, rows: Iterable[Row], *, columns: Sequence[str]) -
         return [condition.holds(tree, row) for row in rows]
     except RecursionError as error:
         raise ConfigError(f"--where {expression[:60]!r}...: nested too deeply") from error
-
-
-def close_names(name: str, names: Iterable[str]) -> str:
-    """`; did you mean age?` where a name is close to known ones, in any case; else empty."""
-    by_lower = {known.casefold(): known for known in names}
-    close = difflib.get_close_matches(name.casefold(), by_lower, n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(by_lower[match] for match in close)}?" if close else ""
 
 
 def _without_backticks(expression: str) -> str:

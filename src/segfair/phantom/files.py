@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from segfair.errors import ConfigError, InputError
-from segfair.io.masks import write_image, write_mask
-from segfair.io.tables import write_csv
+from segfair.files.images.masks import write_image, write_mask
+from segfair.files.tables import write_csv
 from segfair.phantom.cohort import check_settings, predict_weakly
 from segfair.phantom.geometry import Size, spacing_mm
 from segfair.phantom.patients import MECHANISMS, Mechanism, Patient, sample_patients

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import stats
-from segfair.attributes import AttributeTable
-from segfair.challenge import JudgingRule
-from segfair.definitions import normhd_variants
+from segfair.attributes.fit import AttributeTable
+from segfair.audit.definitions import normhd_variants
+from segfair.audit.result.result import AuditConfig
 from segfair.errors import ConfigError
+from segfair.fairness.challenge import JudgingRule
 from segfair.rank.certainty import (
     CohortScorer,
     JudgedLevels,
@@ -28,10 +29,9 @@ from segfair.rank.certainty import (
     rank_teams,
     total_scores,
 )
-from segfair.rank.facts import LeftOut, Variant
+from segfair.rank.result import LeftOut, Variant
 from segfair.rank.teams import TeamScores
-from segfair.results import AuditConfig
-from segfair.scores import ScoreTable
+from segfair.scoring.scores import ScoreTable
 
 __all__ = ["CHALLENGE", "COLUMNS", "Board", "choose_score", "make_board", "other_rules", "span", "without_each_patient"]
 

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from segfair.cases import Case, Cohort
-from segfair.errors import InputError
-from segfair.intake.case_ids import some
+from segfair.errors import InputError, some
+from segfair.files.tables import TABLE_SUFFIXES
 from segfair.intake.score_tables import load_score_cohort
-from segfair.io.tables import TABLE_SUFFIXES
-from segfair.protocol import Protocol
+from segfair.protocol.rules import Protocol
 from segfair.rank.teams import TeamScores
-from segfair.scores import CaseScore, ScoreTable
+from segfair.scoring.scores import CaseScore, ScoreTable
 
 __all__ = ["load_team_scores"]
 

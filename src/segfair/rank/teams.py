@@ -15,17 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from segfair.cases import Case, Cohort, MaskRole
-from segfair.errors import AuditError, ConfigError, InputError, PairingError
-from segfair.intake.case_ids import some
+from segfair.errors import AuditError, ConfigError, InputError, PairingError, some
+from segfair.files.folders import has_masks, is_folder
+from segfair.files.images.grey_levels import grey_levels
+from segfair.files.images.headers import leads_out
+from segfair.files.layouts import find_labels, find_predictions, pair_ids
 from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata
-from segfair.io.folders import has_masks, is_folder
-from segfair.io.grey_levels import grey_levels
-from segfair.io.headers import leads_out
-from segfair.io.layouts import find_labels, find_predictions, pair_ids
-from segfair.pictures import is_black_and_white
-from segfair.protocol import Protocol
-from segfair.scores import TOLERANCE, CaseScore, ScoreTable, protocol_metrics
-from segfair.scoring import read_label, score_against, score_pair
+from segfair.intake.mask_values import is_black_and_white
+from segfair.protocol.rules import Protocol
+from segfair.scoring.cohort import read_label, score_against, score_pair
+from segfair.scoring.scores import TOLERANCE, CaseScore, ScoreTable, protocol_metrics
 
 __all__ = ["Team", "TeamScores", "load_teams", "require_complete", "score_teams"]
 
@@ -103,7 +102,7 @@ def load_teams(
     """Gathers the cases that count and every team's predictions of them.
 
     Args:
-        directory: One sub-folder a team, in any layout of predictions that `segfair.io.layouts` knows.
+        directory: One sub-folder a team, in any layout of predictions that `segfair.files.layouts` knows.
         labels: Folder of reference masks; their file names are the case ids.
         metadata: Table of patient attributes, one row a case.
         id_column: Metadata column of case ids; None: the one that holds most of them.
@@ -199,8 +198,8 @@ def score_teams(
         cohort: The cases that count.
         teams: The submissions.
         protocol: The rules.
-        threshold: See `segfair.scoring.score_case`.
-        spacing_mm: See `segfair.scoring.score_case`.
+        threshold: See `segfair.scoring.cohort.score_case`.
+        spacing_mm: See `segfair.scoring.cohort.score_case`.
         executor: Where cases are scored; None: one after the other, here. The result is the same.
         on_done: Called here with each case id, in cohort order, once all teams have been scored on it.
         strict: Whether the first unusable file is an error.
@@ -367,8 +366,8 @@ def _score_case(
         case: The case with its label.
         predicted: The same with each team's prediction.
         protocol: The rules.
-        threshold: See `segfair.scoring.score_case`.
-        spacing_mm: See `segfair.scoring.score_case`.
+        threshold: See `segfair.scoring.cohort.score_case`.
+        spacing_mm: See `segfair.scoring.cohort.score_case`.
     """
     try:
         mask = read_label(case, spacing_mm=spacing_mm)

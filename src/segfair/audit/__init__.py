@@ -1,0 +1,1 @@
+"""A cohort and a configuration -> an `AuditResult`. Draws and writes nothing."""

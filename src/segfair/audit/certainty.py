@@ -1,0 +1,274 @@
+"""How sure the cohort's scores are: intervals, chance levels, and the other group-fairness scores in use.
+
+A score that takes a maximum and a minimum over groups is biased by sample size: an FS without its chance level says
+little. The arrays come from `stats`; this module knows what they mean.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair import stats
+from segfair.attributes.fit import Attribute
+from segfair.audit.design import Design
+from segfair.audit.result.result import AttributeFacts, AuditConfig, Chance, FairnessScore, Score
+from segfair.audit.significance import generator, mean_limits
+from segfair.fairness.challenge import ChallengeScores, JudgingRule
+
+__all__ = ["CohortScores", "GroupScores", "judged_attributes", "resample"]
+
+Interval = tuple[float, float]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """One fairness score as somebody published it.
+
+    `best` is what it would be without any disparity, a constant or the cohort's mean; `worst` its other limit.
+    """
+
+    name: str
+    variant: str
+    formula: str
+    reference: str
+    worse: Literal["lower", "higher"]
+    best: float | Callable[[stats.LevelMeans], Floats]
+    worst: float | None
+    compute: Callable[[stats.LevelMeans], Floats]
+
+
+def _overall(means: stats.LevelMeans) -> Floats:
+    return means.overall[:, :1]
+
+
+_ES = "Tian et al., FairSeg (ICLR 2024)"
+_PUYOL = "Puyol-Anton et al. (MICCAI 2021)"
+_DRO = "Sagawa et al., GroupDRO (ICLR 2020)"
+_MAMA = "MAMA-MIA challenge (2025)"
+_VARIANTS = (
+    _Variant("worst group", "minimum", "min_g D_g", _DRO, "lower", _overall, 0.0, stats.lowest),
+    _Variant("gap", "maximum - minimum", "max_g D_g - min_g D_g", _MAMA, "higher", 0.0, 1.0, stats.gap),
+    _Variant("SD", "population", "std_g D_g, over G", _PUYOL, "higher", 0.0, 0.5, stats.level_sd),
+    _Variant("SER", "max / min error", "max(1 - D_g) / min(1 - D_g)", _PUYOL, "higher", 1.0, None, stats.error_ratio),
+    _Variant(
+        "ES-Dice", "population SD", "D / (1 + std_g D_g), over G", _ES, "lower", _overall, 0.0,
+        lambda means: stats.equity_scaled(means, variant="sd-population"),
+    ),
+    _Variant(
+        "ES-Dice", "sample SD", "D / (1 + std_g D_g), over G - 1", _ES, "lower", _overall, 0.0,
+        lambda means: stats.equity_scaled(means, variant="sd-sample"),
+    ),
+    _Variant(
+        "ES-Dice", "sum", "D / (1 + sum_g |D - D_g|)", _ES, "lower", _overall, 0.0,
+        lambda means: stats.equity_scaled(means, variant="sum"),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupScores:
+    """Level means of the attributes that can be judged: as observed, under shuffled metadata, and resampled.
+
+    Attributes:
+        attributes: Attribute names, in the order of the last axis of every score.
+        observed, shuffled, resampled: Level means of DSC (and NormHD, where scored).
+        has_normhd: Whether the second outcome is NormHD, so that D_v and FS exist.
+    """
+
+    attributes: tuple[str, ...]
+    observed: stats.LevelMeans
+    shuffled: stats.LevelMeans
+    resampled: stats.LevelMeans
+    has_normhd: bool
+
+    def interval(
+        self,
+        compute: stats.Statistic,
+        *,
+        worse: Literal["lower", "higher"],
+        best: float | stats.Statistic,
+        worst: float | None,
+    ) -> Floats:
+        """(2,) or (n_attributes, 2) interval of a score; NaN where it has none."""
+        return stats.score_interval(
+            compute,
+            observed=self.observed,
+            resampled=self.resampled,
+            shuffled=self.shuffled,
+            worse=worse,
+            best=best,
+            worst=worst,
+        )
+
+
+def resample(
+    outcomes: Sequence[Floats],
+    attributes: Sequence[Attribute],
+    *,
+    config: AuditConfig,
+    design: Design,
+) -> GroupScores | None:
+    """Level means observed, shuffled and resampled.
+
+    Args:
+        outcomes: DSC, or DSC and NormHD; each (n_cases,) finite.
+        attributes: Those that can be judged; their codes cover the same cases.
+        config: Numbers of resamples, smallest level.
+        design: Strata and patients.
+
+    Returns:
+        None where there is no attribute to judge.
+    """
+    if not attributes or not len(outcomes[0]):
+        return None
+    rule = JudgingRule.of(config.protocol.fairness.levels, min_cases=config.min_cases)
+    levels = stats.stack_levels(np.array([attribute.codes for attribute in attributes]), min_cases=rule.min_cases)
+    values = np.array(outcomes)
+    return GroupScores(
+        tuple(attribute.name for attribute in attributes),
+        stats.observed_level_means(levels, values),
+        stats.permuted_level_means(
+            levels,
+            values,
+            rng=generator(config, "scores/permutation"),
+            permutations=config.permutations,
+            strata=design.strata,
+            subjects=design.subjects,
+        ),
+        stats.bootstrap_level_means(
+            levels,
+            values,
+            rng=generator(config, "scores/bootstrap"),
+            draws=config.bootstrap,
+            subjects=design.subjects,
+        ),
+        len(outcomes) == 2,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CohortScores:
+    """The five scores with their certainty, drawn from one set of resamples.
+
+    Attributes:
+        groups: Level means; None where no attribute can be judged.
+        config, design: Settings.
+    """
+
+    groups: GroupScores | None
+    config: AuditConfig
+    design: Design
+
+    def scores(self, scores: Mapping[str, Score], dsc: Floats, normhd: Floats) -> dict[str, Score]:
+        """Adds interval and chance level to DSC, NormHD, PS, FS and TS."""
+        means = {"DSC": dsc, "NormHD": normhd, "PS": 0.5 * (dsc + 1 - normhd)}
+        certain = dict(scores)
+        for name, values in means.items():
+            certain[name] = dataclasses.replace(certain[name], ci=self._mean_interval(name, values))
+        groups = self.groups
+        if groups is None or scores["FS"].value is None:
+            return certain
+        weight = self.config.protocol.fairness.weight
+        chance = _chance(stats.fairness_score(groups.shuffled), float(scores["FS"].value), "lower")
+        fs_ci = groups.interval(stats.fairness_score, worse="lower", best=1.0, worst=0.0)
+        certain["FS"] = dataclasses.replace(certain["FS"], ci=_pair(fs_ci), chance=chance)
+
+        def fair_total(means: stats.LevelMeans) -> Floats:
+            return np.asarray((1 - weight) * stats.performance_score(means) + weight)
+
+        total = functools.partial(stats.total_score, weight=weight)
+        ts_ci = groups.interval(total, worse="lower", best=fair_total, worst=0.0)
+        certain["TS"] = dataclasses.replace(certain["TS"], ci=_pair(ts_ci))
+        return certain
+
+    def means(self, columns: Mapping[str, Floats]) -> dict[str, Score]:
+        """DSC and NormHD where that is all there is: their means over the cases with a value."""
+        names = {"dsc": "DSC", "normhd": "NormHD"}
+        return {
+            names[name]: Score(float(values.mean()), ci=self._mean_interval(names[name], values))
+            for name, values in columns.items()
+            if len(values)
+        }
+
+    def attributes(self, facts: Sequence[AttributeFacts]) -> tuple[AttributeFacts, ...]:
+        """Adds interval and chance level to the D_v of each attribute that can be judged."""
+        groups = self.groups
+        if groups is None or not groups.has_normhd:
+            return tuple(facts)
+        observed, shuffled = map(stats.attribute_disparity, (groups.observed, groups.shuffled))
+        intervals = groups.interval(stats.attribute_disparity, worse="higher", best=0.0, worst=1.0)
+        certain = []
+        for entry in facts:
+            if entry.name not in groups.attributes:
+                certain.append(entry)
+                continue
+            column = groups.attributes.index(entry.name)
+            value = float(observed[0, column])
+            chance = _chance(shuffled[:, column], value, "higher")
+            interval = _pair(intervals[column])
+            certain.append(dataclasses.replace(entry, disparity_ci=interval, disparity_chance=chance))
+        return tuple(certain)
+
+    def variants(self) -> tuple[FairnessScore, ...]:
+        """The other fairness scores of each attribute, on DSC; undefined ones with the reason."""
+        groups = self.groups
+        if groups is None:
+            return ()
+        found = []
+        for variant in _VARIANTS:
+            observed, shuffled = variant.compute(groups.observed), variant.compute(groups.shuffled)
+            intervals = groups.interval(variant.compute, worse=variant.worse, best=variant.best, worst=variant.worst)
+            for column, attribute in enumerate(groups.attributes):
+                value = float(observed[0, column])
+                entry = FairnessScore(
+                    variant.name, variant.variant, attribute, variant.formula, variant.reference, None
+                )
+                if not np.isfinite(value):
+                    found.append(dataclasses.replace(entry, reason=_undefined_reason(variant)))
+                    continue
+                null = shuffled[:, column]
+                chance = _chance(null, value, variant.worse) if np.isfinite(null).all() else None
+                found.append(dataclasses.replace(entry, value=value, ci=_pair(intervals[column]), chance=chance))
+        return tuple(found)
+
+    def _mean_interval(self, name: str, values: Floats) -> Interval | None:
+        if len(values) < 2:
+            return None
+        low, high = stats.mean_interval(
+            values,
+            rng=generator(self.config, f"scores/{name}"),
+            draws=self.config.bootstrap,
+            subjects=self.design.subjects,
+            limits=mean_limits(name, values, self.config),
+        )
+        return float(low), float(high)
+
+
+def judged_attributes(attributes: Sequence[Attribute], challenge: ChallengeScores) -> tuple[Attribute, ...]:
+    """The attributes whose D_v has a value."""
+    return tuple(
+        attribute for attribute, entry in zip(attributes, challenge.disparities, strict=True) if entry.value is not None
+    )
+
+
+def _pair(bounds: Floats) -> Interval | None:
+    return (float(bounds[0]), float(bounds[1])) if np.isfinite(bounds).all() else None
+
+
+def _chance(null: Floats, observed: float, worse: Literal["lower", "higher"]) -> Chance:
+    level = stats.chance_level(null, observed, worse=worse)
+    return Chance(float(level.mean), (float(level.interval[0]), float(level.interval[1])), float(level.p_value))
+
+
+def _undefined_reason(variant: _Variant) -> str:
+    if variant.name == "SER":
+        return "a group has no error at all, so the ratio has no denominator"
+    return "fewer than two groups have enough cases"

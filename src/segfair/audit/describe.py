@@ -1,0 +1,279 @@
+"""Counting and listing for the report: levels, case rows, metric definitions, alerts.
+
+Means, medians and shares only; what is tested lives in `inference` and `fairness`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair import __version__, stats
+from segfair.attributes.fit import AttributeTable, ColumnReading
+from segfair.audit.choices.labels import absent_regions
+from segfair.audit.result.result import (
+    TAUGHT_BINS,
+    Alert,
+    AttributeFacts,
+    AuditConfig,
+    CaseCounts,
+    CaseScores,
+    ColumnFacts,
+    Definition,
+    LevelFacts,
+    MetricFacts,
+)
+from segfair.audit.significance import generator, mean_limits
+from segfair.audit.words import metric_name, plural
+from segfair.cases import Cohort
+from segfair.fairness.challenge import ChallengeScores
+from segfair.files.cells import is_missing
+from segfair.scoring.cohort import ScoreTable
+from segfair.subgroups.lattice import level_membership
+
+__all__ = ["alerts", "attribute_facts", "case_counts", "case_rows", "column_facts", "metric_facts", "versions"]
+
+Interval = tuple[float, float]
+
+NO_PREDICTION = "no prediction"
+
+
+def attribute_facts(
+    scores: ScoreTable,
+    attributes: AttributeTable,
+    config: AuditConfig,
+    challenge: ChallengeScores | None,
+    subjects: NDArray[np.intp] | None,
+) -> tuple[AttributeFacts, ...]:
+    """Every attribute and level: n, mean and median of each metric, interval of the main ones, failure rate."""
+    intervals = _level_intervals(scores, attributes, config, subjects)
+    failed = _failed(scores, config)
+    columns = {name: scores.defined(name) for name in scores.names}
+    facts = []
+    for index, attribute in enumerate(attributes.attributes):
+        levels = []
+        for code, level in enumerate(attribute.levels):
+            inside = attribute.codes == code
+            n = int(inside.sum())
+            found = {name: values[inside[where]] for name, (where, values) in columns.items()}
+            rate = rate_ci = None
+            if failed is not None and n:
+                rate = float(failed[inside].mean())
+                low, high = stats.rate_interval(np.array(failed[inside].sum()), np.array(n))
+                rate_ci = (float(low), float(high))
+            levels.append(
+                LevelFacts(
+                    level=level,
+                    n=n,
+                    small=n < config.min_cases,
+                    mean={name: float(values.mean()) if len(values) else None for name, values in found.items()},
+                    median={name: float(np.median(values)) if len(values) else None for name, values in found.items()},
+                    ci=intervals.get((attribute.name, level), {}),
+                    failure_rate=rate,
+                    failure_ci=rate_ci,
+                )
+            )
+        facts.append(
+            AttributeFacts(
+                name=attribute.name,
+                disparity=challenge.disparities[index] if challenge and index < len(challenge.disparities) else None,
+                levels=tuple(levels),
+                primary=attribute.name in config.primary,
+            )
+        )
+    return tuple(facts)
+
+
+def _level_intervals(
+    scores: ScoreTable, attributes: AttributeTable, config: AuditConfig, subjects: NDArray[np.intp] | None
+) -> dict[tuple[str, str], dict[str, Interval]]:
+    """(attribute, level) -> metric -> 95 % interval of the mean, for DSC, NormHD and the outcomes."""
+    membership = level_membership(attributes, [attribute.name for attribute in attributes.attributes])
+    found: dict[tuple[str, str], dict[str, Interval]] = {}
+    if not len(membership):
+        return found
+    for name in dict.fromkeys(("dsc", "normhd", *config.outcomes)):
+        if name not in scores.names:
+            continue
+        where, values = scores.defined(name)
+        members = membership.select(where)
+        intervals = stats.subgroup_intervals(
+            members.matrix,
+            values,
+            rng=generator(config, f"levels/{name}"),
+            draws=config.bootstrap,
+            subjects=subjects[where] if subjects is not None else None,
+            min_cases=config.min_cases,
+            # Bootstrap-t of a handful of cases can step out of what a share can be.
+            limits=mean_limits(name, values, config),
+        ).mean
+        for row, subgroup in enumerate(members.subgroups):
+            if np.isfinite(intervals[row]).all():
+                (item,) = subgroup.items
+                found.setdefault(item, {})[name] = (float(intervals[row, 0]), float(intervals[row, 1]))
+    return found
+
+
+def _failed(scores: ScoreTable, config: AuditConfig) -> NDArray[np.bool_] | None:
+    """Whether each case failed: DSC below the threshold, or the lesion missed altogether."""
+    if "dsc" not in scores.names:
+        return None
+    dsc = scores.column("dsc")
+    missed = scores.column("lesion_missed") if "lesion_missed" in scores.names else [None] * len(dsc)
+    return np.array(
+        [
+            (value is not None and value < config.failure_dsc) or bool(miss)
+            for value, miss in zip(dsc, missed, strict=True)
+        ]
+    )
+
+
+def case_counts(scores: ScoreTable, excluded: Mapping[str, str]) -> CaseCounts:
+    """How many cases count, and what became of the others."""
+    return CaseCounts(
+        n_scored=len(scores.cases),
+        penalised=scores.penalised,
+        missing_predictions=tuple(case for case, reason in scores.penalised.items() if reason == NO_PREDICTION),
+        excluded=excluded,
+        label_sha256={score.case: score.label_sha256 for score in scores.scores if score.label_sha256},
+    )
+
+
+def case_rows(scores: ScoreTable, attributes: AttributeTable, subjects: NDArray[np.intp] | None = None) -> CaseScores:
+    """One row a case: id, metrics, why it was penalised, attribute levels; beside them the patients' codes."""
+    levels = attributes.labels()
+    rows = tuple(
+        (
+            score.case,
+            *(score.values[name] for name in scores.names),
+            score.penalised or "",
+            *(levels[name][index] for name in levels),
+        )
+        for index, score in enumerate(scores.scores)
+    )
+    columns = ("case", *scores.names, "penalised", *levels)
+    codes = () if subjects is None else tuple(map(int, subjects))
+    return CaseScores(columns, rows, scores.names, tuple(levels), codes)
+
+
+def column_facts(cohort: Cohort, attributes: AttributeTable) -> dict[str, ColumnFacts]:
+    """How each metadata column was read, and how many audited cases lack a value, by spelling."""
+    audited = set(cohort.ids)
+    facts = {}
+    for column in cohort.columns:
+        reading = attributes.read_as.get(column, ColumnReading("not used", ""))
+        spelt = cohort.missing.get(column, {})
+        n_missing = sum(is_missing(value) for value in cohort.column(column))
+        spellings = Counter(spelling for case, spelling in spelt.items() if case in audited)
+        facts[column] = ColumnFacts(reading.kind, reading.why, n_missing, dict(spellings.most_common()))
+    return facts
+
+
+def metric_facts(scores: ScoreTable) -> tuple[MetricFacts, ...]:
+    """How each metric was defined, and for how many cases it has no value."""
+    return tuple(
+        MetricFacts(
+            metric.name,
+            metric.unit,
+            metric.better,
+            metric.definition,
+            metric.empty_rule,
+            len(scores.cases) - len(scores.defined(metric.name)[0]),
+        )
+        for metric in scores.metrics
+    )
+
+
+def alerts(
+    scores: ScoreTable,
+    attributes: AttributeTable,
+    facts: Sequence[AttributeFacts],
+    definitions: Sequence[Definition],
+    config: AuditConfig,
+    excluded: Mapping[str, str],
+) -> tuple[Alert, ...]:
+    """What a reader must know before believing a number, most serious first."""
+    found = []
+    n_cases = len(scores.cases)
+    if scores.penalised:
+        found.append(
+            Alert(
+                "penalised",
+                f"{len(scores.penalised)} of {n_cases} predictions could not be used and count with the worst score.",
+            )
+        )
+    n_taught = sum(reason == TAUGHT_BINS for reason in excluded.values())
+    if n_taught:
+        found.append(
+            Alert(
+                "taught",
+                f"{plural(n_taught, 'case')} taught the bins (--bins tree) and so are in no mean: bins that were "
+                "chosen on the audited cases would find gaps where there are none.",
+            )
+        )
+    if len(excluded) > n_taught:
+        found.append(Alert("excluded", f"{plural(len(excluded) - n_taught, 'case')} could not be audited, in no mean."))
+    for name in dict.fromkeys(("dsc", "normhd", *config.outcomes)):
+        n_undefined = scores.n_undefined(name) if name in scores.names else 0
+        if n_undefined:
+            found.append(
+                Alert(
+                    "undefined",
+                    f"{n_undefined} of {n_cases} cases have no {metric_name(name)} and are in none of its means.",
+                )
+            )
+    usable = [score.facts["prediction_voxels"] for score in scores.scores if "prediction_voxels" in score.facts]
+    if usable and not any(usable):
+        found.append(
+            Alert("empty", "Every prediction that was scored is empty; equal failure of everybody is no finding.")
+        )
+    found.extend(
+        Alert("cases", f"No label holds the region {region}; it counts as both empty wherever nothing is predicted.")
+        for region in absent_regions(scores, config.protocol)
+    )
+    empty = sum(score.facts.get("label_voxels") == 0 for score in scores.scores)
+    if empty:
+        found.append(
+            Alert(
+                "empty",
+                f"{empty} of {n_cases} labels are empty; an empty prediction then has a DSC of "
+                f"{config.protocol.empty.both_dsc:g} under the protocol {config.protocol.name}.",
+            )
+        )
+    found.extend(
+        Alert("cases", f"{text} ({count} of {n_cases} cases)")
+        for text, count in Counter(text for score in scores.scores for text in score.alerts).most_common()
+    )
+    small = [
+        f"{entry.name} = {level.level} (n = {level.n})" for entry in facts for level in entry.levels if level.small
+    ]
+    if small:
+        found.append(
+            Alert(
+                "small",
+                f"Fewer than {config.min_cases} cases, insufficient evidence by themselves: {', '.join(small)}.",
+            )
+        )
+    found.extend(
+        Alert("attribute", f"The protocol's attribute {name} is missing: {attributes.left_out[name]}.")
+        for name in config.protocol.attributes
+        if name in attributes.left_out
+    )
+    found.extend(
+        Alert("definition", f"Were NormHD defined as {definition.name}: {change}.")
+        for definition in definitions
+        for change in definition.changes
+    )
+    return tuple(found)
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, of everything that can change a number."""
+    found = {"segfair": __version__}
+    for name in ("numpy", "scipy", "pandas", "nibabel", "SimpleITK", "scikit-learn"):
+        found[name] = metadata.version(name)
+    return found

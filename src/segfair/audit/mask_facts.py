@@ -1,0 +1,146 @@
+"""What the masks themselves say that a reader has to know before believing a score, or that forbids scoring at all.
+
+Works on scores that exist; reads no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from segfair.audit.result.result import Alert, AuditConfig
+from segfair.audit.words import plural
+from segfair.errors import ConfigError, InputError
+from segfair.scoring.cohort import GIVEN_SIZE, NO_PREDICTION, OTHER_GRID, OUTSIDE
+from segfair.scoring.scores import CaseScore, ScoreTable
+
+__all__ = [
+    "COPIED",
+    "check_threshold",
+    "check_usable",
+    "copies_labels",
+    "mask_alerts",
+    "size_alerts",
+    "threshold_alert",
+]
+
+# Above this share of unusable predictions something is wrong with all of them, not with some cases.
+_MOST_UNUSABLE = 0.2
+# A model may hit a small lesion exactly; from this share of its masks on it is no model's work.
+_COPIED = 0.5
+# Without a count: how many labels are not empty is nobody's business where labels are private.
+COPIED = "at least half of the masks equal the labels voxel for voxel, as copies would"
+
+
+def check_usable(scores: ScoreTable, config: AuditConfig) -> None:
+    """Refuses scores that would mostly tell of files that could not be used, unless that is what was asked for.
+
+    Raises:
+        InputError: More than a fifth of the predictions are unusable, and `missing_prediction` does not say what that
+            means.
+    """
+    reasons = scores.penalised
+    if config.missing_prediction is not None or len(reasons) <= _MOST_UNUSABLE * len(scores.cases):
+        return
+    kinds: dict[str, list[str]] = {}
+    for case, reason in reasons.items():
+        kinds.setdefault(_kind(reason), []).append(case)
+    listed = "; ".join(
+        f"{len(cases)} {kind}, such as case {cases[0]}"
+        + (f" ({reasons[cases[0]]})" if reasons[cases[0]] != NO_PREDICTION else "")
+        for kind, cases in sorted(kinds.items(), key=lambda entry: -len(entry[1]))
+    )
+    raise InputError(
+        f"{len(reasons)} of {len(scores.cases)} predictions cannot be used: {listed}. Mend them (resample what lies on "
+        "another grid onto the labels' grid; grid.tolerance of a protocol says what is rounding); if only some cases "
+        "were predicted, name them with --cases FILE (ids, one a line, or splits_final.json:FOLD) or --where "
+        "EXPRESSION; if the model failed on them, choose --missing-prediction worst (they count with the worst score) "
+        "or drop (they leave the audit)"
+    )
+
+
+def _kind(reason: str) -> str:
+    if reason == NO_PREDICTION:
+        return "absent"
+    if reason.startswith(OTHER_GRID):
+        return "on another grid"
+    if OUTSIDE in reason or "from outside of" in reason:
+        return "that lead out of their folder"
+    if "probability map" in reason:
+        return "probability maps"
+    return "that cannot be read, or are no masks"
+
+
+def check_threshold(tables: Iterable[ScoreTable], threshold: float | None) -> None:
+    """Refuses a threshold that tells nothing apart in any map.
+
+    Raises:
+        ConfigError: It lies above every probability, or not above any, or below 1 where the maps hold whole numbers
+            such as 0 to 255.
+    """
+    found = [score for table in tables for score in table.scores]
+    problem = _threshold_problem(found, threshold)
+    if problem:
+        raise ConfigError(f"--threshold {threshold:g}: {problem}; choose one within that range")
+
+
+def threshold_alert(table: ScoreTable, threshold: float | None) -> str:
+    """Why a threshold tells nothing apart in the maps of one table; empty where it does."""
+    problem = _threshold_problem(table.scores, threshold)
+    return f"the threshold {threshold:g} means little here: {problem}" if problem else ""
+
+
+def _threshold_problem(scores: Iterable[CaseScore], threshold: float | None) -> str:
+    maps = [score.facts for score in scores if "prediction_max" in score.facts]
+    if threshold is None or not maps:
+        return ""
+    lowest = min(entry["prediction_min"] for entry in maps)
+    highest = max(entry["prediction_max"] for entry in maps)
+    span = f"the maps hold values from {lowest:g} to {highest:g}"
+    if threshold > highest:
+        return f"{span}, so that no voxel reaches it"
+    if threshold <= lowest:
+        return f"{span}, so that every voxel reaches it"
+    if threshold < 1 < highest and all(entry["prediction_whole"] for entry in maps):
+        return f"{span}, whole numbers and no probabilities"
+    return ""
+
+
+def mask_alerts(scores: ScoreTable, config: AuditConfig) -> tuple[Alert, ...]:
+    """Sizes that are not known, and predictions that are copies of their labels."""
+    equal = sum(score.equals_label for score in scores.scores)
+    copied = Alert(
+        "copied",
+        f"{equal} of {plural(len(scores.cases), 'prediction')} equal their label voxel for voxel (empty labels left "
+        "out). A model hits a small lesion exactly now and then; make sure that the rest are no copies of the labels.",
+    )
+    return (*size_alerts(scores, config), *([copied] if equal else []))
+
+
+def size_alerts(scores: ScoreTable, config: AuditConfig) -> tuple[Alert, ...]:
+    """That lengths are in pixels or voxels, or that a size that was given was not needed."""
+    of_masks = [score for score in scores.scores if "n_lesions" in score.facts]
+    if config.spacing_mm is not None:
+        if any(text.startswith(GIVEN_SIZE) for score in of_masks for text in score.alerts):
+            return ()
+        return (Alert("size", "--spacing was not needed: the file of every label says how large a voxel is."),)
+    if not of_masks or any("voxel_volume_mm3" in score.facts for score in of_masks):
+        return ()
+    rule = config.protocol.normhd
+    pixel, areas, axes = (
+        ("pixel", "areas in px²", "X Y") if rule.unit == "px" else ("voxel", "sizes in voxels", "X Y Z")
+    )
+    short = "px" if rule.unit == "px" else "voxels"
+    return (
+        Alert(
+            "size",
+            f"No label says how large a {pixel} is: lengths are in {short}, {areas}, and NormHD is HD95 in {short} "
+            f"over the protocol's {rule.scale:g}. What such a length means depends on the image; give the size with "
+            f"--spacing {axes}.",
+        ),
+    )
+
+
+def copies_labels(scores: ScoreTable) -> bool:
+    """Whether at least half of the masks that could be scored, and whose label is not empty, equal it."""
+    usable = [score for score in scores.scores if score.penalised is None and score.facts.get("label_voxels")]
+    return bool(usable) and sum(score.equals_label for score in usable) >= _COPIED * len(usable)

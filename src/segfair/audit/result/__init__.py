@@ -1,0 +1,1 @@
+"""What an audit was asked and what it found: facts only, and their JSON."""

@@ -1,0 +1,284 @@
+"""The same predictions against two sets of labels: which gaps belong to the model, and which to the ruler.
+
+Reads masks only through `scoring`. A gap that shrinks under another rater's
+labels says as much about the labels as about the model; so does a group in which the raters agree less.
+
+References:
+    Zhang et al. Disentangling Human Error from the Ground Truth in Segmentation of Medical Images. NeurIPS 2020.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair import stats
+from segfair.attributes.fit import Attribute, AttributeTable
+from segfair.audit.choices.units import resolve_units
+from segfair.audit.result.result import AuditResult
+from segfair.audit.result.second_labels import RulerGroup, TwoRulers
+from segfair.audit.significance import generator
+from segfair.cases import Cohort
+from segfair.errors import ConfigError, PairingError
+from segfair.files.layouts import find_labels, pair_ids
+from segfair.intake.mask_values import with_pictures
+from segfair.scoring.cohort import score_cohort
+from segfair.scoring.scores import ScoreTable
+from segfair.subgroups.lattice import Membership, Subgroup, divergences, level_membership
+from segfair.subgroups.search import search_subgroups
+
+__all__ = ["compare_rulers", "measure_again", "with_labels"]
+
+Interval = tuple[float, float]
+Floats = NDArray[np.float64]
+
+
+def measure_again(
+    result: AuditResult, cohort: Cohort, labels: Path, *, executor: Executor | None = None
+) -> AuditResult:
+    """Scores the predictions of an audit against a second set of labels, and the two sets against each other.
+
+    Args:
+        result: The audit against the first labels.
+        cohort: Its cases.
+        labels: Folder of the second labels, named as the first.
+        executor: Where cases are scored; None: in this process.
+
+    Returns:
+        The audit with what the second labels say.
+
+    Raises:
+        InputError: The folder cannot be used, or some of its masks have a voxel size and others none.
+        PairingError: No mask in it belongs to a case, or fewer than two cases have a score under both.
+        ConfigError: Its masks have no voxel size, and the first labels do.
+    """
+    second, first = with_labels(cohort, labels), {case.id: case for case in cohort}
+    raters = dataclasses.replace(
+        second,
+        cases=tuple(
+            dataclasses.replace(other, label=case.label, prediction=other.label)
+            for other in second
+            if (case := first[other.id]).label is not None
+        ),
+    )
+    config = result.config
+    if resolve_units(config, second).protocol != config.protocol:
+        raise ConfigError(
+            f"--labels2 {labels}: its files do not say how large a voxel is, and those of the first labels do; give "
+            "the size with --spacing X Y [Z]"
+        )
+    protocol, spacing = config.protocol, config.spacing_mm
+    # Each set of files says for itself what its grey levels mean.
+    second, raters = (
+        with_pictures(dataclasses.replace(cohort, grey_levels=None), protocol) for cohort in (second, raters)
+    )
+    scores = score_cohort(second, protocol, threshold=config.threshold, spacing_mm=spacing, executor=executor)
+    agreement = score_cohort(raters, protocol.replace(metrics=("dsc",)), spacing_mm=spacing, executor=executor)
+    return dataclasses.replace(
+        result,
+        inputs={**result.inputs, "labels2": str(labels)},
+        two_rulers=compare_rulers(result, scores, agreement, labels=str(labels)),
+    )
+
+
+def with_labels(cohort: Cohort, labels: Path) -> Cohort:
+    """The cases that have a label in another folder, with that label.
+
+    Raises:
+        PairingError: None has.
+    """
+    masks = find_labels(labels)
+    pairs = pair_ids(cohort.ids, list(masks.files))
+    cases = tuple(dataclasses.replace(case, label=masks.files[pairs[case.id]]) for case in cohort if case.id in pairs)
+    if not cases:
+        raise PairingError(
+            f"--labels2 {labels}: none of its {len(masks.files)} masks belongs to a case; name them as the first "
+            "labels are named"
+        )
+    return dataclasses.replace(cohort, cases=cases)
+
+
+def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTable, *, labels: str = "") -> TwoRulers:
+    """Compares the gaps of one audit with those of the same predictions against other labels.
+
+    Args:
+        result: The audit against the first labels; its settings hold.
+        second: Scores of the same predictions against the second labels.
+        agreement: Scores of the second labels against the first.
+        labels: Path of the second labels, for the record.
+
+    Raises:
+        ConfigError: The primary outcome was not scored against the second labels.
+        PairingError: Fewer than two cases have a score under both.
+    """
+    outcome, config = result.primary_outcome, result.config
+    if outcome not in second.names:
+        raise ConfigError(f"--labels2: {outcome} is not scored there ({', '.join(second.names)})")
+    ids = [str(case) for case in result.case_scores.column("case")]
+    known = dict(zip(ids, result.case_scores.column(outcome), strict=True))
+    other = dict(zip(second.cases, second.column(outcome), strict=True))
+    where = [index for index, case in enumerate(ids) if known[case] is not None and other.get(case) is not None]
+    if len(where) < 2:
+        raise PairingError(f"--labels2: {len(where)} cases have a {outcome} under both sets of labels; it takes two")
+    cases = [ids[index] for index in where]
+    values = np.array([[scores[case] for case in cases] for scores in (known, other)], dtype=np.float64)
+    # A second label that cannot be read is no disagreement.
+    rated = {score.case: score.values["dsc"] for score in agreement.scores if score.penalised is None}
+    agreed = np.array([np.nan if rated.get(case) is None else rated[case] for case in cases], dtype=np.float64)
+    codes = result.case_scores.subjects
+    subjects = np.array([codes[index] for index in where], dtype=np.intp) if codes else None
+    membership = _groups(result, where, cases)
+    groups = _compare(membership, values, agreed, result, subjects)
+    has_agreement = np.isfinite(agreed)
+    mean_agreed = float(agreed[has_agreement].mean()) if has_agreement.any() else None
+    interval = None
+    if has_agreement.sum() > 1:
+        low, high = stats.mean_interval(
+            agreed[has_agreement],
+            rng=_rng(result, "agreement"),
+            draws=config.bootstrap,
+            subjects=None if subjects is None else subjects[has_agreement],
+        )
+        interval = (max(0.0, float(low)), min(1.0, float(high)))
+    return TwoRulers(
+        outcome=outcome,
+        labels=labels,
+        n_paired=len(cases),
+        only_first=sum(value is not None for value in known.values()) - len(cases),
+        only_second=sum(value is not None for value in other.values()) - len(cases),
+        mean_first=float(values[0].mean()),
+        mean_second=float(values[1].mean()),
+        agreement=mean_agreed,
+        agreement_ci=interval,
+        sentence=_sentence(groups, outcome, result.outcomes[outcome].better),
+        groups=groups,
+    )
+
+
+def _groups(result: AuditResult, where: Sequence[int], cases: Sequence[str]) -> Membership:
+    """Levels and mined subgroups of the paired cases, from the levels that the audit's rows hold."""
+    attributes = []
+    for name in result.case_scores.attributes:
+        bins, column = result.bins[name], result.case_scores.column(name)
+        code_of = {level: code for code, level in enumerate(bins.levels)}
+        codes = np.array([code_of.get(column[index], -1) for index in where], dtype=np.int16)
+        attributes.append(Attribute(name, bins.levels, codes, bins.column, bins.binning, bins.edges))
+    table = AttributeTable(tuple(cases), tuple(attributes), {})
+    mined, _ = search_subgroups(table, result.config.bounds)
+    levels = level_membership(table, result.case_scores.attributes)
+    rows: dict[Subgroup, NDArray[np.bool_]] = dict(zip(mined.subgroups, mined.matrix, strict=True))
+    # Levels that are too rare to be mined, or an alias of another group, are shown all the same.
+    rows |= {
+        subgroup: members for subgroup, members in zip(levels.subgroups, levels.matrix, strict=True) if members.any()
+    }
+    matrix = np.array(list(rows.values()), dtype=bool).reshape(len(rows), len(cases))
+    return Membership(tuple(rows), matrix, {group.items: index for index, group in enumerate(rows)}, tuple(cases))
+
+
+def _compare(
+    membership: Membership,
+    values: Floats,
+    agreed: Floats,
+    result: AuditResult,
+    subjects: NDArray[np.intp] | None,
+) -> tuple[RulerGroup, ...]:
+    if not len(membership):
+        return ()
+    config, change = result.config, values[1] - values[0]
+    gaps = [divergences(membership, row) for row in values]
+    # The difference of two divergences is the divergence of the difference, so the audit's own tests apply to it.
+    test = stats.max_t(
+        membership.matrix,
+        change,
+        rng=_rng(result, "permutation"),
+        min_cases=config.min_cases,
+        permutations=config.permutations,
+        subjects=subjects,
+    )
+    intervals = stats.subgroup_intervals(
+        membership.matrix,
+        change,
+        rng=_rng(result, "bootstrap"),
+        draws=config.bootstrap,
+        subjects=subjects,
+        min_cases=config.min_cases,
+    ).divergence
+    where = np.flatnonzero(np.isfinite(agreed))
+    raters = membership.select(where)
+    rated = agreed[where]
+    agreement_ci = (
+        stats.subgroup_intervals(
+            raters.matrix,
+            rated,
+            rng=_rng(result, "raters"),
+            draws=config.bootstrap,
+            subjects=None if subjects is None else subjects[where],
+            min_cases=config.min_cases,
+        ).mean
+        if len(where) > 1
+        else np.full((len(membership), 2), np.nan)
+    )
+    agreement_gap = divergences(raters, rated)
+    significant = test.significant(config.level)
+    groups = []
+    for row, subgroup in enumerate(membership.subgroups):
+        members = membership.matrix[row]
+        tested = bool(test.tested[row])
+        has_raters = bool(raters.matrix[row].any())
+        groups.append(
+            RulerGroup(
+                items=subgroup,
+                n=int(members.sum()),
+                mean_first=float(values[0][members].mean()),
+                mean_second=float(values[1][members].mean()),
+                gap_first=float(gaps[0][row]),
+                gap_second=float(gaps[1][row]),
+                difference=float(gaps[1][row] - gaps[0][row]),
+                ci=_interval(intervals[row]),
+                p_value=_number(test.p_value[row]),
+                p_adjusted=_number(test.p_adjusted[row]),
+                significant=bool(significant[row]) if tested else None,
+                agreement=float(rated.mean() + agreement_gap[row]) if has_raters else None,
+                agreement_gap=float(agreement_gap[row]) if has_raters else None,
+                agreement_ci=_interval(np.clip(agreement_ci[row], 0.0, 1.0)) if has_raters else None,
+            )
+        )
+    return tuple(
+        sorted(groups, key=lambda group: (group.significant is None, not group.significant, -abs(group.difference)))
+    )
+
+
+def _sentence(groups: Sequence[RulerGroup], outcome: str, better: str) -> str:
+    tested = [group for group in groups if group.significant is not None]
+    if not tested:
+        return "Insufficient evidence: no group is large enough to compare its gap under the two sets of labels."
+    changed = [group for group in tested if group.significant]
+    if not changed:
+        return (
+            f"No gap in {outcome.upper()} is shown to depend on which labels it is measured against "
+            f"({len(tested)} groups tested); that is no proof that none does."
+        )
+    first = changed[0]
+    behind = "behind" if (first.gap_first < 0) == (better == "higher") else "ahead"
+    return (
+        f"{len(changed)} of {len(tested)} gaps in {outcome.upper()} depend on which labels they are measured against, "
+        f"most of all {first.items.name} (n = {first.n}): {behind} by {abs(first.gap_first):.3f} under the first "
+        f"labels, {first.gap_second:+.3f} from the mean under the second."
+    )
+
+
+def _rng(result: AuditResult, purpose: str) -> np.random.Generator:
+    return generator(result.config, f"rulers/{purpose}")
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _interval(pair: Floats) -> Interval | None:
+    return (float(pair[0]), float(pair[1])) if np.isfinite(pair).all() else None

@@ -1,0 +1,501 @@
+"""Two audits of the same cases, paired: what changed, who gained, and who was harmed.
+
+Reads two `AuditResult`s and no mask; refuses to compare what was scored by other rules.
+
+References:
+    Mittelstadt, Wachter, Russell. The Unfairness of Fair Machine Learning: Levelling Down and Strict Egalitarianism by
+    Default. 2023. Zietlow et al. Leveling Down in Computer Vision. CVPR 2022.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair import stats
+from segfair.attributes.fit import Attribute, AttributeTable
+from segfair.audit.result.result import AuditResult
+from segfair.audit.significance import generator
+from segfair.audit.words import search_sentence
+from segfair.compare.comparability import (
+    CaseRow,
+    choose_outcome,
+    direction,
+    metric_direction,
+    notices,
+    require_same_bins,
+    require_same_labels,
+    require_same_rules,
+    rows_by_case,
+)
+from segfair.compare.result import AttributeChange, Change, Comparison, Side, Standing, SubgroupChange, Verdict
+from segfair.compare.verdict import reach_verdict
+from segfair.errors import InputError
+from segfair.fairness.challenge import JudgingRule
+from segfair.scoring.scores import LABEL_SIZES
+from segfair.subgroups.lattice import Better, Membership, level_membership, redundant, with_levels
+from segfair.subgroups.search import search_subgroups
+
+__all__ = ["run_comparison"]
+
+Interval = tuple[float, float]
+Floats = NDArray[np.float64]
+
+_REDUNDANCY = 0.05
+"""Share of the changes' standard deviation within which one item less has changed the same."""
+_SCORES = ("PS", "FS", "TS")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """The cases of both audits side by side.
+
+    Attributes:
+        cases: Paired cases, in the first audit's order.
+        columns: Metric -> (2, n_cases), before and after; NaN where undefined.
+        attributes: Levels of the attributes that both audits have.
+        subjects: (n_cases,) codes of patients; None: every case is a patient.
+        result: The first audit, whose settings hold.
+    """
+
+    cases: tuple[str, ...]
+    columns: Mapping[str, Floats]
+    attributes: AttributeTable
+    subjects: NDArray[np.intp] | None
+    result: AuditResult
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        return generator(self.result.config, f"compare/{purpose}")
+
+
+def run_comparison(
+    before: AuditResult,
+    after: AuditResult,
+    *,
+    names: tuple[str, str] = ("before", "after"),
+    outcome: str | None = None,
+) -> Comparison:
+    """Compares two audits of the same cases.
+
+    Args:
+        before: The first audit; its settings (level, resamples, seed, smallest group) hold.
+        after: The second.
+        names: What to call them.
+        outcome: The metric that decides who was harmed; None: the primary outcome of both audits.
+
+    Returns:
+        What changed; an audit against itself changes nothing.
+
+    Raises:
+        InputError: Other protocols, labels or bins, or no case in common.
+        ConfigError: An outcome that cannot be compared.
+    """
+    require_same_rules(before, after)
+    rows = [rows_by_case(result) for result in (before, after)]
+    cases = tuple(case for case in rows[0] if case in rows[1])
+    if not cases:
+        raise InputError("the two audits have no case in common; compare audits of the same cases")
+    require_same_labels(before, after, rows, cases)
+    shared = [name for name in before.case_scores.attributes if name in after.case_scores.attributes]
+    require_same_bins(before, after, rows, cases, shared)
+    primary = choose_outcome(before, after, outcome)
+    pairs = _Pairs(
+        cases,
+        {
+            name: np.array([[_number(table[case][name]) for case in cases] for table in rows])
+            for name in before.case_scores.metrics
+            if name in after.case_scores.metrics
+        },
+        _attributes(before, shared, rows[0], cases),
+        _subjects(before, cases),
+        before,
+    )
+    metrics, scores = _metric_changes(pairs)
+    scores |= _fairness_changes(pairs)
+    subgroups: dict[str, tuple[SubgroupChange, ...]] = {}
+    attributes: tuple[AttributeChange, ...] = ()
+    fixed: tuple[SubgroupChange, ...] = ()
+    method = ""
+    # Every level of every attribute however rare: nobody is overlooked.
+    lattice, search = search_subgroups(pairs.attributes, before.config.bounds)
+    everybody = with_levels(lattice, pairs.attributes, min_cases=1)
+    for name in dict.fromkeys((primary, *(name for name in before.config.outcomes if name in after.config.outcomes))):
+        better = direction(before, name)
+        where = np.flatnonzero(np.isfinite(pairs.columns[name]).all(axis=0))
+        membership = everybody.select(where)
+        changes, test = _subgroup_changes(pairs, membership, where, name, better, family=name)
+        subgroups[name] = _most_harmed_first(changes.values(), better)
+        if name != primary:
+            continue
+        method = _describe_method(before, test, pairs)
+        search = dataclasses.replace(search, n_tested=int(test.tested.sum()))
+        of_items = {items: changes[row] for items, row in membership.rows.items() if row in changes}
+        attributes = _attribute_changes(pairs, where, name, better, of_items)
+        chosen = [entry for entry in shared if entry in before.config.primary and entry in after.config.primary]
+        if chosen:
+            levels = level_membership(pairs.attributes, chosen).select(where)
+            family, _ = _subgroup_changes(pairs, levels, where, name, better, family="primary")
+            fixed = _most_harmed_first(family.values(), better)
+    comparison = Comparison(
+        before=_side(before, names[0]),
+        after=_side(after, names[1]),
+        outcome=primary,
+        better=direction(before, primary),
+        n_paired=len(cases),
+        only_before=tuple(case for case in rows[0] if case not in rows[1]),
+        only_after=tuple(case for case in rows[1] if case not in rows[0]),
+        verdict=Verdict("no change shown", ""),
+        metrics=metrics,
+        scores=scores,
+        attributes=attributes,
+        subgroups=subgroups,
+        primary=fixed,
+        method=method,
+        search=search,
+        settings=_settings(before),
+        notices=tuple(
+            dict.fromkeys(
+                [
+                    *([search_sentence(search)] if search.is_cut else []),
+                    *notices(before, after, outcome=primary),
+                ]
+            )
+        ),
+        versions=dict(before.versions),
+    )
+    values = pairs.columns[primary]
+    identical = np.array_equal(values[0], values[1], equal_nan=True)
+    return dataclasses.replace(comparison, verdict=reach_verdict(comparison, identical=identical))
+
+
+def _attributes(
+    result: AuditResult, names: Sequence[str], rows: Mapping[str, CaseRow], cases: Sequence[str]
+) -> AttributeTable:
+    """Attributes of the paired cases, from the levels that audit.json keeps."""
+    attributes = []
+    for name in names:
+        bins = result.bins[name]
+        code_of = {level: code for code, level in enumerate(bins.levels)}
+        codes = np.array([code_of.get(rows[case][name], -1) for case in cases], dtype=np.int16)
+        attributes.append(Attribute(name, bins.levels, codes, bins.column, bins.binning, bins.edges))
+    return AttributeTable(tuple(cases), tuple(attributes), {})
+
+
+def _subjects(result: AuditResult, cases: Sequence[str]) -> NDArray[np.intp] | None:
+    codes = result.case_scores.subjects
+    if not codes:
+        return None
+    code_of = dict(zip(map(str, result.case_scores.column("case")), codes, strict=True))
+    return np.array([code_of[case] for case in cases], dtype=np.intp)
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else float(value)
+
+
+def _metric_changes(pairs: _Pairs) -> tuple[dict[str, Change], dict[str, Change]]:
+    """Change of every metric's mean, and of PS; one max-T family. The label's size is no metric of a model."""
+    columns = {name: values for name, values in pairs.columns.items() if name not in LABEL_SIZES}
+    better = {name: metric_direction(pairs.result, name) for name in columns}
+    if {"dsc", "normhd"} <= set(columns) and np.isfinite([columns["dsc"], columns["normhd"]]).all():
+        columns["PS"] = 0.5 * (columns["dsc"] + 1 - columns["normhd"])
+        better["PS"] = "higher"
+    if not columns:
+        return {}, {}
+    config = pairs.result.config
+    test = stats.paired_outcomes(
+        np.array([after - before for before, after in columns.values()]),
+        rng=pairs.rng("metrics"),
+        permutations=config.permutations,
+        subjects=pairs.subjects,
+    )
+    changes = {}
+    for row, (name, values) in enumerate(columns.items()):
+        known = np.isfinite(values).all(axis=0)
+        first, second = values[:, known]
+        ci = None
+        if known.any():
+            ci = stats.mean_interval(
+                second - first,
+                rng=pairs.rng(f"metrics/{name}"),
+                draws=config.bootstrap,
+                subjects=pairs.subjects[known] if pairs.subjects is not None else None,
+            )
+        changes[name] = Change(
+            before=float(first.mean()) if len(first) else None,
+            after=float(second.mean()) if len(first) else None,
+            difference=float((second - first).mean()) if len(first) else None,
+            ci=_pair(ci),
+            p_value=_defined(test.p_value[row]),
+            p_adjusted=_defined(test.p_adjusted[row]),
+            better=better[name],
+            n=int(known.sum()),
+        )
+    return {name: entry for name, entry in changes.items() if name != "PS"}, {
+        name: entry for name, entry in changes.items() if name == "PS"
+    }
+
+
+def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
+    """FS and TS of both audits on the same resampled cases; tested by swapping the two scores of a case."""
+    if not {"dsc", "normhd"} <= set(pairs.columns):
+        return {}
+    first, second = (np.array([pairs.columns["dsc"][which], pairs.columns["normhd"][which]]) for which in (0, 1))
+    config = pairs.result.config
+    rule = config.protocol.fairness
+    judging = JudgingRule.of(rule.levels, min_cases=config.min_cases)
+    judged = [entry.codes for entry in pairs.attributes.attributes if judging.judges(entry)]
+    if not judged or not np.isfinite([first, second]).all():
+        return {}
+    levels = stats.stack_levels(np.array(judged), min_cases=judging.min_cases)
+
+    observed = (stats.observed_level_means(levels, first), stats.observed_level_means(levels, second))
+    both = np.concatenate([first, second])
+    resampled = stats.bootstrap_level_means(
+        levels, both, rng=pairs.rng("scores/bootstrap"), draws=config.bootstrap, subjects=pairs.subjects
+    )
+    shuffled = stats.permuted_level_means(
+        levels, both, rng=pairs.rng("scores/shuffle"), permutations=config.permutations, subjects=pairs.subjects
+    )
+    swapped = stats.swapped_level_means(
+        levels,
+        first,
+        second,
+        rng=pairs.rng("scores/swap"),
+        permutations=config.permutations,
+        subjects=pairs.subjects,
+    )
+    fs_ci = stats.change_interval(
+        stats.fairness_score,
+        observed=observed,
+        resampled=_halves(resampled),
+        shuffled=_halves(shuffled),
+        worse="lower",
+        best=1.0,
+        worst=0.0,
+    )
+    ps_ci = stats.mean_interval(
+        0.5 * ((second[0] - second[1]) - (first[0] - first[1])),
+        rng=pairs.rng("scores/performance"),
+        draws=config.bootstrap,
+        subjects=pairs.subjects,
+    )
+    fs_change, ps_change = (
+        float(compute(observed[1])[0] - compute(observed[0])[0])
+        for compute in (stats.fairness_score, stats.performance_score)
+    )
+    # Limits of a sum from the limits of its parts (Zou and Donner 2008).
+    ts_reach = np.hypot(
+        (1 - rule.weight) * (np.array(ps_ci) - ps_change), rule.weight * (np.asarray(fs_ci) - fs_change)
+    )
+    ts_change = (1 - rule.weight) * ps_change + rule.weight * fs_change
+    changes = {}
+    scores: dict[str, tuple[stats.Statistic, Floats]] = {
+        "FS": (stats.fairness_score, fs_ci),
+        "TS": (functools.partial(stats.total_score, weight=rule.weight), ts_change + ts_reach * np.array([-1.0, 1.0])),
+    }
+    for name, (compute, ci) in scores.items():
+        before, after = (float(compute(means)[0]) for means in observed)
+        difference = after - before
+        null = np.abs(compute(swapped[1]) - compute(swapped[0]))
+        reached = int(np.count_nonzero(null >= abs(difference) - 1e-9 * (1 + abs(difference))))
+        changes[name] = Change(
+            before,
+            after,
+            difference,
+            _pair(ci),
+            (reached + 1) / (len(null) + 1),
+            None,
+            "higher",
+            first.shape[1],
+        )
+    return changes
+
+
+def _halves(means: stats.LevelMeans) -> tuple[stats.LevelMeans, stats.LevelMeans]:
+    """Level means of two outcomes of either model, from those of all four."""
+    first, second = (
+        dataclasses.replace(means, means=means.means[:, which], overall=means.overall[:, which])
+        for which in (slice(0, 2), slice(2, 4))
+    )
+    return first, second
+
+
+def _subgroup_changes(
+    pairs: _Pairs, membership: Membership, where: NDArray[np.intp], outcome: str, better: Better, *, family: str
+) -> tuple[dict[int, SubgroupChange], stats.PairedTest]:
+    """Row -> its change, for rows with a member; one max-T family."""
+    config = pairs.result.config
+    first, second = pairs.columns[outcome][:, where]
+    change = second - first
+    subjects = pairs.subjects[where] if pairs.subjects is not None else None
+    test = stats.paired_max_t(
+        membership.matrix,
+        change,
+        rng=pairs.rng(f"{family}/flip"),
+        min_cases=config.min_cases,
+        permutations=config.permutations,
+        subjects=subjects,
+    )
+    if not len(membership) or not len(where):
+        return {}, test
+    pointwise = stats.subgroup_intervals(
+        membership.matrix,
+        change,
+        rng=pairs.rng(f"{family}/bootstrap"),
+        draws=config.bootstrap,
+        subjects=subjects,
+        min_cases=config.min_cases,
+    ).mean
+    together = stats.simultaneous_means(
+        membership.matrix,
+        change,
+        rng=pairs.rng(f"{family}/simultaneous"),
+        draws=config.bootstrap,
+        subjects=subjects,
+        min_cases=config.min_cases,
+    )
+    shrunken = change.mean() + stats.shrink(membership.matrix, change).shrunken
+    own = np.where(np.isfinite(test.mean), test.mean - change.mean(), 0.0)
+    folded = redundant(membership, own, tolerance=_REDUNDANCY * float(change.std()))
+    gain = 1 if better == "higher" else -1
+    changes = {}
+    for row, subgroup in enumerate(membership.subgroups):
+        members = membership.matrix[row]
+        if not members.any():
+            continue
+        significant = bool(test.p_adjusted[row] <= config.level) if test.tested[row] else None
+        changes[row] = SubgroupChange(
+            items=dict(sorted(subgroup.items)),
+            n=int(members.sum()),
+            before=float(first[members].mean()),
+            after=float(second[members].mean()),
+            difference=float(test.mean[row]),
+            difference_shrunk=float(shrunken[row]),
+            ci=_pair(pointwise[row]),
+            ci_simultaneous=_pair(together[row]),
+            p_value=_defined(test.p_value[row]),
+            p_adjusted=_defined(test.p_adjusted[row]),
+            significant=significant,
+            standing=_standing(significant, gain * float(test.mean[row])),
+            redundant=bool(folded[row]),
+        )
+    return changes, test
+
+
+def _most_harmed_first(changes: Iterable[SubgroupChange], better: Better) -> tuple[SubgroupChange, ...]:
+    gain = 1 if better == "higher" else -1
+    return tuple(sorted(changes, key=lambda change: (gain * change.difference_shrunk, len(change.items), -change.n)))
+
+
+def _standing(significant: bool | None, gain: float) -> Standing:
+    if significant is None:
+        return "insufficient evidence"
+    if not significant:
+        return "no change shown"
+    return "gained" if gain > 0 else "harmed"
+
+
+def _attribute_changes(
+    pairs: _Pairs,
+    where: NDArray[np.intp],
+    outcome: str,
+    better: Better,
+    of_items: Mapping[frozenset[tuple[str, str]], SubgroupChange],
+) -> tuple[AttributeChange, ...]:
+    """How the gap between the levels of each attribute changed, and whether it closed by levelling down."""
+    config = pairs.result.config
+    attributes = pairs.attributes.select(where).attributes
+    if not attributes or not len(where):
+        return ()
+    levels = stats.stack_levels(np.array([entry.codes for entry in attributes]), min_cases=config.min_cases)
+    values = pairs.columns[outcome][:, where]
+    observed = stats.observed_level_means(levels, values)
+    resampled = stats.bootstrap_level_means(
+        levels,
+        values,
+        rng=pairs.rng("gaps"),
+        draws=config.bootstrap,
+        subjects=pairs.subjects[where] if pairs.subjects is not None else None,
+    )
+    gaps = [stats.gap(observed, outcome=which)[0] for which in (0, 1)]
+    drawn = stats.gap(resampled, outcome=1) - stats.gap(resampled, outcome=0)
+    found = []
+    for index, attribute in enumerate(attributes):
+        listed = tuple(
+            dataclasses.replace(of_items[items], items={attribute.name: level})
+            for level in attribute.levels
+            if (items := frozenset({(attribute.name, level)})) in of_items
+        )
+        if int((levels.attribute == index).sum()) < 2:
+            found.append(AttributeChange(attribute.name, None, None, None, None, "", "", False, listed))
+            continue
+        before, after = (float(gap[index]) for gap in gaps)
+        difference = after - before
+        interval = _pair(stats.interval(drawn[:, index], difference, kind="basic"))
+        large = [level for level in listed if level.n >= config.min_cases]
+        harm = 1 if better == "higher" else -1
+        worst = min(large, key=lambda level: harm * level.before)
+        lost = [level for level in large if level is not worst and level.standing == "harmed"]
+        found.append(
+            AttributeChange(
+                attribute.name,
+                before,
+                after,
+                difference,
+                interval,
+                worst.items[attribute.name],
+                min(large, key=lambda level: harm * level.after).items[attribute.name],
+                bool(lost) and interval is not None and interval[1] < 0 and worst.standing != "gained",
+                listed,
+            )
+        )
+    return tuple(found)
+
+
+def _side(result: AuditResult, name: str) -> Side:
+    counts = result.cases
+    return Side(name, counts.n_scored, len(counts.penalised), len(counts.excluded), dict(result.inputs))
+
+
+def _settings(result: AuditResult) -> dict[str, Any]:
+    config = result.config
+    return {
+        "protocol": config.protocol.name,
+        "level": config.level,
+        "min_support": config.min_support,
+        "min_cases": config.min_cases,
+        "max_items": config.max_items,
+        "max_subgroups": config.max_subgroups,
+        "permutations": config.permutations,
+        "bootstrap": config.bootstrap,
+        "seed": config.seed,
+        "subject_column": config.subject_column,
+        "primary": list(config.primary),
+    }
+
+
+def _describe_method(result: AuditResult, test: stats.PairedTest, pairs: _Pairs) -> str:
+    how = f"all {test.n_draws:,} patterns of signs" if test.exact else f"{test.n_draws:,} random patterns of signs"
+    units = f", the cases of a patient ({result.config.subject_column}) together" if pairs.subjects is not None else ""
+    return (
+        f"sign-flipping step-down max-T over {int(test.tested.sum())} subgroups of at least "
+        f"{result.config.min_cases} cases ({how}{units}), two-sided, family-wise level {result.config.level:g}; "
+        "intervals from cases resampled in pairs"
+    )
+
+
+def _defined(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _pair(interval: Sequence[float] | Floats | None) -> Interval | None:
+    if interval is None or not np.isfinite(interval).all():
+        return None
+    return float(interval[0]), float(interval[1])

@@ -1,0 +1,266 @@
+"""One column of a table as its author meant it: which cells are missing, which are numbers, and how they are written.
+
+Decides for a column as a whole, never cell by cell, and says what it decided. Knows no table and no attribute.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from segfair.files.cells import Answer, cell_text, is_blank, is_missing, parse_number
+
+__all__ = ["NumberStyle", "Reading", "cell_number", "has_missing_na", "number_style", "read_column", "special_number"]
+
+NumberStyle = Literal["point", "comma", "thousands"]
+"""How numbers are written: `1234.5`, `1234,5` (or `1.234,5`), `1,234.5`."""
+
+# From here on a float no longer tells neighbouring whole numbers apart: such "numbers" are identifiers.
+_LARGEST_WHOLE = 2**53
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_CODE = re.compile(r"[+-]?0[0-9]+")
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?")
+_CONTINENTAL = re.compile(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+(,[0-9]+)?")
+_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
+# `>89` (ages above 89 are identifying in the USA), `<18`, `≥ 90`, `90+`, `90 or older`.
+_BEYOND = re.compile(
+    r"(?P<sign>[<>≤≥]=?)\s*(?P<edge>[0-9]+(?:\.[0-9]+)?)"
+    r"|(?P<least>[0-9]+(?:\.[0-9]+)?)\s*(?:\+|or (?:older|more|above))",
+    re.IGNORECASE,
+)
+_DICOM_AGE = re.compile(r"([0-9]{3})([DWMY])")
+_YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
+_PER_CENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?\s*%")
+# Numbers that stand for "no value" where all others lie on the far side of a gap.
+_NEGATIVE_SENTINELS = (-1, -9, -99, -999, -9999, -99999)
+_POSITIVE_SENTINELS = (99, 999, 9999, 99999)
+_SENTINEL_GAP = 3
+_FEW = 6
+_NA = "NA"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One column after reading.
+
+    Attributes:
+        values: One entry a cell: None, a truth value, a whole number, a number, or the cell as written.
+        kind: What all values are that are not missing.
+        missing: Spelling -> how many cells were missing so spelt; "" for empty cells.
+        notes: What was decided, in clauses that go behind the column's name.
+    """
+
+    values: tuple[Any, ...]
+    kind: Literal["empty", "boolean", "whole", "number", "other"]
+    missing: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def read_column(cells: Sequence[Any], *, style: NumberStyle = "point", na_is_missing: bool = False) -> Reading:
+    """Reads a column as booleans, whole numbers, numbers, or as it is.
+
+    A column in which any whole number has a leading zero holds codes and stays text. Numbers may be written `>89` or
+    `90+` (the next number beyond), `045Y` (DICOM's age strings, in years) and `12 %`, in a column of numbers. `NA` is
+    a level among codes of two letters (North America, Namibia), else a missing value. Numbers such as -999 and 999
+    that lie across a gap from all others are missing values.
+
+    Args:
+        cells: Cells as written.
+        style: How numbers are written here.
+        na_is_missing: Whether NA means a missing value elsewhere in the table (see `has_missing_na`), and so here.
+    """
+    na_is_level = not na_is_missing and _is_level_na(cells)
+    if na_is_level:
+        cells = [Answer(_NA) if _is_na(cell) else cell for cell in cells]
+    values = [None if is_missing(cell) else cell for cell in cells]
+    missing = Counter(
+        "" if is_blank((cell,)) else (cell_text(cell) or str(cell).strip())
+        for cell, value in zip(cells, values, strict=True)
+        if value is None
+    )
+    notes = []
+    if na_is_level:
+        n_level = sum(map(_is_na, cells))
+        notes.append(f"NA ({n_level}) is read as a level, beside other codes of two letters; leave cells empty if not")
+    present = [value for value in values if value is not None]
+    if not present:
+        return Reading(tuple(values), "empty", missing)
+    booleans = [_boolean(value) for value in present]
+    if None not in booleans:
+        return Reading(_filled(values, booleans), "boolean", missing, tuple(notes))
+    numbers, how = _numbers(present, style)
+    if None in numbers:
+        return Reading(tuple(values), "other", missing, tuple(notes))
+    found = _filled(values, numbers)
+    sentinels = _sentinels([number for number in numbers if number is not None])
+    for sentinel, count in sentinels.items():
+        missing[f"{sentinel:g}"] += count
+        notes.append(f"{sentinel:g} ({count}) is read as a missing value, far from all others")
+    found = tuple(None if value in sentinels else value for value in found)
+    whole = all(isinstance(value, int) for value in found if value is not None)
+    return Reading(found, "whole" if whole else "number", missing, (*how, *notes))
+
+
+def has_missing_na(cells: Sequence[Any]) -> bool:
+    """Whether NA stands among numbers, as R writes a missing value."""
+    others = [cell for cell in cells if not is_missing(cell)]
+    return (
+        bool(others)
+        and any(map(_is_na, cells))
+        and all(cell_number(cell, style="point") is not None for cell in others)
+    )
+
+
+def number_style(columns: Sequence[Sequence[Any]], *, delimiter: str) -> tuple[NumberStyle, str]:
+    """How numbers with a comma are written in a table, from all of its text cells.
+
+    `12,5` and `0,123` are decimal commas, `1,234,567` and `1,234.5` are thousands. `1,234` alone may be either: the
+    other cells decide, then the delimiter, for a table delimited by semicolons was written where the comma is decimal.
+
+    Args:
+        columns: Cells as written, column by column.
+        delimiter: What separates the cells; empty where the format needs none.
+
+    Returns:
+        The style, and a sentence where `1,234` had to be decided without other evidence; empty otherwise.
+    """
+    decimal = thousands = 0
+    unclear = ""
+    for cells in columns:
+        texts = [cell.strip() for cell in cells if isinstance(cell, str) and "," in cell]
+        if not texts or not all(map(_has_comma_number, texts)):
+            continue  # a column with other text is no column of numbers, and says nothing about them
+        for text in texts:
+            is_thousands, is_decimal = bool(_THOUSANDS.fullmatch(text)), bool(_COMMA.fullmatch(text))
+            decimal += (is_decimal and not is_thousands) or bool(_CONTINENTAL.fullmatch(text))
+            thousands += is_thousands and not is_decimal
+            unclear = unclear or (text if is_decimal and is_thousands else "")
+    if decimal or thousands:
+        return ("comma" if decimal >= thousands else "thousands"), ""
+    if not unclear:
+        return "point", ""
+    style: NumberStyle = "comma" if delimiter == ";" else "thousands"
+    read_as = unclear.replace(",", "." if style == "comma" else "")
+    return style, f"{unclear} could be {unclear.replace(',', '.')} or {unclear.replace(',', '')}; read as {read_as}"
+
+
+def special_number(text: str) -> tuple[float, str] | None:
+    """The number behind `>89`, `90+`, `045Y` or `12 %`, and how it was written; None for anything else."""
+    beyond = _BEYOND.fullmatch(text)
+    if beyond:
+        edge = float(beyond["edge"] or beyond["least"])
+        if beyond["least"] or "=" in beyond["sign"] or beyond["sign"] in "≤≥":
+            return edge, "an open range"
+        step = 1.0 if edge.is_integer() else 0.1
+        return (edge + step if beyond["sign"] == ">" else edge - step), "an open range"
+    age = _DICOM_AGE.fullmatch(text)
+    if age:
+        return int(age[1]) * _YEARS[age[2]], "DICOM's age, in years"
+    if _PER_CENT.fullmatch(text):
+        return float(text.rstrip("% \t").replace(",", ".")), "per cent"
+    return None
+
+
+def _numbers(present: Sequence[Any], style: NumberStyle) -> tuple[list[int | float | None], list[str]]:
+    """The present cells as numbers, None where one is none, and how they were written."""
+    numbers: list[int | float | None] = []
+    written: dict[str, Counter[str]] = {}
+    # Without a comma anywhere in the column a point is a decimal point, whatever other columns do.
+    has_comma = style != "point" and any(isinstance(value, str) and "," in value for value in present)
+    for value in present:
+        number = cell_number(value, style=style) if has_comma else None
+        if number is None:
+            number = cell_number(value, style="point")
+        if number is None and isinstance(value, str):
+            special = special_number(value.strip())
+            if special is not None:
+                number = int(special[0]) if special[0].is_integer() else special[0]
+                written.setdefault(special[1], Counter())[value.strip()] += 1
+        numbers.append(number)
+    plain = sum(number is not None for number in numbers) - sum(count.total() for count in written.values())
+    if not plain and "an open range" in written:
+        return [None], []  # levels such as <40 and >60, no numbers
+    notes = []
+    for how, texts in written.items():
+        example, _ = texts.most_common(1)[0]
+        meaning = special_number(example)
+        value = f" ({example} = {meaning[0]:g})" if meaning else ""
+        notes.append(f"{texts.total()} cells are {how}{value}")
+    if has_comma and None not in numbers:
+        notes.append("read as numbers with a decimal comma" if style == "comma" else "commas between thousands")
+    return numbers, notes
+
+
+def cell_number(value: object, *, style: NumberStyle) -> int | float | None:
+    """A cell as a number; None where it is none, a code such as 0012, or a whole number too long for a float."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value if isinstance(value, float) or abs(value) < _LARGEST_WHOLE else None
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    if _CODE.fullmatch(text):
+        return None
+    if style == "comma":
+        if "." in text and not _CONTINENTAL.fullmatch(text):
+            return None
+        text = text.replace(".", "").replace(",", ".", 1)
+    elif style == "thousands" and _THOUSANDS.fullmatch(text):
+        text = text.replace(",", "")
+    if _WHOLE.fullmatch(text):
+        whole = int(text) if len(text) < 20 else _LARGEST_WHOLE
+        return whole if abs(whole) < _LARGEST_WHOLE else None
+    return parse_number(text)
+
+
+def _has_comma_number(text: str) -> bool:
+    return any(pattern.fullmatch(text) for pattern in (_THOUSANDS, _COMMA, _CONTINENTAL))
+
+
+def _sentinels(numbers: Sequence[int | float]) -> dict[float, int]:
+    """Which numbers stand for a missing value, and how often."""
+    counts = Counter(number for number in numbers if math.isfinite(number))
+    suspects = [value for value in counts if value in _NEGATIVE_SENTINELS or value in _POSITIVE_SENTINELS]
+    others = [value for value in counts if value not in suspects]
+    if len(others) < 2:
+        return {}
+    low, high = min(others), max(others)
+    found = {}
+    for value in suspects:
+        if value < 0:
+            # A change may be -1; a code of missing values stands beside quantities.
+            is_sentinel = low >= 0 and (value < -1 or len(others) > _FEW)
+        else:
+            is_sentinel = low >= 0 and value > _SENTINEL_GAP * high and (value > 99 or high < 10)
+        if is_sentinel:
+            found[float(value)] = counts[value]
+    return found
+
+
+def _is_level_na(cells: Sequence[Any]) -> bool:
+    """Whether NA stands among codes of two capital letters, so that it is one of them."""
+    if not any(map(_is_na, cells)):
+        return False
+    others = {cell.strip() for cell in cells if isinstance(cell, str) and not is_missing(cell)}
+    texts_only = all(isinstance(cell, str) or is_missing(cell) for cell in cells)
+    return texts_only and len(others) >= 2 and all(re.fullmatch(r"[A-Z]{2}", text) for text in others)
+
+
+def _is_na(cell: object) -> bool:
+    return isinstance(cell, str) and cell.strip() == _NA
+
+
+def _boolean(value: object) -> bool | None:
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().casefold())
+    return value if isinstance(value, bool) else None
+
+
+def _filled(values: Sequence[Any], present: Sequence[Any]) -> tuple[Any, ...]:
+    known = iter(present)
+    return tuple(None if value is None else next(known) for value in values)

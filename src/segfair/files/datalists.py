@@ -1,0 +1,180 @@
+"""JSON that lists cases: `dataset.json` of nnU-Net and of the Medical Segmentation Decathlon, nnU-Net's splits.
+
+Reads and checks the lists; whether the files they name exist is asked elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from segfair.errors import ConfigError, InputError
+from segfair.files.cells import compose
+from segfair.files.images.masks import mask_stem
+
+__all__ = ["Dataset", "ListedCase", "read_case_list", "read_dataset"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCase:
+    """One entry of a list of cases: its id ("" where the list gives none) and its files."""
+
+    id: str
+    label: Path | None
+    images: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What a `dataset.json` says.
+
+    Attributes:
+        label_names: Name -> label values in file order, without background and the ignore label.
+        ignore_label: The label value of voxels that count nowhere; None if there is none.
+        cases: The training cases where the file lists them one by one, their paths relative to its folder.
+        n_channels: Images of a case, by `channel_names` (nnU-Net v1: `modality`); None where it does not say.
+    """
+
+    label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ignore_label: int | None = None
+    cases: tuple[ListedCase, ...] = ()
+    n_channels: int | None = None
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Reads a `dataset.json`.
+
+    Known forms of `labels`: `{"background": 0, "whole": [1, 2], "ignore": 3}` (nnU-Net v2) and
+    `{"0": "background", "1": "tumour"}` (nnU-Net v1, Decathlon). Known lists of cases:
+    `"training": [{"image": ..., "label": ...}]` (Decathlon) and `"dataset": {ID: {"images": [...], "label": ...}}`
+    (nnU-Net v2).
+
+    Raises:
+        InputError: Not valid JSON, or not of these forms.
+    """
+    tree = _read_json(path)
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: expected a JSON object with the key labels, got a {type(tree).__name__}")
+    names, ignore = _labels(tree.get("labels", {}), path)
+    channels = tree.get("channel_names", tree.get("modality"))
+    n_channels = len(channels) if isinstance(channels, dict | list) and channels else None
+    return Dataset(names, ignore, tuple(_cases(tree, path)), n_channels)
+
+
+def _labels(labels: Any, path: Path) -> tuple[dict[str, tuple[int, ...]], int | None]:
+    if not isinstance(labels, dict):
+        raise InputError(f'{path}: labels must be an object such as {{"background": 0, "tumour": 1}}, got {labels!r}')
+    value_first = bool(labels) and all(key.isdecimal() and isinstance(labels[key], str) for key in labels)
+    collected: dict[str, list[int]] = {}
+    for key, entry in labels.items():
+        name, values = (entry, [key]) if value_first else (key, entry if isinstance(entry, list) else [entry])
+        if not values or not all(_is_whole(value) for value in values):
+            raise InputError(f"{path}: label {name!r} must be a whole number or a list of them, got {entry!r}")
+        collected.setdefault(name, []).extend(int(value) for value in values)
+    ignore = None
+    names = {}
+    for name, values in collected.items():
+        if name == "ignore":
+            if len(values) != 1:
+                raise InputError(f"{path}: the ignore label must be one number, got {values}")
+            ignore = values[0]
+        elif set(values) != {0}:
+            if 0 in values:
+                raise InputError(f"{path}: region {name!r} holds 0, which is the background; take it out")
+            names[name] = tuple(dict.fromkeys(values))
+    return names, ignore
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().isdecimal()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _cases(tree: dict[str, Any], path: Path) -> list[ListedCase]:
+    listed = tree.get("dataset")
+    if isinstance(listed, dict):
+        entries = [(str(key), entry, "images") for key, entry in listed.items()]
+    else:
+        training = tree.get("training", [])
+        # Some generators write only how many there are.
+        entries = [("", entry, "image") for entry in training] if isinstance(training, list) else []
+    cases = []
+    for number, (case, entry, key) in enumerate(entries, start=1):
+        images = entry.get(key, []) if isinstance(entry, dict) else None
+        images = [images] if isinstance(images, str) else images
+        label = entry.get("label") if isinstance(entry, dict) else None
+        if not (
+            isinstance(images, list)
+            and all(isinstance(image, str) for image in images)
+            and isinstance(label, str | None)
+        ):
+            raise InputError(
+                f"{path}: training case {case or number} must be an object such as"
+                f' {{"{key}": "...", "label": "..."}}, got {entry!r}'
+            )
+        here = path.parent
+        cases.append(ListedCase(case, here / label if label else None, tuple(here / image for image in images)))
+    return cases
+
+
+def read_case_list(spec: str, *, part: Literal["train", "val"] = "val") -> list[str]:
+    """Which cases count: a text file of ids, or one fold of nnU-Net's splits.
+
+    Args:
+        spec: A file with one id a line (blank lines and lines that begin with # are skipped), or
+            `splits_final.json:FOLD`, which names that fold's cases.
+        part: Which of the fold's cases.
+
+    Returns:
+        The ids in file order, each once, without mask extensions.
+
+    Raises:
+        InputError: The file is missing, unreadable or names no case.
+        ConfigError: A JSON file without a fold, or a fold that it does not have.
+    """
+    path, _, fold = spec.rpartition(":")
+    if not path.endswith(".json") or Path(spec).is_file():
+        path, fold = spec, ""
+    lines = _fold_cases(Path(path), fold, part) if path.endswith(".json") else _lines(Path(path))
+    ids = [compose(mask_stem(line) or line) for line in lines]
+    if not ids:
+        raise InputError(f"{spec}: names no case; write one case id a line")
+    return list(dict.fromkeys(ids))
+
+
+def _lines(path: Path) -> list[str]:
+    lines = (line.strip() for line in _read_text(path).splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _fold_cases(path: Path, fold: str, part: Literal["train", "val"]) -> list[str]:
+    splits = _read_json(path)
+    known = isinstance(splits, list) and all(isinstance(split, dict) and part in split for split in splits)
+    if not known:
+        raise InputError(f'{path}: expected nnU-Net\'s splits, a list of {{"train": [...], "val": [...]}}')
+    names = ", ".join(str(number) for number in range(len(splits)))
+    if not fold:
+        raise ConfigError(f"{path} holds {len(splits)} folds; name one of {names}: {path}:0")
+    if not fold.isdecimal() or int(fold) >= len(splits):
+        raise ConfigError(f"{path}:{fold}: no such fold; there are {names}")
+    return [str(case) for case in splits[int(fold)][part]]
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(_read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not valid JSON ({error})") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from error

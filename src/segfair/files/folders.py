@@ -1,0 +1,102 @@
+"""The mask files directly in one folder, and the error for a folder without any. Knows no layout, reads no mask."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+from segfair.errors import InputError, PairingError
+from segfair.files.cells import compose
+from segfair.files.images.masks import MASK_SUFFIXES, PROBABILITY_KEYS, mask_stem
+
+__all__ = ["Role", "has_masks", "is_folder", "mask_files", "masks_in", "nothing_found"]
+
+Role = Literal["labels", "predictions", "images"]
+
+
+def mask_files(folder: Path) -> list[Path]:
+    """Files with a mask name, hidden ones left out, sorted by name."""
+    return sorted(entry for entry in folder.iterdir() if mask_stem(entry.name) is not None and not is_folder(entry))
+
+
+def has_masks(folder: Path) -> bool:
+    """Whether at least one such file lies directly in the folder."""
+    return any(mask_stem(entry.name) is not None and not is_folder(entry) for entry in folder.iterdir())
+
+
+def is_folder(entry: Path) -> bool:
+    """Whether an entry is a folder; a link to where nobody may look is none, so that it costs no other file."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def masks_in(folder: Path, role: Role) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Case id -> file of one folder, sorted, and what was passed over.
+
+    nnU-Net saves class probabilities as `ID.npz` next to the mask `ID.nii.gz`; these are no second mask.
+
+    Raises:
+        InputError: No mask in it.
+        PairingError: Two masks of one case.
+    """
+    candidates: dict[str, list[Path]] = {}
+    for path in mask_files(folder):
+        candidates.setdefault(compose(mask_stem(path.name) or ""), []).append(path)
+    if not candidates:
+        raise nothing_found(folder, role)
+    n_probabilities = 0
+    for case, paths in candidates.items():
+        if len(paths) > 1:
+            masks = [path for path in paths if not _holds_probabilities(path)]
+            n_probabilities += len(paths) - len(masks)
+            if len(masks) != 1:
+                names = " and ".join(path.name for path in (masks or paths))
+                raise PairingError(f"{role} {folder}: case {case} has two files, {names}; keep one of them")
+            candidates[case] = masks
+    notices: tuple[str, ...] = ()
+    if n_probabilities:
+        notices = (f"{n_probabilities} .npz files of class probabilities in {folder} are passed over",)
+    return {case: paths[0] for case, paths in sorted(candidates.items())}, notices
+
+
+def _holds_probabilities(path: Path) -> bool:
+    if path.suffix.lower() != ".npz":
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.removesuffix(".npy") in PROBABILITY_KEYS for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def nothing_found(path: Path, role: Role) -> InputError:
+    """The error for a place without masks: what was looked for, what is there, where to look."""
+    wanted = {
+        "labels": "a folder of masks, a MAMA-MIA or nnU-Net data set, or a Decathlon dataset.json",
+        "predictions": "a folder of masks or an nnU-Net results folder",
+        "images": "a folder of images, a data set with imagesTr or images, or a dataset.json",
+    }[role]
+    if not path.exists():
+        return InputError(f"{role} {path}: does not exist; expected {wanted}")
+    if not path.is_dir():
+        return InputError(f"{role} {path}: is a file; expected {wanted}")
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    folders = [entry for entry in entries if entry.is_dir()]
+    deeper = [folder for folder in folders if has_masks(folder) or sorted(folder.glob("fold_*/"))]
+    if len(deeper) == 1:
+        return InputError(f"{role} {path}: no masks directly in it, but in {deeper[0]}; hand over that folder")
+    if deeper:
+        names = ", ".join(folder.name for folder in deeper[:5]) + (", ..." if len(deeper) > 5 else "")
+        return InputError(
+            f"{role} {path}: no masks directly in it, but in {len(deeper)} of its sub-folders ({names}); hand over"
+            " one of them, or put all masks into one folder"
+        )
+    if not entries:
+        return InputError(f"{role} {path}: is empty; expected {wanted}")
+    return InputError(
+        f"{role} {path}: no mask among its {len(entries)} entries (such as {entries[0].name}); expected {wanted};"
+        f" masks end in {', '.join(MASK_SUFFIXES)}"
+    )

@@ -1,0 +1,361 @@
+"""One mask or image file at a time: NIfTI (`segfair.files.images.nifti`), NRRD, MetaImage, PNG and NPZ; writes NIfTI.
+
+The only importer of SimpleITK and Pillow, each when a file needs it. Never guesses: what cannot be a label map is
+refused with the path and a remedy. PNG and NPZ without `affine` and `spacing`, and NRRD and MetaImage whose header
+gives no spacing, do not say how large a voxel is (`Mask.has_size`); a PNG's pHYs is the size of a print, not of a
+patient, and is not looked at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from segfair.errors import InputError
+from segfair.files.images.grids import Mask, align, describe_difference, describe_grid
+from segfair.files.images.headers import read_text_header, refuse_data_outside
+from segfair.files.images.nifti import LPS, read_nifti, write_nifti
+
+__all__ = [
+    "MASK_SUFFIXES",
+    "Mask",
+    "align",
+    "describe_difference",
+    "describe_grid",
+    "has_size",
+    "mask_stem",
+    "read_channels",
+    "read_image",
+    "read_mask",
+    "write_image",
+    "write_mask",
+]
+
+# The longer of two endings comes first; `.seg.nrrd` is what 3D Slicer writes.
+MASK_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd", ".png", ".npz")
+
+# Integers stored as floats, or rescaled by the header, come back with rounding errors; a probability map whose
+# values are all this near to whole numbers means the same mask at every sensible threshold.
+INTEGRAL_TOLERANCE = 1e-3
+# Volume of a voxel with edges of length 1 below which its axes lie in one plane.
+_FLAT = 1e-6
+PROBABILITY_KEYS = ("probabilities", "softmax", "logits")
+_ITK_READERS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
+
+Role = Literal["mask", "image", "channels"]
+
+
+def mask_stem(name: str) -> str | None:
+    """File name without its mask extension(s), the case id; None if it is not a mask file name or hidden."""
+    if name.startswith("."):
+        return None
+    lower = name.lower()
+    for suffix in MASK_SUFFIXES:
+        if lower.endswith(suffix):
+            return name[: -len(suffix)] or None
+    return None
+
+
+def has_size(path: Path) -> bool | None:
+    """Whether a file says how large a voxel is, told without its voxels; None where it cannot be read."""
+    suffix = _suffix(path)
+    try:
+        if not suffix or not path.is_file():
+            return None
+        if suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                return bool({"affine.npy", "spacing.npy"}.intersection(archive.namelist()))
+        if suffix in (*_ITK_READERS, ".seg.nrrd"):
+            return read_text_header(path).has_size
+    except (OSError, InputError, zipfile.BadZipFile):
+        return None
+    return suffix != ".png"
+
+
+def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = False) -> Mask:
+    """Reads one label map, 2-D or 3-D.
+
+    Whole numbers stored as floats become integers, booleans 0 and 1; negative labels are kept. Trailing axes of
+    length one beyond the third are dropped. An empty mask (all zeros) is a mask.
+
+    Args:
+        path: The file.
+        within: Folder that the voxels of a detached header must not leave; None: the header's own.
+        white_is_one: Whether a PNG is one of black and white pictures, so that 255 means 1.
+
+    Returns:
+        The mask with a (4, 4) affine in RAS+ millimetres, for NIfTI as `nifti` says; the identity for
+        files without geometry. The array may be read-only.
+
+    Raises:
+        InputError: The file is missing, empty, truncated or damaged, is not a mask format, has more than three
+            axes, takes its voxels from elsewhere, holds NaN or infinite values, or values that are not whole numbers
+            (a probability map).
+    """
+    stored = _read(Path(path), "mask", within)
+    labels = _as_labels(stored.array, Path(path))
+    if white_is_one and path.name.lower().endswith(".png"):
+        labels = np.minimum(labels, 1)
+    return dataclasses.replace(stored, array=labels)
+
+
+def read_image(path: Path, *, within: Path | None = None) -> Mask:
+    """Reads one scalar image, 2-D or 3-D, with the header's rescaling applied.
+
+    Returns:
+        The intensities as float32 (colour becomes luminance), with their geometry as `read_mask` has it.
+
+    Raises:
+        InputError: The file is missing, empty, truncated or damaged, is no image format, has more than three axes,
+            or takes its voxels from elsewhere.
+    """
+    stored = _read(Path(path), "image", within)
+    return dataclasses.replace(stored, array=stored.array.astype(np.float32))
+
+
+def read_channels(path: Path) -> tuple[Mask, ...]:
+    """Reads the channels of one image file, each as `read_image` would; most files have one.
+
+    Raises:
+        InputError: As `read_image`, but a fourth axis holds the channels.
+    """
+    stored = _read(Path(path), "channels")
+    array = stored.array
+    channels = (array,) if array.ndim < 4 else tuple(array[..., channel] for channel in range(array.shape[3]))
+    return tuple(dataclasses.replace(stored, array=channel.astype(np.float32)) for channel in channels)
+
+
+def write_mask(path: Path, array: ArrayLike, *, affine: ArrayLike) -> None:
+    """Writes a label map as .nii or .nii.gz in the smallest integer type that holds it.
+
+    The file appears under its name only once it is complete; the same array gives the same bytes.
+
+    Args:
+        path: Where to; folders in between are made.
+        array: Whole numbers or booleans, 2-D or 3-D.
+        affine: (4, 4), voxel index -> RAS+ millimetres.
+
+    Raises:
+        InputError: Another extension, values that are not whole numbers, or a file that cannot be written.
+    """
+    labels = _as_labels(np.asarray(array), Path(path))
+    lowest, highest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    write_nifti(Path(path), labels.astype(_integer_type(lowest, highest), copy=False), affine)
+
+
+def write_image(path: Path, array: ArrayLike, *, affine: ArrayLike) -> None:
+    """Writes intensities as float32 .nii or .nii.gz; otherwise as `write_mask`.
+
+    Raises:
+        InputError: Another extension, or a file that cannot be written.
+    """
+    write_nifti(Path(path), np.asarray(array, dtype=np.float32), affine)
+
+
+def _suffix(path: Path) -> str:
+    """The mask extension of a file name in lower case; empty where it has none."""
+    stem = mask_stem(path.name)
+    return "" if stem is None else path.name[len(stem) :].lower()
+
+
+def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
+    """The stored array (x, y, z; rescaled where the header says so) and its geometry."""
+    suffix = _suffix(path)
+    if not suffix:
+        _refuse(path, f"not a mask file; known are {', '.join(MASK_SUFFIXES)}")
+    try:
+        if path.is_dir():
+            _refuse(path, "is a folder, not a file; name the file in it")
+        if path.stat().st_size == 0:
+            _refuse(path, "is empty (0 bytes); write or copy it again")
+        if suffix in (".nii.gz", ".nii"):
+            # A damaged header may blow numbers up; what is not finite is refused later.
+            with np.errstate(over="ignore", invalid="ignore"):
+                stored = read_nifti(path)
+        elif suffix == ".png":
+            stored = _without_size(_read_png(path, role))
+        elif suffix == ".npz":
+            stored = _read_npz(path, role)
+        else:
+            stored = _read_itk(path, within)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except MemoryError as error:
+        raise InputError(
+            f"{path}: needs more memory than there is; a damaged header may claim too many voxels"
+        ) from error
+    array, affine = stored.array, stored.affine
+    if array.dtype.kind not in "biuf":
+        _refuse(path, f"holds values of type {array.dtype}, not one number per voxel; save a single channel")
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim not in ((2, 3, 4) if role == "channels" else (2, 3)) or array.size == 0:
+        shape = "x".join(str(length) for length in array.shape) or "a single number"
+        _refuse(path, f"is {array.ndim}-D ({shape}); expected one 2-D or 3-D volume, save each volume on its own")
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(affine[:3, : min(array.ndim, 3)], axis=0)
+    if not (np.isfinite(affine).all() and np.isfinite(lengths).all() and (lengths > 0).all()):
+        spacing = "x".join(f"{length:.3g}" for length in lengths)
+        _refuse(path, f"its header gives a voxel spacing of {spacing} mm; write the file with its true geometry")
+    if array.ndim > 2 and abs(np.linalg.det(affine[:3, :3] / lengths)) < _FLAT:
+        _refuse(path, "its header lays the three axes into one plane; write the file with its true geometry")
+    return dataclasses.replace(
+        stored, array=array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    )
+
+
+def _without_size(array: NDArray[Any]) -> Mask:
+    """An array without geometry; it also lies where a program puts it that fills its own default geometry in."""
+    return Mask(array, np.eye(4), other_affines={"no geometry": LPS}, has_size=False)
+
+
+def _read_itk(path: Path, within: Path | None) -> Mask:
+    """NRRD and MetaImage; ITK's LPS axes become RAS, its (z, y, x) arrays (x, y, z)."""
+    import SimpleITK
+
+    header = read_text_header(path)
+    refuse_data_outside(path, header, within=within)
+    try:
+        # By name: what looks like another format is not to be tried, its header was not read.
+        image: Any = SimpleITK.ReadImage(str(path), imageIO=_ITK_READERS[path.suffix.lower()])
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: SimpleITK cannot read it (truncated, damaged, its data file missing, or not a"
+            f" {path.suffix} file); write or copy it again"
+        ) from error
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        parts = image.GetNumberOfComponentsPerPixel()
+        _refuse(path, f"holds {parts} layers or channels per voxel; save a single label map (one layer)")
+    array = SimpleITK.GetArrayFromImage(image).T
+    if not header.has_size:
+        return _without_size(array)
+    n_axes = image.GetDimension()
+    direction = np.eye(max(3, n_axes))
+    direction[:n_axes, :n_axes] = np.array(image.GetDirection()).reshape(n_axes, n_axes)
+    spacing = np.array([*image.GetSpacing(), 1.0])[:3]
+    origin = np.array([*image.GetOrigin(), 0.0])[:3]
+    affine = np.eye(4)
+    affine[:3, :3] = direction[:3, :3] * spacing
+    affine[:3, 3] = origin
+    return Mask(array, LPS @ affine)
+
+
+def _read_png(path: Path, role: Role) -> NDArray[Any]:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            # A palette's colours are decoration: its indices are the labels.
+            pixels = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: cannot be read as PNG ({error}); write or copy it again") from error
+    if pixels.ndim == 2:
+        return pixels.T
+    n_colours = pixels.shape[2] - 1 if pixels.shape[2] in (2, 4) else pixels.shape[2]
+    colours, alpha = pixels[..., :n_colours], pixels[..., n_colours:]
+    if role != "mask":
+        weights = (0.299, 0.587, 0.114) if n_colours == 3 else (1.0,)
+        return (colours @ np.array(weights, dtype=np.float32)).T
+    if (colours != colours[..., :1]).any() or (alpha != alpha.flat[:1]).any():
+        _refuse(path, "is a colour picture; save the label values as greyscale or palette PNG, one number per pixel")
+    return colours[..., 0].T
+
+
+def _read_npz(path: Path, role: Role) -> Mask:
+    """Numpy arrays with axes (x, y, z) as stored; `affine` or `spacing` (mm) beside them are the geometry."""
+    try:
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                _refuse(path, "is not an .npz archive (a bare .npy array?); write it with numpy.savez")
+            names = [name for name in archive.files if name not in ("spacing", "affine")]
+            key = _npz_key(names, role, path)
+            array: NDArray[Any] = np.asarray(archive[key])
+            geometry = {name: np.asarray(archive[name]) for name in ("spacing", "affine") if name in archive.files}
+    except (ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read as .npz ({error}); write it again with numpy.savez") from error
+    if not geometry:
+        return _without_size(array)
+    for name, values in geometry.items():
+        if values.dtype.kind not in "iuf":
+            _refuse(path, f"{name} holds values of type {values.dtype}; expected numbers in mm")
+    affine = np.eye(4)
+    if "affine" in geometry:
+        if geometry["affine"].shape != (4, 4):
+            _refuse(path, f"affine has the shape {geometry['affine'].shape}; expected (4, 4)")
+        affine = geometry["affine"].astype(np.float64)
+    else:
+        spacing = geometry["spacing"].astype(np.float64).ravel()
+        if len(spacing) not in (2, 3):
+            _refuse(path, f"spacing has {len(spacing)} entries; expected one per axis, in mm")
+        affine[range(len(spacing)), range(len(spacing))] = spacing
+    return Mask(array, affine)
+
+
+def _npz_key(names: list[str], role: Role, path: Path) -> str:
+    probabilities = [name for name in PROBABILITY_KEYS if name in names]
+    if probabilities and role == "mask":
+        _refuse(
+            path,
+            f"holds class {probabilities[0]}, not a mask; use the mask saved beside it, or take the argmax",
+        )
+    wanted = ("mask", "seg", "segmentation", "arr_0") if role == "mask" else ("image", "data", "arr_0")
+    found = [name for name in wanted if name in names]
+    if found:
+        return found[0]
+    if len(names) != 1:
+        _refuse(path, f"holds the arrays {', '.join(names) or 'none'}; name the right one {wanted[0]}")
+    return names[0]
+
+
+def _as_labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Integers as they are, booleans as 0 and 1, floats as the integers that they stand for."""
+    if array.dtype.kind in "iu":
+        return array
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8)
+    if array.dtype.kind != "f":
+        _refuse(path, f"holds values of type {array.dtype}; a mask holds whole numbers")
+    if array.size == 0:
+        return array.astype(np.uint8)
+    lowest, highest = float(array.min()), float(array.max())
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
+        n_nan, n_infinite = int(np.isnan(array).sum()), int(np.isinf(array).sum())
+        what = " and ".join(f"{n} {name}" for n, name in ((n_nan, "NaN"), (n_infinite, "infinite")) if n)
+        _refuse(path, f"holds {what} values; replace them with the background (0) if that is what they mean")
+    if max(-lowest, highest) >= 2.0**53:
+        _refuse(path, f"holds values up to {max(-lowest, highest):.3g}, which are no labels; save it as whole numbers")
+    labels: NDArray[Any] = array.astype(_integer_type(round(lowest), round(highest)))
+    if (labels == array).all():
+        return labels
+    # Off by rounding, or no label map at all.
+    labels = np.rint(array).astype(labels.dtype)
+    off = np.abs(array - labels) > INTEGRAL_TOLERANCE
+    if off.any():
+        example = float(array[off][0])
+        if lowest >= 0 and highest <= 1:
+            _refuse(
+                path,
+                f"looks like a probability map: values such as {example:.4g}; threshold it first (for example"
+                " prediction > 0.5) and save whole numbers",
+            )
+        _refuse(path, f"is not a mask: values such as {example:.4g} are not whole numbers; save the label values")
+    return labels
+
+
+def _integer_type(lowest: int, highest: int) -> type[np.integer[Any]]:
+    for candidate in (np.uint8, np.int16, np.int32, np.int64, np.uint64):
+        limits = np.iinfo(candidate)
+        if limits.min <= lowest and highest <= limits.max:
+            return candidate
+    raise InputError(f"label values from {lowest} to {highest} fit no integer type")
+
+
+def _refuse(path: Path, reason: str) -> NoReturn:
+    raise InputError(f"{path}: {reason}")

@@ -1,0 +1,500 @@
+"""Which files form a case: flat folders, the MAMA-MIA tree, nnU-Net's folders, Decathlon lists.
+
+Looks at names only and reads no mask. Every layout is recognised in either role, so that swapped folders can be
+told from broken ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from segfair.errors import InputError, PairingError
+from segfair.files.cells import compose
+from segfair.files.datalists import Dataset, ListedCase, read_case_list, read_dataset
+from segfair.files.folders import Role, has_masks, mask_files, masks_in, nothing_found
+from segfair.files.images.masks import MASK_SUFFIXES, mask_stem
+from segfair.files.spellings import FILES, Spellings, pair_spellings
+
+__all__ = [
+    "MaskFolder",
+    "describe_images",
+    "find_images",
+    "find_labels",
+    "find_predictions",
+    "look_swapped",
+    "pair_ids",
+    "pair_masks",
+    "read_case_list",
+]
+
+Kind = Literal["flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon", "bids", "case-folders"]
+
+# nnU-Net's folders of labels; dataset.json lies beside them.
+NNUNET_LABELS = ("labelsTr", "labelsTs", "gt_segmentations")
+# Its folders of images, and the labels that belong to them.
+NNUNET_IMAGES = {"imagesTr": "labelsTr", "imagesTs": "labelsTs"}
+# What nnU-Net writes next to its predictions.
+PREDICTION_FILES = ("summary.json", "plans.json", "predict_from_raw_data_args.json")
+PREDICTION_WORDS = r"pred|preds|predicted|predictions?|outputs?|inferences?|inferred|results?|automatic"
+LABEL_WORDS = r"labels?|labelstr|labelsts|gts?|ground|truths?|groundtruths?|references?|experts?|manual"
+
+_MASK_WORDS = r"segs?|segmentations?|masks?|lesions?|roi"
+_ROLE_WORDS = rf"{_MASK_WORDS}|{LABEL_WORDS}|{PREDICTION_WORDS}"
+
+CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
+# Beyond this, files numbered `name_0000`, `name_0001` ... are cases rather than channels of one case.
+MOST_CHANNELS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFolder:
+    """The masks of one role, labels or predictions, and what their folder says about them.
+
+    Attributes:
+        files: Case id -> file, sorted by id.
+        kind: The layout.
+        fold: nnU-Net results only: case id -> fold name ("0", ..., "all").
+        label_names: Region name -> label values from `dataset.json`, without background and ignore, in file order.
+        ignore_label: The label value of voxels that count nowhere; None if there is none.
+        notices: Sentences for the reader: which files were taken, which were passed over.
+    """
+
+    files: Mapping[str, Path]
+    kind: Kind
+    fold: Mapping[str, str] = field(default_factory=dict)
+    label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ignore_label: int | None = None
+    notices: tuple[str, ...] = ()
+
+
+def find_labels(path: Path) -> MaskFolder:
+    """The reference masks of a data set.
+
+    Known are a flat folder; the MAMA-MIA root (`segmentations/expert`); an nnU-Net raw data set (`labelsTr` and
+    `dataset.json`), its `labelsTr` itself, or the `gt_segmentations` of a preprocessed one; a Decathlon
+    `dataset.json` or its folder.
+
+    Raises:
+        InputError: Nothing there, no mask in it, or a broken `dataset.json`.
+        PairingError: Two files of one case.
+    """
+    with _readable(path, "labels"):
+        return _find(_named(path), "labels")
+
+
+def find_predictions(path: Path) -> MaskFolder:
+    """The masks that a model predicted.
+
+    Known are a flat folder, an nnU-Net results folder (all `fold_*/validation` pooled) and one of its folds.
+
+    Raises:
+        InputError: Nothing there, or no mask in it.
+        PairingError: Two files of one case, in one folder or in two folds.
+    """
+    with _readable(path, "predictions"):
+        return _find(_named(path), "predictions")
+
+
+def find_images(
+    path: Path, *, case_ids: Collection[str] = (), n_channels: int | None = None
+) -> Mapping[str, tuple[Path, ...]]:
+    """The images of each case in channel order.
+
+    Known are a flat folder (`ID.nii.gz`, or nnU-Net's `ID_0000.nii.gz`, `ID_0001.nii.gz`, ...), one sub-folder a
+    case (MAMA-MIA's `images/ID/ID_0000.nii.gz`), a data set with such a folder named `images` or `imagesTr`, and a
+    `dataset.json` that lists them.
+
+    In a flat folder `NAME_0001` may be the second channel of the case NAME, or a case. The whole folder decides:
+
+    1. Where ids are known (for `imagesTr`, those in `labelsTr` beside it), they do: what bears an id is a case, what
+       bears one and a number is a channel of it.
+    2. Files of which not every name is numbered, from 0000 on and without a gap, are cases.
+    3. The files of a single name are cases, unless there are just as many as the channels that are wanted.
+    4. Of several names, they are channels where no name has more than `MOST_CHANNELS` of them (a nnU-Net data set, or
+       the phases of a study, of which the first ones are used), or where each has just as many as are wanted; else
+       cases (two sites that number theirs).
+
+    Args:
+        path: The folder or `dataset.json`.
+        case_ids: Ids that exist.
+        n_channels: How many channels a case is wanted to have; None: not known. What the `dataset.json` of a data
+            set says of its own `imagesTr` or `imagesTs` comes first.
+
+    Raises:
+        InputError: Nothing there, no image in it, or a folder that may not be searched.
+    """
+    with _readable(path, "images"):
+        found = _find_images(_named(path), frozenset(case_ids), n_channels)
+    return dict(sorted(found.items()))
+
+
+def _find_images(path: Path, case_ids: frozenset[str], n_channels: int | None) -> Mapping[str, tuple[Path, ...]]:
+    if path.is_dir():
+        folder = next((path / name for name in ("imagesTr", "images") if (path / name).is_dir()), path)
+        found = _images_in(folder, case_ids, n_channels)
+        if found:
+            return found
+    list_file = path / "dataset.json" if path.is_dir() else path
+    if list_file.suffix == ".json" and list_file.is_file():
+        listed = {_listed_id(case): case.images for case in read_dataset(list_file).cases if case.images}
+        listed.pop("", None)
+        if listed:
+            return listed
+    raise nothing_found(path, "images")
+
+
+def describe_images(path: Path, images: Mapping[str, tuple[Path, ...]]) -> str:
+    """How the files of a folder were read, in one sentence: how many cases, and whether numbers are channels."""
+    n_files = [len(files) for files in images.values()]
+    each = f"{min(n_files)}" if min(n_files) == max(n_files) else f"{min(n_files)} to {max(n_files)}"
+    channels = "" if max(n_files) == 1 else f" with {each} channels each, by the numbers at the end of their names"
+    numbered = [case for case in images if CHANNEL.fullmatch(case)]
+    cases = f" ({numbered[0]} and so on are cases by themselves, not channels of one)" if numbered else ""
+    return f"images: {sum(n_files)} files in {path}, read as {len(images)} cases{channels}{cases}"
+
+
+def pair_masks(labels: Collection[str], predictions: Collection[str]) -> Spellings:
+    """Which prediction belongs to which label, and how their names were paired.
+
+    Equal names pair. Where a full name has no partner, nnU-Net's channel ending `_0000` is dropped, then letter case,
+    words such as `mask` and `pred`, leading zeros, and BIDS entities that describe the file; each only where just one
+    label and one prediction come into question.
+    """
+    return pair_spellings(tuple(labels), predictions, FILES)
+
+
+def pair_ids(labels: Collection[str], predictions: Collection[str]) -> dict[str, str]:
+    """Label id -> prediction id, in label order; see `pair_masks`."""
+    return dict(pair_masks(labels, predictions).partner)
+
+
+def look_swapped(labels: MaskFolder, predictions: MaskFolder) -> str | None:
+    """A sentence where the two folders look as if they were handed over in the wrong order; None otherwise.
+
+    One telling sign is enough, unless the folder bears signs of both or the other folder bears the same ones. The
+    same files in both roles, which would score a perfect model, are told too.
+    """
+    same = labels.files.keys() & predictions.files.keys()
+    if same and all(os.path.realpath(labels.files[case]) == os.path.realpath(predictions.files[case]) for case in same):
+        return f"predictions and labels are the same files, in {_folder(labels)}; hand over the predictions first"
+    label_signs, prediction_signs = _signs(labels), _signs(predictions)
+    findings = []
+    if label_signs["predictions"] and not label_signs["labels"] and not prediction_signs["predictions"]:
+        findings.append(f"the labels folder {_folder(labels)} {label_signs['predictions']}")
+    if prediction_signs["labels"] and not prediction_signs["predictions"] and not label_signs["labels"]:
+        findings.append(f"the predictions folder {_folder(predictions)} {prediction_signs['labels']}")
+    if not findings:
+        return None
+    return f"predictions and labels look swapped: {'; '.join(findings)}; predictions come first, then labels"
+
+
+def _signs(masks: MaskFolder) -> dict[Role, str]:
+    """Role -> what speaks for it, or ""."""
+    folder = _folder(masks)
+    words = _words(folder.name)
+    signs: dict[Role, str] = {"labels": "", "predictions": ""}
+    if any(re.fullmatch(LABEL_WORDS, word) for word in words):
+        signs["labels"] = f"is named {folder.name}"
+    if any(re.fullmatch(PREDICTION_WORDS, word) for word in words):
+        signs["predictions"] = f"is named {folder.name}"
+    written = [name for name in PREDICTION_FILES if (folder / name).is_file()]
+    if masks.kind == "nnunet-results":
+        signs["predictions"] = "is an nnU-Net results folder"
+    elif written:
+        signs["predictions"] = f"holds {written[0]}, which nnU-Net writes beside predictions"
+    if masks.kind == "mama-mia":
+        signs["labels"] = "holds the MAMA-MIA expert segmentations"
+    elif masks.kind in ("nnunet-raw", "decathlon"):
+        signs["labels"] = "holds the labels that a dataset.json describes"
+    return signs
+
+
+def _folder(masks: MaskFolder) -> Path:
+    return next(iter(masks.files.values())).parent
+
+
+@contextmanager
+def _readable(path: Path, role: Role) -> Iterator[None]:
+    """Turns a folder that may not be searched into a message."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{role} {path}: cannot be read ({error.strerror or error}); make it readable, or hand over another folder"
+        ) from error
+
+
+def _named(path: Path) -> Path:
+    """The path with a last component that names the folder (`.` does not)."""
+    path = Path(path)
+    return path.resolve() if path.name in ("", "..") else path
+
+
+def _find(path: Path, role: Role) -> MaskFolder:
+    if path.is_file() and path.suffix == ".json":
+        return _listed(path, read_dataset(path), role)
+    if not path.is_dir():
+        raise nothing_found(path, role)
+    for expert in (path / "segmentations" / "expert", path / "expert"):
+        if expert.is_dir() and expert.parent.name == "segmentations":
+            notice = f"{role}: {expert} (the MAMA-MIA tree's expert segmentations)"
+            return _one_folder(expert, role, "mama-mia", None, notice)
+    # Told by what else nnU-Net puts there: with its progress.png each fold seems to hold a mask.
+    is_fold = path.name.startswith("fold_") and (any(path.glob("validation*/")) or any(path.glob("checkpoint*")))
+    if is_fold or any(path.glob("fold_*/validation*/")) or (any(path.glob("fold_*/")) and not has_masks(path)):
+        return _results(path, role)
+    above = path.absolute().parent
+    if path.name.startswith("validation") and above.name.startswith("fold_"):
+        return _results(above, role, validation=path)
+    if path.name in NNUNET_LABELS:
+        return _one_folder(path, role, "nnunet-raw", path.absolute().parent / "dataset.json")
+    inside = [path / name for name in NNUNET_LABELS if name != "labelsTs" and (path / name).is_dir()]
+    if inside:
+        return _one_folder(inside[0], role, "nnunet-raw", path / "dataset.json", f"{role}: {inside[0]}")
+    list_file = path / "dataset.json"
+    if list_file.is_file() and not has_masks(path):
+        dataset = read_dataset(list_file)
+        if dataset.cases:
+            return _listed(list_file, dataset, role)
+    if not has_masks(path):
+        tree = _bids(path, role) or _case_folders(path, role)
+        if tree is not None:
+            return tree
+    return _one_folder(path, role, "flat", list_file)
+
+
+def _bids(path: Path, role: Role) -> MaskFolder | None:
+    """The masks of a BIDS tree, `sub-01/ses-02/anat/sub-01_ses-02_label-lesion_mask.nii.gz`; None where it is none."""
+    subjects = [entry for entry in _folders_in(path) if entry.name.startswith("sub-")]
+    masks = [
+        mask
+        for subject in subjects
+        for mask in sorted(subject.rglob("*"))
+        if mask.name.startswith(f"{subject.name}_") and mask_stem(mask.name) is not None and mask.is_file()
+    ]
+    if not masks:
+        return None
+    files: dict[str, Path] = {}
+    for mask in masks:
+        case = compose(mask_stem(mask.name) or "")
+        if case in files:
+            raise PairingError(f"{role} {path}: case {case} has two files, {files[case]} and {mask}; keep one of them")
+        files[case] = mask
+    notice = f"{role}: {len(files)} masks of {len(subjects)} subjects in the BIDS tree {path}"
+    return MaskFolder(dict(sorted(files.items())), "bids", notices=(notice,))
+
+
+def _case_folders(path: Path, role: Role) -> MaskFolder | None:
+    """One folder a case, each with one mask, or with one that its name tells from the other files; None else.
+
+    The folder's name is the case id. Of several files the mask is the one whose ending all folders have and whose
+    words say so (`seg`, `mask`, `label`, or for predictions `pred`).
+    """
+    folders = _folders_in(path)
+    inside = {folder: mask_files(folder) for folder in folders}
+    inside = {folder: masks for folder, masks in inside.items() if masks}
+    if len(inside) < 2 or len(inside) < 0.5 * len(folders):
+        return None
+    chosen: dict[str, Path] = {}
+    if all(len(masks) == 1 for masks in inside.values()):
+        if any(_ending(folder, masks[0]) is None for folder, masks in inside.items()):
+            return None  # folders of one mask each by chance, such as labels/ and preds/ of a single case
+        chosen = {folder.name: masks[0] for folder, masks in inside.items()}
+    else:
+        words = LABEL_WORDS if role == "labels" else PREDICTION_WORDS
+        endings = [{_ending(folder, mask): mask for mask in masks} for folder, masks in inside.items()]
+        shared = set.intersection(*map(set, endings))
+        telling = [
+            ending
+            for ending in shared
+            if ending and any(re.fullmatch(rf"{_MASK_WORDS}|{words}", word) for word in _words(ending))
+        ]
+        if len(telling) != 1:
+            return None
+        chosen = {folder.name: found[telling[0]] for folder, found in zip(inside, endings, strict=True)}
+    notice = f"{role}: {len(chosen)} masks, one in each folder of {path}; the folders' names are the case ids"
+    files = {compose(case): mask for case, mask in sorted(chosen.items())}
+    return MaskFolder(files, "case-folders", notices=(notice,))
+
+
+def _folders_in(path: Path) -> list[Path]:
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _ending(folder: Path, mask: Path) -> str | None:
+    """What a mask is called behind the name of its folder, or as a whole if it is called after its role; None else."""
+    stem = (mask_stem(mask.name) or "").casefold()
+    if stem.startswith(folder.name.casefold()):
+        return stem[len(folder.name) :]
+    return stem if any(re.fullmatch(_ROLE_WORDS, word) for word in _words(stem)) else None
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[^a-z]+", text.lower()) if word]
+
+
+def _one_folder(folder: Path, role: Role, kind: Kind, dataset_file: Path | None, *notices: str) -> MaskFolder:
+    files, passed_over = masks_in(folder, role)
+    dataset, broken = _dataset_beside(dataset_file, required=role == "labels" and kind != "flat")
+    return MaskFolder(files, kind, {}, dataset.label_names, dataset.ignore_label, (*notices, *passed_over, *broken))
+
+
+def _dataset_beside(path: Path | None, *, required: bool) -> tuple[Dataset, tuple[str, ...]]:
+    """What a `dataset.json` says if there is one; a broken one is passed over where it is not required."""
+    if path is None or not path.is_file():
+        return Dataset(), ()
+    try:
+        return replace(read_dataset(path), cases=()), ()
+    except InputError as error:
+        if required:
+            raise
+        return Dataset(), (f"not used: {error}",)
+
+
+def _listed(list_file: Path, dataset: Dataset, role: Role) -> MaskFolder:
+    """The labels of a Decathlon list, or of nnU-Net's list in `dataset.json`."""
+    named = any(case.id for case in dataset.cases)
+    files: dict[str, Path] = {}
+    without = 0
+    for case in dataset.cases:
+        if case.label is None:
+            without += 1
+            continue
+        identifier = _listed_id(case)
+        if not identifier:
+            raise InputError(f"{list_file}: {case.label} is no mask file; known are {', '.join(MASK_SUFFIXES)}")
+        if identifier in files:
+            raise PairingError(f"{list_file}: case {identifier} is listed twice: {files[identifier]}, {case.label}")
+        files[identifier] = case.label
+    absent = [path for path in files.values() if not path.is_file()]
+    if len(absent) == len(files):
+        example = f", such as {absent[0]}" if absent else ""
+        raise InputError(
+            f"{role} {list_file}: none of the {len(files)} labels it lists under training exists{example};"
+            " hand over the folder that holds the masks"
+        )
+    notices = [f"{role}: the {len(files)} masks listed in {list_file}"]
+    if absent:
+        notices.append(f"{len(absent)} of the masks listed in {list_file} do not exist, such as {absent[0]}")
+    if without:
+        notices.append(f"{without} cases of {list_file} have no label and are passed over")
+    return MaskFolder(
+        dict(sorted(files.items())),
+        "nnunet-raw" if named else "decathlon",
+        {},
+        dataset.label_names,
+        dataset.ignore_label,
+        tuple(notices),
+    )
+
+
+def _results(path: Path, role: Role, *, validation: Path | None = None) -> MaskFolder:
+    """The validation masks of all folds of an nnU-Net results folder, or of one fold."""
+    folds = sorted(path.glob("fold_*/")) or [path]
+    files: dict[str, Path] = {}
+    fold_of: dict[str, str] = {}
+    notices = []
+    for folder in folds:
+        name = folder.name.removeprefix("fold_")
+        # nnU-Net v1 names the folder validation_raw.
+        found = validation or next(
+            (folder / n for n in ("validation", "validation_raw") if (folder / n).is_dir()), None
+        )
+        if found is None or not has_masks(found):
+            notices.append(f"{folder} has no validation masks (training unfinished?) and is passed over")
+            continue
+        masks, passed_over = masks_in(found, role)
+        notices.extend(passed_over)
+        twice = sorted(masks.keys() & files.keys())
+        if twice:
+            raise PairingError(
+                f"{role} {path}: {len(twice)} cases are in two folds, such as {twice[0]} in"
+                f" fold_{fold_of[twice[0]]} and fold_{name}; hand over the validation folder of one fold"
+            )
+        files |= masks
+        fold_of |= dict.fromkeys(masks, name)
+    if not files:
+        raise InputError(
+            f"{role} {path}: no masks in {', '.join(f'{folder.name}/validation' for folder in folds)};"
+            " let nnU-Net finish training, or hand over a folder of masks"
+        )
+    names = list(dict.fromkeys(fold_of.values()))
+    notices.insert(0, f"{role}: {len(files)} validation masks of fold {', '.join(names)} in {path}")
+    if "all" in names:
+        notices.append("fold all was trained on its own validation cases: these scores are not of unseen cases")
+    dataset, broken = _dataset_beside(folds[0].absolute().parent / "dataset.json", required=False)
+    return MaskFolder(
+        dict(sorted(files.items())),
+        "nnunet-results",
+        dict(sorted(fold_of.items())),
+        dataset.label_names,
+        dataset.ignore_label,
+        (*notices, *broken),
+    )
+
+
+def _images_in(folder: Path, case_ids: frozenset[str], n_channels: int | None) -> dict[str, tuple[Path, ...]]:
+    if has_masks(folder):
+        stems, _ = masks_in(folder, "images")
+        if folder.name in NNUNET_IMAGES and not case_ids:
+            # The data set's own labels, or its own number of channels, tell what the files are.
+            labels = folder.with_name(NNUNET_IMAGES[folder.name])
+            if labels.is_dir() and has_masks(labels):
+                case_ids = frozenset(mask_stem(path.name) or "" for path in mask_files(labels))
+            dataset, _ = _dataset_beside(folder.absolute().parent / "dataset.json", required=False)
+            n_channels = dataset.n_channels or n_channels
+        return _by_case(stems, case_ids, n_channels)
+    cases: dict[str, tuple[Path, ...]] = {}
+    for inner in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        paths = mask_files(inner)
+        # MAMA-MIA: images/DUKE_001/duke_001_0000.nii.gz; the masks are spelt as the files are. A folder whose files
+        # are named otherwise is no case: it may be labels or preds.
+        spelt = {_without_channel(mask_stem(path.name) or "") for path in paths}
+        if len(spelt) == 1 and next(iter(spelt)).casefold() == inner.name.casefold():
+            cases[spelt.pop()] = tuple(paths)
+    return cases
+
+
+def _by_case(
+    stems: Mapping[str, Path], case_ids: frozenset[str], n_channels: int | None
+) -> dict[str, tuple[Path, ...]]:
+    """Channels of one case together, in order; see `find_images` for what is a channel."""
+    numbers: dict[str, list[int]] = {}
+    for stem in stems:
+        match = CHANNEL.fullmatch(stem)
+        numbers.setdefault(match["case"] if match else stem, []).append(int(match["channel"]) if match else -1)
+    known = {case.casefold() for case in case_ids}
+    are_channels = not known and _are_channels(list(numbers.values()), n_channels)
+    cases: dict[str, list[Path]] = {}
+    for stem, path in stems.items():
+        short = _without_channel(stem)
+        is_channel = stem.casefold() not in known and (short.casefold() in known or are_channels)
+        cases.setdefault(short if is_channel else stem, []).append(path)
+    return {case: tuple(paths) for case, paths in cases.items()}
+
+
+def _are_channels(numbers: list[list[int]], n_channels: int | None) -> bool:
+    """Whether the numbers at the end of file names, one list a name, tell channels."""
+    if any(sorted(found) != list(range(len(found))) for found in numbers):
+        return False
+    as_wanted = all(len(found) == n_channels for found in numbers)
+    if len(numbers) == 1:
+        return as_wanted and n_channels != 1
+    return as_wanted or max(map(len, numbers)) <= MOST_CHANNELS
+
+
+def _without_channel(stem: str) -> str:
+    match = CHANNEL.fullmatch(stem)
+    return match["case"] if match else stem
+
+
+def _listed_id(case: ListedCase) -> str:
+    """A listed case's own id, else its label's file name, else its first image's."""
+    files = [case.label] if case.label else list(case.images)
+    return compose(case.id or (mask_stem(files[0].name) if files else None) or "")

@@ -1,0 +1,335 @@
+"""Hashes: what an audit read and wrote, and whether any of it has changed since.
+
+Reads bytes and writes no report; `report.py` puts the manifest beside the other files.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segfair.errors import InputError
+from segfair.files.layouts import find_images, pair_ids
+
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "Origin",
+    "build_manifest",
+    "hash_file",
+    "hash_inputs",
+    "is_ours",
+    "not_covered",
+    "recorded_inputs",
+    "recorded_origin",
+    "recorded_roles",
+    "verify",
+    "written_files",
+]
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+IMAGES = "images"
+UNREADABLE = "unreadable"
+_OURS = (
+    *("report.html", "audit.json", "cases.csv", "subgroups.csv", "model-card.md", "comparison.html", "comparison.json"),
+    *("figures/*.svg", "figures/*.png", "figures/*.pdf"),
+    *("leaderboard.html", "leaderboard.csv", "rank.json", "challengeR.csv", "teams/*.html", "teams/*.csv"),
+    *("public/*", "codabench/*.json", "grand-challenge/*.json"),
+)
+"""What segfair writes into a folder: a file so named that the manifest lacks passes for a part of the report."""
+_DATASET_FILES = {"dataset.json", "summary.json", "plans.json", "splits_final.json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How the audit came about that a report is drawn from again.
+
+    Attributes:
+        command: Its command line; empty: not known, or kept back.
+        written: When it was written, ISO 8601; empty: not known.
+    """
+
+    command: str = ""
+    written: str = ""
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_input(path: Path) -> str:
+    """SHA-256 of a file that was handed in; `UNREADABLE` where it may not be read, as it could not be scored either."""
+    try:
+        return hash_file(path)
+    except OSError:
+        return UNREADABLE
+
+
+def hash_inputs(inputs: Mapping[str, str], case_ids: Collection[str]) -> dict[str, Any]:
+    """Role -> path and SHA-256 of each file of the audit found there.
+
+    Of a folder only the files that bear a case id count (and what describes the data set): a folder of labels may
+    hold terabytes of images beside them. In the role "images" every channel of a case counts.
+
+    Args:
+        inputs: Role -> path of a file or folder.
+        case_ids: The cases of the audit.
+
+    Returns:
+        `files` is None where the path does not exist (any more).
+    """
+    return {role: {"path": path, "files": _hash_path(Path(path), role, case_ids)} for role, path in inputs.items()}
+
+
+def _hash_path(path: Path, role: str, case_ids: Collection[str]) -> dict[str, str] | None:
+    if path.is_file() and role != IMAGES:
+        return {path.name: hash_input(path)}
+    if not path.exists():
+        return None
+    return {name: hash_input(file) for name, file in _files(path, role, case_ids).items()}
+
+
+def _files(path: Path, role: str, case_ids: Collection[str]) -> dict[str, Path]:
+    """The files of some cases in a folder (or that a list of images names), by their path from there."""
+    if role != IMAGES:
+        return {file.relative_to(path).as_posix(): file for file in _files_of_cases(path, case_ids)}
+    try:
+        found = find_images(path, case_ids=case_ids)
+    except InputError:
+        return {}
+    folder = path if path.is_dir() else path.parent
+    pairs = pair_ids(sorted(case_ids), list(found))
+    files = (file for image in pairs.values() for file in found[image])
+    # A list of images may name files that lie elsewhere.
+    return {Path(os.path.relpath(file, folder)).as_posix(): file for file in files}
+
+
+def _files_of_cases(folder: Path, case_ids: Collection[str]) -> list[Path]:
+    """The files of a folder that bear a case id, and those that describe the data set."""
+    known = set(case_ids)
+    exact, channels = [], []
+    for file in sorted(folder.rglob("*")):
+        stem = file.name.partition(".")[0]
+        if any(part.startswith(".") for part in file.relative_to(folder).parts) or not _is_file(file):
+            continue
+        if file.name in _DATASET_FILES or _case_of(file.name, known):
+            exact.append(file)
+        elif stem.endswith("_0000") and stem.removesuffix("_0000") in known:
+            channels.append(file)
+    # Predictions may bear nnU-Net's channel suffix; where the plain names exist, files with it are images.
+    plain = {file.name.partition(".")[0] for file in exact}
+    exact += [file for file in channels if file.name.partition(".")[0].removesuffix("_0000") not in plain]
+    return sorted(exact)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # in a folder that may be listed and not searched
+        return False
+
+
+def _case_of(name: str, known: set[str]) -> bool:
+    """Whether a file name is a case id and extensions; an id may itself hold dots."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        if name in known:
+            return True
+    return False
+
+
+def build_manifest(
+    *,
+    outputs: Mapping[str, Path],
+    inputs: Mapping[str, Any],
+    command: str,
+    protocol: str,
+    protocol_digest: str,
+    versions: Mapping[str, str],
+    written: str,
+    origin: Origin | None = None,
+) -> dict[str, Any]:
+    """The contents of manifest.json.
+
+    Args:
+        outputs: Name under which a file is delivered -> where it lies now.
+        inputs: See `hash_inputs`.
+        command: The command line; empty: called from Python.
+        protocol: Name of the protocol.
+        protocol_digest: SHA-256 of its rules.
+        versions: Package -> version.
+        written: When, ISO 8601.
+        origin: The audit, where only the report was drawn again; its command and date then stand in the first place,
+            and those of the drawing under `redrawn`.
+    """
+    drawn = {"written": written, "command": command}
+    told = drawn if origin is None else {"written": origin.written or None, "command": origin.command, "redrawn": drawn}
+    return {
+        "format": FORMAT,
+        "written_by": "segfair",
+        **told,
+        "protocol": {"name": protocol, "sha256": protocol_digest},
+        "versions": dict(versions),
+        "inputs": dict(inputs),
+        "outputs": {name: hash_file(path) for name, path in outputs.items()},
+    }
+
+
+def is_ours(directory: Path) -> bool:
+    """Whether a folder holds a manifest that segfair wrote."""
+    try:
+        tree = json.loads((directory / MANIFEST).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return False
+    return isinstance(tree, dict) and tree.get("written_by") == "segfair"
+
+
+def written_files(directory: Path) -> set[str]:
+    """The files of an earlier report that are still as segfair wrote them; none without a manifest."""
+    if not is_ours(directory):
+        return set()
+    outputs = json.loads((directory / MANIFEST).read_text("utf-8")).get("outputs")
+    inside = directory.resolve()
+    return {
+        name
+        for name, digest in (outputs.items() if isinstance(outputs, dict) else ())
+        # A manifest that was tampered with must not lead out of the folder.
+        if (path := (directory / name).resolve()).is_relative_to(inside)
+        and path.is_file()
+        and hash_file(path) == digest
+    }
+
+
+def recorded_inputs(audit_json: Path, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """The hashes of the inputs as they were audited, for a report that is drawn again.
+
+    What the inputs are by now says nothing about the audit: without the audit's own manifest (or with one that is of
+    another audit.json) there are no hashes.
+
+    Args:
+        audit_json: The file that is drawn again.
+        inputs: Role -> path, as audit.json has them.
+    """
+    recorded = _manifest_of(audit_json).get("inputs")
+    if isinstance(recorded, dict):
+        return {role: entry for role, entry in recorded.items() if role in inputs}
+    return {role: {"path": path, "files": None} for role, path in inputs.items()}
+
+
+def recorded_origin(audit_json: Path) -> Origin:
+    """Command and date of the audit, for a report that is drawn again; from the audit's own manifest alone."""
+    manifest = _manifest_of(audit_json)
+    command, written = manifest.get("command"), manifest.get("written")
+    return Origin(command if isinstance(command, str) else "", written if isinstance(written, str) else "")
+
+
+def _manifest_of(audit_json: Path) -> dict[str, Any]:
+    """The manifest beside an audit.json; empty where there is none, or one of another audit.json."""
+    folder = audit_json.parent
+    if is_ours(folder):
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        outputs = manifest.get("outputs")
+        if isinstance(outputs, dict) and outputs.get("audit.json") == hash_file(audit_json):
+            return manifest
+    return {}
+
+
+def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[str]:
+    """What differs from the manifest, one sentence each; empty where nothing does.
+
+    A file counts as added where the manifest lacks it: in the report's folder one with a name that segfair writes
+    (`not_covered` names the others), in a folder of inputs one that bears the id of an audited case. The manifest does
+    not vouch for itself; keep its own hash somewhere else to notice that somebody wrote a new one.
+
+    Args:
+        directory: A folder that `segfair audit` wrote.
+        inputs: Role -> where the inputs lie now; None: only the outputs are checked.
+
+    Raises:
+        InputError: The folder has no manifest of segfair's, a broken one, or an input is not there.
+    """
+    if not is_ours(directory):
+        raise InputError(f"{directory / MANIFEST}: missing or not written by segfair; name the folder of a report")
+    manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
+    outputs, recorded = manifest.get("outputs"), manifest.get("inputs")
+    if not isinstance(outputs, dict) or not isinstance(recorded, dict):
+        raise InputError(f"{directory / MANIFEST}: lists no inputs and outputs; write the report again")
+    changes = _compare(outputs, directory, "output")
+    changes += [
+        f"output {name}: added, the manifest does not have it"
+        for name in _unlisted(directory, outputs)
+        if _named_as_ours(name)
+    ]
+    for role, path in (inputs or {}).items():
+        if not path.exists():
+            raise InputError(f"{path}: does not exist; name where the {role} lie now")
+        entry = recorded.get(role)
+        if not isinstance(entry, dict) or entry.get("files") is None:
+            changes.append(f"input {role}: the manifest has no hashes of it")
+        elif path.is_file() and role != IMAGES:
+            # A single file may have been moved and renamed; its contents are what was read.
+            (digest,) = entry["files"].values() if len(entry["files"]) == 1 else ("",)
+            if hash_input(path) != digest:
+                changes.append(f"input {role} {path.name}: changed")
+        else:
+            changes += _compare(entry["files"], path if path.is_dir() else path.parent, f"input {role}")
+            for name in _files(path, role, _audited_cases(directory)):
+                if name not in entry["files"]:
+                    changes.append(f"input {role} {name}: added, the manifest does not have it")
+    return changes
+
+
+def not_covered(directory: Path) -> tuple[str, ...]:
+    """The files in a report's folder that are somebody else's; the manifest never had them."""
+    outputs = json.loads((directory / MANIFEST).read_text("utf-8"))["outputs"]
+    return tuple(name for name in _unlisted(directory, outputs) if not _named_as_ours(name))
+
+
+def _unlisted(directory: Path, outputs: Collection[str]) -> list[str]:
+    """The files of a folder that a manifest does not list, but hidden ones."""
+    files = (file.relative_to(directory) for file in sorted(directory.rglob("*")) if file.is_file())
+    known = {*outputs, MANIFEST}
+    return [
+        file.as_posix()
+        for file in files
+        if file.as_posix() not in known and not any(part.startswith(".") for part in file.parts)
+    ]
+
+
+def _named_as_ours(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in _OURS)
+
+
+def recorded_roles(directory: Path) -> tuple[str, ...]:
+    """The inputs that a manifest has hashes of."""
+    recorded = json.loads((directory / MANIFEST).read_text("utf-8"))["inputs"]
+    return tuple(role for role, entry in recorded.items() if entry.get("files") is not None)
+
+
+def _audited_cases(directory: Path) -> set[str]:
+    """The case ids in audit.json; none where it cannot be read, which the hashes then tell."""
+    try:
+        tree = json.loads((directory / "audit.json").read_text("utf-8"))
+        rows, excluded = tree["case_scores"]["rows"], tree["cases"]["excluded"]
+        return {str(row[0]) for row in rows} | {str(entry["case"]) for entry in excluded}
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, IndexError):
+        return set()
+
+
+def _compare(files: Mapping[str, str], folder: Path, what: str) -> list[str]:
+    changes = []
+    for name, digest in files.items():
+        if not (folder / name).is_file():
+            changes.append(f"{what} {name}: missing")
+        elif hash_input(folder / name) != digest:
+            changes.append(f"{what} {name}: changed")
+    return changes

@@ -1,0 +1,476 @@
+"""Tables: CSV, TSV, XLSX, Parquet and JSON in, CSV out. The only reader and writer of tables.
+
+Every table is kept twice: as it was written, where the id 0012 is not the number 12, and typed, where an age is a
+number. Knows nothing of cases, attributes or scores. Somewhat long, because all formats end in the same few rules
+for names, blank rows and types.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segfair.errors import InputError, MetadataError
+from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing
+from segfair.files.columns import Reading, has_missing_na, number_style, read_column
+from segfair.files.spellings import number_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "TABLE_SUFFIXES",
+    "Table",
+    "load_table",
+    "read_json",
+    "read_table",
+    "records_table",
+    "table_from_frame",
+    "write_csv",
+]
+
+_TEXT_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
+_EXCEL_SUFFIXES = (".xlsx", ".xlsm")
+_PARQUET_SUFFIXES = (".parquet", ".pq")
+_LINES_SUFFIX = ".jsonl"
+TABLE_SUFFIXES = (*_TEXT_SUFFIXES, *_EXCEL_SUFFIXES, *_PARQUET_SUFFIXES, ".json", _LINES_SUFFIX)
+
+_DELIMITERS = ",;\t|"
+
+Rows = list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """One table, as written and typed.
+
+    Attributes:
+        name: File name, for messages.
+        raw: Cells as written: text for CSV and TSV, the file's own values elsewhere; None where empty.
+        frame: The same rows and columns typed: whole numbers, numbers and booleans where a whole column is, else
+            the cells as written; None, NaN or NA where missing.
+        sheet: The sheet that was read; empty for other formats.
+        sheets: All sheets of the file.
+        notices: Sentences for the reader: encoding, sheet, how numbers are written, numbers that mean no value.
+        missing: Column -> spelling of a missing value -> how many cells; "" for empty cells.
+    """
+
+    name: str
+    raw: pd.DataFrame
+    frame: pd.DataFrame
+    sheet: str = ""
+    sheets: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    missing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Column names in order."""
+        return tuple(map(str, self.raw.columns))
+
+    def renamed(self, names: Mapping[str, str]) -> Table:
+        """The same table with other names for some columns."""
+        changed = dict(names)
+        return replace(self, raw=self.raw.rename(columns=changed), frame=self.frame.rename(columns=changed))
+
+    def replaced(self, column: str, cells: Sequence[Any]) -> Table:
+        """The same table with other cells in one column."""
+        cells = list(cells)
+        return replace(self, raw=self.raw.assign(**{column: cells}), frame=self.frame.assign(**{column: cells}))
+
+    def rows(self, indices: Sequence[int]) -> Table:
+        """Some of the rows, in that order."""
+        kept = list(indices)
+        return replace(
+            self,
+            raw=self.raw.iloc[kept].reset_index(drop=True),
+            frame=self.frame.iloc[kept].reset_index(drop=True),
+        )
+
+    def column(self, name: str) -> list[Any]:
+        """Typed values of one column as Python objects; None where missing."""
+        return [None if is_missing(value) else value for value in self.frame[name].tolist()]
+
+
+def read_table(path: Path, *, sheet: str | None = None, wanted_ids: Collection[str] = ()) -> pd.DataFrame:
+    """Reads a table with typed columns; see `load_table`."""
+    return load_table(path, sheet=sheet, wanted_ids=wanted_ids).frame
+
+
+def load_table(path: Path, *, sheet: str | None = None, wanted_ids: Collection[str] = ()) -> Table:
+    """Reads a table by its suffix; the first row that is not blank holds the column names.
+
+    Args:
+        path: A file ending in one of `TABLE_SUFFIXES`. Text may be delimited by comma, semicolon, tab or bar, in
+            UTF-8 or UTF-16; other encodings are read as Western European with a notice.
+        sheet: Sheet of an XLSX file. None: the one in which some column holds most of `wanted_ids`, and the first
+            with rows where none does.
+        wanted_ids: Ids that the table is expected to hold.
+
+    Returns:
+        The table. Blank rows and nameless empty columns are dropped; a cell of text loses nothing but the
+        apostrophe with which `write_csv` defuses formulas.
+
+    Raises:
+        MetadataError: The file is missing, unreadable, of an unknown format, empty or without rows, has two columns
+            of one name or no such sheet.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if not path.exists():
+        raise MetadataError(f"table {path}: does not exist")
+    if path.is_dir():
+        raise MetadataError(f"table {path}: is a folder; name the table in it")
+    if suffix not in TABLE_SUFFIXES:
+        hint = "; save it as .xlsx or .csv" if suffix in (".xls", ".ods", ".numbers") else ""
+        raise MetadataError(f"table {path}: unknown format; known are {', '.join(TABLE_SUFFIXES)}{hint}")
+    if path.stat().st_size == 0:
+        raise MetadataError(f"table {path}: is empty")
+    if sheet is not None and suffix not in _EXCEL_SUFFIXES:
+        raise MetadataError(f"table {path}: only XLSX files have sheets; leave out the sheet {sheet}")
+    if suffix in _TEXT_SUFFIXES:
+        return _read_text_table(path)
+    if suffix in _EXCEL_SUFFIXES:
+        return _read_workbook(path, sheet, wanted_ids)
+    if suffix in _PARQUET_SUFFIXES:
+        return _read_parquet(path)
+    if suffix == _LINES_SUFFIX:
+        return _read_json_lines(path)
+    return _table(path.name, _json_rows(read_json(path), path))
+
+
+def table_from_frame(frame: pd.DataFrame, *, name: str = "the data frame") -> Table:
+    """A data frame in memory as a table; an index that carries names or ids becomes a column.
+
+    Raises:
+        MetadataError: No rows, or two columns of one name.
+    """
+    import pandas as pd
+
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index()
+    cells = [
+        [None if is_missing(cell) and not isinstance(cell, str) else cell for cell in row]
+        for row in frame.astype(object).to_numpy().tolist()
+    ]
+    return _table(name, [list(map(str, frame.columns)), *cells])
+
+
+def records_table(records: Sequence[Mapping[str, object]], *, name: str) -> Table:
+    """Rows in memory as a table; `name` is for messages.
+
+    Raises:
+        MetadataError: No rows.
+    """
+    return _table(name, _record_rows(records))
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file; NaN and Infinity are allowed, as numpy-based tools write them.
+
+    Raises:
+        MetadataError: Unreadable, or not valid JSON.
+    """
+    try:
+        return json.loads(path.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise MetadataError(f"table {path}: not valid JSON ({error})") from error
+
+
+def write_csv(table: pd.DataFrame | Iterable[Mapping[str, object]], path: Path) -> None:
+    """Writes a table as CSV: UTF-8, floats at full precision, nothing where a value is missing.
+
+    Text (column names too) that a spreadsheet would run as a formula gets a leading apostrophe; text that is a
+    number, such as -1, does not. The file appears under its name only once it is complete.
+
+    Args:
+        table: A data frame (its index is not written), or rows of equal keys.
+        path: Where to; an existing file is replaced.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    import pandas as pd
+
+    rows: Iterable[Iterable[object]]
+    if isinstance(table, pd.DataFrame):
+        columns = [str(column) for column in table.columns]
+        rows = zip(*(table.iloc[:, index].tolist() for index in range(len(columns))), strict=True)
+    else:
+        columns, *rows = _record_rows(list(table))
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([_csv_cell(column) for column in columns])
+            writer.writerows([_csv_cell(value) for value in row] for row in rows)
+        unfinished.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _csv_cell(value: object) -> object:
+    if isinstance(value, str):
+        return defuse(value)
+    if is_missing(value):
+        return ""
+    if hasattr(value, "item"):  # numpy scalars print as np.float64(...)
+        value = value.item()
+    if isinstance(value, float):
+        return repr(value)
+    return value if isinstance(value, int) else defuse(str(value))
+
+
+def _read_text_table(path: Path) -> Table:
+    text, notices = _decode(path)
+    first, _, rest = text.partition("\n")
+    declared = re.fullmatch(r"sep=(.)\r?", first)  # Excel's own hint
+    if declared:
+        text, delimiter = rest, declared[1]
+    else:
+        delimiter = _sniff(text, prefer="\t" if path.suffix.lower() in (".tsv", ".tab") else ",")
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        rows = [[fuse(cell) for cell in cells] for cells in reader if not is_blank(cells)]
+    except csv.Error as error:
+        raise MetadataError(f"table {path}: cannot be read as CSV ({error})") from error
+    width = len(rows[0]) if rows else 0
+    if rows[1:] and all(len(cells) == width + 1 for cells in rows[1:]):
+        rows[0].insert(0, "")  # R leaves out the name of the column of row names
+        width += 1
+    for number, cells in enumerate(rows, start=1):
+        if not is_blank(cells[width:]):
+            raise MetadataError(
+                f"table {path}: row {number} has {len(cells)} cells, the first row has {width}; put a text that"
+                f" holds {delimiter!r} into double quotes"
+            )
+        del cells[width:]
+    return _table(path.name, rows, notices=notices, delimiter=delimiter, where=str(path))
+
+
+def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MetadataError(f"table {path}: cannot be read ({error.strerror or error})") from error
+    encoding = _unicode_encoding(data)
+    notices: tuple[str, ...] = ()
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        try:
+            text = data.decode("cp1252")
+        except UnicodeDecodeError:
+            text = data.decode("latin-1")
+        notices = (f"{path.name} is not UTF-8; read as Western European (Latin-1), look at its accents",)
+    if "\0" in text:
+        raise MetadataError(f"table {path}: holds binary data, no text; is its suffix right?")
+    return text, notices
+
+
+def _unicode_encoding(data: bytes) -> str:
+    """UTF-16 by its byte order mark, or by its zero bytes where it has none; else UTF-8."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    start = data[:1000]
+    # Of plain letters every second byte is zero; no text in another encoding holds any.
+    if start.count(0) > 0.3 * len(start) and len(data) % 2 == 0:
+        return "utf-16-le" if start[1::2].count(0) > start[0::2].count(0) else "utf-16-be"
+    return "utf-8-sig"
+
+
+def _sniff(text: str, *, prefer: str) -> str:
+    """The delimiter under which most rows are as wide as the first one."""
+    scores = {}
+    for delimiter in sorted(_DELIMITERS, key=lambda candidate: candidate != prefer):
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        widths: list[int] = []
+        try:
+            for cells in reader:
+                if any(cells):
+                    widths.append(len(cells))
+                if len(widths) == 100:
+                    break
+        except csv.Error:
+            continue
+        if widths and widths[0] > 1:
+            alike = max(widths.count(widths[0]), widths.count(widths[0] + 1))
+            scores[delimiter] = (alike / len(widths), widths[0])
+    return max(scores, key=scores.__getitem__) if scores else prefer
+
+
+def _read_workbook(path: Path, sheet: str | None, wanted_ids: Collection[str]) -> Table:
+    import openpyxl
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl reports formatting that it does not keep
+            workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            rows_of: dict[str, Rows] = {}
+            for worksheet in workbook.worksheets:
+                if sheet in (None, worksheet.title):
+                    # Some writers store a wrong extent, which read-only mode would believe.
+                    worksheet.reset_dimensions()
+                    rows_of[worksheet.title] = [list(cells) for cells in worksheet.iter_rows(values_only=True)]
+            sheets = tuple(workbook.sheetnames)
+            workbook.close()
+    except Exception as error:  # whatever a damaged archive provokes inside of openpyxl
+        raise MetadataError(f"table {path}: cannot be read as XLSX ({error})") from error
+    if sheet is not None and sheet not in rows_of:
+        raise MetadataError(f"table {path}: no sheet {sheet}; there are {', '.join(sheets)}")
+    found = {title: _n_found(rows, wanted_ids) for title, rows in rows_of.items()}
+    filled = [title for title, rows in rows_of.items() if sum(not is_blank(cells) for cells in rows) > 1]
+    if not filled:
+        which = f"sheet {sheet}" if sheet else f"none of its sheets ({', '.join(sheets)})"
+        raise MetadataError(f"table {path}: {which} has {'no ' if sheet else ''}rows below the column names")
+    chosen = max(filled, key=found.__getitem__)
+    notices: tuple[str, ...] = ()
+    if sheet is None and len(sheets) > 1:
+        reason = f"it holds {found[chosen]} of the case ids" if found[chosen] else "the first one with rows"
+        notices = (f"{path.name}: sheet {chosen} of {', '.join(sheets)} ({reason})",)
+    return _table(path.name, rows_of[chosen], notices=notices, sheet=chosen, sheets=sheets, where=str(path))
+
+
+def _n_found(rows: Rows, wanted_ids: Collection[str]) -> int:
+    """How many of the ids the best column of a sheet holds."""
+    wanted = set(map(number_key, wanted_ids))
+    width = max(map(len, rows), default=0)
+    return max(
+        (
+            len(wanted & {number_key(cell_text(row[index])) for row in rows if index < len(row)})
+            for index in range(width if wanted else 0)
+        ),
+        default=0,
+    )
+
+
+def _read_parquet(path: Path) -> Table:
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(path)
+    except Exception as error:  # pyarrow's errors share no base class with pandas'
+        raise MetadataError(f"table {path}: cannot be read as Parquet ({error})") from error
+    return table_from_frame(frame, name=path.name)
+
+
+def _read_json_lines(path: Path) -> Table:
+    """One object a line, as panoptica and others write them."""
+    text, notices = _decode(path)
+    records = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise MetadataError(f"table {path}: line {number} is not valid JSON ({error})") from error
+        if not isinstance(record, dict):
+            raise MetadataError(f"table {path}: line {number} is no JSON object")
+        records.append(record)
+    return _table(path.name, _record_rows(records), notices=notices)
+
+
+def _json_rows(tree: Any, path: Path) -> Rows:
+    """Records, or columns: lists of equal length, or objects by row name as pandas writes them."""
+    wrong = MetadataError(
+        f'table {path}: expected a list of records [{{"id": ..., "age": ...}}, ...] or columns'
+        ' {"id": [...], "age": [...]}'
+    )
+    if isinstance(tree, list) and tree and all(isinstance(record, dict) for record in tree):
+        return _record_rows(tree)
+    if not isinstance(tree, dict) or not tree:
+        raise wrong
+    values = list(tree.values())
+    if all(isinstance(column, dict) for column in values):
+        names = list(dict.fromkeys(key for column in values for key in column))
+        numbered = names == [str(index) for index in range(len(names))]
+        rows = [[column.get(name) for column in values] for name in names]
+        if numbered:
+            return [list(tree), *rows]
+        return [["index", *tree], *([name, *row] for name, row in zip(names, rows, strict=True))]
+    if all(isinstance(column, list) for column in values):
+        if len({len(column) for column in values}) > 1:
+            lengths = ", ".join(f"{name} {len(column)}" for name, column in list(tree.items())[:5])
+            raise MetadataError(f"table {path}: columns of unequal length ({lengths})")
+        return [list(tree), *map(list, zip(*values, strict=True))]
+    raise wrong
+
+
+def _record_rows(records: Sequence[Mapping[str, Any]]) -> Rows:
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    return [columns, *([record.get(column) for column in columns] for record in records)]
+
+
+def _table(
+    name: str,
+    rows: Rows,
+    *,
+    notices: tuple[str, ...] = (),
+    delimiter: str = "",
+    sheet: str = "",
+    sheets: tuple[str, ...] = (),
+    where: str = "",
+) -> Table:
+    """Names, squares and types rows of cells; the first that is not blank holds the names."""
+    import pandas as pd
+
+    where = f"table {where or name}" + (f", sheet {sheet}" if sheet else "")
+    rows = [cells for cells in rows if not is_blank(cells)]
+    if not rows:
+        raise MetadataError(f"{where}: is empty")
+    if len(rows) == 1:
+        raise MetadataError(f"{where}: has column names but no rows")
+    width = max(map(len, rows))
+    header, *body = ([*cells, *[None] * (width - len(cells))] for cells in rows)
+    names = [cell_text(cell) for cell in header]
+    used = [index for index in range(width) if names[index] or not all(is_blank((cells[index],)) for cells in body)]
+    columns = [names[index] or f"column {index + 1}" for index in used]
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise MetadataError(f"{where}: two columns are named {', '.join(twice)}; rename one")
+    raw = {
+        column: [None if is_blank((row[index],)) else row[index] for row in body]
+        for index, column in zip(used, columns, strict=True)
+    }
+    style, unclear = number_style(list(raw.values()), delimiter=delimiter)
+    na_is_missing = any(map(has_missing_na, raw.values()))
+    readings = {column: read_column(cells, style=style, na_is_missing=na_is_missing) for column, cells in raw.items()}
+    by_note: dict[str, list[str]] = {}
+    for column, reading in readings.items():
+        for note in reading.notes:
+            by_note.setdefault(note, []).append(column)
+    notes = [f"{name}: {', '.join(found)}: {note}" for note, found in by_note.items()]
+    return Table(
+        name,
+        pd.DataFrame({column: pd.Series(cells, dtype=object) for column, cells in raw.items()}),
+        pd.DataFrame({column: _series(reading) for column, reading in readings.items()}),
+        sheet,
+        sheets,
+        (*notices, *([f"{name}: {unclear}"] if unclear else []), *notes),
+        {column: reading.missing for column, reading in readings.items()},
+    )
+
+
+def _series(reading: Reading) -> pd.Series[Any]:
+    """A column in the narrowest type of pandas that holds it."""
+    import pandas as pd
+
+    has_missing = None in reading.values
+    dtypes = {
+        "boolean": "boolean" if has_missing else "bool",
+        "whole": "Int64" if has_missing else "int64",
+        "number": "float64",
+    }
+    return pd.Series(list(reading.values), dtype=dtypes.get(reading.kind, "object"))

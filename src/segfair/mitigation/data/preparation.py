@@ -1,0 +1,201 @@
+"""Training cases -> prepared cases: preprocessed once and cached by what went into them.
+
+A cache key is made of the bytes of the files and of all settings. MONAI's persistent dataset keys by file names and
+only on request by transforms, of which it may know the class names only: a label that was corrected, or another
+spacing, could go unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, cast
+
+import monai
+import numpy as np
+import torch
+
+from segfair.errors import ConfigError, InputError, SegfairError
+from segfair.mitigation.data.boxes import box_notice
+from segfair.mitigation.data.datasets import PreparedCase, PreparedData, lesion_extent
+from segfair.mitigation.data.preprocessing import Preprocessing, load_volume
+from segfair.mitigation.data.sources import TrainingCase
+from segfair.mitigation.networks.backbones import Size
+
+__all__ = ["prepare"]
+
+CACHE_FORMAT = 1
+"""Part of every cache key; to be raised when preprocessing itself changes."""
+
+
+def prepare(
+    cases: Sequence[TrainingCase],
+    preprocessing: Preprocessing,
+    *,
+    cache: Path | None,
+    executor: Executor | None = None,
+    on_done: Callable[[str], None] | None = None,
+) -> PreparedData:
+    """Preprocesses cases, or finds them in the cache.
+
+    Args:
+        cases: What to prepare.
+        preprocessing: How.
+        cache: Folder for the volumes, made if need be; None keeps them in memory.
+        executor: Where the work is done; None: in this process.
+        on_done: Called with each case id once it is prepared or skipped.
+
+    Returns:
+        The prepared cases in the order given; cases whose files cannot be used are skipped with their reason.
+
+    Raises:
+        InputError: None of the cases can be used, or the disk cannot hold them.
+        ConfigError: The spacing is kept as stored, and the cases have different ones.
+    """
+    if cache is not None:
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cache {cache}: cannot be made ({error.strerror or error})") from error
+    prepared: dict[str, PreparedCase] = {}
+    skipped: dict[str, str] = {}
+    for case, result in zip(cases, _prepare_all(cases, preprocessing, cache, executor), strict=True):
+        if isinstance(result, str):
+            skipped[case.id] = result
+        else:
+            if cache is not None and not prepared:
+                _check_disk(result, cache, len(cases) - len(skipped) - 1)
+            prepared[case.id] = result
+        if on_done is not None:
+            on_done(case.id)
+    if not prepared:
+        example = next((f"; for example {name}: {reason}" for name, reason in skipped.items()), "")
+        raise InputError(f"none of {len(cases)} cases can be trained on{example}")
+    return PreparedData(prepared, _common_spacing(prepared.values()), skipped)
+
+
+def _prepare_all(
+    cases: Sequence[TrainingCase], preprocessing: Preprocessing, cache: Path | None, executor: Executor | None
+) -> Iterator[PreparedCase | str]:
+    if executor is None:
+        return (_prepare_case(case, preprocessing, cache) for case in cases)
+    return executor.map(_prepare_case, cases, itertools.repeat(preprocessing), itertools.repeat(cache))
+
+
+def _prepare_case(case: TrainingCase, preprocessing: Preprocessing, cache: Path | None) -> PreparedCase | str:
+    """The prepared case, or why it cannot be used."""
+    try:
+        path = None if cache is None else cache / f"{_key(case, preprocessing)}.pt"
+        found = None if path is None else _cached(case, path)
+        return found or _compute(case, preprocessing, path)
+    except SegfairError as error:
+        return str(error)
+
+
+def _compute(case: TrainingCase, preprocessing: Preprocessing, path: Path | None) -> PreparedCase:
+    volume = load_volume(case.images, preprocessing, label=case.label)
+    assert volume.label is not None
+    notices = list(volume.notices)
+    if case.box is not None and (missed := box_notice(case.id, case.box, case.label, preprocessing.label)):
+        notices.append(missed)
+    spacing = np.linalg.norm(volume.grid.affine[:3, :3], axis=0)
+    facts: dict[str, Any] = {
+        "shape": list(volume.grid.shape),
+        # Resampled spacings are what was asked for; the affine has it up to rounding.
+        "spacing_mm": [round(float(side), 5) for side in spacing],
+        "n_lesion": int(volume.label.sum()) + volume.n_cropped,
+        "n_cropped": volume.n_cropped,
+        "extent": [list(pair) for pair in lesion_extent(volume.label)],
+        "notices": notices,
+    }
+    if path is None:
+        return _from_facts(case.id, facts, None, (volume.image, volume.label))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        torch.save({"image": volume.image, "label": volume.label, "facts": facts}, temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"cache {path.parent}: cannot be written ({error}); is the disk full?") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return _from_facts(case.id, facts, path, None)
+
+
+def _cached(case: TrainingCase, path: Path) -> PreparedCase | None:
+    """The case as cached before; None where it was not, or the file is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        stored = torch.load(path, mmap=True, weights_only=True)
+        return _from_facts(case.id, stored["facts"], path, None)
+    except Exception:
+        # Whatever is wrong with the file, the remedy is to make it again.
+        return None
+
+
+def _from_facts(
+    case_id: str, facts: Mapping[str, Any], path: Path | None, tensors: tuple[torch.Tensor, torch.Tensor] | None
+) -> PreparedCase:
+    return PreparedCase(
+        case_id,
+        cast(Size, tuple(facts["shape"])),
+        cast(tuple[float, float, float], tuple(facts["spacing_mm"])),
+        facts["n_lesion"],
+        facts["n_cropped"],
+        tuple((start, stop) for start, stop in facts["extent"]),
+        path,
+        tensors,
+        tuple(facts["notices"]),
+    )
+
+
+def _key(case: TrainingCase, preprocessing: Preprocessing) -> str:
+    """SHA-256 of everything that the prepared volume depends on."""
+    parts: dict[str, Any] = {
+        "format": CACHE_FORMAT,
+        "images": [_digest(path) for path in case.images[: preprocessing.phases]],
+        "label": _digest(case.label),
+        "preprocessing": preprocessing.digest,
+        "box": None if case.box is None else case.box.ranges,
+        # Resampling is theirs.
+        "monai": str(monai.__version__),
+        "torch": str(torch.__version__),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _check_disk(case: PreparedCase, cache: Path, n_left: int) -> None:
+    """Forecasts from the first prepared case whether the rest will fit; what is cached already needs no room."""
+    assert case.path is not None
+    n_new = n_left - (len(list(cache.glob("*.pt"))) - 1)
+    needed, free = case.path.stat().st_size * n_new, shutil.disk_usage(cache).free
+    if needed > free:
+        raise InputError(
+            f"cache {cache}: {n_new} more cases need about {needed / 2**30:.0f} GB, and {free / 2**30:.0f} GB are "
+            "free; name another folder with --cache or choose a coarser --spacing"
+        )
+
+
+def _common_spacing(cases: Iterable[PreparedCase]) -> tuple[float, float, float]:
+    first, *rest = cases
+    for case in rest:
+        if not np.allclose(case.spacing_mm, first.spacing_mm, rtol=1e-2):
+            raise ConfigError(
+                f"spacing: case {first.id} has voxels of {first.spacing_mm} mm, case {case.id} of "
+                f"{case.spacing_mm}; give the one to resample to, such as --spacing 1 1 1"
+            )
+    return first.spacing_mm

@@ -1,0 +1,1 @@
+"""A mitigation from data to comparison."""

@@ -1,0 +1,444 @@
+"""A mitigation from data to comparison: train each strategy and the plain baseline, predict, audit, compare.
+
+All models of one backbone share data, initial weights and budget; they differ in their strategy alone. Everything
+that is found goes into files under one folder; the numbers of the comparison are read off the audits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import tomli_w
+import torch
+
+from segfair.audit.procedure import run_audit
+from segfair.audit.result.result import AuditConfig, AuditResult
+from segfair.audit.words import search_sentence
+from segfair.files.tables import write_csv
+from segfair.mitigation.data.datasets import Augmentation, describe_cuts
+from segfair.mitigation.data.preprocessing import Preprocessing
+from segfair.mitigation.experiment.diagnosis import Part, diagnose_models, drawn_share, part_of
+from segfair.mitigation.experiment.settings import (
+    MitigationSettings,
+    Size,
+    check_resumable,
+    load_settings,
+    read_weights,
+)
+from segfair.mitigation.experiment.studies import PhantomSize, Study, data_study, phantom_study
+from segfair.mitigation.experiment.summary import ModelSummary, read_epoch_weights, summarise, trained_weights
+from segfair.mitigation.experiment.summary_page import write_mitigation_page
+from segfair.mitigation.networks.backbones import Backbone, build_network, check_shape, fitting_size, times
+from segfair.mitigation.networks.memory import check_memory
+from segfair.mitigation.prediction.bundle import export_bundle
+from segfair.mitigation.prediction.volumes import WindowInferer, describe, load_model
+from segfair.mitigation.training.evaluation import ScoredCases, total_scores, worst_subgroup
+from segfair.mitigation.training.loop import FitResult, fit
+from segfair.mitigation.training.objectives import case_loss
+from segfair.mitigation.training.progress import RichProgress
+from segfair.mitigation.training.state import FitSettings
+from segfair.mitigation.training.strategies import StrategyOptions, TrainingContext, make_strategy
+from segfair.mitigation.weighting.weights import mine_validation
+from segfair.protocol.rules import Protocol, load_protocol
+from segfair.report.files import write_report
+from segfair.subgroups.lattice import Membership, Subgroup
+
+__all__ = ["FORMAT", "WORST_MIN_CASES", "MitigationSettings", "load_settings", "read_weights", "run_mitigation"]
+
+FORMAT = 1
+BASELINE = "erm"
+WORST_MIN_CASES = 5
+
+
+def run_mitigation(
+    settings: MitigationSettings, *, executor: Executor | None = None, tell: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Trains, predicts, audits and compares; writes everything under `settings.out`.
+
+    Args:
+        settings: What to do.
+        executor: Where volumes are prepared and masks are scored; None: here.
+        tell: Called with sentences for the user.
+
+    Returns:
+        The contents of `comparison.json`.
+
+    Raises:
+        ConfigError, InputError: Settings or data that cannot be used; nothing has been trained then.
+    """
+    settings = settings.complete()
+    protocol = load_protocol("default")
+    out = settings.out
+    out.mkdir(parents=True, exist_ok=True)
+    if settings.resume:
+        check_resumable(settings, out / "config.toml")
+    for backbone in settings.backbones:
+        _check_network(settings, backbone)
+    study = _study(settings, protocol, executor, tell)
+    for notice in (*study.notices, *_losses(settings, study)):
+        tell(notice)
+    strategies = list(settings.strategies)
+    if settings.baseline and BASELINE not in strategies:
+        strategies.insert(0, BASELINE)
+    context = _context(settings, study)
+    for strategy in strategies:
+        # Made once for nothing: one that cannot be must not be found out after hours of the others.
+        make_strategy(strategy, context, _options(settings))
+    names = {
+        (backbone, strategy): strategy if len(settings.backbones) == 1 else f"{backbone}-{strategy}"
+        for backbone in settings.backbones
+        for strategy in strategies
+    }
+    main = os.environ.get("RANK", "0") == "0"
+    if main:
+        _write_skipped(study.skipped, out / "skipped.csv")
+        if not settings.resume:
+            for name in names.values():
+                _clear(out / name)
+        study.split.save(out / "splits.json")
+        (out / "config.toml").write_text(tomli_w.dumps(settings.to_dict()), "utf-8")
+    fits: dict[str, FitResult] = {}
+    for (backbone, strategy), name in names.items():
+        fits[name] = _train(settings, study, protocol, backbone, strategy, out / name)
+        if main:
+            tell(f"{name}: best epoch {fits[name].best_epoch} of {settings.epochs}")
+    if not main:
+        # Processes that train together must not wait for one that predicts: all models are trained first.
+        return {}
+    trained: list[_Trained] = []
+    for (backbone, strategy), name in names.items():
+        for notice in _predict(settings, study, out / name):
+            tell(f"{name}: {notice}")
+        audit = _audit(settings, study, protocol, out / name, executor)
+        trained.append(_Trained(name, backbone, strategy, fits[name], audit))
+    diagnoses = _diagnoses(study, trained, out)
+    models: dict[str, dict[str, Any]] = {
+        model.name: {
+            "test": _test_scores(model.audit),
+            "validation": _validation_scores(study, model.fitted.validation, protocol),
+            "diagnosis": diagnosis,
+        }
+        for model, diagnosis in zip(trained, diagnoses, strict=True)
+    }
+    comparison = {"format": FORMAT, "models": models}
+    _write_json(comparison, out / "comparison.json")
+    summary = summarise(
+        [
+            ModelSummary(
+                model.name,
+                model.backbone,
+                model.strategy,
+                models[model.name],
+                models[model.name]["diagnosis"],
+                model.audit,
+                len(model.fitted.history),
+                model.fitted.best_epoch,
+                read_epoch_weights(out / model.name / "weights.csv"),
+            )
+            for model in trained
+        ],
+        baseline=BASELINE,
+        budget=_budget(settings, study),
+        notices=study.notices,
+    )
+    write_mitigation_page(summary, out, command="segfair mitigate")
+    return comparison
+
+
+def _clear(folder: Path) -> None:
+    """Removes an earlier run's model, all of it before anything is trained.
+
+    A run that is interrupted and goes on must not take the checkpoints or masks of another for its own.
+    """
+    for name in ("predictions", "audit", "bundle", "comparison"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("checkpoint_last.pt", "checkpoint_best.pt", "history.csv", "weights.csv"):
+        (folder / name).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trained:
+    """One model of the run, and what its training and its audit found."""
+
+    name: str
+    backbone: Backbone
+    strategy: str
+    fitted: FitResult
+    audit: AuditResult
+
+
+def _write_skipped(skipped: Mapping[str, str], path: Path) -> None:
+    """Every case that nothing is done with, and why; no file without any."""
+    path.unlink(missing_ok=True)
+    if skipped:
+        write_csv([{"case": case, "reason": reason} for case, reason in skipped.items()], path)
+
+
+def _write_json(tree: Mapping[str, Any], path: Path) -> None:
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.write_text(json.dumps(tree, indent=1, allow_nan=False, ensure_ascii=False), "utf-8")
+    unfinished.replace(path)
+
+
+def _diagnoses(study: Study, trained: Sequence[_Trained], out: Path) -> list[dict[str, Any] | None]:
+    """Why each model serves its worst subgroup of the test cases worse, from cases of training and validation."""
+    weights = {
+        model.name: trained_weights(out / model.name, study.split.train, best_epoch=model.fitted.best_epoch)
+        for model in trained
+    }
+    found: list[dict[str, Any] | None] = []
+    for model in trained:
+        worst = _test_scores(model.audit)["worst_subgroup"]
+        if worst is None:
+            found.append(None)
+            continue
+        subgroup = Subgroup(frozenset(worst["items"].items()))
+        nobody = Membership((subgroup,), np.zeros((1, 0), dtype=bool), {subgroup.items: 0}, ())
+        learning, held_out = (nobody.apply(study.attributes[part]).matrix[0] for part in ("train", "validation"))
+        alike = [entry for entry in trained if entry.backbone == model.backbone]
+        parts: list[tuple[Part, Part, float]] = []
+        for entry in alike:
+            # `_train` always asks for the scores of the training cases.
+            scored = cast(ScoredCases, entry.fitted.training)
+            parts.append(
+                (
+                    part_of(learning, scored.dsc),
+                    part_of(held_out, entry.fitted.validation.dsc),
+                    drawn_share(learning, weights[entry.name]),
+                )
+            )
+        diagnosis = diagnose_models(parts)[alike.index(model)]
+        found.append({"subgroup": worst["items"], **diagnosis.to_dict()})
+    return found
+
+
+def _budget(settings: MitigationSettings, study: Study) -> dict[str, str]:
+    """What every model was given, in words."""
+    split = study.split
+    return {
+        "Training cases": f"{len(split.train):,}",
+        "Validation cases": f"{len(split.validation):,}",
+        "Test cases": f"{len(split.test):,}",
+        "Epochs": str(settings.epochs),
+        "Draws an epoch": f"{len(split.train):,} cases in batches of {settings.batch_size}",
+        "Optimiser": f"Adam, learning rate {settings.lr:g} falling to 0 along a cosine",
+        "Input": " x ".join(map(str, cast(Size, settings.spatial_size)))
+        + (f", {settings.samples_per_case} patches a case" if settings.samples_per_case else " voxels"),
+        "Loss of a case": settings.loss,
+        "Seed": str(settings.seed),
+    }
+
+
+class _Count:
+    """Says after every hundred cases how many are prepared: a large data set takes hours."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.tell, self.n_done = tell, 0
+
+    def __call__(self, _case: str) -> None:
+        self.n_done += 1
+        if self.n_done % 100 == 0:
+            self.tell(f"{self.n_done:,} cases prepared")
+
+
+def _study(
+    settings: MitigationSettings, protocol: Protocol, executor: Executor | None, tell: Callable[[str], None]
+) -> Study:
+    size = cast(Size, settings.spatial_size)
+    if settings.data is None:
+        phantom = PhantomSize(size=size)
+        if "swinunetr" in settings.backbones:
+            phantom = PhantomSize(size=size, cases=(12, 12, 12), planted=(2, 2, 2))
+        if settings.attributes is not None:
+            phantom = dataclasses.replace(phantom, attributes=settings.attributes)
+        return phantom_study(
+            phantom, protocol=protocol, out=settings.out / "phantom", seed=settings.seed, bias=settings.bias
+        )
+    return data_study(
+        settings.data,
+        metadata=settings.metadata,
+        preprocessing=Preprocessing(phases=settings.phases, spacing_mm=settings.spacing_mm),
+        protocol=protocol,
+        attributes=settings.attributes,
+        out=settings.out,
+        cache=settings.cache or settings.out / "cache",
+        seed=settings.seed,
+        id_column=settings.id_column,
+        sheet=settings.sheet,
+        subject_column=settings.subject_column,
+        resume=settings.resume,
+        executor=executor,
+        on_done=_Count(tell),
+    )
+
+
+def _losses(settings: MitigationSettings, study: Study) -> list[str]:
+    """What training does not see or sees in vain: cases in none of the sets, subgroups, cut lesions, padding."""
+    size = cast(Size, settings.spatial_size)
+    augmentation = Augmentation(size, samples_per_case=settings.samples_per_case)
+    cut = describe_cuts(study.prepared.cuts(study.split.train, augmentation), n_cases=len(study.split.train), size=size)
+    left_out = study.split.left_out
+    notices = [cut] if cut else []
+    _, search = mine_validation(study.attributes["validation"], min_support=settings.min_support)
+    if search.is_cut:
+        notices.append(f"subgroups of the validation cases: {search_sentence(search)}")
+    if left_out:
+        case, reason = next(iter(left_out.items()))
+        notices.append(f"{len(left_out)} cases are in none of the three sets, for example {case}: {reason}")
+    shapes = [study.prepared.cases[case].shape for case in study.split.train]
+    largest = tuple(max(sides) for sides in zip(*shapes, strict=True))
+    holding = [fitting_size(settings.network_config(backbone), largest) for backbone in settings.backbones]
+    fits = tuple(max(sides) for sides in zip(*holding, strict=True))
+    smaller = tuple(map(min, size, fits))
+    if math.prod(size) >= 2 * math.prod(smaller):
+        option = "patch" if settings.samples_per_case else "spatial-size"
+        notices.append(
+            f"the network sees {times(size)} voxels, and no training volume is larger than {times(largest)}: the "
+            f"rest is padding; --{option} {' '.join(map(str, smaller))} holds every one"
+        )
+    return notices
+
+
+def _check_network(settings: MitigationSettings, backbone: Backbone) -> None:
+    """Shape and memory before the first step, each with its remedy."""
+    config = settings.network_config(backbone)
+    size = cast(Size, settings.spatial_size)
+    check_shape(config, size, what="patch" if settings.samples_per_case else "spatial size")
+    n_volumes = cast(int, settings.batch_size) * (settings.samples_per_case or 1)
+    check_memory(config, size, batch_size=n_volumes, amp=bool(settings.amp), device=settings.device)
+
+
+def _context(settings: MitigationSettings, study: Study) -> TrainingContext:
+    return TrainingContext(
+        training=study.attributes["train"],
+        validation=study.attributes["validation"],
+        loss=case_loss(settings.loss),
+        epochs=cast(int, settings.epochs),
+        min_support=settings.min_support,
+        volumes_mm3=study.prepared.volumes_mm3(study.split.train),
+        seed=settings.seed,
+    )
+
+
+def _options(settings: MitigationSettings) -> StrategyOptions:
+    return StrategyOptions(alpha=settings.alpha, reduction=settings.reduction, case_weights=settings.one_shot_weights)
+
+
+def _train(
+    settings: MitigationSettings, study: Study, protocol: Protocol, backbone: Backbone, strategy: str, folder: Path
+) -> FitResult:
+    config = settings.network_config(backbone)
+    size = cast(Size, settings.spatial_size)
+    augmentation = Augmentation(size, samples_per_case=settings.samples_per_case)
+    context = _context(settings, study)
+    # The same seed for every strategy: the same initial weights.
+    torch.manual_seed(settings.seed)
+    network = build_network(config)
+    description = describe(
+        config, study.preprocessing, size, strategy=strategy, seed=settings.seed, bins=study.plan.to_dict()
+    )
+    whole = study.prepared.whole
+    equal_shapes = settings.data is None
+    return fit(
+        network,
+        make_strategy(strategy, context, _options(settings)),
+        context,
+        training=study.prepared.training(study.split.train, augmentation),
+        validation=whole(study.split.validation),
+        plain_training=whole(study.split.train),
+        settings=FitSettings(
+            batch_size=cast(int, settings.batch_size),
+            lr=cast(float, settings.lr),
+            outcome=settings.outcome,
+            device=settings.device,
+            amp=bool(settings.amp),
+            workers=settings.workers,
+            validation_batch_size=16 if equal_shapes and backbone != "swinunetr" else 1,
+            min_cases=WORST_MIN_CASES,
+        ),
+        inferer=WindowInferer(size),
+        protocol=protocol,
+        out=folder,
+        description=description,
+        resume=settings.resume,
+        progress=RichProgress(f"{backbone}, {strategy}", context.epochs),
+    )
+
+
+def _predict(settings: MitigationSettings, study: Study, folder: Path) -> tuple[str, ...]:
+    """Masks of the test cases by the best network, and the network as a MONAI bundle."""
+    predictions = folder / "predictions" / "test"
+    model = load_model(folder / "checkpoint_best.pt", device=settings.device)
+    notices = study.predict(model, predictions, settings.device, bool(settings.amp))
+    export_bundle(folder / "checkpoint_best.pt", folder / "bundle")
+    return notices
+
+
+def _audit(
+    settings: MitigationSettings, study: Study, protocol: Protocol, folder: Path, executor: Executor | None
+) -> AuditResult:
+    """The audit of the test predictions, with the bins that were fitted on the training cases."""
+    predictions = folder / "predictions" / "test"
+    cases = tuple(
+        dataclasses.replace(case, prediction=path if path.is_file() else None)
+        for case in study.test
+        for path in [predictions / f"{case.id}.nii.gz"]
+    )
+    inputs = {"predictions": predictions, **study.test.inputs}
+    cohort = dataclasses.replace(study.test, cases=cases, inputs=inputs)
+    config = AuditConfig(
+        protocol,
+        min_support=_least_support(len(cases)),
+        min_cases=WORST_MIN_CASES,
+        # A model that fails on many cases is a finding of the comparison, not a mistake in what was handed over.
+        missing_prediction="worst",
+        subject_column=settings.subject_column,
+        seed=settings.seed,
+    )
+    result = run_audit(cohort, config, plan=study.plan, executor=executor)
+    write_report(result, folder / "audit", command="segfair mitigate")
+    return result
+
+
+def _least_support(n_cases: int) -> float:
+    """Low enough that every subgroup of `WORST_MIN_CASES` is mined."""
+    return min(0.01, WORST_MIN_CASES / max(1, n_cases))
+
+
+def _test_scores(result: AuditResult) -> dict[str, Any]:
+    table = result.subgroups["dsc"]
+    enough = [row for row in table if row.n >= WORST_MIN_CASES]
+    worst = min(enough, key=lambda row: row.mean, default=None)
+    return {
+        **{name: result.scores[name].value for name in ("DSC", "NormHD", "PS", "FS", "TS")},
+        "worst_subgroup": None if worst is None else _told(worst.subgroup, worst.n, worst.mean),
+    }
+
+
+def _told(subgroup: Subgroup, n: int, dsc: float) -> dict[str, Any]:
+    return {"items": dict(sorted(subgroup.items)), "n": n, "dsc": dsc}
+
+
+def _validation_scores(study: Study, scored: ScoredCases, protocol: Protocol) -> dict[str, Any]:
+    attributes = study.attributes["validation"]
+    total = total_scores(scored, attributes, protocol, min_cases=WORST_MIN_CASES)
+    membership, _ = mine_validation(attributes, min_support=_least_support(len(attributes.case_ids)))
+    worst = worst_subgroup(membership, scored.dsc, min_cases=WORST_MIN_CASES)
+    return {
+        "DSC": total.dsc,
+        "NormHD": total.normhd,
+        "PS": total.ps,
+        "FS": total.fs,
+        "TS": total.ts,
+        "worst_subgroup": None if worst is None else _told(worst.subgroup, worst.n, worst.dsc),
+    }

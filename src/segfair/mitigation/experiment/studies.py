@@ -1,0 +1,264 @@
+"""The data of one mitigation: prepared volumes, a split, attributes with bins from the training cases, a test set.
+
+A study comes from a data set on disk or from the embedded phantom; the experiment does not tell them apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from segfair.attributes.fit import AttributeTable, BinningPlan, fit_attributes
+from segfair.audit.words import plural
+from segfair.cases import Case, Cohort
+from segfair.errors import ConfigError
+from segfair.files.images.masks import write_mask
+from segfair.mitigation.data.datasets import PreparedData, from_arrays
+from segfair.mitigation.data.preparation import prepare
+from segfair.mitigation.data.preprocessing import Preprocessing
+from segfair.mitigation.data.sources import TrainingSource, read_training_source
+from segfair.mitigation.data.splits import Split, load_split, split_cases
+from segfair.mitigation.prediction.volumes import Model, predict_images
+from segfair.mitigation.training.evaluation import foreground
+from segfair.phantom import FIELD_OF_VIEW_MM, PhantomCase, sample_cases
+from segfair.protocol.rules import Protocol
+
+__all__ = ["PhantomSize", "Study", "data_study", "phantom_study"]
+
+Predict = Callable[[Model, Path, str, bool], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Study:
+    """What is trained on and what is reported.
+
+    Attributes:
+        prepared: Volumes of the training and validation cases.
+        split: The three sets.
+        plan: How attributes are made; fitted on the training cases.
+        attributes: Part -> attributes of its cases, in the split's order.
+        test: The test cases with their labels, without predictions.
+        preprocessing: What a checkpoint has to do to an image.
+        predict: (model, folder, device, amp) -> notices; writes one mask a test case.
+        skipped: Case -> why nothing is done with it.
+        notices: For the reader.
+    """
+
+    prepared: PreparedData
+    split: Split
+    plan: BinningPlan
+    attributes: Mapping[str, AttributeTable]
+    test: Cohort
+    preprocessing: Preprocessing
+    predict: Predict
+    skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomSize:
+    """Cases of the embedded study: how many train, validate and test, and how many of each are planted."""
+
+    size: tuple[int, int, int] = (32, 32, 32)
+    cases: tuple[int, int, int] = (120, 100, 400)
+    planted: tuple[int, int, int] = (4, 3, 13)
+    attributes: tuple[str, ...] = ("age_group", "menopause", "breast_density")
+
+
+def phantom_study(settings: PhantomSize, *, protocol: Protocol, out: Path, seed: int, bias: bool = True) -> Study:
+    """The embedded study; labels of the test cases are written to `out/labels`.
+
+    Args:
+        settings: Numbers of cases and voxels.
+        protocol: Decides how metadata become attributes.
+        out: Folder for the test labels.
+        seed: Seed of the cases.
+        bias: Whether the planted subgroup looks different.
+    """
+    rng = np.random.default_rng(seed)
+    parts: dict[str, list[PhantomCase]] = {}
+    for part, n_cases, n_planted in zip(("train", "validation", "test"), settings.cases, settings.planted, strict=True):
+        prefix = {"train": "TR", "validation": "VA", "test": "TE"}[part]
+        parts[part] = list(
+            sample_cases(n_cases, rng=rng, size=settings.size, bias=bias, planted_cases=n_planted, prefix=prefix)
+        )
+    every = [case for cases in parts.values() for case in cases]
+    spacing = every[0].spacing_mm
+    prepared = from_arrays(
+        [case.id for case in every], [case.image for case in every], [case.label for case in every], spacing_mm=spacing
+    )
+    columns = tuple(every[0].metadata)
+    cohorts = {
+        part: Cohort(tuple(Case(case.id, metadata=case.metadata) for case in cases), columns=columns)
+        for part, cases in parts.items()
+    }
+    plan = fit_attributes(cohorts["train"], protocol=protocol, chosen=settings.attributes)
+    (out / "labels").mkdir(parents=True, exist_ok=True)
+    labelled = []
+    for case in parts["test"]:
+        path = out / "labels" / f"{case.id}.nii.gz"
+        write_mask(path, case.label, affine=case.affine)
+        labelled.append(Case(case.id, path, None, case.metadata))
+
+    def predict(model: Model, folder: Path, device: str, amp: bool) -> tuple[str, ...]:
+        # The phantom's volumes are on the network's grid already: nothing to resample, nothing to invert.
+        folder.mkdir(parents=True, exist_ok=True)
+        network = model.network.to(device).eval()
+        tests = parts["test"]
+        for first in range(0, len(tests), 16):
+            batch = tests[first : first + 16]
+            images = torch.from_numpy(np.stack([case.image for case in batch])).to(device)
+            with torch.no_grad(), torch.autocast(device.partition(":")[0], enabled=amp):
+                masks = foreground(model.inferer(images, network)).cpu().numpy()
+            for case, mask in zip(batch, masks, strict=True):
+                write_mask(folder / f"{case.id}.nii.gz", mask, affine=case.affine)
+        return ()
+
+    ids = {part: tuple(case.id for case in cases) for part, cases in parts.items()}
+    split = Split(
+        ids["train"],
+        ids["validation"],
+        ids["test"],
+        origin="drawn by the embedded phantom with an exact quota of the planted subgroup",
+        seed=seed,
+    )
+    return Study(
+        prepared=prepared,
+        split=split,
+        plan=plan,
+        attributes={part: plan.apply(cohort) for part, cohort in cohorts.items()},
+        test=Cohort(tuple(labelled), columns=columns),
+        preprocessing=Preprocessing(phases=3, spacing_mm=None),
+        predict=predict,
+        notices=(
+            f"embedded phantom, {settings.size[0]}x{settings.size[1]}x{settings.size[2]} voxels over "
+            f"{FIELD_OF_VIEW_MM:g} mm: {settings.cases[0]} training, {settings.cases[1]} validation and "
+            f"{settings.cases[2]} test cases",
+        ),
+    )
+
+
+def data_study(
+    data: Path,
+    *,
+    metadata: Path | None,
+    preprocessing: Preprocessing,
+    protocol: Protocol,
+    attributes: tuple[str, ...] | None,
+    out: Path,
+    cache: Path | None,
+    seed: int,
+    id_column: str | None = None,
+    sheet: str | None = None,
+    subject_column: str | None = None,
+    resume: bool = False,
+    executor: Executor | None = None,
+    on_done: Callable[[str], None] | None = None,
+) -> Study:
+    """A study of a data set on disk.
+
+    A run that goes on (`resume`) takes the split of `out/splits.json`; a new one makes its own, since settings and
+    cases may have changed.
+
+    Raises:
+        InputError, ConfigError: The data cannot be used, or the split is one of other data.
+    """
+    source = read_training_source(
+        data,
+        metadata=metadata,
+        phases=preprocessing.phases,
+        id_column=id_column,
+        sheet=sheet,
+        subject_column=subject_column,
+    )
+    label_name, values = source.trained_label
+    preprocessing = dataclasses.replace(preprocessing, label=values)
+    prepared = prepare(source.cases, preprocessing, cache=cache, executor=executor, on_done=on_done)
+    usable = [case for case in source.ids if case in prepared.cases]
+    split = _split(
+        source,
+        usable,
+        protocol=protocol,
+        attributes=attributes,
+        earlier=out / "splits.json" if resume else None,
+        seed=seed,
+        subject_column=subject_column,
+    )
+    cohorts = {part: source.cohort(getattr(split, part)) for part in ("train", "validation", "test")}
+    plan = fit_attributes(cohorts["train"], protocol=protocol, chosen=attributes, subject_column=subject_column)
+    if not plan.attributes:
+        raise ConfigError(
+            f"mitigate: no metadata column of the {plural(len(split.train), 'training case')} can be an attribute ("
+            + "; ".join(f"{column}: {reason}" for column, reason in list(plan.left_out.items())[:5])
+            + "); more cases are needed, or a table with other columns (--metadata)"
+        )
+    images = {case.id: case.images for case in source.select(split.test)}
+
+    def predict(model: Model, folder: Path, device: str, amp: bool) -> tuple[str, ...]:
+        folder.mkdir(parents=True, exist_ok=True)
+        report = predict_images(model, images, folder, device=device, amp=amp)
+        failed = (f"{case} was not predicted: {reason}" for case, reason in report.failed.items())
+        return (*report.notices, *failed)
+
+    skipped = {**source.skipped, **prepared.skipped}
+    lost = (f"{plural(len(skipped), 'case')} left out, see skipped.csv: {_example(skipped)}",) if skipped else ()
+    return Study(
+        prepared=prepared,
+        split=split,
+        plan=plan,
+        attributes={part: plan.apply(cohort) for part, cohort in cohorts.items()},
+        test=dataclasses.replace(cohorts["test"], label_names={label_name: values}),
+        preprocessing=preprocessing,
+        predict=predict,
+        skipped=skipped,
+        notices=(*source.notices, *_label_notices(source), *prepared.notices, *lost, split.origin),
+    )
+
+
+def _label_notices(source: TrainingSource) -> tuple[str, ...]:
+    """Which label is trained, where the data set names more than label 1."""
+    name, values = source.trained_label
+    others = [f"{other} = {','.join(map(str, found))}" for other, found in source.label_names.items() if other != name]
+    if not others and values == (1,):
+        return ()
+    shown = f"{name} = {','.join(map(str, values))}"
+    left = f"; {', '.join(others)} are background, for the network has one output" if others else ""
+    return (f"label that is trained, predicted and audited: {shown}{left}",)
+
+
+def _split(
+    source: TrainingSource,
+    usable: list[str],
+    *,
+    protocol: Protocol,
+    attributes: tuple[str, ...] | None,
+    earlier: Path | None,
+    seed: int,
+    subject_column: str | None,
+) -> Split:
+    if earlier is not None and earlier.is_file():
+        split = load_split(earlier)
+        split.check_cases(usable)
+        return split
+    cohort = source.cohort(usable)
+    plan = fit_attributes(cohort, protocol=protocol, chosen=attributes, subject_column=subject_column)
+    table = plan.apply(cohort)
+    subjects = {case.id: case.metadata.get(subject_column) for case in cohort} if subject_column else None
+    return split_cases(
+        table,
+        seed=seed,
+        subjects=subjects,
+        given=source.given_split or None,
+        train_only=[case.id for case in cohort if not case.metadata],
+    )
+
+
+def _example(reasons: Mapping[str, str]) -> str:
+    case, reason = next(iter(reasons.items()))
+    return f"{case}: {reason}"

@@ -1,0 +1,295 @@
+"""Mitigation -> page data and `comparison.html`: scores, and the comparison page's sections for each strategy.
+
+Computes nothing; what is said is decided in `segfair.mitigation.experiment.summary` and `segfair.report.audit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural, shorten
+from segfair.compare.verdict import outcome_digits
+from segfair.mitigation.experiment import diagnosis
+from segfair.mitigation.experiment.summary import RULE, MitigationSummary, ModelSummary
+from segfair.mitigation.experiment.weight_figures import weight_lines
+from segfair.report.audit.maps import heat_map_section
+from segfair.report.comparison.changes import change_section, change_table
+from segfair.report.comparison.files import write_comparison
+from segfair.report.comparison.page import gain_section, harm_section, slope_figure, verdict_section
+from segfair.report.files import render_page
+from segfair.report.parts import Data, cell, definition, figure, number_column, table
+
+__all__ = ["mitigation_data", "write_mitigation_page"]
+
+_TITLES = {
+    "verdict": "Verdict",
+    "scores": "Scores",
+    "why": "Why a gap remains",
+    "changes": "What each strategy changed",
+    "weights": "Case weights",
+    "maps": "Heat maps",
+    "notices": "Notices",
+    "method": "Method",
+}
+_MARKS = {"better": "▲", "worse": "▼", "open": "◆"}
+_SCORES = ("DSC", "NormHD", "PS", "FS", "TS")
+_LISTED = 60
+"""Subgroups of a strategy that the page lists; its own comparison page holds all."""
+
+
+def write_mitigation_page(summary: MitigationSummary, out: Path, *, command: str = "") -> Path:
+    """Writes `comparison.html`, and for each compared model `MODEL/comparison/`; the page appears once complete.
+
+    Returns:
+        The path of the page.
+    """
+    for model in summary.models:
+        if model.against is not None:
+            write_comparison(model.against, out / model.name / "comparison", command=command)
+    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    text = render_page(mitigation_data(summary, written=written), template="mitigation.html.j2")
+    path = out / "comparison.html"
+    unfinished = path.with_name(".comparison.html.tmp")
+    unfinished.write_text(text, "utf-8", newline="\n")
+    unfinished.replace(path)
+    return path
+
+
+def mitigation_data(summary: MitigationSummary, *, written: str) -> Data:
+    """Everything that the page of a mitigation prints.
+
+    Args:
+        summary: What was found; at least one model.
+        written: When the page is written, as it shall stand there.
+    """
+    first = summary.models[0].audit
+    sections = {
+        "verdict": _verdict(summary),
+        "scores": {
+            part: _score_table(summary.models, part, caption)
+            for part, caption in (
+                ("test", "Test cases: never seen while training"),
+                ("validation", "Validation cases: they chose the epoch and drove the weights, so they flatter"),
+            )
+        },
+        "why": _why(summary.models),
+        "changes": [_change(model, index) for index, model in enumerate(summary.models) if model.against is not None],
+        "weights": [_weights(model, index) for index, model in enumerate(summary.models) if model.weights],
+        "maps": _maps(summary.models),
+        "notices": [clean(notice, length=600) for notice in summary.notices],
+        "method": _method(summary),
+        "budget": _budget(summary),
+        # The frame that all pages share hands the payload of its one table to the script.
+        "subgroups": {"payload": "{}"},
+    }
+    return {
+        "title": "Mitigation: models compared by subgroup",
+        "written": written,
+        "version": first.versions.get("segfair", ""),
+        "outcome": metric_name("dsc"),
+        "n_models": plural(len(summary.models), "model"),
+        "n_cases": f"{first.cases.n_scored:,}",
+        "protocol": clean(first.config.protocol.name, length=60),
+        "sections": sections,
+        "titles": _TITLES,
+        "contents": [{"id": key, "title": title} for key, title in _TITLES.items() if sections[key]],
+    }
+
+
+def _verdict(summary: MitigationSummary) -> list[Data]:
+    backbones = list(dict.fromkeys(model.backbone for model in summary.models))
+    return [
+        {
+            "kind": entry.kind,
+            "tone": entry.tone,
+            "mark": _MARKS[entry.tone],
+            "sentence": clean(entry.sentence, length=2000),
+            "backbone": clean(backbone, length=40) if len(backbones) > 1 else "",
+        }
+        for backbone, entry in zip(backbones, summary.conclusions, strict=True)
+    ]
+
+
+def _score_table(models: Sequence[ModelSummary], part: str, caption: str) -> Data:
+    return table(
+        caption,
+        ["Model", *map(number_column, (*_SCORES, "Worst subgroup")), "Who"],
+        [
+            [
+                clean(model.name, length=40),
+                *(format_number(model.scores[part][name]) for name in _SCORES),
+                *_worst_cells(model.scores[part]["worst_subgroup"]),
+            ]
+            for model in models
+        ],
+        note="Worst subgroup: lowest mean Dice among subgroups of at least 5 cases.",
+    )
+
+
+def _worst_cells(worst: Mapping[str, Any] | None) -> list[Data]:
+    if worst is None:
+        return [cell("–"), cell("none is large enough")]
+    return [cell(format_number(worst["dsc"]), sub=f"n = {worst['n']:,}"), cell(items=tuple(worst["items"].items()))]
+
+
+def _why(models: Sequence[ModelSummary]) -> Data | None:
+    found = [(model, model.diagnosis) for model in models if model.diagnosis is not None]
+    if not found:
+        return None
+    return {
+        "rule": diagnosis.RULE,
+        "table": table(
+            "The subgroup of the test cases that each model serves worst: Dice where it trained, and where not",
+            [
+                "Model",
+                "Subgroup",
+                "Why",
+                *map(number_column, ("Training Dice", "others", "Validation Dice", "others", "Share")),
+            ],
+            [
+                [
+                    clean(model.name, length=40),
+                    cell(items=tuple(entry["subgroup"].items())),
+                    cell(entry["kind"]),
+                    *(
+                        part_cell
+                        for part in (entry["training"], entry["validation"])
+                        for part_cell in (
+                            cell(format_number(part["dsc"]), sub=f"n = {part['n']:,}"),
+                            cell(format_number(part["rest"])),
+                        )
+                    ),
+                    f"{100 * entry['share']:.1f} %",
+                ]
+                for model, entry in found
+            ],
+            note="Share: of the subgroup in what the model was trained on, as drawn or weighted.",
+        ),
+    }
+
+
+def _change(model: ModelSummary, index: int) -> Data:
+    comparison = model.against
+    assert comparison is not None
+    rows = comparison.subgroups[comparison.outcome]
+    kept = [row for row in rows if not row.redundant]
+    note = (
+        f"{plural(len(rows) - len(kept[:_LISTED]), 'subgroup')} that changed as one with an item less, or beyond the "
+        "room of this page, are left out."
+    )
+    return {
+        "title": f"{model.name} against {comparison.before.name}",
+        "verdict": verdict_section(comparison),
+        "harmed": harm_section(comparison),
+        "gained": gain_section(comparison),
+        "scores": change_section(comparison),
+        "slopes": slope_figure(comparison, key=f"slopes{index}"),
+        "table": change_table(
+            "Subgroups, most harmed first; 95% intervals of the paired changes",
+            kept[:_LISTED],
+            comparison,
+            outcome_digits(comparison),
+            note=note if len(rows) > len(kept[:_LISTED]) else "",
+        ),
+        "href": f"{model.name}/comparison/comparison.html",
+    }
+
+
+def _weights(model: ModelSummary, index: int) -> Data:
+    digits = metric_digits([entry.largest for entry in model.weights])
+    last = model.weights[-1]
+    top = max(model.weights, key=lambda entry: entry.largest)
+    words = (
+        f"Largest weight {format_number(top.largest, digits)} after epoch {top.epoch}"
+        f"{f' by {clean(top.subgroup, length=60)}' if top.subgroup else ''}, "
+        f"{format_number(last.largest, digits)} at the end; mean {format_number(last.mean, digits)}."
+    )
+    return {
+        "name": clean(model.name, length=40),
+        "figure": figure(
+            weight_lines(model.weights, digits=digits),
+            key=f"weights{index}",
+            label=f"Case weights of {clean(model.name, length=40)} over epochs. {words} The table holds every value.",
+            caption=words,
+            data=table(
+                f"Case weights of {clean(model.name, length=40)}",
+                ["After epoch", number_column("Mean"), number_column("Largest"), "Set by"],
+                [
+                    [
+                        str(entry.epoch),
+                        format_number(entry.mean, digits),
+                        format_number(entry.largest, digits),
+                        shorten(clean(entry.subgroup), 120) if entry.subgroup else "no subgroup",
+                    ]
+                    for entry in model.weights
+                ],
+            ),
+        ),
+    }
+
+
+def _maps(models: Sequence[ModelSummary]) -> Data | None:
+    """The maps of all models beside each other, pair by pair, in the colours of the first."""
+    base = models[0].audit
+    drawn = [
+        (model, heat_map_section(model.audit, like=base, key=f"maps{index}-")) for index, model in enumerate(models)
+    ]
+    sections = [(model, section) for model, section in drawn if section is not None]
+    if not sections:
+        return None
+    titles = [entry["title"] for entry in sections[0][1]["figures"]]
+    name = clean(models[0].name, length=40)
+    return {
+        "note": (
+            f"Hatched cells have fewer than {base.config.min_cases} cases: insufficient evidence. All maps have the "
+            f"colours of {name}: white is its mean, and differences beyond its largest are drawn as the largest."
+        ),
+        "pairs": [
+            {
+                "title": title,
+                "figures": [
+                    {"name": clean(model.name, length=40), **section["figures"][place]} for model, section in sections
+                ],
+            }
+            for place, title in enumerate(titles)
+        ],
+    }
+
+
+def _method(summary: MitigationSummary) -> Data:
+    compared = next((model.against for model in summary.models if model.against is not None), None)
+    return {
+        "rule": RULE,
+        "tests": clean(compared.method, length=600) if compared is not None else "",
+        "versions": [
+            definition(clean(name), clean(version))
+            for name, version in {**summary.models[0].audit.versions, **_training_versions()}.items()
+        ],
+    }
+
+
+def _budget(summary: MitigationSummary) -> Data:
+    models = summary.models
+    epochs = "; ".join(f"{clean(model.name, length=40)} epoch {model.best_epoch} of {model.epochs}" for model in models)
+    equal = (
+        "Equal budget: all models of a backbone had the same cases, initial weights, seed and number of steps, and "
+        "differ in their strategy alone. "
+        if len(models) > 1
+        else ""
+    )
+    return {
+        "sentence": (
+            f"{equal}Reported is the epoch of the best validation TS ({epochs}). One training a model: another seed "
+            "may give another order."
+        ),
+        "pairs": [definition(clean(name), clean(value, length=200)) for name, value in summary.budget.items()],
+    }
+
+
+def _training_versions() -> dict[str, str]:
+    """Package -> version, of what an audit does not use."""
+    return {name: metadata.version(name) for name in ("torch", "monai")}

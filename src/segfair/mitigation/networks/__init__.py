@@ -1,0 +1,1 @@
+"""The networks, the memory and device they take, and their files."""

@@ -1,0 +1,237 @@
+"""A checkpoint as a MONAI bundle: predicts with MONAI alone, without segfair.
+
+    bundle/configs/metadata.json    what the network is, takes and gives
+    bundle/configs/inference.json   the whole way from a folder of images to masks
+    bundle/models/model.pt          weights
+    bundle/docs/README.md           how to run it
+
+References:
+    MONAI bundle specification, https://docs.monai.io/en/stable/mb_specification.html
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+
+from segfair.errors import InputError
+from segfair.mitigation.prediction.volumes import Model, load_model
+
+__all__ = ["export_bundle"]
+
+_README = """# {title}
+
+A {network} that segments {phases}-phase 3-D images; trained with segfair.
+
+    python -m monai.bundle run --config_file configs/inference.json \\
+        --bundle_root . --dataset_dir IMAGES --output_dir MASKS
+
+IMAGES holds one folder a case with one NIfTI file a phase, in the order of their names, or one four-dimensional file
+a case. Each mask is written on the grid of its image and named like the image's first file. The first {phases} phases
+are used{resampling}.
+
+`python -m monai.bundle run` needs the package fire; from Python, `monai.bundle.run(...)` does not.
+"""
+
+
+def export_bundle(checkpoint: Path, folder: Path, *, title: str = "segfair model") -> Path:
+    """Writes the bundle of a checkpoint's network; files of an earlier bundle are replaced.
+
+    Args:
+        checkpoint: A checkpoint of a training.
+        folder: The bundle's folder, made if need be.
+        title: What the bundle is called.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: The checkpoint is unusable, or the folder cannot be written.
+    """
+    model = load_model(checkpoint)
+    try:
+        for name in ("configs", "models", "docs"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        weights = folder / "models" / "model.pt"
+        temporary = weights.with_name(f".{weights.name}.{os.getpid()}.tmp")
+        torch.save(model.network.state_dict(), temporary)
+        temporary.replace(weights)
+        _write(folder / "configs" / "metadata.json", _metadata(model, title))
+        _write(folder / "configs" / "inference.json", _inference(model))
+        spacing = model.preprocessing.spacing_mm
+        text = _README.format(
+            title=title,
+            network=model.config.monai_name,
+            phases=model.preprocessing.phases,
+            resampling=f", resampled to {' x '.join(f'{side:g}' for side in spacing)} mm" if spacing else "",
+        )
+        (folder / "docs" / "README.md").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"bundle {folder}: cannot be written ({error.strerror or error})") from error
+    return folder
+
+
+def _write(path: Path, tree: Any) -> None:
+    path.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+
+
+def _metadata(model: Model, title: str) -> dict[str, Any]:
+    phases = model.preprocessing.phases
+    return {
+        "version": "1.0.0",
+        "changelog": {"1.0.0": "exported by segfair"},
+        "monai_version": str(monai.__version__),
+        "pytorch_version": str(torch.__version__),
+        "numpy_version": np.__version__,
+        "required_packages_version": {
+            "nibabel": "5.2",
+            **({"einops": "0.7"} if model.config.name == "swinunetr" else {}),
+        },
+        "name": title,
+        "task": "segmentation of lesions",
+        "description": f"{model.config.monai_name} for {phases}-phase 3-D images",
+        "authors": "see the training",
+        "copyright": "see the training",
+        "network_data_format": {
+            "inputs": {
+                "image": {
+                    "type": "image",
+                    "format": "magnitude",
+                    "modality": "MR",
+                    "num_channels": phases,
+                    "spatial_shape": list(model.window),
+                    "dtype": "float32",
+                    "value_range": [],
+                    "is_patch_data": True,
+                    "channel_def": {str(phase): f"phase {phase}" for phase in range(phases)},
+                }
+            },
+            "outputs": {
+                "pred": {
+                    "type": "image",
+                    "format": "segmentation",
+                    "num_channels": model.config.out_channels,
+                    "spatial_shape": list(model.window),
+                    "dtype": "float32",
+                    "value_range": [0, 1],
+                    "is_patch_data": True,
+                    "channel_def": {"0": "lesion"}
+                    if model.config.out_channels == 1
+                    else {str(k): "background" if k == 0 else f"class {k}" for k in range(model.config.out_channels)},
+                }
+            },
+        },
+    }
+
+
+def _inference(model: Model) -> dict[str, Any]:
+    """The steps of `preprocessing.load_volume` and `predict.predict_images` in MONAI's configuration language."""
+    settings = model.preprocessing
+    steps: list[dict[str, Any]] = [
+        {"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True, "image_only": True},
+        # A four-dimensional file may hold more phases; voxels that are not finite count as 0.
+        _apply("image", "$lambda x: torch.nan_to_num(x[:@phases], 0.0, 0.0, 0.0)"),
+        {"_target_": "CopyItemsd", "keys": "image", "names": "source"},
+        {
+            "_target_": "Orientationd",
+            "keys": "image",
+            "axcodes": "RAS",
+            "labels": [["L", "R"], ["P", "A"], ["I", "S"]],
+        },
+    ]
+    if settings.spacing_mm is not None:
+        steps.append(_apply("image", "@resample"))
+    steps += [
+        {"_target_": "CropForegroundd", "keys": "image", "source_key": "image", "select_fn": "$lambda x: x != 0"},
+        {
+            "_target_": "NormalizeIntensityd",
+            "keys": "image",
+            "nonzero": True,
+            "channel_wise": settings.normalise == "phase",
+        },
+    ]
+    several = model.config.out_channels > 1
+    # As `predict` does: one channel by its sigmoid, several by the largest other class against the background.
+    probability = "$lambda x: torch.sigmoid(x[1:].amax(0, keepdim=True) - x[:1])" if several else "$torch.sigmoid"
+    return {
+        "imports": [
+            "$import pathlib",
+            "$import numpy as np",
+            "$import torch",
+            "$from monai.data import MetaTensor",
+            "$from monai.transforms import SpatialResample",
+        ],
+        "bundle_root": ".",
+        "dataset_dir": "images",
+        "output_dir": "masks",
+        "phases": settings.phases,
+        "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
+        "folders": "$[f for f in sorted(pathlib.Path(@dataset_dir).iterdir()) if f.is_dir()]",
+        "files": "$[str(f) for f in sorted(pathlib.Path(@dataset_dir).glob('*.nii*'))]",
+        "cases": "$[{'image': [str(p) for p in sorted(f.glob('*.nii*'))][:@phases]} for f in @folders] "
+        "or [{'image': f} for f in @files]",
+        **(_RESAMPLING | {"spacing": list(settings.spacing_mm)} if settings.spacing_mm is not None else {}),
+        "network_def": {"_target_": model.config.monai_name, **model.config.monai_arguments},
+        "network": "$@network_def.to(@device).eval()",
+        "preprocessing": {"_target_": "Compose", "transforms": steps},
+        "dataset": {"_target_": "Dataset", "data": "@cases", "transform": "@preprocessing"},
+        "inferer": {
+            "_target_": "SlidingWindowInferer",
+            "roi_size": list(model.window),
+            "sw_batch_size": 1,
+            "overlap": model.inferer.overlap,
+            "mode": "gaussian",
+        },
+        "postprocessing": {
+            "_target_": "Compose",
+            "transforms": [
+                _apply("pred", probability),
+                {
+                    "_target_": "ResampleToMatchd",
+                    "keys": "pred",
+                    "key_dst": "source",
+                    "mode": "bilinear",
+                    "padding_mode": "zeros",
+                },
+                _apply("pred", "$lambda x: (x > 0.5).to(torch.uint8)"),
+                {
+                    "_target_": "SaveImaged",
+                    "keys": "pred",
+                    "output_dir": "@output_dir",
+                    "output_postfix": "",
+                    "separate_folder": False,
+                    "output_dtype": "$np.uint8",
+                    "print_log": False,
+                },
+            ],
+        },
+        "logits": "$lambda image: @inferer(image.as_tensor()[None].to(@device), @network)[0].cpu()",
+        "predict": "$torch.no_grad()(lambda item: @postprocessing("
+        "{**item, 'pred': MetaTensor(@logits(item['image']), meta=item['image'].meta)}))",
+        "initialize": [
+            "$@network.load_state_dict(torch.load(@bundle_root + '/models/model.pt', map_location=@device, "
+            "weights_only=True))"
+        ],
+        "run": ["$[None for item in @dataset if @predict(item) is None]"],
+    }
+
+
+# The grid of `preprocessing`: another spacing in the same box, both centres in one place.
+_RESAMPLING = {
+    "steps": "$lambda x: np.array(@spacing) / np.linalg.norm(np.asarray(x.affine)[:3, :3], axis=0)",
+    "shape": "$lambda x: np.maximum(1, np.rint(np.array(x.shape[1:]) / @steps(x))).astype(int)",
+    "first": "$lambda x: (np.array(x.shape[1:]) - 1) / 2 - @steps(x) * (@shape(x) - 1) / 2",
+    "change": "$lambda x: np.vstack([np.column_stack([np.diag(@steps(x)), @first(x)]), [0, 0, 0, 1]])",
+    "resample": "$lambda x: SpatialResample(mode='bilinear', padding_mode='border', align_corners=False)("
+    "x, dst_affine=torch.as_tensor(np.matmul(np.asarray(x.affine), @change(x))), spatial_size=@shape(x).tolist())",
+}
+
+
+def _apply(key: str, function: str) -> dict[str, Any]:
+    return {"_target_": "Lambdad", "keys": key, "func": function, "track_meta": False}

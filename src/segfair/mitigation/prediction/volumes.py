@@ -1,0 +1,303 @@
+"""A checkpoint and images -> masks in each image's own geometry. Needs no metadata: fairness was trained in.
+
+Whole volumes are predicted, in overlapping windows where they are larger than what the network was trained on. The
+training loop validates with the same inferer. Never scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from monai.inferers.utils import sliding_window_inference
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from segfair.errors import ConfigError, InputError, SegfairError, some
+from segfair.files.images.masks import write_mask
+from segfair.mitigation.data.boxes import BreastBox, read_box
+from segfair.mitigation.data.preprocessing import Preprocessing, Volume, load_volume, restore
+from segfair.mitigation.networks.backbones import NetworkConfig, Size, build_network, times
+from segfair.mitigation.networks.checkpoints import load_checkpoint
+from segfair.mitigation.networks.devices import find_device
+
+__all__ = ["Model", "PredictionReport", "WindowInferer", "describe", "load_model", "predict_images"]
+
+_MOSTLY = 0.5
+"""A box that holds less of a prediction than this is worth a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowInferer:
+    """Predicts whole volumes with a network of a fixed window.
+
+    A volume that fits is padded with zeros around its centre and predicted at once, as training pads it. A larger
+    one is predicted in windows that overlap, and their logits are averaged, the middle of a window counting most.
+
+    Attributes:
+        window: Voxels that the network sees at once.
+        overlap: Share of a window that its neighbour sees too.
+    """
+
+    window: Size
+    overlap: float = 0.5
+
+    def __call__(self, inputs: Tensor, network: nn.Module) -> Tensor:
+        """(B, C, X, Y, Z) -> logits of the same grid."""
+        sides = tuple(inputs.shape[2:])
+        if any(side > wanted for side, wanted in zip(sides, self.window, strict=True)):
+            logits = sliding_window_inference(
+                inputs, self.window, sw_batch_size=1, predictor=network, overlap=self.overlap, mode="gaussian"
+            )
+            return cast(Tensor, logits)
+        before = [(wanted - side) // 2 for side, wanted in zip(sides, self.window, strict=True)]
+        # torch pads from the last axis on.
+        padding: list[int] = []
+        for low, side, wanted in reversed(list(zip(before, sides, self.window, strict=True))):
+            padding += [low, wanted - side - low]
+        logits = network(nn.functional.pad(inputs, padding) if any(padding) else inputs)
+        place = (slice(low, low + side) for low, side in zip(before, sides, strict=True))
+        return cast(Tensor, logits[(slice(None), slice(None), *place)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A trained network and how it wants its images.
+
+    Attributes:
+        network: In evaluation mode.
+        config: How it is built.
+        preprocessing: What is done to an image before.
+        window: Voxels that it was trained on.
+        description: The checkpoint's whole description.
+    """
+
+    network: nn.Module
+    config: NetworkConfig
+    preprocessing: Preprocessing
+    window: Size
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label_value(self) -> int:
+        """What a predicted lesion is in the masks that are written: the label that was trained."""
+        label = self.preprocessing.label
+        return 1 if label == "any" else label[0]
+
+    @property
+    def inferer(self) -> WindowInferer:
+        """Predicts whole volumes."""
+        return WindowInferer(self.window)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionReport:
+    """What became of each image.
+
+    Attributes:
+        written: Ids of the cases whose mask was written.
+        existing: Ids of the cases whose mask was there already and was kept.
+        failed: Id -> why no mask was written.
+        notices: Sentences for the reader.
+    """
+
+    written: tuple[str, ...]
+    existing: tuple[str, ...]
+    failed: Mapping[str, str]
+    notices: tuple[str, ...]
+
+
+def describe(config: NetworkConfig, preprocessing: Preprocessing, window: Size, **more: Any) -> dict[str, Any]:
+    """What a checkpoint has to say about its network, as plain values.
+
+    Args:
+        config: How the network is built.
+        preprocessing: What is done to an image before.
+        window: Voxels that it is trained on.
+        more: Further entries for the reader, such as the attributes' bins.
+    """
+    return {
+        "backbone": config.to_dict(),
+        "preprocessing": preprocessing.to_dict(),
+        "window": list(window),
+        **more,
+    }
+
+
+def load_model(path: str | Path, *, device: str = "cpu") -> Model:
+    """Builds the network of a checkpoint, ready to predict.
+
+    Raises:
+        InputError: No such file, or not a checkpoint of a segmentation network.
+        ConfigError: A description that this version cannot build, or no such device.
+    """
+    device = find_device(device)
+    checkpoint = load_checkpoint(path, device=device)
+    description = checkpoint.get("description") or {}
+    try:
+        config = NetworkConfig.from_dict(description["backbone"])
+        preprocessing = Preprocessing.from_dict(description["preprocessing"])
+        x, y, z = (int(side) for side in description["window"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"checkpoint {path}: does not say how its network is built ({error!r})") from error
+    network = build_network(config)
+    try:
+        network.load_state_dict(checkpoint["network"])
+    except RuntimeError as error:
+        raise InputError(f"checkpoint {path}: its weights do not fit its description ({error})") from error
+    return Model(network.to(device).eval(), config, preprocessing, (x, y, z), description)
+
+
+def predict_images(
+    model: Model,
+    images: Mapping[str, Sequence[Path]],
+    out: Path,
+    *,
+    boxes: Mapping[str, Path] | None = None,
+    device: str = "cpu",
+    amp: bool = False,
+    workers: int = 0,
+    on_done: Callable[[str], None] | None = None,
+) -> PredictionReport:
+    """Predicts images and writes `out/ID.nii.gz`, each on its image's grid; masks that exist are kept.
+
+    Args:
+        model: The network, moved to `device`.
+        images: Case id -> one file a phase, or one four-dimensional file.
+        out: Folder of masks, made if need be.
+        boxes: Case id in lower case -> patient's file with a breast box, outside of which nothing is lesion; None:
+            predictions are not restricted.
+        device: Where to predict.
+        amp: Half precision; on a GPU only.
+        workers: Processes that read images ahead.
+        on_done: Called with each case id once its mask stands or has failed.
+
+    Returns:
+        What became of each. An image that cannot be used does not keep the others from being predicted.
+
+    Raises:
+        InputError: Not one mask could be made.
+        ConfigError: Out of memory.
+    """
+    existing = [case for case in images if (out / f"{case}.nii.gz").is_file()]
+    waiting = {case: files for case, files in images.items() if case not in set(existing)}
+    if on_done is not None:
+        for case in existing:
+            on_done(case)
+    written: list[str] = []
+    failed: dict[str, str] = {}
+    notices: list[str] = []
+    unboxed: list[str] = []
+    device = find_device(device)
+    model.network.to(device).eval()
+    for case, volume in _volumes(waiting, model.preprocessing, workers):
+        if isinstance(volume, str):
+            failed[case] = volume
+        else:
+            notices.extend(volume.notices)
+            mask = _mask(model, volume, device=device, amp=amp)
+            if boxes is not None:
+                box = _box(case, boxes, notices)
+                if box is None:
+                    unboxed.append(case)
+                else:
+                    mask = _restricted(case, mask, box, notices)
+            write_mask(out / f"{case}.nii.gz", mask * np.uint8(model.label_value), affine=volume.source.affine)
+            written.append(case)
+        if on_done is not None:
+            on_done(case)
+    if images and not written and not existing:
+        case, reason = next(iter(failed.items()))
+        raise InputError(f"none of {len(images)} images can be predicted; for example {case}: {reason}")
+    if unboxed:
+        notices.append(f"predictions without a breast box, not restricted: {len(unboxed)} ({some(unboxed)})")
+    return PredictionReport(tuple(written), tuple(existing), failed, tuple(notices))
+
+
+class _Images(Dataset[tuple[str, Volume | str]]):
+    """Preprocessed images by position; a reason where one cannot be used."""
+
+    def __init__(self, images: Mapping[str, Sequence[Path]], preprocessing: Preprocessing) -> None:
+        self._images = list(images.items())
+        self._preprocessing = preprocessing
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, position: int) -> tuple[str, Volume | str]:
+        case, files = self._images[position]
+        try:
+            return case, load_volume(files, self._preprocessing)
+        except SegfairError as error:
+            return case, str(error)
+
+
+def _volumes(
+    images: Mapping[str, Sequence[Path]], preprocessing: Preprocessing, workers: int
+) -> Iterator[tuple[str, Volume | str]]:
+    if not images:
+        return iter(())
+    loader: DataLoader[tuple[str, Volume | str]] = DataLoader(
+        _Images(images, preprocessing),
+        batch_size=None,
+        num_workers=workers,
+        collate_fn=_as_it_is,  # type: ignore[arg-type]
+    )
+    return iter(loader)
+
+
+def _as_it_is(item: tuple[str, Volume | str]) -> tuple[str, Volume | str]:
+    return item
+
+
+def _mask(model: Model, volume: Volume, *, device: str, amp: bool) -> NDArray[np.bool_]:
+    kind = device.split(":")[0]
+    try:
+        with torch.inference_mode(), torch.autocast(kind, torch.float16, enabled=amp):
+            logits = model.inferer(volume.image[None].to(device), model.network)[0].float()
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "alloc" not in str(error).lower():
+            raise
+        raise ConfigError(
+            f"out of memory on {device}, predicting a volume of {times(volume.grid.shape)} in windows of "
+            f"{times(model.window)}; predict with more memory (--device cpu), or train with a smaller --patch"
+        ) from error
+    probability = _foreground_probability(logits).cpu().numpy()
+    return restore(probability, volume.grid, volume.source)
+
+
+def _foreground_probability(logits: Tensor) -> Tensor:
+    """(K, X, Y, Z) logits -> (X, Y, Z), above 0.5 where the network says lesion.
+
+    One channel: its sigmoid. Several: the largest other class against the background alone, so that 0.5 is where
+    the background stops being the likeliest.
+    """
+    if logits.shape[0] == 1:
+        return logits[0].sigmoid()
+    return (logits[1:].amax(dim=0) - logits[0]).sigmoid()
+
+
+def _box(case: str, boxes: Mapping[str, Path], notices: list[str]) -> BreastBox | None:
+    if case.casefold() not in boxes:
+        return None
+    try:
+        return read_box(boxes[case.casefold()])
+    except InputError as error:
+        notices.append(str(error))
+        return None
+
+
+def _restricted(case: str, mask: NDArray[np.bool_], box: BreastBox, notices: list[str]) -> NDArray[np.bool_]:
+    share = box.share_inside(mask)
+    if share is not None and share < _MOSTLY:
+        other = box.reversed().share_inside(mask) or 0.0
+        hint = f"; with x as the first stored axis it would hold {other:.0%}" if other >= _MOSTLY else ""
+        notices.append(
+            f"case {case}: the breast box holds {share:.0%} of the predicted lesion, the rest was removed{hint}"
+        )
+    return box.restrict(mask)

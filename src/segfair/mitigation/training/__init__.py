@@ -1,0 +1,1 @@
+"""Training in time order, and what the strategies change in it."""

@@ -1,0 +1,291 @@
+"""Training in time order: draw, train, validate, update the strategy, save; the same loop for every strategy.
+
+All randomness of a run is a function of its seed, the epoch, the step and the draw: which cases are drawn, how they
+are augmented, what dropout does. So a training goes on bit for bit from the state of network, optimiser and
+strategy alone, whatever the number of loader workers, and several processes draw what one would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from segfair.errors import SegfairError
+from segfair.mitigation.networks.checkpoints import load_checkpoint, save_checkpoint
+from segfair.mitigation.training.batches import CaseDataset, check_order, load, plan_epoch, stack
+from segfair.mitigation.training.evaluation import (
+    Inferer,
+    ScoredCases,
+    evaluate,
+    memory_advice,
+    total_scores,
+    worst_subgroup,
+)
+from segfair.mitigation.training.interrupts import Interrupted, StopWish, interruptible
+from segfair.mitigation.training.progress import TrainingProgress
+from segfair.mitigation.training.ranks import join
+from segfair.mitigation.training.state import EpochRecord, FitSettings, TrainingRun
+from segfair.mitigation.training.strategies import EpochScores, Erm, TrainingContext
+from segfair.mitigation.weighting.weights import mine_validation
+from segfair.protocol.rules import Protocol as ScoringProtocol
+from segfair.subgroups.lattice import Membership
+
+__all__ = [
+    "EpochRecord",
+    "FitResult",
+    "FitSettings",
+    "TrainingError",
+    "evaluate",
+    "fit",
+    "load_checkpoint",
+    "save_checkpoint",
+    "train_epoch",
+]
+
+
+class TrainingError(SegfairError):
+    """A training that cannot go on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitResult:
+    """What a training left; the network holds the weights of the best epoch.
+
+    Attributes:
+        history: One record an epoch.
+        best_epoch: Epoch of `checkpoint_best.pt`.
+        validation: Validation scores of the best network.
+        training: Scores of the training cases without augmentation by the best network; None where no
+            `plain_training` was given.
+    """
+
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    validation: ScoredCases
+    training: ScoredCases | None
+
+
+def fit(
+    network: nn.Module,
+    strategy: Erm,
+    context: TrainingContext,
+    *,
+    training: CaseDataset,
+    validation: CaseDataset,
+    settings: FitSettings,
+    inferer: Inferer,
+    protocol: ScoringProtocol,
+    out: Path,
+    description: Mapping[str, Any] | None = None,
+    plain_training: CaseDataset | None = None,
+    resume: bool = False,
+    progress: TrainingProgress | None = None,
+) -> FitResult:
+    """Trains a network with a strategy and keeps the epoch of the best validation TS.
+
+    Writes the files of `state` after each epoch. Ctrl-C or SIGTERM finishes the step at hand,
+    saves and raises KeyboardInterrupt; `resume` then goes on with the next step. Under torchrun every process calls
+    this with the same arguments.
+
+    Args:
+        network: Ends up with the best epoch's weights.
+        strategy: Made for `context`; used once.
+        context: Attributes of the cases, number of epochs, seed.
+        training: Training cases with augmentation, in the order of `context.training`.
+        validation: Whole validation volumes, in the order of `context.validation`.
+        settings: See there.
+        inferer: Predicts whole volumes.
+        protocol: Scores them.
+        out: Folder, made if need be; an earlier training in it is replaced unless resumed.
+        description: Plain dict kept in the checkpoints: how to build network and preprocessing again.
+        plain_training: Training cases as whole volumes without augmentation; `FitResult.training` and strategies
+            that look at training scores need them.
+        resume: Go on from `checkpoint_last.pt` if there is one.
+        progress: Told about steps and epochs.
+
+    Raises:
+        ConfigError: Data in another order than the attributes, `resume` with other settings, too little memory.
+        TrainingError: The loss is no longer a number.
+    """
+    check_order(training, context.training.case_ids, "training")
+    check_order(validation, context.validation.case_ids, "validation")
+    if plain_training is not None:
+        check_order(plain_training, context.training.case_ids, "training without augmentation")
+    membership, _ = mine_validation(context.validation, min_support=context.min_support)
+    ranks = join(settings.device)
+    with (
+        interruptible() as stop,
+        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=True),
+    ):
+        run = TrainingRun(
+            network,
+            strategy,
+            context,
+            settings=settings,
+            ranks=ranks,
+            out=out,
+            description=description or {},
+        )
+
+        def scored(dataset: CaseDataset) -> ScoredCases:
+            return evaluate(
+                network,
+                dataset,
+                inferer=inferer,
+                protocol=protocol,
+                batch_size=settings.validation_batch_size,
+                device=run.device,
+                amp=settings.amp,
+                workers=settings.workers,
+                ranks=ranks,
+            )
+
+        run.prepare(training)
+        if resume:
+            run.restore()
+        elif ranks.main:
+            run.clear()
+        ranks.wait()
+        tell = progress if ranks.main else None
+        steps_per_epoch = -(-len(training) // settings.batch_size)
+        if tell is not None:
+            tell.start(steps_per_epoch * context.epochs, steps_per_epoch * run.epoch + run.step)
+        try:
+            while run.epoch < context.epochs:
+                loss = train_epoch(run, training, stop=stop, progress=tell)
+                validated = scored(validation)
+                stop.check(ranks)
+                total = total_scores(validated, context.validation, protocol, min_cases=settings.min_cases)
+                known = None
+                if strategy.needs_training_scores(run.epoch + 1):
+                    if plain_training is None:
+                        raise ValueError(f"fit: {type(strategy).__name__} needs plain_training")
+                    known = scored(plain_training).dsc
+                record = _record(run, loss, validated, membership, total.fs, total.ts)
+                outcome = validated.dsc if settings.outcome == "dsc" else validated.ps
+                strategy.update(EpochScores(record.epoch, outcome, total.ts, known))
+                run.end_epoch(record)
+                if tell is not None:
+                    tell.epoch(record)
+        except Interrupted:
+            run.save_last()
+            raise KeyboardInterrupt from None
+        finally:
+            if tell is not None:
+                tell.stop()
+        ranks.wait()
+        best = load_checkpoint(out / "checkpoint_best.pt", device=run.device)
+        network.load_state_dict(best["network"])
+        result = FitResult(
+            tuple(run.history),
+            int(best["epoch"]),
+            scored(validation),
+            None if plain_training is None else scored(plain_training),
+        )
+        if any(ranks.gather(stop.wished)):  # while scoring, after the last epoch was saved
+            raise KeyboardInterrupt
+        return result
+
+
+def train_epoch(
+    run: TrainingRun, training: CaseDataset, *, stop: StopWish, progress: TrainingProgress | None = None
+) -> float:
+    """Trains the run's next epoch, or what an interruption has left of it.
+
+    Returns:
+        Mean per-case loss over the epoch's draws.
+
+    Raises:
+        TrainingError: A loss that is not finite.
+        Interrupted: The user asked to stop; the run stands after a finished step.
+    """
+    run.start_epoch()
+    settings, ranks = run.settings, run.ranks
+    plan = plan_epoch(
+        run.strategy.probabilities(),
+        len(training),
+        batch_size=settings.batch_size,
+        seed=run.context.seed,
+        epoch=run.epoch + 1,
+    )
+    left = plan[run.step :]
+    # A process without a case in the last, small batch borrows one and lends it weight 0: all must take every step.
+    own = [batch[ranks.rank :: ranks.world] or batch[:1] for batch in left]
+    loaded = load(training, own, workers=settings.workers, pin_memory=run.device != "cpu")
+    run.module.train()
+    for batch, draws, items in zip(left, own, loaded, strict=True):
+        image, label, case_ids = stack(items)
+        # Patches: every draw gives the same number of items.
+        batch_size = len(batch) * (len(case_ids) // len(draws))
+        counts = ranks.rank < len(batch)
+        run.seed_step()
+        run.set_learning_rate(len(plan))
+        with memory_advice(image):
+            loss, losses = run.module(image.to(run.device), label.to(run.device), case_ids, batch_size, settings.amp)
+            # DistributedDataParallel averages gradients; the batch's loss is the sum of the processes' parts.
+            run.scaler.scale(loss * (ranks.world if counts else 0)).backward()
+        parts = ranks.gather((case_ids, losses.double().cpu().numpy()) if counts else ((), np.zeros(0)))
+        seen = [case_id for ids, _ in parts for case_id in ids]
+        values = np.concatenate([part for _, part in parts])
+        _check_finite(seen, values, run)
+        run.scaler.unscale_(run.optimizer)
+        norm = nn.utils.clip_grad_norm_(run.module.parameters(), settings.grad_clip)
+        # In half precision the scaler skips such a step and goes on with a smaller scale.
+        if not run.scaler.is_enabled() and not torch.isfinite(norm):
+            raise TrainingError(
+                f"epoch {run.epoch + 1}, step {run.step + 1}: the gradient is not a number although the loss is "
+                f"(batch: {', '.join(seen)}); look for extreme values in those images, or try a smaller --lr"
+            )
+        run.scaler.step(run.optimizer)
+        run.scaler.update()
+        run.optimizer.zero_grad(set_to_none=True)
+        run.strategy.observe(seen, values)
+        run.loss_sum += float(values.sum())
+        run.loss_count += len(values)
+        run.step += 1
+        if progress is not None:
+            progress.step()
+        stop.check(ranks)
+    return run.loss_sum / run.loss_count
+
+
+def _check_finite(case_ids: Sequence[str], losses: NDArray[np.float64], run: TrainingRun) -> None:
+    bad = [case_id for case_id, finite in zip(case_ids, np.isfinite(losses), strict=True) if not finite]
+    if bad:
+        raise TrainingError(
+            f"epoch {run.epoch + 1}, step {run.step + 1}: the loss of {', '.join(bad)} is not a number "
+            f"(batch: {', '.join(case_ids)}); look for nan or extreme values in those images, or try a smaller --lr "
+            "or --no-amp"
+        )
+
+
+def _record(
+    run: TrainingRun,
+    loss: float,
+    scores: ScoredCases,
+    membership: Membership,
+    fairness: float | None,
+    total: float | None,
+) -> EpochRecord:
+    worst = worst_subgroup(membership, scores.dsc, min_cases=run.settings.min_cases)
+    return EpochRecord(
+        epoch=run.epoch + 1,
+        lr=float(run.optimizer.param_groups[0]["lr"]),
+        loss=loss,
+        dsc=float(scores.dsc.mean()),
+        normhd=float(scores.normhd.mean()),
+        ps=float(scores.ps.mean()),
+        fs=fairness,
+        ts=total,
+        worst_subgroup=worst.name if worst else None,
+        worst_n=worst.n if worst else None,
+        worst_dsc=worst.dsc if worst else None,
+        **run.strategy.facts(),
+    )

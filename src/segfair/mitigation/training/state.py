@@ -1,0 +1,314 @@
+"""The state of one training and its files: what the loop changes, and what a checkpoint must hold to go on from.
+
+`checkpoint_last.pt` holds everything and is written after each epoch and after an interruption, `checkpoint_best.pt`
+the network of the best validation TS so far. `history.csv` has one row an epoch. `weights.csv`, where the strategy
+weights cases, has one row an epoch and case: the weights that the epoch's validation has set for the next.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from segfair.errors import ConfigError
+from segfair.mitigation.networks.checkpoints import append_rows, load_checkpoint, save_checkpoint, trim_rows
+from segfair.mitigation.training.batches import CaseDataset, stack
+from segfair.mitigation.training.ranks import Ranks
+from segfair.mitigation.training.strategies import Erm, TrainingContext
+
+__all__ = ["EpochRecord", "FitSettings", "TrainingRun"]
+
+_FILES = ("checkpoint_last.pt", "checkpoint_best.pt", "history.csv", "weights.csv")
+_WEIGHT_COLUMNS = ("epoch", "case", "weight", "subgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """How to train, apart from strategy and data.
+
+    Attributes:
+        batch_size: Cases of a step, over all processes; with patches each gives several items.
+        lr: Adam's first learning rate; it falls to 0 along a cosine over each stage.
+        grad_clip: Largest gradient norm.
+        outcome: Whose divergences drive the strategy: "dsc", or "ps" (0.5 (DSC + 1 - NormHD)).
+        device: "cpu", "cuda" or "cuda:N".
+        amp: Half precision for the network; on a GPU only.
+        workers: Loader processes.
+        validation_batch_size: Whole volumes predicted together.
+        min_cases: Smallest subgroup that can be the worst one, and smallest level that FS counts where the
+            protocol counts levels by size.
+    """
+
+    batch_size: int = 4
+    lr: float = 1e-4
+    grad_clip: float = 12.0
+    outcome: Literal["dsc", "ps"] = "dsc"
+    device: str = "cpu"
+    amp: bool = False
+    workers: int = 0
+    validation_batch_size: int = 1
+    min_cases: int = 5
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.validation_batch_size < 1:
+            raise ConfigError(f"batch size: at least 1, got {min(self.batch_size, self.validation_batch_size)}")
+        if self.amp and not self.device.startswith("cuda"):
+            raise ConfigError(f"amp: half precision needs a GPU, the device is {self.device}; use --no-amp")
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One row of `history.csv`: the epoch's training, and the validation after it.
+
+    `loss` is the mean per-case segmentation loss over the epoch's draws, the same quantity for every strategy.
+    """
+
+    epoch: int
+    lr: float
+    loss: float
+    dsc: float
+    normhd: float
+    ps: float
+    fs: float | None
+    ts: float | None
+    worst_subgroup: str | None
+    worst_n: int | None
+    worst_dsc: float | None
+    alpha: float | None = None
+    temperature: float | None = None
+
+    @property
+    def quality(self) -> float:
+        """What the best checkpoint has most of: TS, or PS where no attribute can be judged."""
+        return self.ps if self.ts is None else self.ts
+
+
+_HISTORY_COLUMNS = tuple(field.name for field in dataclasses.fields(EpochRecord))
+
+
+class _Step(nn.Module):
+    """Forward pass and objective as one module, so that DistributedDataParallel sees every parameter of both."""
+
+    def __init__(self, network: nn.Module, strategy: Erm) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = strategy.objective
+        self.losses = strategy.losses
+
+    def forward(
+        self, image: Tensor, label: Tensor, case_ids: tuple[str, ...], batch_size: int, amp: bool
+    ) -> tuple[Tensor, Tensor]:
+        with torch.autocast(image.device.type, torch.float16, enabled=amp):
+            logits = self.network(image)
+        loss = self.objective(logits, label, case_ids, batch_size=batch_size)
+        return loss, self.losses.last
+
+
+class TrainingRun:
+    """A training between two steps.
+
+    Attributes:
+        epoch: Finished and validated epochs.
+        step: Finished steps of the epoch at hand.
+        loss_sum, loss_count: Of the epoch at hand.
+        history: One record a finished epoch.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        strategy: Erm,
+        context: TrainingContext,
+        *,
+        settings: FitSettings,
+        ranks: Ranks,
+        out: Path,
+        description: Mapping[str, Any],
+    ) -> None:
+        self.network = network
+        self.strategy = strategy
+        self.context = context
+        self.settings = settings
+        self.ranks = ranks
+        self.out = out
+        self.description = dict(description)
+        gpu = settings.device.startswith("cuda")
+        self.device = f"cuda:{ranks.local}" if settings.device == "cuda" and ranks.world > 1 else settings.device
+        self.scaler = torch.amp.GradScaler("cuda", enabled=settings.amp and gpu)
+        self.epoch = self.step = self.loss_count = 0
+        self.loss_sum = 0.0
+        self.history: list[EpochRecord] = []
+        self._best: float | None = None
+
+    def prepare(self, training: CaseDataset) -> None:
+        """Moves the network to its device, lets the strategy look at it, and builds the optimiser."""
+        self.network.to(self.device)
+        if all(parameter.dim() != 4 for parameter in self.network.parameters()):
+            # Volumes train up to a third faster so (UNet, batches of 4 on a processor); planar networks cannot.
+            self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        example = training[(0, 0)]
+        image, _, _ = stack([example] if isinstance(example, Mapping) else example[:1])
+        torch.manual_seed(self.context.seed)
+        self.strategy.prepare(self.network, image.to(self.device))
+        step = _Step(self.network, self.strategy).to(self.device)
+        self._initial = copy.deepcopy(step.state_dict()) if len(self.strategy.stages) > 1 else None
+        self._bare = step
+        self.module: nn.Module = DistributedDataParallel(step) if self.ranks.world > 1 else step
+        self._new_optimizer()
+
+    def _new_optimizer(self) -> None:
+        self.optimizer = torch.optim.Adam(self._bare.parameters(), lr=self.settings.lr)
+
+    # Time within the run
+
+    def stage(self) -> tuple[int, int]:
+        """First epoch (from 0) and length of the stage that the epoch at hand belongs to."""
+        start = 0
+        for length in self.strategy.stages:
+            if self.epoch < start + length:
+                return start, length
+            start += length
+        return start - self.strategy.stages[-1], self.strategy.stages[-1]
+
+    def start_epoch(self) -> None:
+        """At the start of a later stage the network is back at its initial weights."""
+        start, _ = self.stage()
+        if self.step == 0 and self.epoch == start > 0 and self._initial is not None:
+            self._bare.load_state_dict(self._initial)
+            self._new_optimizer()
+
+    def set_learning_rate(self, steps_per_epoch: int) -> float:
+        """The cosine's value at the step at hand, put into the optimiser."""
+        start, length = self.stage()
+        done = ((self.epoch - start) * steps_per_epoch + self.step) / (length * steps_per_epoch)
+        rate = 0.5 * self.settings.lr * (1 + math.cos(math.pi * done))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def seed_step(self) -> None:
+        """Makes dropout and the like a function of seed, epoch, step and process."""
+        words = np.random.SeedSequence([self.context.seed, self.epoch, self.step, self.ranks.rank])
+        torch.manual_seed(int(words.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+    def end_epoch(self, record: EpochRecord) -> None:
+        """Counts the epoch and writes its rows and checkpoints."""
+        self.epoch, self.step, self.loss_sum, self.loss_count = record.epoch, 0, 0.0, 0
+        self.history.append(record)
+        # A first network that only finds the failures is not the result, however well it scores.
+        last_stage = record.epoch > sum(self.strategy.stages[:-1])
+        better = last_stage and (self._best is None or record.quality > self._best)
+        if better:
+            self._best = record.quality
+        if not self.ranks.main:
+            return
+        append_rows(self.out / "history.csv", _HISTORY_COLUMNS, [dataclasses.asdict(record)])
+        self._append_weights(record.epoch)
+        if better:
+            save_checkpoint(self.out / "checkpoint_best.pt", self._shared(record))
+        self.save_last()
+
+    def _append_weights(self, epoch: int) -> None:
+        weights = self.strategy.weights
+        if weights is None:
+            return
+        rows = (
+            {"epoch": epoch, "case": case_id, "weight": weight, "subgroup": setter.name if setter else None}
+            for case_id, weight, setter in zip(weights.case_ids, weights.array.tolist(), weights.setters, strict=True)
+        )
+        append_rows(self.out / "weights.csv", _WEIGHT_COLUMNS, rows)
+
+    # Files
+
+    def clear(self) -> None:
+        """Removes the files of an earlier training in this folder."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        for name in _FILES:
+            (self.out / name).unlink(missing_ok=True)
+
+    def save_last(self) -> None:
+        """Writes `checkpoint_last.pt`, also in the middle of an epoch."""
+        if not self.ranks.main:
+            return
+        record = self.history[-1] if self.history else None
+        training = {
+            "identity": self._identity(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "loss_sum": self.loss_sum,
+            "loss_count": self.loss_count,
+            "best": self._best,
+            "history": [dataclasses.asdict(entry) for entry in self.history],
+            "module": self._bare.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "strategy": self.strategy.state_dict(),
+            "initial": self._initial,
+        }
+        save_checkpoint(self.out / "checkpoint_last.pt", {**self._shared(record), "training": training})
+
+    def _shared(self, record: EpochRecord | None) -> dict[str, Any]:
+        scores = {} if record is None else dataclasses.asdict(record)
+        return {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "description": self.description,
+            "scores": scores,
+        }
+
+    def _identity(self) -> dict[str, Any]:
+        """What must not change between the parts of one training."""
+        return {
+            "strategy": type(self.strategy).__name__,
+            "epochs": self.context.epochs,
+            "seed": self.context.seed,
+            "batch size": self.settings.batch_size,
+            "learning rate": self.settings.lr,
+            "gradient clipping": self.settings.grad_clip,
+            "outcome": self.settings.outcome,
+            "training cases": list(self.context.training.case_ids),
+            "validation cases": list(self.context.validation.case_ids),
+        }
+
+    def restore(self) -> None:
+        """Goes on from `checkpoint_last.pt`; without one the training starts anew.
+
+        Raises:
+            ConfigError: It belongs to a training with other settings or cases.
+            InputError: It cannot be read.
+        """
+        path = self.out / "checkpoint_last.pt"
+        if not path.exists():
+            if self.ranks.main:
+                self.clear()
+            return
+        saved = load_checkpoint(path, device=self.device)["training"]
+        for key, value in self._identity().items():
+            if saved["identity"][key] != value:
+                was, now = (f"{len(v)} cases" if isinstance(v, list) else v for v in (saved["identity"][key], value))
+                raise ConfigError(
+                    f"resume: {path} was trained with {key} {was}, now it is {now}; give the same settings, "
+                    "or leave out --resume to start anew"
+                )
+        self.epoch, self.step = saved["epoch"], saved["step"]
+        self.loss_sum, self.loss_count = saved["loss_sum"], saved["loss_count"]
+        self._best = saved["best"]
+        self.history = [EpochRecord(**entry) for entry in saved["history"]]
+        self._bare.load_state_dict(saved["module"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.scaler.load_state_dict(saved["scaler"])
+        self.strategy.load_state_dict(saved["strategy"])
+        self._initial = saved["initial"]
+        if self.ranks.main:
+            trim_rows(self.out / "history.csv", last_epoch=self.epoch)
+            trim_rows(self.out / "weights.csv", last_epoch=self.epoch)

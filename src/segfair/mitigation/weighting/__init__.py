@@ -1,0 +1,1 @@
+"""From divergences to case weights. Numpy only: imports no torch."""

@@ -1,0 +1,1 @@
+"""The named scoring rules, as data."""

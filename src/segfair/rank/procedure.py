@@ -1,0 +1,345 @@
+"""Many submissions, one set of labels: who is first, how sure that is, and what decides it.
+
+The one orchestration of a ranking; reads masks only through `teams`, draws nothing and writes no file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair import stats
+from segfair.attributes.fit import AttributeTable, build_attributes
+from segfair.audit.certainty import CohortScores, judged_attributes, resample
+from segfair.audit.choices.labels import check_label_occurs, resolve_protocol
+from segfair.audit.choices.units import resolve_units
+from segfair.audit.describe import versions
+from segfair.audit.design import Design, build_design, with_subjects
+from segfair.audit.mask_facts import COPIED, check_threshold, copies_labels, size_alerts, threshold_alert
+from segfair.audit.result.result import Alert, AuditConfig, Score, distinct_alerts
+from segfair.audit.significance import generator, mean_limits
+from segfair.audit.words import plural
+from segfair.cases import Cohort
+from segfair.errors import ConfigError
+from segfair.fairness.challenge import ChallengeScores, challenge_scores
+from segfair.intake.mask_values import with_pictures
+from segfair.rank.board import (
+    CHALLENGE,
+    COLUMNS,
+    Board,
+    choose_score,
+    make_board,
+    other_rules,
+    span,
+    without_each_patient,
+)
+from segfair.rank.certainty import leave_one_out_scores, rank_stability, rank_teams
+from segfair.rank.result import Baseline, Ranking, Standing, reach_verdict
+from segfair.rank.team_tables import NO_SCORES
+from segfair.rank.teams import Team, TeamScores, require_complete, score_teams
+from segfair.scoring.cohort import NO_PREDICTION
+from segfair.scoring.scores import ScoreTable
+
+__all__ = ["rank_scored", "run_ranking"]
+
+Floats = NDArray[np.float64]
+
+_SCORES = ("DSC", "NormHD", "PS", "FS", "TS")
+
+
+def run_ranking(
+    cohort: Cohort,
+    teams: Sequence[Team],
+    config: AuditConfig,
+    *,
+    by: str | None = None,
+    executor: Executor | None = None,
+    on_done: Callable[[str], None] | None = None,
+) -> Ranking:
+    """Scores all teams and ranks them.
+
+    Args:
+        cohort: The cases that count.
+        teams: The submissions.
+        config: Settings; of them the protocol, labels, attributes, bins, smallest group, patients, numbers of
+            resamples, seed, threshold and `strict` matter here.
+        by: See `rank_scored`.
+        executor: Where cases are scored; None: in this process.
+        on_done: Called with each case id once all teams are scored on it.
+
+    Returns:
+        Everything that was found.
+
+    Raises:
+        AuditError: No case can be scored.
+        ConfigError: A metric, attribute or column that is not there, a score in mm of labels without a voxel size,
+            or a threshold outside of all probabilities.
+        InputError: A file is unusable and the configuration says that this is an error, or some labels have a voxel
+            size and others none.
+    """
+    config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
+    config = resolve_units(config, cohort, asked=[] if by is None else [by.lower()])
+    cohort = with_pictures(cohort, config.protocol)
+    scores = score_teams(
+        cohort,
+        teams,
+        config.protocol,
+        threshold=config.threshold,
+        spacing_mm=config.spacing_mm,
+        executor=executor,
+        on_done=on_done,
+        strict=config.strict,
+    )
+    check_label_occurs(scores.baseline)
+    check_threshold(scores.tables.values(), config.threshold)
+    return rank_scored(scores, config, by=by)
+
+
+def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = None) -> Ranking:
+    """Ranks teams whose cases are scored.
+
+    Args:
+        scores: Per-case scores of all teams.
+        config: Settings.
+        by: The score that decides: "TS", "PS", "FS" or a metric (its mean over cases). None: TS; PS where no
+            attribute can be judged; the first outcome of the settings where there is no DSC or NormHD.
+
+    Raises:
+        ConfigError: A metric, attribute or column that is not there, or learned bins.
+    """
+    learned = [name for name, bins in config.bins.items() if bins == "tree"]
+    if learned:
+        raise ConfigError(f"--bins {learned[0]}=tree: learned bins differ from team to team; give edges")
+    config = with_subjects(config, scores.cohort)
+    attributes = build_attributes(
+        scores.cohort,
+        protocol=config.protocol,
+        chosen=config.attributes,
+        edges={name: bins for name, bins in config.bins.items() if bins != "tree"},
+        subject_column=config.subject_column,
+        read_as=config.read_as,
+    )
+    by = choose_score(by, scores, attributes, config)
+    needed = COLUMNS if by in CHALLENGE else (by,)
+    scores = require_complete(scores, needed)
+    first_table = next(iter(scores.tables.values()))
+    design = build_design(scores.cohort, first_table, np.arange(len(first_table)), config=config)
+    board = make_board(by, scores, attributes, config)
+    n_cases = len(first_table)
+    scorer = board.scorer()
+    values = board.observed()
+    ranks = rank_teams(values)
+    stability = rank_stability(
+        scorer,
+        n_cases=n_cases,
+        rng=generator(config, "rank/bootstrap"),
+        draws=config.bootstrap,
+        subjects=design.subjects,
+    )
+    patients, reduced = leave_one_out_scores(scorer, n_cases=n_cases, subjects=design.subjects)
+    # Where the level that a patient leaves falls below the smallest that counts, nothing may be left to compare: that
+    # cohort has no score, for any team, and so no order. It is no order in which all are first.
+    scored = np.flatnonzero(np.isfinite(reduced).all(axis=1))
+    n_undefined = len(patients) - len(scored)
+    patients = [patients[index] for index in scored]
+    without_one = rank_teams(reduced[scored])
+    variants, under = other_rules(board, scores, config, ranks)
+    left_out = without_each_patient(patients, without_one, ranks, scores, attributes, config)
+    baseline = _baseline(board, scores, attributes, config, values)
+    order = sorted(range(len(values)), key=lambda team: (ranks[team], scores.names[team]))
+    standings = tuple(
+        Standing(
+            team=scores.names[team],
+            value=float(board.sign * values[team]),
+            rank=int(ranks[team]),
+            rank_interval=(int(stability.low[team]), int(stability.high[team])),
+            first=float(stability.first[team]),
+            beats_next=float(stability.beats[team, order[place + 1]]) if place + 1 < len(order) else None,
+            scores=_scores_of(scores.tables[scores.names[team]], attributes, config, design, by),
+            ranks={name: int(found[team]) for name, (found, _) in under.items()},
+            values={name: float(found[team]) for name, (_, found) in under.items()},
+            without_one=span(without_one[:, team], int(ranks[team])),
+            **_facts_of(scores, scores.names[team], attributes, config),
+        )
+        for place, team in enumerate(order)
+    )
+    return Ranking(
+        config=config,
+        by=by,
+        lower_is_better=board.sign < 0,
+        standings=standings,
+        baseline=baseline,
+        variants=variants,
+        left_out=left_out,
+        n_patients=len(patients),
+        verdict=reach_verdict(standings, baseline, variants, left_out, by=by),
+        alerts=distinct_alerts(
+            [*_alerts(scores, standings, baseline, attributes, config), *_undefined_alert(n_undefined, by)]
+        ),
+        notices=(*scores.notices, *attributes.notices),
+        scores=scores,
+        attributes=attributes,
+        versions=versions(),
+    )
+
+
+def _undefined_alert(n_undefined: int, by: str) -> tuple[Alert, ...]:
+    """That some patients could not be left out in turn; without their ids, which a private page must not hold."""
+    if not n_undefined:
+        return ()
+    return (
+        Alert(
+            "undefined",
+            f"{plural(n_undefined, 'patient')} could not be left out in turn: without one of them no attribute has the "
+            f"levels that it takes to be compared, so there is no {by}.",
+        ),
+    )
+
+
+def _baseline(
+    board: Board, scores: TeamScores, attributes: AttributeTable, config: AuditConfig, values: Floats
+) -> Baseline:
+    columns = {name: np.array([scores.baseline.column(name)], dtype=np.float64) for name in board.values}
+    value = float(dataclasses.replace(board, values=columns).observed()[0])
+    challenge = _challenge(scores.baseline, attributes, config)
+    return Baseline(
+        board.sign * value,
+        {name: getattr(challenge, name.lower()) for name in _SCORES} if challenge else {},
+        n_better=int(rank_teams(np.append(values, value))[-1]) - 1,
+        n_worse=int(rank_teams(np.append(-values, -value))[-1]) - 1,
+    )
+
+
+def _challenge(table: ScoreTable, attributes: AttributeTable, config: AuditConfig) -> ChallengeScores | None:
+    """The challenge's scores; None where not every case has a DSC and a NormHD."""
+    if not set(COLUMNS) <= set(table.names) or any(table.n_undefined(name) for name in COLUMNS):
+        return None
+    rule = config.protocol.fairness
+    return challenge_scores(
+        table.defined("dsc")[1],
+        table.defined("normhd")[1],
+        attributes,
+        levels=rule.levels,
+        min_cases=config.min_cases,
+        weight=rule.weight,
+    )
+
+
+def _scores_of(
+    table: ScoreTable, attributes: AttributeTable, config: AuditConfig, design: Design, by: str
+) -> dict[str, Score]:
+    """The scores of one team with interval and chance level: what an audit of it says, number for number."""
+    found: dict[str, Score] = {}
+    if by not in CHALLENGE:
+        values = table.defined(by)[1]
+        low, high = stats.mean_interval(
+            values,
+            rng=generator(config, f"scores/{by}"),
+            draws=config.bootstrap,
+            subjects=design.subjects,
+            limits=mean_limits(by, values, config),
+        )
+        found[by] = Score(float(values.mean()), ci=(low, high) if len(values) > 1 else None)
+    challenge = _challenge(table, attributes, config)
+    if challenge is None:
+        return found
+    outcomes = [table.defined(name)[1] for name in COLUMNS]
+    judged = judged_attributes(attributes.attributes, challenge)
+    groups = resample(outcomes, judged, config=config, design=design)
+    point = {name: Score(getattr(challenge, name.lower())) for name in _SCORES}
+    return found | CohortScores(groups, config, design).scores(point, *outcomes)
+
+
+def _facts_of(scores: TeamScores, team: str, attributes: AttributeTable, config: AuditConfig) -> dict[str, Any]:
+    """What a standing says of a team apart from its scores and ranks."""
+    table = scores.tables[team]
+    reasons = list(table.penalised.values())
+    challenge = _challenge(table, attributes, config)
+    return {
+        "disparities": challenge.disparities if challenge else (),
+        "n_penalised": len(reasons),
+        "n_missing": sum(reason in (NO_PREDICTION, NO_SCORES) for reason in reasons),
+        "problem": scores.problems.get(team, ""),
+        "copied": copies_labels(table),
+        "alerts": {
+            **({text: len(table) - len(reasons)} if (text := threshold_alert(table, config.threshold)) else {}),
+            **dict(Counter(text for score in table.scores for text in score.alerts).most_common()),
+        },
+    }
+
+
+def _alerts(
+    scores: TeamScores,
+    standings: Sequence[Standing],
+    baseline: Baseline,
+    attributes: AttributeTable,
+    config: AuditConfig,
+) -> tuple[Alert, ...]:
+    """What a reader must know before believing an order."""
+    found = [
+        *(Alert("copied", f"{entry.team}: {COPIED}.") for entry in standings if entry.copied),
+        *size_alerts(scores.baseline, config),
+    ]
+    if baseline.n_worse:
+        found.append(
+            Alert(
+                "baseline",
+                f"{baseline.n_worse} of {len(standings)} teams score worse than a submission of empty masks.",
+            )
+        )
+    found.extend(
+        Alert("problem", f"{entry.team}: no prediction could be used ({entry.problem}).")
+        for entry in standings
+        if entry.problem
+    )
+    penalised = [entry for entry in standings if entry.n_penalised]
+    if penalised:
+        names = ", ".join(f"{entry.team} ({entry.n_penalised})" for entry in penalised)
+        found.append(Alert("penalised", f"Predictions that could not be used count with the worst score: {names}."))
+    if scores.excluded:
+        found.append(
+            Alert(
+                "excluded",
+                f"{plural(len(scores.excluded), 'case')} left every team's cohort: no usable label or no metadata.",
+            )
+        )
+    n_empty = sum(score.facts.get("label_voxels") == 0 for score in scores.baseline.scores)
+    if n_empty:
+        found.append(
+            Alert(
+                "empty",
+                f"{n_empty} of {len(scores.cohort)} labels are empty; an empty prediction then has a DSC of "
+                f"{config.protocol.empty.both_dsc:g} under the protocol {config.protocol.name}.",
+            )
+        )
+    same = _equal_submissions(scores)
+    found.extend(Alert("equal", f"{', '.join(names)} have the same scores in every case.") for names in same)
+    small = [
+        f"{attribute.name} = {attribute.levels[code]} (n = {n})"
+        for attribute in attributes.attributes
+        for code, n in enumerate(np.bincount(attribute.codes[attribute.codes >= 0]))
+        if 0 < n < config.min_cases
+    ]
+    if small:
+        found.append(Alert("small", f"Fewer than {config.min_cases} cases: {', '.join(small)}."))
+    found.extend(
+        Alert("attribute", f"The protocol's attribute {name} is missing: {attributes.left_out[name]}.")
+        for name in config.protocol.attributes
+        if name in attributes.left_out
+    )
+    return tuple(found)
+
+
+def _equal_submissions(scores: TeamScores) -> list[list[str]]:
+    """Teams with equal scores throughout, unless nothing of theirs could be used."""
+    groups: defaultdict[tuple[tuple[float | None, ...], ...], list[str]] = defaultdict(list)
+    for team, table in scores.tables.items():
+        if len(table.penalised) < len(table):
+            groups[tuple(tuple(table.column(name)) for name in table.names)].append(team)
+    return [names for names in groups.values() if len(names) > 1]

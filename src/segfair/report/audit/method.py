@@ -1,0 +1,237 @@
+"""How the numbers came about: worst cases, metrics, settings, protocol, columns, folders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from segfair.audit.result.result import AuditResult, Bins, MetricFacts
+from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural, search_sentence
+from segfair.report.audit.room import attributes_drawn, attributes_note
+from segfair.report.gallery import gallery_section
+from segfair.report.parts import NAME_LENGTH, Data, cell, definition, number_column, table
+from segfair.scoring.scores import LABEL_SIZES
+
+__all__ = ["case_section", "column_section", "input_section", "method_section"]
+
+_WORST_CASES = 20
+_MOST_LISTED = 50
+"""Levels that were not combined; audit.json has all."""
+_ROLES = {"labels2": "Second labels"}
+_DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "signed": "best at zero"}
+
+
+def case_section(result: AuditResult) -> Data | None:
+    """The cases with the worst values of the primary outcome, pictures first."""
+    scores = result.case_scores
+    outcome = result.primary_outcome
+    place = {name: index for index, name in enumerate(scores.columns)}
+    rows = [row for row in scores.rows if row[place[outcome]] is not None]
+    if not rows:
+        return None
+    sign = 1 if result.outcomes[outcome].better == "higher" else -1
+    rows.sort(key=lambda row: (sign * row[place[outcome]], str(row[place["case"]])))
+    distances = ("hd95_mm", "hd95_vox", "hd95_px")
+    wanted = dict.fromkeys((outcome, *result.config.outcomes, "dsc", "normhd", *distances, *LABEL_SIZES))
+    metrics = [name for name in wanted if name in scores.metrics][:6]
+    digits = {name: metric_digits(scores.column(name)) for name in metrics}
+    drawn = attributes_drawn(result)
+    shown = [name for name in scores.attributes if name in drawn]
+    return {
+        "gallery": gallery_section(result, metrics),
+        "table": table(
+            f"The {plural(min(_WORST_CASES, len(rows)), 'case')} with the worst {metric_name(outcome)}",
+            ["Case", *(number_column(metric_name(name)) for name in metrics), "Attributes"],
+            [
+                [
+                    cell(
+                        clean(row[place["case"]], length=NAME_LENGTH),
+                        sub=f"penalised: {clean(row[place['penalised']], length=120)}"
+                        if row[place["penalised"]]
+                        else "",
+                    ),
+                    *(cell(format_number(row[place[name]], digits[name])) for name in metrics),
+                    cell(items=[(name, str(row[place[name]])) for name in shown if row[place[name]]]),
+                ]
+                for row in rows[:_WORST_CASES]
+            ],
+            note=attributes_note(result),
+        ),
+    }
+
+
+def method_section(
+    result: AuditResult, *, command: str, digests: dict[str, str], redrawn: tuple[str, str] | None = None
+) -> Data:
+    """Metrics, tests, settings, protocol, versions, hashes."""
+    outcomes = [
+        {
+            "name": metric_name(name),
+            "role": "primary outcome" if facts.primary else "exploratory",
+            "method": clean(facts.method, length=600),
+            "facts": f"{plural(facts.n_cases, 'case')} with a value, {plural(facts.n_tested, 'subgroup')} tested"
+            + (f", critical |t| {facts.critical:.2f}" if facts.critical is not None else ""),
+            "notes": [clean(note, length=400) for note in facts.notes],
+        }
+        for name, facts in result.outcomes.items()
+    ]
+    return {
+        "outcomes": outcomes,
+        "search": _search_words(result),
+        "metrics": table(
+            "How each metric was defined",
+            ["Metric", "Unit", "Direction", "Definition", "Empty masks", number_column("Cases without a value")],
+            [_metric_row(entry) for entry in result.metrics],
+        ),
+        "settings": [definition(name, value, code=True) for name, value in _settings(result)],
+        # The page speaks of FS, whatever the protocol's file calls its table.
+        "protocol": [
+            definition(name.replace("fairness.", "FS."), value, code=True)
+            for name, value in _flat(result.config.protocol.to_dict())
+        ],
+        "protocol_name": clean(result.config.protocol.name, length=60),
+        "versions": [definition(clean(name), clean(version)) for name, version in result.versions.items()],
+        "digests": [definition(name, value, code=True) for name, value in digests.items()],
+        "command": clean(command, length=2000) if command else "",
+        "redrawn": {"when": redrawn[0], "command": clean(redrawn[1], length=2000) if redrawn[1] else ""}
+        if redrawn
+        else None,
+    }
+
+
+def _search_words(result: AuditResult) -> str:
+    """What was searched; an audit.json that does not say so held all combinations."""
+    if result.search is None:
+        return "All combinations of levels with enough cases were searched."
+    return search_sentence(result.search)
+
+
+def _metric_row(entry: MetricFacts) -> list[Data]:
+    return [
+        cell(metric_name(entry.name), sub=clean(entry.name, length=40)),
+        cell(clean(entry.unit) if entry.unit else "–"),
+        cell(_DIRECTIONS.get(entry.better, "neither")),
+        cell(clean(entry.definition, length=200)),
+        cell(clean(entry.empty_rule, length=200) if entry.empty_rule else "–"),
+        cell(f"{entry.n_undefined:,}"),
+    ]
+
+
+def _settings(result: AuditResult) -> list[tuple[str, str]]:
+    config = result.config
+    return [(name, text) for name in config.__slots__ if name != "protocol" and (text := _plain(getattr(config, name)))]
+
+
+def _plain(value: Any) -> str:
+    if value is None or value == () or value == {}:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if hasattr(value, "items"):
+        return "; ".join(f"{clean(key, length=60)}={_plain(entry)}" for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(entry) for entry in value)
+    return f"{value:g}" if isinstance(value, float) else clean(value, length=200)
+
+
+def _flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
+    if isinstance(tree, dict):
+        return [
+            pair
+            for key, value in tree.items()
+            for pair in _flat(value, f"{prefix}.{clean(key, length=60)}" if prefix else clean(key, length=60))
+        ]
+    text = _plain(tree)
+    return [(prefix, text)] if text else []
+
+
+def column_section(result: AuditResult) -> Data:
+    """Which columns became attributes and how, and which did not and why."""
+    used = table(
+        f"Columns that became attributes ({len(result.bins)})",
+        ["Attribute", "Column", "How", "Levels", "Missing"],
+        [
+            [
+                clean(name, length=NAME_LENGTH),
+                clean(bins.column, length=NAME_LENGTH),
+                cell(clean(bins.binning, length=200), sub=_edges(bins) or _why(result, bins.column)),
+                ", ".join(clean(level, length=40) for level in bins.levels[:40])
+                + (f", … ({len(bins.levels)} in all)" if len(bins.levels) > 40 else ""),
+                _missing(result, bins.column),
+            ]
+            for name, bins in result.bins.items()
+        ],
+    )
+    taken = {bins.column for bins in result.bins.values()}
+    reasons = {name: why for name, why in result.left_out.items() if name not in taken}
+    reasons |= {name: entry.why for name, entry in result.columns.items() if name not in {*taken, *reasons}}
+    left_out = table(
+        f"Columns left out ({len(reasons)})",
+        ["Column", "Read as", "Why", "Missing"],
+        [
+            [
+                clean(name, length=NAME_LENGTH),
+                clean(result.columns[name].read_as) if name in result.columns else "",
+                clean(why, length=300),
+                _missing(result, name),
+            ]
+            for name, why in reasons.items()
+        ],
+    )
+    return {
+        "used": used,
+        "left_out": left_out if reasons else None,
+        "not_searched": _not_searched(result),
+    }
+
+
+def _why(result: AuditResult, column: str) -> str:
+    entry = result.columns.get(column)
+    return clean(entry.why, length=200) if entry is not None and entry.why else ""
+
+
+def _missing(result: AuditResult, column: str) -> Any:
+    """How many cases lack a value, and how that is spelt."""
+    entry = result.columns.get(column)
+    if entry is None:
+        return ""
+    spelt = [
+        f"{clean(spelling, length=20) if spelling else 'empty'} {count}" for spelling, count in entry.spellings.items()
+    ]
+    return cell(f"{entry.n_missing:,}", sub=", ".join(spelt[:6]))
+
+
+def _not_searched(result: AuditResult) -> Data | None:
+    """What was left out of the search beside columns."""
+    listed = [entry for entry in result.search.left_out if entry.what not in result.left_out] if result.search else []
+    if not listed:
+        return None
+    rest = len(listed) - _MOST_LISTED
+    return table(
+        f"Left out of the search ({len(listed):,})",
+        ["What", "Why"],
+        [[clean(entry.what, length=2 * NAME_LENGTH), clean(entry.why, length=300)] for entry in listed[:_MOST_LISTED]],
+        note=f"and {rest:,} more, in audit.json" if rest > 0 else "",
+    )
+
+
+def _edges(bins: Bins) -> str:
+    """Bin edges that the description of the binning does not name itself."""
+    if not bins.edges or "edges" in bins.binning:
+        return ""
+    return "edges " + ", ".join(f"{edge:g}" for edge in bins.edges)
+
+
+def input_section(result: AuditResult) -> Data:
+    """Which folder is which, and what was noticed while they were read."""
+    return {
+        "paths": [
+            definition(_ROLES.get(role) or clean(role, length=60).capitalize(), clean(path, length=1000), code=True)
+            for role, path in result.inputs.items()
+        ],
+        # What an alert says is not said again.
+        "notices": [
+            clean(notice, length=600)
+            for notice in result.notices
+            if notice not in {alert.text for alert in result.alerts}
+        ],
+    }

@@ -1,0 +1,244 @@
+"""Alerts, scores, gates, and what the user says about the study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from segfair.audit.result.record import KNOWN_KEYS
+from segfair.audit.result.result import AuditResult
+from segfair.audit.words import clean, format_interval, format_number, format_p, plural
+from segfair.report.audit.room import attributes_drawn, attributes_note
+from segfair.report.audit.summary import chance_words
+from segfair.report.figures import score_strip
+from segfair.report.parts import Data, cell, definition, figure, number_column, table
+
+__all__ = ["alert_section", "gate_section", "record_section", "score_section"]
+
+_STATES = {"pass": ("●", "better"), "fail": ("▲", "worse"), "undecided": ("◆", "open")}
+_SCORE_NAMES = {
+    "DSC": "Mean Dice similarity coefficient; higher is better",
+    "NormHD": "Mean normalised 95th-percentile Hausdorff distance; lower is better",
+    "PS": "Performance score, (DSC + 1 − NormHD) / 2",
+    "FS": "Fairness score, mean over attributes of 1 − D_v",
+    "TS": "Total score, weighted mean of PS and FS",
+}
+_ALERTS = {
+    "penalised": "Unusable predictions",
+    "taught": "Learned bins",
+    "excluded": "Cases left out",
+    "search": "What was not searched",
+    "empty": "Empty labels",
+    "cases": "Noticed in the masks",
+    "swapped": "Folders in the wrong order",
+    "direction": "Which values are better",
+    "labels": "Which voxels count",
+    "column": "Columns left out",
+    "copied": "Equal to their labels",
+    "size": "Size of a voxel",
+    "levels": "Ids in names of levels",
+    "small": "Small groups",
+    "attribute": "Missing attribute",
+    "definition": "The definition matters",
+}
+_RECORD_NAMES = {key: key.replace("_", " ").capitalize() for key in KNOWN_KEYS}
+_LISTED = 30
+"""Cases or alerts of one kind that are listed; the files hold all."""
+
+
+def record_section(result: AuditResult) -> list[Data]:
+    """What the user says about the study, nested keys joined by dots."""
+    return [definition(_RECORD_NAMES.get(name, name), value) for name, value in _flat(result.record)]
+
+
+def _flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
+    if isinstance(tree, dict):
+        return [
+            pair
+            for key, value in tree.items()
+            for pair in _flat(value, f"{prefix}.{clean(key, length=60)}" if prefix else clean(key, length=60))
+        ]
+    if isinstance(tree, list | tuple):
+        return [(prefix, ", ".join(clean(value, length=200) for value in tree))]
+    return [(prefix, clean(tree, length=600))]
+
+
+def gate_section(result: AuditResult) -> list[Data]:
+    """Gates and how they went."""
+    return [
+        {
+            "gate": clean(gate.gate, length=120),
+            "state": gate.state,
+            "mark": _STATES[gate.state][0],
+            "tone": _STATES[gate.state][1],
+            "reason": clean(gate.reason, length=400),
+        }
+        for gate in result.gates
+    ]
+
+
+def alert_section(result: AuditResult) -> Data:
+    """What the reader must know before believing a number."""
+    kinds: dict[str, list[str]] = {}
+    for alert in result.alerts:
+        kinds.setdefault(alert.kind, []).append(clean(alert.text, length=900))
+    groups = [
+        {
+            "title": _ALERTS.get(kind, clean(kind, length=40).capitalize()),
+            "texts": texts[:_LISTED],
+            "more": f"and {len(texts) - _LISTED:,} more, in audit.json" if len(texts) > _LISTED else "",
+        }
+        for kind, texts in kinds.items()
+    ]
+    effect = [
+        (name, score)
+        for name, score in result.scores.items()
+        if score.value is not None and score.without_penalised is not None
+    ]
+    return {
+        "groups": groups,
+        "effect": table(
+            "Effect of the penalised cases on the scores",
+            ["Score", number_column("All cases"), number_column("Without them"), number_column("Difference")],
+            [
+                [
+                    name,
+                    format_number(score.value, 4),
+                    format_number(score.without_penalised, 4),
+                    format_number((score.value or 0.0) - (score.without_penalised or 0.0), 4, signed=True),
+                ]
+                for name, score in effect
+            ],
+        )
+        if effect
+        else None,
+        "penalised": _case_list("Penalised cases", result.cases.penalised),
+        "excluded": _case_list("Cases in no mean", result.cases.unusable),
+    }
+
+
+def _case_list(caption: str, reasons: Mapping[str, str]) -> Data | None:
+    if not reasons:
+        return None
+    rest = len(reasons) - _LISTED
+    return table(
+        f"{caption} ({len(reasons):,})",
+        ["Case", "Reason"],
+        [[clean(case, length=80), clean(reason, length=300)] for case, reason in list(reasons.items())[:_LISTED]],
+        note=f"and {rest:,} more, in audit.json" if rest > 0 else "",
+    )
+
+
+def score_section(result: AuditResult) -> Data:
+    """Scores with interval and chance level, further scores, and other definitions."""
+    scores = result.scores
+    chances = [
+        f"{name} {format_number(score.value)}; {words}."
+        for name, score in scores.items()
+        if (words := chance_words(score, result))
+    ]
+    all_levels = scores["FS"].all_levels if "FS" in scores else None
+    if all_levels is not None and result.config.protocol.fairness.levels == "min-cases":
+        chances.append(
+            f"FS counts levels of at least {plural(result.config.min_cases, 'case')}; "
+            f"over all levels, however small, it is {format_number(all_levels)}."
+        )
+    rows: list[list[Data | str]] = [
+        [
+            cell(name, sub=_SCORE_NAMES.get(name, "")),
+            cell(format_number(score.value, 4), sub=clean(score.reason, length=200) if score.reason else ""),
+            format_interval(score.ci, 4),
+            cell(
+                format_number(score.chance.mean) if score.chance else "–",
+                sub=f"{format_interval(score.chance.interval)}; p {format_p(score.chance.p_value)}"
+                if score.chance
+                else "",
+            ),
+        ]
+        for name, score in scores.items()
+    ]
+    data = table(
+        "Scores of the cohort",
+        ["Score", number_column("Value"), number_column("95% interval"), number_column("Chance level")],
+        rows,
+    )
+    return {
+        "table": data if scores else None,
+        "figure": _score_figure(result),
+        "sentences": chances,
+        "variants": _variants(result),
+        "definitions": _definitions(result),
+    }
+
+
+def _score_figure(result: AuditResult) -> Data | None:
+    shown = {name: score for name, score in result.scores.items() if score.value is not None}
+    if not shown:
+        return None
+    values = ", ".join(f"{name} {format_number(score.value)}" for name, score in shown.items())
+    caption = "Dot: value; line: 95% interval."
+    if any(score.chance for score in shown.values()):
+        caption += " Dotted band: where the score would lie if the attributes told nothing about the outcome."
+    return figure(
+        score_strip(shown),
+        key="scores",
+        label=f"Scores on an axis from 0 to 1: {values}. The table holds every value.",
+        caption=caption,
+    )
+
+
+def _variants(result: AuditResult) -> Data | None:
+    if not result.fairness:
+        return None
+    drawn = attributes_drawn(result)
+    return table(
+        "Other scores of differences between groups, on DSC",
+        [
+            "Attribute",
+            "Score",
+            number_column("Value"),
+            number_column("95% interval"),
+            number_column("Chance level"),
+        ],
+        [
+            [
+                clean(entry.attribute, length=60),
+                cell(
+                    f"{clean(entry.name)} ({clean(entry.variant)})",
+                    sub=f"{clean(entry.formula)}; {clean(entry.reference)}",
+                ),
+                cell(format_number(entry.value), sub=clean(entry.reason, length=160) if entry.reason else ""),
+                format_interval(entry.ci),
+                cell(
+                    format_number(entry.chance.mean) if entry.chance else "–",
+                    sub=f"{format_interval(entry.chance.interval)}; p {format_p(entry.chance.p_value)}"
+                    if entry.chance
+                    else "",
+                ),
+            ]
+            for entry in sorted(result.fairness, key=lambda entry: entry.attribute)
+            if entry.attribute in drawn
+        ],
+        note=attributes_note(result),
+    )
+
+
+def _definitions(result: AuditResult) -> Data | None:
+    if not result.definitions:
+        return None
+    return table(
+        "The scores under other definitions of NormHD",
+        ["HD95 / scale in", *map(number_column, ("NormHD", "PS", "FS", "TS")), "What changes"],
+        [
+            [
+                cell(clean(entry.name), sub="used in this report" if entry.used else ""),
+                format_number(entry.normhd, 4),
+                format_number(entry.ps, 4),
+                format_number(entry.fs, 4),
+                format_number(entry.ts, 4),
+                "; ".join(clean(change, length=200) for change in entry.changes[:6])
+                or ("" if entry.used else "not told here" if result.shared else "no order of levels"),
+            ]
+            for entry in result.definitions
+        ],
+    )

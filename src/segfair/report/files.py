@@ -1,0 +1,170 @@
+"""AuditResult -> report.html, audit.json, cases.csv, subgroups.csv and manifest.json. The only importer of jinja2.
+
+Computes nothing: what the page says is decided in `segfair.report.audit`, how it looks in `templates/`.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from segfair.audit.result.result import AuditResult
+from segfair.files.manifest import MANIFEST, Origin, build_manifest, hash_file, hash_inputs, is_ours, written_files
+from segfair.files.placing import placed_together, refuse_foreign
+from segfair.files.tables import write_csv
+from segfair.report.audit import page_data
+
+__all__ = ["FILES", "render_page", "template_folder", "write_report"]
+
+FILES = ("report.html", "audit.json", "cases.csv", "subgroups.csv", MANIFEST)
+
+
+def write_report(
+    result: AuditResult,
+    directory: Path,
+    *,
+    command: str = "",
+    extras: Mapping[str, bytes] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    origin: Origin | None = None,
+) -> Path:
+    """Writes the report's five files; each appears only once all of them are complete.
+
+    A folder that exists is used: files of an earlier report are replaced or removed, all others stay as they are. An
+    audit without rows of cases (one that was made to be shared) has no cases.csv.
+
+    Args:
+        result: The audit.
+        directory: Where to; made if it does not exist.
+        command: The command line that led here, for the record; empty: called from Python.
+        extras: Further files, path within the folder -> contents; the manifest holds their hashes as well.
+        inputs: Hashes of the inputs as `hash_inputs` gives them, taken when they were audited; None: taken now.
+        origin: Command and date of the audit, where it is only drawn again; None: this is the audit.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
+    """
+    directory = Path(directory)
+    extras = extras or {}
+    names = [name for name in FILES if name != "cases.csv" or result.case_scores.rows]
+    refuse_foreign(directory, [*FILES, *extras], ours=is_ours(directory))
+    written = datetime.now(UTC)
+    with placed_together(directory, first=MANIFEST, earlier=written_files(directory)) as unfinished:
+        for name, contents in extras.items():
+            (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+            (unfinished / name).write_bytes(contents)
+        _write_files(
+            result, unfinished, [*names, *extras], command=command, written=written, inputs=inputs, origin=origin
+        )
+    return directory / "report.html"
+
+
+def _write_files(
+    result: AuditResult,
+    folder: Path,
+    names: Collection[str],
+    *,
+    command: str,
+    written: datetime,
+    inputs: Mapping[str, Any] | None,
+    origin: Origin | None,
+) -> None:
+    result.save(folder / "audit.json")
+    if "cases.csv" in names:
+        write_csv(result.case_scores.to_frame(), folder / "cases.csv")
+    write_csv(result.to_frame(), folder / "subgroups.csv")
+    protocol = result.config.protocol
+    digests = {
+        "protocol (rules)": protocol.digest,
+        **{name: hash_file(folder / name) for name in ("audit.json", "cases.csv", "subgroups.csv") if name in names},
+    }
+    page = render_page(_page_data(result, written, command, digests, origin))
+    (folder / "report.html").write_text(page, "utf-8", newline="\n")
+    ids = [str(case) for case in result.case_scores.column("case")]
+    manifest = build_manifest(
+        outputs={name: folder / name for name in names if name != MANIFEST},
+        inputs=hash_inputs(result.inputs, {*ids, *result.cases.excluded}) if inputs is None else inputs,
+        command=command,
+        protocol=protocol.name,
+        protocol_digest=protocol.digest,
+        versions=result.versions,
+        written=written.isoformat(timespec="seconds"),
+        origin=origin,
+    )
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")
+
+
+def _page_data(
+    result: AuditResult, written: datetime, command: str, digests: dict[str, str], origin: Origin | None
+) -> dict[str, Any]:
+    now = _as_read(written)
+    if origin is None:
+        return page_data(result, written=now, command=command, digests=digests)
+    audited = "at an unknown time"
+    with contextlib.suppress(ValueError):
+        audited = _as_read(datetime.fromisoformat(origin.written))
+    return page_data(result, written=audited, command=origin.command, digests=digests, redrawn=(now, command))
+
+
+def _as_read(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> str:
+    """The page as one HTML text that needs no network.
+
+    Args:
+        page: See `segfair.report.audit.page_data`.
+        template: Which page; all share style, script and policy.
+    """
+    folder = template_folder()
+    script = (folder / "report.js").read_text("utf-8")
+    sheet = _environment(folder).get_template(template)
+    return sheet.render(
+        page=page,
+        # Our own files, and JSON in which every character that could end its element is escaped.
+        script=Markup(script),
+        style=Markup((folder / "style.css").read_text("utf-8")),
+        payload=Markup(page["sections"]["subgroups"]["payload"]),
+        policy=content_policy(script),
+    )
+
+
+@functools.cache
+def _environment(folder: Path) -> Environment:
+    """Kept, so that the pages of thirty teams compile their templates once."""
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def content_policy(script: str) -> str:
+    """Content-Security-Policy: the page's own script by its hash, inline styles, and nothing from anywhere."""
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def template_folder() -> Path:
+    """Where the templates lie: in the installed package, else at the top of the checkout."""
+    packaged = Path(__file__).resolve().parents[1] / "templates"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "templates"

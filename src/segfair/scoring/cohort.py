@@ -1,0 +1,342 @@
+"""Mask files -> per-case scores of a cohort: reads label and prediction, puts them on one grid, one bad file a case.
+
+What a pair of masks scores is said in `segfair.scoring.pairs`. Aggregates nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from concurrent.futures import BrokenExecutor, Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segfair.cases import Case, Cohort
+from segfair.errors import AuditError, ConfigError, InputError
+from segfair.files.images.grids import give_spacing, shared_grid
+from segfair.files.images.headers import leads_out
+from segfair.files.images.masks import Mask, align, describe_difference, read_image, read_mask
+from segfair.protocol.rules import Protocol
+from segfair.scoring.label_digest import label_digest
+from segfair.scoring.metrics import MaskPair
+from segfair.scoring.pairs import drop_ignored, lesion_of, score_pair, worst_score
+from segfair.scoring.scores import CaseScore, ScoreTable, counted_values, protocol_metrics
+
+__all__ = [
+    "CaseScore",
+    "ScoreTable",
+    "protocol_metrics",
+    "read_label",
+    "read_pair",
+    "score_against",
+    "score_case",
+    "score_cohort",
+    "score_pair",
+    "worst_score",
+]
+
+NO_PREDICTION = "no prediction"
+OTHER_GRID = "another grid"
+GIVEN_SIZE = "the label's file does not say how large a voxel is; it was taken to be, as --spacing says,"
+OUTSIDE = "leads out of the folder it was handed in with"
+# Share by which two lengths of a voxel may differ by rounding.
+_SAME_SIZE = 1e-3
+
+
+def score_case(
+    case: Case,
+    protocol: Protocol,
+    *,
+    threshold: float | None = None,
+    spacing_mm: tuple[float, ...] | None = None,
+) -> CaseScore:
+    """Reads the two masks of a case and scores them.
+
+    A prediction that is absent, unreadable, no mask or on another grid has the worst score and a reason.
+
+    Args:
+        case: The case.
+        protocol: The rules.
+        threshold: The predictions are probability maps, and lesion is where they reach this value; None: masks.
+        spacing_mm: Voxel size of masks whose file does not say it; None: it is not known.
+
+    Raises:
+        InputError: The label cannot be used.
+        ConfigError: A metric that does not exist or has no unit here, or a threshold where several label values are
+            told apart.
+    """
+    label = read_label(case, spacing_mm=spacing_mm)
+    score = score_against(label, case, protocol, threshold=threshold, spacing_mm=spacing_mm)
+    return dataclasses.replace(score, label_sha256=label_digest(label, protocol))
+
+
+def read_label(case: Case, *, spacing_mm: tuple[float, ...] | None = None) -> Mask:
+    """Reads the label of a case; `spacing_mm` as in `score_case`.
+
+    Raises:
+        InputError: It cannot be used.
+    """
+    if case.label is None:
+        raise InputError(f"no label for case {case.id}")
+    return _sized(_read(case.label, white_is_one="label" in case.white), spacing_mm, case.label)
+
+
+def read_pair(
+    case: Case,
+    protocol: Protocol,
+    *,
+    threshold: float | None = None,
+    spacing_mm: tuple[float, ...] | None = None,
+) -> tuple[Mask, MaskPair]:
+    """The label of a case as it is stored, and both masks as they are scored, on the label's grid.
+
+    Every voxel of a label value that counts is true; voxels to be ignored are background in both.
+
+    Raises:
+        InputError: The label or the prediction cannot be used.
+        ConfigError: A threshold where several label values are told apart.
+    """
+    _check_threshold(threshold, protocol)
+    label = read_label(case, spacing_mm=spacing_mm)
+    prediction = _read_prediction(case, label, protocol, threshold, spacing_mm).mask
+    labels, predictions = drop_ignored(label.array, prediction.array, protocol.ignore_label)
+    values = counted_values(protocol)
+    pair = MaskPair(
+        label=lesion_of(labels, values),
+        prediction=lesion_of(predictions, values),
+        spacing_mm=label.spacing_mm,
+        axes_mm=label.axes_mm,
+    )
+    return label, pair
+
+
+def score_against(
+    label: Mask,
+    case: Case,
+    protocol: Protocol,
+    *,
+    threshold: float | None = None,
+    spacing_mm: tuple[float, ...] | None = None,
+) -> CaseScore:
+    """Reads the prediction of a case and scores it against a label in memory, so that several share one reading.
+
+    Args:
+        label: The case's label.
+        case: Says where the prediction lies.
+        protocol: The rules.
+        threshold: See `score_case`.
+        spacing_mm: See `score_case`; the label has been read with it.
+
+    Raises:
+        ConfigError: A metric that does not exist or has no unit here, or a threshold where several label values are
+            told apart.
+    """
+    _check_threshold(threshold, protocol)
+    known = label.has_size or spacing_mm is not None
+    geometry: dict[str, Any] = {"spacing_mm": label.spacing_mm if known else None, "axes_mm": label.axes_mm}
+    sizes = _about_sizes(label, spacing_mm)
+    try:
+        prediction = _read_prediction(case, label, protocol, threshold, spacing_mm)
+    except InputError as error:
+        score = worst_score(label.array, protocol=protocol, reason=str(error), case=case.id, **geometry)
+        return dataclasses.replace(score, alerts=(*sizes, *score.alerts))
+    score = score_pair(label.array, prediction.mask.array, protocol=protocol, case=case.id, **geometry)
+    return dataclasses.replace(
+        score,
+        alerts=(*prediction.alerts, *sizes, *score.alerts),
+        facts={**score.facts, **prediction.facts},
+    )
+
+
+def score_cohort(
+    cohort: Cohort,
+    protocol: Protocol,
+    *,
+    threshold: float | None = None,
+    spacing_mm: tuple[float, ...] | None = None,
+    executor: Executor | None = None,
+    on_done: Callable[[str], None] | None = None,
+    strict: bool = False,
+) -> ScoreTable:
+    """Scores every case of a cohort; one bad file costs that case only.
+
+    Args:
+        cohort: The cases that count.
+        protocol: The rules.
+        threshold: See `score_case`.
+        spacing_mm: See `score_case`.
+        executor: Where cases are scored (processes, threads, a cluster); None: one after the other, here. The
+            result is the same.
+        on_done: Called here with each case id, in cohort order, once it has been scored or excluded.
+        strict: Whether the first penalised or excluded case is an error.
+
+    Returns:
+        The scores in cohort order; a case with an unusable label is in `excluded`.
+
+    Raises:
+        InputError: `strict`, and a file is unusable.
+        ConfigError: A metric that does not exist or has no unit here, or a threshold where several label values are
+            told apart.
+        AuditError: A worker process died.
+    """
+    columns = protocol_metrics(protocol)
+    _check_threshold(threshold, protocol)
+    # A worker needs the files of its case, not the patient's metadata.
+    cases = [dataclasses.replace(case, metadata={}) for case in cohort]
+    jobs = [(case, protocol, threshold, spacing_mm) for case in cases]
+    waiting = [executor.submit(_try_case, *job) for job in jobs] if executor is not None else []
+    scores: list[CaseScore] = []
+    excluded: dict[str, str] = {}
+    try:
+        for index, case in enumerate(cases):
+            outcome = waiting[index].result() if waiting else _try_case(*jobs[index])
+            reason = outcome if isinstance(outcome, str) else outcome.penalised
+            if strict and reason is not None:
+                raise InputError(f"case {case.id}: {reason}; mend or remove it, or leave out --strict")
+            if isinstance(outcome, str):
+                excluded[case.id] = outcome
+            else:
+                scores.append(outcome)
+            if on_done is not None:
+                on_done(case.id)
+    except BrokenExecutor as error:
+        raise AuditError(
+            f"case {case.id} or one scored beside it ended its worker process (out of memory?); use fewer workers"
+        ) from error
+    finally:
+        for future in waiting:
+            future.cancel()
+    return ScoreTable(columns, tuple(scores), excluded)
+
+
+def _try_case(
+    case: Case, protocol: Protocol, threshold: float | None, spacing_mm: tuple[float, ...] | None
+) -> CaseScore | str:
+    """The score, or why there is none."""
+    try:
+        return score_case(case, protocol, threshold=threshold, spacing_mm=spacing_mm)
+    except InputError as error:
+        return str(error)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prediction:
+    """A prediction on the label's axes, and what a reader has to know about it."""
+
+    mask: Mask
+    alerts: tuple[str, ...] = ()
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+
+def _read_prediction(
+    case: Case, label: Mask, protocol: Protocol, threshold: float | None, spacing_mm: tuple[float, ...] | None
+) -> _Prediction:
+    """The prediction on the label's axes.
+
+    Raises:
+        InputError: It cannot be used; the message says why.
+    """
+    path = case.prediction
+    if path is None:
+        raise InputError(NO_PREDICTION)
+    if case.within is not None and leads_out(path, case.within):
+        raise InputError(f"{path}: {OUTSIDE}, by a link; hand in a copy of the file itself")
+    facts: dict[str, float] = {}
+    if threshold is None:
+        prediction = _read(path, case.within, white_is_one="prediction" in case.white)
+    else:
+        prediction, facts = _read_thresholded(path, threshold, protocol, case.within)
+    prediction = _sized(prediction, spacing_mm, path)
+    tolerance = protocol.grid.tolerance
+    aligned = align(prediction, label, tolerance=tolerance)
+    if aligned is not None:
+        return _Prediction(aligned, _other_place(prediction, label, tolerance), facts)
+    difference = describe_difference(label, prediction)
+    if protocol.grid.match == "shape" and prediction.array.shape == label.array.shape:
+        text = f"scored voxel by voxel although the grids differ: {difference}"
+        return _Prediction(prediction, (text,), facts)
+    if label.has_size and not prediction.has_size:
+        difference += '; save it with the affine of its label, or let equal shape be enough (grid.match = "shape")'
+    raise InputError(f"{OTHER_GRID}: {difference}")
+
+
+def _other_place(prediction: Mask, label: Mask, tolerance: float) -> tuple[str, ...]:
+    """An alert where the two share a grid only by an affine that is not the one taken."""
+    grid = shared_grid(prediction, label, tolerance=tolerance)
+    if grid is None or not (label.has_size and prediction.has_size):
+        return ()
+    sides = [
+        (f"the {role}'s {other}", f"the {role} gives {mask.affine_name} and {other}, which disagree")
+        for role, mask, other in (("label", label, grid.fixed_affine), ("prediction", prediction, grid.moving_affine))
+        if other
+    ]
+    if not sides:
+        return ()
+    return (
+        f"the NIfTI header of {' and that of '.join(disagreement for _, disagreement in sides)} where the image lies; "
+        f"the two masks share a grid by {' and '.join(by for by, _ in sides)}, and were scored so, with the voxel "
+        f"sizes of the label's {label.affine_name}",
+    )
+
+
+def _about_sizes(label: Mask, spacing_mm: tuple[float, ...] | None) -> tuple[str, ...]:
+    """An alert where the voxel size does not come from the label's file, or where the file gives two."""
+    if not label.has_size:
+        return () if spacing_mm is None else (f"{GIVEN_SIZE} {' x '.join(f'{side:g}' for side in spacing_mm)} mm",)
+    for name, other in label.other_affines.items():
+        edges = np.linalg.norm(other[:3, : label.array.ndim], axis=0)
+        if np.abs(edges / label.spacing_mm - 1).max() > _SAME_SIZE:
+            return (
+                f"the NIfTI header of the label gives other voxel sizes by its {name} than by its {label.affine_name}, "
+                "which was taken",
+            )
+    return ()
+
+
+def _read(path: Path, within: Path | None = None, *, white_is_one: bool = False) -> Mask:
+    try:
+        return read_mask(path, within=within, white_is_one=white_is_one)
+    except MemoryError as error:
+        raise InputError(f"{path}: too large for the memory of this machine; crop it or store it smaller") from error
+
+
+def _sized(mask: Mask, spacing_mm: tuple[float, ...] | None, path: Path) -> Mask:
+    """A mask whose file does not say how large a voxel is, with the size that was given for such files."""
+    if spacing_mm is None or mask.has_size:
+        return mask
+    if len(spacing_mm) != mask.array.ndim:
+        raise ConfigError(
+            f"--spacing {' '.join(f'{length:g}' for length in spacing_mm)}: {path} has {mask.array.ndim} axes; give "
+            "one length for each"
+        )
+    return give_spacing(mask, spacing_mm)
+
+
+def _read_thresholded(
+    path: Path, threshold: float, protocol: Protocol, within: Path | None
+) -> tuple[Mask, dict[str, float]]:
+    """A probability map as a mask of the first label value that counts, and which numbers it holds."""
+    map_ = read_image(path, within=within)
+    probabilities = map_.array
+    if not np.isfinite(probabilities).all():
+        raise InputError(f"{path}: holds nan or infinity, which are no probabilities")
+    counted = protocol.label.overlap
+    value = 1 if counted == "any" else counted[0]
+    facts = {
+        "prediction_min": float(probabilities.min()),
+        "prediction_max": float(probabilities.max()),
+        "prediction_whole": float((probabilities == np.rint(probabilities)).all()),
+    }
+    lesion = np.where(probabilities >= threshold, np.min_scalar_type(value).type(value), 0)
+    return dataclasses.replace(map_, array=lesion), facts
+
+
+def _check_threshold(threshold: float | None, protocol: Protocol) -> None:
+    if threshold is not None and protocol.regions:
+        raise ConfigError(
+            f"threshold {threshold}: a probability map has one region, the protocol {protocol.name} has "
+            f"{len(protocol.regions)} ({', '.join(protocol.regions)}); hand in label maps"
+        )

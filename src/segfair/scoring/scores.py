@@ -1,0 +1,204 @@
+"""What scores are: one case's, a cohort's, and what each column means under a protocol. Computes none of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair.errors import ConfigError
+from segfair.protocol.rules import Protocol, format_label_values
+from segfair.scoring.metrics import METRICS, Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "LABEL_SIZES",
+    "CaseScore",
+    "LabelValues",
+    "ScoreTable",
+    "counted_values",
+    "label_size_column",
+    "protocol_metrics",
+]
+
+# Pixels are the voxels of a 2-D mask: both count edges, whatever their length.
+DISTANCE_UNIT = {
+    **dict.fromkeys(("hd95_mm", "assd_mm", "nsd_1mm", "nsd_2mm"), "mm"),
+    **dict.fromkeys(("hd95_vox", "assd_vox", "nsd_1vox", "nsd_2vox"), "voxels"),
+    **dict.fromkeys(("hd95_px", "assd_px", "nsd_1px", "nsd_2px"), "voxels"),
+}
+TOLERANCE = {f"nsd_{tolerance}{unit}": float(tolerance) for unit in ("mm", "px", "vox") for tolerance in (1, 2)}
+"""NSD metric -> its tolerance, in the metric's unit of length."""
+LABEL_SIZES = ("volume", "area_mm2", "area_px", "size_vox")
+"""What the size of a label is called in mm³, mm², pixels and voxels; a table of scores has one of them."""
+# With regions these describe the whole lesion; a mean over nested regions would mean nothing.
+OF_ALL_REGIONS = (*LABEL_SIZES, "lesion_missed")
+# The most label values of a mask that are kept.
+MOST_VALUES = 32
+
+LabelValues = Literal["any"] | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseScore:
+    """The scores of one case.
+
+    Attributes:
+        case: Case id; empty for arrays scored in memory without one.
+        values: Metric -> value under the protocol; None where it has none.
+        facts: What the masks are: `label_voxels`, `prediction_voxels` (left out where the prediction could not be
+            used), `voxel_volume_mm3`, `spacing_x_mm` and so on in array order (edges of a voxel), `spacing_min_mm`,
+            `spacing_max_mm`, `anisotropy` (their ratio), all of these left out where the size of a voxel is not
+            known, and `n_lesions` (components of the label connected by faces, edges or corners). Voxels are those
+            that count; with regions those of any region. Of a probability map `prediction_min`, `prediction_max` and
+            `prediction_whole` (1 where it holds whole numbers only).
+        alerts: What a reader has to know before believing the values.
+        penalised: Why the case has the worst score; None where its prediction was scored.
+        label_sha256: Digest of the label's voxels that count; empty where none was taken.
+        values_found: The non-zero values that occur in the label and in the prediction, rising, the first
+            `MOST_VALUES` of each; empty where there is none, or no usable prediction.
+        equals_label: Whether the prediction has just the voxels of a label that is not empty, in every region.
+    """
+
+    case: str
+    values: Mapping[str, float | None]
+    facts: Mapping[str, float] = field(default_factory=dict)
+    alerts: tuple[str, ...] = ()
+    penalised: str | None = None
+    label_sha256: str = ""
+    values_found: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    equals_label: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    """Per-case scores of a cohort.
+
+    Attributes:
+        metrics: What each column means, in column order.
+        scores: The scored cases in cohort order, penalised ones included.
+        excluded: Case -> why it could not be scored (its label is unusable).
+    """
+
+    metrics: tuple[Metric, ...]
+    scores: tuple[CaseScore, ...]
+    excluded: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names."""
+        return tuple(metric.name for metric in self.metrics)
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """Ids of the scored cases in order."""
+        return tuple(score.case for score in self.scores)
+
+    @property
+    def penalised(self) -> dict[str, str]:
+        """Case -> why it has the worst score."""
+        return {score.case: score.penalised for score in self.scores if score.penalised is not None}
+
+    def column(self, name: str) -> list[float | None]:
+        """One metric in case order; None where undefined."""
+        return [score.values[name] for score in self.scores]
+
+    def defined(self, name: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Positions of the cases with a value, and the values; neither nan nor inf."""
+        found = [(index, value) for index, value in enumerate(self.column(name)) if value is not None]
+        return (
+            np.array([index for index, _ in found], dtype=np.intp),
+            np.array([value for _, value in found], dtype=np.float64),
+        )
+
+    def n_undefined(self, name: str) -> int:
+        """Number of scored cases without a value."""
+        return sum(value is None for value in self.column(name))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a case: `case`, the metrics as nullable `Float64`, and why it was `penalised` (else empty)."""
+        import pandas as pd
+
+        columns: dict[str, Any] = {"case": pd.array(list(self.cases), dtype="string")}
+        columns |= {name: pd.array(self.column(name), dtype="Float64") for name in self.names}
+        columns["penalised"] = pd.array([score.penalised or "" for score in self.scores], dtype="string")
+        return pd.DataFrame(columns)
+
+
+def protocol_metrics(protocol: Protocol) -> tuple[Metric, ...]:
+    """The columns of a protocol, each with the definition and the empty rule that hold under it.
+
+    With regions the plain metrics come first, then each region's as `METRIC_REGION`.
+
+    Raises:
+        ConfigError: A metric that does not exist.
+    """
+    unknown = [name for name in protocol.metrics if name not in METRICS]
+    if unknown:
+        raise ConfigError(f"protocol {protocol.name}, metrics: no metric {unknown[0]}; known are {', '.join(METRICS)}")
+    if not protocol.regions:
+        return tuple(_under(METRICS[name], protocol, protocol.label.overlap) for name in protocol.metrics)
+    union = counted_values(protocol)
+    regions = ",".join(protocol.regions)
+    plain = []
+    for name in protocol.metrics:
+        metric = _under(METRICS[name], protocol, union)
+        if name not in OF_ALL_REGIONS:
+            metric = dataclasses.replace(
+                metric,
+                definition=f"mean-over-regions[{regions}]/{_under(METRICS[name], protocol, None).definition}",
+                empty_rule=f"each region: {metric.empty_rule}; mean over the regions with a value",
+            )
+        plain.append(metric)
+    return (
+        *plain,
+        *(
+            dataclasses.replace(_under(METRICS[name], protocol, values), name=f"{name}_{region}")
+            for region, values in protocol.regions.items()
+            for name in protocol.metrics
+        ),
+    )
+
+
+def label_size_column(names: Collection[str]) -> str | None:
+    """The metric that is the size of the label, whatever its unit; None where there is none."""
+    return next((name for name in LABEL_SIZES if name in names), None)
+
+
+def counted_values(protocol: Protocol) -> LabelValues:
+    """The label values that count at all."""
+    if not protocol.regions:
+        return protocol.label.overlap
+    return tuple(sorted({value for values in protocol.regions.values() for value in values}))
+
+
+def _under(metric: Metric, protocol: Protocol, values: LabelValues | None) -> Metric:
+    """A metric as it is defined under a protocol; `values` are the label values scored, None where they vary."""
+    definition = metric.definition
+    empty_rule = metric.empty_rule.replace("nan", "undefined").replace("inf", "undefined")
+    label = "" if values is None else f"/label-{format_label_values(values)}"
+    one = "the image's diagonal" if protocol.empty.one_distance == "diagonal" else "undefined"
+    if metric.name in DISTANCE_UNIT or metric.name == "normhd":
+        if metric.name == "normhd":
+            rule = protocol.normhd
+            hd95 = METRICS[{"mm": "hd95_mm", "voxels": "hd95_vox", "px": "hd95_px"}[rule.unit]].definition
+            clipped = "clipped" if rule.clip else "not-clipped"
+            definition = f"normhd/over-{rule.scale:g}/{clipped}/{hd95}"
+            empty_rule = "neither has a surface: 0; one has none: 1"
+        elif metric.name not in TOLERANCE:
+            empty_rule = f"neither has a surface: 0; one has none: {one}"
+        definition += f"/border-{'background' if protocol.surface.image_border == 'background' else 'no-neighbour'}"
+        if protocol.label.surface == "any" and not protocol.regions:
+            label = "/every-label-border"
+    if metric.name in ("dsc", "iou", *TOLERANCE):
+        empty_rule = f"both empty: {protocol.empty.both_dsc:g}; one empty: 0"
+    return dataclasses.replace(metric, definition=definition + label, empty_rule=empty_rule)

@@ -1,0 +1,46 @@
+"""The record of a study, from TOML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from segfair.audit.result.record import read_record
+from segfair.errors import ConfigError
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "study.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_known_keys_lead_and_unknown_ones_are_kept(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, 'zeta = [1, 2]\napprover = "A. B."\nmodel = "net"\nsigned = 2025-03-01\n[site]\nname = "X"\n'
+    )
+    assert list(read_record(path).items()) == [
+        ("model", "net"),
+        ("approver", "A. B."),
+        ("zeta", [1, 2]),
+        ("signed", "2025-03-01"),
+        ("site", {"name": "X"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("model = ", "not TOML"), ("", "empty; known keys are model"), ("[a]\nb = nan", r"study\.toml, a\.b: nan")],
+)
+def test_what_cannot_be_kept_is_refused_in_a_sentence(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        read_record(write(tmp_path, text))
+
+
+def test_a_missing_file_and_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.toml: cannot be read"):
+        read_record(tmp_path / "gone.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"bytes\.toml: cannot be read"):
+        read_record(tmp_path / "bytes.toml")

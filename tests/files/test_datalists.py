@@ -1,0 +1,103 @@
+"""`dataset.json` in its forms, lists of cases, nnU-Net's splits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from segfair.errors import ConfigError, InputError
+from segfair.files.datalists import ListedCase, read_case_list, read_dataset
+
+
+def write(path: Path, tree: object) -> Path:
+    path.write_text(tree if isinstance(tree, str) else json.dumps(tree))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "ignore"),
+    [
+        ({"background": 0, "whole": [1, 2, 3], "ignore": 4}, {"whole": (1, 2, 3)}, 4),
+        ({"background": 0, "b": 2, "a": [1]}, {"b": (2,), "a": (1,)}, None),
+        ({"0": "background", "1": "tumour"}, {"tumour": (1,)}, None),
+        ({"0": "background", "1": "lesion", "2": "lesion"}, {"lesion": (1, 2)}, None),
+        ({"background": 0, "x": "1"}, {"x": (1,)}, None),
+        ({"anything": [0], "x": [1, 1]}, {"x": (1,)}, None),
+        ({}, {}, None),
+    ],
+)
+def test_forms_of_labels(tmp_path, labels, names, ignore):
+    dataset = read_dataset(write(tmp_path / "dataset.json", {"labels": labels}))
+    assert dataset.label_names == names
+    assert list(dataset.label_names) == list(names)
+    assert dataset.ignore_label == ignore
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ("{", "not valid JSON"),
+        ([], "expected a JSON object"),
+        ({"labels": ["a"]}, "labels must be an object"),
+        ({"labels": {"a": 0.5}}, "label 'a' must be a whole number"),
+        ({"labels": {"a": True}}, "label 'a' must be a whole number"),
+        ({"labels": {"a": []}}, "label 'a' must be a whole number"),
+        ({"labels": {"a": [0, 1]}}, "region 'a' holds 0"),
+        ({"labels": {"ignore": [3, 4]}}, "ignore label must be one number"),
+        ({"training": ["a.nii.gz"]}, "training case 1 must be an object"),
+        ({"training": [{"image": 3, "label": "a"}]}, "training case 1 must be an object"),
+        ({"dataset": {"P1": {"images": "a", "label": ["b"]}}}, "training case P1 must be an object"),
+    ],
+)
+def test_broken_dataset_files_say_what_is_wrong(tmp_path, tree, message):
+    path = write(tmp_path / "dataset.json", tree)
+    with pytest.raises(InputError, match=message) as caught:
+        read_dataset(path)
+    assert str(path) in str(caught.value)
+
+
+def test_listed_cases_are_relative_to_the_file(tmp_path):
+    tree = {"training": [{"image": ["./i/a_0.nii", "i/a_1.nii"], "label": "/else/a.nii"}, {"image": "b.nii"}]}
+    assert read_dataset(write(tmp_path / "d.json", tree)).cases == (
+        ListedCase("", Path("/else/a.nii"), (tmp_path / "i/a_0.nii", tmp_path / "i/a_1.nii")),
+        ListedCase("", None, (tmp_path / "b.nii",)),
+    )
+    tree = {"training": 20, "dataset": {"P1": {"images": ["i.nii"], "label": "l.nii"}}}
+    assert read_dataset(write(tmp_path / "d.json", tree)).cases == (
+        ListedCase("P1", tmp_path / "l.nii", (tmp_path / "i.nii",)),
+    )
+    assert read_dataset(write(tmp_path / "d.json", {"training": 20})).cases == ()
+
+
+def test_case_list_of_lines(tmp_path):
+    path = tmp_path / "cases:of today.txt"
+    path.write_bytes("\ufeff# test set\nP2\n\n  P1.nii.gz \nP2\r\n0012\n12.0\n".encode())
+    assert read_case_list(str(path)) == ["P2", "P1", "0012", "12.0"]
+
+
+def test_case_list_of_a_fold(tmp_path):
+    path = write(tmp_path / "splits_final.json", [{"train": ["a"], "val": ["b", "c"]}, {"train": ["b"], "val": ["a"]}])
+    assert read_case_list(f"{path}:0") == ["b", "c"]
+    assert read_case_list(f"{path}:1") == ["a"]
+    with pytest.raises(ConfigError, match=r"holds 2 folds; name one of 0, 1: .*splits_final\.json:0"):
+        read_case_list(str(path))
+    for fold in ("2", "-1", "all"):
+        with pytest.raises(ConfigError, match="no such fold; there are 0, 1"):
+            read_case_list(f"{path}:{fold}")
+
+
+def test_case_lists_that_name_nothing(tmp_path):
+    (tmp_path / "empty.txt").write_text("# none\n")
+    (tmp_path / "latin.txt").write_bytes(b"P\xe91\n")
+    with pytest.raises(InputError, match="names no case"):
+        read_case_list(str(tmp_path / "empty.txt"))
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_case_list(str(tmp_path / "latin.txt"))
+    for spec in ("gone.txt", "gone.json:0"):
+        with pytest.raises(InputError, match=r"gone\.(txt|json): cannot be read"):
+            read_case_list(str(tmp_path / spec))
+    write(tmp_path / "other.json", {"a": 1})
+    with pytest.raises(InputError, match="expected nnU-Net's splits"):
+        read_case_list(f"{tmp_path / 'other.json'}:0")

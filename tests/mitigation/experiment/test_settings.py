@@ -1,0 +1,184 @@
+"""Settings from options and files: defaults, kinds, contradictions, and what may change when a run goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("monai")
+
+from segfair.errors import ConfigError  # noqa: E402
+from segfair.mitigation.experiment.settings import (  # noqa: E402
+    MitigationSettings,
+    check_resumable,
+    load_settings,
+    read_settings,
+)
+from segfair.mitigation.networks.backbones import NetworkConfig  # noqa: E402
+from segfair.mitigation.networks.devices import find_device  # noqa: E402
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_settings_come_from_a_file_and_options_override_them(tmp_path: Path) -> None:
+    path = written(tmp_path / "config.toml", 'epochs = 3\nstrategies = ["balanced"]\nlr = 0.1\n')
+    settings = load_settings(path, {"epochs": 7}, out=tmp_path)
+    assert (settings.epochs, settings.strategies, settings.lr) == (7, ("balanced",), 0.1)
+
+
+def test_defaults_depend_on_whether_there_are_data(tmp_path: Path) -> None:
+    phantom = MitigationSettings(tmp_path).complete()
+    assert (phantom.epochs, phantom.lr, phantom.batch_size, phantom.spatial_size) == (10, 3e-3, 4, (32, 32, 32))
+    paper = MitigationSettings(tmp_path, data=tmp_path).complete()
+    assert (paper.epochs, paper.lr, paper.spatial_size) == (100, 1e-4, (320, 320, 128))
+
+
+def test_widths_are_the_papers_with_data_the_small_ones_without_and_each_can_be_changed(tmp_path: Path) -> None:
+    small, paper = MitigationSettings(tmp_path), MitigationSettings(tmp_path, data=tmp_path)
+    assert small.network_config("segresnet") == NetworkConfig.small("segresnet")
+    assert paper.network_config("segresnet") == NetworkConfig.paper("segresnet")
+    path = written(tmp_path / "c.toml", "[network.unet]\nchannels = [4, 8]\n[network.swinunetr]\nfeature_size = 24\n")
+    changed = load_settings(path, {"data": tmp_path}, out=tmp_path)
+    assert changed.network_config("unet") == NetworkConfig.paper("unet", channels=(4, 8))
+    assert changed.network_config("swinunetr") == NetworkConfig.paper("swinunetr", feature_size=24)
+    assert changed.network_config("segresnet") == NetworkConfig.paper("segresnet")
+
+
+def test_what_a_run_writes_down_is_what_it_reads(tmp_path: Path) -> None:
+    import tomli_w
+
+    settings = MitigationSettings(
+        tmp_path,
+        data=tmp_path / "data",
+        network={"unet": {"channels": (4, 8)}},
+        attributes=("age", "site"),
+        alpha="auto",
+        seed=4,
+        resume=True,
+    ).complete()
+    path = written(tmp_path / "config.toml", tomli_w.dumps(settings.to_dict()))
+    # Going on is asked for each time anew.
+    assert load_settings(path, {}, out=tmp_path) == dataclasses.replace(settings, resume=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", "unknown key epoch; known are alpha"),
+        ("epochs = 3\n]", "cannot be read"),
+        ('epochs = "three"', "epochs: expected a whole number of at least 1, got 'three'"),
+        ("epochs = 0", "epochs: expected a whole number of at least 1, got 0"),
+        ("epochs = true", "epochs: expected a whole number of at least 1, got True"),
+        ("seed = -1", "seed: expected a whole number of at least 0"),
+        ("lr = 0", "lr: expected a number above 0"),
+        ("min_support = 2.0", "min_support: expected a share"),
+        ('backbones = "unet"', "backbones: expected a list of names, got 'unet'"),
+        ("spatial_size = [32, 32]", "spatial_size: expected three whole numbers"),
+        ("spacing_mm = [1.0, 0.0, 1.0]", "spacing_mm: expected three numbers above 0"),
+        ('loss = "mse"', "loss: expected one of dice-ce, dice-focal, got 'mse'"),
+        ('amp = "yes"', "amp: expected true or false, got 'yes'"),
+        ("alpha = 7.0", r"alpha 7: lies in \[0, 1\] or is auto"),
+        ("data = 3", "data: expected a path"),
+        ("network = 3", "network: expected tables such as"),
+        ("[network]\nchannels = [4, 8]", "network.channels: expected a table for one of unet, segresnet, swinunetr"),
+        ("[network.unet]\nwidth = 3", "backbone unet: unknown option width; known are channels"),
+        ("[network.unet]\nin_channels = 3", "backbone unet: unknown option in_channels"),
+        ('[network.unet]\nchannels = "wide"', "backbone unet: channels must be a list of numbers, got 'wide'"),
+        ('device = "gpu"', "--device gpu: expected auto, cpu, cuda or cuda:N"),
+        ("phases = 2", "--phases 2: the embedded phantom has 3"),
+        ('metadata = "table.csv"', "--metadata: belongs to DATA"),
+        (
+            'strategies = ["one-shot"]',
+            "--strategy one-shot: .* make them with segfair weights and name them with --weights",
+        ),
+        ('device = "cpu"\namp = true', "--amp: half precision needs a GPU, the device is cpu"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused_with_the_key_and_what_it_takes(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_settings(written(tmp_path / "config.toml", text), {}, out=tmp_path)
+
+
+def test_weights_that_nobody_draws_by_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--weights: only --strategy one-shot draws by them"):
+        MitigationSettings(tmp_path, one_shot_weights={"a": 1.0}).complete()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_devices() -> None:
+    assert find_device("auto") == find_device("cpu") == "cpu"
+    for name in ("cuda", "cuda:0"):
+        with pytest.raises(ConfigError, match="sees no GPU here; use --device cpu"):
+            find_device(name)
+    for name in ("gpu", "cpu:1", "cuda:", "cuda:x", "mps"):
+        with pytest.raises(ConfigError, match="expected auto, cpu, cuda or cuda:N"):
+            find_device(name)
+
+
+def test_every_setting_has_a_kind(tmp_path: Path) -> None:
+    from segfair.mitigation.experiment import settings
+
+    fields = {entry.name for entry in dataclasses.fields(MitigationSettings)} - {"one_shot_weights"}
+    assert set(settings._KINDS) == fields
+
+
+OTHER: dict[str, Any] = {
+    "network": {"unet": {"channels": (4, 8)}},
+    "epochs": 3,
+    "batch_size": 2,
+    "lr": 0.5,
+    "spatial_size": (16, 16, 16),
+    "samples_per_case": 2,
+    "attributes": ("site",),
+    "subject_column": "patient",
+    "alpha": 0.7,
+    "min_support": 0.5,
+    "loss": "dice-focal",
+    "outcome": "ps",
+    "spacing_mm": (2.0, 2.0, 2.0),
+    "phases": 2,
+    "seed": 9,
+    "bias": False,
+}
+FREE: dict[str, Any] = {"workers": 2, "strategies": ("erm", "balanced"), "baseline": False, "cache": Path("elsewhere")}
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> MitigationSettings:
+    import tomli_w
+
+    settings = MitigationSettings(tmp_path, data=tmp_path, device="cpu").complete()
+    written(tmp_path / "config.toml", tomli_w.dumps(settings.to_dict()))
+    return settings
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_a_run_does_not_go_on_with_another_setting(name: str, begun: MitigationSettings) -> None:
+    changed = dataclasses.replace(begun, **{name: OTHER[name]})
+    with pytest.raises(ConfigError, match=rf"--resume: .*config.toml has {name} = .*, now it is .*give the same"):
+        check_resumable(changed, begun.out / "config.toml")
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_where_it_runs_and_further_models_may_change(name: str, begun: MitigationSettings) -> None:
+    check_resumable(dataclasses.replace(begun, **{name: FREE[name]}), begun.out / "config.toml")
+
+
+def test_without_an_earlier_run_there_is_nothing_to_compare(begun: MitigationSettings, tmp_path: Path) -> None:
+    check_resumable(begun, tmp_path / "absent.toml")
+    check_resumable(begun, begun.out / "config.toml")
+    assert read_settings(begun.out / "config.toml")["epochs"] == 100
+
+
+def test_equal_names_are_trained_once(tmp_path: Path) -> None:
+    settings = MitigationSettings(tmp_path, backbones=("unet", "unet"), strategies=("erm", "erm")).complete()
+    assert (settings.backbones, settings.strategies) == (("unet",), ("erm",))

@@ -1,0 +1,36 @@
+"""Where a study's split comes from, and whose patients it keeps together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segfair.mitigation.data.preprocessing import Preprocessing
+from segfair.mitigation.experiment.studies import Study, data_study
+from segfair.protocol.rules import load_protocol
+
+
+def study(tree: Path, out: Path, *, seed: int, resume: bool = False) -> Study:
+    out.mkdir(exist_ok=True)
+    made = data_study(
+        tree,
+        metadata=None,
+        preprocessing=Preprocessing(spacing_mm=(4.0, 4.0, 4.0)),
+        protocol=load_protocol("default"),
+        attributes=None,
+        out=out,
+        cache=out / "cache",
+        seed=seed,
+        resume=resume,
+    )
+    made.split.save(out / "splits.json")
+    return made
+
+
+def test_a_new_run_makes_its_own_split_and_a_resumed_one_keeps_it(write_tree, tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "data", n_cases=24, phantom=True)
+    out = tmp_path / "out"
+    first = study(tree.root, out, seed=0)
+    assert study(tree.root, out, seed=0, resume=True).split == first.split
+    other = study(tree.root, out, seed=1)
+    assert other.split.train != first.split.train, "the seed of this run, not the file of the last one"
+    assert set(first.skipped) == {tree.few_phases, tree.unlabelled, tree.without_files}

@@ -1,0 +1,333 @@
+"""Each strategy does something that plain training does not: to the draws, or to the gradient."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE, make_table, tiny_network
+
+from segfair.errors import ConfigError
+from segfair.mitigation.training.objectives import dice_ce
+from segfair.mitigation.training.strategies import (
+    STRATEGIES,
+    EpochScores,
+    Erm,
+    StrategyOptions,
+    TrainingContext,
+    independence_weights,
+    make_strategy,
+)
+from segfair.mitigation.weighting.reweighter import LITERAL, WeightRule
+from segfair.mitigation.weighting.tuning import AlphaTuner
+from segfair.mitigation.weighting.weights import draw_cases
+
+VOLUMES = dict(zip(SIX, [10.0, 20.0, 30.0, 40.0, 50.0, 60.0], strict=True))
+CONTEXT = TrainingContext(SIX_TABLE, SIX_TABLE, dice_ce, epochs=6, volumes_mm3=VOLUMES)
+WEIGHTS = dict(zip(SIX, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], strict=True))
+
+
+def made(name: str, context: TrainingContext = CONTEXT, **options: object) -> Erm:
+    return make_strategy(name, context, StrategyOptions(**{"case_weights": WEIGHTS, **options}))  # type: ignore[arg-type]
+
+
+def scores(epoch: int, outcome: np.ndarray = SIX_DICE, **more: object) -> EpochScores:
+    return EpochScores(epoch, outcome, **{"total_score": 0.7, **more})  # type: ignore[arg-type]
+
+
+def counts(strategy: Erm, n: int = 6) -> np.ndarray:
+    """How often each case is drawn, on average over many epochs."""
+    rng = np.random.default_rng(0)
+    drawn = sum(np.bincount(draw_cases(strategy.probabilities(), n, rng), minlength=n) for _ in range(400))
+    return np.asarray(drawn) / 400
+
+
+def gradient(strategy: Erm, seed: int = 5) -> np.ndarray:
+    network = tiny_network(seed=seed)
+    rng = torch.Generator().manual_seed(2)
+    image = torch.randn(6, 1, 8, 8, 8, generator=rng)
+    label = (torch.rand(6, 1, 8, 8, 8, generator=rng) > 0.7).float()
+    strategy.prepare(network, image[:1])
+    strategy.objective(network(image), label, SIX).backward()
+    return np.concatenate([p.grad.numpy().ravel() for p in network.parameters() if p.grad is not None])
+
+
+def acts_on_draws(strategy: Erm) -> bool:
+    return bool(np.abs(counts(strategy) - 1).max() > 0.2)
+
+
+def acts_on_gradient(strategy: Erm) -> bool:
+    plain = gradient(made("erm"))
+    return bool(np.abs(gradient(strategy) - plain).max() > 1e-4 * np.abs(plain).max())
+
+
+def warmed(name: str) -> Erm:
+    """The strategy after an epoch in which the cases of m, site 2 did badly in every respect."""
+    strategy = made(name)
+    for _ in range(20):
+        strategy.observe(SIX, np.array([0.2, 0.2, 0.2, 0.2, 2.0, 2.0]))
+    strategy.update(scores(1))
+    strategy.update(scores(2, training_dsc=SIX_DICE))
+    return strategy
+
+
+DRAWS = {"divergence-sampling", "adaptive-sampling", "balanced", "one-shot", "jtt"}
+GRADIENTS = {"fairmedseg", "fairmedseg-mean1", "reweighing", "groupdro", "focal", "adversarial"}
+
+
+def test_every_strategy_is_tested_here() -> None:
+    assert DRAWS | GRADIENTS | {"erm"} == set(STRATEGIES)
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_a_strategy_acts_on_draws_or_gradient_as_it_says(name: str) -> None:
+    strategy = warmed(name)
+    assert acts_on_draws(strategy) == (name in DRAWS)
+    assert acts_on_gradient(strategy) == (name in GRADIENTS)
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_state_survives_json_and_goes_on_exactly(name: str) -> None:
+    straight, first, second = warmed(name), warmed(name), made(name)
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    for strategy in (straight, second):
+        strategy.observe(SIX[:3], np.array([0.4, 0.1, 0.9]))
+        strategy.update(scores(3, SIX_DICE[::-1].copy(), total_score=0.8))
+    assert second.facts() == straight.facts()
+    np.testing.assert_array_equal(counts(second), counts(straight))
+    if straight.weights is not None:
+        assert second.weights is not None
+        assert dict(second.weights) == dict(straight.weights)
+    np.testing.assert_array_equal(gradient(second), gradient(straight))
+
+
+def test_unknown_strategy_is_named_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"strategy fairness: unknown; known are erm, fairmedseg"):
+        make_strategy("fairness", CONTEXT)
+
+
+# FairMedSeg
+
+
+def test_fairmedseg_before_the_first_validation_is_alpha_times_plain() -> None:
+    assert gradient(made("fairmedseg")) == pytest.approx(0.2 * gradient(made("erm")), abs=1e-7)
+    assert gradient(made("fairmedseg-mean1")) == pytest.approx(gradient(made("erm")), abs=1e-7)
+
+
+def test_fairmedseg_weights_are_the_papers_after_each_validation() -> None:
+    strategy = made("fairmedseg")
+    strategy.update(scores(1))
+    assert strategy.weights is not None
+    assert strategy.weights.array == pytest.approx([0.2, 0.2, 0.55 / 3, 0.55 / 3, 0.3, 0.3])
+    # No memory: equal scores leave no weight at all.
+    strategy.update(scores(2, np.full(6, 0.8)))
+    assert strategy.weights.array == pytest.approx(np.zeros(6), abs=1e-12)
+
+
+def test_fairmedseg_mean_one_keeps_the_scale_of_the_loss() -> None:
+    strategy = made("fairmedseg-mean1")
+    strategy.update(scores(1))
+    assert strategy.weights is not None
+    assert strategy.weights.array.mean() == pytest.approx(1)
+    literal = np.array([0.2, 0.2, 0.55 / 3, 0.55 / 3, 0.3, 0.3])
+    assert strategy.weights.array == pytest.approx(literal / literal.mean())
+
+
+def test_fairmedseg_takes_another_rule() -> None:
+    rule = WeightRule(kind="deficit", certainty="raw", memory="none", temperature=None, normalise=False, cap=None)
+    strategy = made("fairmedseg", rule=rule)
+    strategy.update(scores(1))
+    assert strategy.weights is not None
+    assert strategy.weights.array == pytest.approx([0, 0, 0.55 / 3, 0.15, 0.3, 0.3])
+
+
+def test_sum_weighs_the_divergence_term_batch_size_times_more() -> None:
+    def term(reduction: str) -> np.ndarray:
+        strategy = made("fairmedseg", reduction=reduction, alpha=0.0)
+        strategy.update(scores(1))
+        return gradient(strategy)
+
+    assert term("sum") == pytest.approx(6 * term("mean"), rel=1e-4)
+
+
+# Sampling
+
+
+def test_divergence_sampling_draws_the_harmed_group_most_and_relaxes() -> None:
+    strategy = made("divergence-sampling")
+    assert counts(strategy).tolist() == [1.0] * 6
+    strategy.update(scores(1, np.array([0.9, 0.8, 0.9, 0.8, 0.1, 0.2])))
+    drawn = counts(strategy)
+    assert drawn[4] == pytest.approx(drawn[5], rel=0.05)
+    # Half of their divergence is taken for noise with six cases; it still leads.
+    assert drawn[4] > 1.2 * drawn[:4].max()
+    assert strategy.weights is not None
+    assert strategy.weights.setter("E") is not None
+    for epoch in range(2, 30):
+        strategy.update(scores(epoch, np.full(6, 0.9)))
+    assert counts(strategy) == pytest.approx(np.ones(6), abs=0.05)
+
+
+def test_balanced_draws_each_joint_cell_equally() -> None:
+    # Cells: f1 {A, B}, f2 {C}, m1 {D}, m2 {E, F}; six draws over four cells.
+    assert counts(made("balanced")) == pytest.approx([0.75, 0.75, 1.5, 1.5, 0.75, 0.75], abs=0.05)
+
+
+def test_one_shot_draws_by_the_given_weights_from_the_start() -> None:
+    assert counts(made("one-shot")) == pytest.approx(np.arange(1, 7) * 6 / 21, abs=0.05)
+
+
+def test_one_shot_does_not_go_on_with_other_weights() -> None:
+    state = made("one-shot").state_dict()
+    made("one-shot").load_state_dict(state)
+    with pytest.raises(ConfigError, match="the one-shot weights differ"):
+        made("one-shot", case_weights=dict.fromkeys(WEIGHTS, 1.0)).load_state_dict(state)
+
+
+def test_one_shot_names_a_case_without_a_weight() -> None:
+    with pytest.raises(ConfigError, match="1 of 6 training cases have none, for example D"):
+        made("one-shot", case_weights={key: value for key, value in WEIGHTS.items() if key != "D"})
+
+
+def test_jtt_draws_failures_lambda_times_after_its_first_stage() -> None:
+    strategy = made("jtt")
+    assert strategy.stages == (2, 4)
+    assert [strategy.needs_training_scores(epoch) for epoch in range(1, 5)] == [False, True, False, False]
+    strategy.update(scores(1))
+    assert counts(strategy).tolist() == [1.0] * 6
+    strategy.update(scores(2, training_dsc=np.array([0.9, 0.8, 0.49, 0.5, 0.9, 0.9])))
+    assert strategy.probabilities() == pytest.approx([1, 1, 20, 1, 1, 1])
+
+
+def test_jtt_without_failures_stays_plain() -> None:
+    strategy = made("jtt")
+    strategy.update(scores(2, training_dsc=np.full(6, 0.9)))
+    assert counts(strategy).tolist() == [1.0] * 6
+
+
+def test_jtt_needs_two_epochs() -> None:
+    with pytest.raises(ConfigError, match="at least 2 epochs"):
+        made("jtt", dataclasses.replace(CONTEXT, epochs=1))
+
+
+# Loss weights
+
+
+def test_reweighing_makes_group_and_outcome_independent() -> None:
+    groups = np.array([0, 0, 0, 0, 1, 1])
+    outcomes = np.array([0, 0, 0, 1, 1, 1])
+    # P(g=0) = 4/6, P(y=0) = 3/6, P(0,0) = 3/6: w = 2/3; (0,1): 4/6 * 3/6 / (1/6) = 2; (1,1): 2/6 * 3/6 / (2/6) = 1/2.
+    weights = independence_weights(groups, outcomes)
+    assert weights == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2, 0.5, 0.5])
+
+
+def test_reweighing_uses_thirds_of_the_lesion_volume() -> None:
+    strategy = made("reweighing")
+    # Cells f1 {A, B}, f2 {C}, m1 {D}, m2 {E, F}; thirds {A, B}, {C, D}, {E, F}: every cell lies within one third, so
+    # w = n_g n_y / (N n_gy) = n_y / N for each case.
+    assert strategy.weights is not None
+    assert strategy.weights.array == pytest.approx(np.full(6, 2 / 6))
+
+
+def test_reweighing_names_a_case_without_a_volume() -> None:
+    with pytest.raises(ConfigError, match="label volume of A"):
+        made("reweighing", dataclasses.replace(CONTEXT, volumes_mm3={}))
+
+
+def test_groupdro_by_hand() -> None:
+    strategy = made("groupdro", dro_step=0.5, dro_average=0.1)
+    assert strategy.weights is not None
+    # Groups f1 {A, B}, f2 {C}, m1 {D}, m2 {E, F}; q starts even, so a case weighs N q / n = 6/4/n.
+    assert strategy.weights.array == pytest.approx([0.75, 0.75, 1.5, 1.5, 0.75, 0.75])
+    strategy.observe(("A", "E"), np.array([1.0, 3.0]))
+    # Groups not met count as the mean of those met, 2.
+    q = np.exp(0.5 * np.array([1.0, 2.0, 2.0, 3.0]))
+    q /= q.sum()
+    assert strategy.weights.array == pytest.approx(6 * q[[0, 0, 1, 2, 3, 3]] / [2, 2, 1, 1, 2, 2])
+    strategy.observe(("B", "E"), np.array([2.0, 1.0]))
+    again = np.exp(0.5 * np.array([1.0 + 1.1, 2 + (1.1 + 2.8) / 2, 2 + (1.1 + 2.8) / 2, 3.0 + 2.8]))
+    again /= again.sum()
+    assert strategy.weights.array == pytest.approx(6 * again[[0, 0, 1, 2, 3, 3]] / [2, 2, 1, 1, 2, 2])
+
+
+def test_groupdro_adjustment_favours_small_groups() -> None:
+    strategy = made("groupdro", dro_step=0.5, dro_adjustment=1.0)
+    strategy.observe(SIX, np.ones(6))
+    assert strategy.weights is not None
+    # Equal losses: f2 and m1, of one case each, gain on f1 and m2, of two.
+    assert strategy.weights["C"] / strategy.weights["A"] == pytest.approx(2 * np.exp(0.5 * (1 - np.sqrt(0.5))))
+
+
+def test_focal_uses_its_own_loss() -> None:
+    strategy = made("focal")
+    easy = torch.full((1, 1, 4, 4, 4), 8.0)
+    label = torch.ones_like(easy)
+    assert strategy.losses(easy, label).item() < made("erm").losses(easy, label).item()
+
+
+def test_adversarial_needs_an_attribute() -> None:
+    bare = dataclasses.replace(CONTEXT, training=make_table(SIX, {}))
+    with pytest.raises(ConfigError, match="no usable attribute"):
+        made("adversarial", bare)
+
+
+# Strategies without attributes or with one level only
+
+
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"adversarial"}))
+@pytest.mark.parametrize("columns", [{}, {"sex": ["f"] * 6}])
+def test_nothing_to_tell_cases_apart_is_no_failure(name: str, columns: Mapping[str, list[str]]) -> None:
+    table = make_table(SIX, columns)
+    strategy = made(name, dataclasses.replace(CONTEXT, training=table, validation=table))
+    strategy.observe(SIX, np.ones(6))
+    strategy.update(scores(1))
+    strategy.update(scores(2, training_dsc=SIX_DICE))
+    if name not in ("one-shot", "jtt"):
+        assert counts(strategy).tolist() == [1.0] * 6
+    assert np.isfinite(gradient(strategy)).all()
+
+
+# alpha auto
+
+
+def simulate(response: Mapping[float, float], epochs: int) -> list[float]:
+    """A learning curve whose slope depends on alpha, and the alphas the tuner chose."""
+    tuner, score, used = AlphaTuner(), 0.5, []
+    for epoch in range(epochs):
+        tuner.update(score)
+        used.append(tuner.alpha)
+        score += (0.2 + response[tuner.alpha]) / (epoch + 2)
+    return used
+
+
+def test_alpha_tuner_starts_at_the_papers_value() -> None:
+    assert AlphaTuner().alpha == 0.2
+
+
+@pytest.mark.parametrize("best", AlphaTuner().arms)
+def test_alpha_tuner_prefers_the_alpha_that_gains_most(best: float) -> None:
+    used = simulate({alpha: 0.1 * (alpha == best) for alpha in AlphaTuner().arms}, 60)
+    assert set(used[:5]) == set(AlphaTuner().arms)
+    assert used[20:].count(best) > max(used[20:].count(alpha) for alpha in AlphaTuner().arms if alpha != best)
+
+
+def test_fairmedseg_auto_uses_the_tuners_alpha() -> None:
+    strategy = made("fairmedseg", alpha="auto")
+    used = []
+    for epoch in range(1, 8):
+        used.append(strategy.facts()["alpha"])
+        strategy.update(scores(epoch, total_score=0.5 + 0.01 * epoch))
+    assert used[0] == 0.2
+    assert len(set(used)) > 1
+    undefined = made("fairmedseg", alpha="auto")
+    undefined.update(scores(1, total_score=None))
+    assert undefined.facts() == {"alpha": 0.2}
+
+
+def test_literal_rule_is_the_default_of_fairmedseg_only() -> None:
+    assert made("fairmedseg").reweighter.rule == LITERAL  # type: ignore[attr-defined]
+    assert made("divergence-sampling").reweighter.rule != LITERAL  # type: ignore[attr-defined]

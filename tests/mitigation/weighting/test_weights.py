@@ -1,0 +1,409 @@
+"""Case weights: the paper's equations by hand, then the properties that every weight must have."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE, make_table
+
+import segfair.mitigation.weighting.weights
+from segfair.errors import ConfigError, InputError
+from segfair.mitigation.weighting.reweighter import (
+    CONFIDENT,
+    LITERAL,
+    TILTED,
+    CaseSampler,
+    DivergenceReweighter,
+    WeightRule,
+)
+from segfair.mitigation.weighting.weights import (
+    CaseWeights,
+    Lattice,
+    assign,
+    bounded,
+    draw_cases,
+    joint_codes,
+    mean_one,
+    mine_validation,
+    necessity,
+    reach_temperature,
+    remember,
+    strengths,
+    tilt,
+)
+from segfair.subgroups.lattice import Subgroup, divergences, mine_subgroups
+
+
+def group(**items: str) -> Subgroup:
+    return Subgroup(frozenset(items.items()))
+
+
+# Equations 1 and 2 by hand
+
+
+def test_divergences_of_six_cases_by_hand() -> None:
+    lattice = Lattice.over(mine_subgroups(SIX_TABLE, min_support=0.1), SIX_TABLE)
+    gaps = dict(zip(lattice.itemsets, divergences(lattice.mined, SIX_DICE)[lattice.rows], strict=True))
+    expected = {
+        group(sex="f"): 0.15,
+        group(sex="m"): -0.15,
+        group(site="1"): 0.55 / 3,
+        group(site="2"): -0.55 / 3,
+        group(sex="f", site="1"): 0.2,
+        group(sex="f", site="2"): 0.05,
+        group(sex="m", site="1"): 0.15,
+        group(sex="m", site="2"): -0.3,
+    }
+    assert gaps.keys() == expected.keys()
+    assert all(gaps[name] == pytest.approx(value, abs=1e-12) for name, value in expected.items())
+
+
+def test_literal_weights_of_six_cases_by_hand() -> None:
+    reweighter = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=LITERAL)
+    weights = reweighter.update(dict(zip(SIX, SIX_DICE.tolist(), strict=True)))
+    by_hand = {"A": 0.2, "B": 0.2, "C": 0.55 / 3, "D": 0.55 / 3, "E": 0.3, "F": 0.3}
+    assert dict(weights) == pytest.approx(by_hand, abs=1e-12)
+    assert weights.setter("A") == group(sex="f", site="1")
+    assert weights.setter("C") == group(site="2")
+    assert weights.setter("D") == group(site="1")
+    assert weights.setter("E") == group(sex="m", site="2")
+
+
+def test_deficits_of_six_cases_by_hand() -> None:
+    rule = WeightRule(kind="deficit", certainty="raw", memory="none", temperature=None, normalise=False, cap=None)
+    weights = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=rule).update_array(SIX_DICE)
+    by_hand = {"A": 0, "B": 0, "C": 0.55 / 3, "D": 0.15, "E": 0.3, "F": 0.3}
+    assert dict(weights) == pytest.approx(by_hand, abs=1e-12)
+
+
+def test_training_cases_belong_by_their_items_not_by_their_position() -> None:
+    training = make_table(["t1", "t2", "t3"], {"site": ["2", "2", "1"], "sex": ["m", "f", "x"]})
+    weights = DivergenceReweighter(SIX_TABLE, training, rule=LITERAL).update_array(SIX_DICE)
+    # t3 has a sex that validation never saw: only its site counts.
+    assert dict(weights) == pytest.approx({"t1": 0.3, "t2": 0.55 / 3, "t3": 0.55 / 3}, abs=1e-12)
+
+
+def test_an_alias_on_validation_is_a_subgroup_of_its_own_in_training() -> None:
+    # On the validation cases {a = x} and {b = y} have the same two members, so one row of the membership.
+    validation = make_table(["v1", "v2", "v3"], {"a": ["x", "x", "w"], "b": ["y", "y", "z"]})
+    training = make_table(["only a", "only b"], {"a": ["x", "w"], "b": ["z", "y"]})
+    weights = DivergenceReweighter(validation, training, rule=LITERAL).update_array(np.array([0.1, 0.1, 0.7]))
+    # Mean .3: {a = x} and {b = y} -.2, {a = w} and {b = z} +.4.
+    assert dict(weights) == pytest.approx({"only a": 0.4, "only b": 0.4}, abs=1e-12)
+    deficit = WeightRule(certainty="raw", memory="none", temperature=None, normalise=False, cap=None)
+    weights = DivergenceReweighter(validation, training, rule=deficit).update_array(np.array([0.1, 0.1, 0.7]))
+    assert dict(weights) == pytest.approx({"only a": 0.2, "only b": 0.2}, abs=1e-12)
+    assert weights.setter("only b") == group(b="y")
+
+
+# Before the first validation, and outside of every subgroup
+
+
+@pytest.mark.parametrize(("rule", "value"), [(LITERAL, 0.0), (TILTED, 1.0)])
+def test_weights_before_the_first_validation(rule: WeightRule, value: float) -> None:
+    weights = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=rule).weights
+    assert dict(weights) == dict.fromkeys(SIX, value)
+    assert weights.setters == (None,) * 6
+
+
+@pytest.mark.parametrize(("rule", "value"), [(LITERAL, 0.0), (TILTED, 1.0)])
+def test_a_case_in_no_subgroup(rule: WeightRule, value: float) -> None:
+    training = make_table(["in", "out"], {"sex": ["m", None], "site": ["2", "unknown"]})
+    weights = DivergenceReweighter(SIX_TABLE, training, rule=rule).update_array(SIX_DICE)
+    assert weights["out"] == value
+    assert weights.setter("out") is None
+    assert weights["in"] > 0
+
+
+def test_a_subgroup_without_a_training_case_weighs_nobody() -> None:
+    validation = make_table(("a", "b", "c", "d"), {"site": list("1122")})
+    training = make_table(("p", "q"), {"site": list("11")})
+    for rule in (LITERAL, TILTED, CONFIDENT, WeightRule(aggregate="mean"), WeightRule(aggregate="shapley")):
+        weights = DivergenceReweighter(validation, training, rule=rule).update_array(np.array([0.9, 0.8, 0.1, 0.2]))
+        assert np.isfinite(weights.array).all()
+        assert weights["p"] == weights["q"]
+        assert all(setter is None or setter.name == "site = 1" for setter in weights.setters)
+        if rule.normalise:
+            assert weights["p"] == 1
+
+
+def test_without_subgroups_training_is_plain() -> None:
+    empty = make_table(SIX, {})
+    weights = DivergenceReweighter(empty, empty).update_array(SIX_DICE)
+    assert dict(weights) == dict.fromkeys(SIX, 1.0)
+
+
+def test_no_disparity_gives_equal_weights() -> None:
+    weights = DivergenceReweighter(SIX_TABLE, SIX_TABLE).update_array(np.full(6, 0.8))
+    assert weights.array == pytest.approx(np.ones(6), abs=1e-12)
+
+
+def test_missing_or_undefined_scores_are_refused_by_name() -> None:
+    reweighter = DivergenceReweighter(SIX_TABLE, SIX_TABLE)
+    scores = dict(zip(SIX, SIX_DICE.tolist(), strict=True))
+    with pytest.raises(InputError, match="1 of 6 validation cases have no finite score, for example D"):
+        reweighter.update({**scores, "D": math.nan})
+    del scores["B"]
+    with pytest.raises(InputError, match="for example B"):
+        reweighter.update(scores)
+
+
+def test_contradictory_rules_are_refused() -> None:
+    with pytest.raises(ConfigError, match="normalise = true"):
+        WeightRule(normalise=False)
+    with pytest.raises(ConfigError, match="needs a cap"):
+        WeightRule(temperature="auto", cap=None)
+
+
+# The parts
+
+
+def test_strengths() -> None:
+    gaps = np.array([-0.2, 0.0, 0.3])
+    assert strengths(gaps, kind="absolute").tolist() == [0.2, 0.0, 0.3]
+    assert strengths(gaps, kind="deficit").tolist() == [0.2, 0.0, 0.0]
+
+
+def test_bounded_divergences_by_hand() -> None:
+    # Noise variance .04 of a case: standard errors .2 sqrt(1/4 - 1/16) = .0866 and .2 sqrt(1/1 - 1/16) = .1936.
+    gaps, sizes = np.array([-0.3, 0.3, -0.3, 0.0]), np.array([4, 4, 1, 16])
+    left = bounded(gaps, sizes, 16, noise=0.04, deviations=2.0)
+    assert left == pytest.approx([-0.3 + 2 * 0.0866025, 0.3 - 2 * 0.0866025, 0.0, 0.0], abs=1e-6)
+    assert bounded(gaps, sizes, 16, noise=0.04, deviations=0.0).tolist() == gaps.tolist()
+    assert bounded(np.zeros(1), np.zeros(1, dtype=np.intp), 0, noise=0.0, deviations=2.0).tolist() == [0.0]
+
+
+def test_a_bound_keeps_a_clear_deficit_that_shrinking_all_alike_would_not() -> None:
+    # One harmed cell among many even ones, the noise small.
+    rng = np.random.default_rng(0)
+    ids = tuple(map(str, range(100)))
+    table = make_table(ids, {"a": [str(i % 5) for i in range(100)], "b": [str(i // 5 % 4) for i in range(100)]})
+    harmed = np.array([i % 5 == 0 and i // 5 % 4 == 0 for i in range(100)])
+    outcome = 0.9 - 0.2 * harmed + 0.03 * rng.standard_normal(100)
+
+    def ratio(rule: WeightRule) -> float:
+        weights = DivergenceReweighter(table, table, rule=rule).update_array(outcome).array
+        return float(weights[harmed].mean() / np.median(weights))
+
+    fixed = ratio(WeightRule())
+    bound = ratio(WeightRule(certainty="bound", temperature="auto"))
+    assert fixed < 3
+    assert bound == pytest.approx(8, rel=0.01)
+
+
+def test_memory_by_hand() -> None:
+    first, second = np.array([0.5, 0.0]), np.array([0.1, 0.4])
+    assert remember(first, second, memory="none").tolist() == [0.1, 0.4]
+    assert remember(None, first, memory="ema", rate=0.4).tolist() == [0.5, 0.0]
+    assert remember(first, second, memory="ema", rate=0.4) == pytest.approx([0.34, 0.16])
+    assert remember(None, first, memory="sum", rate=0.9).tolist() == [0.5, 0.0]
+    assert remember(first, second, memory="sum", rate=0.9) == pytest.approx([0.55, 0.4])
+
+
+def test_aggregations_by_hand() -> None:
+    members = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 1, 0]], dtype=bool)
+    strength = np.array([0.1, 0.4, 0.2])
+    largest = assign(members, strength, how="max")
+    assert largest.values.tolist() == [0.4, 0.2, 0.2, 0.0]
+    assert largest.setter.tolist() == [1, 2, 2, -1]
+    assert largest.outside.tolist() == [False, False, False, True]
+    mean = assign(members, strength, how="mean")
+    assert mean.values == pytest.approx([0.25, 0.15, 0.2, 0.0])
+    assert mean.setter.tolist() == [1, 2, 2, -1]
+    weighted = assign(members, strength, how="shapley", importance=np.array([1.0, 3.0, 0.0]))
+    assert weighted.values == pytest.approx([(0.1 + 1.2) / 4, 0.1, 0.0, 0.0])
+    # The third case's only subgroup has no part, yet no other subgroup may claim the case.
+    assert weighted.setter.tolist() == [1, 0, 2, -1]
+    with pytest.raises(ValueError, match="importance"):
+        assign(members, strength, how="shapley")
+
+
+def test_a_zero_strength_is_set_by_a_subgroup_of_the_case() -> None:
+    members = np.array([[1, 0], [0, 1]], dtype=bool)
+    assert assign(members, np.zeros(2)).setter.tolist() == [0, 1]
+
+
+def test_necessity_tells_a_joint_effect_from_a_repeated_one() -> None:
+    ids = tuple(map(str, range(8)))
+    table = make_table(ids, {"a": list("11110000"), "b": list("11001100"), "c": list("10101010")})
+    mined = mine_subgroups(table, min_support=0.1)
+    # Only a = 1 with b = 1 fails; c has nothing to do with it.
+    outcome = np.array([0.0, 0.0, 1, 1, 1, 1, 1, 1])
+    gaps = divergences(mined, outcome)
+    ab, ac, a = group(a="1", b="1"), group(a="1", c="1"), group(a="1")
+    needed = necessity(mined, gaps, [a, ab, ac])
+    assert needed[0] == 1.0
+    # By symmetry both items carry half of the divergence.
+    assert needed[1] == pytest.approx(1.0)
+    assert needed[2] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_wide_validation_table_feeds_back_what_can_be_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    ids = tuple(map(str, range(40)))
+    columns = {name: rng.choice(list("xyz"), 40).tolist() for name in "abcde"}
+    table = make_table(ids, {**columns, "twin": columns["a"]})
+    whole = mine_subgroups(table, min_support=0.001)
+    found, search = mine_validation(table, min_support=0.001)
+    assert not search.is_cut
+    assert list(found.rows.items()) == list(whole.rows.items())
+    np.testing.assert_array_equal(found.matrix, whole.matrix)
+    monkeypatch.setattr(segfair.mitigation.weighting.weights, "_MOST_ITEMSETS", 150)
+    found, search = mine_validation(table, min_support=0.001)
+    assert search.is_cut
+    assert search.n_searched <= 150
+    levels = {items for items in whole.rows if len(items) == 1}
+    assert len(levels) == 18
+    assert levels <= found.rows.keys(), "training cases are told by their levels, those of the twin too"
+    weights = DivergenceReweighter(table, table).update_array(rng.random(40))
+    assert np.mean(weights.array) == pytest.approx(1.0)
+
+
+def test_tilt_does_not_overflow() -> None:
+    assert tilt(np.array([0.0, 1000.0]), 50.0).tolist() == [0.0, 1.0]
+    assert tilt(np.zeros(0), 5.0).size == 0
+
+
+def test_temperature_that_sets_itself_reaches_the_ratio() -> None:
+    values = np.array([0.0, 0.05, 0.2])
+    temperature = reach_temperature(values, ratio=8.0, largest=40.0)
+    assert math.exp(temperature * 0.2) == pytest.approx(8.0)
+    assert reach_temperature(np.array([0.0, 1e-4]), ratio=8.0, largest=40.0) == 40.0
+    assert reach_temperature(np.zeros(3), ratio=8.0, largest=40.0) == 40.0
+
+
+def test_mean_one_by_hand() -> None:
+    # Two of four weights hit the cap of 1.5; the other two share what is left of 4 as 1 : 3.
+    assert mean_one(np.array([1.0, 30, 20, 3]), cap=1.5) == pytest.approx([0.25, 1.5, 1.5, 0.75])
+    assert mean_one(np.array([0.0, 0.0, 0.0, 9.0]), cap=2.0) == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2.0])
+    assert mean_one(np.array([1.0, 3.0])).tolist() == [0.5, 1.5]
+    assert mean_one(np.zeros(3)).tolist() == [1.0, 1.0, 1.0]
+    assert mean_one(np.zeros(0)).size == 0
+    outside = np.array([False, True, False])
+    assert mean_one(np.array([1.0, 7.0, 3.0]), outside=outside).tolist() == [0.5, 1.0, 1.5]
+    with pytest.raises(ValueError, match="at least 1"):
+        mean_one(np.ones(2), cap=0.5)
+
+
+@given(
+    arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 1e6)),
+    st.floats(1, 10),
+)
+def test_mean_one_has_mean_one_and_keeps_cap_and_order(weights: np.ndarray, cap: float) -> None:
+    scaled = mean_one(weights, cap=cap)
+    assert scaled.mean() == pytest.approx(1.0)
+    assert scaled.max() <= cap * (1 + 1e-9)
+    order = np.argsort(weights, kind="stable")
+    if np.count_nonzero(weights) == len(weights) or np.count_nonzero(weights) * cap >= len(weights):
+        assert (np.diff(scaled[order]) >= -1e-9).all()
+
+
+# Drawing
+
+
+def test_plain_drawing_is_a_permutation() -> None:
+    drawn = draw_cases(None, 7, np.random.default_rng(0))
+    assert sorted(drawn.tolist()) == list(range(7))
+    equal = draw_cases(np.full(7, 3.0), 7, np.random.default_rng(0))
+    assert sorted(equal.tolist()) == list(range(7))
+
+
+@given(arrays(np.float64, st.integers(1, 25), elements=st.floats(0.01, 50)), st.integers(0, 1000))
+def test_systematic_drawing_keeps_to_expected_counts(weights: np.ndarray, seed: int) -> None:
+    n = len(weights)
+    counts = np.bincount(draw_cases(weights, n, np.random.default_rng(seed)), minlength=n)
+    expected = n * weights / weights.sum()
+    assert counts.sum() == n
+    assert (counts >= np.floor(expected - 1e-9)).all()
+    assert (counts <= np.ceil(expected + 1e-9)).all()
+
+
+def test_drawing_is_unbiased_over_epochs() -> None:
+    weights = np.array([0.3, 0.7, 1.0, 2.0])
+    rng = np.random.default_rng(1)
+    counts = sum(np.bincount(draw_cases(weights, 4, rng), minlength=4) for _ in range(2000))
+    # Standard error of a mean of 2000 draws of 0 or 1 is at most .011.
+    assert counts / 2000 == pytest.approx(weights, abs=0.05)
+
+
+def test_sampler_follows_the_weights_and_depends_on_seed_and_epoch_only() -> None:
+    reweighter = DivergenceReweighter(SIX_TABLE, SIX_TABLE)
+    sampler = reweighter.sampler(seed=3)
+    assert len(sampler) == 6
+    first = list(sampler)
+    assert sorted(first) == list(range(6))
+    reweighter.update_array(np.array([0.9, 0.9, 0.9, 0.9, 0.1, 0.1]))
+    second = list(sampler)
+    assert np.bincount(second, minlength=6)[4:].sum() > 2
+    again = CaseSampler(lambda: reweighter.weights.array, 6, seed=3)
+    again.epoch = 1
+    assert list(again) == second
+
+
+def test_joint_cells() -> None:
+    assert joint_codes(SIX_TABLE).tolist() == [0, 0, 1, 2, 3, 3]
+    assert joint_codes(make_table(SIX, {})).tolist() == [0] * 6
+    odd = make_table(["p", "q"], {"a": ["x", None]})
+    assert len(set(joint_codes(odd).tolist())) == 2
+
+
+# State and start-up
+
+
+@pytest.mark.parametrize("aggregate", ["max", "mean", "shapley"])
+@pytest.mark.parametrize("memory", ["none", "ema", "sum"])
+def test_state_goes_on_exactly(aggregate: str, memory: str) -> None:
+    rule = WeightRule(memory=memory, aggregate=aggregate, temperature="auto")  # type: ignore[arg-type]
+    outcomes = [SIX_DICE, SIX_DICE[::-1].copy(), np.linspace(0.2, 0.9, 6)]
+    straight = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=rule)
+    for outcome in outcomes:
+        straight.update_array(outcome)
+    first = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=rule)
+    for outcome in outcomes[:2]:
+        first.update_array(outcome)
+    second = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=rule)
+    second.load_state_dict(first.state_dict())
+    assert dict(second.weights) == dict(first.weights)
+    assert second.weights.setters == first.weights.setters
+    second.update_array(outcomes[2])
+    assert dict(second.weights) == dict(straight.weights)
+
+
+def test_state_of_other_cases_is_refused() -> None:
+    state = DivergenceReweighter(SIX_TABLE, SIX_TABLE).state_dict()
+    fewer = make_table(SIX[:3], {"sex": list("fff")})
+    with pytest.raises(InputError, match="6 training cases, this run 3"):
+        DivergenceReweighter(SIX_TABLE, fewer).load_state_dict(state)
+
+
+def test_weights_follow_ids_whatever_the_order() -> None:
+    reweighter = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=LITERAL)
+    in_order = dict(reweighter.update(dict(zip(SIX, SIX_DICE.tolist(), strict=True))))
+    for order in itertools.islice(itertools.permutations(range(6)), 0, 720, 97):
+        shuffled = {SIX[i]: float(SIX_DICE[i]) for i in order}
+        assert dict(DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=LITERAL).update(shuffled)) == in_order
+
+
+def test_case_weights_are_a_mapping() -> None:
+    weights = CaseWeights.of(("p", "q"), np.array([0.5, 1.5]))
+    assert dict(weights) == {"p": 0.5, "q": 1.5}
+    assert list(weights.values()) == [0.5, 1.5]
+    with pytest.raises(KeyError):
+        weights["r"]
+
+
+def test_weights_need_no_torch() -> None:
+    code = (
+        "import sys, segfair.mitigation.weighting.weights, segfair.mitigation.weighting.reweighter; "
+        "print(*sorted({'torch', 'monai', 'matplotlib', 'ignite'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
