@@ -25,7 +25,7 @@ import scipy.stats
 from cohorts import Floats
 from numpy.typing import NDArray
 
-from segfair import stats
+from segfair import fairness, stats
 from segfair.stats.bootstrap import expansion
 from segfair.stats.cells import collapse
 from segfair.stats.contrast import PRIOR_DF
@@ -284,14 +284,14 @@ def level_means(
     strata: NDArray[np.intp] | None = None,
     *,
     draws: int | None = None,
-) -> tuple[stats.LevelMeans, stats.LevelMeans, stats.LevelMeans]:
+) -> tuple[fairness.LevelMeans, fairness.LevelMeans, fairness.LevelMeans]:
     """Observed, resampled and shuffled level means."""
-    levels = stats.stack_levels(codes)
+    levels = fairness.stack_levels(codes)
     draws = draws or settings.draws
     return (
-        stats.observed_level_means(levels, outcomes),
-        stats.bootstrap_level_means(levels, outcomes, rng=rng, draws=draws),
-        stats.permuted_level_means(levels, outcomes, rng=rng, permutations=draws, strata=strata),
+        fairness.observed_level_means(levels, outcomes),
+        fairness.bootstrap_level_means(levels, outcomes, rng=rng, draws=draws),
+        fairness.permuted_level_means(levels, outcomes, rng=rng, permutations=draws, strata=strata),
     )
 
 
@@ -319,8 +319,8 @@ def chance(settings: Settings) -> None:
             site = (rng.random(n_cases) < np.where(codes[2] >= 2, 0.75, 0.25)).astype(np.intp)
             outcomes = two_scores(rng, -0.15 * site * with_site)
             observed, _, shuffled = level_means(rng, codes, outcomes, settings, site if with_site else None)
-            fs = float(stats.fairness_score(observed)[0])
-            level.append(stats.chance_level(stats.fairness_score(shuffled), fs, worse="lower"))
+            fs = float(fairness.fairness_score(observed)[0])
+            level.append(fairness.chance_level(fairness.fairness_score(shuffled), fs, worse="lower"))
             value.append(fs)
             found["p <= .05"].append(level[-1].p_value <= 0.05)
             found["inside the chance range"].append(level[-1].interval[0] <= fs <= level[-1].interval[1])
@@ -446,32 +446,32 @@ def _own_error(rng: np.random.Generator, members: NDArray[np.bool_], dice: Float
 class Disparity:
     """A score of level means, and what its interval needs to know."""
 
-    compute: stats.Statistic
+    compute: fairness.Statistic
     worse: Literal["lower", "higher"]
-    best: float | stats.Statistic
+    best: float | fairness.Statistic
     worst: float | None
 
 
-def overall(means: stats.LevelMeans) -> Floats:
+def overall(means: fairness.LevelMeans) -> Floats:
     """The cohort's mean."""
     return means.overall[:, :1]
 
 
 DISPARITIES = {
-    "FS": Disparity(stats.fairness_score, "lower", 1.0, 0.0),
+    "FS": Disparity(fairness.fairness_score, "lower", 1.0, 0.0),
     "TS": Disparity(
-        lambda means: stats.total_score(means, weight=0.5),
+        lambda means: fairness.total_score(means, weight=0.5),
         "lower",
-        lambda means: 0.5 * stats.performance_score(means) + 0.5,
+        lambda means: 0.5 * fairness.performance_score(means) + 0.5,
         0.0,
     ),
-    "D_v": Disparity(stats.attribute_disparity, "higher", 0.0, 1.0),
-    "gap": Disparity(stats.gap, "higher", 0.0, 1.0),
-    "SD": Disparity(stats.level_sd, "higher", 0.0, 0.5),
-    "SER": Disparity(stats.error_ratio, "higher", 1.0, None),
-    "worst group": Disparity(stats.lowest, "lower", overall, 0.0),
-    "ES-Dice": Disparity(stats.equity_scaled, "lower", overall, 0.0),
-    "ES-Dice, sum": Disparity(lambda means: stats.equity_scaled(means, variant="sum"), "lower", overall, 0.0),
+    "D_v": Disparity(fairness.attribute_disparity, "higher", 0.0, 1.0),
+    "gap": Disparity(fairness.gap, "higher", 0.0, 1.0),
+    "SD": Disparity(fairness.level_sd, "higher", 0.0, 0.5),
+    "SER": Disparity(fairness.error_ratio, "higher", 1.0, None),
+    "worst group": Disparity(fairness.lowest, "lower", overall, 0.0),
+    "ES-Dice": Disparity(fairness.equity_scaled, "lower", overall, 0.0),
+    "ES-Dice, sum": Disparity(lambda means: fairness.equity_scaled(means, variant="sum"), "lower", overall, 0.0),
 }
 EFFECTS: dict[str, Callable[[NDArray[np.intp]], Floats]] = {
     "none": lambda codes: 0.0 * codes[0],
@@ -520,12 +520,12 @@ def _score_intervals(
     outcomes = two_scores(rng, effect)
     observed, resampled, shuffled = level_means(rng, codes, outcomes, settings, draws=settings.coverage_draws)
     expected = np.array(two_means())[:, None] + np.stack([effect, -0.5 * effect])
-    truth = stats.observed_level_means(stats.stack_levels(codes), expected)
+    truth = fairness.observed_level_means(fairness.stack_levels(codes), expected)
     for name, score in DISPARITIES.items():
         values, drawn, null, true = (
             score.compute(means).reshape(len(means.means), -1) for means in (observed, resampled, shuffled, truth)
         )
-        reported = stats.score_interval(
+        reported = fairness.score_interval(
             score.compute,
             observed=observed,
             resampled=resampled,
@@ -538,14 +538,14 @@ def _score_intervals(
             replicates = drawn[:, column]
             if not (np.isfinite(value) and np.isfinite(replicates).all()):
                 continue
-            p = stats.chance_level(null[:, column], value, worse=score.worse).p_value
+            p = fairness.chance_level(null[:, column], value, worse=score.worse).p_value
             best = np.quantile(score.best(resampled), 0.975) if callable(score.best) else score.best
             for kind, (low, high) in (
                 ("percentile", stats.interval(replicates, value)),
                 ("basic", stats.interval(replicates, value, kind="basic")),
                 (
                     "basic, reaching",
-                    stats.disparity_interval(replicates, value, chance_p=p, best=float(best), worst=score.worst),
+                    fairness.disparity_interval(replicates, value, chance_p=p, best=float(best), worst=score.worst),
                 ),
                 ("segfair", reported[column]),
             ):
@@ -585,23 +585,27 @@ def paired_coverage(settings: Settings) -> None:
             inside = [(low <= true) & (true <= high) for low, high in (pointwise.T, together.T)]
             found["change of a subgroup"].extend(inside[0])
             found["changes of all subgroups"].append(inside[1].all())
-            levels = stats.stack_levels(codes)
-            resampled = stats.bootstrap_level_means(levels, np.concatenate([first, second]), rng=rng, draws=draws)
-            shuffled = stats.permuted_level_means(levels, np.concatenate([first, second]), rng=rng, permutations=draws)
-            observed = tuple(stats.observed_level_means(levels, outcomes) for outcomes in (first, second))
+            levels = fairness.stack_levels(codes)
+            resampled = fairness.bootstrap_level_means(levels, np.concatenate([first, second]), rng=rng, draws=draws)
+            shuffled = fairness.permuted_level_means(
+                levels, np.concatenate([first, second]), rng=rng, permutations=draws
+            )
+            observed = tuple(fairness.observed_level_means(levels, outcomes) for outcomes in (first, second))
             truth = [
-                float(stats.fairness_score(stats.observed_level_means(levels, np.stack([effect, -0.5 * effect])))[0])
+                float(
+                    fairness.fairness_score(fairness.observed_level_means(levels, np.stack([effect, -0.5 * effect])))[0]
+                )
                 for effect in (-both * harmed, -both * harmed + loss)
             ]
             halves = [halve(resampled), halve(shuffled)]
-            drawn = stats.fairness_score(halves[0][1]) - stats.fairness_score(halves[0][0])
-            values = [float(stats.fairness_score(means)[0]) for means in observed]
+            drawn = fairness.fairness_score(halves[0][1]) - fairness.fairness_score(halves[0][0])
+            values = [float(fairness.fairness_score(means)[0]) for means in observed]
             for kind, (low, high) in (
                 ("basic", stats.interval(drawn, values[1] - values[0], kind="basic")),
                 (
                     "segfair (from both intervals)",
-                    stats.change_interval(
-                        stats.fairness_score,
+                    fairness.change_interval(
+                        fairness.fairness_score,
                         observed=observed,
                         resampled=halves[0],
                         shuffled=halves[1],
@@ -622,7 +626,7 @@ def paired_coverage(settings: Settings) -> None:
     table("Coverage of 95 % intervals of paired differences, % (and median width)", ("cases", "deficit", *found), rows)
 
 
-def halve(means: stats.LevelMeans) -> tuple[stats.LevelMeans, stats.LevelMeans]:
+def halve(means: fairness.LevelMeans) -> tuple[fairness.LevelMeans, fairness.LevelMeans]:
     """Level means of the first and of the second model."""
     first, second = (
         dataclasses.replace(means, means=means.means[:, which], overall=means.overall[:, which])
@@ -701,7 +705,7 @@ def equivalence(settings: Settings) -> None:
                 codes = cohorts.draw_codes(rng, n_cases, shares)
                 largest = int(np.argmax(np.bincount(codes[0])))
                 dice = cohorts.skewed_dice(rng, n_cases) - gap * (codes[0] == largest)
-                levels = stats.stack_levels(codes)
+                levels = fairness.stack_levels(codes)
                 test = stats.max_t(levels.indicator, dice, rng=rng, permutations=settings.coverage_draws)
                 row = int(np.flatnonzero((levels.attribute == 0) & (levels.level == largest))[0])
                 for scale, bounds in (
@@ -757,7 +761,7 @@ def speed(settings: Settings) -> None:
         codes = cohorts.draw_codes(rng, 1506, (cohorts.SHARES * 3)[:n_attributes])
         members, _ = cohorts.lattice(codes, min_cases=least)
         outcomes = two_scores(rng, np.zeros(1506))
-        levels = stats.stack_levels(codes)
+        levels = fairness.stack_levels(codes)
         spent = {}
         for name, work in _work(members, outcomes, levels, rng):
             spent[name] = min(_seconds(work) for _ in range(3))
@@ -793,21 +797,21 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _work(
-    members: NDArray[np.bool_], outcomes: Floats, levels: stats.Levels, rng: np.random.Generator
+    members: NDArray[np.bool_], outcomes: Floats, levels: fairness.Levels, rng: np.random.Generator
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "max-T", lambda: stats.max_t(members, outcomes[0], rng=rng)
     yield "intervals", lambda: stats.subgroup_intervals(members, outcomes[0], rng=rng)
     yield "shrinkage", lambda: stats.shrink(members, outcomes[0])
     covariate = rng.random((outcomes.shape[1], 1))
     yield "adjusted", lambda: stats.adjusted_max_t(members, outcomes[0], covariate, rng=rng)
-    yield "chance", lambda: stats.permuted_level_means(levels, outcomes, rng=rng)
-    resampled = stats.bootstrap_level_means(levels, outcomes, rng=rng)
-    yield "FS bootstrap", lambda: stats.bootstrap_level_means(levels, outcomes, rng=rng)
+    yield "chance", lambda: fairness.permuted_level_means(levels, outcomes, rng=rng)
+    resampled = fairness.bootstrap_level_means(levels, outcomes, rng=rng)
+    yield "FS bootstrap", lambda: fairness.bootstrap_level_means(levels, outcomes, rng=rng)
     yield (
         "FS interval",
-        lambda: stats.inverted_interval(
-            stats.fairness_score,
-            observed=stats.observed_level_means(levels, outcomes),
+        lambda: fairness.inverted_interval(
+            fairness.fairness_score,
+            observed=fairness.observed_level_means(levels, outcomes),
             resampled=resampled,
             shuffled=resampled,
             worse="lower",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segfair.attributes.fit import Attribute, AttributeTable
-from segfair.fairness.challenge import challenge_scores, level_means
+from segfair.fairness import JudgingRule, challenge_scores
 
 DSC = np.array([0.9, 0.7, 0.8, 0.6, 0.5, 0.9, 1.0, 0.2])
 NORMHD = np.array([0.1, 0.2, 0.0, 0.3, 0.4, 0.1, 0.0, 0.9])
@@ -56,13 +56,13 @@ def test_one_level_has_no_disparity_where_all_levels_count() -> None:
 
 
 def test_small_levels_neither_set_nor_flatter_the_score() -> None:
-    scores = challenge_scores(DSC, NORMHD, ATTRIBUTES, levels="min-cases", min_cases=3)
+    scores = challenge_scores(DSC, NORMHD, ATTRIBUTES, rule=JudgingRule(min_cases=3, min_levels=2))
     age, menopause, density = scores.disparities
     assert (age.n_levels, age.n_small) == (2, 1)
     assert age.gap_dsc == pytest.approx(0.7 - 1.9 / 3)
     assert scores.fs == pytest.approx(1 - np.mean([age.value, menopause.value, density.value]))
 
-    nothing = challenge_scores(DSC, NORMHD, ATTRIBUTES, levels="min-cases", min_cases=5)
+    nothing = challenge_scores(DSC, NORMHD, ATTRIBUTES, rule=JudgingRule(min_cases=5, min_levels=2))
     assert [entry.value for entry in nothing.disparities] == [None, None, None]
     assert (nothing.fs, nothing.ts) == (None, None)
     assert nothing.ps == pytest.approx(0.725)
@@ -80,9 +80,3 @@ def test_no_cases_and_no_attributes() -> None:
     bare = challenge_scores(DSC, NORMHD, AttributeTable(tuple("ABCDEFGH"), (), {}))
     assert bare.ps == pytest.approx(0.725)
     assert (bare.fs, bare.ts) == (None, None)
-
-
-def test_level_means_skip_cases_outside_of_the_attribute() -> None:
-    counts, means = level_means(np.array([1.0, 2.0, 30.0]), np.array([0, 0, -1], dtype=np.int16), 2)
-    assert counts.tolist() == [2, 0]
-    assert means.tolist() == [1.5, 0.0]

@@ -6,20 +6,18 @@ import numpy as np
 import pytest
 
 from segfair.attributes.fit import Attribute, AttributeTable
-from segfair.fairness.challenge import challenge_scores
-from segfair.rank.certainty import (
-    JudgedLevels,
-    fairness_scores,
-    leave_one_out_scores,
-    mean_scores,
-    rank_stability,
-    rank_teams,
-    total_scores,
+from segfair.fairness import (
+    JudgingRule,
+    challenge_scores,
+    fairness_score,
+    stack_levels,
+    total_score,
+    weighted_level_means,
 )
-from segfair.stats import stack_levels
+from segfair.rank.certainty import leave_one_out_scores, rank_stability, rank_teams
 
 N_TEAMS, N_CASES = 6, 60
-RULES = {"all": (1, 1), "min-cases": (12, 2)}
+RULES = {"all": JudgingRule(), "min-cases": JudgingRule(12, 2)}
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +28,16 @@ def cohort():
     return rng.beta(6, 2, (N_TEAMS, N_CASES)), rng.gamma(2, 0.2, (N_TEAMS, N_CASES)), codes
 
 
+def level_means(dsc, normhd, codes, weights, rule: str = "all"):
+    outcomes = np.stack([dsc, normhd], axis=1)
+    return weighted_level_means(stack_levels(codes), outcomes, weights, rule=RULES[rule])
+
+
+def mean_scores(values, weights):
+    nothing = stack_levels(np.empty((0, values.shape[1]), dtype=int))
+    return weighted_level_means(nothing, values[:, None], weights, rule=JudgingRule()).overall[..., 0]
+
+
 def scores_by_challenge(dsc, normhd, codes, rule: str):
     """TS of each team by the module that scores a single one."""
     attributes = AttributeTable(
@@ -37,27 +45,22 @@ def scores_by_challenge(dsc, normhd, codes, rule: str):
         tuple(Attribute(f"a{row}", tuple("abcdef"), code, "column", "") for row, code in enumerate(codes)),
         {},
     )
-    found = [
-        challenge_scores(a, b, attributes, levels=rule, min_cases=RULES[rule][0])
-        for a, b in zip(dsc, normhd, strict=True)
-    ]
+    found = [challenge_scores(a, b, attributes, rule=RULES[rule]) for a, b in zip(dsc, normhd, strict=True)]
     return np.array([entry.ts for entry in found])
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_unit_weights_give_the_challenges_scores(cohort, rule: str) -> None:
     dsc, normhd, codes = cohort
-    judged = JudgedLevels(stack_levels(codes), *RULES[rule])
-    ts = total_scores(dsc, normhd, judged, np.ones((1, N_CASES)), fs_weight=0.5)
+    ts = total_score(level_means(dsc, normhd, codes, np.ones((1, N_CASES)), rule), weight=0.5)
     np.testing.assert_allclose(ts[0], scores_by_challenge(dsc, normhd, codes, rule), rtol=1e-12)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_leaving_a_case_out_is_scoring_the_others(cohort, rule: str) -> None:
     dsc, normhd, codes = cohort
-    judged = JudgedLevels(stack_levels(codes), *RULES[rule])
     patients, scores = leave_one_out_scores(
-        lambda weights: total_scores(dsc, normhd, judged, weights, fs_weight=0.5), n_cases=N_CASES
+        lambda weights: total_score(level_means(dsc, normhd, codes, weights, rule), weight=0.5), n_cases=N_CASES
     )
     assert [cases.tolist() for cases in patients] == [[case] for case in range(N_CASES)]
     for case in range(N_CASES):
@@ -70,8 +73,7 @@ def test_whole_weights_are_repeated_cases(cohort) -> None:
     dsc, normhd, codes = cohort
     repeats = np.random.default_rng(0).integers(0, 4, N_CASES)
     again = np.repeat(np.arange(N_CASES), repeats)
-    judged = JudgedLevels(stack_levels(codes))
-    ts = total_scores(dsc, normhd, judged, repeats[None].astype(float), fs_weight=0.5)
+    ts = total_score(level_means(dsc, normhd, codes, repeats[None].astype(float)), weight=0.5)
     np.testing.assert_allclose(
         ts[0], scores_by_challenge(dsc[:, again], normhd[:, again], codes[:, again], "all"), rtol=1e-12
     )
@@ -97,11 +99,11 @@ def test_a_single_patient_cannot_be_left_out(subjects) -> None:
 
 def test_fairness_is_undefined_without_an_attribute_that_counts(cohort) -> None:
     dsc, normhd, codes = cohort
-    judged = JudgedLevels(stack_levels(codes), min_cases=N_CASES, min_levels=2)
-    weights = np.ones((1, N_CASES))
-    assert np.isnan(fairness_scores(dsc, normhd, judged, weights)).all()
-    ts = total_scores(dsc, normhd, judged, weights, fs_weight=0.5)
-    np.testing.assert_allclose(ts[0], 0.5 * (dsc + 1 - normhd).mean(axis=1), err_msg="PS decides then")
+    means = weighted_level_means(
+        stack_levels(codes), np.stack([dsc, normhd], axis=1), np.ones((1, N_CASES)), rule=JudgingRule(N_CASES, 2)
+    )
+    assert np.isnan(fairness_score(means)).all()
+    assert np.isnan(total_score(means, weight=0.5)).all()
 
 
 def test_ranks_by_hand() -> None:

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from segfair.stats.disparity import fairness_score, observed_level_means, stack_levels
-from segfair.stats.paired import paired_max_t, paired_outcomes, swapped_level_means
+from segfair.fairness import fairness_score, observed_level_means, stack_levels, swapped_level_means
+from segfair.stats.paired import paired_max_t, paired_outcomes
 
 
 def halves(n: int) -> np.ndarray:

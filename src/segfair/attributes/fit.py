@@ -112,6 +112,12 @@ class AttributeTable:
                 return attribute
         raise KeyError(name)
 
+    @property
+    def codes(self) -> NDArray[np.int16]:
+        """(n_attributes, n_cases) level of each case; -1 where it drops out."""
+        stacked = np.array([attribute.codes for attribute in self.attributes], dtype=np.int16)
+        return stacked.reshape(len(self.attributes), len(self.case_ids))
+
     def labels(self) -> dict[str, list[str | None]]:
         """Attribute -> level of each case; None where the case drops out."""
         return {

@@ -15,14 +15,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair import stats
+from segfair import fairness, stats
 from segfair.attributes.fit import Attribute
 from segfair.audit.design import Design
 from segfair.audit.result.result import AttributeFacts, AuditConfig, Chance, FairnessScore, Score
 from segfair.audit.significance import generator, mean_limits
-from segfair.fairness.challenge import ChallengeScores, JudgingRule
 
-__all__ = ["CohortScores", "GroupScores", "judged_attributes", "resample"]
+__all__ = ["CohortScores", "GroupScores", "resample"]
 
 Interval = tuple[float, float]
 Floats = NDArray[np.float64]
@@ -40,12 +39,12 @@ class _Variant:
     formula: str
     reference: str
     worse: Literal["lower", "higher"]
-    best: float | Callable[[stats.LevelMeans], Floats]
+    best: float | Callable[[fairness.LevelMeans], Floats]
     worst: float | None
-    compute: Callable[[stats.LevelMeans], Floats]
+    compute: Callable[[fairness.LevelMeans], Floats]
 
 
-def _overall(means: stats.LevelMeans) -> Floats:
+def _overall(means: fairness.LevelMeans) -> Floats:
     return means.overall[:, :1]
 
 
@@ -54,21 +53,24 @@ _PUYOL = "Puyol-Anton et al. (MICCAI 2021)"
 _DRO = "Sagawa et al., GroupDRO (ICLR 2020)"
 _MAMA = "MAMA-MIA challenge (2025)"
 _VARIANTS = (
-    _Variant("worst group", "minimum", "min_g D_g", _DRO, "lower", _overall, 0.0, stats.lowest),
-    _Variant("gap", "maximum - minimum", "max_g D_g - min_g D_g", _MAMA, "higher", 0.0, 1.0, stats.gap),
-    _Variant("SD", "population", "std_g D_g, over G", _PUYOL, "higher", 0.0, 0.5, stats.level_sd),
-    _Variant("SER", "max / min error", "max(1 - D_g) / min(1 - D_g)", _PUYOL, "higher", 1.0, None, stats.error_ratio),
+    _Variant("worst group", "minimum", "min_g D_g", _DRO, "lower", _overall, 0.0, fairness.lowest),
+    _Variant("gap", "maximum - minimum", "max_g D_g - min_g D_g", _MAMA, "higher", 0.0, 1.0, fairness.gap),
+    _Variant("SD", "population", "std_g D_g, over G", _PUYOL, "higher", 0.0, 0.5, fairness.level_sd),
+    _Variant(
+        "SER", "max / min error", "max(1 - D_g) / min(1 - D_g)", _PUYOL, "higher", 1.0, None,
+        fairness.error_ratio,
+    ),
     _Variant(
         "ES-Dice", "population SD", "D / (1 + std_g D_g), over G", _ES, "lower", _overall, 0.0,
-        lambda means: stats.equity_scaled(means, variant="sd-population"),
+        lambda means: fairness.equity_scaled(means, variant="sd-population"),
     ),
     _Variant(
         "ES-Dice", "sample SD", "D / (1 + std_g D_g), over G - 1", _ES, "lower", _overall, 0.0,
-        lambda means: stats.equity_scaled(means, variant="sd-sample"),
+        lambda means: fairness.equity_scaled(means, variant="sd-sample"),
     ),
     _Variant(
         "ES-Dice", "sum", "D / (1 + sum_g |D - D_g|)", _ES, "lower", _overall, 0.0,
-        lambda means: stats.equity_scaled(means, variant="sum"),
+        lambda means: fairness.equity_scaled(means, variant="sum"),
     ),
 )  # fmt: skip
 
@@ -84,21 +86,21 @@ class GroupScores:
     """
 
     attributes: tuple[str, ...]
-    observed: stats.LevelMeans
-    shuffled: stats.LevelMeans
-    resampled: stats.LevelMeans
+    observed: fairness.LevelMeans
+    shuffled: fairness.LevelMeans
+    resampled: fairness.LevelMeans
     has_normhd: bool
 
     def interval(
         self,
-        compute: stats.Statistic,
+        compute: fairness.Statistic,
         *,
         worse: Literal["lower", "higher"],
-        best: float | stats.Statistic,
+        best: float | fairness.Statistic,
         worst: float | None,
     ) -> Floats:
         """(2,) or (n_attributes, 2) interval of a score; NaN where it has none."""
-        return stats.score_interval(
+        return fairness.score_interval(
             compute,
             observed=self.observed,
             resampled=self.resampled,
@@ -129,13 +131,13 @@ def resample(
     """
     if not attributes or not len(outcomes[0]):
         return None
-    rule = JudgingRule.of(config.protocol.fairness.levels, min_cases=config.min_cases)
-    levels = stats.stack_levels(np.array([attribute.codes for attribute in attributes]), min_cases=rule.min_cases)
+    codes = np.array([attribute.codes for attribute in attributes])
+    levels = fairness.stack_levels(codes, min_cases=config.judging.min_cases)
     values = np.array(outcomes)
     return GroupScores(
         tuple(attribute.name for attribute in attributes),
-        stats.observed_level_means(levels, values),
-        stats.permuted_level_means(
+        fairness.observed_level_means(levels, values),
+        fairness.permuted_level_means(
             levels,
             values,
             rng=generator(config, "scores/permutation"),
@@ -143,7 +145,7 @@ def resample(
             strata=design.strata,
             subjects=design.subjects,
         ),
-        stats.bootstrap_level_means(
+        fairness.bootstrap_level_means(
             levels,
             values,
             rng=generator(config, "scores/bootstrap"),
@@ -177,14 +179,14 @@ class CohortScores:
         if groups is None or scores["FS"].value is None:
             return certain
         weight = self.config.protocol.fairness.weight
-        chance = _chance(stats.fairness_score(groups.shuffled), float(scores["FS"].value), "lower")
-        fs_ci = groups.interval(stats.fairness_score, worse="lower", best=1.0, worst=0.0)
+        chance = _chance(fairness.fairness_score(groups.shuffled), float(scores["FS"].value), "lower")
+        fs_ci = groups.interval(fairness.fairness_score, worse="lower", best=1.0, worst=0.0)
         certain["FS"] = dataclasses.replace(certain["FS"], ci=_pair(fs_ci), chance=chance)
 
-        def fair_total(means: stats.LevelMeans) -> Floats:
-            return np.asarray((1 - weight) * stats.performance_score(means) + weight)
+        def fair_total(means: fairness.LevelMeans) -> Floats:
+            return np.asarray((1 - weight) * fairness.performance_score(means) + weight)
 
-        total = functools.partial(stats.total_score, weight=weight)
+        total = functools.partial(fairness.total_score, weight=weight)
         ts_ci = groups.interval(total, worse="lower", best=fair_total, worst=0.0)
         certain["TS"] = dataclasses.replace(certain["TS"], ci=_pair(ts_ci))
         return certain
@@ -203,8 +205,8 @@ class CohortScores:
         groups = self.groups
         if groups is None or not groups.has_normhd:
             return tuple(facts)
-        observed, shuffled = map(stats.attribute_disparity, (groups.observed, groups.shuffled))
-        intervals = groups.interval(stats.attribute_disparity, worse="higher", best=0.0, worst=1.0)
+        observed, shuffled = map(fairness.attribute_disparity, (groups.observed, groups.shuffled))
+        intervals = groups.interval(fairness.attribute_disparity, worse="higher", best=0.0, worst=1.0)
         certain = []
         for entry in facts:
             if entry.name not in groups.attributes:
@@ -252,19 +254,12 @@ class CohortScores:
         return float(low), float(high)
 
 
-def judged_attributes(attributes: Sequence[Attribute], challenge: ChallengeScores) -> tuple[Attribute, ...]:
-    """The attributes whose D_v has a value."""
-    return tuple(
-        attribute for attribute, entry in zip(attributes, challenge.disparities, strict=True) if entry.value is not None
-    )
-
-
 def _pair(bounds: Floats) -> Interval | None:
     return (float(bounds[0]), float(bounds[1])) if np.isfinite(bounds).all() else None
 
 
 def _chance(null: Floats, observed: float, worse: Literal["lower", "higher"]) -> Chance:
-    level = stats.chance_level(null, observed, worse=worse)
+    level = fairness.chance_level(null, observed, worse=worse)
     return Chance(float(level.mean), (float(level.interval[0]), float(level.interval[1])), float(level.p_value))
 
 

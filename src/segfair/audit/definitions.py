@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
 from segfair.audit.result.result import Definition
-from segfair.fairness.challenge import ChallengeScores, Disparity, challenge_scores
+from segfair.fairness import ChallengeScores, Disparity, JudgingRule, challenge_scores
 from segfair.protocol.rules import Protocol
 from segfair.scoring.cohort import CaseScore, ScoreTable
 
@@ -45,8 +45,7 @@ def compare_definitions(
             dsc,
             values,
             attributes,
-            levels=protocol.fairness.levels,
-            min_cases=min_cases,
+            rule=JudgingRule.of(protocol.fairness.levels, min_cases=min_cases),
             weight=protocol.fairness.weight,
         )
 

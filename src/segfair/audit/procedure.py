@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from segfair.attributes.binning import as_number
 from segfair.attributes.fit import AttributeTable, BinningPlan, build_attributes, fit_attributes
 from segfair.attributes.tree_bins import learn_edges, split_halves
-from segfair.audit.certainty import CohortScores, GroupScores, judged_attributes, resample
+from segfair.audit.certainty import CohortScores, GroupScores, resample
 from segfair.audit.choices.labels import (
     check_label_occurs,
     check_many_values,
@@ -45,7 +45,7 @@ from segfair.audit.significance import generator, infer_subgroups, power_of_leve
 from segfair.audit.words import search_sentence
 from segfair.cases import Cohort
 from segfair.errors import AuditError, ConfigError, InputError
-from segfair.fairness.challenge import ChallengeScores, challenge_scores
+from segfair.fairness import EVERY_LEVEL, ChallengeScores, JudgingRule, challenge_scores, judged
 from segfair.intake.cohorts import penalised_notice
 from segfair.intake.mask_values import check_grey_levels, picture_notices, with_pictures
 from segfair.protocol.rules import load_protocol
@@ -181,7 +181,7 @@ def run_audit(
 
     search = dataclasses.replace(search, n_tested=outcomes[config.outcomes[0]].n_tested)
     # Derived attributes describe lesions, not patients: they are no part of FS.
-    challenge = _challenge(scores, patient_attributes, config)
+    challenge = _challenge(scores, patient_attributes, config.judging, weight=config.protocol.fairness.weight)
     definitions = compare_definitions(scores, patient_attributes, protocol=config.protocol, min_cases=config.min_cases)
     design = build_design(
         described, scores, np.arange(len(scores.cases)), config=config, attributes=attributes.attributes
@@ -379,20 +379,12 @@ def _complete(scores: ScoreTable, name: str) -> bool:
 
 
 def _challenge(
-    scores: ScoreTable, attributes: AttributeTable, config: AuditConfig, *, all_levels: bool = False
+    scores: ScoreTable, attributes: AttributeTable, rule: JudgingRule, *, weight: float
 ) -> ChallengeScores | None:
     """The challenge's scores; None where DSC or NormHD is not there for every case."""
     if not (_complete(scores, "dsc") and _complete(scores, "normhd")):
         return None
-    rule = config.protocol.fairness
-    return challenge_scores(
-        _values(scores, "dsc"),
-        _values(scores, "normhd"),
-        attributes,
-        levels="all" if all_levels else rule.levels,
-        min_cases=config.min_cases,
-        weight=rule.weight,
-    )
+    return challenge_scores(_values(scores, "dsc"), _values(scores, "normhd"), attributes, rule=rule, weight=weight)
 
 
 def _scores(
@@ -401,12 +393,13 @@ def _scores(
     """The five scores, each with its value without the penalised cases and, for FS, over all levels."""
     if challenge is None:
         return {}
+    weight = config.protocol.fairness.weight
     kept = [index for index, score in enumerate(scores.scores) if score.penalised is None]
     without = None
     if scores.penalised and kept:
         usable = dataclasses.replace(scores, scores=tuple(scores.scores[index] for index in kept))
-        without = _challenge(usable, attributes.select(np.array(kept, dtype=np.intp)), config)
-    every = _challenge(scores, attributes, config, all_levels=True)
+        without = _challenge(usable, attributes.select(np.array(kept, dtype=np.intp)), config.judging, weight=weight)
+    every = _challenge(scores, attributes, EVERY_LEVEL, weight=weight)
     table = {}
     for name in ("DSC", "NormHD", "PS", "FS", "TS"):
         value = getattr(challenge, name.lower())
@@ -434,8 +427,8 @@ def _groups(
 ) -> GroupScores | None:
     """Resampled level means of DSC and NormHD, or of DSC alone where that is all there is."""
     if challenge is not None:
-        judged = judged_attributes(attributes.attributes, challenge)
-        return resample([_values(scores, "dsc"), _values(scores, "normhd")], judged, config=config, design=design)
+        both = [_values(scores, "dsc"), _values(scores, "normhd")]
+        return resample(both, judged(attributes.attributes, config.judging), config=config, design=design)
     if _complete(scores, "dsc"):
         dsc = _values(scores, "dsc")
         return resample([dsc], attributes.attributes, config=config, design=design)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair import stats
+from segfair import fairness, stats
 from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.audit.result.result import AuditResult
 from segfair.audit.significance import generator
@@ -37,7 +37,6 @@ from segfair.compare.comparability import (
 from segfair.compare.result import AttributeChange, Change, Comparison, Side, Standing, SubgroupChange, Verdict
 from segfair.compare.verdict import reach_verdict
 from segfair.errors import InputError
-from segfair.fairness.challenge import JudgingRule
 from segfair.scoring.scores import LABEL_SIZES
 from segfair.subgroups.lattice import Better, Membership, level_membership, redundant, with_levels
 from segfair.subgroups.search import search_subgroups
@@ -249,21 +248,20 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
     first, second = (np.array([pairs.columns["dsc"][which], pairs.columns["normhd"][which]]) for which in (0, 1))
     config = pairs.result.config
     rule = config.protocol.fairness
-    judging = JudgingRule.of(rule.levels, min_cases=config.min_cases)
-    judged = [entry.codes for entry in pairs.attributes.attributes if judging.judges(entry)]
-    if not judged or not np.isfinite([first, second]).all():
+    codes = [entry.codes for entry in fairness.judged(pairs.attributes.attributes, config.judging)]
+    if not codes or not np.isfinite([first, second]).all():
         return {}
-    levels = stats.stack_levels(np.array(judged), min_cases=judging.min_cases)
+    levels = fairness.stack_levels(np.array(codes), min_cases=config.judging.min_cases)
 
-    observed = (stats.observed_level_means(levels, first), stats.observed_level_means(levels, second))
+    observed = (fairness.observed_level_means(levels, first), fairness.observed_level_means(levels, second))
     both = np.concatenate([first, second])
-    resampled = stats.bootstrap_level_means(
+    resampled = fairness.bootstrap_level_means(
         levels, both, rng=pairs.rng("scores/bootstrap"), draws=config.bootstrap, subjects=pairs.subjects
     )
-    shuffled = stats.permuted_level_means(
+    shuffled = fairness.permuted_level_means(
         levels, both, rng=pairs.rng("scores/shuffle"), permutations=config.permutations, subjects=pairs.subjects
     )
-    swapped = stats.swapped_level_means(
+    swapped = fairness.swapped_level_means(
         levels,
         first,
         second,
@@ -271,8 +269,8 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
         permutations=config.permutations,
         subjects=pairs.subjects,
     )
-    fs_ci = stats.change_interval(
-        stats.fairness_score,
+    fs_ci = fairness.change_interval(
+        fairness.fairness_score,
         observed=observed,
         resampled=_halves(resampled),
         shuffled=_halves(shuffled),
@@ -288,7 +286,7 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
     )
     fs_change, ps_change = (
         float(compute(observed[1])[0] - compute(observed[0])[0])
-        for compute in (stats.fairness_score, stats.performance_score)
+        for compute in (fairness.fairness_score, fairness.performance_score)
     )
     # Limits of a sum from the limits of its parts (Zou and Donner 2008).
     ts_reach = np.hypot(
@@ -296,9 +294,12 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
     )
     ts_change = (1 - rule.weight) * ps_change + rule.weight * fs_change
     changes = {}
-    scores: dict[str, tuple[stats.Statistic, Floats]] = {
-        "FS": (stats.fairness_score, fs_ci),
-        "TS": (functools.partial(stats.total_score, weight=rule.weight), ts_change + ts_reach * np.array([-1.0, 1.0])),
+    scores: dict[str, tuple[fairness.Statistic, Floats]] = {
+        "FS": (fairness.fairness_score, fs_ci),
+        "TS": (
+            functools.partial(fairness.total_score, weight=rule.weight),
+            ts_change + ts_reach * np.array([-1.0, 1.0]),
+        ),
     }
     for name, (compute, ci) in scores.items():
         before, after = (float(compute(means)[0]) for means in observed)
@@ -318,13 +319,9 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
     return changes
 
 
-def _halves(means: stats.LevelMeans) -> tuple[stats.LevelMeans, stats.LevelMeans]:
+def _halves(means: fairness.LevelMeans) -> tuple[fairness.LevelMeans, fairness.LevelMeans]:
     """Level means of two outcomes of either model, from those of all four."""
-    first, second = (
-        dataclasses.replace(means, means=means.means[:, which], overall=means.overall[:, which])
-        for which in (slice(0, 2), slice(2, 4))
-    )
-    return first, second
+    return means.of_outcomes(slice(0, 2)), means.of_outcomes(slice(2, 4))
 
 
 def _subgroup_changes(
@@ -414,18 +411,18 @@ def _attribute_changes(
     attributes = pairs.attributes.select(where).attributes
     if not attributes or not len(where):
         return ()
-    levels = stats.stack_levels(np.array([entry.codes for entry in attributes]), min_cases=config.min_cases)
+    levels = fairness.stack_levels(pairs.attributes.select(where).codes, min_cases=config.min_cases)
     values = pairs.columns[outcome][:, where]
-    observed = stats.observed_level_means(levels, values)
-    resampled = stats.bootstrap_level_means(
+    observed = fairness.observed_level_means(levels, values)
+    resampled = fairness.bootstrap_level_means(
         levels,
         values,
         rng=pairs.rng("gaps"),
         draws=config.bootstrap,
         subjects=pairs.subjects[where] if pairs.subjects is not None else None,
     )
-    gaps = [stats.gap(observed, outcome=which)[0] for which in (0, 1)]
-    drawn = stats.gap(resampled, outcome=1) - stats.gap(resampled, outcome=0)
+    gaps = [fairness.gap(observed, outcome=which)[0] for which in (0, 1)]
+    drawn = fairness.gap(resampled, outcome=1) - fairness.gap(resampled, outcome=0)
     found = []
     for index, attribute in enumerate(attributes):
         listed = tuple(

@@ -8,54 +8,24 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import Attribute, AttributeTable
+from segfair.fairness.level_means import (
+    EVERY_LEVEL,
+    JudgingRule,
+    LevelMeans,
+    Levels,
+    observed_level_means,
+    stack_levels,
+)
+from segfair.fairness.scores import attribute_disparity, fairness_score, gap, performance_score, total_score
 
-__all__ = [
-    "ChallengeScores",
-    "Disparity",
-    "Extreme",
-    "JudgingRule",
-    "challenge_scores",
-    "disparity",
-    "level_means",
-]
-
-Levels = Literal["all", "min-cases"]
-
-
-@dataclass(frozen=True, slots=True)
-class JudgingRule:
-    """Which levels and which attributes count in FS: one rule for audits, comparisons and rankings.
-
-    Attributes:
-        min_cases: Fewest cases of a level that counts.
-        min_levels: Fewest such levels of an attribute that counts: 1 as the challenge has it (one level has no gap),
-            2 where one level says nothing.
-    """
-
-    min_cases: int
-    min_levels: int
-
-    @classmethod
-    def of(cls, levels: Levels, *, min_cases: int) -> JudgingRule:
-        """The rule of a protocol: all levels count, or those of at least `min_cases` cases."""
-        return cls(1, 1) if levels == "all" else cls(max(1, min_cases), 2)
-
-    def counted(self, counts: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Of (n_levels,) numbers of cases, the levels that count."""
-        return np.flatnonzero(counts >= self.min_cases)
-
-    def judges(self, attribute: Attribute) -> bool:
-        """Whether enough levels of an attribute count for it to count itself."""
-        counts = np.bincount(attribute.codes[attribute.codes >= 0], minlength=len(attribute.levels))
-        return len(self.counted(counts)) >= self.min_levels
+__all__ = ["ChallengeScores", "Disparity", "Extreme", "challenge_scores"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +87,7 @@ def challenge_scores(
     normhd: NDArray[np.float64],
     attributes: AttributeTable,
     *,
-    levels: Levels = "all",
-    min_cases: int = 1,
+    rule: JudgingRule = EVERY_LEVEL,
     weight: float = 0.5,
 ) -> ChallengeScores:
     """PS, FS and TS of a cohort.
@@ -127,8 +96,7 @@ def challenge_scores(
         dsc: (n_cases,) finite.
         normhd: (n_cases,) finite.
         attributes: The cases' attributes.
-        levels: Whether every level counts, or those of at least `min_cases` cases.
-        min_cases: Smallest number of cases of a level that counts.
+        rule: Which levels and attributes count; by default all.
         weight: Weight of FS in TS, in [0, 1].
 
     Returns:
@@ -136,75 +104,40 @@ def challenge_scores(
     """
     if not len(dsc):
         return ChallengeScores(None, None, None, None, None, ())
+    stacked = stack_levels(attributes.codes, min_cases=rule.min_cases)
+    means = dataclasses.replace(observed_level_means(stacked, np.array([dsc, normhd])), min_levels=rule.min_levels)
     disparities = tuple(
-        disparity(dsc, normhd, attribute, levels=levels, min_cases=min_cases) for attribute in attributes.attributes
+        _disparity(attribute, stacked, means, index) for index, attribute in enumerate(attributes.attributes)
     )
-    mean_dsc, mean_normhd = float(dsc.mean()), float(normhd.mean())
-    ps = 0.5 * (mean_dsc + 1 - mean_normhd)
-    judged = [entry.value for entry in disparities if entry.value is not None]
-    fs = float(np.mean([1 - value for value in judged])) if judged else None
-    ts = (1 - weight) * ps + weight * fs if fs is not None else None
-    return ChallengeScores(mean_dsc, mean_normhd, ps, fs, ts, disparities)
+    ps, fs, ts = (
+        float(score[0])
+        for score in (performance_score(means), fairness_score(means), total_score(means, weight=weight))
+    )
+    mean_dsc, mean_normhd = map(float, means.overall[0])
+    is_judged = not np.isnan(fs)
+    return ChallengeScores(mean_dsc, mean_normhd, ps, fs if is_judged else None, ts if is_judged else None, disparities)
 
 
-def disparity(
-    dsc: NDArray[np.float64],
-    normhd: NDArray[np.float64],
-    attribute: Attribute,
-    *,
-    levels: Levels = "all",
-    min_cases: int = 1,
-) -> Disparity:
-    """D_v of one attribute: half the sum of the gaps in mean DSC and mean NormHD between its levels."""
-    counts, mean_dsc = level_means(dsc, attribute.codes, len(attribute.levels))
-    _, mean_normhd = level_means(normhd, attribute.codes, len(attribute.levels))
-    rule = JudgingRule.of(levels, min_cases=min_cases)
-    counted = rule.counted(counts)
-    n_small = int(np.count_nonzero(counts)) - len(counted)
-    if not rule.judges(attribute):
-        return Disparity(attribute.name, None, None, None, None, None, None, None, len(counted), n_small)
-    dsc_low, dsc_high = _extremes(mean_dsc, counts, counted, attribute.levels)
-    normhd_low, normhd_high = _extremes(mean_normhd, counts, counted, attribute.levels)
-    gap_dsc, gap_normhd = dsc_high.mean - dsc_low.mean, normhd_high.mean - normhd_low.mean
+def _disparity(attribute: Attribute, levels: Levels, means: LevelMeans, index: int) -> Disparity:
+    """D_v of one attribute and the levels that set it."""
+    rows = np.flatnonzero(levels.attribute == index)
+    n_small = len(np.unique(attribute.codes[attribute.codes >= 0])) - len(rows)
+    if len(rows) < means.min_levels:
+        return Disparity(attribute.name, None, None, None, None, None, None, None, len(rows), n_small)
+    dsc_low, dsc_high, normhd_low, normhd_high = (
+        Extreme(attribute.levels[levels.level[row]], int(levels.counts[row]), float(means.means[0, outcome, row]))
+        for outcome in (0, 1)
+        for row in (rows[np.argmin(means.means[0, outcome, rows])], rows[np.argmax(means.means[0, outcome, rows])])
+    )
     return Disparity(
         attribute.name,
-        0.5 * (gap_dsc + gap_normhd),
-        gap_dsc,
-        gap_normhd,
+        float(attribute_disparity(means)[0, index]),
+        float(gap(means, outcome=0)[0, index]),
+        float(gap(means, outcome=1)[0, index]),
         dsc_low,
         dsc_high,
         normhd_low,
         normhd_high,
-        len(counted),
+        len(rows),
         n_small,
-    )
-
-
-def level_means(
-    values: NDArray[np.float64], codes: NDArray[np.int16], n_levels: int
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Number of cases and mean value of each level.
-
-    Args:
-        values: (n_cases,) finite.
-        codes: (n_cases,) level of each case, -1 for a case outside of the attribute.
-        n_levels: Number of levels.
-
-    Returns:
-        Two (n_levels,) arrays; the mean of a level without cases is 0.
-    """
-    inside = codes >= 0
-    counts = np.bincount(codes[inside], minlength=n_levels)
-    sums = np.bincount(codes[inside], weights=values[inside], minlength=n_levels)
-    return counts, np.divide(sums, counts, out=np.zeros(n_levels), where=counts > 0)
-
-
-def _extremes(
-    means: NDArray[np.float64], counts: NDArray[np.intp], counted: NDArray[np.intp], levels: Sequence[str]
-) -> tuple[Extreme, Extreme]:
-    low = counted[np.argmin(means[counted])]
-    high = counted[np.argmax(means[counted])]
-    return (
-        Extreme(levels[low], int(counts[low]), float(means[low])),
-        Extreme(levels[high], int(counts[high]), float(means[high])),
     )

@@ -31,7 +31,6 @@ from segfair.audit.result.record import KNOWN_KEYS
 from segfair.audit.result.result import Alert, AttributeFacts, AuditResult, CaseCounts, LevelFacts, Score, Verdict
 from segfair.audit.significance import describe_row
 from segfair.errors import ConfigError
-from segfair.fairness.challenge import JudgingRule
 from segfair.handover.pseudonyms import without_paths
 from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, rename_levels
 from segfair.subgroups.lattice import Divergence, Item, SubgroupTable
@@ -322,7 +321,7 @@ def _level(level: LevelFacts, binary: set[str]) -> LevelFacts:
 
 def _counted_levels(result: AuditResult) -> set[Item]:
     """The levels that group scores are made of."""
-    rule = JudgingRule.of(result.config.protocol.fairness.levels, min_cases=result.config.min_cases)
+    rule = result.config.judging
     return {
         (entry.name, level.level) for entry in result.attributes for level in entry.levels if level.n >= rule.min_cases
     }

@@ -14,21 +14,22 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair import stats
 from segfair.attributes.fit import AttributeTable
 from segfair.audit.definitions import normhd_variants
 from segfair.audit.result.result import AuditConfig
 from segfair.errors import ConfigError
-from segfair.fairness.challenge import JudgingRule
-from segfair.rank.certainty import (
-    CohortScorer,
-    JudgedLevels,
-    fairness_scores,
-    mean_scores,
-    performance_scores,
-    rank_teams,
-    total_scores,
+from segfair.fairness import (
+    EVERY_LEVEL,
+    JudgingRule,
+    Levels,
+    fairness_score,
+    judged,
+    performance_score,
+    stack_levels,
+    total_score,
+    weighted_level_means,
 )
+from segfair.rank.certainty import CohortScorer, rank_teams
 from segfair.rank.result import LeftOut, Variant
 from segfair.rank.teams import TeamScores
 from segfair.scoring.scores import ScoreTable
@@ -49,28 +50,37 @@ class Board:
     Attributes:
         by: "TS", "PS", "FS" or a metric; `sign` is -1 where lower values of it are better.
         values: Metric -> (n_teams, n_cases).
-        judged: The levels that FS compares; None without attributes.
+        levels: All levels of all attributes; `rule` tells which of them FS compares.
         fs_weight: Weight of FS in TS.
     """
 
     by: str
     sign: float
     values: Mapping[str, Floats]
-    judged: JudgedLevels | None
+    levels: Levels
+    rule: JudgingRule
     fs_weight: float
 
     def scorer(self) -> CohortScorer:
-        """Higher is better."""
-        if self.by not in CHALLENGE:
-            oriented = self.sign * self.values[self.by]
-            return lambda weights: mean_scores(oriented, weights)
-        dsc, normhd = (self.values[name] for name in COLUMNS)
-        if self.by == "PS" or self.judged is None:
-            return lambda weights: performance_scores(dsc, normhd, weights)
-        judged, fs_weight = self.judged, self.fs_weight
-        if self.by == "FS":
-            return lambda weights: fairness_scores(dsc, normhd, judged, weights)
-        return lambda weights: total_scores(dsc, normhd, judged, weights, fs_weight=fs_weight)
+        """Higher is better; without an attribute that counts there is no FS, for any team, and TS is PS."""
+        names = COLUMNS if self.by in CHALLENGE else (self.by,)
+        outcomes = np.stack([self.values[name] for name in names], axis=1)
+        nothing = np.empty((0, outcomes.shape[2]), dtype=np.intp)
+        levels = self.levels if self.by in ("TS", "FS") else stack_levels(nothing)
+
+        def scores(weights: Floats) -> Floats:
+            means = weighted_level_means(levels, outcomes, weights, rule=self.rule)
+            if self.by not in CHALLENGE:
+                return np.asarray(self.sign * means.overall[..., 0])
+            if self.by == "FS":
+                return fairness_score(means)
+            ps = performance_score(means)
+            if self.by == "PS":
+                return ps
+            ts = total_score(means, weight=self.fs_weight)
+            return np.where(np.isnan(ts), ps, ts)
+
+        return scores
 
     def observed(self) -> Floats:
         """(n_teams,) scores of the cohort itself."""
@@ -86,7 +96,7 @@ def choose_score(by: str | None, scores: TeamScores, attributes: AttributeTable,
     """
     tables = list(scores.tables.values())
     has_challenge = all(name in table.names for table in tables for name in COLUMNS)
-    has_fairness = has_challenge and judged_levels(attributes, config) is not None
+    has_fairness = has_challenge and bool(judged(attributes.attributes, config.judging))
     if by is None:
         if has_challenge:
             return "TS" if has_fairness else "PS"
@@ -109,17 +119,6 @@ def _common(tables: Sequence[ScoreTable]) -> str:
     return ", ".join(name for name in tables[0].names if all(name in table.names for table in tables))
 
 
-def judged_levels(attributes: AttributeTable, config: AuditConfig) -> JudgedLevels | None:
-    """The levels that the protocol compares; None where it leaves nothing to compare."""
-    if not attributes.attributes:
-        return None
-    codes = np.array([attribute.codes for attribute in attributes.attributes])
-    rule = JudgingRule.of(config.protocol.fairness.levels, min_cases=config.min_cases)
-    judged = JudgedLevels(stats.stack_levels(codes), rule.min_cases, rule.min_levels)
-    nothing = np.zeros((1, codes.shape[1]))
-    return None if np.isnan(fairness_scores(nothing, nothing, judged, np.ones_like(nothing))).all() else judged
-
-
 def make_board(by: str, scores: TeamScores, attributes: AttributeTable, config: AuditConfig) -> Board:
     """The arrays behind a score that `choose_score` chose, of complete tables."""
     tables = list(scores.tables.values())
@@ -129,7 +128,8 @@ def make_board(by: str, scores: TeamScores, attributes: AttributeTable, config: 
         by,
         -1.0 if lower else 1.0,
         {name: _column(tables, name) for name in names},
-        judged_levels(attributes, config) if by in ("TS", "FS") else None,
+        stack_levels(attributes.codes),
+        config.judging,
         config.protocol.fairness.weight,
     )
 
@@ -140,7 +140,7 @@ def _column(tables: Sequence[ScoreTable], name: str) -> Floats:
 
 
 def other_rules(
-    board: Board, scores: TeamScores, config: AuditConfig, ranks: Ranks
+    board: Board, scores: TeamScores, attributes: AttributeTable, config: AuditConfig, ranks: Ranks
 ) -> tuple[tuple[Variant, ...], dict[str, tuple[Ranks, Floats]]]:
     """Ranks and scores under the other definitions of NormHD, and under the other rule for small levels."""
     others: dict[str, tuple[Literal["definition", "levels"], Board]] = {}
@@ -150,19 +150,17 @@ def other_rules(
                 "definition",
                 dataclasses.replace(board, values={**board.values, "normhd": values}),
             )
-    if board.by in ("TS", "FS") and board.judged is not None:
+    if board.by in ("TS", "FS"):
         if config.protocol.fairness.levels == "all":
             name = f"levels of at least {config.min_cases} cases only"
             rule = JudgingRule.of("min-cases", min_cases=config.min_cases)
         else:
-            name, rule = "all levels, however small", JudgingRule.of("all", min_cases=config.min_cases)
-        judged = JudgedLevels(board.judged.levels, rule.min_cases, rule.min_levels)
-        dsc, normhd = (board.values[column] for column in COLUMNS)
-        if np.isnan(fairness_scores(dsc, normhd, judged, np.ones((1, dsc.shape[1])))).all():
+            name, rule = "all levels, however small", EVERY_LEVEL
+        if not judged(attributes.attributes, rule):
             name += " (there are none to compare, so PS decides)"
             others[name] = ("levels", dataclasses.replace(board, by="PS"))
         else:
-            others[name] = ("levels", dataclasses.replace(board, judged=judged))
+            others[name] = ("levels", dataclasses.replace(board, rule=rule))
     variants, found = [], {}
     for name, (kind, other) in others.items():
         values = other.observed()

@@ -18,19 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.stats.bootstrap import exponential_weights
-from segfair.stats.disparity import Levels
 
 __all__ = [
     "CohortScorer",
-    "JudgedLevels",
     "RankStability",
-    "fairness_scores",
     "leave_one_out_scores",
-    "mean_scores",
-    "performance_scores",
     "rank_stability",
     "rank_teams",
-    "total_scores",
 ]
 
 Floats = NDArray[np.float64]
@@ -40,22 +34,6 @@ CohortScorer = Callable[[Floats], Floats]
 TIE = 1e-10
 """Scores that differ by less share a rank: equal submissions must not be ordered by rounding."""
 _STEP_ELEMENTS = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JudgedLevels:
-    """The levels whose means an FS compares.
-
-    Attributes:
-        levels: All levels of all attributes.
-        min_cases: A level counts in a cohort that holds at least so many cases of it.
-        min_levels: An attribute counts where so many of its levels do: 1 as the challenge has it (one level has no
-            gap), 2 where one level says nothing.
-    """
-
-    levels: Levels
-    min_cases: int = 1
-    min_levels: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,74 +51,6 @@ class RankStability:
     high: NDArray[np.intp]
     first: Floats
     beats: Floats
-
-
-def mean_scores(values: Floats, weights: Floats) -> Floats:
-    """Weighted mean over cases.
-
-    Args:
-        values: (n_teams, n_cases) finite.
-        weights: (n_cohorts, n_cases) not negative, none all 0.
-
-    Returns:
-        (n_cohorts, n_teams).
-    """
-    return np.asarray((weights @ values.T) / weights.sum(axis=1, keepdims=True), dtype=np.float64)
-
-
-def performance_scores(dsc: Floats, normhd: Floats, weights: Floats) -> Floats:
-    """PS = 0.5 * (mean DSC + 1 - mean NormHD), (n_cohorts, n_teams)."""
-    return mean_scores(0.5 * (dsc + 1.0 - normhd), weights)
-
-
-def fairness_scores(dsc: Floats, normhd: Floats, judged: JudgedLevels, weights: Floats) -> Floats:
-    """FS: mean over attributes of 1 - D_v, where D_v is half the sum of the gaps in mean DSC and mean NormHD.
-
-    Args:
-        dsc: (n_teams, n_cases) finite.
-        normhd: (n_teams, n_cases) finite.
-        judged: The levels that are compared. A case with weight 0 is not there, so that leaving out its only case
-            removes a level.
-        weights: (n_cohorts, n_cases) not negative.
-
-    Returns:
-        (n_cohorts, n_teams); NaN in cohorts without an attribute that counts.
-    """
-    n_cohorts, n_teams = len(weights), len(dsc)
-    stacked = np.concatenate([dsc, normhd])
-    present = weights > 0
-    fairness = np.zeros((n_cohorts, n_teams))
-    n_judged = np.zeros((n_cohorts, 1))
-    levels = judged.levels
-    for attribute in range(levels.n_attributes):
-        lowest = np.full((n_cohorts, 2 * n_teams), np.inf)
-        highest = np.full((n_cohorts, 2 * n_teams), -np.inf)
-        n_levels = np.zeros(n_cohorts, dtype=np.intp)
-        for row in np.flatnonzero(levels.attribute == attribute):
-            members = np.flatnonzero(levels.indicator[row])
-            counts = np.count_nonzero(present[:, members], axis=1) >= max(1, judged.min_cases)
-            if not counts.any():
-                continue
-            inside = weights[np.ix_(counts, members)]
-            means = (inside @ stacked[:, members].T) / inside.sum(axis=1, keepdims=True)
-            lowest[counts] = np.minimum(lowest[counts], means)
-            highest[counts] = np.maximum(highest[counts], means)
-            n_levels += counts
-        enough = n_levels >= max(1, judged.min_levels)
-        gaps = highest[enough] - lowest[enough]
-        fairness[enough] += 1.0 - 0.5 * (gaps[:, :n_teams] + gaps[:, n_teams:])
-        n_judged[enough] += 1
-    return np.divide(fairness, n_judged, out=np.full_like(fairness, np.nan), where=n_judged > 0)
-
-
-def total_scores(dsc: Floats, normhd: Floats, judged: JudgedLevels, weights: Floats, *, fs_weight: float) -> Floats:
-    """TS = (1 - fs_weight) * PS + fs_weight * FS, (n_cohorts, n_teams).
-
-    In a cohort without an attribute that counts there is no FS, for any team; PS then decides.
-    """
-    ps = performance_scores(dsc, normhd, weights)
-    fs = fairness_scores(dsc, normhd, judged, weights)
-    return np.where(np.isnan(fs), ps, (1.0 - fs_weight) * ps + fs_weight * fs)
 
 
 def rank_teams(scores: Floats) -> NDArray[np.intp]:

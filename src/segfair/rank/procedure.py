@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.attributes.fit import AttributeTable, build_attributes
-from segfair.audit.certainty import CohortScores, judged_attributes, resample
+from segfair.audit.certainty import CohortScores, resample
 from segfair.audit.choices.labels import check_label_occurs, resolve_protocol
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.describe import versions
@@ -27,7 +27,7 @@ from segfair.audit.significance import generator, mean_limits
 from segfair.audit.words import plural
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
-from segfair.fairness.challenge import ChallengeScores, challenge_scores
+from segfair.fairness import ChallengeScores, challenge_scores, judged
 from segfair.intake.mask_values import with_pictures
 from segfair.rank.board import (
     CHALLENGE,
@@ -149,7 +149,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
     n_undefined = len(patients) - len(scored)
     patients = [patients[index] for index in scored]
     without_one = rank_teams(reduced[scored])
-    variants, under = other_rules(board, scores, config, ranks)
+    variants, under = other_rules(board, scores, attributes, config, ranks)
     left_out = without_each_patient(patients, without_one, ranks, scores, attributes, config)
     baseline = _baseline(board, scores, attributes, config, values)
     order = sorted(range(len(values)), key=lambda team: (ranks[team], scores.names[team]))
@@ -220,15 +220,8 @@ def _challenge(table: ScoreTable, attributes: AttributeTable, config: AuditConfi
     """The challenge's scores; None where not every case has a DSC and a NormHD."""
     if not set(COLUMNS) <= set(table.names) or any(table.n_undefined(name) for name in COLUMNS):
         return None
-    rule = config.protocol.fairness
-    return challenge_scores(
-        table.defined("dsc")[1],
-        table.defined("normhd")[1],
-        attributes,
-        levels=rule.levels,
-        min_cases=config.min_cases,
-        weight=rule.weight,
-    )
+    dsc, normhd = (table.defined(name)[1] for name in COLUMNS)
+    return challenge_scores(dsc, normhd, attributes, rule=config.judging, weight=config.protocol.fairness.weight)
 
 
 def _scores_of(
@@ -250,8 +243,7 @@ def _scores_of(
     if challenge is None:
         return found
     outcomes = [table.defined(name)[1] for name in COLUMNS]
-    judged = judged_attributes(attributes.attributes, challenge)
-    groups = resample(outcomes, judged, config=config, design=design)
+    groups = resample(outcomes, judged(attributes.attributes, config.judging), config=config, design=design)
     point = {name: Score(getattr(challenge, name.lower())) for name in _SCORES}
     return found | CohortScores(groups, config, design).scores(point, *outcomes)
 

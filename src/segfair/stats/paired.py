@@ -12,7 +12,6 @@ References:
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,9 +21,9 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, collapse
-from segfair.stats.disparity import LevelMeans, Levels, observed_level_means
+from segfair.stats.shuffle import draw_signs
 
-__all__ = ["PairedTest", "paired_max_t", "paired_outcomes", "swapped_level_means"]
+__all__ = ["PairedTest", "paired_max_t", "paired_outcomes"]
 
 Floats = NDArray[np.float64]
 
@@ -162,46 +161,6 @@ def paired_outcomes(
     return _flip(rows, mean, rng=rng, min_units=min_cases, permutations=permutations, prior_df=prior_df)
 
 
-def swapped_level_means(
-    levels: Levels,
-    first: Floats,
-    second: Floats,
-    *,
-    rng: np.random.Generator,
-    permutations: int = 2000,
-    subjects: NDArray[np.integer] | None = None,
-) -> tuple[LevelMeans, LevelMeans]:
-    """Level means of two models when each case's two sets of scores come in random order.
-
-    The null distribution of any score that is a function of level means, such as FS.
-
-    Args:
-        levels: The levels.
-        first: (n_outcomes, n_cases) finite scores of one model; those of a case change places together.
-        second: The other's.
-        rng: Source of randomness.
-        permutations: Number of replicates.
-        subjects: (n_cases,) codes; all cases of a patient change places together.
-    """
-    middle, half = observed_level_means(levels, (first + second) / 2), (second - first) / 2
-    unit = np.arange(first.shape[1]) if subjects is None else np.unique(subjects, return_inverse=True)[1]
-    shift = np.empty((permutations, *middle.means.shape[1:]))
-    drift = np.empty((permutations, middle.overall.shape[1]))
-    indicator = levels.indicator.T.astype(np.float64)
-    start = 0
-    for signs in _draw_signs(int(unit.max(initial=-1)) + 1, count=permutations, width=first.shape[1], rng=rng):
-        rows = slice(start, start + len(signs))
-        flips = signs[:, unit]
-        for index, values in enumerate(half):
-            shift[rows, index] = (flips * values) @ indicator / levels.counts
-            drift[rows, index] = flips @ values / len(values)
-        start = rows.stop
-    return tuple(
-        dataclasses.replace(middle, means=middle.means + sign * shift, overall=middle.overall + sign * drift)
-        for sign in (-1, 1)
-    )  # type: ignore[return-value]
-
-
 def _rows_of_cases(members: NDArray[np.bool_], change: Floats) -> _Rows:
     cells = collapse(members)
     ordered = change[cells.order]
@@ -236,12 +195,6 @@ def _joint(unit: NDArray[np.intp]) -> Any:
     return scipy.sparse.csr_array((np.ones(len(unit)), (np.arange(len(unit)), unit)))
 
 
-def _draw_signs(n_units: int, *, count: int, width: int, rng: np.random.Generator) -> Iterator[Floats]:
-    step = max(1, _STEP_ELEMENTS // max(width, n_units, 1))
-    for first in range(0, count, step):
-        yield rng.integers(0, 2, size=(min(step, count - first), n_units)).astype(np.float64) * 2 - 1
-
-
 def _every_sign(n_units: int) -> Iterator[Floats]:
     patterns = np.arange(1 << n_units)
     yield ((patterns[:, None] >> np.arange(n_units)) & 1).astype(np.float64) * 2 - 1
@@ -265,7 +218,7 @@ def _flip(
         draws = (
             _every_sign(rows.total)
             if exact
-            else _draw_signs(rows.total, count=n_draws, width=max(n_rows, rows.total), rng=rng)
+            else draw_signs(rows.total, count=n_draws, width=max(n_rows, rows.total), rng=rng)
         )
         for signs in draws:
             drawn = np.abs(rows.t(signs, prior_df=prior_df))[ascending]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 __all__ = [
     "EXACT_LIMIT",
     "count_rearrangements",
+    "draw_signs",
     "every_rearrangement",
     "random_rearrangements",
     "subject_rearrangements",
@@ -22,6 +23,8 @@ __all__ = [
 
 EXACT_LIMIT = math.factorial(7)
 """So many rearrangements are enumerated rather than drawn, even where fewer draws were asked for."""
+
+_SIGN_ELEMENTS = 1 << 22
 
 
 def count_rearrangements(blocks: NDArray[np.integer]) -> int:
@@ -116,3 +119,20 @@ def subject_rearrangements(
     for order in random_rearrangements(kind[by_kind], count=count, step=step, rng=rng):
         source = by_kind[order]
         yield listed[start[source[:, place[subject]]] + rank]
+
+
+def draw_signs(n_units: int, *, count: int, width: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+    """Draws a sign for each unit, again and again.
+
+    Args:
+        n_units: Units that change sign together.
+        count: How many to draw.
+        width: Numbers that the caller makes of each draw, which bounds how many are handed over at once.
+        rng: Source of randomness.
+
+    Yields:
+        (n_draws, n_units) of -1 and 1.
+    """
+    step = max(1, _SIGN_ELEMENTS // max(width, n_units, 1))
+    for first in range(0, count, step):
+        yield rng.integers(0, 2, size=(min(step, count - first), n_units)).astype(np.float64) * 2 - 1

@@ -22,6 +22,7 @@ from segfair.audit.result.second_labels import TwoRulers
 from segfair.cases import Join
 from segfair.errors import InputError
 from segfair.fairness.challenge import Disparity
+from segfair.fairness.level_means import JudgingRule
 from segfair.protocol.rules import Protocol
 from segfair.subgroups.lattice import Better, Divergence, Item, Subgroup, SubgroupTable
 from segfair.subgroups.search import LeftOut, Search, SearchBounds
@@ -124,6 +125,11 @@ class AuditConfig:
     derive: bool = False
     seed: int = 0
     strict: bool = False
+
+    @property
+    def judging(self) -> JudgingRule:
+        """Which levels and attributes count in D_v and FS."""
+        return JudgingRule.of(self.protocol.fairness.levels, min_cases=self.min_cases)
 
     @property
     def bounds(self) -> SearchBounds:

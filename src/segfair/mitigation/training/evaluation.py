@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from segfair.attributes.fit import AttributeTable
 from segfair.errors import ConfigError
-from segfair.fairness.challenge import ChallengeScores, challenge_scores
+from segfair.fairness import ChallengeScores, JudgingRule, challenge_scores
 from segfair.mitigation.training.batches import CaseDataset, load, same_shapes
 from segfair.mitigation.training.ranks import Ranks
 from segfair.protocol.rules import Protocol as ScoringProtocol
@@ -122,10 +122,8 @@ def total_scores(
     scores: ScoredCases, attributes: AttributeTable, protocol: ScoringProtocol, *, min_cases: int
 ) -> ChallengeScores:
     """PS, FS and TS of the cases under the protocol's rules."""
-    rule = protocol.fairness
-    return challenge_scores(
-        scores.dsc, scores.normhd, attributes, levels=rule.levels, min_cases=min_cases, weight=rule.weight
-    )
+    rule = JudgingRule.of(protocol.fairness.levels, min_cases=min_cases)
+    return challenge_scores(scores.dsc, scores.normhd, attributes, rule=rule, weight=protocol.fairness.weight)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import segfair.stats.disparity as d
+from segfair import fairness as d
 from segfair.stats.bootstrap import interval
 
 CODES = np.array([[0, 0, 1, 1, 2, -1], [0, 1, 1, 1, 0, 0]])

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-import segfair.stats.disparity as d
+from segfair import fairness as d
+from segfair.fairness.intervals import change_interval, inverted_interval, score_interval
 from segfair.stats.bootstrap import interval
-from segfair.stats.inversion import change_interval, inverted_interval, score_interval
 
 
 def intervals_of_fs(rng: np.random.Generator, effect: float, n_cases: int) -> tuple[float, float, np.ndarray, float]:

@@ -14,21 +14,45 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.stats.bootstrap import interval
-from segfair.stats.disparity import LevelMeans, Statistic, chance_level, disparity_interval, per_attribute, reaching
+from segfair.fairness.level_means import LevelMeans
+from segfair.fairness.scores import Statistic, per_attribute
+from segfair.stats.bootstrap import Interval, interval
 
-__all__ = ["change_interval", "inverted_interval", "score_interval"]
+__all__ = [
+    "ChanceLevel",
+    "chance_level",
+    "change_interval",
+    "disparity_interval",
+    "inverted_interval",
+    "reaching",
+    "score_interval",
+]
 
 _PRIOR_DF = 20.0
 """Degrees of freedom that the cohort's spread counts for in a level's own."""
 _LEAST_KEPT = 0.3
 """An attribute's level offsets are shrunken to no less than this share."""
 _DOUBLINGS, _BISECTIONS = 12, 24
+
+
+@dataclass(frozen=True, slots=True)
+class ChanceLevel:
+    """Where a score lies without any disparity.
+
+    Attributes:
+        mean: Mean under shuffled metadata, `interval` its 95 % range.
+        p_value: Share of shuffled cohorts that score as badly as the observed one.
+    """
+
+    mean: float
+    interval: Interval
+    p_value: float
 
 
 def score_interval(
@@ -287,3 +311,84 @@ def _first_true(
         if np.all(high - low <= 1e-4 * np.maximum(high, 1e-3)):
             break
     return np.asarray(high)
+
+
+def chance_level(
+    null: NDArray[np.float64], observed: float, *, worse: Literal["lower", "higher"], confidence: float = 0.95
+) -> ChanceLevel:
+    """Where a score lies without any disparity, and how often it is as bad as the observed one by chance.
+
+    Args:
+        null: (n_permutations,) the score under shuffled metadata.
+        observed: The score itself.
+        worse: Which direction means more disparity.
+        confidence: Of the chance interval.
+    """
+    slack = 1e-9 * (1.0 + abs(observed))
+    as_bad = null <= observed + slack if worse == "lower" else null >= observed - slack
+    return ChanceLevel(
+        float(null.mean()),
+        interval(null, observed, confidence=confidence),
+        (int(np.count_nonzero(as_bad)) + 1) / (len(null) + 1),
+    )
+
+
+def disparity_interval(
+    replicates: NDArray[np.float64],
+    estimate: float,
+    *,
+    chance_p: float,
+    best: float,
+    worst: float | None = None,
+    confidence: float = 0.95,
+) -> Interval:
+    """Basic interval of a biased score, reaching to no disparity where chance explains the observed one.
+
+    Resampling lowers a score of agreement once more, so its quantiles lie on the wrong side of the truth; mirrored at
+    the score they lie on the right one, yet a mirrored interval may end before the score itself. What is reported
+    always holds it.
+
+    Args:
+        replicates: (n_replicates,) finite.
+        estimate: The score.
+        chance_p: Its p value under shuffled metadata.
+        best: The score of no disparity (1 for FS, 0 for a gap); where that is no constant but the cohort's mean, as for
+            a worst group, the upper confidence limit of that mean.
+        worst: Its other limit; None: unlimited.
+        confidence: Of the interval.
+
+    Returns:
+        Low and high, with `low <= estimate <= high`.
+    """
+    low, high = interval(replicates, estimate, kind="basic", confidence=confidence)
+    return reaching((low, high), estimate, chance_p=chance_p, best=best, worst=worst, confidence=confidence)
+
+
+def reaching(
+    bounds: Interval,
+    estimate: float,
+    *,
+    chance_p: float,
+    best: float,
+    worst: float | None = None,
+    confidence: float = 0.95,
+) -> Interval:
+    """An interval kept within what is possible, reaching to no disparity where chance explains the score.
+
+    Args:
+        bounds: The interval as computed.
+        estimate: The score, which the result holds.
+        chance_p: Its p value under shuffled metadata.
+        best: The score of no disparity, and the limit on that side.
+        worst: The limit on the other side; None: unlimited.
+        confidence: Of the interval; chance explains the score from a p of half the remainder (0.025).
+    """
+    low, high = bounds
+    fair = chance_p >= (1 - confidence) / 2 - 1e-12
+    if worst is None:
+        worst = -np.inf if best >= estimate else np.inf
+    if best >= worst:
+        low, high = max(low, worst), best if fair else min(high, best)
+    else:
+        low, high = best if fair else max(low, best), min(high, worst)
+    return float(min(low, estimate)), float(max(high, estimate))
