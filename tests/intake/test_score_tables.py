@@ -286,3 +286,46 @@ def test_a_summary_of_the_first_version(tmp_path: Path, metadata: Path) -> None:
     assert table.column("dsc") == [0.5, 1.0]
     assert table.column("hd95_mm") == [3, None]
     assert table.scores[1].facts == {"label_voxels": 0, "prediction_voxels": 0}
+
+
+def test_folds_and_sites_beside_the_scores_are_no_scores(tmp_path: Path, metadata: Path) -> None:
+    text = "case,fold,site,n_slices,HD95\nC01,0,3,10,4\nC02,1,4,12,5\nC03,0,3,9,6\n"
+    cohort, table = load_score_cohort(scores(tmp_path, text), metadata)
+    assert table.names == ("n_slices", "HD95")
+    assert default_outcome(table) == "HD95"
+    assert any("fold, site: no score by the name" in notice for notice in cohort.notices)
+    _, table = load_score_cohort(scores(tmp_path, text), metadata, higher_is_better=["site"])
+    assert "site" in table.names
+
+
+def test_the_size_of_a_tumour_in_one_table_is_an_attribute(tmp_path: Path) -> None:
+    file = scores(tmp_path, "case,tumor_size,Dice\nC01,3,0.5\nC02,4,0.75\n")
+    cohort, table = load_score_cohort(file, file)
+    assert table.names == ("dsc",)
+    assert cohort.columns == ("tumor_size",)
+
+
+def test_a_dice_without_numbers_does_not_hand_over_to_the_next_score(tmp_path: Path, metadata: Path) -> None:
+    file = scores(tmp_path, "case,Dice,HD95\nC01,failed,3\nC02,failed,4\n")
+    with pytest.raises(MetadataError, match="column Dice is a score by its name and holds no number, but 'failed'"):
+        load_score_cohort(file, metadata)
+
+
+def test_shares_and_per_cent_in_one_column(tmp_path: Path, metadata: Path) -> None:
+    text = "case,DSC\nC01,0.9\nC02,0.8\nC03,85\nC04,95\n"
+    with pytest.raises(MetadataError, match="DSC holds shares and per cent: 2 of 4"):
+        load_score_cohort(
+            scores(
+                tmp_path, text.replace("C03,85", "C03,85").replace("C02,0.8", "C02,80").replace("C04,95", "C04,0.95")
+            ),
+            metadata,
+        )
+    cohort, table = load_score_cohort(scores(tmp_path, text.replace("DSC", "DSC (%)")), metadata)
+    assert table.column("dsc") == pytest.approx([0.009, 0.008, 0.85, 0.95])
+    assert any("values below 1 per cent: 2" in notice for notice in cohort.notices)
+
+
+def test_a_negative_distance_is_said_to_be_signed(tmp_path: Path, metadata: Path) -> None:
+    cohort, table = load_score_cohort(scores(tmp_path, "case,ASSD\nC01,-2.5\nC02,1.5\n"), metadata)
+    assert table.metrics[0].better == "signed"
+    assert any("ASSD has negative values" in notice for notice in cohort.notices)

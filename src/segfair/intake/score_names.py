@@ -125,8 +125,9 @@ _KNOWN: Mapping[str, tuple[Direction, bool, str]] = {
         False,
         "hd hd100 hausdorff hausdorffdistance maxhausdorff assd asd assdistance averagesurfacedistance"
         " averagesymmetricsurfacedistance avgsurfacedistance avgsymmetricsurfacedistance symmetricsurfacedistance"
-        " meansurfacedistance averagesymmetricdistance averagedistance msd masd surfacedistance averagehausdorff ahd averagehausdorffdistance avd90 cedi"
-        " centerdistance centredistance rmsd rmssurfacedistance mahalanobis mahalanobisdistance sqassd sqhd sqhd95 distance dist",
+        " meansurfacedistance msd masd surfacedistance averagehausdorff ahd averagehausdorffdistance avd90 cedi"
+        " centerdistance centredistance sqassd sqhd sqhd95 distance dist"
+        " averagesymmetricdistance averagedistance rmsd rmssurfacedistance mahalanobis mahalanobisdistance",
     ),
     "relative_volume_error": (
         "signed",
@@ -142,10 +143,16 @@ _KNOWN: Mapping[str, tuple[Direction, bool, str]] = {
         " absoluterelativevolumedifference relativeabsolutevolumeerror relativeabsolutevolumedifference"
         " fpvolume fnvolume falsepositivevolume falsenegativevolume bce nll crossentropy",
     ),
+    "quantity": (
+        "neither",
+        False,
+        "volume area size lesionvolume labelvolume",
+    ),
     "count": (
         "neither",
         False,
-        "volume area truepositives falsepositives falsenegatives truenegatives lesionvolume labelvolume predictionvolume voxels nvoxels size tp fp fn tn nref npred"
+        "truepositives falsepositives falsenegatives truenegatives predictionvolume"
+        " voxels nvoxels tp fp fn tn nref npred"
         " nrefinstances npredinstances numrefinstances numpredinstances time computationtime runtime seconds"
         " duration epoch threshold",
     ),
@@ -166,12 +173,14 @@ class ScoreName:
         better: Which values are better.
         is_share: Whether it lies in [0, 1], so that larger numbers are per cent.
         per_cent: Whether the name says so.
+        is_quantity: Whether it is a size, which a table of patients has as well.
     """
 
     metric: str
     better: Direction
     is_share: bool
     per_cent: bool
+    is_quantity: bool = False
 
 
 def read_score_name(column: str) -> ScoreName | None:
@@ -203,13 +212,13 @@ def read_score_name(column: str) -> ScoreName | None:
     group = "_".join(word for word in before if word not in _IDLE and word != "ungrouped")
     whole = name in _OURS and not group
     metric = (f"{name}_{part}" if part else name) if whole else ""
-    return ScoreName(metric, better, is_share, per_cent)
+    return ScoreName(metric, better, is_share, per_cent, name == "quantity")
 
 
 def _find(words: Sequence[str]) -> tuple[str, list[str], list[str]] | None:
     """The metric that some neighbouring words spell, and the words before and behind it.
 
-    The longest such run decides, then one that rates rather than counts (`volume dice`), then the leftmost.
+    One that rates comes before one that counts (`lesion volume dice`), then the longest run, then the leftmost.
     """
     last = max((index for index, word in enumerate(words) if word not in _IDLE), default=0) + 1
     runs = []
@@ -219,7 +228,7 @@ def _find(words: Sequence[str]) -> tuple[str, list[str], list[str]] | None:
             name = _BY_SPELLING.get(run)
             # A short word before others (`vs`, `acc`) says little.
             if name is not None and (len(run) > 2 or end >= last):
-                runs.append((start - end, name == "count", start, end, name))
+                runs.append((_KNOWN[name][0] == "neither", start - end, start, end, name))
     if not runs:
         return None
     _, _, start, end, name = min(runs)

@@ -146,8 +146,12 @@ def _with_stems(file: ScoreFile, ids_column: str) -> ScoreFile:
 
 
 def default_outcome(table: ScoreTable) -> str:
-    """The score that is examined where none is asked for: DSC, else the first that rates a prediction."""
+    """The score that is examined where none is asked for: DSC, else the first that rates a prediction.
+
+    One whose name is that of a metric comes before one of which a direction was assumed.
+    """
     rated = [metric.name for metric in table.metrics if metric.better in ("higher", "lower")]
+    rated.sort(key=lambda name: read_score_name(name) is None)
     return "dsc" if "dsc" in table.names else (rated or list(table.names))[0]
 
 
