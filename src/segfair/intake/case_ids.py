@@ -57,7 +57,8 @@ _ROW_NUMBER_NAME = re.compile(
 # What tells the rows of a case apart in a long table.
 _ROW_KEY_NAME = re.compile(
     r"labels?|class(es)?|regions?|structures?|organs?|roi|tissue|folds?|seeds?|runs?|metrics?|models?|rater|reader"
-    r"|label[_ ]?(id|name|value)|class[_ ]?(id|name)|variable",
+    r"|label[_ ]?(id|name|value)|class[_ ]?(id|name)|variable|(lesion|instance|component|nodule)s?([_ ]?(id|nr|no))?"
+    r"|methods?|algorithms?|networks?|teams?|(model|method)[_ ]?(id|name)",
     re.IGNORECASE,
 )
 _MOSTLY = 0.5

@@ -22,7 +22,7 @@ from segfair.io.columns import NumberStyle, cell_number, special_number
 from segfair.io.score_files import ScoreFile
 from segfair.metrics import METRICS, Metric
 
-__all__ = ["ScoreColumns", "read_score_columns"]
+__all__ = ["ScoreColumns", "read_number", "read_score_columns"]
 
 Column = list[float | None]
 _MOSTLY = 0.8
@@ -150,7 +150,7 @@ def _refuse_without_numbers(file: ScoreFile, names: Sequence[str]) -> None:
     for column in names:
         known = read_score_name(column)
         values = file.table.column(column)
-        if known is None or not known.metric or any(_number(value) is not None for value in values):
+        if known is None or not known.metric or any(read_number(value) is not None for value in values):
             continue
         cells = [text for value in file.table.raw[column].tolist() if (text := cell_text(value))]
         raise MetadataError(
@@ -177,7 +177,7 @@ def _without_bookkeeping(
     lost = [
         column
         for column in bookkeeping
-        if column not in metadata_columns and any(_number(value) is not None for value in file.table.column(column))
+        if column not in metadata_columns and any(read_number(value) is not None for value in file.table.column(column))
     ]
     if lost:
         notices.append(
@@ -192,7 +192,7 @@ def _is_score(
 ) -> bool:
     """Whether a column of a table of one's own holds scores."""
     present = [value for value in values if value is not None]
-    numbers = [value for value in present if _number(value) is not None]
+    numbers = [value for value in present if read_number(value) is not None]
     if not numbers or is_row_number(column, values):
         return False
     if told or (known is not None and not known.is_quantity):
@@ -205,7 +205,7 @@ def _is_score(
     return not truths and column not in metadata_columns and len(numbers) >= _MOSTLY * len(present)
 
 
-def _number(value: object) -> float | None:
+def read_number(value: object) -> float | None:
     """A cell as a number, whatever the other cells of its column are."""
     if isinstance(value, bool):
         return float(value)
@@ -220,7 +220,7 @@ def _number(value: object) -> float | None:
 
 def _numbers(column: str, values: Sequence[object], cases: Sequence[str], table: str, notices: list[str]) -> Column:
     """The numbers of a column; what is none, or is infinite, is undefined and told."""
-    numbers: Column = [None if value is None else _number(value) for value in values]
+    numbers: Column = [None if value is None else read_number(value) for value in values]
     unreadable = [
         f"{case} ({cell_text(value)})"
         for case, value, number in zip(cases, values, numbers, strict=True)

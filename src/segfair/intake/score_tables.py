@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +70,7 @@ def load_score_cohort(
         PairingError: `cases` names none of them.
         ConfigError: A condition or a column that does not exist.
     """
-    file = read_scores(Path(scores))
+    file = _with_folders_as_ids(read_scores(Path(scores)))
     table = read_metadata(metadata, sheet=sheet, case_ids=_possible_ids(file))
     ids_column = file.id_column or _find_case_column(file.table, table, id_column)
     file, collapsed = one_row_a_case(_with_stems(file, ids_column), ids_column)
@@ -132,6 +133,24 @@ def load_score_cohort(
         ),
     )
     return cohort, table_of_scores
+
+
+def _with_folders_as_ids(file: ScoreFile) -> ScoreFile:
+    """Paths to files of one name (`P1/seg.nii.gz`, `P2/seg.nii.gz`) become the folders that tell them apart."""
+    table = file.table
+    for column in table.columns if not file.id_column else (file.id_column,):
+        texts = [cell_text(value) for value in table.raw[column].tolist()]
+        paths = [re.split(r"[/\\]", text) for text in texts]
+        if min(map(len, paths)) < 2 or len(set(texts)) < 2 or len({path[-1] for path in paths}) > 1:
+            continue
+        for place in range(2, min(map(len, paths)) + 1):
+            folders = [path[-place] for path in paths]
+            if len(set(folders)) == len(set(texts)):
+                table = table.replaced(column, folders)
+                notice = f"{table.name}: {column} holds paths to files called {paths[0][-1]}: the folders are the ids"
+                file = dataclasses.replace(file, table=table, notices=(*file.notices, notice))
+                break
+    return file
 
 
 def _with_stems(file: ScoreFile, ids_column: str) -> ScoreFile:

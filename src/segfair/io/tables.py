@@ -81,6 +81,11 @@ class Table:
         changed = dict(names)
         return replace(self, raw=self.raw.rename(columns=changed), frame=self.frame.rename(columns=changed))
 
+    def reordered(self, first: Sequence[str]) -> Table:
+        """The same table with some columns first."""
+        order = [*first, *(column for column in self.columns if column not in first)]
+        return replace(self, raw=self.raw[order], frame=self.frame[order])
+
     def replaced(self, column: str, cells: Sequence[Any]) -> Table:
         """The same table with other cells in one column."""
         cells = list(cells)
