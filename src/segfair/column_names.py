@@ -8,7 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-__all__ = ["are_files", "are_splits", "is_class", "is_code", "is_date", "is_fold", "is_id", "is_patient", "is_person"]
+__all__ = [
+    "are_files",
+    "are_splits",
+    "is_class",
+    "is_code",
+    "is_date",
+    "is_fold",
+    "is_id",
+    "is_no_id",
+    "is_patient",
+    "is_person",
+]
 
 _FOLD = re.compile(
     r"((k|cv|outer|inner|val(idation)?|test|train(ing)?)[\W_]*)*folds?([\W_]*(id|nr|no|num|number|idx|index|\d+))?"
@@ -91,6 +102,11 @@ def is_person(name: str) -> bool:
 def is_date(name: str) -> bool:
     """Whether numbers are moments by their name: `StudyDate`, `date_of_birth`, `timestamp`."""
     return _DATE.fullmatch(name.strip()) is not None
+
+
+def is_no_id(name: str) -> bool:
+    """Whether a column measures people, or tells folds or dates, by its name: its numbers are nobody's ids."""
+    return is_person(name) or is_fold(name) or is_date(name)
 
 
 def is_id(name: str) -> bool:

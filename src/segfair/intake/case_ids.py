@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from segfair import column_names
 from segfair.binning import cut_text
 from segfair.errors import MetadataError
 from segfair.intake.where import close_names
@@ -218,7 +219,8 @@ def _contenders(frame: pd.DataFrame, case_ids: Sequence[str]) -> list[ColumnMatc
     """The columns that may hold the ids, all of them alike in how."""
     columns = [str(column) for column in frame.columns]
     numbering = [column for column in columns if is_row_number(column, frame[column].tolist())]
-    others = [column for column in columns if column not in numbering]
+    # An age of 20 is not the patient P020, however many of them pair so.
+    others = [column for column in columns if column not in numbering and not column_names.is_no_id(column)]
     contradicting: list[ColumnMatch] = []
     few: list[ColumnMatch] = []
     for level in range(3):

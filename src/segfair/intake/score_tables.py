@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segfair import column_names
 from segfair.cases import Case, Cohort
 from segfair.errors import MetadataError
 from segfair.intake.case_ids import ColumnMatch, is_row_number, match_column, some
@@ -184,7 +185,7 @@ def _id_columns(table: Table) -> list[str]:
     """The columns that may hold case ids: several values, no fractions, and not called after a metric."""
     found = []
     for column in table.columns:
-        if read_score_name(column) is not None:
+        if read_score_name(column) is not None or column_names.is_no_id(column):
             continue
         texts = {text for value in table.raw[column].tolist() if (text := cell_text(value))}
         fractions = any(isinstance(value, float) and not value.is_integer() for value in table.column(column))
