@@ -106,7 +106,7 @@ def _spread(
         notice = f"{table.name}: {n_rows:,} rows, one a case and {key}; each {key} is a column ({some(levels, 10)})"
         return ScoreFile(records_table(records, name=table.name), ids_column), (notice,)
     rates = {
-        column for column in others if (known := read_score_name(column)) is not None and known.better != "neither"
+        column for column in others if (rated := read_score_name(column)) is not None and rated.better != "neither"
     }
     scores = [
         column
