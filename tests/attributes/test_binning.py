@@ -342,3 +342,17 @@ def test_many_levels_that_are_no_single_cases_are_loud() -> None:
         with pytest.raises(UnusableColumnError) as caught:
             read(values, name="site")
         assert caught.value.is_loud == loud
+
+
+def test_texts_among_numbers_do_not_make_levels_of_them() -> None:
+    ages = [*range(40, 55)] * 4
+    values = [*map(str, ages), "unknown", "n.d."]
+    bins = infer(values, name="age")
+    assert bins.kind == "bins"
+    assert infer([*["1", "2", "3"] * 9, "unknown"], name="grade").levels == ("1", "2", "3", "unknown")
+
+
+def test_postal_codes_and_days_in_numbers() -> None:
+    assert "codes" in reason([10000 + 37 * index for index in range(60)], name="zip")
+    assert "moments" in reason([43000 + 37 * index for index in range(60)], name="scan_date")
+    assert "dates" in reason([f"2020-{index % 12 + 1:02d}" for index in range(60)])

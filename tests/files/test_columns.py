@@ -153,3 +153,63 @@ def test_how_commas_are_meant(columns: list[list[object]], delimiter: str, style
 )
 def test_commas_in_numbers(cells: list[object], style: str, values: list[object]) -> None:
     assert list(read_column(cells, style=style).values) == values  # type: ignore[arg-type]
+
+
+def test_units_behind_numbers() -> None:
+    ages = [f"{age} years" for age in range(30, 50)]
+    found = read_column([*ages, "> 89"])
+    assert found.values == (*range(30, 50), 90)
+    assert any("years" in note for note in found.notes)
+    # Few kinds are names, as are letters that are no unit.
+    assert read_column(["1.5T", "3T"] * 20).kind == "other"
+    assert read_column([f"10{age}R" for age in range(30, 50)]).kind == "other"
+    assert read_column([f"{age:03d}Y" for age in range(30, 50)]).values == tuple(range(30, 50))
+
+
+def test_decimal_commas_before_units() -> None:
+    cells = [f"{number},5 mm" for number in range(20)]
+    assert number_style([cells], delimiter=",")[0] == "comma"
+    assert read_column(cells, style="comma").values == tuple(number + 0.5 for number in range(20))
+
+
+@pytest.mark.parametrize("cell", ["1 086", "1'086", "1\u202f086", "1\u00a0086"])
+def test_thousands_with_spaces(cell: str) -> None:
+    assert read_column([cell, "950"]).values == (1086, 950)
+
+
+def test_a_typesetters_minus() -> None:
+    assert read_column(["\u22125", "4"]).values == (-5, 4)
+
+
+def test_a_few_texts_among_numbers_keep_the_numbers() -> None:
+    ages = [">89", "045Y", "046Y", "-999", *[f"{age}" for age in range(50, 60)], "unknown"]
+    found = read_column(ages)
+    assert found.kind == "other"
+    assert found.values == (90, 45, 46, None, *[f"{age}" for age in range(50, 60)], "unknown")
+    assert found.missing == {"-999": 1}
+    assert any("-999" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("cells", "sentinels"),
+    [
+        (["A", "B", "-999", "A"], {"-999": 1}),
+        ([1, 1, -99, 1], {"-99": 1}),
+        ([30, 45, 998, 999, 50], {"998": 1, "999": 1}),
+        ([0, 1, 2, 888, 777], {"888": 1, "777": 1}),
+        ([-20.5, 3.5, -999, 14], {"-999": 1}),
+        # Air in Hounsfield units lies beside its neighbours, and a place may be called 99.
+        ([-1000, -999, -50, 40], {}),
+        (["99", "A", "B"], {}),
+    ],
+)
+def test_sentinels_of_all_kinds(cells: list[object], sentinels: dict[str, int]) -> None:
+    found = read_column(cells)
+    assert found.missing == sentinels
+    assert sum(value is None for value in found.values) == sum(sentinels.values())
+
+
+def test_na_that_could_be_a_level_is_told() -> None:
+    found = read_column(["NA", "EU", "AS"], na_is_missing=True)
+    assert found.values == (None, "EU", "AS")
+    assert any("NA (1) is read as a missing value" in note for note in found.notes)

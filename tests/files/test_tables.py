@@ -374,3 +374,27 @@ def test_one_object_a_line(tmp_path: Path) -> None:
     path.write_text('{"a": 1}\n[2]\n')
     with pytest.raises(MetadataError, match="line 2 is no JSON object"):
         load_table(path)
+
+
+def test_a_title_above_the_column_names(tmp_path: Path) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text("Export of 2024,,\n,,\nid,age,sex\nP1,41,f\nP2,62,m\n")
+    table = load_table(path)
+    assert table.columns == ("id", "age", "sex")
+    assert table.column("age") == [41, 62]
+    assert any("'Export of 2024' above the column names is passed over" in notice for notice in table.notices)
+
+
+def test_a_decimal_comma_without_quotes_is_no_row_name(tmp_path: Path) -> None:
+    path = tmp_path / "shifted.csv"
+    path.write_text("case,age,sex\nP1,41,5,f\nP2,62,5,m\n")
+    with pytest.raises(MetadataError, match="decimal comma into double quotes"):
+        load_table(path)
+    path.write_text("case,age,sex\n1,P1,41,f\n2,P2,62,m\n")
+    assert load_table(path).column("case") == ["P1", "P2"]
+
+
+def test_ids_that_excel_was_kept_from_reading(tmp_path: Path) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_text('id,age\n"=""0012""",41\n"=""0013""",62\n')
+    assert load_table(path).column("id") == ["0012", "0013"]

@@ -211,3 +211,28 @@ def test_a_row_a_case_and_label() -> None:
     assert match.rows == {"P1": 0, "P2": 2, "P3": 4}
     assert match.several == ("label", "volume")
     assert any("told apart by label; label, volume differ" in notice for notice in match.notices)
+
+
+def test_an_age_is_nobodys_id() -> None:
+    frame = pd.DataFrame({"age": [20, 21, 22, 23], "who": ["a", "b", "c", "d"]})
+    with pytest.raises(MetadataError, match="no column holds any of the 4 case ids"):
+        find_id_column(frame, ["P020", "P021", "P022", "P023"])
+    assert find_id_column(frame, ["P020", "P021"], wanted="age").rows == {"P020": 0, "P021": 1}
+
+
+def test_marks_without_a_width_do_not_part_ids() -> None:
+    frame = pd.DataFrame({"id": ["\u200bP1\u00a0", "\ufeffP2"], "sex": ["f", "m"]})
+    assert find_id_column(frame, ["P1", "P2"]).rows == {"P1": 0, "P2": 1}
+
+
+@pytest.mark.parametrize("sessions", [["ses-1", "ses-2"], ["1", "2"]])
+def test_a_row_a_patient_and_session_that_the_ids_name(sessions: list[str]) -> None:
+    frame = pd.DataFrame(
+        {"participant_id": ["sub-1", "sub-1", "sub-2", "sub-2"], "session": sessions * 2, "age": [40, 41, 60, 62]}
+    )
+    cases = ["sub-1_ses-1", "sub-1_ses-2", "sub-2_ses-1", "sub-2_ses-2"]
+    match = find_id_column(frame, cases)
+    assert match.rows == {"sub-1_ses-1": 0, "sub-1_ses-2": 1, "sub-2_ses-1": 2, "sub-2_ses-2": 3}
+    assert match.is_patient and not match.several and match.column == "participant_id"
+    # Of a session that the table lacks nothing is guessed: what differs between a patient's rows is left out.
+    assert find_id_column(frame, [*cases[:3], "sub-2_ses-9"]).several == ("session", "age")

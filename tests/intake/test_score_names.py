@@ -70,3 +70,43 @@ def test_our_own_names_have_our_own_directions(name: str) -> None:
     assert found is not None
     assert found.better == METRICS[name].better
     assert read_score_name(f"{name}_left lung") is not None
+
+
+@pytest.mark.parametrize(
+    ("column", "metric", "better"),
+    [
+        ("DiceScore", "dsc", "higher"),
+        ("dice_percent", "dsc", "higher"),
+        ("DSC in %", "dsc", "higher"),
+        ("val_mean_dice", "dsc", "higher"),
+        ("MeanIoU_class0", "iou_class0", "higher"),
+        ("HD95mm", "", "lower"),
+        ("hd_mm", "", "lower"),
+        ("HausdorffDistanceMetric", "", "lower"),
+        ("AvgSurfDist", "", "lower"),
+        ("VolDiff", "", "signed"),
+        ("abs_vol_diff", "", "lower"),
+        ("relative_abs_volume_difference", "", "lower"),
+        ("volume_mae", "", "lower"),
+        ("Lesion volume Dice", "", "higher"),
+        ("1 - Dice", "", "lower"),
+        ("one_minus_iou", "", "lower"),
+        ("dice_error", "", "lower"),
+        ("label 1 dice", "", "higher"),
+    ],
+)
+def test_names_in_other_forms(column: str, metric: str, better: str) -> None:
+    found = read_score_name(column)
+    assert found is not None
+    assert (found.metric, found.better) == (metric, better)
+
+
+@pytest.mark.parametrize("column", ["dice_diff", "delta Dice", "hd95_improvement", "dice_rank"])
+def test_of_a_difference_nobody_knows_what_is_better(column: str) -> None:
+    assert read_score_name(column) is None
+
+
+@pytest.mark.parametrize("column", ["FPR", "false_discovery_rate", "ECE", "miss rate"])
+def test_rates_are_shares(column: str) -> None:
+    found = read_score_name(column)
+    assert found is not None and found.is_share and found.better == "lower"

@@ -241,7 +241,7 @@ def test_tables_of_monai_and_panoptica(tmp_path: Path, metadata: Path) -> None:
     monai = tmp_path / "mean_dice_raw.csv"
     monai.write_text("filename\tclass0\tclass1\tmean\n/p/C01.nii.gz\t0.8\t0.6\t0.7\nC02.nii.gz\tnan\t0.4\t0.4\n")
     _, table = load_score_cohort(monai, metadata)
-    assert table.names == ("dsc_class0", "dsc_class1", "dsc")
+    assert table.names == ("dsc", "dsc_class0", "dsc_class1")
     assert table.column("dsc") == [0.7, 0.4]
     assert {metric.better for metric in table.metrics} == {"higher"}
     panoptica = tmp_path / "results.tsv"
@@ -286,3 +286,99 @@ def test_a_summary_of_the_first_version(tmp_path: Path, metadata: Path) -> None:
     assert table.column("dsc") == [0.5, 1.0]
     assert table.column("hd95_mm") == [3, None]
     assert table.scores[1].facts == {"label_voxels": 0, "prediction_voxels": 0}
+
+
+def test_folds_and_sites_beside_the_scores_are_no_scores(tmp_path: Path, metadata: Path) -> None:
+    text = "case,fold,site,n_slices,HD95\nC01,0,3,10,4\nC02,1,4,12,5\nC03,0,3,9,6\n"
+    cohort, table = load_score_cohort(scores(tmp_path, text), metadata)
+    assert table.names == ("n_slices", "HD95")
+    assert default_outcome(table) == "HD95"
+    assert any("fold, site: no score by the name" in notice for notice in cohort.notices)
+    _, table = load_score_cohort(scores(tmp_path, text), metadata, higher_is_better=["site"])
+    assert "site" in table.names
+
+
+def test_the_size_of_a_tumour_in_one_table_is_an_attribute(tmp_path: Path) -> None:
+    file = scores(tmp_path, "case,tumor_size,Dice\nC01,3,0.5\nC02,4,0.75\n")
+    cohort, table = load_score_cohort(file, file)
+    assert table.names == ("dsc",)
+    assert cohort.columns == ("tumor_size",)
+
+
+def test_a_dice_without_numbers_does_not_hand_over_to_the_next_score(tmp_path: Path, metadata: Path) -> None:
+    file = scores(tmp_path, "case,Dice,HD95\nC01,failed,3\nC02,failed,4\n")
+    with pytest.raises(MetadataError, match="column Dice is a score by its name and holds no number, but 'failed'"):
+        load_score_cohort(file, metadata)
+
+
+def test_shares_and_per_cent_in_one_column(tmp_path: Path, metadata: Path) -> None:
+    text = "case,DSC\nC01,0.9\nC02,0.8\nC03,85\nC04,95\n"
+    with pytest.raises(MetadataError, match="DSC holds shares and per cent: 2 of 4"):
+        load_score_cohort(
+            scores(
+                tmp_path, text.replace("C03,85", "C03,85").replace("C02,0.8", "C02,80").replace("C04,95", "C04,0.95")
+            ),
+            metadata,
+        )
+    cohort, table = load_score_cohort(scores(tmp_path, text.replace("DSC", "DSC (%)")), metadata)
+    assert table.column("dsc") == pytest.approx([0.009, 0.008, 0.85, 0.95])
+    assert any("values below 1 per cent: 2" in notice for notice in cohort.notices)
+
+
+def test_a_negative_distance_is_said_to_be_signed(tmp_path: Path, metadata: Path) -> None:
+    cohort, table = load_score_cohort(scores(tmp_path, "case,ASSD\nC01,-2.5\nC02,1.5\n"), metadata)
+    assert table.metrics[0].better == "signed"
+    assert any("ASSD has negative values" in notice for notice in cohort.notices)
+
+
+def test_a_row_a_case_and_organ_with_a_cell_that_is_no_number(tmp_path: Path, metadata: Path) -> None:
+    text = "case,organ,Dice,HD95\n" + "".join(
+        f"C0{index},{organ},{0.5 + index / 10 if (index, organ) != (2, 'liver') else 'failed'},{index}\n"
+        for index in (1, 2, 3, 4)
+        for organ in ("liver", "kidney")
+    )
+    cohort, table = load_score_cohort(scores(tmp_path, text), metadata)
+    assert table.names == ("dsc", "dsc_liver", "dsc_kidney", "HD95", "HD95_liver", "HD95_kidney")
+    assert table.column("dsc") == pytest.approx([0.6, None, 0.8, 0.9])
+    assert table.column("dsc_kidney") == pytest.approx([0.6, 0.7, 0.8, 0.9])
+    assert any("the mean left undefined: 1 (C02 (failed))" in notice for notice in cohort.notices)
+
+
+def test_a_row_a_case_and_lesion(tmp_path: Path, metadata: Path) -> None:
+    text = "case,lesion_id,Dice\nC01,1,0.5\nC01,2,0.7\nC02,1,0.25\nC03,1,0.5\nC03,2,0.75\nC04,1,1\nC04,2,0.5\n"
+    _, table = load_score_cohort(scores(tmp_path, text), metadata)
+    assert table.names == ("dsc",)
+    assert table.column("dsc") == pytest.approx([0.6, 0.25, 0.625, 0.75])
+
+
+def test_a_row_a_case_label_and_fold(tmp_path: Path, metadata: Path) -> None:
+    text = "case,fold,label,Dice\nC01,0,1,0.5\nC01,0,2,0.7\nC02,1,1,0.5\nC02,1,2,0.25\nC03,1,1,1\nC03,1,2,0.5\n"
+    _, table = load_score_cohort(scores(tmp_path, text), metadata)
+    assert table.names == ("dsc", "dsc_1", "dsc_2")
+    assert table.column("dsc") == pytest.approx([0.6, 0.375, 0.75])
+
+
+def test_several_models_in_one_table_are_not_averaged(tmp_path: Path, metadata: Path) -> None:
+    text = "case,model,Dice\nC01,unet,0.5\nC01,swin,0.7\nC02,unet,0.5\nC02,swin,0.25\nC03,unet,1\nC03,swin,0.5\n"
+    with pytest.raises(MetadataError, match=r"several models, told apart by model \(unet, swin\)"):
+        load_score_cohort(scores(tmp_path, text), metadata)
+
+
+def test_paths_to_files_of_one_name(tmp_path: Path, metadata: Path) -> None:
+    file = scores(tmp_path, "prediction,Dice\n/out/C01/seg.nii.gz,0.5\n/out/C02/seg.nii.gz,0.7\n")
+    cohort, table = load_score_cohort(file, metadata)
+    assert cohort.ids == ("C01", "C02")
+    assert table.column("dsc") == [0.5, 0.7]
+    assert any("the folders are the ids" in notice for notice in cohort.notices)
+
+
+def test_monais_means_come_first_and_its_summaries_are_no_scores_of_cases(tmp_path: Path, metadata: Path) -> None:
+    path = tmp_path / "hausdorff_distance_raw.csv"
+    path.write_text("filename,class0,class1,mean\n/x/C01.nii.gz,2,4,3\n/x/C02.nii.gz,6,8,7\n")
+    _, table = load_score_cohort(path, metadata)
+    assert default_outcome(table) == "hausdorff_distance"
+    assert table.column("hausdorff_distance") == [3, 7]
+    path = tmp_path / "mean_dice_summary.csv"
+    path.write_text("class,mean,median\nclass0,0.8,0.8\nclass1,0.7,0.7\n")
+    with pytest.raises(MetadataError, match=r"hand over mean_dice_raw\.csv"):
+        load_score_cohort(path, metadata)

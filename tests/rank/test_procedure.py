@@ -684,3 +684,20 @@ def test_file_names_differ_for_every_team() -> None:
     found = file_names(["a b", "a/b", "A-B", "..", "日本", "x" * 200])
     assert len({name.casefold() for name in found.values()}) == 6
     assert all(re.fullmatch(r"[A-Za-z0-9._-]{1,63}", name) for name in found.values())
+
+
+def test_a_direction_that_was_assumed_is_an_alert_of_the_ranking(tmp_path: Path) -> None:
+    folder = tmp_path / "scores"
+    folder.mkdir()
+    ids = [f"P{index}" for index in range(24)]
+    rows = [f"{case},{'mf'[index % 2]}" for index, case in enumerate(ids)]
+    metadata = tmp_path / "meta.csv"
+    metadata.write_text("\n".join(["id,sex", *rows]))
+    for team, shift in (("one", 0.0), ("two", 0.5)):
+        lines = [f"{case},{index + shift}" for index, case in enumerate(ids)]
+        (folder / f"{team}.csv").write_text("\n".join(["case,sharpness", *lines]))
+    scores = load_team_scores(folder, metadata, protocol=load_protocol("default"))
+    assert [kind for kind, _ in scores.cohort.alerts] == ["direction"]
+    config = AuditConfig(load_protocol("default"), bootstrap=100, permutations=19)
+    ranking = rank_scored(scores, config, by="sharpness")
+    assert any("Higher is taken as better for sharpness" in alert.text for alert in ranking.alerts)

@@ -6,6 +6,7 @@ A `ColumnBins` is fitted once and encodes any values after that; it is plain dat
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import datetime
 import itertools
 import math
@@ -19,8 +20,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.attributes import column_names as names
 from segfair.errors import cut_text
+from segfair.files import column_names as names
 from segfair.files.cells import is_missing, parse_number
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
 # Dates as people and DICOM write them: three parts with a year or month name among them, or a time of day.
 _DATES = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?"
+    r"|(19|20)\d{2}[-/](0[1-9]|1[0-2])"
     r"|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?"
     r"|\d{1,2}[-. ]*(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-., ]*\d{2,4}"
     r"|(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-. ]*\d{1,2},? +\d{4}"
@@ -252,6 +254,12 @@ def infer_bins(
         return _infer_numbers(name, values, n_cases, max_levels, chosen, keep_constant)
     bins, several = text_levels(values)
     n_kinds = len(bins.levels)
+    numbers = [value for value in values if as_number(value) is not None]
+    if _MOSTLY_NUMBERS * len(values) <= len(numbers) and n_kinds <= max_levels:
+        # A few texts among measured numbers (`unknown`, `n. d.`) do not make a level of each number.
+        inferred = _infer_numbers(name, [as_number(value) for value in numbers], len(values), max_levels, True, True)
+        if inferred.bins.kind == "bins":
+            return dataclasses.replace(inferred, why=_with_texts(len(numbers), len(values)))
     if n_kinds == 1 and len(values) == n_cases and not keep_constant:
         raise UnusableColumnError(f"the same value for every case ({cut_text(bins.levels[0])})", kind="constant")
     if n_kinds == len(values) > 2:
@@ -259,12 +267,14 @@ def infer_bins(
             "a different value for every case: an identifier or free text", kind="identifier or free text"
         )
     if n_kinds > max_levels:
-        numbers = [value for value in values if as_number(value) is not None]
         if len(numbers) >= _MOSTLY_NUMBERS * len(values):
-            why = f"{len(numbers):,} numbers; {len(values) - len(numbers):,} texts beside them count as missing"
-            return Inferred(quantile_bins(finite_numbers(numbers)), why)
+            return Inferred(quantile_bins(finite_numbers(numbers)), _with_texts(len(numbers), len(values)))
         raise _too_many(n_kinds, len(values), "texts", max_levels, chosen)
     return Inferred(bins, "text", tuple(map(tuple, several)))
+
+
+def _with_texts(n_numbers: int, n_values: int) -> str:
+    return f"{n_numbers:,} numbers; {n_values - n_numbers:,} texts beside them count as missing"
 
 
 def _refuse_bookkeeping(name: str, values: Sequence[object]) -> None:
@@ -279,6 +289,8 @@ def _refuse_bookkeeping(name: str, values: Sequence[object]) -> None:
     if names.is_patient(name) and (many or digits):
         raise UnusableColumnError("it names patients or studies", kind="patients")
     numbers = [as_number(value) for value in values]
+    if None not in numbers and many and names.is_date(name):
+        raise UnusableColumnError("moments by its name; derive a number such as the age, or years", kind="dates")
     if None not in numbers and many and _is_running([number for number in numbers if number is not None]):
         raise UnusableColumnError("a running number", kind="running number")
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import __version__, stats
+from segfair.attributes.binning import as_number, level_text
 from segfair.attributes.fit import AttributeTable, ColumnReading
 from segfair.audit.choices.labels import absent_regions
 from segfair.audit.result.result import (
@@ -163,12 +164,18 @@ def case_rows(scores: ScoreTable, attributes: AttributeTable, subjects: NDArray[
 def column_facts(cohort: Cohort, attributes: AttributeTable) -> dict[str, ColumnFacts]:
     """How each metadata column was read, and how many audited cases lack a value, by spelling."""
     audited = set(cohort.ids)
+    ranges = {attribute.column for attribute in attributes.attributes if attribute.edges}
     facts = {}
     for column in cohort.columns:
         reading = attributes.read_as.get(column, ColumnReading("not used", ""))
         spelt = cohort.missing.get(column, {})
-        n_missing = sum(is_missing(value) for value in cohort.column(column))
+        values = cohort.column(column)
         spellings = Counter(spelling for case, spelling in spelt.items() if case in audited)
+        # Among ranges of numbers a text such as `unknown` counts as missing, too.
+        texts = [value for value in values if not is_missing(value) and as_number(value) is None]
+        texts = texts if column in ranges else []
+        spellings.update(map(level_text, texts))
+        n_missing = sum(map(is_missing, values)) + len(texts)
         facts[column] = ColumnFacts(reading.kind, reading.why, n_missing, dict(spellings.most_common()))
     return facts
 

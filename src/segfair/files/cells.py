@@ -13,6 +13,9 @@ __all__ = ["Answer", "cell_text", "compose", "defuse", "fuse", "is_blank", "is_m
 _MISSING_TEXTS = frozenset(("", "na", "n/a", "n.a.", "nan", "nat", "null", "<na>", ".", "?"))
 _EXCEL_ERRORS = frozenset(("#n/a", "#na", "#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!"))
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf(inity)?", re.IGNORECASE)
+# Marks without a width that come along when text is copied from pages and documents.
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
+_EXCEL_TEXT = re.compile(r'="([^"]*)"')
 # How spreadsheets recognise a formula (OWASP, CSV injection); an apostrophe makes it text.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -47,7 +50,7 @@ def compose(text: str) -> str:
 def cell_text(value: object) -> str:
     """A cell as text, stripped and in Unicode's composed form: how ids are compared. Empty for an empty cell."""
     if isinstance(value, str):
-        return compose(value.strip())
+        return compose(value.translate(_INVISIBLE).strip())
     return "" if is_missing(value) else str(value)
 
 
@@ -68,5 +71,8 @@ def defuse(text: str) -> str:
 
 
 def fuse(cell: str) -> str:
-    """Takes back `defuse`."""
+    """Takes back `defuse`, and what keeps Excel from reading a text as a number: `="0012"`."""
+    text = _EXCEL_TEXT.fullmatch(cell)
+    if text:
+        return text[1]
     return cell[1:] if cell.startswith("'") and defuse(cell[1:]) == cell else cell

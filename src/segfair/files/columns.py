@@ -34,10 +34,22 @@ _BEYOND = re.compile(
 )
 _DICOM_AGE = re.compile(r"([0-9]{3})([DWMY])")
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
+# Spaces or apostrophes between thousands, as in France and Switzerland.
+_SPACED = re.compile(r"[+-]?[1-9][0-9]{0,2}([ '\u2019\u00a0\u2009\u202f][0-9]{3})+([.,][0-9]+)?")
+# `45 years`, `12.5 mm`: a number before a unit.
+_WITH_UNIT = re.compile(
+    r"(?P<number>.*[0-9+])\s*(?P<unit>y|yo|yrs?|years?( old)?|j|jahre?|ans|mo|months?|wks?|weeks?|d|days?"
+    r"|[mcµu]?m[23²³]?|[mdcµu]?l|cc|[kmµun]?g|(ng|mg|ug|µg|g|u|iu|mmol|pmol|umol|µmol)/(ml|dl|l|kg|g)|kg/m[2²]"
+    r"|hu|tesla|kvp?|mas?|m?gy|msv|bpm|mmhg|[mk]?hz|ms|s|sec|min|h)\.?",
+    re.IGNORECASE,
+)
+_MOSTLY = 0.8
 _PER_CENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?\s*%")
 # Numbers that stand for "no value" where all others lie on the far side of a gap.
-_NEGATIVE_SENTINELS = (-1, -9, -99, -999, -9999, -99999)
-_POSITIVE_SENTINELS = (99, 999, 9999, 99999)
+_NEGATIVE_SENTINELS = (-1, -9, -99, -999, -9999, -99999, -88, -888, -8888, -77, -777, -7777, -998, -997)
+_POSITIVE_SENTINELS = (99, 999, 9999, 99999, 888, 8888, 777, 7777, 998, 997, 9998, 9997)
+# Among texts only these are no names.
+_TEXT_SENTINELS = frozenset((*map(str, _NEGATIVE_SENTINELS[1:]), "999", "9999", "99999"))
 _SENTINEL_GAP = 3
 _FEW = 6
 _NA = "NA"
@@ -73,7 +85,8 @@ def read_column(cells: Sequence[Any], *, style: NumberStyle = "point", na_is_mis
         style: How numbers are written here.
         na_is_missing: Whether NA means a missing value elsewhere in the table (see `has_missing_na`), and so here.
     """
-    na_is_level = not na_is_missing and _is_level_na(cells)
+    could_be_level = _is_level_na(cells)
+    na_is_level = could_be_level and not na_is_missing
     if na_is_level:
         cells = [Answer(_NA) if _is_na(cell) else cell for cell in cells]
     values = [None if is_missing(cell) else cell for cell in cells]
@@ -86,6 +99,11 @@ def read_column(cells: Sequence[Any], *, style: NumberStyle = "point", na_is_mis
     if na_is_level:
         n_level = sum(map(_is_na, cells))
         notes.append(f"NA ({n_level}) is read as a level, beside other codes of two letters; leave cells empty if not")
+    elif could_be_level:
+        notes.append(
+            f"NA ({sum(map(_is_na, cells))}) is read as a missing value, as among the numbers of this table, though it"
+            " stands beside codes of two letters; write it out (North America, Namibia) if it is one of them"
+        )
     present = [value for value in values if value is not None]
     if not present:
         return Reading(tuple(values), "empty", missing)
@@ -94,7 +112,7 @@ def read_column(cells: Sequence[Any], *, style: NumberStyle = "point", na_is_mis
         return Reading(_filled(values, booleans), "boolean", missing, tuple(notes))
     numbers, how = _numbers(present, style)
     if None in numbers:
-        return Reading(tuple(values), "other", missing, tuple(notes))
+        return _mixed(values, numbers, how, missing, notes)
     found = _filled(values, numbers)
     sentinels = _sentinels([number for number in numbers if number is not None])
     for sentinel, count in sentinels.items():
@@ -103,6 +121,44 @@ def read_column(cells: Sequence[Any], *, style: NumberStyle = "point", na_is_mis
     found = tuple(None if value in sentinels else value for value in found)
     whole = all(isinstance(value, int) for value in found if value is not None)
     return Reading(found, "whole" if whole else "number", missing, (*how, *notes))
+
+
+def _mixed(
+    values: Sequence[Any],
+    numbers: Sequence[int | float | None],
+    how: Sequence[str],
+    missing: Counter[str],
+    notes: list[str],
+) -> Reading:
+    """A column with texts: numbers with a few texts among them keep their numbers, however these are written."""
+    known = [number for number in numbers if number is not None]
+    mostly = len(numbers) == sum(value is not None for value in values) and len(known) >= _MOSTLY * len(numbers)
+    if mostly:
+        sentinels, place = {f"{value:g}": count for value, count in _sentinels(known).items()}, "far from all others"
+        # A number that anybody reads stays as it is written.
+        values = _filled(
+            values,
+            [
+                number if number is not None and isinstance(value, str) and parse_number(value) is None else value
+                for value, number in zip((value for value in values if value is not None), numbers, strict=True)
+            ],
+        )
+    else:
+        found = Counter(text for value in values if (text := cell_text(value)) in _TEXT_SENTINELS)
+        others = {cell_text(value) for value in values if value is not None} - found.keys()
+        no_numbers = all(parse_number(text) is None for text in others)
+        sentinels, place = (dict(found) if others and no_numbers else {}), "among texts"
+    for text, count in sentinels.items():
+        missing[text] += count
+        notes.append(f"{text} ({count}) is read as a missing value, {place}")
+    kept = tuple(None if _plain_text(value) in sentinels else value for value in values)
+    return Reading(kept, "other", missing, (*(how if mostly else ()), *notes))
+
+
+def _plain_text(value: object) -> str:
+    """A cell as text, numbers in their shortest form."""
+    number = parse_number(text) if (text := cell_text(value)) else None
+    return text if number is None else f"{number:g}"
 
 
 def has_missing_na(cells: Sequence[Any]) -> bool:
@@ -130,7 +186,8 @@ def number_style(columns: Sequence[Sequence[Any]], *, delimiter: str) -> tuple[N
     """
     decimal = thousands = 0
     unclear = ""
-    for cells in columns:
+    for column in columns:
+        cells, _ = _without_unit([cell for cell in column if not is_missing(cell)])
         texts = [cell.strip() for cell in cells if isinstance(cell, str) and "," in cell]
         if not texts or not all(map(_has_comma_number, texts)):
             continue  # a column with other text is no column of numbers, and says nothing about them
@@ -162,6 +219,8 @@ def special_number(text: str) -> tuple[float, str] | None:
         return int(age[1]) * _YEARS[age[2]], "DICOM's age, in years"
     if _PER_CENT.fullmatch(text):
         return float(text.rstrip("% \t").replace(",", ".")), "per cent"
+    if _SPACED.fullmatch(text):
+        return float(re.sub(r"[^0-9.,+-]", "", text).replace(",", ".")), "numbers with spaces between thousands"
     return None
 
 
@@ -169,6 +228,7 @@ def _numbers(present: Sequence[Any], style: NumberStyle) -> tuple[list[int | flo
     """The present cells as numbers, None where one is none, and how they were written."""
     numbers: list[int | float | None] = []
     written: dict[str, Counter[str]] = {}
+    present, unit = _without_unit(present)
     # Without a comma anywhere in the column a point is a decimal point, whatever other columns do.
     has_comma = style != "point" and any(isinstance(value, str) and "," in value for value in present)
     for value in present:
@@ -190,9 +250,35 @@ def _numbers(present: Sequence[Any], style: NumberStyle) -> tuple[list[int | flo
         meaning = special_number(example)
         value = f" ({example} = {meaning[0]:g})" if meaning else ""
         notes.append(f"{texts.total()} cells are {how}{value}")
-    if has_comma and None not in numbers:
+    if unit:
+        notes.append(f"read as numbers of {unit}")
+    if has_comma and any(number is not None for number in numbers):
         notes.append("read as numbers with a decimal comma" if style == "comma" else "commas between thousands")
     return numbers, notes
+
+
+def _without_unit(present: Sequence[Any]) -> tuple[Sequence[Any], str]:
+    """Cells without the unit behind their numbers, where it is the same in most, as in `45 years`; and the unit.
+
+    Few kinds, such as the field strengths 1.5T and 3T, are names.
+    """
+    found = [
+        _WITH_UNIT.fullmatch(value.strip())
+        if isinstance(value, str) and not _DICOM_AGE.fullmatch(value.strip())
+        else None
+        for value in present
+    ]
+    units = Counter(match["unit"].casefold() for match in found if match)
+    if not units or len({cell_text(value) for value in present}) <= 2 * _FEW:
+        return present, ""
+    unit, count = units.most_common(1)[0]
+    alike = {unit, unit.rstrip("s"), f"{unit}s"}
+    if sum(units[other] for other in alike) < 0.5 * len(present) or count < 2:
+        return present, ""
+    return [
+        match["number"].strip() if match and match["unit"].casefold() in alike else value
+        for match, value in zip(found, present, strict=True)
+    ], unit
 
 
 def cell_number(value: object, *, style: NumberStyle) -> int | float | None:
@@ -203,7 +289,7 @@ def cell_number(value: object, *, style: NumberStyle) -> int | float | None:
         return value if isinstance(value, float) or abs(value) < _LARGEST_WHOLE else None
     if not isinstance(value, str):
         return None
-    text = value.strip()
+    text = value.strip().replace("\u2212", "-")  # the minus sign of typesetters
     if _CODE.fullmatch(text):
         return None
     if style == "comma":
@@ -227,14 +313,15 @@ def _sentinels(numbers: Sequence[int | float]) -> dict[float, int]:
     counts = Counter(number for number in numbers if math.isfinite(number))
     suspects = [value for value in counts if value in _NEGATIVE_SENTINELS or value in _POSITIVE_SENTINELS]
     others = [value for value in counts if value not in suspects]
-    if len(others) < 2:
+    if not others:
         return {}
     low, high = min(others), max(others)
     found = {}
     for value in suspects:
         if value < 0:
             # A change may be -1; a code of missing values stands beside quantities.
-            is_sentinel = low >= 0 and (value < -1 or len(others) > _FEW)
+            beyond_all = value <= -99 and -value > _SENTINEL_GAP * max(-low, high)
+            is_sentinel = beyond_all or (low >= 0 and (value < -1 or len(others) > _FEW))
         else:
             is_sentinel = low >= 0 and value > _SENTINEL_GAP * high and (value > 99 or high < 10)
         if is_sentinel:

@@ -104,7 +104,13 @@ def _read_table(path: Path) -> ScoreFile:
         names = {"mean": metric} | {
             column: f"{metric}_{column}" for column in columns if _MONAI_CLASS.fullmatch(column)
         }
-        return ScoreFile(table.renamed(names), "filename")
+        # The mean comes first: the classes are parts of it.
+        return ScoreFile(table.reordered(("filename", "mean")).renamed(names), "filename")
+    if path.stem.endswith("_summary") and columns[:1] == ("class",):
+        raise MetadataError(
+            f"scores {path}: is MONAI's summary, a row a class, and names no case; hand over"
+            f" {path.name.replace('_summary', '_raw')} beside it"
+        )
     return ScoreFile(table)
 
 
@@ -139,6 +145,9 @@ def _read_folds(folder: Path) -> ScoreFile:
         fold_of |= dict.fromkeys(entries, name)
     file = _score_file(pooled, name=folder.name)
     notices = [f"scores: the summaries of fold {', '.join(found)} in {folder}, pooled"]
+    without = [path.name for path in sorted(folder.glob("fold_*/")) if path.name.removeprefix("fold_") not in found]
+    if without:
+        notices.append(f"folds without a summary, whose cases have no scores: {', '.join(without)}")
     if "all" in found:
         notices.append("fold all was trained on its own validation cases: these scores are not of unseen cases")
     return ScoreFile(file.table, file.id_column, file.scores, file.mean_of, file.both_empty, fold_of, tuple(notices))

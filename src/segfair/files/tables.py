@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segfair.errors import InputError, MetadataError
-from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing
+from segfair.files import column_names
+from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, parse_number
 from segfair.files.columns import Reading, has_missing_na, number_style, read_column
 from segfair.files.spellings import number_key
 
@@ -80,6 +81,11 @@ class Table:
         """The same table with other names for some columns."""
         changed = dict(names)
         return replace(self, raw=self.raw.rename(columns=changed), frame=self.frame.rename(columns=changed))
+
+    def reordered(self, first: Sequence[str]) -> Table:
+        """The same table with some columns first."""
+        order = [*first, *(column for column in self.columns if column not in first)]
+        return replace(self, raw=self.raw[order], frame=self.frame[order])
 
     def replaced(self, column: str, cells: Sequence[Any]) -> Table:
         """The same table with other cells in one column."""
@@ -247,6 +253,7 @@ def _read_text_table(path: Path) -> Table:
         raise MetadataError(f"table {path}: cannot be read as CSV ({error})") from error
     width = len(rows[0]) if rows else 0
     if rows[1:] and all(len(cells) == width + 1 for cells in rows[1:]):
+        _refuse_shifted(path, rows)
         rows[0].insert(0, "")  # R leaves out the name of the column of row names
         width += 1
     for number, cells in enumerate(rows, start=1):
@@ -257,6 +264,20 @@ def _read_text_table(path: Path) -> Table:
             )
         del cells[width:]
     return _table(path.name, rows, notices=notices, delimiter=delimiter, where=str(path))
+
+
+def _refuse_shifted(path: Path, rows: Rows) -> None:
+    """Rows longer by one cell than the names: R's row names, unless the first name is that of the first cells.
+
+    `case,age` above `P1,20,5` is a decimal comma that was not put into quotes.
+    """
+    first = cell_text(rows[0][0])
+    numbered = [cell_text(cells[0]) for cells in rows[1:]] == [str(number) for number in range(1, len(rows))]
+    if not numbered and (column_names.is_patient(first) or column_names.is_id(first)):
+        raise MetadataError(
+            f"table {path}: every row has {len(rows[1])} cells and the first row {len(rows[0])} names, the first"
+            f" {first}; put numbers with a decimal comma into double quotes, or name the column of row names"
+        )
 
 
 def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
@@ -432,6 +453,8 @@ def _table(
         raise MetadataError(f"{where}: is empty")
     if len(rows) == 1:
         raise MetadataError(f"{where}: has column names but no rows")
+    rows, title = _without_title(rows)
+    notices = (*notices, *([f"{name}: the row {title!r} above the column names is passed over"] if title else []))
     width = max(map(len, rows))
     header, *body = ([*cells, *[None] * (width - len(cells))] for cells in rows)
     names = [cell_text(cell) for cell in header]
@@ -461,6 +484,18 @@ def _table(
         (*notices, *([f"{name}: {unclear}"] if unclear else []), *notes),
         {column: reading.missing for column, reading in readings.items()},
     )
+
+
+def _without_title(rows: Rows) -> tuple[Rows, str]:
+    """Rows without a title above the column names: one cell alone, above a full row of texts."""
+    filled = [[cell for cell in cells if not is_blank((cell,))] for cells in rows[:2]]
+    if len(rows) < 3 or len(filled[0]) != 1 or len(filled[1]) < 2 or len(filled[1]) < max(map(len, rows)) - 1:
+        return rows, ""
+    if not all(isinstance(cell, str) and parse_number(cell) is None for cell in filled[1]):
+        return rows, ""
+    below = sum(sum(not is_blank((cell,)) for cell in cells) > 1 for cells in rows[2:])
+    has_numbers = any(parse_number(cell_text(cell)) is not None for cells in rows[2:] for cell in cells)
+    return (rows[1:], cell_text(filled[0][0])) if 2 * below > len(rows[2:]) and has_numbers else (rows, "")
 
 
 def _series(reading: Reading) -> pd.Series[Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segfair.errors import MetadataError, close_names, some
+from segfair.files import column_names
 from segfair.files.cells import cell_text, parse_number
 from segfair.files.spellings import (
     AS_FILE,
@@ -54,7 +55,8 @@ _ROW_NUMBER_NAME = re.compile(
 # What tells the rows of a case apart in a long table.
 _ROW_KEY_NAME = re.compile(
     r"labels?|class(es)?|regions?|structures?|organs?|roi|tissue|folds?|seeds?|runs?|metrics?|models?|rater|reader"
-    r"|label[_ ]?(id|name|value)|class[_ ]?(id|name)|variable",
+    r"|label[_ ]?(id|name|value)|class[_ ]?(id|name)|variable|(lesion|instance|component|nodule)s?([_ ]?(id|nr|no))?"
+    r"|methods?|algorithms?|networks?|teams?|(model|method)[_ ]?(id|name)",
     re.IGNORECASE,
 )
 _MOSTLY = 0.5
@@ -214,7 +216,8 @@ def _contenders(frame: pd.DataFrame, case_ids: Sequence[str]) -> list[ColumnMatc
     """The columns that may hold the ids, all of them alike in how."""
     columns = [str(column) for column in frame.columns]
     numbering = [column for column in columns if is_row_number(column, frame[column].tolist())]
-    others = [column for column in columns if column not in numbering]
+    # An age of 20 is not the patient P020, however many of them pair so.
+    others = [column for column in columns if column not in numbering and not column_names.is_no_id(column)]
     contradicting: list[ColumnMatch] = []
     few: list[ColumnMatch] = []
     for level in range(3):
@@ -301,7 +304,10 @@ def _described(frame: pd.DataFrame, match: ColumnMatch, case_ids: Sequence[str],
     """The row of each case, and what has to be told about how it was found."""
     column, matches = match.column, match.matches
     rows, merged, several, key = _one_row_each(frame, matches, column, name)
-    used = {row for found in matches.rows.values() for row in found}
+    by_name = _rows_by_name(frame, matches, key)
+    if by_name:
+        rows, several = by_name, ()
+    used = set(rows.values()) if by_name else {row for found in matches.rows.values() for row in found}
     n_unused = len(frame) - len(used)
     counts = Counter(matches.how.values())
     ways = [f"{counts[way]:,} {way}" for way in _WAYS if counts[way]]
@@ -321,20 +327,43 @@ def _described(frame: pd.DataFrame, match: ColumnMatch, case_ids: Sequence[str],
         )
     if merged:
         notices.append(f"cases whose row {name} repeats without a difference: {len(merged):,} ({some(merged)})")
-    if key:
+    if by_name:
+        notices.append(f"rows of {name} found by {column} and {key}, which the ids of the cases name both")
+    elif key:
         notices.append(
             f"{name} has several rows a case, told apart by {key}; {some(several, 10)} differ between them and are no"
             " attributes of a case"
         )
-    n_patients = len(set(rows.values()))
+    texts = frame[column].tolist()
+    n_patients = len({cell_text(texts[row]) for row in rows.values()} if by_name else set(rows.values()))
     is_patient = n_patients < len(rows)
-    if is_patient:
+    if is_patient and not by_name:
         notices.append(
             f"one row of {name} serves all studies of a patient: {len(rows):,} cases of {n_patients:,} patients, who"
             f" are told apart by {column}"
         )
     tallied = {key: counts[way] for way, key in _WAYS.items() if counts[way]} | {"unused": n_unused}
     return IdMatch(column, rows, matches.ambiguous, explanation, tallied, several, is_patient, tuple(notices))
+
+
+def _rows_by_name(frame: pd.DataFrame, matches: Matches, key: str) -> dict[str, int]:
+    """The row of each case where its id names what tells the rows apart: `sub-01_ses-2` and `ses-2` (or `2`).
+
+    Empty unless that finds just one row for every case.
+    """
+    if not key:
+        return {}
+    texts = [cell_text(value).casefold() for value in frame[key].tolist()]
+    found: dict[str, int] = {}
+    for case, rows in matches.rows.items():
+        # The first part is the patient's.
+        parts = re.split(r"[_. ]+", case.casefold())[1:]
+        names = {*parts, *(part.rpartition("-")[2] for part in parts)}
+        named = [row for row in rows if texts[row] in names]
+        if len(named) != 1:
+            return {}
+        found[case] = named[0]
+    return found
 
 
 def _positions(values: Iterable[object]) -> dict[str, list[int]]:

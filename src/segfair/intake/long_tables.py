@@ -11,14 +11,24 @@ from collections.abc import Mapping, Sequence
 
 from segfair.errors import MetadataError, some
 from segfair.files.cells import cell_text
+from segfair.files.column_names import is_fold
 from segfair.files.score_files import ScoreFile
 from segfair.files.tables import Table, records_table
 from segfair.intake.case_ids import differing_columns, is_row_number, row_key
+from segfair.intake.score_columns import read_number
 from segfair.intake.score_names import read_score_name
 
 __all__ = ["one_row_a_case"]
 
-_REPEATED = re.compile(r"(cv[_ ]?)?folds?|seeds?|runs?|repeats?|repetition|models?|checkpoints?|epochs?", re.IGNORECASE)
+_REPEATED = re.compile(r"(cv[_ ]?)?folds?|seeds?|runs?|repeats?|repetition", re.IGNORECASE)
+# Things of which a case has any number: what one case lacks is no gap.
+_COUNTED = re.compile(
+    r"(lesions?|instances?|components?|nodules?|objects?|findings?|slices?|frames?)([\W_]*(id|nr|no|num|number|index|idx))?",
+    re.IGNORECASE,
+)
+_COMPARED = re.compile(
+    r"(models?|methods?|algorithms?|networks?|teams?|checkpoints?|epochs?)([\W_]*(id|name))?", re.IGNORECASE
+)
 _BACKGROUND = ("0", "background", "bg")
 
 
@@ -27,15 +37,16 @@ def one_row_a_case(file: ScoreFile, ids_column: str) -> tuple[ScoreFile, tuple[s
 
     Rows that differ in nothing but their number are merged. In a table of a row a case and label, each label has its
     own column `SCORE_LABEL`, and `SCORE` is their mean (None where a label is missing), the background left out. In a
-    table of a row a case and fold (seed, model ...), `SCORE` is the mean over them. In a table of a row a case and
-    metric, each metric is a column.
+    table of a row a case and fold (seed, lesion ...), `SCORE` is the mean over them. In a table of a row a case and
+    metric, each metric is a column. A cell of a score that is no number makes its mean None.
 
     Args:
         file: The scores.
         ids_column: The column of case ids.
 
     Raises:
-        MetadataError: Rows of one case that contradict each other, without a column that tells them apart.
+        MetadataError: Rows of one case that contradict each other, without a column that tells them apart, or of
+            several models.
     """
     table = file.table
     rows_of: dict[str, list[int]] = {}
@@ -76,6 +87,11 @@ def _spread(
 ) -> tuple[ScoreFile, tuple[str, ...]]:
     table = file.table
     kinds = [cell_text(value) for value in table.raw[key].tolist()]
+    if _COMPARED.fullmatch(key.strip()):
+        raise MetadataError(
+            f"{table.name}: holds the scores of several models, told apart by {key} ({some(dict.fromkeys(kinds))});"
+            " hand over one table a model (rank-scores takes a folder of them)"
+        )
     levels = [kind for kind in dict.fromkeys(kinds) if kind]
     others = [column for column in table.columns if column not in (ids_column, key)]
     values = {column: table.column(column) for column in others}
@@ -89,28 +105,47 @@ def _spread(
         ]
         notice = f"{table.name}: {n_rows:,} rows, one a case and {key}; each {key} is a column ({some(levels, 10)})"
         return ScoreFile(records_table(records, name=table.name), ids_column), (notice,)
-    scores = [column for column in others if _is_score(values[column])]
+    rates = {
+        column for column in others if (rated := read_score_name(column)) is not None and rated.better != "neither"
+    }
+    scores = [
+        column
+        for column in others
+        if _is_score(values[column]) and (column in rates or not _is_of_the_case(column, values[column], rows_of))
+    ]
     constant = [column for column in others if column not in scores and _is_constant(values[column], rows_of)]
-    is_repeated = _REPEATED.fullmatch(key.strip()) is not None
+    is_repeated = any(pattern.fullmatch(key.strip()) for pattern in (_REPEATED, _COUNTED))
     parts = levels if is_repeated else [level for level in levels if level.casefold() not in _BACKGROUND] or levels
     records = []
+    illegible: list[str] = []
     for case, rows in by_kind.items():
         record: dict[str, object] = {ids_column: case}
         for column in scores:
             found = [values[column][rows[level]] if level in rows else None for level in parts]
-            known = [value for value in found if isinstance(value, int | float)]
-            complete = known if is_repeated else (known if len(known) == len(parts) else [])
+            numbers = [read_number(value) for value in found]
+            known = [number for number in numbers if number is not None]
+            # A missing value of a fold or lesion is passed over; a cell that nobody can read spoils the mean.
+            unreadable = [
+                value for value, number in zip(found, numbers, strict=True) if value is not None and number is None
+            ]
+            illegible += [f"{case} ({cell_text(value)})" for value in unreadable]
+            complete = known if len(known) == len(parts) or (is_repeated and not unreadable) else []
             record[column] = sum(known) / len(known) if complete else None
             if not is_repeated:
                 record |= {f"{column}_{level}": value for level, value in zip(parts, found, strict=True)}
         record |= {column: values[column][rows_of[case][0]] for column in constant}
         records.append(record)
+    told = [f"{table.name}: cells that are no numbers, the mean left undefined: {len(illegible)} ({some(illegible)})"]
+    told = told if illegible else []
     if is_repeated:
         notice = f"{table.name}: {n_rows:,} rows, several a case; scores are means over {key} ({some(parts, 10)})"
-        return ScoreFile(records_table(records, name=table.name), ids_column), (notice,)
+        return ScoreFile(records_table(records, name=table.name), ids_column), (notice, *told)
     mean_of = {column: tuple(f"{column}_{level}" for level in parts) for column in scores}
     notice = f"{table.name}: {n_rows:,} rows, one a case and {key}; scores are means over {key} {some(parts, 10)}"
-    return ScoreFile(records_table(records, name=table.name), ids_column, mean_of=mean_of), (notice,)
+    lacking = [case for case, rows in by_kind.items() if not all(part in rows for part in parts)]
+    if lacking:
+        told.append(f"{table.name}: cases without a row for each {key}, whose mean is undefined: {some(lacking)}")
+    return ScoreFile(records_table(records, name=table.name), ids_column, mean_of=mean_of), (notice, *told)
 
 
 def _value_column(table: Table, others: Sequence[str], values: Mapping[str, Sequence[object]]) -> str:
@@ -126,8 +161,13 @@ def _value_column(table: Table, others: Sequence[str], values: Mapping[str, Sequ
 
 def _is_score(values: Sequence[object]) -> bool:
     present = [value for value in values if value is not None]
-    numbers = [value for value in present if isinstance(value, int | float) and not isinstance(value, bool)]
+    numbers = [value for value in present if not isinstance(value, bool) and read_number(value) is not None]
     return bool(numbers) and len(numbers) >= 0.5 * len(present)
+
+
+def _is_of_the_case(column: str, values: Sequence[object], rows_of: Mapping[str, Sequence[int]]) -> bool:
+    """Whether a number says something of the case, and no score: the same in all of its rows, or a fold by its name."""
+    return is_fold(column) or (_is_constant(values, rows_of) and any(len(rows) > 1 for rows in rows_of.values()))
 
 
 def _is_constant(values: Sequence[object], rows_of: Mapping[str, Sequence[int]]) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from segfair.errors import ConfigError, MetadataError, close_names, some
+from segfair.files import column_names
 from segfair.files.cells import cell_text
 from segfair.files.columns import NumberStyle, cell_number, special_number
 from segfair.files.score_files import ScoreFile
@@ -20,11 +21,13 @@ from segfair.intake.case_ids import is_row_number
 from segfair.intake.score_names import ScoreName, read_score_name
 from segfair.scoring.metrics import METRICS, Metric
 
-__all__ = ["ScoreColumns", "read_score_columns"]
+__all__ = ["ScoreColumns", "read_number", "read_score_columns"]
 
 Column = list[float | None]
 _MOSTLY = 0.8
 """So large a share of numbers makes a column of scores of one whose name nobody knows."""
+_MIXED = 0.1
+"""So large a share of values up to 1 among per cent is no accident: two ways of writing in one column."""
 _ROUNDING = 1e-6
 
 
@@ -91,6 +94,9 @@ def read_score_columns(
     cases = [cell_text(value) for value in table.raw[ids_column].tolist()]
     found = _Found()
     names = list(file.scores or (column for column in table.columns if column != ids_column))
+    if not file.scores:
+        _refuse_without_numbers(file, names)
+        names = _without_bookkeeping(file, names, told, metadata_columns, found.notices)
     taken = {column for column in names if column in METRICS}
     for column in names:
         known = read_score_name(column)
@@ -109,6 +115,10 @@ def read_score_columns(
         direction = told.get(column) or told.get(name) or (known.better if known else None)
         if known is not None and known.better == "lower" and column not in told and _has_negative(numbers):
             direction = "signed"
+            found.notices.append(
+                f"{table.name}: {column} has negative values: taken as signed, best at zero; it is described and not"
+                " judged (--lower-is-better judges it all the same)"
+            )
         if direction is None:
             direction = "higher"
             found.assumed.append(column)
@@ -122,10 +132,8 @@ def read_score_columns(
     for option, columns in (("--lower-is-better", lower_is_better), ("--higher-is-better", higher_is_better)):
         for column in columns:
             if column not in found.values and column not in found.column_of.values():
-                raise ConfigError(
-                    f"{option} {column}: no column of scores{close_names(column, found.values)}; scores are"
-                    f" {some(found.values, 20)}"
-                )
+                close = close_names(column, (*found.values, *found.column_of.values()))
+                raise ConfigError(f"{option} {column}: no column of scores{close}; scores are {some(found.values, 20)}")
     notices = (f"scores: the columns {some(found.column_of.values(), 20)} of {table.name}", *found.notices)
     alerts: tuple[str, ...] = ()
     if found.assumed:
@@ -136,22 +144,67 @@ def read_score_columns(
     return ScoreColumns(found.values, tuple(found.metrics), found.column_of, notices, alerts)
 
 
+def _refuse_without_numbers(file: ScoreFile, names: Sequence[str]) -> None:
+    """A column of one of segfair's metrics without any number: another score would quietly take its place."""
+    for column in names:
+        known = read_score_name(column)
+        values = file.table.column(column)
+        if known is None or not known.metric or any(read_number(value) is not None for value in values):
+            continue
+        cells = [text for value in file.table.raw[column].tolist() if (text := cell_text(value))]
+        raise MetadataError(
+            f"{file.table.name}: column {column} is a score by its name and holds no number, but"
+            f" {some(map(repr, dict.fromkeys(cells))) or 'empty cells'}; mend it, or leave that column out"
+        )
+
+
+def _without_bookkeeping(
+    file: ScoreFile,
+    names: Sequence[str],
+    told: Collection[str],
+    metadata_columns: Collection[str],
+    notices: list[str],
+) -> list[str]:
+    """Without folds, patients, sites and ages, which are numbers beside the scores and rate nothing."""
+
+    def is_bookkeeping(column: str) -> bool:
+        by_name = column_names.is_fold(column) or column_names.is_patient(column) or column_names.is_id(column)
+        by_name = by_name or column_names.is_code(column) or column_names.is_person(column)
+        return by_name and column not in told and read_score_name(column) is None
+
+    bookkeeping = [column for column in names if is_bookkeeping(column)]
+    lost = [
+        column
+        for column in bookkeeping
+        if column not in metadata_columns and any(read_number(value) is not None for value in file.table.column(column))
+    ]
+    if lost:
+        notices.append(
+            f"{file.table.name}: {some(lost, 10)}: no score by the name, and not used; an attribute belongs into the"
+            " metadata, and --lower-is-better or --higher-is-better make a score of it"
+        )
+    return [column for column in names if column not in bookkeeping]
+
+
 def _is_score(
     column: str, values: Sequence[object], known: ScoreName | None, told: bool, metadata_columns: Collection[str]
 ) -> bool:
     """Whether a column of a table of one's own holds scores."""
     present = [value for value in values if value is not None]
-    numbers = [value for value in present if _number(value) is not None]
+    numbers = [value for value in present if read_number(value) is not None]
     if not numbers or is_row_number(column, values):
         return False
-    if known is not None or told:
+    if told or (known is not None and not known.is_quantity):
         return True
+    # The size of a tumour stands in tables of patients; segfair's own volume stays a measured one.
+    if known is not None:
+        return column not in metadata_columns or column in METRICS
     # Yes or no is a score only where that is said; what both tables hold is an attribute.
     truths = any(isinstance(value, bool) for value in present)
     return not truths and column not in metadata_columns and len(numbers) >= _MOSTLY * len(present)
 
 
-def _number(value: object) -> float | None:
+def read_number(value: object) -> float | None:
     """A cell as a number, whatever the other cells of its column are."""
     if isinstance(value, bool):
         return float(value)
@@ -166,7 +219,7 @@ def _number(value: object) -> float | None:
 
 def _numbers(column: str, values: Sequence[object], cases: Sequence[str], table: str, notices: list[str]) -> Column:
     """The numbers of a column; what is none, or is infinite, is undefined and told."""
-    numbers: Column = [None if value is None else _number(value) for value in values]
+    numbers: Column = [None if value is None else read_number(value) for value in values]
     unreadable = [
         f"{case} ({cell_text(value)})"
         for case, value, number in zip(cases, values, numbers, strict=True)
@@ -203,6 +256,16 @@ def _shares(
             " mend that cell, or rename the column"
         )
     if largest > 1 + _ROUNDING:
+        numbers_of = zip(cases, numbers, strict=True)
+        small = [f"{case} ({number:g})" for case, number in numbers_of if number is not None and 0 < number <= 1]
+        if len(small) >= max(2, _MIXED * len(known)) and not per_cent:
+            raise MetadataError(
+                f"{table}: {column} holds shares and per cent: {len(small)} of {len(known)} values lie between 0 and 1"
+                f" ({some(small)}), the others are up to {largest:g}; write all of them in one way, or put % into the"
+                " column's name"
+            )
+        if small:
+            notices.append(f"{table}: {column}: values below 1 per cent: {len(small)} ({some(small)})")
         notices.append(f"{table}: {column} is in per cent, up to {largest:g}, and is divided by 100")
         return [None if number is None else number / 100 for number in numbers]
     if per_cent and known:

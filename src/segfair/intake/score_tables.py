@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segfair.cases import Case, Cohort
 from segfair.errors import MetadataError, some
+from segfair.files import column_names
 from segfair.files.cells import cell_text, is_missing
 from segfair.files.score_files import ScoreFile, read_scores
 from segfair.files.spellings import id_stem
@@ -69,7 +71,7 @@ def load_score_cohort(
         PairingError: `cases` names none of them.
         ConfigError: A condition or a column that does not exist.
     """
-    file = read_scores(Path(scores))
+    file = _with_folders_as_ids(read_scores(Path(scores)))
     table = read_metadata(metadata, sheet=sheet, case_ids=_possible_ids(file))
     ids_column = file.id_column or _find_case_column(file.table, table, id_column)
     file, collapsed = one_row_a_case(_with_stems(file, ids_column), ids_column)
@@ -134,6 +136,24 @@ def load_score_cohort(
     return cohort, table_of_scores
 
 
+def _with_folders_as_ids(file: ScoreFile) -> ScoreFile:
+    """Paths to files of one name (`P1/seg.nii.gz`, `P2/seg.nii.gz`) become the folders that tell them apart."""
+    table = file.table
+    for column in table.columns if not file.id_column else (file.id_column,):
+        texts = [cell_text(value) for value in table.raw[column].tolist()]
+        paths = [re.split(r"[/\\]", text) for text in texts]
+        if min(map(len, paths)) < 2 or len(set(texts)) < 2 or len({path[-1] for path in paths}) > 1:
+            continue
+        for place in range(2, min(map(len, paths)) + 1):
+            folders = [path[-place] for path in paths]
+            if len(set(folders)) == len(set(texts)):
+                table = table.replaced(column, folders)
+                notice = f"{table.name}: {column} holds paths to files called {paths[0][-1]}: the folders are the ids"
+                file = dataclasses.replace(file, table=table, notices=(*file.notices, notice))
+                break
+    return file
+
+
 def _with_stems(file: ScoreFile, ids_column: str) -> ScoreFile:
     """Ids that are file names or paths become what the files are called without their endings."""
     texts = [cell_text(value) for value in file.table.raw[ids_column].tolist()]
@@ -146,8 +166,12 @@ def _with_stems(file: ScoreFile, ids_column: str) -> ScoreFile:
 
 
 def default_outcome(table: ScoreTable) -> str:
-    """The score that is examined where none is asked for: DSC, else the first that rates a prediction."""
+    """The score that is examined where none is asked for: DSC, else the first that rates a prediction.
+
+    One whose name is that of a metric comes before one of which a direction was assumed.
+    """
     rated = [metric.name for metric in table.metrics if metric.better in ("higher", "lower")]
+    rated.sort(key=lambda name: read_score_name(name) is None)
     return "dsc" if "dsc" in table.names else (rated or list(table.names))[0]
 
 
@@ -161,7 +185,7 @@ def _id_columns(table: Table) -> list[str]:
     """The columns that may hold case ids: several values, no fractions, and not called after a metric."""
     found = []
     for column in table.columns:
-        if read_score_name(column) is not None:
+        if read_score_name(column) is not None or column_names.is_no_id(column):
             continue
         texts = {text for value in table.raw[column].tolist() if (text := cell_text(value))}
         fractions = any(isinstance(value, float) and not value.is_integer() for value in table.column(column))

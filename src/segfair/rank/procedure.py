@@ -277,6 +277,8 @@ def _alerts(
     found = [
         *(Alert("copied", f"{entry.team}: {COPIED}.") for entry in standings if entry.copied),
         *size_alerts(scores.baseline, config),
+        *(Alert(kind, text) for kind, text in scores.cohort.alerts),
+        *(Alert("column", text) for text in attributes.alerts),
     ]
     if baseline.n_worse:
         found.append(

@@ -95,6 +95,7 @@ def load_team_scores(
         columns=tuple(dict.fromkeys(column for cohort, _ in loaded.values() for column in cohort.columns)),
         excluded={},
         notices=(),
+        alerts=tuple(dict.fromkeys(alert for cohort, _ in loaded.values() for alert in cohort.alerts)),
         inputs={"scores": Path(directory), "metadata": Path(metadata)},
     )
     return TeamScores(cohort, tables, _baseline(tables, order, protocol), excluded, notices=tuple(notices))

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from segfair.attributes.column_names import are_files, are_splits, is_class, is_code, is_fold, is_id, is_patient
+from segfair.files.column_names import (
+    are_files,
+    are_splits,
+    is_class,
+    is_code,
+    is_date,
+    is_fold,
+    is_id,
+    is_patient,
+    is_person,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +48,24 @@ def test_values_of_a_split() -> None:
     assert are_splits({"training", "test_1", "test_2"})
     assert not are_splits({"train"}), "one value is no split"
     assert not are_splits({"train", "bus"})
+    assert are_splits({"training", "internal test", "external test"})
+    assert are_splits({"fold0", "fold_1"})
+    assert are_splits({"tr", "ts"})
+
+
+@pytest.mark.parametrize("name", ["date", "StudyDate", "scan_date", "BirthDate", "DOB", "timestamp", "StudyTime"])
+def test_moments(name: str) -> None:
+    assert is_date(name)
+
+
+@pytest.mark.parametrize("name", ["update", "candidate", "survival_time", "time", "mandate", "age"])
+def test_no_moments(name: str) -> None:
+    assert not is_date(name)
+
+
+def test_measures_of_persons() -> None:
+    assert is_person("age") and is_person("age_at_scan") and is_person("BMI") and is_person("age_years")
+    assert not is_person("average") and not is_person("stage") and not is_person("coverage")
 
 
 @pytest.mark.parametrize(
