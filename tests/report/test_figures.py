@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from tests.report_fixtures import HOSTILE, make_result
 
+from segfair.audit.describe import CellMeans
 from segfair.audit.result.result import Score
 from segfair.report.figures import (
     _DIVERGING,
     BETTER,
     MUTED,
     WORSE,
-    HeatMap,
     _text_colour,
     divergence_bars,
     forest_plot,
@@ -42,7 +42,7 @@ def tags(root: ET.Element) -> set[str]:
     return {element.tag.rpartition("}")[2] for element in root.iter()}
 
 
-def cells(**changes) -> HeatMap:
+def cells(**changes) -> CellMeans:
     values = {
         "row_attribute": "age",
         "column_attribute": "sex",
@@ -51,7 +51,7 @@ def cells(**changes) -> HeatMap:
         "means": np.array([[0.4, 0.9], [0.7, np.nan]]),
         "counts": np.array([[20, 30], [3, 0]]),
     }
-    return HeatMap(**{**values, **changes})
+    return CellMeans(**{**values, **changes})
 
 
 def test_a_forest_plot_says_who_how_many_and_how_much() -> None:

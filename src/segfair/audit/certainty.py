@@ -19,7 +19,7 @@ from segfair import fairness, stats
 from segfair.attributes.fit import Attribute
 from segfair.audit.design import Design
 from segfair.audit.result.result import AttributeFacts, AuditConfig, Chance, FairnessScore, Score
-from segfair.audit.significance import generator, mean_limits
+from segfair.audit.significance import mean_limits
 
 __all__ = ["CohortScores", "GroupScores", "resample"]
 
@@ -140,7 +140,7 @@ def resample(
         fairness.permuted_level_means(
             levels,
             values,
-            rng=generator(config, "scores/permutation"),
+            rng=config.resampling.stream("scores/permutation"),
             permutations=config.permutations,
             strata=design.strata,
             subjects=design.subjects,
@@ -148,7 +148,7 @@ def resample(
         fairness.bootstrap_level_means(
             levels,
             values,
-            rng=generator(config, "scores/bootstrap"),
+            rng=config.resampling.stream("scores/bootstrap"),
             draws=config.bootstrap,
             subjects=design.subjects,
         ),
@@ -246,7 +246,7 @@ class CohortScores:
             return None
         low, high = stats.mean_interval(
             values,
-            rng=generator(self.config, f"scores/{name}"),
+            rng=self.config.resampling.stream(f"scores/{name}"),
             draws=self.config.bootstrap,
             subjects=self.design.subjects,
             limits=mean_limits(name, values, self.config),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 
 import numpy as np
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from segfair import __version__, stats
 from segfair.attributes.binning import as_number, level_text
-from segfair.attributes.fit import AttributeTable, ColumnReading
+from segfair.attributes.fit import Attribute, AttributeTable, ColumnReading
 from segfair.audit.choices.labels import absent_regions
+from segfair.audit.panel import Panel
 from segfair.audit.result.result import (
     TAUGHT_BINS,
     Alert,
@@ -28,7 +30,7 @@ from segfair.audit.result.result import (
     LevelFacts,
     MetricFacts,
 )
-from segfair.audit.significance import generator, mean_limits
+from segfair.audit.significance import mean_limits
 from segfair.audit.words import metric_name, plural
 from segfair.cases import Cohort
 from segfair.fairness.challenge import ChallengeScores
@@ -36,7 +38,17 @@ from segfair.files.cells import is_missing
 from segfair.scoring.cohort import ScoreTable
 from segfair.subgroups.lattice import level_membership
 
-__all__ = ["alerts", "attribute_facts", "case_counts", "case_rows", "column_facts", "metric_facts", "versions"]
+__all__ = [
+    "CellMeans",
+    "alerts",
+    "attribute_facts",
+    "case_counts",
+    "case_rows",
+    "cell_means",
+    "column_facts",
+    "metric_facts",
+    "versions",
+]
 
 Interval = tuple[float, float]
 
@@ -105,7 +117,7 @@ def _level_intervals(
         intervals = stats.subgroup_intervals(
             members.matrix,
             values,
-            rng=generator(config, f"levels/{name}"),
+            rng=config.resampling.stream(f"levels/{name}"),
             draws=config.bootstrap,
             subjects=subjects[where] if subjects is not None else None,
             min_cases=config.min_cases,
@@ -284,3 +296,43 @@ def versions() -> dict[str, str]:
     for name in ("numpy", "scipy", "pandas", "nibabel", "SimpleITK", "scikit-learn"):
         found[name] = metadata.version(name)
     return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellMeans:
+    """Mean outcome of every combination of two attributes' levels.
+
+    Attributes:
+        row_attribute, column_attribute: Attribute names.
+        row_levels, column_levels: Their levels.
+        means: (n_rows, n_columns); nan where there is no case.
+        counts: (n_rows, n_columns) number of cases.
+    """
+
+    row_attribute: str
+    column_attribute: str
+    row_levels: tuple[str, ...]
+    column_levels: tuple[str, ...]
+    means: NDArray[np.float64]
+    counts: NDArray[np.intp]
+
+
+def cell_means(
+    panel: Panel, metric: str, rows: tuple[str, Sequence[str]], columns: tuple[str, Sequence[str]]
+) -> CellMeans:
+    """Means of a metric over the combinations of some levels of two attributes, each given as name and levels."""
+    where, values = panel.defined(metric)
+    places = [_places(panel.attributes[name], levels)[where] for name, levels in (rows, columns)]
+    shape = len(rows[1]), len(columns[1])
+    inside = (places[0] >= 0) & (places[1] >= 0)
+    cell = places[0][inside] * shape[1] + places[1][inside]
+    counts = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+    sums = np.bincount(cell, values[inside], minlength=shape[0] * shape[1]).reshape(shape)
+    means = np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0)
+    return CellMeans(rows[0], columns[0], tuple(rows[1]), tuple(columns[1]), means, counts)
+
+
+def _places(attribute: Attribute, levels: Sequence[str]) -> NDArray[np.intp]:
+    """(n_cases,) position of each case's level among some; -1 where it has none of them."""
+    place_of = {attribute.levels.index(level): place for place, level in enumerate(levels)}
+    return np.array([place_of.get(code, -1) for code in attribute.codes.tolist()], dtype=np.intp)

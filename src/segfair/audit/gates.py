@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segfair import stats
+from segfair.audit.panel import Panel
 from segfair.audit.result.result import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
-from segfair.audit.significance import SHARES, generator, mean_limits
+from segfair.audit.significance import SHARES, mean_limits
 from segfair.audit.words import format_interval, format_number, metric_name, subgroup_name
 from segfair.errors import ConfigError
 from segfair.stats.bounds import simultaneous_means
-from segfair.subgroups.lattice import Divergence, Subgroup
+from segfair.subgroups.lattice import Divergence
 
 __all__ = [
     "EXIT_FAILED",
@@ -237,14 +237,15 @@ def _score(result: AuditResult, gate: Gate) -> Judgement:
 
 def _mean(result: AuditResult, metric: str) -> tuple[float | None, tuple[float, float] | None]:
     """Mean of a metric that every case has, and its interval; the audit itself gives scores only with both."""
-    where, values = _defined(result, metric)
-    if not len(where) or len(where) < len(result.case_scores.rows):
+    panel = Panel.of_result(result)
+    where, values = panel.defined(metric)
+    if not len(where) or len(where) < len(panel):
         return None, None
     low, high = stats.mean_interval(
         values,
-        rng=generator(result.config, f"gate/{metric}"),
+        rng=result.config.resampling.stream(f"gate/{metric}"),
         draws=result.config.bootstrap,
-        subjects=_subjects(result, where),
+        subjects=panel.units.subjects,
         limits=mean_limits(metric, values, result.config),
     )
     return float(values.mean()), (low, high) if np.isfinite(low) and np.isfinite(high) else None
@@ -253,20 +254,20 @@ def _mean(result: AuditResult, metric: str) -> tuple[float | None, tuple[float, 
 def _worst(result: AuditResult, gate: Gate) -> Judgement:
     """Every judged subgroup has to fulfil the comparison; bounds of the means that hold together."""
     table = result.subgroups[gate.name]
-    where, values = _defined(result, gate.name)
+    panel = Panel.of_result(result)
+    where, values = panel.defined(gate.name)
     if len(table) and not len(where):
         raise ConfigError(
             f"gate {gate.text!r}: this audit.json holds no scores of single cases; use the one not shared"
         )
-    names = {name for row in table for name, _ in row.subgroup.items}
-    levels = {name: np.array(result.case_scores.column(name), dtype=object)[where] for name in names}
-    members = np.array([_members(row.subgroup, levels, len(where)) for row in table], dtype=bool)
+    panel = panel.select(where)
+    members = np.array([panel.members(row.subgroup.items) for row in table], dtype=bool)
     bounds = simultaneous_means(
         members.reshape(len(table), len(where)),
         values,
-        rng=generator(result.config, f"gate/worst.{gate.name}"),
+        rng=result.config.resampling.stream(f"gate/worst.{gate.name}"),
         draws=result.config.bootstrap,
-        subjects=_subjects(result, where),
+        subjects=panel.units.subjects,
         min_cases=result.config.min_cases,
     )
     judged = np.flatnonzero(np.isfinite(bounds[:, 0]))
@@ -373,22 +374,3 @@ def _coverage(result: AuditResult, gate: Gate) -> Judgement:
     share = usable / chosen if chosen else 0.0
     state: State = "pass" if _COMPARE[gate.sign](share, gate.limit) else "fail"
     return state, f"{usable} of {chosen} cases ({share:.1%}) were scored on a usable prediction"
-
-
-def _members(subgroup: Subgroup, levels: Mapping[str, NDArray[np.object_]], n_cases: int) -> NDArray[np.bool_]:
-    inside = np.ones(n_cases, dtype=bool)
-    for name, level in subgroup.items:
-        inside &= levels[name] == level
-    return inside
-
-
-def _defined(result: AuditResult, metric: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Rows with a value of the metric, and the values."""
-    column = result.case_scores.column(metric) if result.case_scores.rows else []
-    where = np.array([row for row, value in enumerate(column) if value is not None], dtype=np.intp)
-    return where, np.array([column[row] for row in where], dtype=np.float64)
-
-
-def _subjects(result: AuditResult, where: NDArray[np.intp]) -> NDArray[np.intp] | None:
-    codes = result.case_scores.subjects
-    return np.array(codes, dtype=np.intp)[where] if codes else None

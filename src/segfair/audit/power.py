@@ -9,7 +9,7 @@ from segfair import stats
 from segfair.attributes.binning import as_number
 from segfair.attributes.fit import build_attributes
 from segfair.audit.result.result import AuditConfig, PowerFacts
-from segfair.audit.significance import generator, power_of_levels
+from segfair.audit.significance import power_of_levels
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError
 from segfair.files.tables import load_table
@@ -75,7 +75,7 @@ def plan_power(
     critical = (
         stats.null_critical(
             lattice.matrix,
-            rng=generator(config, "power"),
+            rng=config.resampling.stream("power"),
             min_cases=config.min_cases,
             permutations=config.permutations,
             level=config.level,

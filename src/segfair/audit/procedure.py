@@ -41,7 +41,7 @@ from segfair.audit.result.result import (
     Score,
     distinct_alerts,
 )
-from segfair.audit.significance import generator, infer_subgroups, power_of_levels, reach_verdict
+from segfair.audit.significance import infer_subgroups, power_of_levels, reach_verdict
 from segfair.audit.words import search_sentence
 from segfair.cases import Cohort
 from segfair.errors import AuditError, ConfigError, InputError
@@ -291,7 +291,7 @@ def _learn_bins(
     where, values = scores.defined(config.outcomes[0])
     subjects = build_design(cohort, scores, where, config=dataclasses.replace(config, stratify=None)).subjects
     teachers, rest = (
-        where[half] for half in split_halves(len(where), rng=generator(config, "bins"), subjects=subjects)
+        where[half] for half in split_halves(len(where), rng=config.resampling.stream("bins"), subjects=subjects)
     )
     outcome = dict(zip(where.tolist(), values.tolist(), strict=True))
     for name in learned:

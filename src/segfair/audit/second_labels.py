@@ -18,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import stats
-from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.audit.choices.units import resolve_units
+from segfair.audit.panel import Panel
 from segfair.audit.result.result import AuditResult
 from segfair.audit.result.second_labels import RulerGroup, TwoRulers
-from segfair.audit.significance import generator
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, PairingError
 from segfair.files.layouts import find_labels, pair_ids
@@ -119,20 +118,19 @@ def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTabl
     outcome, config = result.primary_outcome, result.config
     if outcome not in second.names:
         raise ConfigError(f"--labels2: {outcome} is not scored there ({', '.join(second.names)})")
-    ids = [str(case) for case in result.case_scores.column("case")]
-    known = dict(zip(ids, result.case_scores.column(outcome), strict=True))
-    other = dict(zip(second.cases, second.column(outcome), strict=True))
-    where = [index for index, case in enumerate(ids) if known[case] is not None and other.get(case) is not None]
-    if len(where) < 2:
-        raise PairingError(f"--labels2: {len(where)} cases have a {outcome} under both sets of labels; it takes two")
-    cases = [ids[index] for index in where]
-    values = np.array([[scores[case] for case in cases] for scores in (known, other)], dtype=np.float64)
+    panel = Panel.of_result(result)
+    other = {case: value for case, value in zip(second.cases, second.column(outcome), strict=True) if value is not None}
+    known, _ = panel.defined(outcome)
+    paired = panel.select(np.array([row for row in known if panel.case_ids[row] in other], dtype=np.intp))
+    cases = paired.case_ids
+    if len(paired) < 2:
+        raise PairingError(f"--labels2: {len(paired)} cases have a {outcome} under both sets of labels; it takes two")
+    values = np.array([paired.scores[outcome], [other[case] for case in cases]], dtype=np.float64)
     # A second label that cannot be read is no disagreement.
     rated = {score.case: score.values["dsc"] for score in agreement.scores if score.penalised is None}
     agreed = np.array([np.nan if rated.get(case) is None else rated[case] for case in cases], dtype=np.float64)
-    codes = result.case_scores.subjects
-    subjects = np.array([codes[index] for index in where], dtype=np.intp) if codes else None
-    membership = _groups(result, where, cases)
+    subjects = paired.units.subjects
+    membership = _groups(paired)
     groups = _compare(membership, values, agreed, result, subjects)
     has_agreement = np.isfinite(agreed)
     mean_agreed = float(agreed[has_agreement].mean()) if has_agreement.any() else None
@@ -149,8 +147,8 @@ def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTabl
         outcome=outcome,
         labels=labels,
         n_paired=len(cases),
-        only_first=sum(value is not None for value in known.values()) - len(cases),
-        only_second=sum(value is not None for value in other.values()) - len(cases),
+        only_first=len(known) - len(cases),
+        only_second=len(other) - len(cases),
         mean_first=float(values[0].mean()),
         mean_second=float(values[1].mean()),
         agreement=mean_agreed,
@@ -160,24 +158,17 @@ def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTabl
     )
 
 
-def _groups(result: AuditResult, where: Sequence[int], cases: Sequence[str]) -> Membership:
-    """Levels and mined subgroups of the paired cases, from the levels that the audit's rows hold."""
-    attributes = []
-    for name in result.case_scores.attributes:
-        bins, column = result.bins[name], result.case_scores.column(name)
-        code_of = {level: code for code, level in enumerate(bins.levels)}
-        codes = np.array([code_of.get(column[index], -1) for index in where], dtype=np.int16)
-        attributes.append(Attribute(name, bins.levels, codes, bins.column, bins.binning, bins.edges))
-    table = AttributeTable(tuple(cases), tuple(attributes), {})
-    mined, _ = search_subgroups(table, result.config.bounds)
-    levels = level_membership(table, result.case_scores.attributes)
+def _groups(panel: Panel) -> Membership:
+    """Levels and mined subgroups of the paired cases."""
+    mined, _ = search_subgroups(panel.attributes, panel.config.bounds)
+    levels = level_membership(panel.attributes, [entry.name for entry in panel.attributes.attributes])
     rows: dict[Subgroup, NDArray[np.bool_]] = dict(zip(mined.subgroups, mined.matrix, strict=True))
     # Levels that are too rare to be mined, or an alias of another group, are shown all the same.
     rows |= {
         subgroup: members for subgroup, members in zip(levels.subgroups, levels.matrix, strict=True) if members.any()
     }
-    matrix = np.array(list(rows.values()), dtype=bool).reshape(len(rows), len(cases))
-    return Membership(tuple(rows), matrix, {group.items: index for index, group in enumerate(rows)}, tuple(cases))
+    matrix = np.array(list(rows.values()), dtype=bool).reshape(len(rows), len(panel))
+    return Membership(tuple(rows), matrix, {group.items: index for index, group in enumerate(rows)}, panel.case_ids)
 
 
 def _compare(
@@ -273,7 +264,7 @@ def _sentence(groups: Sequence[RulerGroup], outcome: str, better: str) -> str:
 
 
 def _rng(result: AuditResult, purpose: str) -> np.random.Generator:
-    return generator(result.config, f"rulers/{purpose}")
+    return result.config.resampling.stream(f"rulers/{purpose}")
 
 
 def _number(value: float) -> float | None:

@@ -6,7 +6,6 @@ Hands the arrays of `subgroups` to `stats` and puts the answers into `Divergence
 from __future__ import annotations
 
 import dataclasses
-import zlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +16,11 @@ from segfair.audit.result.result import AuditConfig, OutcomeFacts, PowerFacts, V
 from segfair.audit.words import evidence, format_number, metric_name, subgroup_name
 from segfair.subgroups.lattice import Adjusted, Divergence, Membership, SubgroupTable
 
-__all__ = ["generator", "infer_subgroups", "mean_limits", "power_of_levels", "reach_verdict"]
+__all__ = ["infer_subgroups", "mean_limits", "power_of_levels", "reach_verdict"]
 
 Interval = tuple[float, float]
 SHARES = ("dsc", "iou", "sensitivity", "precision", "nsd")
 CONSTANT = "every case has the same value, so there is nothing to compare"
-
-
-def generator(config: AuditConfig, purpose: str) -> np.random.Generator:
-    """A stream of its own for each purpose: adding one analysis never changes the numbers of another."""
-    return np.random.default_rng([config.seed, zlib.crc32(purpose.encode())])
 
 
 def mean_limits(name: str, values: NDArray[np.float64], config: AuditConfig) -> Interval:
@@ -80,7 +74,7 @@ def infer_subgroups(
     test = stats.max_t(
         membership.matrix,
         outcome,
-        rng=generator(config, f"{family}/permutation"),
+        rng=config.resampling.stream(f"{family}/permutation"),
         min_cases=config.min_cases,
         permutations=config.permutations,
         strata=design.strata,
@@ -89,7 +83,7 @@ def infer_subgroups(
     intervals = stats.subgroup_intervals(
         membership.matrix,
         outcome,
-        rng=generator(config, f"{family}/bootstrap"),
+        rng=config.resampling.stream(f"{family}/bootstrap"),
         draws=config.bootstrap,
         subjects=design.subjects,
         min_cases=config.min_cases,
@@ -179,7 +173,7 @@ def _adjust(
         membership.matrix[rows],
         outcome,
         covariates.values,
-        rng=generator(config, f"{family}/adjustment"),
+        rng=config.resampling.stream(f"{family}/adjustment"),
         min_cases=config.min_cases,
         permutations=config.permutations,
         strata=design.strata,

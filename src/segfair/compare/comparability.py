@@ -5,18 +5,23 @@ Refuses with a sentence that says what differs and how to make it equal; compare
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from segfair.attributes.fit import AttributeTable
 from segfair.audit.choices.outcomes import absolute_name
-from segfair.audit.result.result import AuditResult
+from segfair.audit.panel import Panel
+from segfair.audit.result.result import AuditConfig, AuditResult
 from segfair.errors import ConfigError, InputError
 from segfair.subgroups.lattice import Better
 
 __all__ = [
-    "CaseRow",
+    "Paired",
     "choose_outcome",
     "direction",
     "metric_direction",
@@ -24,10 +29,8 @@ __all__ = [
     "require_same_bins",
     "require_same_labels",
     "require_same_rules",
-    "rows_by_case",
 ]
 
-CaseRow = dict[str, Any]
 """Column -> value of one case."""
 
 
@@ -89,30 +92,94 @@ def _rules(result: AuditResult) -> dict[str, Any]:
     return dict(flatten({key: value for key, value in tree.items() if key not in ("name", "gates", "metrics")}))
 
 
-def rows_by_case(result: AuditResult) -> dict[str, CaseRow]:
-    """Case -> its row.
+@dataclass(frozen=True, slots=True, eq=False)
+class Paired:
+    """The cases that two audits have in common, and those that one of them has alone.
 
-    Raises:
-        InputError: The audit was written without the scores of its cases.
+    Attributes:
+        before, after: The common cases, in the same order.
+        only_before, only_after: The others.
     """
-    if not result.case_scores.rows:
-        raise InputError("an audit.json without the scores of its cases cannot be compared; use the one not shared")
-    columns = result.case_scores.columns
-    return {str(row[0]): dict(zip(columns, row, strict=True)) for row in result.case_scores.rows}
+
+    before: Panel
+    after: Panel
+    only_before: tuple[str, ...]
+    only_after: tuple[str, ...]
+
+    @classmethod
+    def of(cls, before: AuditResult, after: AuditResult) -> Paired:
+        """Pairs the cases of two audits.
+
+        Raises:
+            InputError: An audit was written without the scores of its cases, or they have no case in common.
+        """
+        if not before.case_scores.rows or not after.case_scores.rows:
+            raise InputError("an audit.json without the scores of its cases cannot be compared; use the one not shared")
+        first, second = Panel.of_result(before), Panel.of_result(after)
+        known = [set(panel.case_ids) for panel in (first, second)]
+        cases = [case for case in first.case_ids if case in known[1]]
+        if not cases:
+            raise InputError("the two audits have no case in common; compare audits of the same cases")
+        return cls(
+            first.of_cases(cases),
+            second.of_cases(cases),
+            tuple(case for case in first.case_ids if case not in known[1]),
+            tuple(case for case in second.case_ids if case not in known[0]),
+        )
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """The common cases."""
+        return self.before.case_ids
+
+    @property
+    def panels(self) -> tuple[Panel, Panel]:
+        """Before and after."""
+        return self.before, self.after
+
+    @property
+    def config(self) -> AuditConfig:
+        """The first audit's settings, which hold."""
+        return self.before.config
+
+    @property
+    def subjects(self) -> NDArray[np.intp] | None:
+        """(n_cases,) codes of patients as the first audit has them."""
+        return self.before.units.subjects
+
+    @property
+    def attributes(self) -> AttributeTable:
+        """The attributes that both audits have."""
+        kept = tuple(entry for entry in self.before.attributes.attributes if entry.name in self.shared_attributes)
+        return dataclasses.replace(self.before.attributes, attributes=kept)
+
+    @property
+    def scores(self) -> dict[str, NDArray[np.float64]]:
+        """Metric -> (2, n_cases), before and after; NaN where undefined."""
+        after = self.after.scores
+        return {name: np.array([mine, after[name]]) for name, mine in self.before.scores.items() if name in after}
+
+    def stream(self, purpose: str) -> np.random.Generator:
+        """Randomness of its own for each purpose."""
+        return self.before.stream(f"compare/{purpose}")
+
+    @property
+    def shared_attributes(self) -> tuple[str, ...]:
+        """Names of the attributes that both have."""
+        theirs = {entry.name for entry in self.after.attributes.attributes}
+        return tuple(entry.name for entry in self.before.attributes.attributes if entry.name in theirs)
 
 
-def require_same_labels(
-    before: AuditResult, after: AuditResult, rows: Sequence[Mapping[str, CaseRow]], cases: Sequence[str]
-) -> None:
+def require_same_labels(before: AuditResult, after: AuditResult, paired: Paired) -> None:
     """Refuses audits against other labels: the masks are not at hand, but their digests or at least volumes may be.
 
     Raises:
         InputError: Naming the first case whose label differs.
     """
     digests = [result.cases.label_sha256 for result in (before, after)]
-    for case in cases:
-        one, other = (table[case].get("volume") for table in rows)
-        if one is not None and other is not None and abs(one - other) > 1e-6 * max(abs(one), abs(other)):
+    cases = paired.cases
+    for case, one, other in zip(cases, *map(_volumes, paired.panels), strict=True):
+        if abs(one - other) > 1e-6 * max(abs(one), abs(other)):
             raise InputError(
                 f"case {case}: its label has {one:g} mm³ in one audit and {other:g} mm³ in the other; the audits were "
                 "made against other labels, so audit both against the same"
@@ -127,18 +194,19 @@ def require_same_labels(
             )
 
 
-def require_same_bins(
-    before: AuditResult,
-    after: AuditResult,
-    rows: Sequence[Mapping[str, CaseRow]],
-    cases: Sequence[str],
-    shared: Sequence[str],
-) -> None:
+def _volumes(panel: Panel) -> NDArray[np.float64]:
+    """(n_cases,) volumes of the labels; NaN where not known, which differs from none."""
+    return panel.scores.get("volume", np.full(len(panel), np.nan))
+
+
+def require_same_bins(before: AuditResult, after: AuditResult, paired: Paired) -> None:
     """Refuses attributes that were binned otherwise, or whose levels differ for a case.
 
     Raises:
         InputError: Naming the attribute, and the case.
     """
+    shared = paired.shared_attributes
+    levels = [panel.attributes.labels() for panel in paired.panels]
     for name in shared:
         mine, theirs = before.bins[name], after.bins[name]
         if (mine.column, mine.edges) != (theirs.column, theirs.edges):
@@ -147,8 +215,7 @@ def require_same_bins(
                 f"attribute {name}: binned at {list(mine.edges)} of {mine.column} in one audit and at "
                 f"{list(theirs.edges)} of {theirs.column} in the other; give both the same {hint}"
             )
-        for case in cases:
-            one, other = (table[case][name] for table in rows)
+        for case, one, other in zip(paired.cases, *(table[name] for table in levels), strict=True):
             if one != other:
                 raise InputError(
                     f"case {case}: {name} is {one or 'missing'} in one audit and {other or 'missing'} in the other; "
@@ -202,20 +269,18 @@ def direction(result: AuditResult, name: str) -> Better:
     return "lower" if metric_direction(result, name) == "lower" else "higher"
 
 
-def notices(before: AuditResult, after: AuditResult, *, outcome: str) -> tuple[str, ...]:
+def notices(before: AuditResult, after: AuditResult, paired: Paired, *, outcome: str) -> tuple[str, ...]:
     """What a reader has to know where the audits differ in something that does not forbid to compare them."""
-    rows = [rows_by_case(result) for result in (before, after)]
-    paired = [case for case in rows[0] if case in rows[1]]
     found = []
-    for which, missing in (("first", rows[0].keys() - rows[1].keys()), ("second", rows[1].keys() - rows[0].keys())):
+    for which, missing in (("first", paired.only_before), ("second", paired.only_after)):
         if missing:
             listed = ", ".join(sorted(missing)[:5]) + (" and others" if len(missing) > 5 else "")
             found.append(f"in the {which} audit only, so compared nowhere: {len(missing)} cases ({listed})")
-    first, second = (np.array([table[case][outcome] is not None for case in paired]) for table in rows)
+    first, second = (np.isfinite(panel.scores[outcome]) for panel in paired.panels)
     if not (first & second).all():
         found.append(
-            f"{outcome}: {int((~(first & second)).sum())} of {len(paired)} paired cases are left out; without a value "
-            f"in the first audit only: {int((~first & second).sum())}, in the second only: "
+            f"{outcome}: {int((~(first & second)).sum())} of {len(paired.cases)} paired cases are left out; without "
+            f"a value in the first audit only: {int((~first & second).sum())}, in the second only: "
             f"{int((first & ~second).sum())}"
         )
     names = [result.case_scores.attributes for result in (before, after)]
@@ -260,21 +325,20 @@ def notices(before: AuditResult, after: AuditResult, *, outcome: str) -> tuple[s
     sources = ["scores" in result.inputs for result in (before, after)]
     if sources[0] != sources[1]:
         found.append("one audit scored masks, the other read a table of scores: whether by the same rules is not known")
-    found += _unknown_labels(before, after, rows, paired)
+    found += _unknown_labels(before, after, paired)
     return tuple(found)
 
 
-def _unknown_labels(
-    before: AuditResult, after: AuditResult, rows: Sequence[Mapping[str, CaseRow]], cases: Sequence[str]
-) -> list[str]:
+def _unknown_labels(before: AuditResult, after: AuditResult, paired: Paired) -> list[str]:
     """Says where it is not known whether the labels are the same."""
     if not any({"labels", "scores"} & result.inputs.keys() or result.cases.label_sha256 for result in (before, after)):
         return []  # made in memory, such as by a training on its own labels
     digests = [result.cases.label_sha256 for result in (before, after)]
-    unknown = [case for case in cases if not all(case in known for known in digests)]
+    cases = paired.cases
+    unknown = [index for index, case in enumerate(cases) if not all(case in known for known in digests)]
     if not unknown:
         return []
-    volumes = all(table[case].get("volume") is not None for case in unknown for table in rows)
+    volumes = all(np.isfinite(_volumes(panel)[unknown]).all() for panel in paired.panels)
     how = "only the volumes of the labels could be compared" if volumes else "the labels could not be compared"
     return [
         f"for {len(unknown)} of {len(cases)} paired cases {how}: whether both audits were made against the same labels "

@@ -12,19 +12,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segfair import fairness, stats
-from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.audit.result.result import AuditResult
-from segfair.audit.significance import generator
 from segfair.audit.words import search_sentence
 from segfair.compare.comparability import (
-    CaseRow,
+    Paired,
     choose_outcome,
     direction,
     metric_direction,
@@ -32,11 +29,9 @@ from segfair.compare.comparability import (
     require_same_bins,
     require_same_labels,
     require_same_rules,
-    rows_by_case,
 )
 from segfair.compare.result import AttributeChange, Change, Comparison, Side, Standing, SubgroupChange, Verdict
 from segfair.compare.verdict import reach_verdict
-from segfair.errors import InputError
 from segfair.scoring.scores import LABEL_SIZES
 from segfair.subgroups.lattice import Better, Membership, level_membership, redundant, with_levels
 from segfair.subgroups.search import search_subgroups
@@ -49,28 +44,6 @@ Floats = NDArray[np.float64]
 _REDUNDANCY = 0.05
 """Share of the changes' standard deviation within which one item less has changed the same."""
 _SCORES = ("PS", "FS", "TS")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pairs:
-    """The cases of both audits side by side.
-
-    Attributes:
-        cases: Paired cases, in the first audit's order.
-        columns: Metric -> (2, n_cases), before and after; NaN where undefined.
-        attributes: Levels of the attributes that both audits have.
-        subjects: (n_cases,) codes of patients; None: every case is a patient.
-        result: The first audit, whose settings hold.
-    """
-
-    cases: tuple[str, ...]
-    columns: Mapping[str, Floats]
-    attributes: AttributeTable
-    subjects: NDArray[np.intp] | None
-    result: AuditResult
-
-    def rng(self, purpose: str) -> np.random.Generator:
-        return generator(self.result.config, f"compare/{purpose}")
 
 
 def run_comparison(
@@ -96,26 +69,11 @@ def run_comparison(
         ConfigError: An outcome that cannot be compared.
     """
     require_same_rules(before, after)
-    rows = [rows_by_case(result) for result in (before, after)]
-    cases = tuple(case for case in rows[0] if case in rows[1])
-    if not cases:
-        raise InputError("the two audits have no case in common; compare audits of the same cases")
-    require_same_labels(before, after, rows, cases)
-    shared = [name for name in before.case_scores.attributes if name in after.case_scores.attributes]
-    require_same_bins(before, after, rows, cases, shared)
+    pairs = Paired.of(before, after)
+    require_same_labels(before, after, pairs)
+    require_same_bins(before, after, pairs)
     primary = choose_outcome(before, after, outcome)
-    pairs = _Pairs(
-        cases,
-        {
-            name: np.array([[_number(table[case][name]) for case in cases] for table in rows])
-            for name in before.case_scores.metrics
-            if name in after.case_scores.metrics
-        },
-        _attributes(before, shared, rows[0], cases),
-        _subjects(before, cases),
-        before,
-    )
-    metrics, scores = _metric_changes(pairs)
+    metrics, scores = _metric_changes(pairs, before)
     scores |= _fairness_changes(pairs)
     subgroups: dict[str, tuple[SubgroupChange, ...]] = {}
     attributes: tuple[AttributeChange, ...] = ()
@@ -126,7 +84,7 @@ def run_comparison(
     everybody = with_levels(lattice, pairs.attributes, min_cases=1)
     for name in dict.fromkeys((primary, *(name for name in before.config.outcomes if name in after.config.outcomes))):
         better = direction(before, name)
-        where = np.flatnonzero(np.isfinite(pairs.columns[name]).all(axis=0))
+        where = np.flatnonzero(np.isfinite(pairs.scores[name]).all(axis=0))
         membership = everybody.select(where)
         changes, test = _subgroup_changes(pairs, membership, where, name, better, family=name)
         subgroups[name] = _most_harmed_first(changes.values(), better)
@@ -136,7 +94,11 @@ def run_comparison(
         search = dataclasses.replace(search, n_tested=int(test.tested.sum()))
         of_items = {items: changes[row] for items, row in membership.rows.items() if row in changes}
         attributes = _attribute_changes(pairs, where, name, better, of_items)
-        chosen = [entry for entry in shared if entry in before.config.primary and entry in after.config.primary]
+        chosen = [
+            entry
+            for entry in pairs.shared_attributes
+            if entry in before.config.primary and entry in after.config.primary
+        ]
         if chosen:
             levels = level_membership(pairs.attributes, chosen).select(where)
             family, _ = _subgroup_changes(pairs, levels, where, name, better, family="primary")
@@ -146,9 +108,9 @@ def run_comparison(
         after=_side(after, names[1]),
         outcome=primary,
         better=direction(before, primary),
-        n_paired=len(cases),
-        only_before=tuple(case for case in rows[0] if case not in rows[1]),
-        only_after=tuple(case for case in rows[1] if case not in rows[0]),
+        n_paired=len(pairs.cases),
+        only_before=pairs.only_before,
+        only_after=pairs.only_after,
         verdict=Verdict("no change shown", ""),
         metrics=metrics,
         scores=scores,
@@ -162,55 +124,30 @@ def run_comparison(
             dict.fromkeys(
                 [
                     *([search_sentence(search)] if search.is_cut else []),
-                    *notices(before, after, outcome=primary),
+                    *notices(before, after, pairs, outcome=primary),
                 ]
             )
         ),
         versions=dict(before.versions),
     )
-    values = pairs.columns[primary]
+    values = pairs.scores[primary]
     identical = np.array_equal(values[0], values[1], equal_nan=True)
     return dataclasses.replace(comparison, verdict=reach_verdict(comparison, identical=identical))
 
 
-def _attributes(
-    result: AuditResult, names: Sequence[str], rows: Mapping[str, CaseRow], cases: Sequence[str]
-) -> AttributeTable:
-    """Attributes of the paired cases, from the levels that audit.json keeps."""
-    attributes = []
-    for name in names:
-        bins = result.bins[name]
-        code_of = {level: code for code, level in enumerate(bins.levels)}
-        codes = np.array([code_of.get(rows[case][name], -1) for case in cases], dtype=np.int16)
-        attributes.append(Attribute(name, bins.levels, codes, bins.column, bins.binning, bins.edges))
-    return AttributeTable(tuple(cases), tuple(attributes), {})
-
-
-def _subjects(result: AuditResult, cases: Sequence[str]) -> NDArray[np.intp] | None:
-    codes = result.case_scores.subjects
-    if not codes:
-        return None
-    code_of = dict(zip(map(str, result.case_scores.column("case")), codes, strict=True))
-    return np.array([code_of[case] for case in cases], dtype=np.intp)
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else float(value)
-
-
-def _metric_changes(pairs: _Pairs) -> tuple[dict[str, Change], dict[str, Change]]:
+def _metric_changes(pairs: Paired, before: AuditResult) -> tuple[dict[str, Change], dict[str, Change]]:
     """Change of every metric's mean, and of PS; one max-T family. The label's size is no metric of a model."""
-    columns = {name: values for name, values in pairs.columns.items() if name not in LABEL_SIZES}
-    better = {name: metric_direction(pairs.result, name) for name in columns}
+    columns = {name: values for name, values in pairs.scores.items() if name not in LABEL_SIZES}
+    better = {name: metric_direction(before, name) for name in columns}
     if {"dsc", "normhd"} <= set(columns) and np.isfinite([columns["dsc"], columns["normhd"]]).all():
         columns["PS"] = 0.5 * (columns["dsc"] + 1 - columns["normhd"])
         better["PS"] = "higher"
     if not columns:
         return {}, {}
-    config = pairs.result.config
+    config = pairs.config
     test = stats.paired_outcomes(
         np.array([after - before for before, after in columns.values()]),
-        rng=pairs.rng("metrics"),
+        rng=pairs.stream("metrics"),
         permutations=config.permutations,
         subjects=pairs.subjects,
     )
@@ -222,7 +159,7 @@ def _metric_changes(pairs: _Pairs) -> tuple[dict[str, Change], dict[str, Change]
         if known.any():
             ci = stats.mean_interval(
                 second - first,
-                rng=pairs.rng(f"metrics/{name}"),
+                rng=pairs.stream(f"metrics/{name}"),
                 draws=config.bootstrap,
                 subjects=pairs.subjects[known] if pairs.subjects is not None else None,
             )
@@ -241,12 +178,12 @@ def _metric_changes(pairs: _Pairs) -> tuple[dict[str, Change], dict[str, Change]
     }
 
 
-def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
+def _fairness_changes(pairs: Paired) -> dict[str, Change]:
     """FS and TS of both audits on the same resampled cases; tested by swapping the two scores of a case."""
-    if not {"dsc", "normhd"} <= set(pairs.columns):
+    if not {"dsc", "normhd"} <= set(pairs.scores):
         return {}
-    first, second = (np.array([pairs.columns["dsc"][which], pairs.columns["normhd"][which]]) for which in (0, 1))
-    config = pairs.result.config
+    first, second = (np.array([pairs.scores["dsc"][which], pairs.scores["normhd"][which]]) for which in (0, 1))
+    config = pairs.config
     rule = config.protocol.fairness
     codes = [entry.codes for entry in fairness.judged(pairs.attributes.attributes, config.judging)]
     if not codes or not np.isfinite([first, second]).all():
@@ -256,16 +193,16 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
     observed = (fairness.observed_level_means(levels, first), fairness.observed_level_means(levels, second))
     both = np.concatenate([first, second])
     resampled = fairness.bootstrap_level_means(
-        levels, both, rng=pairs.rng("scores/bootstrap"), draws=config.bootstrap, subjects=pairs.subjects
+        levels, both, rng=pairs.stream("scores/bootstrap"), draws=config.bootstrap, subjects=pairs.subjects
     )
     shuffled = fairness.permuted_level_means(
-        levels, both, rng=pairs.rng("scores/shuffle"), permutations=config.permutations, subjects=pairs.subjects
+        levels, both, rng=pairs.stream("scores/shuffle"), permutations=config.permutations, subjects=pairs.subjects
     )
     swapped = fairness.swapped_level_means(
         levels,
         first,
         second,
-        rng=pairs.rng("scores/swap"),
+        rng=pairs.stream("scores/swap"),
         permutations=config.permutations,
         subjects=pairs.subjects,
     )
@@ -280,7 +217,7 @@ def _fairness_changes(pairs: _Pairs) -> dict[str, Change]:
     )
     ps_ci = stats.mean_interval(
         0.5 * ((second[0] - second[1]) - (first[0] - first[1])),
-        rng=pairs.rng("scores/performance"),
+        rng=pairs.stream("scores/performance"),
         draws=config.bootstrap,
         subjects=pairs.subjects,
     )
@@ -325,17 +262,17 @@ def _halves(means: fairness.LevelMeans) -> tuple[fairness.LevelMeans, fairness.L
 
 
 def _subgroup_changes(
-    pairs: _Pairs, membership: Membership, where: NDArray[np.intp], outcome: str, better: Better, *, family: str
+    pairs: Paired, membership: Membership, where: NDArray[np.intp], outcome: str, better: Better, *, family: str
 ) -> tuple[dict[int, SubgroupChange], stats.PairedTest]:
     """Row -> its change, for rows with a member; one max-T family."""
-    config = pairs.result.config
-    first, second = pairs.columns[outcome][:, where]
+    config = pairs.config
+    first, second = pairs.scores[outcome][:, where]
     change = second - first
     subjects = pairs.subjects[where] if pairs.subjects is not None else None
     test = stats.paired_max_t(
         membership.matrix,
         change,
-        rng=pairs.rng(f"{family}/flip"),
+        rng=pairs.stream(f"{family}/flip"),
         min_cases=config.min_cases,
         permutations=config.permutations,
         subjects=subjects,
@@ -345,7 +282,7 @@ def _subgroup_changes(
     pointwise = stats.subgroup_intervals(
         membership.matrix,
         change,
-        rng=pairs.rng(f"{family}/bootstrap"),
+        rng=pairs.stream(f"{family}/bootstrap"),
         draws=config.bootstrap,
         subjects=subjects,
         min_cases=config.min_cases,
@@ -353,7 +290,7 @@ def _subgroup_changes(
     together = stats.simultaneous_means(
         membership.matrix,
         change,
-        rng=pairs.rng(f"{family}/simultaneous"),
+        rng=pairs.stream(f"{family}/simultaneous"),
         draws=config.bootstrap,
         subjects=subjects,
         min_cases=config.min_cases,
@@ -400,24 +337,24 @@ def _standing(significant: bool | None, gain: float) -> Standing:
 
 
 def _attribute_changes(
-    pairs: _Pairs,
+    pairs: Paired,
     where: NDArray[np.intp],
     outcome: str,
     better: Better,
     of_items: Mapping[frozenset[tuple[str, str]], SubgroupChange],
 ) -> tuple[AttributeChange, ...]:
     """How the gap between the levels of each attribute changed, and whether it closed by levelling down."""
-    config = pairs.result.config
+    config = pairs.config
     attributes = pairs.attributes.select(where).attributes
     if not attributes or not len(where):
         return ()
     levels = fairness.stack_levels(pairs.attributes.select(where).codes, min_cases=config.min_cases)
-    values = pairs.columns[outcome][:, where]
+    values = pairs.scores[outcome][:, where]
     observed = fairness.observed_level_means(levels, values)
     resampled = fairness.bootstrap_level_means(
         levels,
         values,
-        rng=pairs.rng("gaps"),
+        rng=pairs.stream("gaps"),
         draws=config.bootstrap,
         subjects=pairs.subjects[where] if pairs.subjects is not None else None,
     )
@@ -478,7 +415,7 @@ def _settings(result: AuditResult) -> dict[str, Any]:
     }
 
 
-def _describe_method(result: AuditResult, test: stats.PairedTest, pairs: _Pairs) -> str:
+def _describe_method(result: AuditResult, test: stats.PairedTest, pairs: Paired) -> str:
     how = f"all {test.n_draws:,} patterns of signs" if test.exact else f"{test.n_draws:,} random patterns of signs"
     units = f", the cases of a patient ({result.config.subject_column}) together" if pairs.subjects is not None else ""
     return (

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segfair.audit.panel import Panel
 from segfair.audit.result.gallery import Gallery, GalleryCase, GalleryGroup, GallerySlice
 from segfair.audit.result.result import AuditResult
 from segfair.audit.words import harmful
@@ -162,27 +163,18 @@ def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[Galler
     Returns:
         The groups, all cases first, and how many subgroups are flagged in all.
     """
-    rows = result.case_scores
-    outcome = result.primary_outcome
+    panel, outcome = Panel.of_result(result), result.primary_outcome
     sign = 1 if result.outcomes[outcome].better == "higher" else -1
-    ids, values, penalised = (rows.column(name) for name in ("case", outcome, "penalised"))
+    ids, values = panel.case_ids, panel.scores[outcome]
     order = sorted(
-        (
-            index
-            for index, value in enumerate(values)
-            if value is not None and not penalised[index] and str(ids[index]) in available
-        ),
-        key=lambda index: (sign * values[index], str(ids[index])),
+        (row for row in panel.defined(outcome)[0] if not panel.penalised[row] and ids[row] in available),
+        key=lambda row: (sign * values[row], ids[row]),
     )
-    levels = {name: rows.column(name) for name in rows.attributes}
     flagged = _flagged(result)
-    groups = [GalleryGroup(Subgroup(frozenset()), "overall", tuple(str(ids[index]) for index in order[:N_OVERALL]))]
+    groups = [GalleryGroup(Subgroup(frozenset()), "overall", tuple(ids[row] for row in order[:N_OVERALL]))]
     for row in flagged[:N_GROUPS]:
-        members = [
-            str(ids[index])
-            for index in order
-            if all(attribute in levels and levels[attribute][index] == level for attribute, level in row.subgroup.items)
-        ]
+        inside = panel.members(row.subgroup.items)
+        members = [ids[index] for index in order if inside[index]]
         if members:
             reason: Literal["significant", "beyond margin"] = (
                 "beyond margin" if row.margin == "beyond margin" else "significant"

@@ -27,6 +27,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from segfair.audit.panel import Panel
 from segfair.audit.result.record import KNOWN_KEYS
 from segfair.audit.result.result import Alert, AttributeFacts, AuditResult, CaseCounts, LevelFacts, Score, Verdict
 from segfair.audit.significance import describe_row
@@ -249,18 +250,19 @@ def _universe(
     result: AuditResult, tables: Mapping[str, SubgroupTable]
 ) -> tuple[CellTotals, dict[Item, tuple[int, int]], dict[str, int]]:
     """The cells with the cohort's totals told, (attribute, level) -> column and code, and outcome -> column."""
-    rows = result.case_scores
-    columns, items = [], {}
-    for index, name in enumerate(rows.attributes):
-        code_of = {level: code for code, level in enumerate(result.bins[name].levels)}
-        # A case outside of the attribute is a group like any other: the rest of the levels tells how many there are.
-        columns.append([code_of.get(value, -1) for value in rows.column(name)])
-        items.update({(name, level): (index, code) for level, code in code_of.items()})
-    defined = {name: len(columns) + index for index, name in enumerate(tables)}
-    columns += [[int(value is not None) for value in rows.column(name)] for name in tables]
-    codes = np.array(columns, dtype=np.intp).T
+    panel = Panel.of_result(result)
+    attributes = panel.attributes.attributes
+    items = {
+        (attribute.name, level): (index, code)
+        for index, attribute in enumerate(attributes)
+        for code, level in enumerate(attribute.levels)
+    }
+    defined = {name: len(attributes) + index for index, name in enumerate(tables)}
+    # A case outside of an attribute is a group like any other: the rest of the levels tells how many there are.
+    known = [np.isfinite(panel.scores[name]) for name in tables]
+    codes = np.array([*panel.attributes.codes, *known], dtype=np.intp).T
     longest = max((len(row.subgroup) for table in tables.values() for row in table), default=2)
-    totals = CellTotals.of(codes, n_attributes=len(rows.attributes), max_items=min(_MAX_ITEMS, max(2, longest)))
+    totals = CellTotals.of(codes, n_attributes=len(attributes), max_items=min(_MAX_ITEMS, max(2, longest)))
     totals.tell(np.ones(len(totals.counts), dtype=bool), whole=True)
     for column in defined.values():
         totals.tell(totals.codes[:, column] == 1, whole=True)

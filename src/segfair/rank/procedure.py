@@ -23,7 +23,7 @@ from segfair.audit.describe import versions
 from segfair.audit.design import Design, build_design, with_subjects
 from segfair.audit.mask_facts import COPIED, check_threshold, copies_labels, size_alerts, threshold_alert
 from segfair.audit.result.result import Alert, AuditConfig, Score, distinct_alerts
-from segfair.audit.significance import generator, mean_limits
+from segfair.audit.significance import mean_limits
 from segfair.audit.words import plural
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
@@ -138,7 +138,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
     stability = rank_stability(
         scorer,
         n_cases=n_cases,
-        rng=generator(config, "rank/bootstrap"),
+        rng=config.resampling.stream("rank/bootstrap"),
         draws=config.bootstrap,
         subjects=design.subjects,
     )
@@ -233,7 +233,7 @@ def _scores_of(
         values = table.defined(by)[1]
         low, high = stats.mean_interval(
             values,
-            rng=generator(config, f"scores/{by}"),
+            rng=config.resampling.stream(f"scores/{by}"),
             draws=config.bootstrap,
             subjects=design.subjects,
             limits=mean_limits(by, values, config),

@@ -15,7 +15,6 @@ import io
 import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, ParamSpec
 
 import matplotlib
@@ -24,8 +23,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
+from segfair.audit.describe import CellMeans
 from segfair.audit.result.result import AttributeFacts, Score
 from segfair.audit.words import (
     clean,
@@ -47,7 +46,6 @@ __all__ = [
     "RULE",
     "SHADE",
     "WORSE",
-    "HeatMap",
     "canvas",
     "divergence_bars",
     "forest_plot",
@@ -308,28 +306,9 @@ def level_dots(
     return figure
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class HeatMap:
-    """Mean outcome of every combination of two attributes' levels.
-
-    Attributes:
-        row_attribute, column_attribute: Attribute names.
-        row_levels, column_levels: Their levels.
-        means: (n_rows, n_columns); nan where there is no case.
-        counts: (n_rows, n_columns) number of cases.
-    """
-
-    row_attribute: str
-    column_attribute: str
-    row_levels: tuple[str, ...]
-    column_levels: tuple[str, ...]
-    means: NDArray[np.float64]
-    counts: NDArray[np.intp]
-
-
 @themed
 def heat_map(
-    cells: HeatMap,
+    cells: CellMeans,
     *,
     better: Better,
     overall: float,

@@ -24,6 +24,7 @@ from segfair.errors import InputError
 from segfair.fairness.challenge import Disparity
 from segfair.fairness.level_means import JudgingRule
 from segfair.protocol.rules import Protocol
+from segfair.stats.resampling import Resampling
 from segfair.subgroups.lattice import Better, Divergence, Item, Subgroup, SubgroupTable
 from segfair.subgroups.search import LeftOut, Search, SearchBounds
 
@@ -125,6 +126,11 @@ class AuditConfig:
     derive: bool = False
     seed: int = 0
     strict: bool = False
+
+    @property
+    def resampling(self) -> Resampling:
+        """Seed and sizes of all that is random."""
+        return Resampling(self.seed, self.bootstrap, self.permutations, self.min_cases)
 
     @property
     def judging(self) -> JudgingRule:

@@ -6,10 +6,12 @@ import itertools
 
 import numpy as np
 
+from segfair.audit.describe import CellMeans, cell_means
+from segfair.audit.panel import Panel
 from segfair.audit.result.result import AttributeFacts, AuditResult
 from segfair.audit.words import clean, format_number, metric_name
 from segfair.report.audit.summary import judged, outcome_digits
-from segfair.report.figures import HeatMap, heat_map
+from segfair.report.figures import heat_map
 from segfair.report.parts import Data, cell, figure, number_column, table
 
 __all__ = ["heat_map_section"]
@@ -32,13 +34,14 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
     facts = base.outcomes[outcome]
     # An audit that was made to be shared has no rows of cases to average.
     pairs = _pairs(base) if base.case_scores.rows and result.case_scores.rows else []
-    maps = [_cells(result, *pair) for pair in pairs]
+    panel = Panel.of_result(result)
+    maps = [_cells(result, panel, pair) for pair in pairs]
     if not maps or facts.mean is None:
         return None
     digits = outcome_digits(base.subgroups[outcome])
     large = [
         float(np.max(np.abs(cells.means[enough] - facts.mean)))
-        for cells in (maps if like is None else [_cells(base, *pair) for pair in pairs])
+        for cells in (maps if like is None else [_cells(base, Panel.of_result(base), pair) for pair in pairs])
         if (enough := cells.counts >= base.config.min_cases).any()
     ]
     span = max(large, default=0.0) or 0.1
@@ -98,21 +101,14 @@ def _pairs(result: AuditResult) -> list[tuple[AttributeFacts, AttributeFacts]]:
     return [(b, a) if len(a.levels) < len(b.levels) else (a, b) for a, b in pairs]
 
 
-def _cells(result: AuditResult, rows: AttributeFacts, columns: AttributeFacts) -> HeatMap:
-    row_levels = _most_populous(rows, _MAP_ROWS)
-    column_levels = _most_populous(columns, _MAP_COLUMNS)
-    sums = np.zeros((len(row_levels), len(column_levels)))
-    counts = np.zeros(sums.shape, dtype=np.intp)
-    scores = result.case_scores
-    for value, row, column in zip(
-        scores.column(result.primary_outcome), scores.column(rows.name), scores.column(columns.name), strict=True
-    ):
-        if value is not None and row in row_levels and column in column_levels:
-            place = row_levels.index(row), column_levels.index(column)
-            sums[place] += value
-            counts[place] += 1
-    means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
-    return HeatMap(rows.name, columns.name, row_levels, column_levels, means, counts)
+def _cells(result: AuditResult, panel: Panel, pair: tuple[AttributeFacts, AttributeFacts]) -> CellMeans:
+    rows, columns = pair
+    return cell_means(
+        panel,
+        result.primary_outcome,
+        (rows.name, _most_populous(rows, _MAP_ROWS)),
+        (columns.name, _most_populous(columns, _MAP_COLUMNS)),
+    )
 
 
 def _most_populous(attribute: AttributeFacts, limit: int) -> tuple[str, ...]:
@@ -120,7 +116,7 @@ def _most_populous(attribute: AttributeFacts, limit: int) -> tuple[str, ...]:
     return tuple(level.level for level in attribute.levels if level.level in kept)
 
 
-def _extreme_cells(cells: HeatMap, better: str, min_cases: int, digits: int) -> str:
+def _extreme_cells(cells: CellMeans, better: str, min_cases: int, digits: int) -> str:
     if not (cells.counts >= min_cases).any():
         return f"No cell has {min_cases} cases."
     means = np.where(cells.counts >= min_cases, cells.means, np.nan)
@@ -129,7 +125,7 @@ def _extreme_cells(cells: HeatMap, better: str, min_cases: int, digits: int) -> 
     return f"Worst cell: {levels}, {format_number(float(means[row, column]), digits)}, n {cells.counts[row, column]}."
 
 
-def _cell_table(cells: HeatMap, outcome: str, digits: int) -> Data:
+def _cell_table(cells: CellMeans, outcome: str, digits: int) -> Data:
     names = [clean(name, length=40) for name in (cells.row_attribute, cells.column_attribute)]
     return table(
         f"Mean {metric_name(outcome)} (n) by {names[0]} and {names[1]}",
