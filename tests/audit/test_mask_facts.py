@@ -175,12 +175,22 @@ def test_a_threshold_that_tells_nothing_apart_is_refused(threshold, spans, said:
         (1, [(0, 255, True)]),
         (0.5, [(0, 1, True)]),  # masks already
         (0.5, [(-9.5, 7.25, False)]),  # logits: the user's business
-        (0.5, [(0, 255, True), (0, 0.7, False)]),
+        (0.5, [(0, 1.02, False), (0, 0.7, False), (0, 0, True)]),  # a spline overshoots; an empty map is on any scale
+        (0.5, [(-4, 6, False), (-3, 0.7, False)]),
     ],
 )
 def test_other_thresholds_are_taken(threshold: float, spans) -> None:
     check_threshold([maps(*spans)], threshold)
     check_threshold([maps(*spans)], None)
+
+
+@pytest.mark.parametrize("spans", [[(0, 255, True), (0, 0.7, False)], [(0, 0.9, False), (0, 88.5, False)]])
+@pytest.mark.parametrize("threshold", [0.5, 0.6])
+def test_maps_on_two_scales_are_refused(threshold: float, spans) -> None:
+    with pytest.raises(ConfigError, match=r"1 maps hold values up to 1 .* and 1 up to .*: two scales"):
+        check_threshold([maps(*spans)], threshold)
+    # Each team has a scale of its own.
+    check_threshold([maps(spans[0]), maps(spans[1])], threshold)
 
 
 def test_an_audit_of_maps_from_0_to_255_is_refused(tmp_path: Path) -> None:

@@ -366,6 +366,28 @@ def test_one_folder_a_case(tmp_path, names, chosen):
     assert {case: path.name for case, path in found.files.items()} == {case: chosen.format(case) for case in cases}
 
 
+def test_a_bids_tree_of_images_and_masks(tmp_path):
+    for subject in ("sub-01", "sub-02"):
+        make(tmp_path / subject / "anat", f"{subject}_T1w.nii.gz", f"{subject}_label-lesion_mask.nii.gz")
+    found = find_labels(tmp_path)
+    assert list(found.files) == ["sub-01_label-lesion_mask", "sub-02_label-lesion_mask"]
+    assert "2 files of the BIDS tree are no masks by their suffix and are passed over, such as sub-01_T1w" in str(
+        found.notices
+    )
+
+
+def test_label_and_prediction_in_one_folder_a_case(tmp_path):
+    for case in ("P1", "P2", "P3"):
+        make(tmp_path / case, "ct.nii.gz", "seg.nii.gz", "pred.nii.gz")
+    (tmp_path / "P2" / "seg.nii.gz").unlink()
+    labels, predictions = find_labels(tmp_path), find_predictions(tmp_path)
+    assert {case: path.name for case, path in labels.files.items()} == {"P1": "seg.nii.gz", "P3": "seg.nii.gz"}
+    assert "1 folders of" in labels.notices[1]
+    assert "such as P2" in labels.notices[1]
+    assert {path.name for path in predictions.files.values()} == {"pred.nii.gz"}
+    assert len(predictions.files) == 3
+
+
 def test_folders_that_are_no_cases_are_not_guessed_at(tmp_path):
     make(tmp_path, "alpha/P1.nii.gz", "beta/P1.nii.gz")
     with pytest.raises(InputError, match="in 2 of its sub-folders"):
@@ -497,6 +519,22 @@ def test_a_name_without_a_number_makes_all_of_them_cases(tmp_path):
     make(tmp_path, "case_0000.nii.gz", "other.nii.gz")
     assert list(find_images(tmp_path, n_channels=1)) == ["case_0000", "other"]
     assert list(find_images(tmp_path, case_ids=["case", "other"])) == ["case", "other"]
+
+
+def test_a_case_that_lacks_a_channel_does_not_change_the_others(tmp_path):
+    folder = numbered(tmp_path, {"A": range(2), "B": range(2), "C": range(2), "D": range(1, 2), "F": range(2)})
+    make(folder, "README.nii.gz")
+    found = {case: [path.name for path in files] for case, files in find_images(folder, n_channels=2).items()}
+    assert found["A"] == ["A_0000.nii.gz", "A_0001.nii.gz"]
+    # What lacks its first channel keeps its name, so that the second is not taken for it.
+    assert {case: len(files) for case, files in found.items()} == {
+        "A": 2,
+        "B": 2,
+        "C": 2,
+        "D_0001": 1,
+        "F": 2,
+        "README": 1,
+    }
 
 
 def test_a_data_set_says_itself_what_its_images_are(tmp_path):

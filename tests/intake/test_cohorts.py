@@ -363,3 +363,27 @@ def test_north_america_becomes_a_level(tmp_path: Path) -> None:
     table(study.table, study.ids, continent=["NA", "EU", "AS", "NA"] * 5, size=["NA", 1, 2, 3] * 5)
     attribute = build_attributes(study.load(), protocol=load_protocol("default"))["continent"]
     assert attribute.levels == ("AS", "EU", "missing"), "where NA stands among numbers it is R's missing value"
+
+
+@pytest.mark.parametrize("role", ["label", "prediction"])
+@pytest.mark.parametrize("place", ["{case}.tif", "batch2/{case}.nii.gz"])
+def test_masks_that_are_there_and_are_not_read_stop(tmp_path: Path, role: str, place: str) -> None:
+    """Three of twenty: their cases would leave the audit, or count as missed, without a word."""
+    study = Study(tmp_path)
+    folder = study.labels if role == "label" else study.predictions
+    for case in study.ids[:3]:
+        (folder / place.format(case=case)).parent.mkdir(exist_ok=True)
+        (folder / f"{case}.nii.gz").rename(folder / place.format(case=case))
+    with pytest.raises(PairingError, match=rf"3 {role}s are not read, such as .*P000.*, while 17 are"):
+        study.load()
+
+
+def test_images_and_other_raters_beside_the_masks_are_none_of_these(tmp_path: Path) -> None:
+    study = Study(tmp_path, labels=20, predictions=ids_of(22))
+    (study.labels / "rater2").mkdir()
+    for case in ids_of(22):
+        (study.labels / f"{case}.tif").touch()
+        (study.labels / "rater2" / f"{case}.nii.gz").touch()
+    cohort = study.load()
+    assert len(cohort.ids) == 20
+    assert said(cohort, "predictions without a label, passed over: 2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -82,8 +83,35 @@ def test_a_file_that_happens_to_be_black_and_white_is_not_rewritten(tmp_path: Pa
     result = segfair.run_audit(cases, AuditConfig(DEFAULT, labels=("cup=255", "rim=128"), **FAST))  # type: ignore[arg-type]
     assert result.case_scores.column("dsc_cup") == [1.0, 1.0]
     # Without a choice nothing counts, and that is said.
-    with pytest.raises(ConfigError, match="no label holds what counts as lesion"):
+    with pytest.raises(
+        InputError, match=r"PNG labels hold the values 0, 128, 255, white \(255\) beside others.*--label"
+    ):
         dsc(cases)
+
+
+@pytest.mark.parametrize("role", ["labels", "predictions"])
+def test_two_scales_in_one_folder_stop(tmp_path: Path, role: str) -> None:
+    """Files of 0 and 1 among files of 0 and 255: the latter would be empty masks."""
+    mixed, plain = [square(1, 1), square(255, 255)] * 2, [square(1, 1)] * 4
+    cases = cohort(tmp_path, *((mixed, plain) if role == "labels" else (plain, mixed)))
+    with pytest.raises(InputError, match=rf"PNG {role} hold the values 0, 1, 255, white"):
+        dsc(cases)
+    assert dsc(cases, "any") == [1.0] * 4, "who names what counts has looked"
+    # 255 is "unknown" where it is the ignore label: 16 of 100 pixels count nowhere, the others agree.
+    cases = cohort(tmp_path, [square(255, 1)] * 2, [square(1, 1)] * 2)
+    assert dsc(dataclasses.replace(cases, ignore_label=255)) == [1.0] * 2
+
+
+def test_predictions_on_another_scale_than_the_labels_stop(tmp_path: Path) -> None:
+    cases = cohort(tmp_path, [square(1, 1)] * 3, [square(128, 128)] * 3)
+    with pytest.raises(
+        ConfigError, match=r"no prediction holds .* \(1\): predictions hold the values 128, which no label"
+    ):
+        dsc(cases)
+    assert dsc(cases, "any") == [1.0] * 3
+    # A model that finds the organ (2) of the labels and never the lesion (1) is judged as it is.
+    cases = cohort(tmp_path, [square(1, 2)] * 3, [square(2, 2)] * 3)
+    assert dsc(cases) == [0.0] * 3
 
 
 def test_smoothed_edges_stop_with_their_values(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from segfair.audit.result.result import AuditConfig
+from segfair.errors import ConfigError
 from segfair.files.images.masks import write_image, write_mask
 from segfair.protocol.rules import load_protocol
 from segfair.rank.procedure import run_ranking
@@ -71,6 +72,12 @@ def folder_in_the_folder(places: Path) -> None:
     (places / "teams" / "cheat" / "segmentations" / "expert").symlink_to(places / "labels")
 
 
+def hard_links(places: Path) -> None:
+    (places / "teams" / "cheat").mkdir()
+    for case in IDS:
+        (places / "teams" / "cheat" / f"{case}.nii.gz").hardlink_to(places / "labels" / f"{case}.nii.gz")
+
+
 def listed(places: Path) -> None:
     """A list of cases as the Decathlon has them, with paths to the labels."""
     (places / "teams" / "cheat").mkdir()
@@ -89,6 +96,7 @@ WAYS: dict[str, Callable[[Path], None]] = {
     "a link to the other team": lambda places: (places / "teams" / "cheat").symlink_to("honest"),
     "a link to all teams": lambda places: (places / "teams" / "cheat").symlink_to("."),
     "a list of paths": listed,
+    "hard links": hard_links,
 }
 
 
@@ -105,8 +113,24 @@ def test_what_leads_out_of_a_teams_folder_has_the_worst_score(places: Path, way:
     reasons = set(ranking.scores.tables["cheat"].penalised.values())
     told = [cheat.problem] if cheat.problem else reasons
     assert all(
-        "leads out of" in text or "from outside of" in text or "is a link to the folder" in text for text in told
+        "hard link" in text or "leads out of" in text or "from outside of" in text or "is a link to the folder" in text
+        for text in told
     )
+
+
+def test_masks_coded_otherwise_are_told_of_their_team(places: Path) -> None:
+    for case in IDS:
+        write_mask(places / "teams" / "white" / f"{case}.nii.gz", np.full(SHAPE, 255), affine=np.eye(4))
+    texts = [alert.text for alert in rank(places).alerts if alert.kind == "labels"]
+    assert texts == ["white: Predictions hold values that belong to no label that counts (1), of 12 cases: 255 in 12."]
+
+
+def test_labels_that_say_nothing_stop_a_ranking_as_they_stop_an_audit(places: Path) -> None:
+    with pytest.raises(ConfigError, match="--label core=7: no label holds it"):
+        rank(places, labels=("whole=1", "core=7"))
+    write_mask(places / "labels" / "P03.nii.gz", np.arange(np.prod(SHAPE)).reshape(SHAPE) % 40, affine=np.eye(4))
+    with pytest.raises(ConfigError, match="the label of case P03 holds 32 and more different values"):
+        rank(places)
 
 
 def test_the_way_by_headers_would_have_worked(places: Path) -> None:
@@ -131,7 +155,7 @@ def test_links_within_the_teams_own_folder_are_fine(places: Path) -> None:
     assert 0.8 < linked.value < 0.95
 
 
-@pytest.mark.parametrize("how", ["copied", "hard-linked", "stored otherwise"])
+@pytest.mark.parametrize("how", ["copied", "stored otherwise"])
 def test_masks_that_equal_the_labels_are_told_on_the_board_and_on_the_page(places: Path, call_cli, how: str) -> None:
     folder = places / "teams" / "copy"
     folder.mkdir()
@@ -141,8 +165,6 @@ def test_masks_that_equal_the_labels_are_told_on_the_board_and_on_the_page(place
             shutil.copy(places / "teams" / "honest" / f"{case}.nii.gz", folder)
         elif how == "copied":
             shutil.copy(label, folder)
-        elif how == "hard-linked":
-            os.link(label, folder / label.name)
         else:
             image = nib.load(label).as_reoriented(np.array([[2, -1], [0, 1], [1, -1]]))
             nib.save(

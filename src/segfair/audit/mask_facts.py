@@ -25,6 +25,8 @@ __all__ = [
 
 # Above this share of unusable predictions something is wrong with all of them, not with some cases.
 _MOST_UNUSABLE = 0.2
+# Resampling may lift a probability a little above 1.
+_ABOVE_SHARES = 2.0
 # A model may hit a small lesion exactly; from this share of its masks on it is no model's work.
 _COPIED = 0.5
 # Without a count: how many labels are not empty is nobody's business where labels are private.
@@ -77,15 +79,21 @@ def check_threshold(tables: Iterable[ScoreTable], threshold: float | None) -> No
         ConfigError: It lies above every probability, or not above any, or below 1 where the maps hold whole numbers
             such as 0 to 255.
     """
+    tables = tuple(tables)
     found = [score for table in tables for score in table.scores]
     problem = _threshold_problem(found, threshold)
+    if not problem:
+        # Each team may have a scale of its own, a team has one.
+        mixed = [_two_scales(table.scores) for table in tables]
+        problem = mixed[0] if all(mixed) else ""
     if problem:
-        raise ConfigError(f"--threshold {threshold:g}: {problem}; choose one within that range")
+        remedy = "" if "one scale" in problem else "; choose one within that range"
+        raise ConfigError(f"--threshold {threshold:g}: {problem}{remedy}")
 
 
 def threshold_alert(table: ScoreTable, threshold: float | None) -> str:
     """Why a threshold tells nothing apart in the maps of one table; empty where it does."""
-    problem = _threshold_problem(table.scores, threshold)
+    problem = _threshold_problem(table.scores, threshold) or _two_scales(table.scores)
     return f"the threshold {threshold:g} means little here: {problem}" if problem else ""
 
 
@@ -105,6 +113,25 @@ def _threshold_problem(scores: Iterable[CaseScore], threshold: float | None) -> 
     return ""
 
 
+def _two_scales(scores: Iterable[CaseScore]) -> str:
+    """That some maps end at 1 and others far above, as 0 to 255 or per cent do; empty where they do not.
+
+    Logits tell nothing of that kind, and a map of zeros is on any scale.
+    """
+    maps = [(score.case, score.facts) for score in scores if score.facts.get("prediction_max", 0) > 0]
+    if any(entry["prediction_min"] < 0 for _, entry in maps):
+        return ""
+    shares = [case for case, entry in maps if entry["prediction_max"] <= 1]
+    above = [(case, entry["prediction_max"]) for case, entry in maps if entry["prediction_max"] > _ABOVE_SHARES]
+    if not shares or not above:
+        return ""
+    case, highest = above[0]
+    return (
+        f"{len(shares)} maps hold values up to 1 (case {shares[0]}) and {len(above)} up to {highest:g} and the like "
+        f"(case {case}): two scales, of which one threshold fits one; save all maps on one scale"
+    )
+
+
 def mask_alerts(scores: ScoreTable, config: AuditConfig) -> tuple[Alert, ...]:
     """Sizes that are not known, and predictions that are copies of their labels."""
     equal = sum(score.equals_label for score in scores.scores)
@@ -119,6 +146,17 @@ def mask_alerts(scores: ScoreTable, config: AuditConfig) -> tuple[Alert, ...]:
 def size_alerts(scores: ScoreTable, config: AuditConfig) -> tuple[Alert, ...]:
     """That lengths are in pixels or voxels, or that a size that was given was not needed."""
     of_masks = [score for score in scores.scores if "n_lesions" in score.facts]
+    sized = [score for score in of_masks if "voxel_volume_mm3" in score.facts]
+    flat = [score.case for score in sized if "spacing_z_mm" not in score.facts]
+    if flat and len(flat) < len(sized):
+        return (
+            Alert(
+                "size",
+                f"{len(flat)} of {len(sized)} labels have two axes, such as {flat[0]}, the others three: the size of "
+                "a lesion is an area in mm² here and a volume in mm³ there, and distances run in a plane or in space. "
+                "Audit them on their own.",
+            ),
+        )
     if config.spacing_mm is not None:
         if any(text.startswith(GIVEN_SIZE) for score in of_masks for text in score.alerts):
             return ()

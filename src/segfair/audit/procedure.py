@@ -19,8 +19,10 @@ from segfair.audit.certainty import CohortScores, GroupScores, resample
 from segfair.audit.choices.labels import (
     check_label_occurs,
     check_many_values,
+    check_predictions_coded_alike,
     check_regions_occur,
     label_notices,
+    labels_are_named,
     resolve_protocol,
     value_alerts,
 )
@@ -121,7 +123,8 @@ def run_audit(
         examples = "; ".join(f"{case}: {reason}" for case, reason in list(excluded.items())[:3])
         raise AuditError(f"no case can be scored: {examples or 'the cohort is empty'}")
     check_label_occurs(scores)
-    check_many_values(scores, labels_are_named=_labels_are_named(asked, cohort))
+    check_many_values(scores, labels_are_named=labels_are_named(asked, cohort))
+    check_predictions_coded_alike(scores, config.protocol)
     check_regions_occur(scores, config)
 
     scored = dict.fromkeys(scores.cases)
@@ -251,15 +254,11 @@ def _with_pictures(cohort: Cohort, asked: AuditConfig, config: AuditConfig) -> C
     cohort = with_pictures(cohort, config.protocol)
     check_grey_levels(
         cohort.grey_levels or {},
-        labels_are_named=_labels_are_named(asked, cohort),
+        labels_are_named=labels_are_named(asked, cohort),
         with_threshold=config.threshold is not None,
+        ignore_label=config.protocol.ignore_label,
     )
     return cohort
-
-
-def _labels_are_named(asked: AuditConfig, cohort: Cohort) -> bool:
-    """Whether somebody has said which values count, rather than left it to a named protocol."""
-    return bool(asked.labels or cohort.label_names or asked.protocol.chosen & {"label.overlap", "regions"})
 
 
 def _apply_missing_rule(scores: ScoreTable, config: AuditConfig) -> ScoreTable:

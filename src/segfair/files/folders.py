@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,10 @@ from segfair.errors import InputError, PairingError
 from segfair.files.cells import compose
 from segfair.files.images.masks import MASK_SUFFIXES, PROBABILITY_KEYS, mask_stem
 
-__all__ = ["Role", "has_masks", "is_folder", "mask_files", "masks_in", "nothing_found"]
+__all__ = ["Role", "has_masks", "is_folder", "mask_files", "masks_in", "nothing_found", "unread_masks"]
+
+# Formats without loss that people keep masks in, and that are not read here.
+_UNREAD_SUFFIXES = (".tif", ".tiff", ".bmp", ".gif", ".npy", ".img", ".mgz", ".mat", ".dcm")
 
 Role = Literal["labels", "predictions", "images"]
 
@@ -70,6 +74,27 @@ def _holds_probabilities(path: Path) -> bool:
             return any(name.removesuffix(".npy") in PROBABILITY_KEYS for name in archive.namelist())
     except (OSError, zipfile.BadZipFile):
         return False
+
+
+def unread_masks(folder: Path, known: Collection[str]) -> dict[str, Path]:
+    """Files of a folder that look like masks of further cases, and are not read: id -> file.
+
+    They lie in a format that is not read, or in a sub-folder. Where some of them bear the name of a mask that is read,
+    all of that kind are something else (the images, another rater) and are left out.
+
+    Args:
+        folder: The folder.
+        known: Ids of the masks that were found in it.
+    """
+    kinds: dict[str, dict[str, Path]] = {}
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if is_folder(entry):
+            kinds[entry.name] = {compose(mask_stem(path.name) or ""): path for path in mask_files(entry)}
+        elif entry.suffix.lower() in _UNREAD_SUFFIXES:
+            kinds.setdefault(entry.suffix.lower(), {})[compose(entry.stem)] = entry
+    return {case: path for files in kinds.values() if not files.keys() & set(known) for case, path in files.items()}
 
 
 def nothing_found(path: Path, role: Role) -> InputError:

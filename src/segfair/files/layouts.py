@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,6 +46,8 @@ PREDICTION_WORDS = r"pred|preds|predicted|predictions?|outputs?|inferences?|infe
 LABEL_WORDS = r"labels?|labelstr|labelsts|gts?|ground|truths?|groundtruths?|references?|experts?|manual"
 
 _MASK_WORDS = r"segs?|segmentations?|masks?|lesions?|roi"
+# BIDS suffixes of masks and label maps.
+BIDS_MASKS = ("mask", "dseg", "seg", "label", "roi")
 _ROLE_WORDS = rf"{_MASK_WORDS}|{LABEL_WORDS}|{PREDICTION_WORDS}"
 
 CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
@@ -114,9 +117,11 @@ def find_images(
 
     1. Where ids are known (for `imagesTr`, those in `labelsTr` beside it), they do: what bears an id is a case, what
        bears one and a number is a channel of it.
-    2. Files of which not every name is numbered, from 0000 on and without a gap, are cases.
-    3. The files of a single name are cases, unless there are just as many as the channels that are wanted.
-    4. Of several names, they are channels where no name has more than `MOST_CHANNELS` of them (a nnU-Net data set, or
+    2. Where more than half of several names bear just the channels that are wanted, numbered files are channels; a name
+       whose numbers do not begin at 0000, or have a gap, is left as the files it has.
+    3. Files of which not every name is numbered, from 0000 on and without a gap, are cases.
+    4. The files of a single name are cases, unless there are just as many as the channels that are wanted.
+    5. Of several names, they are channels where no name has more than `MOST_CHANNELS` of them (a nnU-Net data set, or
        the phases of a study, of which the first ones are used), or where each has just as many as are wanted; else
        cases (two sites that number theirs).
 
@@ -280,21 +285,30 @@ def _bids(path: Path, role: Role) -> MaskFolder | None:
     ]
     if not masks:
         return None
+    # The suffix says what a file is; a tree whose files have other suffixes holds one kind, which then are masks.
+    named = [mask for mask in masks if (mask_stem(mask.name) or "").rpartition("_")[2] in BIDS_MASKS]
     files: dict[str, Path] = {}
-    for mask in masks:
+    for mask in named or masks:
         case = compose(mask_stem(mask.name) or "")
         if case in files:
             raise PairingError(f"{role} {path}: case {case} has two files, {files[case]} and {mask}; keep one of them")
         files[case] = mask
-    notice = f"{role}: {len(files)} masks of {len(subjects)} subjects in the BIDS tree {path}"
-    return MaskFolder(dict(sorted(files.items())), "bids", notices=(notice,))
+    notices = [f"{role}: {len(files)} masks of {len(subjects)} subjects in the BIDS tree {path}"]
+    others = [mask.name for mask in masks if named and mask not in set(named)]
+    if others:
+        notices.append(
+            f"{role}: {len(others)} files of the BIDS tree are no masks by their suffix and are passed over, such as "
+            f"{others[0]}"
+        )
+    return MaskFolder(dict(sorted(files.items())), "bids", notices=tuple(notices))
 
 
 def _case_folders(path: Path, role: Role) -> MaskFolder | None:
     """One folder a case, each with one mask, or with one that its name tells from the other files; None else.
 
-    The folder's name is the case id. Of several files the mask is the one whose ending all folders have and whose
-    words say so (`seg`, `mask`, `label`, or for predictions `pred`).
+    The folder's name is the case id. Of several files the mask is the one whose ending most folders have and whose
+    words say so: those of its role (`label`, `gt`; of predictions `pred`) before those of any mask (`seg`, `mask`). A
+    folder without such a file has none.
     """
     folders = _folders_in(path)
     inside = {folder: mask_files(folder) for folder in folders}
@@ -303,24 +317,39 @@ def _case_folders(path: Path, role: Role) -> MaskFolder | None:
         return None
     chosen: dict[str, Path] = {}
     if all(len(masks) == 1 for masks in inside.values()):
-        if any(_ending(folder, masks[0]) is None for folder, masks in inside.items()):
+        telling = [folder for folder, masks in inside.items() if _ending(folder, masks[0]) is not None]
+        if len(telling) <= 0.5 * len(inside):
             return None  # folders of one mask each by chance, such as labels/ and preds/ of a single case
         chosen = {folder.name: masks[0] for folder, masks in inside.items()}
     else:
-        words = LABEL_WORDS if role == "labels" else PREDICTION_WORDS
-        endings = [{_ending(folder, mask): mask for mask in masks} for folder, masks in inside.items()]
-        shared = set.intersection(*map(set, endings))
+        endings = {folder: {_ending(folder, mask): mask for mask in masks} for folder, masks in inside.items()}
+        ending = _telling_ending([set(found) for found in endings.values()], role)
+        if ending is None:
+            return None
+        chosen = {folder.name: found[ending] for folder, found in endings.items() if ending in found}
+    notices = [f"{role}: {len(chosen)} masks, one in each folder of {path}; the folders' names are the case ids"]
+    without = [folder.name for folder in folders if folder.name not in chosen]
+    if without:
+        notices.append(f"{role}: {len(without)} folders of {path} hold no such mask, such as {without[0]}")
+    files = {compose(case): mask for case, mask in sorted(chosen.items())}
+    return MaskFolder(files, "case-folders", notices=tuple(notices))
+
+
+def _telling_ending(endings: Sequence[Collection[str | None]], role: Role) -> str | None:
+    """The ending that more than half of some folders have and that says so: by its role first, then of any mask."""
+    own, other = (LABEL_WORDS, PREDICTION_WORDS) if role == "labels" else (PREDICTION_WORDS, LABEL_WORDS)
+    counts = Counter(ending for found in endings for ending in found if ending)
+    usual = [ending for ending, n_folders in counts.items() if n_folders > 0.5 * len(endings)]
+    for wanted in (own, _MASK_WORDS):
         telling = [
             ending
-            for ending in shared
-            if ending and any(re.fullmatch(rf"{_MASK_WORDS}|{words}", word) for word in _words(ending))
+            for ending in usual
+            if any(re.fullmatch(wanted, word) for word in _words(ending))
+            and not any(re.fullmatch(other, word) for word in _words(ending))
         ]
-        if len(telling) != 1:
-            return None
-        chosen = {folder.name: found[telling[0]] for folder, found in zip(inside, endings, strict=True)}
-    notice = f"{role}: {len(chosen)} masks, one in each folder of {path}; the folders' names are the case ids"
-    files = {compose(case): mask for case, mask in sorted(chosen.items())}
-    return MaskFolder(files, "case-folders", notices=(notice,))
+        if telling:
+            return telling[0] if len(telling) == 1 else None
+    return None
 
 
 def _folders_in(path: Path) -> list[Path]:
@@ -465,7 +494,7 @@ def _by_case(
     stems: Mapping[str, Path], case_ids: frozenset[str], n_channels: int | None
 ) -> dict[str, tuple[Path, ...]]:
     """Channels of one case together, in order; see `find_images` for what is a channel."""
-    numbers: dict[str, list[int]] = {}
+    numbers: dict[str, list[int]] = {}  # name -> the numbers that it bears
     for stem in stems:
         match = CHANNEL.fullmatch(stem)
         numbers.setdefault(match["case"] if match else stem, []).append(int(match["channel"]) if match else -1)
@@ -474,13 +503,19 @@ def _by_case(
     cases: dict[str, list[Path]] = {}
     for stem, path in stems.items():
         short = _without_channel(stem)
-        is_channel = stem.casefold() not in known and (short.casefold() in known or are_channels)
+        # Where most names bear channels, a name that bears a part of them is a case that lacks some.
+        from_zero = sorted(numbers[short]) == list(range(len(numbers[short]))) if short in numbers else False
+        is_channel = stem.casefold() not in known and (short.casefold() in known or (are_channels and from_zero))
         cases.setdefault(short if is_channel else stem, []).append(path)
     return {case: tuple(paths) for case, paths in cases.items()}
 
 
 def _are_channels(numbers: list[list[int]], n_channels: int | None) -> bool:
     """Whether the numbers at the end of file names, one list a name, tell channels."""
+    if len(numbers) > 1 and n_channels is not None:
+        wanted = list(range(n_channels))
+        if sum(sorted(found) == wanted for found in numbers) > 0.5 * len(numbers):
+            return True
     if any(sorted(found) != list(range(len(found))) for found in numbers):
         return False
     as_wanted = all(len(found) == n_channels for found in numbers)

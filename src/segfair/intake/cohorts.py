@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, PairingError, some
+from segfair.files.folders import unread_masks
+from segfair.files.images.masks import MASK_SUFFIXES
 from segfair.files.layouts import MaskFolder, find_labels, find_predictions, look_swapped, pair_masks
 from segfair.files.spellings import AS_TEXT, Spellings
 from segfair.intake.case_ids import IdMatch, Matches, find_id_column, match_ids
@@ -129,6 +131,8 @@ def load_cohort(
         gone = [case for case in excluded if case in rows.absent]
         notices.append(f"cases without a row in {rows.name}, excluded: {len(gone)} ({some(gone)})")
     extra = sorted(set(prediction_ids) - set(pairs.values()))
+    _check_unread(label_masks, extra, "label", labels)
+    _check_unread(prediction_masks, [case for case in case_ids if case not in pairs], "prediction", predictions)
     if extra:
         notices.append(f"predictions without a label, passed over: {len(extra)} ({some(extra)})")
     cohort = Cohort(
@@ -185,6 +189,26 @@ def _folds(predictions: MaskFolder, pairs: Mapping[str, str], case_ids: Sequence
     only = next(iter(names)) if len(names) == 1 else None
     found = {case: predictions.fold.get(pairs.get(case, ""), only) for case in case_ids}
     return {case: name for case, name in found.items() if name is not None}
+
+
+def _check_unread(masks: MaskFolder, lacking: Sequence[str], role: str, folder: Path) -> None:
+    """Refuses masks that are there, beside those that are read, and whose cases would go without them.
+
+    Args:
+        masks: What was read.
+        lacking: Names on the other side that found no partner.
+        role: What the masks are.
+        folder: Where they were looked for.
+    """
+    if masks.kind != "flat" or not lacking or not folder.is_dir():
+        return
+    found = unread_masks(folder, masks.files)
+    lost = [found[case] for case in pair_masks(lacking, list(found)).partner.values()]
+    if lost:
+        raise PairingError(
+            f"{role}s {folder}: {len(lost)} {role}s are not read, such as {lost[0]}, while {len(masks.files)} are; "
+            f"put all {role}s into one folder, in a format that is read ({', '.join(MASK_SUFFIXES)}), or take them away"
+        )
 
 
 def _check_missing(

@@ -49,27 +49,51 @@ def is_black_and_white(levels: Iterable[int], protocol: Protocol) -> bool:
 
 
 def check_grey_levels(
-    levels: Mapping[MaskRole, Sequence[int]], *, labels_are_named: bool, with_threshold: bool
+    levels: Mapping[MaskRole, Sequence[int]],
+    *,
+    labels_are_named: bool,
+    with_threshold: bool,
+    ignore_label: int | None = None,
 ) -> None:
-    """Refuses pictures in grey where nothing says which of their values count.
+    """Refuses pictures in grey, or on two scales, where nothing says which of their values count.
 
     Args:
         levels: Role -> values of its PNG masks.
         labels_are_named: Whether an option, a protocol file or the data set names the values that count.
         with_threshold: Whether predictions are probability maps.
+        ignore_label: A value that counts nowhere, whatever it looks like.
 
     Raises:
-        InputError: More than `MOST_LEVELS` values.
+        InputError: See `_grey_problem`.
     """
     for role, found in levels.items():
-        if len(found) <= MOST_LEVELS or labels_are_named or (role == "prediction" and with_threshold):
+        if labels_are_named or (role == "prediction" and with_threshold):
             continue
-        shown = ", ".join(map(str, found[:8]))
-        remedy = ", or say from which value on it is lesion with --threshold" if role == "prediction" else ""
-        raise InputError(
-            f"the PNG {role}s hold {len(found)} and more different values ({shown}, ...): grey levels (smoothed edges,"
-            f" or a picture), and no label map; save the label values, name those that count with --label{remedy}"
+        problem = _grey_problem(found, ignore_label=ignore_label)
+        if problem:
+            remedy = ", or say from which value on it is lesion with --threshold" if role == "prediction" else ""
+            raise InputError(f"the PNG {role}s {problem}, name those that count with --label{remedy}")
+
+
+def _grey_problem(found: Sequence[int], *, ignore_label: int | None = None) -> str:
+    """Why the values of the PNG masks of a folder are no labels by themselves; empty where they may be.
+
+    More than `MOST_LEVELS` values are a picture. White beside others may be 1 on another scale, a smoothed edge or
+    "unknown": to read it as a value of its own would make those files empty.
+    """
+    shown = ", ".join(map(str, found[:8]))
+    if len(found) > MOST_LEVELS:
+        return (
+            f"hold {len(found)} and more different values ({shown}, ...): grey levels (smoothed edges, or a picture), "
+            "and no label map; save the label values"
         )
+    others = set(found) - {0, _WHITE, ignore_label}
+    if _WHITE in found and ignore_label != _WHITE and others:
+        return (
+            f"hold the values {shown}, white ({_WHITE}) beside others: files of 0 and 1 among files of 0 and {_WHITE}, "
+            "smoothed edges, or several labels; save all files on one scale"
+        )
+    return ""
 
 
 def picture_notices(cohort: Cohort, protocol: Protocol) -> tuple[str, ...]:

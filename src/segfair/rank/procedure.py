@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from segfair import stats
 from segfair.attributes.fit import AttributeTable, build_attributes
 from segfair.audit.certainty import CohortScores, resample
-from segfair.audit.choices.labels import check_label_occurs, resolve_protocol
+from segfair.audit.choices.labels import (
+    check_label_occurs,
+    check_many_values,
+    check_regions_occur,
+    label_notices,
+    labels_are_named,
+    resolve_protocol,
+    value_alerts,
+)
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.describe import versions
 from segfair.audit.design import Design, build_design, with_subjects
@@ -28,7 +36,7 @@ from segfair.audit.words import plural
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.fairness import ChallengeScores, challenge_scores, judged
-from segfair.intake.mask_values import with_pictures
+from segfair.intake.mask_values import check_grey_levels, picture_notices, with_pictures
 from segfair.rank.board import (
     CHALLENGE,
     COLUMNS,
@@ -83,9 +91,18 @@ def run_ranking(
         InputError: A file is unusable and the configuration says that this is an error, or some labels have a voxel
             size and others none.
     """
+    asked, named = config, labels_are_named(config, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(config, cohort, asked=[] if by is None else [by.lower()])
     cohort = with_pictures(cohort, config.protocol)
+    check_grey_levels(
+        cohort.grey_levels or {},
+        labels_are_named=named,
+        with_threshold=config.threshold is not None,
+        ignore_label=config.protocol.ignore_label,
+    )
+    said = (*label_notices(asked, cohort, config.protocol), *picture_notices(cohort, config.protocol))
+    cohort = dataclasses.replace(cohort, notices=(*cohort.notices, *said))
     scores = score_teams(
         cohort,
         teams,
@@ -97,6 +114,8 @@ def run_ranking(
         strict=config.strict,
     )
     check_label_occurs(scores.baseline)
+    check_many_values(scores.baseline, labels_are_named=named)
+    check_regions_occur(scores.baseline, config)
     check_threshold(scores.tables.values(), config.threshold)
     return rank_scored(scores, config, by=by)
 
@@ -279,6 +298,15 @@ def _alerts(
         *size_alerts(scores.baseline, config),
         *(Alert(kind, text) for kind, text in scores.cohort.alerts),
         *(Alert("column", text) for text in attributes.alerts),
+        *(
+            Alert("labels", text)
+            for text in value_alerts(scores.baseline, config.protocol, scores.cohort, roles=["labels"])
+        ),
+        *(
+            Alert("labels", f"{team}: {text}")
+            for team, table in scores.tables.items()
+            for text in value_alerts(table, config.protocol, scores.cohort, roles=["predictions"])
+        ),
     ]
     if baseline.n_worse:
         found.append(

@@ -6,6 +6,7 @@ What a pair of masks scores is said in `segfair.scoring.pairs`. Aggregates nothi
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass, field
@@ -244,6 +245,8 @@ def _read_prediction(
         raise InputError(NO_PREDICTION)
     if case.within is not None and leads_out(path, case.within):
         raise InputError(f"{path}: {OUTSIDE}, by a link; hand in a copy of the file itself")
+    if case.within is not None and case.label is not None and _same_file(path, case.label):
+        raise InputError(f"{path}: is the file of the label itself, by a hard link; hand in the model's own mask")
     facts: dict[str, float] = {}
     if threshold is None:
         prediction = _read(path, case.within, white_is_one="prediction" in case.white)
@@ -261,6 +264,13 @@ def _read_prediction(
     if label.has_size and not prediction.has_size:
         difference += '; save it with the affine of its label, or let equal shape be enough (grid.match = "shape")'
     raise InputError(f"{OTHER_GRID}: {difference}")
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # what is wrong with either is told when it is read
+        return False
 
 
 def _other_place(prediction: Mask, label: Mask, tolerance: float) -> tuple[str, ...]:
@@ -335,6 +345,8 @@ def _read_thresholded(
 
 
 def _check_threshold(threshold: float | None, protocol: Protocol) -> None:
+    if threshold is not None and not math.isfinite(threshold):
+        raise ConfigError(f"--threshold {threshold}: is no number; give the value from which on it is lesion")
     if threshold is not None and protocol.regions:
         raise ConfigError(
             f"threshold {threshold}: a probability map has one region, the protocol {protocol.name} has "

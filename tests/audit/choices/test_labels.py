@@ -99,3 +99,10 @@ def test_who_decided_is_said(tmp_path: Path, text: str, labels: tuple[str, ...],
 def test_a_saved_protocol_equals_the_one_it_was_made_from() -> None:
     assert Protocol.from_dict(MAMA_MIA.to_dict()) == MAMA_MIA
     assert not MAMA_MIA.chosen
+
+
+def test_a_region_given_twice_is_refused() -> None:
+    """The second would silently take the place of the first."""
+    config = AuditConfig(load_protocol("default"), labels=("a=1", "a=2"))
+    with pytest.raises(ConfigError, match="--label a=2: region a is given twice"):
+        resolve_protocol(config, Cohort(()))

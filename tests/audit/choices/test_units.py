@@ -190,6 +190,27 @@ def test_a_given_size_makes_millimetres_of_pixels(tmp_path: Path) -> None:
     assert score.values["volume"] == masks(0, flat=False)[0].sum() * 6.0
 
 
+def test_an_area_is_no_volume(tmp_path: Path) -> None:
+    """A box of 8 x 12 pixels of 2 x 0.5 mm is 96 mm²; one slice of three axes, 3 mm thick, has 288 mm³."""
+    label = masks(0, flat=True)[0].astype(np.uint8)
+    affine = np.diag([2.0, 0.5, 3.0, 1.0])
+
+    def audit(*arrays: np.ndarray) -> AuditResult:
+        cases = []
+        for index, array in enumerate(arrays):
+            path = tmp_path / f"{array.ndim}-{index}.nii.gz"
+            write_mask(path, array, affine=affine)
+            cases.append(Case(f"P{index}", path, path))
+        return segfair.run_audit(Cohort(tuple(cases)), AuditConfig(DEFAULT, permutations=19, bootstrap=100))
+
+    assert audit(label, label).case_scores.column("area_mm2") == [pytest.approx(96.0)] * 2
+    slices = audit(label[..., None], label[..., None])
+    assert slices.case_scores.column("volume") == [pytest.approx(288.0)] * 2
+    assert not [alert for alert in slices.alerts if alert.kind == "size"]
+    (alert,) = [alert for alert in audit(label[..., None], label).alerts if alert.kind == "size"]
+    assert alert.text.startswith("1 of 2 labels have two axes, such as P1, the others three")
+
+
 def test_a_size_of_the_wrong_form_is_refused(tmp_path: Path) -> None:
     cohort = make_cohort(tmp_path, ".png", flat=True, n=2)
     for spacing in ((1.0,), (1.0, 0.0), (1.0, float("nan"), 1.0)):

@@ -183,3 +183,13 @@ def test_datasets_from_the_cache_reach_loader_workers(tmp_path):
         assert mine["id"] == theirs["id"]
         assert torch.equal(mine["image"], theirs["image"])
         assert torch.equal(mine["label"], theirs["label"])
+
+
+def test_labels_without_anything_to_train_stop_before_the_training(tmp_path):
+    """Masks of 0 and 255 where 1 is trained."""
+    cases = [write_case(tmp_path, name) for name in ("a", "b")]
+    assert sum(case.n_lesion for case in prepare(cases, ONE_PHASE, cache=None).cases.values()) == 2 * 2 * 4 * 2
+    for case in cases:
+        write_mask(case.label, np.full((9, 8, 7), 255), affine=np.eye(4))
+    with pytest.raises(InputError, match=r"no label of 2 cases, such as a, holds what is trained \(1\)"):
+        prepare(cases, ONE_PHASE, cache=None)

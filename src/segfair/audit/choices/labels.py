@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from segfair.audit.result.result import AuditConfig
@@ -16,8 +16,10 @@ __all__ = [
     "absent_regions",
     "check_label_occurs",
     "check_many_values",
+    "check_predictions_coded_alike",
     "check_regions_occur",
     "label_notices",
+    "labels_are_named",
     "resolve_protocol",
     "value_alerts",
 ]
@@ -42,6 +44,16 @@ def resolve_protocol(config: AuditConfig, cohort: Cohort) -> Protocol:
             f"label {ignore}: is the ignore label, of which no voxel counts; score other values, or ignore none"
         )
     return protocol
+
+
+def labels_are_named(config: AuditConfig, cohort: Cohort) -> bool:
+    """Whether somebody has said which values count, rather than left it to a named protocol.
+
+    Args:
+        config: The settings as asked for, before `resolve_protocol`.
+        cohort: The cases.
+    """
+    return bool(config.labels or cohort.label_names or config.protocol.chosen & {"label.overlap", "regions"})
 
 
 def _labels(config: AuditConfig, cohort: Cohort) -> dict[str, Any]:
@@ -69,6 +81,10 @@ def _asked_for(labels: Sequence[str], surface: Literal["overlap", "any"]) -> dic
         values = parse_label_values(numbers)
         if values == "any" or not name.strip():
             raise ConfigError(f"--label {text}: name a region and its values, for example tumour=1,2")
+        if name.strip() in regions:
+            raise ConfigError(
+                f"--label {text}: region {name.strip()} is given twice; name all its values at once, as 1,2"
+            )
         regions[name.strip()] = values
     return {"regions": regions}
 
@@ -113,18 +129,51 @@ def check_label_occurs(scores: ScoreTable) -> None:
         )
 
 
-def value_alerts(scores: ScoreTable, protocol: Protocol, cohort: Cohort) -> tuple[str, ...]:
+def check_predictions_coded_alike(scores: ScoreTable, protocol: Protocol) -> None:
+    """Masks that are coded otherwise than their labels (1 and 255) look like a model that never finds anything.
+
+    A model that finds other structures of the labels only, and never what counts, is judged as it is.
+
+    Raises:
+        ConfigError: Predictions hold values, none that counts and none that any label holds.
+    """
+    counted = counted_values(protocol)
+    in_labels = {value for score in scores.scores for value in score.values_found[0]}
+    found = {value for score in scores.scores for value in score.values_found[1]}
+    if not found or counted == "any" or found & {*in_labels, *counted}:
+        return
+    shown = ", ".join(map(str, sorted(found)[:8]))
+    raise ConfigError(
+        f"no prediction holds what counts as lesion ({format_label_values(counted)}): predictions hold the values "
+        f"{shown}, which no label holds; save predictions with the values of the labels, or let every value count with "
+        "--label any"
+    )
+
+
+def value_alerts(
+    scores: ScoreTable,
+    protocol: Protocol,
+    cohort: Cohort,
+    *,
+    roles: Collection[Literal["labels", "predictions"]] = ("labels", "predictions"),
+) -> tuple[str, ...]:
     """What the values in the masks say against the labels that count.
 
     Predictions that hold values which count nowhere, regions that no prediction holds, and labels likewise. The values
     of a case are those that scoring met (`CaseScore.values_found`).
+
+    Args:
+        scores: The scored cases.
+        protocol: The rules, resolved.
+        cohort: Says what values are called.
+        roles: Whose values are told.
     """
     counted, n_cases = counted_values(protocol), len(scores.scores)
     names = {value: name for name, values in cohort.label_names.items() for value in values}
     found = []
     for index, role in enumerate(("labels", "predictions")):
-        if counted == "any":
-            break
+        if counted == "any" or role not in roles:
+            continue
         stray: Counter[int] = Counter()
         for score in scores.scores:
             stray.update(set(score.values_found[index]) - {*counted, protocol.ignore_label})
@@ -139,7 +188,7 @@ def value_alerts(scores: ScoreTable, protocol: Protocol, cohort: Cohort) -> tupl
                 f"{role.capitalize()} hold values that belong to no {kind} that counts"
                 f" ({format_label_values(counted)}), of {n_cases} cases: {shown}{more}."
             )
-    scored = [score for score in scores.scores if score.penalised is None]
+    scored = [score for score in scores.scores if score.penalised is None and "predictions" in roles]
     for region, values in protocol.regions.items():
         in_labels = any(set(values) & set(score.values_found[0]) for score in scored)
         if in_labels and not any(set(values) & set(score.values_found[1]) for score in scored):

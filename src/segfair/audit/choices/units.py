@@ -2,7 +2,7 @@
 
 A picture (PNG) or a bare array does not say it, and one pixel is not one millimetre. So the protocol of such a cohort
 is put into pixels (2-D) or voxels (3-D) before anything is scored: the names, units and definitions of its metrics say
-so from there on. Reads headers, and of a cohort without sizes the voxels of one label.
+so from there on. Reads headers, and the voxels of one label.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def resolve_units(config: AuditConfig, cohort: Cohort, *, asked: Collection[str]
 
     Where no label has a voxel size (and none is given), HD95, ASSD and NSD are those in pixels (2-D) or voxels (3-D),
     the label's size is its number of pixels or voxels, and NormHD is that HD95 over the protocol's scale. Where
-    `spacing_mm` gives pictures a size, the label's size is an area in mm². All other labels leave the settings as
-    they are.
+    `spacing_mm` gives pictures a size, or the files of 2-D labels say it, the label's size is an area in mm². All other
+    labels leave the settings as they are.
 
     Args:
         config: The settings; `spacing_mm` is the size of labels whose file has none.
@@ -67,8 +67,11 @@ def resolve_units(config: AuditConfig, cohort: Cohort, *, asked: Collection[str]
     said = {case: has_size(path) for case, path in labels.items()}
     without = [case for case, size in said.items() if size is False]
     known = [case for case, size in said.items() if size]
+    wanted = dict.fromkeys((*config.outcomes, *config.margin, *asked))
     if not without:
-        return config
+        # One slice without a thickness has an area; a single slice of three axes has a volume.
+        asks_volume = any(_is_of(name, "volume") for name in wanted)
+        return config if asks_volume or not _is_flat(list(labels.values())) else _renamed(config, _IN_UNITS["mm²"])
     if spacing is not None:
         return _renamed(config, _IN_UNITS["mm²"]) if len(spacing) == 2 and not known else config
     if known:
@@ -79,7 +82,6 @@ def resolve_units(config: AuditConfig, cohort: Cohort, *, asked: Collection[str]
         )
     unit: Literal["px", "voxels"] = "px" if _is_flat([labels[case] for case in without]) else "voxels"
     names = _IN_UNITS[unit]
-    wanted = dict.fromkeys((*config.outcomes, *config.margin, *asked))
     for name in wanted:
         in_mm = next((metric for metric in names if metric != "hd95_vox" and _is_of(name, metric)), None)
         if in_mm is not None:
@@ -105,7 +107,7 @@ def _is_of(name: str, metric: str) -> bool:
 
 
 def _is_flat(labels: Sequence[Path]) -> bool:
-    """Whether labels without a size are pictures, told by the first that can be read."""
+    """Whether labels are pictures, told by the first that can be read."""
     for path in labels:
         if path.name.lower().endswith(".png"):
             return True

@@ -27,6 +27,7 @@ from segfair.mitigation.data.datasets import PreparedCase, PreparedData, lesion_
 from segfair.mitigation.data.preprocessing import Preprocessing, load_volume
 from segfair.mitigation.data.sources import TrainingCase
 from segfair.mitigation.networks.backbones import Size
+from segfair.protocol.rules import format_label_values
 
 __all__ = ["prepare"]
 
@@ -55,7 +56,7 @@ def prepare(
         The prepared cases in the order given; cases whose files cannot be used are skipped with their reason.
 
     Raises:
-        InputError: None of the cases can be used, or the disk cannot hold them.
+        InputError: None of the cases can be used, no label holds a lesion, or the disk cannot hold them.
         ConfigError: The spacing is kept as stored, and the cases have different ones.
     """
     if cache is not None:
@@ -77,6 +78,12 @@ def prepare(
     if not prepared:
         example = next((f"; for example {name}: {reason}" for name, reason in skipped.items()), "")
         raise InputError(f"none of {len(cases)} cases can be trained on{example}")
+    if not any(case.n_lesion for case in prepared.values()):
+        values = format_label_values(preprocessing.label)
+        raise InputError(
+            f"no label of {len(prepared)} cases, such as {next(iter(prepared))}, holds what is trained ({values}): the "
+            "masks are coded otherwise, or the wrong ones; name the values under labels in dataset.json"
+        )
     return PreparedData(prepared, _common_spacing(prepared.values()), skipped)
 
 
