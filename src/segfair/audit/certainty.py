@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import fairness, stats
-from segfair.attributes.fit import Attribute
-from segfair.audit.design import Design
+from segfair.attributes.fit import Attribute, AttributeTable
+from segfair.audit.panel import Panel
 from segfair.audit.result.result import AttributeFacts, AuditConfig, Chance, FairnessScore, Score
 from segfair.audit.significance import mean_limits
 
-__all__ = ["CohortScores", "GroupScores", "resample"]
+__all__ = ["CohortScores", "GroupScores", "challenge_of", "point_scores"]
 
 Interval = tuple[float, float]
 Floats = NDArray[np.float64]
@@ -111,46 +111,76 @@ class GroupScores:
         )
 
 
-def resample(
-    outcomes: Sequence[Floats],
-    attributes: Sequence[Attribute],
-    *,
-    config: AuditConfig,
-    design: Design,
-) -> GroupScores | None:
-    """Level means observed, shuffled and resampled.
+def challenge_of(
+    panel: Panel, attributes: AttributeTable, *, rule: fairness.JudgingRule | None = None
+) -> fairness.ChallengeScores | None:
+    """The challenge's scores; None where DSC or NormHD is not there for every case.
 
     Args:
-        outcomes: DSC, or DSC and NormHD; each (n_cases,) finite.
-        attributes: Those that can be judged; their codes cover the same cases.
-        config: Numbers of resamples, smallest level.
-        design: Strata and patients.
-
-    Returns:
-        None where there is no attribute to judge.
+        panel: The cases.
+        attributes: Those that count, of the same cases.
+        rule: Which of their levels count; None: as the settings say.
     """
-    if not attributes or not len(outcomes[0]):
+    if not panel.is_complete("dsc", "normhd"):
+        return None
+    return fairness.challenge_scores(
+        panel.scores["dsc"],
+        panel.scores["normhd"],
+        attributes,
+        rule=rule or panel.config.judging,
+        weight=panel.config.protocol.fairness.weight,
+    )
+
+
+def point_scores(
+    panel: Panel, attributes: AttributeTable, challenge: fairness.ChallengeScores | None
+) -> dict[str, Score]:
+    """The five scores, each with its value without the penalised cases and, for FS, over all levels."""
+    if challenge is None:
+        return {}
+    without, kept = None, np.flatnonzero(~panel.penalised)
+    if panel.penalised.any() and len(kept):
+        without = challenge_of(panel.select(kept), attributes.select(kept))
+    every = challenge_of(panel, attributes, rule=fairness.EVERY_LEVEL)
+    return {
+        name: Score(
+            value,
+            without_penalised=getattr(without, name.lower()) if without else None,
+            all_levels=every.fs if every and name == "FS" else None,
+            reason="" if value is not None else _no_fairness_reason(attributes, panel.config),
+        )
+        for name in ("DSC", "NormHD", "PS", "FS", "TS")
+        for value in [getattr(challenge, name.lower())]
+    }
+
+
+def _no_fairness_reason(attributes: AttributeTable, config: AuditConfig) -> str:
+    if not attributes.attributes:
+        return "no attribute could be made from the metadata"
+    return f"no attribute has two levels of at least {config.min_cases} cases"
+
+
+def _resample(panel: Panel, outcomes: Sequence[str], attributes: Sequence[Attribute]) -> GroupScores | None:
+    """Level means observed, shuffled and resampled; None where there is no attribute to judge."""
+    if not attributes or not len(panel):
         return None
     codes = np.array([attribute.codes for attribute in attributes])
-    levels = fairness.stack_levels(codes, min_cases=config.judging.min_cases)
-    values = np.array(outcomes)
+    levels = fairness.stack_levels(codes, min_cases=panel.config.judging.min_cases)
+    values = np.array([panel.scores[name] for name in outcomes])
+    sizes, units = panel.config.resampling, panel.units
     return GroupScores(
         tuple(attribute.name for attribute in attributes),
         fairness.observed_level_means(levels, values),
         fairness.permuted_level_means(
             levels,
             values,
-            rng=config.resampling.stream("scores/permutation"),
-            permutations=config.permutations,
-            strata=design.strata,
-            subjects=design.subjects,
+            rng=sizes.stream("scores/permutation"),
+            permutations=sizes.permutations,
+            strata=units.strata,
+            subjects=units.subjects,
         ),
         fairness.bootstrap_level_means(
-            levels,
-            values,
-            rng=config.resampling.stream("scores/bootstrap"),
-            draws=config.bootstrap,
-            subjects=design.subjects,
+            levels, values, rng=sizes.stream("scores/bootstrap"), draws=sizes.draws, subjects=units.subjects
         ),
         len(outcomes) == 2,
     )
@@ -161,24 +191,35 @@ class CohortScores:
     """The five scores with their certainty, drawn from one set of resamples.
 
     Attributes:
-        groups: Level means; None where no attribute can be judged.
-        config, design: Settings.
+        panel: The cases.
+        groups: Level means of DSC and NormHD, or of DSC alone where that is all there is; None where no attribute can
+            be judged.
     """
 
+    panel: Panel
     groups: GroupScores | None
-    config: AuditConfig
-    design: Design
 
-    def scores(self, scores: Mapping[str, Score], dsc: Floats, normhd: Floats) -> dict[str, Score]:
+    @classmethod
+    def of(cls, panel: Panel, attributes: AttributeTable) -> CohortScores:
+        """Resamples the level means of some attributes of the same cases."""
+        groups = None
+        if panel.is_complete("dsc", "normhd"):
+            counted = fairness.judged(attributes.attributes, panel.config.judging)
+            groups = _resample(panel, ("dsc", "normhd"), counted)
+        elif panel.is_complete("dsc"):
+            groups = _resample(panel, ("dsc",), attributes.attributes)
+        return cls(panel, groups)
+
+    def scores(self, scores: Mapping[str, Score]) -> dict[str, Score]:
         """Adds interval and chance level to DSC, NormHD, PS, FS and TS."""
-        means = {"DSC": dsc, "NormHD": normhd, "PS": 0.5 * (dsc + 1 - normhd)}
+        dsc, normhd = (self.panel.scores[name] for name in ("dsc", "normhd"))
         certain = dict(scores)
-        for name, values in means.items():
-            certain[name] = dataclasses.replace(certain[name], ci=self._mean_interval(name, values))
+        for name, values in {"DSC": dsc, "NormHD": normhd, "PS": 0.5 * (dsc + 1 - normhd)}.items():
+            certain[name] = dataclasses.replace(certain[name], ci=_mean_interval(self.panel, name, values))
         groups = self.groups
         if groups is None or scores["FS"].value is None:
             return certain
-        weight = self.config.protocol.fairness.weight
+        weight = self.panel.config.protocol.fairness.weight
         chance = _chance(fairness.fairness_score(groups.shuffled), float(scores["FS"].value), "lower")
         fs_ci = groups.interval(fairness.fairness_score, worse="lower", best=1.0, worst=0.0)
         certain["FS"] = dataclasses.replace(certain["FS"], ci=_pair(fs_ci), chance=chance)
@@ -191,14 +232,14 @@ class CohortScores:
         certain["TS"] = dataclasses.replace(certain["TS"], ci=_pair(ts_ci))
         return certain
 
-    def means(self, columns: Mapping[str, Floats]) -> dict[str, Score]:
+    def means(self) -> dict[str, Score]:
         """DSC and NormHD where that is all there is: their means over the cases with a value."""
-        names = {"dsc": "DSC", "normhd": "NormHD"}
-        return {
-            names[name]: Score(float(values.mean()), ci=self._mean_interval(names[name], values))
-            for name, values in columns.items()
-            if len(values)
-        }
+        found = {}
+        for metric, name in (("dsc", "DSC"), ("normhd", "NormHD")):
+            if metric in self.panel.scores and len(values := self.panel.defined(metric)[1]):
+                where = self.panel.defined(metric)[0]
+                found[name] = Score(float(values.mean()), ci=_mean_interval(self.panel.select(where), name, values))
+        return found
 
     def attributes(self, facts: Sequence[AttributeFacts]) -> tuple[AttributeFacts, ...]:
         """Adds interval and chance level to the D_v of each attribute that can be judged."""
@@ -241,17 +282,18 @@ class CohortScores:
                 found.append(dataclasses.replace(entry, value=value, ci=_pair(intervals[column]), chance=chance))
         return tuple(found)
 
-    def _mean_interval(self, name: str, values: Floats) -> Interval | None:
-        if len(values) < 2:
-            return None
-        low, high = stats.mean_interval(
-            values,
-            rng=self.config.resampling.stream(f"scores/{name}"),
-            draws=self.config.bootstrap,
-            subjects=self.design.subjects,
-            limits=mean_limits(name, values, self.config),
-        )
-        return float(low), float(high)
+
+def _mean_interval(panel: Panel, name: str, values: Floats) -> Interval | None:
+    if len(values) < 2:
+        return None
+    low, high = stats.mean_interval(
+        values,
+        rng=panel.stream(f"scores/{name}"),
+        draws=panel.config.bootstrap,
+        subjects=panel.units.subjects,
+        limits=mean_limits(name, values, panel.config),
+    )
+    return float(low), float(high)
 
 
 def _pair(bounds: Floats) -> Interval | None:

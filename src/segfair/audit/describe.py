@@ -31,12 +31,13 @@ from segfair.audit.result.result import (
     MetricFacts,
 )
 from segfair.audit.significance import mean_limits
-from segfair.audit.words import metric_name, plural
+from segfair.audit.words import metric_name, plural, search_sentence
 from segfair.cases import Cohort
 from segfair.fairness.challenge import ChallengeScores
 from segfair.files.cells import is_missing
 from segfair.scoring.cohort import ScoreTable
 from segfair.subgroups.lattice import level_membership
+from segfair.subgroups.search import Search
 
 __all__ = [
     "CellMeans",
@@ -45,6 +46,7 @@ __all__ = [
     "case_counts",
     "case_rows",
     "cell_means",
+    "cohort_alerts",
     "column_facts",
     "metric_facts",
     "versions",
@@ -205,6 +207,16 @@ def metric_facts(scores: ScoreTable) -> tuple[MetricFacts, ...]:
         )
         for metric in scores.metrics
     )
+
+
+def cohort_alerts(cohort: Cohort, attributes: AttributeTable, search: Search) -> list[Alert]:
+    """What a reader must know of how the cases were gathered and which groups were looked for."""
+    return [
+        *(Alert("swapped", notice) for notice in cohort.notices if "look swapped" in notice),
+        *(Alert(kind, text) for kind, text in cohort.alerts),
+        *(Alert("column", text) for text in attributes.alerts),
+        *([Alert("search", search_sentence(search))] if search.is_cut else []),
+    ]
 
 
 def alerts(

@@ -22,7 +22,7 @@ from segfair.files.cells import is_missing
 from segfair.intake.case_rows import NO_SUBJECTS
 from segfair.scoring.scores import ScoreTable, label_size_column
 
-__all__ = ["Covariates", "Design", "build_design", "derive_columns", "with_subjects", "with_units"]
+__all__ = ["Covariates", "Design", "Units", "build_design", "derive_columns", "with_subjects", "with_units"]
 
 LESION_VOLUME = "lesion_volume"
 DERIVED = (LESION_VOLUME, "n_lesions", "slice_spacing_mm", "anisotropy")
@@ -53,17 +53,35 @@ class Covariates:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Design:
-    """How the cases of one outcome were sampled.
+class Units:
+    """What may change places with what.
 
     Attributes:
         strata: (n_cases,) codes within which outcomes are exchangeable; None: over all cases.
         subjects: (n_cases,) codes of the patients; None: every case is a patient.
-        covariates: For the adjusted difference; None: no adjustment.
     """
 
     strata: NDArray[np.intp] | None = None
     subjects: NDArray[np.intp] | None = None
+
+    def select(self, where: NDArray[np.intp]) -> Units:
+        """Those of the cases `where`."""
+        return Units(
+            None if self.strata is None else self.strata[where],
+            None if self.subjects is None else self.subjects[where],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """How the cases of one outcome were sampled.
+
+    Attributes:
+        units: Strata and patients.
+        covariates: For the adjusted difference; None: no adjustment.
+    """
+
+    units: Units = Units()
     covariates: Covariates | None = None
 
 
@@ -90,11 +108,11 @@ def build_design(
         ConfigError: A column that does not exist, or a covariate of text with too many levels.
     """
     return Design(
-        strata=_strata(cohort, config.stratify, where, attributes, _with_edges(config)),
-        subjects=_codes(cohort, config.subject_column, where, "--subject-column"),
-        covariates=_covariates(cohort, scores, where, config=config, outcome=outcome, attributes=attributes)
-        if outcome
-        else None,
+        Units(
+            _strata(cohort, config.stratify, where, attributes, _with_edges(config)),
+            _codes(cohort, config.subject_column, where, "--subject-column"),
+        ),
+        _covariates(cohort, scores, where, config=config, outcome=outcome, attributes=attributes) if outcome else None,
     )
 
 

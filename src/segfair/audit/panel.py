@@ -13,31 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import Attribute, AttributeTable
+from segfair.audit.design import Units
 from segfair.audit.result.result import AuditConfig, AuditResult
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import Item
 
-__all__ = ["Panel", "Units"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Units:
-    """What may change places with what.
-
-    Attributes:
-        strata: (n_cases,) codes within which outcomes are exchangeable; None: over all cases.
-        subjects: (n_cases,) codes of the patients; None: every case is a patient.
-    """
-
-    strata: NDArray[np.intp] | None = None
-    subjects: NDArray[np.intp] | None = None
-
-    def select(self, where: NDArray[np.intp]) -> Units:
-        """Those of the cases `where`."""
-        return Units(
-            None if self.strata is None else self.strata[where],
-            None if self.subjects is None else self.subjects[where],
-        )
+__all__ = ["Panel"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +85,10 @@ class Panel:
         """The named cases, in the order of their names."""
         place = {case: index for index, case in enumerate(self.case_ids)}
         return self.select(np.array([place[case] for case in case_ids], dtype=np.intp))
+
+    def is_complete(self, *metrics: str) -> bool:
+        """Whether every case has a value of each metric."""
+        return all(name in self.scores and bool(np.isfinite(self.scores[name]).all()) for name in metrics)
 
     def defined(self, metric: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Rows with a value of a metric, and the values."""

@@ -77,15 +77,15 @@ def infer_subgroups(
         rng=config.resampling.stream(f"{family}/permutation"),
         min_cases=config.min_cases,
         permutations=config.permutations,
-        strata=design.strata,
-        subjects=design.subjects,
+        strata=design.units.strata,
+        subjects=design.units.subjects,
     )
     intervals = stats.subgroup_intervals(
         membership.matrix,
         outcome,
         rng=config.resampling.stream(f"{family}/bootstrap"),
         draws=config.bootstrap,
-        subjects=design.subjects,
+        subjects=design.units.subjects,
         min_cases=config.min_cases,
     )
     # Inverted from the test itself: an interval leaves out 0 just where the single-step test is significant.
@@ -176,8 +176,8 @@ def _adjust(
         rng=config.resampling.stream(f"{family}/adjustment"),
         min_cases=config.min_cases,
         permutations=config.permutations,
-        strata=design.strata,
-        subjects=design.subjects,
+        strata=design.units.strata,
+        subjects=design.units.subjects,
     )
     test = adjustment.test
     decided = test.significant(config.level)
@@ -299,9 +299,9 @@ def describe_row(row: Divergence, outcome: str) -> str:
 def _describe_method(test: stats.MaxT, config: AuditConfig, design: Design) -> str:
     how = "all rearrangements" if test.exact else f"{test.n_permutations:,} permutations"
     where = ""
-    if design.strata is not None:
+    if design.units.strata is not None:
         where += f", outcomes centred and permuted within {config.stratify}, of which p and simultaneous interval speak"
-    if design.subjects is not None:
+    if design.units.subjects is not None:
         where += f", patients ({config.subject_column}) as units"
     text = (
         f"Westfall-Young step-down max-T over {test.n_tests} distinct groups ({how}{where}), family-wise level "

@@ -1019,10 +1019,10 @@ def _require_answerable(
     """Refuses a gate about a metric or attribute that this audit will not have."""
     if not gates:
         return
+    from segfair.audit.choices.labels import resolve_protocol
     from segfair.audit.choices.outcomes import resolve_outcomes
     from segfair.audit.choices.units import resolve_units
     from segfair.audit.gates import require_answerable
-    from segfair.audit.procedure import resolve_protocol
     from segfair.scoring.scores import protocol_metrics
 
     rules = resolve_units(dataclasses.replace(config, protocol=resolve_protocol(config, cohort)), cohort).protocol

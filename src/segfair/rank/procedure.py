@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.attributes.fit import AttributeTable, build_attributes
-from segfair.audit.certainty import CohortScores, resample
+from segfair.audit.certainty import CohortScores, challenge_of
 from segfair.audit.choices.labels import (
     check_label_occurs,
     check_many_values,
@@ -28,14 +28,14 @@ from segfair.audit.choices.labels import (
 )
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.describe import versions
-from segfair.audit.design import Design, build_design, with_subjects
+from segfair.audit.design import Units, build_design, with_subjects
 from segfair.audit.mask_facts import COPIED, check_threshold, copies_labels, size_alerts, threshold_alert
+from segfair.audit.panel import Panel
 from segfair.audit.result.result import Alert, AuditConfig, Score, distinct_alerts
 from segfair.audit.significance import mean_limits
 from segfair.audit.words import plural
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
-from segfair.fairness import ChallengeScores, challenge_scores, judged
 from segfair.intake.mask_values import check_grey_levels, picture_notices, with_pictures
 from segfair.rank.board import (
     CHALLENGE,
@@ -148,7 +148,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
     needed = COLUMNS if by in CHALLENGE else (by,)
     scores = require_complete(scores, needed)
     first_table = next(iter(scores.tables.values()))
-    design = build_design(scores.cohort, first_table, np.arange(len(first_table)), config=config)
+    units = build_design(scores.cohort, first_table, np.arange(len(first_table)), config=config).units
     board = make_board(by, scores, attributes, config)
     n_cases = len(first_table)
     scorer = board.scorer()
@@ -159,9 +159,9 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         n_cases=n_cases,
         rng=config.resampling.stream("rank/bootstrap"),
         draws=config.bootstrap,
-        subjects=design.subjects,
+        subjects=units.subjects,
     )
-    patients, reduced = leave_one_out_scores(scorer, n_cases=n_cases, subjects=design.subjects)
+    patients, reduced = leave_one_out_scores(scorer, n_cases=n_cases, subjects=units.subjects)
     # Where the level that a patient leaves falls below the smallest that counts, nothing may be left to compare: that
     # cohort has no score, for any team, and so no order. It is no order in which all are first.
     scored = np.flatnonzero(np.isfinite(reduced).all(axis=1))
@@ -180,7 +180,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
             rank_interval=(int(stability.low[team]), int(stability.high[team])),
             first=float(stability.first[team]),
             beats_next=float(stability.beats[team, order[place + 1]]) if place + 1 < len(order) else None,
-            scores=_scores_of(scores.tables[scores.names[team]], attributes, config, design, by),
+            scores=_scores_of(scores.tables[scores.names[team]], attributes, config, units, by),
             ranks={name: int(found[team]) for name, (found, _) in under.items()},
             values={name: float(found[team]) for name, (_, found) in under.items()},
             without_one=span(without_one[:, team], int(ranks[team])),
@@ -226,7 +226,7 @@ def _baseline(
 ) -> Baseline:
     columns = {name: np.array([scores.baseline.column(name)], dtype=np.float64) for name in board.values}
     value = float(dataclasses.replace(board, values=columns).observed()[0])
-    challenge = _challenge(scores.baseline, attributes, config)
+    challenge = challenge_of(Panel.of_scores(scores.baseline, attributes, Units(), config), attributes)
     return Baseline(
         board.sign * value,
         {name: getattr(challenge, name.lower()) for name in _SCORES} if challenge else {},
@@ -235,16 +235,8 @@ def _baseline(
     )
 
 
-def _challenge(table: ScoreTable, attributes: AttributeTable, config: AuditConfig) -> ChallengeScores | None:
-    """The challenge's scores; None where not every case has a DSC and a NormHD."""
-    if not set(COLUMNS) <= set(table.names) or any(table.n_undefined(name) for name in COLUMNS):
-        return None
-    dsc, normhd = (table.defined(name)[1] for name in COLUMNS)
-    return challenge_scores(dsc, normhd, attributes, rule=config.judging, weight=config.protocol.fairness.weight)
-
-
 def _scores_of(
-    table: ScoreTable, attributes: AttributeTable, config: AuditConfig, design: Design, by: str
+    table: ScoreTable, attributes: AttributeTable, config: AuditConfig, units: Units, by: str
 ) -> dict[str, Score]:
     """The scores of one team with interval and chance level: what an audit of it says, number for number."""
     found: dict[str, Score] = {}
@@ -254,24 +246,23 @@ def _scores_of(
             values,
             rng=config.resampling.stream(f"scores/{by}"),
             draws=config.bootstrap,
-            subjects=design.subjects,
+            subjects=units.subjects,
             limits=mean_limits(by, values, config),
         )
         found[by] = Score(float(values.mean()), ci=(low, high) if len(values) > 1 else None)
-    challenge = _challenge(table, attributes, config)
+    panel = Panel.of_scores(table, attributes, units, config)
+    challenge = challenge_of(panel, attributes)
     if challenge is None:
         return found
-    outcomes = [table.defined(name)[1] for name in COLUMNS]
-    groups = resample(outcomes, judged(attributes.attributes, config.judging), config=config, design=design)
     point = {name: Score(getattr(challenge, name.lower())) for name in _SCORES}
-    return found | CohortScores(groups, config, design).scores(point, *outcomes)
+    return found | CohortScores.of(panel, attributes).scores(point)
 
 
 def _facts_of(scores: TeamScores, team: str, attributes: AttributeTable, config: AuditConfig) -> dict[str, Any]:
     """What a standing says of a team apart from its scores and ranks."""
     table = scores.tables[team]
     reasons = list(table.penalised.values())
-    challenge = _challenge(table, attributes, config)
+    challenge = challenge_of(Panel.of_scores(table, attributes, Units(), config), attributes)
     return {
         "disparities": challenge.disparities if challenge else (),
         "n_penalised": len(reasons),

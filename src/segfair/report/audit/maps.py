@@ -34,10 +34,10 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
     facts = base.outcomes[outcome]
     # An audit that was made to be shared has no rows of cases to average.
     pairs = _pairs(base) if base.case_scores.rows and result.case_scores.rows else []
+    if not pairs or facts.mean is None:
+        return None
     panel = Panel.of_result(result)
     maps = [_cells(result, panel, pair) for pair in pairs]
-    if not maps or facts.mean is None:
-        return None
     digits = outcome_digits(base.subgroups[outcome])
     large = [
         float(np.max(np.abs(cells.means[enough] - facts.mean)))
