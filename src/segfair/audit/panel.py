@@ -62,7 +62,7 @@ class Panel:
             ids,
             {name: _floats(rows.column(name)) for name in rows.metrics},
             np.array([bool(reason) for reason in rows.column("penalised")] if rows.rows else [], dtype=bool),
-            AttributeTable(ids, tuple(_attribute(result, name) for name in rows.attributes), {}),
+            AttributeTable(ids, tuple(_attribute(result, name) for name in rows.attributes if name in result.bins), {}),
             Units(subjects=np.array(rows.subjects, dtype=np.intp) if rows.subjects else None),
             result.config,
         )

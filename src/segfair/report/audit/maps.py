@@ -84,7 +84,7 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
 
 
 def _pairs(result: AuditResult) -> list[tuple[AttributeFacts, AttributeFacts]]:
-    by_name = {attribute.name: attribute for attribute in result.attributes}
+    by_name = {attribute.name: attribute for attribute in result.attributes if attribute.name in result.bins}
     every = list(itertools.combinations(by_name, 2))
     if len(every) > _MAX_MAPS:
         rows = result.subgroups[result.primary_outcome]
