@@ -35,7 +35,8 @@ from segfair.mitigation.training.batches import plan_epoch
 from segfair.mitigation.training.evaluation import evaluate, foreground, total_scores, worst_subgroup
 from segfair.mitigation.training.loop import FitResult, FitSettings, TrainingError, fit
 from segfair.mitigation.training.objectives import dice_ce
-from segfair.mitigation.training.strategies import EpochScores, Erm, StrategyOptions, TrainingContext, make_strategy
+from segfair.mitigation.training.strategies import make_strategy
+from segfair.mitigation.training.strategy import EpochScores, Strategy, StrategyOptions, TrainingContext
 from segfair.protocol.rules import load_protocol
 from segfair.subgroups.lattice import mine_subgroups
 
@@ -61,7 +62,7 @@ def train(
     training: Any = None,
     network: nn.Module | None = None,
     settings: FitSettings = SETTINGS,
-    strategy: Erm | None = None,
+    strategy: Strategy | None = None,
     plain_training: Any = None,
     **more: Any,
 ) -> tuple[FitResult, nn.Module]:
