@@ -17,7 +17,6 @@ from segfair.mitigation.training.objectives import dice_ce
 from segfair.mitigation.training.strategies import Erm, independence_weights, make_strategy
 from segfair.mitigation.training.strategy import EpochScores, Strategy, StrategyOptions, TrainingContext
 from segfair.mitigation.weighting.reweighter import LITERAL, WeightRule
-from segfair.mitigation.weighting.tuning import AlphaTuner
 from segfair.mitigation.weighting.weights import draw_cases
 
 VOLUMES = dict(zip(SIX, [10.0, 20.0, 30.0, 40.0, 50.0, 60.0], strict=True))
@@ -283,27 +282,6 @@ def test_nothing_to_tell_cases_apart_is_no_failure(name: str, columns: Mapping[s
 
 
 # alpha auto
-
-
-def simulate(response: Mapping[float, float], epochs: int) -> list[float]:
-    """A learning curve whose slope depends on alpha, and the alphas the tuner chose."""
-    tuner, score, used = AlphaTuner(), 0.5, []
-    for epoch in range(epochs):
-        tuner.update(score)
-        used.append(tuner.alpha)
-        score += (0.2 + response[tuner.alpha]) / (epoch + 2)
-    return used
-
-
-def test_alpha_tuner_starts_at_the_papers_value() -> None:
-    assert AlphaTuner().alpha == 0.2
-
-
-@pytest.mark.parametrize("best", AlphaTuner().arms)
-def test_alpha_tuner_prefers_the_alpha_that_gains_most(best: float) -> None:
-    used = simulate({alpha: 0.1 * (alpha == best) for alpha in AlphaTuner().arms}, 60)
-    assert set(used[:5]) == set(AlphaTuner().arms)
-    assert used[20:].count(best) > max(used[20:].count(alpha) for alpha in AlphaTuner().arms if alpha != best)
 
 
 def test_fairmedseg_auto_uses_the_tuners_alpha() -> None:

@@ -2,7 +2,8 @@
 
 `checkpoint_last.pt` holds everything and is written after each epoch and after an interruption, `checkpoint_best.pt`
 the network of the best validation TS so far. `history.csv` has one row an epoch. `weights.csv`, where the strategy
-weights cases, has one row an epoch and case: the weights that the epoch's validation has set for the next.
+weights cases, has one row an epoch and case: the weights that the epoch's validation has set for the next. Never takes
+a step itself.
 """
 
 from __future__ import annotations
