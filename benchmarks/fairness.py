@@ -53,6 +53,7 @@ CODE = (
     "mitigation/weighting/reweighter.py",
     "mitigation/training/state.py",
     "mitigation/training/strategies.py",
+    "mitigation/training/strategy.py",
     "mitigation/weighting/tuning.py",
     "mitigation/weighting/weights.py",
     "stats/shrinkage.py",
@@ -140,7 +141,7 @@ def run_seed(block: Block, seed: int, strategies: Sequence[str], setting: Settin
     from segfair.cases import Case, Cohort
     from segfair.mitigation.data.datasets import Augmentation, from_arrays
     from segfair.mitigation.training.objectives import dice_ce
-    from segfair.mitigation.training.strategies import TrainingContext
+    from segfair.mitigation.training.strategy import TrainingContext
     from segfair.phantom import sample_cases
     from segfair.protocol.rules import load_protocol
 
@@ -221,7 +222,8 @@ def train(
 
     from segfair.mitigation.networks.backbones import NetworkConfig, build_network
     from segfair.mitigation.training.loop import FitSettings, fit
-    from segfair.mitigation.training.strategies import StrategyOptions, make_strategy
+    from segfair.mitigation.training.strategies import make_strategy
+    from segfair.mitigation.training.strategy import StrategyOptions
     from segfair.mitigation.weighting.reweighter import WeightRule
 
     kind, _, variant = name.partition(", ")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from benchmarks import fairness
 
-from segfair.mitigation.training.strategies import STRATEGIES
+from segfair.mitigation.training.catalogue import STRATEGIES
 
 
 def run(block: str, seed: int, strategy: str, worst: float, dsc: float = 0.9) -> dict[str, object]:

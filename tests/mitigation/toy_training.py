@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from segfair.attributes.fit import Attribute, AttributeTable
+from segfair.mitigation.networks.checkpoints import load_checkpoint
+from segfair.mitigation.training.loop import FitResult, FitSettings, fit
+from segfair.mitigation.training.objectives import dice_ce
+from segfair.mitigation.training.strategies import make_strategy
+from segfair.mitigation.training.strategy import Strategy, StrategyOptions, TrainingContext
+from segfair.protocol.rules import load_protocol
 
 SIZE = (8, 8, 8)
 
@@ -81,3 +90,70 @@ def cohort_of(n: int, prefix: str) -> tuple[tuple[str, ...], AttributeTable]:
 def flat_state(network: nn.Module) -> NDArray[np.float64]:
     """All parameters in one array."""
     return np.concatenate([p.detach().double().numpy().ravel() for p in network.parameters()])
+
+
+PROTOCOL = load_protocol("default")
+
+
+SETTINGS = FitSettings(batch_size=3, lr=0.02, min_cases=1)
+
+
+TRAIN_IDS, TRAIN_TABLE = cohort_of(8, "t")
+
+
+VAL_IDS, VAL_TABLE = cohort_of(8, "v")
+
+
+FAINT = tuple(name for name in (*TRAIN_IDS, *VAL_IDS) if int(name[1:]) % 4 == 3)
+
+
+def context(epochs: int = 4, **changes: Any) -> TrainingContext:
+    base = TrainingContext(
+        TRAIN_TABLE, VAL_TABLE, dice_ce, epochs, volumes_mm3=dict.fromkeys(TRAIN_IDS, 1.0), min_support=0.1, seed=7
+    )
+    return replace(base, **changes)
+
+
+def train(
+    out: Path,
+    name: str = "divergence-sampling",
+    *,
+    ctx: TrainingContext | None = None,
+    training: Any = None,
+    network: nn.Module | None = None,
+    settings: FitSettings = SETTINGS,
+    strategy: Strategy | None = None,
+    plain_training: Any = None,
+    **more: Any,
+) -> tuple[FitResult, nn.Module]:
+    ctx = ctx or context()
+    network = network or tiny_network(dropout=0.3)
+    options = StrategyOptions(case_weights=dict.fromkeys(TRAIN_IDS, 1.0))
+    result = fit(
+        network,
+        strategy or make_strategy(name, ctx, options),
+        ctx,
+        training=Volumes(TRAIN_IDS, noise=0.2, faint=FAINT) if training is None else training,
+        validation=Volumes(VAL_IDS, faint=FAINT),
+        plain_training=Volumes(TRAIN_IDS, faint=FAINT) if plain_training is None else plain_training,
+        settings=settings,
+        inferer=whole,
+        protocol=PROTOCOL,
+        out=out,
+        **more,
+    )
+    return result, network
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def last_network(out: Path) -> dict[str, torch.Tensor]:
+    return dict(load_checkpoint(out / "checkpoint_last.pt")["network"])
+
+
+def same_state(one: Path, other: Path) -> bool:
+    a, b = last_network(one), last_network(other)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)

@@ -19,7 +19,6 @@ from segfair.mitigation.experiment.settings import (  # noqa: E402
     read_settings,
 )
 from segfair.mitigation.networks.backbones import NetworkConfig  # noqa: E402
-from segfair.mitigation.networks.devices import find_device  # noqa: E402
 
 
 def written(path: Path, text: str) -> Path:
@@ -111,17 +110,6 @@ def test_a_file_that_makes_no_sense_is_refused_with_the_key_and_what_it_takes(
 def test_weights_that_nobody_draws_by_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--weights: only --strategy one-shot draws by them"):
         MitigationSettings(tmp_path, one_shot_weights={"a": 1.0}).complete()
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_devices() -> None:
-    assert find_device("auto") == find_device("cpu") == "cpu"
-    for name in ("cuda", "cuda:0"):
-        with pytest.raises(ConfigError, match="sees no GPU here; use --device cpu"):
-            find_device(name)
-    for name in ("gpu", "cpu:1", "cuda:", "cuda:x", "mps"):
-        with pytest.raises(ConfigError, match="expected auto, cpu, cuda or cuda:N"):
-            find_device(name)
 
 
 def test_every_setting_has_a_kind(tmp_path: Path) -> None:

@@ -2,58 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-from tests.score_fixtures import audit_of
+from tests.mitigation.toy_models import conclude, model
 
 from segfair.errors import InputError
-from segfair.mitigation.experiment.diagnosis import Part, diagnose
 from segfair.mitigation.experiment.summary import (
     EpochWeights,
-    MitigationSummary,
-    ModelSummary,
     read_epoch_weights,
-    summarise,
     trained_weights,
 )
-from segfair.mitigation.experiment.summary_page import mitigation_data, write_mitigation_page
-
-N = 120
-SEX = ["F" if i % 4 == 0 else "M" for i in range(N)]
-SITE = ["A" if i % 3 == 0 else "B" for i in range(N)]
-
-
-def model(name: str, *, women: float, men: float = 0.9, noise: float = 0.01, backbone: str = "unet") -> ModelSummary:
-    """A model with these mean Dice, the same noise of the same cases in every model."""
-    dice = np.where(np.array(SEX) == "F", women, men) + noise * np.random.default_rng(5).standard_normal(N)
-    dice = np.clip(dice, 0, 1)
-    scores: Mapping[str, Sequence[float]] = {"dsc": dice.tolist(), "normhd": (0.3 * (1 - dice)).tolist()}
-    audit = audit_of(scores, {"sex": SEX, "site": SITE}, min_cases=5, min_support=0.05)
-    rows = [row for row in audit.subgroups["dsc"] if row.n >= 5]
-    worst = min(rows, key=lambda row: row.mean)
-    found = {
-        **{score: audit.scores[score].value for score in ("DSC", "NormHD", "PS", "FS", "TS")},
-        "worst_subgroup": {"items": dict(sorted(worst.subgroup.items)), "n": worst.n, "dsc": worst.mean},
-    }
-    diagnosis = diagnose(Part(4, 0.2, 0.9), Part(3, 0.2, 0.9), share=0.03).to_dict()
-    return ModelSummary(
-        name,
-        backbone,
-        name.removeprefix(f"{backbone}-"),
-        {"test": found, "validation": found},
-        {"subgroup": found["worst_subgroup"]["items"], **diagnosis},
-        audit,
-        epochs=10,
-        best_epoch=9,
-        weights=() if name.endswith("erm") else (EpochWeights(1, 1.0, 8.0, "sex = F"), EpochWeights(2, 1.0, 1.5, "")),
-    )
-
-
-def conclude(*models: ModelSummary) -> MitigationSummary:
-    return summarise(models, baseline="erm", budget={"Epochs": "10"})
 
 
 def test_the_strategy_that_wins_is_recommended_with_its_evidence() -> None:
@@ -114,34 +73,6 @@ def test_backbones_are_compared_with_their_own_plain_model() -> None:
     ]
     compared = [entry.against for entry in summary.models if entry.against is not None]
     assert [entry.before.name for entry in compared] == ["unet-erm", "segresnet-erm"]
-
-
-def test_the_page_is_one_file_that_needs_nothing(tmp_path: Path) -> None:
-    summary = conclude(model("erm", women=0.5), model("divergence-sampling", women=0.8))
-    path = write_mitigation_page(summary, tmp_path)
-    text = path.read_text("utf-8")
-    assert text.count("Recommended: divergence-sampling") == 1
-    assert "rare and under-learned" in text
-    assert "Content-Security-Policy" in text
-    assert "://" not in text.replace("http://www.w3.org/", "")
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["comparison.html", "divergence-sampling"]
-    assert (tmp_path / "divergence-sampling" / "comparison" / "comparison.html").is_file()
-    # A second run replaces the page.
-    assert write_mitigation_page(summary, tmp_path) == path
-
-
-def test_ids_of_the_page_are_unique_and_maps_stand_side_by_side() -> None:
-    summary = conclude(model("erm", women=0.5), model("divergence-sampling", women=0.8), model("balanced", women=0.6))
-    sections = mitigation_data(summary, written="today")["sections"]
-    (pair,) = sections["maps"]["pairs"]
-    assert [entry["name"] for entry in pair["figures"]] == ["erm", "divergence-sampling", "balanced"]
-    keys = [entry["key"] for entry in pair["figures"]]
-    keys += [entry["figure"]["key"] for entry in sections["weights"]]
-    keys += [entry["slopes"]["key"] for entry in sections["changes"]]
-    assert len(keys) == len(set(keys)) == 7
-    # The scale is the plain model's in all of them: its mean is the middle of every colour key.
-    mean = f"{summary.models[0].audit.scores['DSC'].value:.3f}"
-    assert all(f"mean {mean}" in entry["svg"] for entry in pair["figures"])
 
 
 def test_weights_of_each_epoch(tmp_path: Path) -> None:

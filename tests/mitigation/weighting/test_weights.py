@@ -1,8 +1,7 @@
-"""Case weights: the paper's equations by hand, then the properties that every weight must have."""
+"""The parts of a weight, each by hand, and the properties that every weight must have."""
 
 from __future__ import annotations
 
-import itertools
 import math
 import subprocess
 import sys
@@ -15,14 +14,8 @@ from hypothesis.extra.numpy import arrays
 from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE, make_table
 
 import segfair.mitigation.weighting.weights
-from segfair.errors import ConfigError, InputError
 from segfair.mitigation.weighting.reweighter import (
-    CONFIDENT,
-    LITERAL,
-    TILTED,
-    CaseSampler,
     DivergenceReweighter,
-    WeightRule,
 )
 from segfair.mitigation.weighting.weights import (
     CaseWeights,
@@ -46,9 +39,6 @@ def group(**items: str) -> Subgroup:
     return Subgroup(frozenset(items.items()))
 
 
-# Equations 1 and 2 by hand
-
-
 def test_divergences_of_six_cases_by_hand() -> None:
     lattice = Lattice.over(mine_subgroups(SIX_TABLE, min_support=0.1), SIX_TABLE)
     gaps = dict(zip(lattice.itemsets, divergences(lattice.mined, SIX_DICE)[lattice.rows], strict=True))
@@ -66,106 +56,6 @@ def test_divergences_of_six_cases_by_hand() -> None:
     assert all(gaps[name] == pytest.approx(value, abs=1e-12) for name, value in expected.items())
 
 
-def test_literal_weights_of_six_cases_by_hand() -> None:
-    reweighter = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=LITERAL)
-    weights = reweighter.update(dict(zip(SIX, SIX_DICE.tolist(), strict=True)))
-    by_hand = {"A": 0.2, "B": 0.2, "C": 0.55 / 3, "D": 0.55 / 3, "E": 0.3, "F": 0.3}
-    assert dict(weights) == pytest.approx(by_hand, abs=1e-12)
-    assert weights.setter("A") == group(sex="f", site="1")
-    assert weights.setter("C") == group(site="2")
-    assert weights.setter("D") == group(site="1")
-    assert weights.setter("E") == group(sex="m", site="2")
-
-
-def test_deficits_of_six_cases_by_hand() -> None:
-    rule = WeightRule(kind="deficit", certainty="raw", memory="none", temperature=None, normalise=False, cap=None)
-    weights = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=rule).update_array(SIX_DICE)
-    by_hand = {"A": 0, "B": 0, "C": 0.55 / 3, "D": 0.15, "E": 0.3, "F": 0.3}
-    assert dict(weights) == pytest.approx(by_hand, abs=1e-12)
-
-
-def test_training_cases_belong_by_their_items_not_by_their_position() -> None:
-    training = make_table(["t1", "t2", "t3"], {"site": ["2", "2", "1"], "sex": ["m", "f", "x"]})
-    weights = DivergenceReweighter(SIX_TABLE, training, rule=LITERAL).update_array(SIX_DICE)
-    # t3 has a sex that validation never saw: only its site counts.
-    assert dict(weights) == pytest.approx({"t1": 0.3, "t2": 0.55 / 3, "t3": 0.55 / 3}, abs=1e-12)
-
-
-def test_an_alias_on_validation_is_a_subgroup_of_its_own_in_training() -> None:
-    # On the validation cases {a = x} and {b = y} have the same two members, so one row of the membership.
-    validation = make_table(["v1", "v2", "v3"], {"a": ["x", "x", "w"], "b": ["y", "y", "z"]})
-    training = make_table(["only a", "only b"], {"a": ["x", "w"], "b": ["z", "y"]})
-    weights = DivergenceReweighter(validation, training, rule=LITERAL).update_array(np.array([0.1, 0.1, 0.7]))
-    # Mean .3: {a = x} and {b = y} -.2, {a = w} and {b = z} +.4.
-    assert dict(weights) == pytest.approx({"only a": 0.4, "only b": 0.4}, abs=1e-12)
-    deficit = WeightRule(certainty="raw", memory="none", temperature=None, normalise=False, cap=None)
-    weights = DivergenceReweighter(validation, training, rule=deficit).update_array(np.array([0.1, 0.1, 0.7]))
-    assert dict(weights) == pytest.approx({"only a": 0.2, "only b": 0.2}, abs=1e-12)
-    assert weights.setter("only b") == group(b="y")
-
-
-# Before the first validation, and outside of every subgroup
-
-
-@pytest.mark.parametrize(("rule", "value"), [(LITERAL, 0.0), (TILTED, 1.0)])
-def test_weights_before_the_first_validation(rule: WeightRule, value: float) -> None:
-    weights = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=rule).weights
-    assert dict(weights) == dict.fromkeys(SIX, value)
-    assert weights.setters == (None,) * 6
-
-
-@pytest.mark.parametrize(("rule", "value"), [(LITERAL, 0.0), (TILTED, 1.0)])
-def test_a_case_in_no_subgroup(rule: WeightRule, value: float) -> None:
-    training = make_table(["in", "out"], {"sex": ["m", None], "site": ["2", "unknown"]})
-    weights = DivergenceReweighter(SIX_TABLE, training, rule=rule).update_array(SIX_DICE)
-    assert weights["out"] == value
-    assert weights.setter("out") is None
-    assert weights["in"] > 0
-
-
-def test_a_subgroup_without_a_training_case_weighs_nobody() -> None:
-    validation = make_table(("a", "b", "c", "d"), {"site": list("1122")})
-    training = make_table(("p", "q"), {"site": list("11")})
-    for rule in (LITERAL, TILTED, CONFIDENT, WeightRule(aggregate="mean"), WeightRule(aggregate="shapley")):
-        weights = DivergenceReweighter(validation, training, rule=rule).update_array(np.array([0.9, 0.8, 0.1, 0.2]))
-        assert np.isfinite(weights.array).all()
-        assert weights["p"] == weights["q"]
-        assert all(setter is None or setter.name == "site = 1" for setter in weights.setters)
-        if rule.normalise:
-            assert weights["p"] == 1
-
-
-def test_without_subgroups_training_is_plain() -> None:
-    empty = make_table(SIX, {})
-    weights = DivergenceReweighter(empty, empty).update_array(SIX_DICE)
-    assert dict(weights) == dict.fromkeys(SIX, 1.0)
-
-
-def test_no_disparity_gives_equal_weights() -> None:
-    weights = DivergenceReweighter(SIX_TABLE, SIX_TABLE).update_array(np.full(6, 0.8))
-    assert weights.array == pytest.approx(np.ones(6), abs=1e-12)
-
-
-def test_missing_or_undefined_scores_are_refused_by_name() -> None:
-    reweighter = DivergenceReweighter(SIX_TABLE, SIX_TABLE)
-    scores = dict(zip(SIX, SIX_DICE.tolist(), strict=True))
-    with pytest.raises(InputError, match="1 of 6 validation cases have no finite score, for example D"):
-        reweighter.update({**scores, "D": math.nan})
-    del scores["B"]
-    with pytest.raises(InputError, match="for example B"):
-        reweighter.update(scores)
-
-
-def test_contradictory_rules_are_refused() -> None:
-    with pytest.raises(ConfigError, match="normalise = true"):
-        WeightRule(normalise=False)
-    with pytest.raises(ConfigError, match="needs a cap"):
-        WeightRule(temperature="auto", cap=None)
-
-
-# The parts
-
-
 def test_strengths() -> None:
     gaps = np.array([-0.2, 0.0, 0.3])
     assert strengths(gaps, kind="absolute").tolist() == [0.2, 0.0, 0.3]
@@ -179,24 +69,6 @@ def test_bounded_divergences_by_hand() -> None:
     assert left == pytest.approx([-0.3 + 2 * 0.0866025, 0.3 - 2 * 0.0866025, 0.0, 0.0], abs=1e-6)
     assert bounded(gaps, sizes, 16, noise=0.04, deviations=0.0).tolist() == gaps.tolist()
     assert bounded(np.zeros(1), np.zeros(1, dtype=np.intp), 0, noise=0.0, deviations=2.0).tolist() == [0.0]
-
-
-def test_a_bound_keeps_a_clear_deficit_that_shrinking_all_alike_would_not() -> None:
-    # One harmed cell among many even ones, the noise small.
-    rng = np.random.default_rng(0)
-    ids = tuple(map(str, range(100)))
-    table = make_table(ids, {"a": [str(i % 5) for i in range(100)], "b": [str(i // 5 % 4) for i in range(100)]})
-    harmed = np.array([i % 5 == 0 and i // 5 % 4 == 0 for i in range(100)])
-    outcome = 0.9 - 0.2 * harmed + 0.03 * rng.standard_normal(100)
-
-    def ratio(rule: WeightRule) -> float:
-        weights = DivergenceReweighter(table, table, rule=rule).update_array(outcome).array
-        return float(weights[harmed].mean() / np.median(weights))
-
-    fixed = ratio(WeightRule())
-    bound = ratio(WeightRule(certainty="bound", temperature="auto"))
-    assert fixed < 3
-    assert bound == pytest.approx(8, rel=0.01)
 
 
 def test_memory_by_hand() -> None:
@@ -306,9 +178,6 @@ def test_mean_one_has_mean_one_and_keeps_cap_and_order(weights: np.ndarray, cap:
         assert (np.diff(scaled[order]) >= -1e-9).all()
 
 
-# Drawing
-
-
 def test_plain_drawing_is_a_permutation() -> None:
     drawn = draw_cases(None, 7, np.random.default_rng(0))
     assert sorted(drawn.tolist()) == list(range(7))
@@ -334,62 +203,11 @@ def test_drawing_is_unbiased_over_epochs() -> None:
     assert counts / 2000 == pytest.approx(weights, abs=0.05)
 
 
-def test_sampler_follows_the_weights_and_depends_on_seed_and_epoch_only() -> None:
-    reweighter = DivergenceReweighter(SIX_TABLE, SIX_TABLE)
-    sampler = reweighter.sampler(seed=3)
-    assert len(sampler) == 6
-    first = list(sampler)
-    assert sorted(first) == list(range(6))
-    reweighter.update_array(np.array([0.9, 0.9, 0.9, 0.9, 0.1, 0.1]))
-    second = list(sampler)
-    assert np.bincount(second, minlength=6)[4:].sum() > 2
-    again = CaseSampler(lambda: reweighter.weights.array, 6, seed=3)
-    again.epoch = 1
-    assert list(again) == second
-
-
 def test_joint_cells() -> None:
     assert joint_codes(SIX_TABLE).tolist() == [0, 0, 1, 2, 3, 3]
     assert joint_codes(make_table(SIX, {})).tolist() == [0] * 6
     odd = make_table(["p", "q"], {"a": ["x", None]})
     assert len(set(joint_codes(odd).tolist())) == 2
-
-
-# State and start-up
-
-
-@pytest.mark.parametrize("aggregate", ["max", "mean", "shapley"])
-@pytest.mark.parametrize("memory", ["none", "ema", "sum"])
-def test_state_goes_on_exactly(aggregate: str, memory: str) -> None:
-    rule = WeightRule(memory=memory, aggregate=aggregate, temperature="auto")  # type: ignore[arg-type]
-    outcomes = [SIX_DICE, SIX_DICE[::-1].copy(), np.linspace(0.2, 0.9, 6)]
-    straight = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=rule)
-    for outcome in outcomes:
-        straight.update_array(outcome)
-    first = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=rule)
-    for outcome in outcomes[:2]:
-        first.update_array(outcome)
-    second = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=rule)
-    second.load_state_dict(first.state_dict())
-    assert dict(second.weights) == dict(first.weights)
-    assert second.weights.setters == first.weights.setters
-    second.update_array(outcomes[2])
-    assert dict(second.weights) == dict(straight.weights)
-
-
-def test_state_of_other_cases_is_refused() -> None:
-    state = DivergenceReweighter(SIX_TABLE, SIX_TABLE).state_dict()
-    fewer = make_table(SIX[:3], {"sex": list("fff")})
-    with pytest.raises(InputError, match="6 training cases, this run 3"):
-        DivergenceReweighter(SIX_TABLE, fewer).load_state_dict(state)
-
-
-def test_weights_follow_ids_whatever_the_order() -> None:
-    reweighter = DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=LITERAL)
-    in_order = dict(reweighter.update(dict(zip(SIX, SIX_DICE.tolist(), strict=True))))
-    for order in itertools.islice(itertools.permutations(range(6)), 0, 720, 97):
-        shuffled = {SIX[i]: float(SIX_DICE[i]) for i in order}
-        assert dict(DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=LITERAL).update(shuffled)) == in_order
 
 
 def test_case_weights_are_a_mapping() -> None:

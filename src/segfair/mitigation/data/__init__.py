@@ -1,1 +1,1 @@
-"""From image files to batches' cases: sources, splits, preprocessing, caches."""
+"""From image files to prepared cases: sources, splits, preprocessing, caches. Never decides which cases are drawn."""

@@ -1,4 +1,4 @@
-"""Breast boxes of the MAMA-MIA data: the part of an image in which a lesion can lie.
+"""Breast boxes of the MAMA-MIA data: the part of an image in which a lesion can lie. Never crops an image.
 
 `patient_info_files/<id>.json` holds `primary_lesion.breast_coordinates`: `x_min` to `z_max`. The public pipelines
 for these data index the NIfTI array as nibabel reads it with `[z_min:z_max, y_min:y_max, x_min:x_max]`: their z is

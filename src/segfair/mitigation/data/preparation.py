@@ -1,4 +1,4 @@
-"""Training cases -> prepared cases: preprocessed once and cached by what went into them.
+"""Training cases -> prepared cases: preprocessed once and cached by what went into them. Never augments.
 
 A cache key is made of the bytes of the files and of all settings. MONAI's persistent dataset keys by file names and
 only on request by transforms, of which it may know the class names only: a label that was corrected, or another

@@ -144,41 +144,18 @@ def split_cases(
     cells = _cells(table)
     patients = {case: _patient(case, subjects) for case in table.case_ids}
     bound = set(train_only)
-    left_out: dict[str, str] = {}
     if given:
-        test = [case for case in table.case_ids if given.get(case) == "test"]
-        tested = {patients[case] for case in test}
-        pool = []
-        for case in table.case_ids:
-            if case not in given:
-                left_out[case] = "not named by the data set's own split"
-            elif given[case] == "train" and patients[case] in tested:
-                left_out[case] = f"{patients[case]} is tested"
-            elif given[case] == "train":
-                pool.append(case)
         origin = "test cases are the data set's own; validation cases were drawn from its training cases"
-        if not test or not pool:
-            raise ConfigError(
-                "split: none of the cases that can be used is a training (or a test) case of the data set"
-            )
+        test, pool, left_out = _given_test(table.case_ids, patients, given)
+        n_wanted = validation_share * len(pool)
     else:
-        pool = list(table.case_ids)
-        test = _draw([case for case in pool if case not in bound], test_share * len(pool), cells, patients, seed)
-        # All cases of a tested patient test, or, without metadata, are of no use.
-        tested = {patients[case] for case in test}
-        for case in sorted(bound):
-            if patients[case] in tested:
-                left_out[case] = f"{patients[case]} is tested"
-        pool = [case for case in pool if case not in set(test) and case not in left_out]
         origin = "test and validation cases were drawn at random, by patient, balanced over joint attribute levels"
-    n_wanted = validation_share * (len(pool) if given else len(table.case_ids))
-    free = [case for case in pool if case not in bound]
-    validation = _draw(free, n_wanted, cells, patients, seed + 1)
-    validated = {patients[case] for case in validation}
-    for case in pool:
-        if case in bound and patients[case] in validated:
-            left_out[case] = f"{patients[case]} validates"
-    train = [case for case in pool if case not in set(validation) and case not in left_out]
+        free = [case for case in table.case_ids if case not in bound]
+        test = _draw(free, test_share * len(table.case_ids), cells, patients, seed)
+        pool, left_out = _without(table.case_ids, test, bound, patients, "is tested")
+        n_wanted = validation_share * len(table.case_ids)
+    validation = _draw([case for case in pool if case not in bound], n_wanted, cells, patients, seed + 1)
+    train, lost = _without(pool, validation, bound, patients, "validates")
     if not train:
         raise ConfigError(f"split: {len(set(patients.values()))} patients are too few for three sets; use more data")
     return Split(
@@ -187,8 +164,36 @@ def split_cases(
         tuple(sorted(test)),
         origin,
         seed,
-        dict(sorted(left_out.items())),
+        dict(sorted((left_out | lost).items())),
     )
+
+
+def _given_test(
+    case_ids: Sequence[str], patients: Mapping[str, str], given: Mapping[str, Literal["train", "test"]]
+) -> tuple[list[str], list[str], dict[str, str]]:
+    """The data set's own test cases, what is left of its training cases, and why the others are in neither."""
+    test = [case for case in case_ids if given.get(case) == "test"]
+    tested = {patients[case] for case in test}
+    left_out = {case: "not named by the data set's own split" for case in case_ids if case not in given}
+    # Published splits may go by scan: a patient with a test case must not be learned from in another one.
+    left_out |= {
+        case: f"{patients[case]} is tested"
+        for case in case_ids
+        if given.get(case) == "train" and patients[case] in tested
+    }
+    pool = [case for case in case_ids if given.get(case) == "train" and case not in left_out]
+    if not test or not pool:
+        raise ConfigError("split: none of the cases that can be used is a training (or a test) case of the data set")
+    return test, pool, left_out
+
+
+def _without(
+    case_ids: Sequence[str], drawn: Sequence[str], bound: Collection[str], patients: Mapping[str, str], reason: str
+) -> tuple[list[str], dict[str, str]]:
+    """The cases that were not drawn, and those left out: bound to train, but their patient was drawn elsewhere."""
+    chosen, taken = set(drawn), {patients[case] for case in drawn}
+    left_out = {case: f"{patients[case]} {reason}" for case in case_ids if case in bound and patients[case] in taken}
+    return [case for case in case_ids if case not in left_out and case not in chosen], left_out
 
 
 def _draw(

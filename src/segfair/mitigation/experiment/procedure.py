@@ -1,7 +1,7 @@
 """A mitigation from data to comparison: train each strategy and the plain baseline, predict, audit, compare.
 
 All models of one backbone share data, initial weights and budget; they differ in their strategy alone. Everything
-that is found goes into files under one folder; the numbers of the comparison are read off the audits.
+that is found goes into files under one folder. Computes no score: `findings` reads them off the audits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import tomli_w
 import torch
 
@@ -27,7 +26,7 @@ from segfair.audit.words import search_sentence
 from segfair.files.tables import write_csv
 from segfair.mitigation.data.datasets import Augmentation, describe_cuts
 from segfair.mitigation.data.preprocessing import Preprocessing
-from segfair.mitigation.experiment.diagnosis import Part, diagnose_models, drawn_share, part_of
+from segfair.mitigation.experiment.findings import WORST_MIN_CASES, TrainedModel, find_scores, least_support
 from segfair.mitigation.experiment.settings import (
     MitigationSettings,
     Size,
@@ -36,28 +35,26 @@ from segfair.mitigation.experiment.settings import (
     read_weights,
 )
 from segfair.mitigation.experiment.studies import PhantomSize, Study, data_study, phantom_study
-from segfair.mitigation.experiment.summary import ModelSummary, read_epoch_weights, summarise, trained_weights
+from segfair.mitigation.experiment.summary import ModelSummary, read_epoch_weights, summarise
 from segfair.mitigation.experiment.summary_page import write_mitigation_page
 from segfair.mitigation.networks.backbones import Backbone, build_network, check_shape, fitting_size, times
 from segfair.mitigation.networks.memory import check_memory
 from segfair.mitigation.prediction.bundle import export_bundle
 from segfair.mitigation.prediction.volumes import WindowInferer, describe, load_model
-from segfair.mitigation.training.evaluation import ScoredCases, total_scores, worst_subgroup
+from segfair.mitigation.training.catalogue import BASELINE
 from segfair.mitigation.training.loop import FitResult, fit
 from segfair.mitigation.training.objectives import case_loss
 from segfair.mitigation.training.progress import RichProgress
 from segfair.mitigation.training.state import FitSettings
-from segfair.mitigation.training.strategies import StrategyOptions, TrainingContext, make_strategy
+from segfair.mitigation.training.strategies import make_strategy
+from segfair.mitigation.training.strategy import StrategyOptions, TrainingContext
 from segfair.mitigation.weighting.weights import mine_validation
 from segfair.protocol.rules import Protocol, load_protocol
 from segfair.report.files import write_report
-from segfair.subgroups.lattice import Membership, Subgroup
 
-__all__ = ["FORMAT", "WORST_MIN_CASES", "MitigationSettings", "load_settings", "read_weights", "run_mitigation"]
+__all__ = ["FORMAT", "MitigationSettings", "load_settings", "read_weights", "run_mitigation"]
 
 FORMAT = 1
-BASELINE = "erm"
-WORST_MIN_CASES = 5
 
 
 def run_mitigation(
@@ -77,82 +74,96 @@ def run_mitigation(
         ConfigError, InputError: Settings or data that cannot be used; nothing has been trained then.
     """
     settings = settings.complete()
-    protocol = load_protocol("default")
-    out = settings.out
-    out.mkdir(parents=True, exist_ok=True)
+    settings.out.mkdir(parents=True, exist_ok=True)
     if settings.resume:
-        check_resumable(settings, out / "config.toml")
-    for backbone in settings.backbones:
-        _check_network(settings, backbone)
+        check_resumable(settings, settings.out / "config.toml")
+    _check_networks(settings)
+    protocol = load_protocol("default")
     study = _study(settings, protocol, executor, tell)
-    for notice in (*study.notices, *_losses(settings, study)):
+    for notice in (*study.notices, *_unseen(settings, study)):
         tell(notice)
-    strategies = list(settings.strategies)
-    if settings.baseline and BASELINE not in strategies:
-        strategies.insert(0, BASELINE)
+    models = _models(settings)
     context = _context(settings, study)
-    for strategy in strategies:
+    for model in models:
         # Made once for nothing: one that cannot be must not be found out after hours of the others.
-        make_strategy(strategy, context, _options(settings))
-    names = {
-        (backbone, strategy): strategy if len(settings.backbones) == 1 else f"{backbone}-{strategy}"
-        for backbone in settings.backbones
-        for strategy in strategies
-    }
+        make_strategy(model.strategy, context, _options(settings))
     main = os.environ.get("RANK", "0") == "0"
     if main:
-        _write_skipped(study.skipped, out / "skipped.csv")
-        if not settings.resume:
-            for name in names.values():
-                _clear(out / name)
-        study.split.save(out / "splits.json")
-        (out / "config.toml").write_text(tomli_w.dumps(settings.to_dict()), "utf-8")
-    fits: dict[str, FitResult] = {}
-    for (backbone, strategy), name in names.items():
-        fits[name] = _train(settings, study, protocol, backbone, strategy, out / name)
+        _begin_folder(settings, study, models)
+
+    fits = []
+    for model in models:
+        fits.append(_train(settings, study, protocol, model))
         if main:
-            tell(f"{name}: best epoch {fits[name].best_epoch} of {settings.epochs}")
+            tell(f"{model.name}: best epoch {fits[-1].best_epoch} of {settings.epochs}")
     if not main:
         # Processes that train together must not wait for one that predicts: all models are trained first.
         return {}
-    trained: list[_Trained] = []
-    for (backbone, strategy), name in names.items():
-        for notice in _predict(settings, study, out / name):
-            tell(f"{name}: {notice}")
-        audit = _audit(settings, study, protocol, out / name, executor)
-        trained.append(_Trained(name, backbone, strategy, fits[name], audit))
-    diagnoses = _diagnoses(study, trained, out)
-    models: dict[str, dict[str, Any]] = {
-        model.name: {
-            "test": _test_scores(model.audit),
-            "validation": _validation_scores(study, model.fitted.validation, protocol),
-            "diagnosis": diagnosis,
-        }
-        for model, diagnosis in zip(trained, diagnoses, strict=True)
-    }
-    comparison = {"format": FORMAT, "models": models}
-    _write_json(comparison, out / "comparison.json")
-    summary = summarise(
-        [
-            ModelSummary(
-                model.name,
-                model.backbone,
-                model.strategy,
-                models[model.name],
-                models[model.name]["diagnosis"],
-                model.audit,
-                len(model.fitted.history),
-                model.fitted.best_epoch,
-                read_epoch_weights(out / model.name / "weights.csv"),
-            )
-            for model in trained
-        ],
-        baseline=BASELINE,
-        budget=_budget(settings, study),
-        notices=study.notices,
-    )
-    write_mitigation_page(summary, out, command="segfair mitigate")
+
+    trained = []
+    for model, fitted in zip(models, fits, strict=True):
+        for notice in _predict(settings, study, model.folder):
+            tell(f"{model.name}: {notice}")
+        audit = _audit(settings, study, protocol, model.folder, executor)
+        trained.append(TrainedModel(model.name, model.backbone, model.strategy, fitted, audit))
+
+    scores = find_scores(study, trained, protocol, settings.out)
+    comparison = {"format": FORMAT, "models": scores}
+    _write_json(comparison, settings.out / "comparison.json")
+    _write_page(settings, study, trained, scores)
     return comparison
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """One model to train: a strategy on a backbone, in a folder of its name."""
+
+    name: str
+    backbone: Backbone
+    strategy: str
+    folder: Path
+
+
+def _models(settings: MitigationSettings) -> list[_Model]:
+    """Every strategy on every backbone, the plain one first."""
+    strategies = list(settings.strategies)
+    if settings.baseline and BASELINE not in strategies:
+        strategies.insert(0, BASELINE)
+    alone = len(settings.backbones) == 1
+    pairs = [(backbone, strategy) for backbone in settings.backbones for strategy in strategies]
+    names = [strategy if alone else f"{backbone}-{strategy}" for backbone, strategy in pairs]
+    return [_Model(name, *pair, settings.out / name) for name, pair in zip(names, pairs, strict=True)]
+
+
+def _begin_folder(settings: MitigationSettings, study: Study, models: Sequence[_Model]) -> None:
+    """Writes down what is about to be done, and removes what an earlier run has left."""
+    _write_skipped(study.skipped, settings.out / "skipped.csv")
+    if not settings.resume:
+        for model in models:
+            _clear(model.folder)
+    study.split.save(settings.out / "splits.json")
+    (settings.out / "config.toml").write_text(tomli_w.dumps(settings.to_dict()), "utf-8")
+
+
+def _write_page(
+    settings: MitigationSettings, study: Study, trained: Sequence[TrainedModel], scores: Mapping[str, Any]
+) -> None:
+    summaries = [
+        ModelSummary(
+            model.name,
+            model.backbone,
+            model.strategy,
+            scores[model.name],
+            scores[model.name]["diagnosis"],
+            model.audit,
+            len(model.fitted.history),
+            model.fitted.best_epoch,
+            read_epoch_weights(settings.out / model.name / "weights.csv"),
+        )
+        for model in trained
+    ]
+    summary = summarise(summaries, baseline=BASELINE, budget=_budget(settings, study), notices=study.notices)
+    write_mitigation_page(summary, settings.out, command="segfair mitigate")
 
 
 def _clear(folder: Path) -> None:
@@ -166,17 +177,6 @@ def _clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Trained:
-    """One model of the run, and what its training and its audit found."""
-
-    name: str
-    backbone: Backbone
-    strategy: str
-    fitted: FitResult
-    audit: AuditResult
-
-
 def _write_skipped(skipped: Mapping[str, str], path: Path) -> None:
     """Every case that nothing is done with, and why; no file without any."""
     path.unlink(missing_ok=True)
@@ -188,38 +188,6 @@ def _write_json(tree: Mapping[str, Any], path: Path) -> None:
     unfinished = path.with_name(f".{path.name}.tmp")
     unfinished.write_text(json.dumps(tree, indent=1, allow_nan=False, ensure_ascii=False), "utf-8")
     unfinished.replace(path)
-
-
-def _diagnoses(study: Study, trained: Sequence[_Trained], out: Path) -> list[dict[str, Any] | None]:
-    """Why each model serves its worst subgroup of the test cases worse, from cases of training and validation."""
-    weights = {
-        model.name: trained_weights(out / model.name, study.split.train, best_epoch=model.fitted.best_epoch)
-        for model in trained
-    }
-    found: list[dict[str, Any] | None] = []
-    for model in trained:
-        worst = _test_scores(model.audit)["worst_subgroup"]
-        if worst is None:
-            found.append(None)
-            continue
-        subgroup = Subgroup(frozenset(worst["items"].items()))
-        nobody = Membership((subgroup,), np.zeros((1, 0), dtype=bool), {subgroup.items: 0}, ())
-        learning, held_out = (nobody.apply(study.attributes[part]).matrix[0] for part in ("train", "validation"))
-        alike = [entry for entry in trained if entry.backbone == model.backbone]
-        parts: list[tuple[Part, Part, float]] = []
-        for entry in alike:
-            # `_train` always asks for the scores of the training cases.
-            scored = cast(ScoredCases, entry.fitted.training)
-            parts.append(
-                (
-                    part_of(learning, scored.dsc),
-                    part_of(held_out, entry.fitted.validation.dsc),
-                    drawn_share(learning, weights[entry.name]),
-                )
-            )
-        diagnosis = diagnose_models(parts)[alike.index(model)]
-        found.append({"subgroup": worst["items"], **diagnosis.to_dict()})
-    return found
 
 
 def _budget(settings: MitigationSettings, study: Study) -> dict[str, str]:
@@ -282,7 +250,7 @@ def _study(
     )
 
 
-def _losses(settings: MitigationSettings, study: Study) -> list[str]:
+def _unseen(settings: MitigationSettings, study: Study) -> list[str]:
     """What training does not see or sees in vain: cases in none of the sets, subgroups, cut lesions, padding."""
     size = cast(Size, settings.spatial_size)
     augmentation = Augmentation(size, samples_per_case=settings.samples_per_case)
@@ -309,13 +277,14 @@ def _losses(settings: MitigationSettings, study: Study) -> list[str]:
     return notices
 
 
-def _check_network(settings: MitigationSettings, backbone: Backbone) -> None:
-    """Shape and memory before the first step, each with its remedy."""
-    config = settings.network_config(backbone)
+def _check_networks(settings: MitigationSettings) -> None:
+    """Shape and memory of every backbone before the first step, each with its remedy."""
     size = cast(Size, settings.spatial_size)
-    check_shape(config, size, what="patch" if settings.samples_per_case else "spatial size")
     n_volumes = cast(int, settings.batch_size) * (settings.samples_per_case or 1)
-    check_memory(config, size, batch_size=n_volumes, amp=bool(settings.amp), device=settings.device)
+    for backbone in settings.backbones:
+        config = settings.network_config(backbone)
+        check_shape(config, size, what="patch" if settings.samples_per_case else "spatial size")
+        check_memory(config, size, batch_size=n_volumes, amp=bool(settings.amp), device=settings.device)
 
 
 def _context(settings: MitigationSettings, study: Study) -> TrainingContext:
@@ -334,10 +303,8 @@ def _options(settings: MitigationSettings) -> StrategyOptions:
     return StrategyOptions(alpha=settings.alpha, reduction=settings.reduction, case_weights=settings.one_shot_weights)
 
 
-def _train(
-    settings: MitigationSettings, study: Study, protocol: Protocol, backbone: Backbone, strategy: str, folder: Path
-) -> FitResult:
-    config = settings.network_config(backbone)
+def _train(settings: MitigationSettings, study: Study, protocol: Protocol, model: _Model) -> FitResult:
+    config = settings.network_config(model.backbone)
     size = cast(Size, settings.spatial_size)
     augmentation = Augmentation(size, samples_per_case=settings.samples_per_case)
     context = _context(settings, study)
@@ -345,13 +312,13 @@ def _train(
     torch.manual_seed(settings.seed)
     network = build_network(config)
     description = describe(
-        config, study.preprocessing, size, strategy=strategy, seed=settings.seed, bins=study.plan.to_dict()
+        config, study.preprocessing, size, strategy=model.strategy, seed=settings.seed, bins=study.plan.to_dict()
     )
     whole = study.prepared.whole
     equal_shapes = settings.data is None
     return fit(
         network,
-        make_strategy(strategy, context, _options(settings)),
+        make_strategy(model.strategy, context, _options(settings)),
         context,
         training=study.prepared.training(study.split.train, augmentation),
         validation=whole(study.split.validation),
@@ -363,15 +330,15 @@ def _train(
             device=settings.device,
             amp=bool(settings.amp),
             workers=settings.workers,
-            validation_batch_size=16 if equal_shapes and backbone != "swinunetr" else 1,
+            validation_batch_size=16 if equal_shapes and model.backbone != "swinunetr" else 1,
             min_cases=WORST_MIN_CASES,
         ),
         inferer=WindowInferer(size),
         protocol=protocol,
-        out=folder,
+        out=model.folder,
         description=description,
         resume=settings.resume,
-        progress=RichProgress(f"{backbone}, {strategy}", context.epochs),
+        progress=RichProgress(f"{model.backbone}, {model.strategy}", context.epochs),
     )
 
 
@@ -398,7 +365,7 @@ def _audit(
     cohort = dataclasses.replace(study.test, cases=cases, inputs=inputs)
     config = AuditConfig(
         protocol,
-        min_support=_least_support(len(cases)),
+        min_support=least_support(len(cases)),
         min_cases=WORST_MIN_CASES,
         # A model that fails on many cases is a finding of the comparison, not a mistake in what was handed over.
         missing_prediction="worst",
@@ -408,37 +375,3 @@ def _audit(
     result = run_audit(cohort, config, plan=study.plan, executor=executor)
     write_report(result, folder / "audit", command="segfair mitigate")
     return result
-
-
-def _least_support(n_cases: int) -> float:
-    """Low enough that every subgroup of `WORST_MIN_CASES` is mined."""
-    return min(0.01, WORST_MIN_CASES / max(1, n_cases))
-
-
-def _test_scores(result: AuditResult) -> dict[str, Any]:
-    table = result.subgroups["dsc"]
-    enough = [row for row in table if row.n >= WORST_MIN_CASES]
-    worst = min(enough, key=lambda row: row.mean, default=None)
-    return {
-        **{name: result.scores[name].value for name in ("DSC", "NormHD", "PS", "FS", "TS")},
-        "worst_subgroup": None if worst is None else _told(worst.subgroup, worst.n, worst.mean),
-    }
-
-
-def _told(subgroup: Subgroup, n: int, dsc: float) -> dict[str, Any]:
-    return {"items": dict(sorted(subgroup.items)), "n": n, "dsc": dsc}
-
-
-def _validation_scores(study: Study, scored: ScoredCases, protocol: Protocol) -> dict[str, Any]:
-    attributes = study.attributes["validation"]
-    total = total_scores(scored, attributes, protocol, min_cases=WORST_MIN_CASES)
-    membership, _ = mine_validation(attributes, min_support=_least_support(len(attributes.case_ids)))
-    worst = worst_subgroup(membership, scored.dsc, min_cases=WORST_MIN_CASES)
-    return {
-        "DSC": total.dsc,
-        "NormHD": total.normhd,
-        "PS": total.ps,
-        "FS": total.fs,
-        "TS": total.ts,
-        "worst_subgroup": None if worst is None else _told(worst.subgroup, worst.n, worst.dsc),
-    }

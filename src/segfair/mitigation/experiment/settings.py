@@ -18,8 +18,8 @@ from segfair.files.cells import cell_text
 from segfair.files.tables import load_table
 from segfair.mitigation.networks.backbones import BACKBONES, Backbone, NetworkConfig
 from segfair.mitigation.networks.devices import find_device
+from segfair.mitigation.training.catalogue import STRATEGIES
 from segfair.mitigation.training.objectives import LossName
-from segfair.mitigation.training.strategies import STRATEGIES
 from segfair.phantom import PHASES
 
 __all__ = ["MitigationSettings", "Size", "check_resumable", "load_settings", "read_settings", "read_weights"]
@@ -101,30 +101,17 @@ class MitigationSettings:
         """
         for name in _KINDS:
             _check_kind(name, getattr(self, name))
-        for backbone in self.backbones:
-            if backbone not in BACKBONES:
-                raise ConfigError(f"--backbone {backbone}: expected one of {', '.join(BACKBONES)}")
-        for strategy in self.strategies:
-            if strategy not in STRATEGIES:
-                raise ConfigError(f"--strategy {strategy}: expected one of {', '.join(STRATEGIES)}")
-        if self.alpha != "auto" and not 0 <= self.alpha <= 1:
-            raise ConfigError(f"--alpha {self.alpha:g}: lies in [0, 1] or is auto")
+        self._check_choices()
         device = find_device(self.device)
         if self.amp and not device.startswith("cuda"):
             raise ConfigError(
                 f"--amp: half precision needs a GPU, the device is {device}; leave it out or use --no-amp"
             )
-        if "one-shot" in self.strategies and not self.one_shot_weights:
-            raise ConfigError(
-                "--strategy one-shot: draws by weights made beforehand; make them with segfair weights "
-                "and name them with --weights"
-            )
-        if self.one_shot_weights and "one-shot" not in self.strategies:
-            raise ConfigError("--weights: only --strategy one-shot draws by them; name it as well")
+        self._check_weights()
         self._check_network()
+        self._check_phantom()
+        # Without data the embedded phantom trains in minutes on a processor; with data it is the paper's setting.
         large = self.data is not None
-        if not large:
-            self._check_phantom()
         transformer = "swinunetr" in self.backbones
         phantom_size = 64 if transformer else 32
         return dataclasses.replace(
@@ -168,6 +155,26 @@ class MitigationSettings:
             }
         return tree
 
+    def _check_choices(self) -> None:
+        for option, chosen, known in (
+            ("backbone", self.backbones, BACKBONES),
+            ("strategy", self.strategies, STRATEGIES),
+        ):
+            for name in chosen:
+                if name not in known:
+                    raise ConfigError(f"--{option} {name}: expected one of {', '.join(known)}")
+        if self.alpha != "auto" and not 0 <= self.alpha <= 1:
+            raise ConfigError(f"--alpha {self.alpha:g}: lies in [0, 1] or is auto")
+
+    def _check_weights(self) -> None:
+        if "one-shot" in self.strategies and not self.one_shot_weights:
+            raise ConfigError(
+                "--strategy one-shot: draws by weights made beforehand; make them with segfair weights "
+                "and name them with --weights"
+            )
+        if self.one_shot_weights and "one-shot" not in self.strategies:
+            raise ConfigError("--weights: only --strategy one-shot draws by them; name it as well")
+
     def _check_network(self) -> None:
         for backbone, widths in self.network.items():
             if backbone not in BACKBONES or not isinstance(widths, Mapping):
@@ -179,6 +186,9 @@ class MitigationSettings:
             self.network_config(backbone)
 
     def _check_phantom(self) -> None:
+        """What only a data set can have; with one there is nothing to refuse."""
+        if self.data is not None:
+            return
         if self.metadata is not None:
             raise ConfigError("--metadata: belongs to DATA, and there is none; name the data set as well")
         if self.phases != len(PHASES):

@@ -1,14 +1,16 @@
 """The data of one mitigation: prepared volumes, a split, attributes with bins from the training cases, a test set.
 
-A study comes from a data set on disk or from the embedded phantom; the experiment does not tell them apart.
+A study comes from a data set on disk or from the embedded phantom; the experiment does not tell them apart. Never
+trains.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,13 +83,7 @@ def phantom_study(settings: PhantomSize, *, protocol: Protocol, out: Path, seed:
         seed: Seed of the cases.
         bias: Whether the planted subgroup looks different.
     """
-    rng = np.random.default_rng(seed)
-    parts: dict[str, list[PhantomCase]] = {}
-    for part, n_cases, n_planted in zip(("train", "validation", "test"), settings.cases, settings.planted, strict=True):
-        prefix = {"train": "TR", "validation": "VA", "test": "TE"}[part]
-        parts[part] = list(
-            sample_cases(n_cases, rng=rng, size=settings.size, bias=bias, planted_cases=n_planted, prefix=prefix)
-        )
+    parts = _phantom_cases(settings, seed=seed, bias=bias)
     every = [case for cases in parts.values() for case in cases]
     spacing = every[0].spacing_mm
     prepared = from_arrays(
@@ -106,20 +102,6 @@ def phantom_study(settings: PhantomSize, *, protocol: Protocol, out: Path, seed:
         write_mask(path, case.label, affine=case.affine)
         labelled.append(Case(case.id, path, None, case.metadata))
 
-    def predict(model: Model, folder: Path, device: str, amp: bool) -> tuple[str, ...]:
-        # The phantom's volumes are on the network's grid already: nothing to resample, nothing to invert.
-        folder.mkdir(parents=True, exist_ok=True)
-        network = model.network.to(device).eval()
-        tests = parts["test"]
-        for first in range(0, len(tests), 16):
-            batch = tests[first : first + 16]
-            images = torch.from_numpy(np.stack([case.image for case in batch])).to(device)
-            with torch.no_grad(), torch.autocast(device.partition(":")[0], enabled=amp):
-                masks = foreground(model.inferer(images, network)).cpu().numpy()
-            for case, mask in zip(batch, masks, strict=True):
-                write_mask(folder / f"{case.id}.nii.gz", mask, affine=case.affine)
-        return ()
-
     ids = {part: tuple(case.id for case in cases) for part, cases in parts.items()}
     split = Split(
         ids["train"],
@@ -135,13 +117,39 @@ def phantom_study(settings: PhantomSize, *, protocol: Protocol, out: Path, seed:
         attributes={part: plan.apply(cohort) for part, cohort in cohorts.items()},
         test=Cohort(tuple(labelled), columns=columns),
         preprocessing=Preprocessing(phases=3, spacing_mm=None),
-        predict=predict,
+        predict=partial(_predict_phantom, parts["test"]),
         notices=(
             f"embedded phantom, {settings.size[0]}x{settings.size[1]}x{settings.size[2]} voxels over "
             f"{FIELD_OF_VIEW_MM:g} mm: {settings.cases[0]} training, {settings.cases[1]} validation and "
             f"{settings.cases[2]} test cases",
         ),
     )
+
+
+def _phantom_cases(settings: PhantomSize, *, seed: int, bias: bool) -> dict[str, list[PhantomCase]]:
+    # One generator for all three: the order of the parts decides which cases they get.
+    rng = np.random.default_rng(seed)
+    sizes = zip(("train", "validation", "test"), ("TR", "VA", "TE"), settings.cases, settings.planted, strict=True)
+    return {
+        part: list(sample_cases(n, rng=rng, size=settings.size, bias=bias, planted_cases=n_planted, prefix=prefix))
+        for part, prefix, n, n_planted in sizes
+    }
+
+
+def _predict_phantom(
+    cases: Sequence[PhantomCase], model: Model, folder: Path, device: str, amp: bool
+) -> tuple[str, ...]:
+    # The phantom's volumes are on the network's grid already: nothing to resample, nothing to invert.
+    folder.mkdir(parents=True, exist_ok=True)
+    network = model.network.to(device).eval()
+    for first in range(0, len(cases), 16):
+        batch = cases[first : first + 16]
+        images = torch.from_numpy(np.stack([case.image for case in batch])).to(device)
+        with torch.no_grad(), torch.autocast(device.partition(":")[0], enabled=amp):
+            masks = foreground(model.inferer(images, network)).cpu().numpy()
+        for case, mask in zip(batch, masks, strict=True):
+            write_mask(folder / f"{case.id}.nii.gz", mask, affine=case.affine)
+    return ()
 
 
 def data_study(

@@ -16,6 +16,7 @@ from segfair.compare.verdict import outcome_digits
 from segfair.mitigation.experiment import diagnosis
 from segfair.mitigation.experiment.summary import RULE, MitigationSummary, ModelSummary
 from segfair.mitigation.experiment.weight_figures import weight_lines
+from segfair.mitigation.training.catalogue import STRATEGIES
 from segfair.report.audit.maps import heat_map_section
 from segfair.report.comparison.changes import change_section, change_table
 from segfair.report.comparison.files import write_comparison
@@ -262,8 +263,13 @@ def _maps(models: Sequence[ModelSummary]) -> Data | None:
 
 def _method(summary: MitigationSummary) -> Data:
     compared = next((model.against for model in summary.models if model.against is not None), None)
+    known = {name: STRATEGIES[name] for name in dict.fromkeys(model.strategy for model in summary.models)}
     return {
         "rule": RULE,
+        "strategies": [
+            definition(name, clean(f"{entry.rule}{f' ({entry.paper})' if entry.paper else ''}", length=400))
+            for name, entry in known.items()
+        ],
         "tests": clean(compared.method, length=600) if compared is not None else "",
         "versions": [
             definition(clean(name), clean(version))

@@ -1,4 +1,4 @@
-"""Case weights over the epochs of a training. Facts -> figure, in the report's theme."""
+"""Case weights over the epochs of a training. Facts -> figure, in the report's theme. Never sums up a file."""
 
 from __future__ import annotations
 

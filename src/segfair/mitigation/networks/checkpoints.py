@@ -1,4 +1,4 @@
-"""Checkpoints and the tables beside them: written whole or not at all, read without running code.
+"""Checkpoints and the tables beside them: written whole or not at all, and never run as code when read.
 
 A checkpoint is a dict of tensors, numbers, texts, lists and dicts: `format`, `epoch` (finished epochs), `network`
 (state dict), `description` (how to rebuild network and preprocessing), `scores` (validation scores of that network)

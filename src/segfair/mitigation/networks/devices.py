@@ -1,4 +1,4 @@
-"""Where to compute: from what the user named to a device that torch has."""
+"""Where to compute: from what the user named to a device that torch has. Never moves anything there."""
 
 from __future__ import annotations
 

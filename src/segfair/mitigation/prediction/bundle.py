@@ -1,4 +1,4 @@
-"""A checkpoint as a MONAI bundle: predicts with MONAI alone, without segfair.
+"""A checkpoint as a MONAI bundle, which predicts without segfair. Writes the bundle and never runs it.
 
     bundle/configs/metadata.json    what the network is, takes and gives
     bundle/configs/inference.json   the whole way from a folder of images to masks
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from segfair.errors import InputError
+from segfair.mitigation.data.preprocessing import Preprocessing
 from segfair.mitigation.prediction.volumes import Model, load_model
 
 __all__ = ["export_bundle"]
@@ -133,6 +134,49 @@ def _metadata(model: Model, title: str) -> dict[str, Any]:
 def _inference(model: Model) -> dict[str, Any]:
     """The steps of `preprocessing.load_volume` and `predict.predict_images` in MONAI's configuration language."""
     settings = model.preprocessing
+    return {
+        "imports": [
+            "$import pathlib",
+            "$import numpy as np",
+            "$import torch",
+            "$from monai.data import MetaTensor",
+            "$from monai.transforms import SpatialResample",
+        ],
+        "bundle_root": ".",
+        "dataset_dir": "images",
+        "output_dir": "masks",
+        "phases": settings.phases,
+        "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
+        "folders": "$[f for f in sorted(pathlib.Path(@dataset_dir).iterdir()) if f.is_dir()]",
+        "files": "$[str(f) for f in sorted(pathlib.Path(@dataset_dir).glob('*.nii*'))]",
+        "cases": "$[{'image': [str(p) for p in sorted(f.glob('*.nii*'))][:@phases]} for f in @folders] "
+        "or [{'image': f} for f in @files]",
+        **(_RESAMPLING | {"spacing": list(settings.spacing_mm)} if settings.spacing_mm is not None else {}),
+        "network_def": {"_target_": model.config.monai_name, **model.config.monai_arguments},
+        "network": "$@network_def.to(@device).eval()",
+        "preprocessing": {"_target_": "Compose", "transforms": _forward(model.preprocessing)},
+        "dataset": {"_target_": "Dataset", "data": "@cases", "transform": "@preprocessing"},
+        "inferer": {
+            "_target_": "SlidingWindowInferer",
+            "roi_size": list(model.window),
+            "sw_batch_size": 1,
+            "overlap": model.inferer.overlap,
+            "mode": "gaussian",
+        },
+        "postprocessing": {"_target_": "Compose", "transforms": _backward(model)},
+        "logits": "$lambda image: @inferer(image.as_tensor()[None].to(@device), @network)[0].cpu()",
+        "predict": "$torch.no_grad()(lambda item: @postprocessing("
+        "{**item, 'pred': MetaTensor(@logits(item['image']), meta=item['image'].meta)}))",
+        "initialize": [
+            "$@network.load_state_dict(torch.load(@bundle_root + '/models/model.pt', map_location=@device, "
+            "weights_only=True))"
+        ],
+        "run": ["$[None for item in @dataset if @predict(item) is None]"],
+    }
+
+
+def _forward(settings: Preprocessing) -> list[dict[str, Any]]:
+    """From an image file to what the network sees."""
     steps: list[dict[str, Any]] = [
         {"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True, "image_only": True},
         # A four-dimensional file may hold more phases; voxels that are not finite count as 0.
@@ -156,70 +200,34 @@ def _inference(model: Model) -> dict[str, Any]:
             "channel_wise": settings.normalise == "phase",
         },
     ]
+    return steps
+
+
+def _backward(model: Model) -> list[dict[str, Any]]:
+    """From logits on the network's grid to a mask on the grid of the image file."""
     several = model.config.out_channels > 1
     # As `predict` does: one channel by its sigmoid, several by the largest other class against the background.
     probability = "$lambda x: torch.sigmoid(x[1:].amax(0, keepdim=True) - x[:1])" if several else "$torch.sigmoid"
-    return {
-        "imports": [
-            "$import pathlib",
-            "$import numpy as np",
-            "$import torch",
-            "$from monai.data import MetaTensor",
-            "$from monai.transforms import SpatialResample",
-        ],
-        "bundle_root": ".",
-        "dataset_dir": "images",
-        "output_dir": "masks",
-        "phases": settings.phases,
-        "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
-        "folders": "$[f for f in sorted(pathlib.Path(@dataset_dir).iterdir()) if f.is_dir()]",
-        "files": "$[str(f) for f in sorted(pathlib.Path(@dataset_dir).glob('*.nii*'))]",
-        "cases": "$[{'image': [str(p) for p in sorted(f.glob('*.nii*'))][:@phases]} for f in @folders] "
-        "or [{'image': f} for f in @files]",
-        **(_RESAMPLING | {"spacing": list(settings.spacing_mm)} if settings.spacing_mm is not None else {}),
-        "network_def": {"_target_": model.config.monai_name, **model.config.monai_arguments},
-        "network": "$@network_def.to(@device).eval()",
-        "preprocessing": {"_target_": "Compose", "transforms": steps},
-        "dataset": {"_target_": "Dataset", "data": "@cases", "transform": "@preprocessing"},
-        "inferer": {
-            "_target_": "SlidingWindowInferer",
-            "roi_size": list(model.window),
-            "sw_batch_size": 1,
-            "overlap": model.inferer.overlap,
-            "mode": "gaussian",
+    return [
+        _apply("pred", probability),
+        {
+            "_target_": "ResampleToMatchd",
+            "keys": "pred",
+            "key_dst": "source",
+            "mode": "bilinear",
+            "padding_mode": "zeros",
         },
-        "postprocessing": {
-            "_target_": "Compose",
-            "transforms": [
-                _apply("pred", probability),
-                {
-                    "_target_": "ResampleToMatchd",
-                    "keys": "pred",
-                    "key_dst": "source",
-                    "mode": "bilinear",
-                    "padding_mode": "zeros",
-                },
-                _apply("pred", "$lambda x: (x > 0.5).to(torch.uint8)"),
-                {
-                    "_target_": "SaveImaged",
-                    "keys": "pred",
-                    "output_dir": "@output_dir",
-                    "output_postfix": "",
-                    "separate_folder": False,
-                    "output_dtype": "$np.uint8",
-                    "print_log": False,
-                },
-            ],
+        _apply("pred", "$lambda x: (x > 0.5).to(torch.uint8)"),
+        {
+            "_target_": "SaveImaged",
+            "keys": "pred",
+            "output_dir": "@output_dir",
+            "output_postfix": "",
+            "separate_folder": False,
+            "output_dtype": "$np.uint8",
+            "print_log": False,
         },
-        "logits": "$lambda image: @inferer(image.as_tensor()[None].to(@device), @network)[0].cpu()",
-        "predict": "$torch.no_grad()(lambda item: @postprocessing("
-        "{**item, 'pred': MetaTensor(@logits(item['image']), meta=item['image'].meta)}))",
-        "initialize": [
-            "$@network.load_state_dict(torch.load(@bundle_root + '/models/model.pt', map_location=@device, "
-            "weights_only=True))"
-        ],
-        "run": ["$[None for item in @dataset if @predict(item) is None]"],
-    }
+    ]
 
 
 # The grid of `preprocessing`: another spacing in the same box, both centres in one place.

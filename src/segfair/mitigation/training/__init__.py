@@ -1,1 +1,1 @@
-"""Training in time order, and what the strategies change in it."""
+"""Training in time order, and what the strategies change in it. Never reads an image file, never sees a test case."""

@@ -1,7 +1,7 @@
 """From datasets to batches: what a dataset must offer, which draws make an epoch, and how items are stacked.
 
 A draw is a case's position and the seed of all randomness of this one use of it. So an epoch does not depend on the
-number of loader workers or processes, or on where it was interrupted.
+number of loader workers or processes, or on where it was interrupted. Never weighs a case.
 """
 
 from __future__ import annotations

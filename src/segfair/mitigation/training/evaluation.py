@@ -1,4 +1,4 @@
-"""Scores a network on whole volumes with the audit's own scorer, and sums an epoch up in one row."""
+"""Scores a network on whole volumes with the audit's own scorer, and names the worst subgroup. Never trains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that a training grants after the step at hand."""
+"""Ctrl-C and SIGTERM as a wish that a training grants after the step at hand, never within one."""
 
 from __future__ import annotations
 

@@ -2,13 +2,15 @@
 
 All randomness of a run is a function of its seed, the epoch, the step and the draw: which cases are drawn, how they
 are augmented, what dropout does. So a training goes on bit for bit from the state of network, optimiser and
-strategy alone, whatever the number of loader workers, and several processes draw what one would.
+strategy alone, whatever the number of loader workers, and several processes draw what one would. The loop knows no
+strategy by name and opens no image: datasets do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from segfair.errors import SegfairError
+from segfair.fairness.challenge import ChallengeScores
 from segfair.mitigation.networks.checkpoints import load_checkpoint, save_checkpoint
 from segfair.mitigation.training.batches import CaseDataset, check_order, load, plan_epoch, stack
 from segfair.mitigation.training.evaluation import (
@@ -32,7 +35,7 @@ from segfair.mitigation.training.interrupts import Interrupted, StopWish, interr
 from segfair.mitigation.training.progress import TrainingProgress
 from segfair.mitigation.training.ranks import join
 from segfair.mitigation.training.state import EpochRecord, FitSettings, TrainingRun
-from segfair.mitigation.training.strategies import EpochScores, Erm, TrainingContext
+from segfair.mitigation.training.strategy import EpochScores, Strategy, TrainingContext
 from segfair.mitigation.weighting.weights import mine_validation
 from segfair.protocol.rules import Protocol as ScoringProtocol
 from segfair.subgroups.lattice import Membership
@@ -74,7 +77,7 @@ class FitResult:
 
 def fit(
     network: nn.Module,
-    strategy: Erm,
+    strategy: Strategy,
     context: TrainingContext,
     *,
     training: CaseDataset,
@@ -114,72 +117,51 @@ def fit(
         ConfigError: Data in another order than the attributes, `resume` with other settings, too little memory.
         TrainingError: The loss is no longer a number.
     """
-    check_order(training, context.training.case_ids, "training")
-    check_order(validation, context.validation.case_ids, "validation")
-    if plain_training is not None:
-        check_order(plain_training, context.training.case_ids, "training without augmentation")
+    _check_data(strategy, context, training, validation, plain_training)
     membership, _ = mine_validation(context.validation, min_support=context.min_support)
     ranks = join(settings.device)
+    tell = progress if progress is not None and ranks.main else TrainingProgress()
     with (
         interruptible() as stop,
         torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=True),
     ):
         run = TrainingRun(
-            network,
-            strategy,
-            context,
-            settings=settings,
-            ranks=ranks,
-            out=out,
-            description=description or {},
+            network, strategy, context, settings=settings, ranks=ranks, out=out, description=description or {}
         )
-
-        def scored(dataset: CaseDataset) -> ScoredCases:
-            return evaluate(
-                network,
-                dataset,
-                inferer=inferer,
-                protocol=protocol,
-                batch_size=settings.validation_batch_size,
-                device=run.device,
-                amp=settings.amp,
-                workers=settings.workers,
-                ranks=ranks,
-            )
-
-        run.prepare(training)
-        if resume:
-            run.restore()
-        elif ranks.main:
-            run.clear()
-        ranks.wait()
-        tell = progress if ranks.main else None
+        scored = partial(
+            evaluate,
+            network,
+            inferer=inferer,
+            protocol=protocol,
+            batch_size=settings.validation_batch_size,
+            device=run.device,
+            amp=settings.amp,
+            workers=settings.workers,
+            ranks=ranks,
+        )
+        run.begin(training, resume=resume)
         steps_per_epoch = -(-len(training) // settings.batch_size)
-        if tell is not None:
-            tell.start(steps_per_epoch * context.epochs, steps_per_epoch * run.epoch + run.step)
+        tell.start(steps_per_epoch * context.epochs, steps_per_epoch * run.epoch + run.step)
         try:
             while run.epoch < context.epochs:
                 loss = train_epoch(run, training, stop=stop, progress=tell)
                 validated = scored(validation)
+                # An epoch counts once it is validated: stopped here, it is validated again.
                 stop.check(ranks)
                 total = total_scores(validated, context.validation, protocol, min_cases=settings.min_cases)
-                known = None
-                if strategy.needs_training_scores(run.epoch + 1):
-                    if plain_training is None:
-                        raise ValueError(f"fit: {type(strategy).__name__} needs plain_training")
-                    known = scored(plain_training).dsc
-                record = _record(run, loss, validated, membership, total.fs, total.ts)
+                wanted = plain_training if strategy.needs_training_scores(run.epoch + 1) else None
+                learned = None if wanted is None else scored(wanted).dsc
+                record = _record(run, loss, validated, membership, total)
                 outcome = validated.dsc if settings.outcome == "dsc" else validated.ps
-                strategy.update(EpochScores(record.epoch, outcome, total.ts, known))
+                strategy.update(EpochScores(record.epoch, outcome, total.ts, learned))
                 run.end_epoch(record)
-                if tell is not None:
-                    tell.epoch(record)
+                tell.epoch(record)
         except Interrupted:
             run.save_last()
             raise KeyboardInterrupt from None
         finally:
-            if tell is not None:
-                tell.stop()
+            tell.stop()
+        # Process 0 writes the best checkpoint, and all of them read it.
         ranks.wait()
         best = load_checkpoint(out / "checkpoint_best.pt", device=run.device)
         network.load_state_dict(best["network"])
@@ -189,14 +171,29 @@ def fit(
             scored(validation),
             None if plain_training is None else scored(plain_training),
         )
-        if any(ranks.gather(stop.wished)):  # while scoring, after the last epoch was saved
+        # Asked for while scoring: nothing is left to save, but what called this must stop as well.
+        if any(ranks.gather(stop.wished)):
             raise KeyboardInterrupt
         return result
 
 
-def train_epoch(
-    run: TrainingRun, training: CaseDataset, *, stop: StopWish, progress: TrainingProgress | None = None
-) -> float:
+def _check_data(
+    strategy: Strategy,
+    context: TrainingContext,
+    training: CaseDataset,
+    validation: CaseDataset,
+    plain_training: CaseDataset | None,
+) -> None:
+    """Weights and attributes are taken by position within a dataset: all of them must mean the same cases."""
+    check_order(training, context.training.case_ids, "training")
+    check_order(validation, context.validation.case_ids, "validation")
+    if plain_training is not None:
+        check_order(plain_training, context.training.case_ids, "training without augmentation")
+    elif any(strategy.needs_training_scores(epoch) for epoch in range(1, context.epochs + 1)):
+        raise ValueError(f"fit: {type(strategy).__name__} needs plain_training")
+
+
+def train_epoch(run: TrainingRun, training: CaseDataset, *, stop: StopWish, progress: TrainingProgress) -> float:
     """Trains the run's next epoch, or what an interruption has left of it.
 
     Returns:
@@ -250,8 +247,7 @@ def train_epoch(
         run.loss_sum += float(values.sum())
         run.loss_count += len(values)
         run.step += 1
-        if progress is not None:
-            progress.step()
+        progress.step()
         stop.check(ranks)
     return run.loss_sum / run.loss_count
 
@@ -267,12 +263,7 @@ def _check_finite(case_ids: Sequence[str], losses: NDArray[np.float64], run: Tra
 
 
 def _record(
-    run: TrainingRun,
-    loss: float,
-    scores: ScoredCases,
-    membership: Membership,
-    fairness: float | None,
-    total: float | None,
+    run: TrainingRun, loss: float, scores: ScoredCases, membership: Membership, total: ChallengeScores
 ) -> EpochRecord:
     worst = worst_subgroup(membership, scores.dsc, min_cases=run.settings.min_cases)
     return EpochRecord(
@@ -282,8 +273,8 @@ def _record(
         dsc=float(scores.dsc.mean()),
         normhd=float(scores.normhd.mean()),
         ps=float(scores.ps.mean()),
-        fs=fairness,
-        ts=total,
+        fs=total.fs,
+        ts=total.ts,
         worst_subgroup=worst.name if worst else None,
         worst_n=worst.n if worst else None,
         worst_dsc=worst.dsc if worst else None,

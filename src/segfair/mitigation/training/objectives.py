@@ -3,6 +3,7 @@
 Logits with one channel mean a sigmoid and a binary label, with several a softmax over classes of which channel 0 is
 the background (counted in the Dice term, as MONAI does by default). Every objective returns its part of the batch's
 loss, `sum over these cases / batch size`, so that the parts of several processes add up to the loss of the batch.
+Never decides a weight.
 
 References:
     Poeta et al. Divergence-Aware Training with Automatic Subgroup Mitigation for Breast Tumor Segmentation. 2025

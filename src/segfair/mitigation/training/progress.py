@@ -1,19 +1,19 @@
-"""What a training shows while it runs: one bar with the time left, one line an epoch."""
+"""What a training shows while it runs: one bar with the time left, one line an epoch. Never changes the training."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from segfair.mitigation.training.loop import EpochRecord
+    from segfair.mitigation.training.state import EpochRecord
 
 __all__ = ["RichProgress", "TrainingProgress"]
 
 
-class TrainingProgress(Protocol):
-    """What the loop tells; every method may do nothing."""
+class TrainingProgress:
+    """What the loop tells. This one shows nothing."""
 
     def start(self, n_steps: int, done: int) -> None:
         """A training of `n_steps` steps begins, `done` of which an earlier run has made."""
@@ -28,7 +28,7 @@ class TrainingProgress(Protocol):
         """The training has ended, for whatever reason."""
 
 
-class RichProgress:
+class RichProgress(TrainingProgress):
     """A progress bar on a terminal, plain lines elsewhere.
 
     Args:

@@ -1,4 +1,4 @@
-"""The processes of one training: alone, or one of several started by torchrun."""
+"""The processes of one training: alone, or one of several started by torchrun. Never starts one."""
 
 from __future__ import annotations
 

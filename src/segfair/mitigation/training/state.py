@@ -2,7 +2,8 @@
 
 `checkpoint_last.pt` holds everything and is written after each epoch and after an interruption, `checkpoint_best.pt`
 the network of the best validation TS so far. `history.csv` has one row an epoch. `weights.csv`, where the strategy
-weights cases, has one row an epoch and case: the weights that the epoch's validation has set for the next.
+weights cases, has one row an epoch and case: the weights that the epoch's validation has set for the next. Never takes
+a step itself.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from segfair.errors import ConfigError
 from segfair.mitigation.networks.checkpoints import append_rows, load_checkpoint, save_checkpoint, trim_rows
 from segfair.mitigation.training.batches import CaseDataset, stack
 from segfair.mitigation.training.ranks import Ranks
-from segfair.mitigation.training.strategies import Erm, TrainingContext
+from segfair.mitigation.training.strategy import Strategy, TrainingContext
 
 __all__ = ["EpochRecord", "FitSettings", "TrainingRun"]
 
@@ -99,7 +100,7 @@ _HISTORY_COLUMNS = tuple(field.name for field in dataclasses.fields(EpochRecord)
 class _Step(nn.Module):
     """Forward pass and objective as one module, so that DistributedDataParallel sees every parameter of both."""
 
-    def __init__(self, network: nn.Module, strategy: Erm) -> None:
+    def __init__(self, network: nn.Module, strategy: Strategy) -> None:
         super().__init__()
         self.network = network
         self.objective = strategy.objective
@@ -127,7 +128,7 @@ class TrainingRun:
     def __init__(
         self,
         network: nn.Module,
-        strategy: Erm,
+        strategy: Strategy,
         context: TrainingContext,
         *,
         settings: FitSettings,
@@ -150,7 +151,22 @@ class TrainingRun:
         self.history: list[EpochRecord] = []
         self._best: float | None = None
 
-    def prepare(self, training: CaseDataset) -> None:
+    def begin(self, training: CaseDataset, *, resume: bool) -> None:
+        """Stands before the first step, or with `resume` where an earlier part of this training stopped.
+
+        Raises:
+            ConfigError: The earlier part had other settings or cases.
+            InputError: Its checkpoint cannot be read.
+        """
+        self._prepare(training)
+        if resume and (self.out / "checkpoint_last.pt").exists():
+            self._restore()
+        elif self.ranks.main:
+            self._clear()
+        # Nobody trains before process 0 has cleared the folder.
+        self.ranks.wait()
+
+    def _prepare(self, training: CaseDataset) -> None:
         """Moves the network to its device, lets the strategy look at it, and builds the optimiser."""
         self.network.to(self.device)
         if all(parameter.dim() != 4 for parameter in self.network.parameters()):
@@ -230,7 +246,7 @@ class TrainingRun:
 
     # Files
 
-    def clear(self) -> None:
+    def _clear(self) -> None:
         """Removes the files of an earlier training in this folder."""
         self.out.mkdir(parents=True, exist_ok=True)
         for name in _FILES:
@@ -280,18 +296,9 @@ class TrainingRun:
             "validation cases": list(self.context.validation.case_ids),
         }
 
-    def restore(self) -> None:
-        """Goes on from `checkpoint_last.pt`; without one the training starts anew.
-
-        Raises:
-            ConfigError: It belongs to a training with other settings or cases.
-            InputError: It cannot be read.
-        """
+    def _restore(self) -> None:
+        """Takes everything from `checkpoint_last.pt`, and drops the rows of epochs that it does not count."""
         path = self.out / "checkpoint_last.pt"
-        if not path.exists():
-            if self.ranks.main:
-                self.clear()
-            return
         saved = load_checkpoint(path, device=self.device)["training"]
         for key, value in self._identity().items():
             if saved["identity"][key] != value:

@@ -1,37 +1,28 @@
-"""The ways to mitigate, one small class each, and their registry.
+"""The strategies, one small class each; `catalogue` says in words what each does and by whom.
 
-A strategy decides three things: what a training step minimises (`objective`), how often each case is drawn in the
-next epoch (`probabilities`), and what it learns from an epoch's scores (`update`). `Erm`, plain training, is the
-one parent: a strategy overrides what it does differently and nothing else.
-
-References:
-    Poeta et al. 2025 (FairMedSeg); Kamiran, Calders 2012 (reweighing); Sagawa et al. ICLR 2020 (group DRO);
-    Puyol-Anton et al. MICCAI 2021 (balanced batches); Lin et al. ICCV 2017 (focal loss); Liu et al. ICML 2021
-    (just train twice); Ganin et al. JMLR 2016 (gradient reversal).
+Each overrides what it does differently from plain training, `Erm`, and nothing else. Never trains and never scores:
+the loop does both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.attributes.fit import AttributeTable
 from segfair.errors import ConfigError
+from segfair.mitigation.training.catalogue import STRATEGIES
 from segfair.mitigation.training.objectives import (
     AdversarialObjective,
-    CaseLoss,
     FairMedSegObjective,
-    MeanObjective,
-    Objective,
-    RecordedLoss,
     WeightedObjective,
     dice_focal,
 )
+from segfair.mitigation.training.strategy import EpochScores, Strategy, StrategyOptions, TrainingContext
 from segfair.mitigation.weighting.reweighter import CONFIDENT, LITERAL, TILTED, DivergenceReweighter, WeightRule
 from segfair.mitigation.weighting.tuning import AlphaTuner
 from segfair.mitigation.weighting.weights import CaseWeights, joint_codes
@@ -39,134 +30,21 @@ from segfair.mitigation.weighting.weights import CaseWeights, joint_codes
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["STRATEGIES", "EpochScores", "Erm", "StrategyOptions", "TrainingContext", "make_strategy"]
+__all__ = ["Erm", "make_strategy"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingContext:
-    """What every strategy may look at.
-
-    Attributes:
-        training: Attributes of the training cases, in the training data's order.
-        validation: Attributes of the validation cases, in the validation data's order.
-        loss: Per-case segmentation loss.
-        epochs: Epochs of the whole training.
-        min_support: Smallest share of validation cases a subgroup needs.
-        volumes_mm3: Training case id -> volume of its label (reweighing's outcome).
-        seed: Seed of the run.
-    """
-
-    training: AttributeTable
-    validation: AttributeTable
-    loss: CaseLoss
-    epochs: int
-    min_support: float = 0.001
-    volumes_mm3: Mapping[str, float] = field(default_factory=dict)
-    seed: int = 0
+class Erm(Strategy):
+    """Plain training (empirical risk minimisation): the mean loss, every case once an epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class StrategyOptions:
-    """Settings of the strategies; each reads its own.
-
-    Attributes:
-        alpha: FairMedSeg's balance of Eq. 4, or "auto".
-        reduction: Whether Eq. 3 is a sum over the cases of a batch or their mean.
-        rule: How divergences become weights; None for the strategy's own.
-        focal_gamma: Exponent of the focal loss.
-        dro_step, dro_adjustment: Group DRO's eta and C.
-        dro_average: Share of a new batch in a group's moving average of the loss.
-        jtt_share, jtt_factor, jtt_failure: Share of the epochs that find the failures, how often a failure is drawn
-            for once of another case, and the Dice below which a training case failed.
-        adversarial_strength: Weight of the reversed gradient.
-        case_weights: Weights from an earlier audit, case id -> weight ("one-shot").
-    """
-
-    alpha: float | Literal["auto"] = 0.2
-    reduction: Literal["mean", "sum"] = "mean"
-    rule: WeightRule | None = None
-    focal_gamma: float = 2.0
-    dro_step: float = 0.01
-    dro_adjustment: float = 0.0
-    dro_average: float = 0.1
-    jtt_share: float = 1 / 3
-    jtt_factor: float = 20.0
-    jtt_failure: float = 0.5
-    adversarial_strength: float = 0.1
-    case_weights: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EpochScores:
-    """What an epoch's validation found.
-
-    Attributes:
-        epoch: From 1.
-        outcome: (n_validation,) finite, higher is better, in the order of the validation table.
-        total_score: TS on the validation cases; None where undefined.
-        training_dsc: (n_training,) Dice of the training cases without augmentation, in epochs of
-            `needs_training_scores`; None in others.
-    """
-
-    epoch: int
-    outcome: NDArray[np.float64]
-    total_score: float | None = None
-    training_dsc: NDArray[np.float64] | None = None
-
-
-class Erm:
-    """Plain training (empirical risk minimisation): the mean loss, every case once an epoch.
-
-    Attributes:
-        losses: The per-case loss, with the last batch's values.
-        objective: What a step minimises.
-        stages: Epochs of each stage; at the start of a stage the network is back at its initial weights.
-        weights: Case weights of the next epoch for the record; None where cases have none.
-    """
-
-    def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
-        self.losses = RecordedLoss(context.loss)
-        self.objective: Objective = MeanObjective(self.losses)
-        self.stages: tuple[int, ...] = (context.epochs,)
-        self.weights: CaseWeights | None = None
-
-    def prepare(self, network: nn.Module, example: Tensor) -> None:
-        """Looks at the network once, before the optimiser is built; `example` is one input of the training size."""
-
-    def probabilities(self) -> NDArray[np.float64] | None:
-        """(n_training,) sampling weights of the next epoch; None for every case once."""
-        return None
-
-    def observe(self, case_ids: Sequence[str], losses: NDArray[np.float64]) -> None:
-        """Takes the per-case losses of the batch just trained on, of all processes."""
-
-    def needs_training_scores(self, epoch: int) -> bool:
-        """Whether `update` wants the training cases scored after this epoch."""
-        return False
-
-    def update(self, scores: EpochScores) -> None:
-        """Takes an epoch's scores and sets objective and probabilities for the next."""
-
-    def facts(self) -> dict[str, float]:
-        """Numbers of the next epoch for the history."""
-        return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """State beyond the constructor's: plain dicts, lists and numbers."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a `state_dict` of the same strategy on the same cases."""
-
-
-class Focal(Erm):
+class Focal(Strategy):
     """Plain training on Dice plus focal loss, whatever the run's loss is."""
 
     def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
         super().__init__(replace(context, loss=partial(dice_focal, gamma=options.focal_gamma)), options)
 
 
-class FairMedSeg(Erm):
+class FairMedSeg(Strategy):
     """FairMedSeg: divergence weights in the loss (Eqs. 2-4), to the letter unless another rule is given."""
 
     def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
@@ -216,7 +94,7 @@ class FairMedSegMeanOne(FairMedSeg):
         super().__init__(context, replace(options, rule=rule))
 
 
-class DivergenceSampling(Erm):
+class DivergenceSampling(Strategy):
     """Tilted shrunken deficits as sampling probabilities; the loss stays the plain mean."""
 
     def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
@@ -253,7 +131,7 @@ class AdaptiveSampling(DivergenceSampling):
         super().__init__(context, replace(options, rule=options.rule or CONFIDENT))
 
 
-class _FixedSampling(Erm):
+class _FixedSampling(Strategy):
     """Sampling probabilities that never change."""
 
     weights: CaseWeights
@@ -297,7 +175,7 @@ class OneShot(_FixedSampling):
             raise ConfigError("resume: the one-shot weights differ from those the training began with; give the same")
 
 
-class Reweighing(Erm):
+class Reweighing(Strategy):
     """Loss weights P(g) P(y) / P(g, y): joint cell g and lesion size y are independent under the weights."""
 
     weights: CaseWeights
@@ -324,7 +202,7 @@ def independence_weights(groups: NDArray[np.intp], outcomes: NDArray[np.intp]) -
     return weights
 
 
-class GroupDro(Erm):
+class GroupDro(Strategy):
     """Group DRO over the joint cells: groups of high loss gain weight exponentially.
 
     Batches of few volumes miss most groups, so each group keeps a moving average of its loss, and a batch's loss is
@@ -377,7 +255,7 @@ class GroupDro(Erm):
         self._renew()
 
 
-class Jtt(Erm):
+class Jtt(Strategy):
     """Just train twice: a first network finds the training cases it fails on, a second one sees them more often.
 
     Both share the run's epochs, so that the budget equals that of the other strategies.
@@ -419,7 +297,7 @@ class Jtt(Erm):
         self.weights = CaseWeights.of(self.weights.case_ids, np.array(state["weights"]))
 
 
-class Adversarial(Erm):
+class Adversarial(Strategy):
     """Gradient reversal at the bottleneck: features from which the attributes cannot be told."""
 
     def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
@@ -444,7 +322,7 @@ def _reweighter(context: TrainingContext, rule: WeightRule) -> DivergenceReweigh
     return DivergenceReweighter(context.validation, context.training, min_support=context.min_support, rule=rule)
 
 
-STRATEGIES: Mapping[str, type[Erm]] = {
+_KINDS: Mapping[str, type[Strategy]] = {
     "erm": Erm,
     "fairmedseg": FairMedSeg,
     "fairmedseg-mean1": FairMedSegMeanOne,
@@ -458,10 +336,10 @@ STRATEGIES: Mapping[str, type[Erm]] = {
     "adversarial": Adversarial,
     "one-shot": OneShot,
 }
-"""Name on the command line -> strategy."""
+"""Name of `STRATEGIES` -> class."""
 
 
-def make_strategy(name: str, context: TrainingContext, options: StrategyOptions | None = None) -> Erm:
+def make_strategy(name: str, context: TrainingContext, options: StrategyOptions | None = None) -> Strategy:
     """The strategy of that name.
 
     Raises:
@@ -469,4 +347,4 @@ def make_strategy(name: str, context: TrainingContext, options: StrategyOptions 
     """
     if name not in STRATEGIES:
         raise ConfigError(f"strategy {name}: unknown; known are {', '.join(STRATEGIES)}")
-    return STRATEGIES[name](context, options or StrategyOptions())
+    return _KINDS[name](context, options or StrategyOptions())

@@ -1,1 +1,1 @@
-"""From divergences to case weights. Numpy only: imports no torch."""
+"""From divergences to case weights, with numpy only. Never imports torch, and never applies a weight to a loss."""

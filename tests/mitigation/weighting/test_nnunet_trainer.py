@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "examples" / "nnunet_trainer.py"
+TEMPLATE = Path(__file__).resolve().parents[3] / "examples" / "nnunet_trainer.py"
 TRAINER = "nnunetv2.training.nnUNetTrainer.nnUNetTrainer"
 
 STAND_INS = """

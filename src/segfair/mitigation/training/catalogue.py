@@ -1,0 +1,80 @@
+"""The strategies by name: the rule, the paper and the hook of each, in words. Imports no torch and builds nothing.
+
+Help texts, the documentation and the page of a mitigation say what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["BASELINE", "STRATEGIES", "StrategyEntry"]
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyEntry:
+    """One row of the table.
+
+    Attributes:
+        rule: What it does, in one sentence.
+        hook: Where it takes hold: in how often cases are drawn, in the loss of a step, or nowhere.
+        paper: Who proposed it; empty for plain training and for what began here.
+    """
+
+    rule: str
+    hook: Literal["sampling", "loss", "none"]
+    paper: str = ""
+
+
+BASELINE = "erm"
+"""The plain model that every other one is compared with."""
+
+STRATEGIES: Mapping[str, StrategyEntry] = {
+    "erm": StrategyEntry("plain training: the mean loss, every case once an epoch", "none"),
+    "fairmedseg": StrategyEntry(
+        "weights the loss of a case by the largest absolute divergence among its subgroups (Eqs. 2-4)",
+        "loss",
+        "Poeta et al. 2025",
+    ),
+    "fairmedseg-mean1": StrategyEntry(
+        "the weights of fairmedseg scaled to a mean of 1, so that the loss keeps its scale over the epochs", "loss"
+    ),
+    "divergence-sampling": StrategyEntry(
+        "draws harmed cases more often: exp(5 x the largest deficit of its subgroups), each a moving average over "
+        "epochs of the shrunken deficit, mean 1, at most 8; the loss stays the plain mean",
+        "sampling",
+    ),
+    "adaptive-sampling": StrategyEntry(
+        "divergence sampling with deficits that are sure (lower confidence limits) and a temperature that sets itself, "
+        "so that moderate gaps count as much as large ones",
+        "sampling",
+    ),
+    "balanced": StrategyEntry(
+        "draws evenly over the joint cells of all attributes, whatever their sizes",
+        "sampling",
+        "Puyol-Anton et al. MICCAI 2021",
+    ),
+    "reweighing": StrategyEntry(
+        "loss weights P(g) P(y) / P(g, y): joint cell g and third y of the lesion sizes are independent under them",
+        "loss",
+        "Kamiran, Calders 2012",
+    ),
+    "groupdro": StrategyEntry(
+        "loss weights of joint cells grow exponentially with their loss", "loss", "Sagawa et al. ICLR 2020"
+    ),
+    "focal": StrategyEntry("Dice plus focal loss, whatever --loss says", "loss", "Lin et al. ICCV 2017"),
+    "jtt": StrategyEntry(
+        "a first network finds the training cases it fails on, a second one sees them 20 times as often; both share "
+        "the epochs",
+        "sampling",
+        "Liu et al. ICML 2021",
+    ),
+    "adversarial": StrategyEntry(
+        "gradient reversal at the bottleneck: features from which the attributes cannot be told",
+        "loss",
+        "Ganin et al. JMLR 2016",
+    ),
+    "one-shot": StrategyEntry("draws by weights made beforehand (segfair weights, --weights)", "sampling"),
+}
+"""Name on the command line -> what it is; `strategies` has the class of each."""

@@ -1,0 +1,46 @@
+"""The page of a mitigation: one file, with ids of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.mitigation.toy_models import conclude, model
+
+from segfair.mitigation.experiment.summary_page import mitigation_data, write_mitigation_page
+from segfair.mitigation.training.catalogue import STRATEGIES
+
+
+def test_the_page_is_one_file_that_needs_nothing(tmp_path: Path) -> None:
+    summary = conclude(model("erm", women=0.5), model("divergence-sampling", women=0.8))
+    path = write_mitigation_page(summary, tmp_path)
+    text = path.read_text("utf-8")
+    assert text.count("Recommended: divergence-sampling") == 1
+    assert "rare and under-learned" in text
+    assert "Content-Security-Policy" in text
+    assert "://" not in text.replace("http://www.w3.org/", "")
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["comparison.html", "divergence-sampling"]
+    assert (tmp_path / "divergence-sampling" / "comparison" / "comparison.html").is_file()
+    # A second run replaces the page.
+    assert write_mitigation_page(summary, tmp_path) == path
+
+
+def test_ids_of_the_page_are_unique_and_maps_stand_side_by_side() -> None:
+    summary = conclude(model("erm", women=0.5), model("divergence-sampling", women=0.8), model("balanced", women=0.6))
+    sections = mitigation_data(summary, written="today")["sections"]
+    (pair,) = sections["maps"]["pairs"]
+    assert [entry["name"] for entry in pair["figures"]] == ["erm", "divergence-sampling", "balanced"]
+    keys = [entry["key"] for entry in pair["figures"]]
+    keys += [entry["figure"]["key"] for entry in sections["weights"]]
+    keys += [entry["slopes"]["key"] for entry in sections["changes"]]
+    assert len(keys) == len(set(keys)) == 7
+    # The scale is the plain model's in all of them: its mean is the middle of every colour key.
+    mean = f"{summary.models[0].audit.scores['DSC'].value:.3f}"
+    assert all(f"mean {mean}" in entry["svg"] for entry in pair["figures"])
+
+
+def test_the_page_says_what_each_strategy_of_the_run_does() -> None:
+    summary = conclude(model("erm", women=0.5), model("balanced", women=0.6))
+    told = mitigation_data(summary, written="today")["sections"]["method"]["strategies"]
+    assert [entry["name"] for entry in told] == ["erm", "balanced"]
+    assert STRATEGIES["balanced"].rule in told[1]["value"]
+    assert "Puyol-Anton" in told[1]["value"]
