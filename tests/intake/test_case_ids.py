@@ -236,3 +236,17 @@ def test_a_row_a_patient_and_session_that_the_ids_name(sessions: list[str]) -> N
     assert match.is_patient and not match.several and match.column == "participant_id"
     # Of a session that the table lacks nothing is guessed: what differs between a patient's rows is left out.
     assert find_id_column(frame, [*cases[:3], "sub-2_ses-9"]).several == ("session", "age")
+
+
+def test_ids_that_count_from_zero_and_from_one_are_refused() -> None:
+    frame = pd.DataFrame({"patient_id": [str(number) for number in range(1, 41)], "site": ["A", "B"] * 20})
+    cases = [str(number) for number in range(40)]
+    with pytest.raises(MetadataError, match=r"39 of 40 case ids as they are, and all of them where it counts from one"):
+        find_id_column(frame, cases)
+    asked = find_id_column(frame, cases, wanted="patient_id")
+    assert asked.rows["5"] == 4, "patient 5 stands in the fifth row"
+
+
+def test_a_case_without_a_row_is_no_shift() -> None:
+    frame = pd.DataFrame({"patient_id": ["1", "2", "3", "7"], "site": list("ABAB")})
+    assert sorted(find_id_column(frame, ["1", "2", "3", "9"]).rows) == ["1", "2", "3"]

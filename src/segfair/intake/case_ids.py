@@ -160,9 +160,31 @@ def find_id_column(
         contenders = _contenders(frame, case_ids)
         match = best_match(contenders)
         _refuse_rivals(contenders, frame, name)
+        if match is not None:
+            _refuse_shifted(match, frame, case_ids, name)
     if match is None or not match.matches.rows:
         raise MetadataError(_no_match(frame, case_ids, wanted, match.matches if match else None, name))
     return _described(frame, match, case_ids, name)
+
+
+def _refuse_shifted(match: ColumnMatch, frame: pd.DataFrame, case_ids: Sequence[str], name: str) -> None:
+    """Refuses ids and cases that are counted from 0 on one side and from 1 on the other: nearly all would pair wrongly.
+
+    Raises:
+        MetadataError: Cases are without a row, and with a difference of one no case would be.
+    """
+    without = [case for case in case_ids if case not in match.matches.rows]
+    values = [cell_text(value) for value in frame[match.column]]
+    numbers, known = [parse_number(case) for case in case_ids], {parse_number(value) for value in values}
+    if not without or None in numbers:
+        return
+    for shift, start in ((1, "one"), (-1, "zero")):
+        if all(number + shift in known for number in numbers if number is not None):
+            raise MetadataError(
+                f"{name}: {match.column} holds {len(match.matches.rows)} of {len(case_ids)} case ids as they are, and "
+                f"all of them where it counts from {start} (case {without[0]} has no row as it is); number both alike, "
+                f"or say --id-column {match.column} if they are meant as they are"
+            )
 
 
 def is_row_number(name: str, values: Sequence[object]) -> bool:
