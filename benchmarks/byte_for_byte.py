@@ -14,6 +14,7 @@ import argparse
 import csv
 import io
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -133,7 +134,7 @@ def make_files(folder: Path) -> None:
                     shutil.copy(path, kept / "-".join(path.relative_to(root / "out").parts[-2:]))
 
 
-def differences(before: Any, after: Any, place: str, *, new_keys: bool) -> Iterator[str]:
+def differences(before: Any, after: Any, place: str, *, new_keys: bool, tolerance: float) -> Iterator[str]:
     """Each place at which two JSON trees differ."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in before.keys() | after.keys():
@@ -143,10 +144,14 @@ def differences(before: Any, after: Any, place: str, *, new_keys: bool) -> Itera
                 if not new_keys:
                     yield f"{place}.{key}: new"
             else:
-                yield from differences(before[key], after[key], f"{place}.{key}", new_keys=new_keys)
+                yield from differences(
+                    before[key], after[key], f"{place}.{key}", new_keys=new_keys, tolerance=tolerance
+                )
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
-            yield from differences(old, new, f"{place}[{index}]", new_keys=new_keys)
+            yield from differences(old, new, f"{place}[{index}]", new_keys=new_keys, tolerance=tolerance)
+    elif isinstance(before, float) and isinstance(after, float) and math.isclose(before, after, rel_tol=tolerance):
+        return
     elif before != after or type(before) is not type(after):
         yield f"{place}: {str(before)[:120]} -> {str(after)[:120]}"
 
@@ -156,10 +161,19 @@ def read_tree(path: Path) -> Any:
     text = path.read_text("utf-8")
     if path.suffix == ".json":
         return json.loads(text)
-    return list(csv.DictReader(io.StringIO(text))) if path.suffix == ".csv" else text.splitlines()
+    if path.suffix == ".csv":
+        return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
+    return text.splitlines()
 
 
-def compare(before: Path, after: Path, *, new_keys: bool, most: int) -> bool:
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def compare(before: Path, after: Path, *, new_keys: bool, tolerance: float, most: int) -> bool:
     """Prints what differs between two folders; True where nothing does."""
     same = True
     for path in sorted(before.rglob("*")):
@@ -171,8 +185,8 @@ def compare(before: Path, after: Path, *, new_keys: bool, most: int) -> bool:
         elif path.read_bytes() == other.read_bytes():
             continue
         else:
-            found = list(differences(read_tree(path), read_tree(other), "", new_keys=new_keys))
-            if not found and not new_keys:
+            found = list(differences(read_tree(path), read_tree(other), "", new_keys=new_keys, tolerance=tolerance))
+            if not found and not new_keys and not tolerance:
                 found = ["equal values, other bytes"]
         informative = path.name == "terminal.txt" and new_keys
         same &= not found or informative
@@ -191,6 +205,9 @@ def main() -> int:
     parser.add_argument(
         "--new-keys", action="store_true", help="keys that are new, and other words on the terminal, pass"
     )
+    parser.add_argument(
+        "--tolerance", type=float, default=0.0, help="relative difference of numbers that passes: sums in another order"
+    )
     parser.add_argument("--most", type=int, default=20, help="differences shown a file")
     options = parser.parse_args()
     if options.what == "record":
@@ -199,7 +216,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary) / "after"
         make_files(made)
-        same = compare(options.folder, made, new_keys=options.new_keys, most=options.most)
+        same = compare(options.folder, made, new_keys=options.new_keys, tolerance=options.tolerance, most=options.most)
     print("nothing differs" if same else "files differ")
     return 0 if same else 1
 

@@ -1,0 +1,167 @@
+"""`audit`, `audit-scores` and `report`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segfair.cli.app import app
+from segfair.cli.options import (
+    GROUPS,
+    RULES,
+    AuditOptions,
+    Debug,
+    Figures,
+    HigherIsBetter,
+    Images,
+    Label,
+    LowerIsBetter,
+    MissingRule,
+    Out,
+    Share,
+    Spacing,
+    Strict,
+    Threshold,
+    WithSpacing,
+    Workers,
+    option,
+    spread,
+)
+from segfair.cli.settings import audit_config, parse_spacing, prepare, read_gates, require_answerable, selection
+from segfair.cli.terminal import finish, scoring, write
+
+
+@app.command(
+    cls=WithSpacing,
+    epilog="Example: segfair audit preds/ labels/ metadata.csv --protocol mama-mia --out report/",
+    rich_help_panel="Audit",
+)
+@spread
+def audit(
+    predictions: Annotated[Path, typer.Argument(metavar="PREDS", help="Folder of predicted masks.")],
+    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
+    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    options: AuditOptions,
+    label: Label = None,
+    outcome: Annotated[str, option("Metrics whose subgroups are examined; the first is primary.", GROUPS)] = "dsc",
+    metrics: Annotated[str | None, option("Metrics to compute, comma-separated.", RULES)] = None,
+    missing_prediction: Annotated[
+        MissingRule | None,
+        option("What an unusable prediction means: the worst score, nothing, or an error.", RULES),
+    ] = None,
+    threshold: Threshold = None,
+    spacing: Spacing = None,
+    derive: Annotated[
+        bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
+    ] = False,
+    images: Images = None,
+    labels2: Annotated[
+        Path | None,
+        option("Second labels of the same cases (another rater): which gaps depend on them?", GROUPS, "--labels2"),
+    ] = None,
+    workers: Workers = None,
+    strict: Strict = False,
+) -> None:
+    """Score masks, find the subgroups they are worse for, and write a report."""
+    from segfair.audit.procedure import run_audit
+    from segfair.audit.second_labels import measure_again, with_labels
+    from segfair.gallery.worst_cases import build_gallery, image_files
+    from segfair.intake.cohorts import load_cohort
+
+    config = audit_config(
+        options,
+        outcome=outcome,
+        metrics=metrics,
+        labels=tuple(label or ()),
+        missing_prediction=missing_prediction,
+        threshold=threshold,
+        spacing_mm=None if spacing is None else parse_spacing(spacing),
+        derive=derive,
+        strict=strict,
+    )
+    gates = read_gates([*config.protocol.gates, *(options.testing.gate or ())])
+    delivery = prepare(options)
+    cohort = load_cohort(
+        predictions,
+        labels,
+        metadata,
+        missing_prediction=missing_prediction,
+        **selection(options),
+    )
+    found_images = image_files(images, cohort) if images is not None else None
+    require_answerable(gates, config, cohort)
+    if labels2 is not None:
+        with_labels(cohort, labels2)  # a wrong folder is told before an hour of scoring
+    with scoring(len(cohort), workers) as (executor, on_done):
+        result = run_audit(cohort, config, executor=executor, on_done=on_done)
+        if labels2 is not None:
+            result = measure_again(result, cohort, labels2, executor=executor)
+    result = dataclasses.replace(
+        result,
+        gallery=build_gallery(result, cohort, images=found_images),
+        inputs=result.inputs if images is None else {**result.inputs, "images": str(images)},
+    )
+    finish(result, gates, delivery)
+
+
+@app.command(
+    "audit-scores",
+    epilog="Example: segfair audit-scores fold_0/validation/summary.json metadata.csv",
+    rich_help_panel="Audit",
+)
+@spread
+def audit_scores(
+    scores: Annotated[
+        Path, typer.Argument(metavar="SCORES", help="Table, one row a case; nnU-Net's summary.json or results.")
+    ],
+    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    options: AuditOptions,
+    outcome: Annotated[
+        str | None, option("Score columns to examine; dsc or the first column by default.", GROUPS)
+    ] = None,
+    lower_is_better: LowerIsBetter = None,
+    higher_is_better: HigherIsBetter = None,
+) -> None:
+    """The same audit from per-case scores that exist already."""
+    from segfair.audit.procedure import run_audit
+    from segfair.intake.cohorts import load_score_cohort
+    from segfair.intake.score_tables import default_outcome
+    from segfair.protocol.rules import load_protocol
+
+    protocol = load_protocol(options.protocol)
+    gates = read_gates([*protocol.gates, *(options.testing.gate or ())])
+    delivery = prepare(options)
+    cohort, table = load_score_cohort(
+        scores,
+        metadata,
+        **selection(options),
+        lower_is_better=tuple(lower_is_better or ()),
+        higher_is_better=tuple(higher_is_better or ()),
+        protocol=protocol,
+    )
+    config = audit_config(options, outcome=outcome or default_outcome(table))
+    require_answerable(gates, config, cohort, table)
+    finish(run_audit(cohort, config, scores=table), gates, delivery)
+
+
+@app.command(epilog="Example: segfair report segfair-report/audit.json --out redrawn/", rich_help_panel="Audit")
+def report(
+    audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
+    out: Out = Path("segfair-report"),
+    share: Share = None,
+    figures: Figures = None,
+    debug: Debug = False,
+) -> None:
+    """Draw the report again without scoring again."""
+    from segfair.audit.result.result import AuditResult
+    from segfair.files.manifest import recorded_inputs, recorded_origin
+    from segfair.handover.deliver import prepare
+
+    result = AuditResult.load(audit_json)
+    # What lies in the input folders by now is not what was audited.
+    inputs = recorded_inputs(audit_json, result.inputs)
+    origin = recorded_origin(audit_json)
+    write(result, prepare(out, share_out=share, figures=figures), inputs=inputs, origin=origin)

@@ -1,0 +1,98 @@
+"""`gate`, `power` and `protocol`: what needs no masks."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segfair.cli.app import app
+from segfair.cli.options import AuditOptions, Columns, Debug, Search, Testing
+from segfair.cli.settings import audit_config, read_gates
+from segfair.cli.terminal import say_gates
+from segfair.errors import ConfigError
+
+
+@app.command(epilog="Example: segfair gate report/audit.json --gate 'FS >= 0.85'", rich_help_panel="Audit")
+def gate(
+    audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
+    gate: Annotated[
+        list[str] | None, typer.Option(help="A gate (repeatable); without one, those the audit was made with.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Decide gates on an audit that exists: exit code 0 passed, 1 failed, 3 undecided."""
+    from segfair.audit.gates import GRAMMAR, check_gates, exit_code
+    from segfair.audit.result.result import AuditResult
+
+    result = AuditResult.load(audit_json)
+    gates = read_gates(gate or [*result.config.protocol.gates, *(entry.gate for entry in result.gates)])
+    if not gates:
+        raise ConfigError(f"--gate: {audit_json} was made without one, so name at least one: {GRAMMAR}")
+    decided = check_gates(result, gates)
+    say_gates(decided)
+    raise typer.Exit(exit_code(decided))
+
+
+@app.command(epilog="Example: segfair power metadata.csv --gap 0.05", rich_help_panel="Audit")
+def power(
+    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    sd: Annotated[float, typer.Option(help="Standard deviation of the outcome over cases.", min=1e-6)] = 0.18,
+    scores: Annotated[
+        Path | None, typer.Option(help="Scores of a pilot (cases.csv); their spread replaces --sd.")
+    ] = None,
+    outcome: Annotated[str, typer.Option(help="Column of the pilot's scores.")] = "dsc",
+    gap: Annotated[float, typer.Option(help="Gap for which the number of cases is wanted.", min=1e-6)] = 0.05,
+    attributes: Annotated[str | None, typer.Option(help="Metadata columns to use, comma-separated.")] = None,
+    bins: Annotated[list[str] | None, typer.Option(help="Edges of a number, e.g. age=0,40,50,60.")] = None,
+    min_support: Annotated[float, typer.Option(help="Smallest share of a subgroup.", min=1e-9, max=1.0)] = 0.05,
+    min_cases: Annotated[int, typer.Option(help="Fewest cases of a group that is judged.", min=1)] = 10,
+    level: Annotated[float, typer.Option(help="Family-wise error level.", min=1e-6, max=0.5)] = 0.05,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an XLSX file.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Say which gaps a cohort could show, before anything is scored."""
+    from segfair.audit.power import load_patients, pilot_spread, plan_power
+    from segfair.audit.words import search_sentence
+
+    options = AuditOptions(
+        columns=Columns(attributes=attributes, min_cases=min_cases),
+        bins=bins,
+        search=Search(min_support=min_support),
+        testing=Testing(level=level),
+        seed=seed,
+    )
+    config = dataclasses.replace(audit_config(options, outcome=outcome), power_gap=gap)
+    cohort = load_patients(metadata, sheet=sheet)
+    spread = sd if scores is None else pilot_spread(scores, outcome=outcome)
+    levels, critical, search = plan_power(cohort, config, sd=spread)
+    typer.echo(
+        f"{len(cohort)} patients, standard deviation {spread:.3f}, 80 % power at a family-wise level of {level:g}"
+    )
+    if search.is_cut:
+        typer.echo(search_sentence(search))
+    if critical is None:
+        typer.echo(f"insufficient evidence: no group has {min_cases} members and {min_cases} others")
+    names = [f"{entry.attribute} = {entry.level}" for entry in levels]
+    width = max(map(len, names), default=5)
+    typer.echo(f"{'group':<{width}}  {'n':>6}  detectable gap  n for a gap of {gap:g}")
+    for name, entry in zip(names, levels, strict=True):
+        detectable = "-" if entry.detectable_gap is None else f"{entry.detectable_gap:.3f}"
+        needed = "-" if entry.n_needed is None else f"{entry.n_needed:,}"
+        small = "  insufficient evidence" if entry.n < min_cases else ""
+        typer.echo(f"{name:<{width}}  {entry.n:>6}  {detectable:>14}  {needed:>10}{small}")
+
+
+@app.command(epilog="Example: segfair protocol mama-mia > mine.toml", rich_help_panel="Audit")
+def protocol(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="default, mama-mia, or a TOML file.")],
+    debug: Debug = False,
+) -> None:
+    """Print a scoring protocol as TOML, to read or to start your own from."""
+    from segfair.protocol.rules import load_protocol, protocol_text
+
+    load_protocol(name)
+    typer.echo(protocol_text(name), nl=False)

@@ -1,0 +1,187 @@
+"""`mitigate`, `predict` and `weights`. Only these need torch, but for `weights`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segfair.cli.app import app
+from segfair.cli.options import MODELS, RUN, Debug, MitigateOptions, option, split, spread
+from segfair.errors import ConfigError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+
+_NO_OPTIONS = MitigateOptions()
+
+
+@app.command(
+    epilog="Example: segfair mitigate --backbone unet --strategy fairmedseg --strategy divergence-sampling",
+    rich_help_panel="Mitigate",
+)
+@spread
+def mitigate(
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DATA]", help="MAMA-MIA tree, nnU-Net raw or Decathlon; else the embedded phantom."),
+    ] = None,
+    backbone: Annotated[list[str] | None, option("unet (default), segresnet, swinunetr; repeatable.", MODELS)] = None,
+    strategy: Annotated[
+        list[str] | None, option("fairmedseg (default), divergence-sampling, balanced, ...; repeatable.", MODELS)
+    ] = None,
+    options: MitigateOptions = _NO_OPTIONS,
+    epochs: Annotated[int | None, option("Epochs of every model.", RUN, min=1)] = None,
+    resume: Annotated[bool, option("Go on where an earlier run stopped.", RUN, "--resume")] = False,
+    config: Annotated[
+        Path | None, option("TOML file of settings, such as OUT/config.toml; options override it.", RUN)
+    ] = None,
+    out: Annotated[Path, option("Folder of everything.", RUN)] = Path("segfair-mitigate"),
+    debug: Debug = False,
+) -> None:
+    """Train networks that serve subgroups better, and compare them with the plain one."""
+    _require_torch()
+    from segfair.mitigation.experiment.procedure import load_settings, run_mitigation
+
+    given = {
+        **_given(options),
+        "data": data,
+        "backbones": backbone and tuple(backbone),
+        "strategies": strategy and tuple(strategy),
+        "epochs": epochs,
+        "resume": resume or None,
+    }
+    if options.data.samples_per_case and not (options.data.patch or config):
+        raise ConfigError("--samples-per-case: belongs to --patch; give the size of a patch as well")
+    settings = load_settings(config, {name: value for name, value in given.items() if value is not None}, out=out)
+    # Under torchrun every process does the same; the first one speaks for all.
+    tell: Callable[[str], None] = typer.echo if os.environ.get("RANK", "0") == "0" else _say_nothing
+    for name, value in settings.to_dict().items():
+        tell(f"{name} = {value}")
+    with _processes(settings.workers) as executor:
+        comparison = run_mitigation(settings, executor=executor, tell=tell)
+    for name, scores in comparison.get("models", {}).items():
+        test, worst = scores["test"], scores["test"]["worst_subgroup"]
+        line = "  ".join(
+            f"{key} {test[key]:.3f}" for key in ("DSC", "NormHD", "PS", "FS", "TS") if test[key] is not None
+        )
+        typer.echo(
+            f"{name:<22} {line}  worst subgroup {worst['dsc']:.3f} (n = {worst['n']})" if worst else f"{name}: {line}"
+        )
+    tell(f"comparison: {out / 'comparison.html'}")
+
+
+def _given(options: MitigateOptions) -> dict[str, Any]:
+    """The settings that options name, under the names of the settings file; None where an option was left out."""
+    from segfair.mitigation.experiment.procedure import read_weights
+
+    models, data = options.models, options.data
+    if data.spatial_size and data.patch:
+        raise ConfigError("--spatial-size and --patch: whole volumes or patches; give one of them")
+    return {
+        "baseline": False if models.no_baseline else None,
+        "alpha": models.alpha,
+        "min_support": models.min_support,
+        "loss": models.loss,
+        "outcome": models.outcome,
+        "one_shot_weights": read_weights(models.weights) if models.weights else None,
+        "metadata": data.metadata,
+        "attributes": data.attributes and split(data.attributes),
+        "id_column": data.id_column,
+        "sheet": data.sheet,
+        "subject_column": data.subject_column,
+        "phases": data.phases,
+        "spacing_mm": data.spacing,
+        "spatial_size": data.patch or data.spatial_size,
+        "samples_per_case": data.samples_per_case or (2 if data.patch else None),
+        "cache": data.cache,
+        **dataclasses.asdict(options.compute),
+    }
+
+
+@contextmanager
+def _processes(n_workers: int) -> Iterator[Executor | None]:
+    """So many processes, begun afresh: those forked from one that has used torch can hang. None for 0."""
+    if not n_workers:
+        yield None
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
+        yield executor
+
+
+def _say_nothing(_: str) -> None:
+    """For the processes beside the first."""
+
+
+@app.command(epilog="Example: segfair predict checkpoint_best.pt images/ masks/", rich_help_panel="Mitigate")
+def predict(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="checkpoint_best.pt of a training.")],
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of masks; masks that exist are kept.")],
+    boxes: Annotated[Path | None, typer.Option(help="Folder of breast boxes (patient_info_files).")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    debug: Debug = False,
+) -> None:
+    """Predict masks in each image's own geometry; needs no metadata."""
+    _require_torch()
+    from segfair.files.layouts import describe_images, find_images
+    from segfair.mitigation.data.boxes import find_boxes
+    from segfair.mitigation.prediction.volumes import load_model, predict_images
+
+    model = load_model(checkpoint, device=device)
+    found = find_images(images, n_channels=model.preprocessing.phases)
+    typer.echo(describe_images(images, found))
+    report = predict_images(model, found, out, boxes=find_boxes(boxes) if boxes else None, device=device)
+    for notice in report.notices:
+        typer.echo(notice)
+    for case, reason in report.failed.items():
+        typer.echo(f"case {case}: not predicted: {reason}", err=True)
+    typer.echo(
+        f"{len(report.written)} masks written to {out}, {len(report.existing)} were there, {len(report.failed)} failed"
+    )
+
+
+@app.command(
+    epilog="Example: segfair weights report/audit.json --metadata metadata.csv --cases splits_final.json:0",
+    rich_help_panel="Mitigate",
+)
+def weights(
+    audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
+    metadata: Annotated[Path, typer.Option(help="Metadata of the cases to be weighted.")],
+    cases: Annotated[
+        str | None, typer.Option(help="Only these: a file of ids, or splits_final.json:FOLD (its training cases).")
+    ] = None,
+    id_column: Annotated[str | None, typer.Option(help="Metadata column with the case ids.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an XLSX table; found by its content.")] = None,
+    out: Annotated[Path, typer.Option(help="Table to write.")] = Path("weights.csv"),
+    debug: Debug = False,
+) -> None:
+    """Turn an audit into case weights for a training done elsewhere."""
+    from segfair.audit.result.result import AuditResult
+    from segfair.files.tables import write_csv
+    from segfair.mitigation.weighting.one_shot import one_shot_weights
+
+    found = one_shot_weights(AuditResult.load(audit_json), metadata, cases=cases, id_column=id_column, sheet=sheet)
+    rows = [
+        {"case": case, "weight": weight, "subgroup": setter.name if setter else ""}
+        for (case, weight), setter in zip(found.items(), found.setters, strict=True)
+    ]
+    write_csv(rows, out)
+    typer.echo(f"{len(rows)} weights from {found.array.min():.2f} to {found.array.max():.2f}, mean 1, in {out}")
+
+
+def _require_torch() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "monai") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f'{" and ".join(missing)} are not installed; pip install "segfair[mitigate]"')

@@ -1,0 +1,324 @@
+"""Every option of the command line, declared once, and the settings that commands share. Calls nothing.
+
+A command takes a dataclass of settings, which may hold others; `spread` turns all of their fields into options.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+MissingRule = Literal["worst", "drop", "error"]
+Platform = Literal["codabench", "grand-challenge"]
+FigureFormat = Literal["svg", "png", "pdf"]
+WHICH, RULES, GROUPS, TESTS, HANDOVER, RUN = (
+    "Which cases",
+    "How they are scored",
+    "Which groups",
+    "What counts as real",
+    "What is handed over",
+    "How it runs",
+)
+
+
+def option(help_text: str, panel: str, *names: str, **settings: Any) -> Any:
+    """An option in one of the panels of help."""
+    return typer.Option(*names, help=help_text, rich_help_panel=panel, **settings)
+
+
+Out = Annotated[Path, option("Folder the report is written to.", RUN)]
+Debug = Annotated[bool, option("Show the traceback of an error.", RUN, "--debug")]
+Share = Annotated[
+    Path | None,
+    option("Second folder that can be handed on: no ids, no rows of cases, no group of under 5.", HANDOVER),
+]
+Figures = Annotated[FigureFormat | None, option("Also write the figures as files, to figures/.", HANDOVER)]
+IdColumn = Annotated[str | None, option("Metadata column with the case ids; found by itself.", WHICH)]
+SubjectColumn = Annotated[str | None, option("Metadata column that tells which cases are of one patient.", WHICH)]
+Sheet = Annotated[str | None, option("Sheet of an XLSX file; found by itself.", WHICH)]
+Cases = Annotated[str | None, option("Only these: a file of ids, or splits_final.json:FOLD.", WHICH)]
+Where = Annotated[str | None, option("Only cases whose metadata fulfil this, e.g. 'split == \"test\"'.", WHICH)]
+Attributes = Annotated[str | None, option("Metadata columns to use, comma-separated.", GROUPS)]
+MinCases = Annotated[int, option("Fewest cases of a group that is judged.", GROUPS, min=1)]
+Protocol = Annotated[str, option("Scoring rules: default, mama-mia, or a TOML file.", RULES)]
+Seed = Annotated[int, option("Seed of everything random.", RUN, min=0)]
+Label = Annotated[list[str] | None, option("Voxels that count: 1, any, or NAME=1,2 (repeat for regions).", RULES)]
+Threshold = Annotated[float | None, option("Predictions are probability maps; lesion from this value on.", RULES)]
+Spacing = Annotated[
+    str | None,
+    option("Voxel size in mm of masks whose file does not say it (PNG).", RULES, metavar="X Y [Z]"),
+]
+Images = Annotated[Path | None, option("Folder of images, behind the outlines of the worst cases.", RUN)]
+Workers = Annotated[int | None, option("Processes that score; all cores by default.", RUN, min=1)]
+Strict = Annotated[bool, option("Stop at the first unusable file.", RUN, "--strict")]
+Categorical = Annotated[
+    list[str] | None, option("A column of which every value is a level, numbers too.", GROUPS, metavar="COL")
+]
+Ordered = Annotated[
+    list[str] | None, option("The same, with levels in order; many become groups.", GROUPS, metavar="COL")
+]
+Numeric = Annotated[list[str] | None, option("A column of numbers, to be cut into ranges.", GROUPS, metavar="COL")]
+LowerIsBetter = Annotated[list[str] | None, option("A column of which lower values are better.", RULES, metavar="COL")]
+HigherIsBetter = Annotated[
+    list[str] | None, option("A column of which higher values are better.", RULES, metavar="COL")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which cases count, and how they are found in the table."""
+
+    id_column: IdColumn = None
+    subject_column: SubjectColumn = None
+    sheet: Sheet = None
+    cases: Cases = None
+    where: Where = None
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns become attributes, and how they are meant."""
+
+    attributes: Attributes = None
+    categorical: Categorical = None
+    ordered: Ordered = None
+    numeric: Numeric = None
+    min_cases: MinCases = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How far subgroups are looked for."""
+
+    min_support: Annotated[float, option("Smallest share of cases of a subgroup.", GROUPS, min=1e-9, max=1.0)] = 0.05
+    max_items: Annotated[
+        int | None, option("Most attributes of a combination; as many as can be searched by default.", GROUPS, min=1)
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Testing:
+    """What counts as real."""
+
+    primary: Annotated[
+        str | None, option("Attributes fixed beforehand: a family of tests of their own, reported first.", TESTS)
+    ] = None
+    margin: Annotated[list[str] | None, option("Largest deficit that does not matter, e.g. dsc=0.05.", TESTS)] = None
+    stratify: Annotated[str | None, option("Metadata column to compare within, e.g. site.", TESTS)] = None
+    adjust: Annotated[
+        str | None,
+        option("Compare at equal values of these, comma-separated; lesion_volume by default, or none.", TESTS),
+    ] = None
+    level: Annotated[float, option("Family-wise error level.", TESTS, min=1e-6, max=0.5)] = 0.05
+    permutations: Annotated[int, option("Permutations of the tests.", TESTS, min=19)] = 2000
+    bootstrap: Annotated[int, option("Resamples of the intervals.", TESTS, min=100)] = 2000
+    power_gap: Annotated[
+        float, option("Gap for which the report says how many cases it takes.", TESTS, "--gap", min=1e-6)
+    ] = 0.05
+    gate: Annotated[
+        list[str] | None,
+        option("What the audit has to pass, e.g. 'FS >= 0.85'; exit code 1 if it fails, 3 if undecided.", TESTS),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What is handed over beside the report."""
+
+    record: Annotated[
+        Path | None, option("TOML file about the study, printed on page one; brings a model card.", HANDOVER)
+    ] = None
+    share: Share = None
+    pseudonymise: Annotated[
+        Path | None,
+        option("Key file, made if absent: keyed pseudonyms instead of ids, and no paths.", HANDOVER, metavar="KEYFILE"),
+    ] = None
+    figures: Figures = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOptions:
+    """The settings that every audit shares."""
+
+    out: Out = Path("segfair-report")
+    protocol: Protocol = "default"
+    selection: Selection = field(default_factory=Selection)
+    columns: Columns = field(default_factory=Columns)
+    bins: Annotated[
+        list[str] | None,
+        option("Edges of a number, e.g. age=0,40,50,60,70,100; or tree: learned on half of the cases.", GROUPS),
+    ] = None
+    search: Search = field(default_factory=Search)
+    testing: Testing = field(default_factory=Testing)
+    handover: Handover = field(default_factory=Handover)
+    failure_dsc: Annotated[float, option("A case with a DSC below it counts as failed.", RULES)] = 0.5
+    seed: Seed = 0
+    debug: Debug = False
+
+
+@dataclass(frozen=True, slots=True)
+class RankOptions:
+    """The settings that every ranking shares."""
+
+    out: Annotated[Path, option("Folder the leaderboard is written to.", RUN)] = Path("segfair-ranking")
+    by: Annotated[str | None, option("Score that decides: TS, PS, FS or a metric; TS where there is one.", RULES)] = (
+        None
+    )
+    protocol: Protocol = "default"
+    private_labels: Annotated[
+        bool,
+        option("Write what may be published to public/, without cases and attributes.", RUN, "--private-labels"),
+    ] = False
+    export: Annotated[
+        Platform | None, option("Also write each team's scores for a platform to read.", RUN, "--export")
+    ] = None
+    selection: Selection = field(default_factory=Selection)
+    columns: Columns = field(default_factory=Columns)
+    bins: Annotated[list[str] | None, option("Edges of a number, e.g. age=0,40,50,60,70,100.", GROUPS)] = None
+    permutations: Annotated[int, option("Permutations of the chance level of FS.", TESTS, min=19)] = 2000
+    bootstrap: Annotated[int, option("Resampled cohorts in which teams are ranked.", TESTS, min=100)] = 2000
+    seed: Seed = 0
+    debug: Debug = False
+
+
+MODELS, DATA = "What is trained", "Data"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """What a mitigation trains."""
+
+    no_baseline: Annotated[bool, option("Do not train the plain model beside them.", MODELS, "--no-baseline")] = False
+    alpha: Annotated[str | None, option("FairMedSeg's balance (Eq. 4), 0.2 by default, or auto.", MODELS)] = None
+    min_support: Annotated[
+        float | None, option("Smallest share of validation cases of a subgroup; 0.001.", MODELS, min=1e-9, max=1.0)
+    ] = None
+    loss: Annotated[Literal["dice-ce", "dice-focal"] | None, option("Loss of a case; dice-ce.", MODELS)] = None
+    outcome: Annotated[Literal["dsc", "ps"] | None, option("Whose divergences count; dsc.", MODELS)] = None
+    weights: Annotated[Path | None, option("Case weights of segfair weights, for --strategy one-shot.", MODELS)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """Where the data of a mitigation come from, and what a network sees of them."""
+
+    metadata: Annotated[Path | None, option("Metadata table; the one in DATA by default.", DATA)] = None
+    attributes: Annotated[str | None, option("Metadata columns to use, comma-separated.", DATA)] = None
+    id_column: Annotated[str | None, option("Metadata column with the case ids; found by itself.", DATA)] = None
+    sheet: Annotated[str | None, option("Sheet of an XLSX table; found by its content.", DATA)] = None
+    subject_column: Annotated[str | None, option("Column that tells which cases are of one patient.", DATA)] = None
+    phases: Annotated[int | None, option("Phases that become channels; 3.", DATA, min=1)] = None
+    spacing: Annotated[tuple[float, float, float] | None, option("Voxel size in mm; 1 1 1.", DATA, metavar="X Y Z")] = (
+        None
+    )
+    spatial_size: Annotated[
+        tuple[int, int, int] | None, option("Voxels that the network sees.", DATA, metavar="X Y Z")
+    ] = None
+    patch: Annotated[
+        tuple[int, int, int] | None, option("Train on patches of so many voxels.", DATA, metavar="X Y Z")
+    ] = None
+    samples_per_case: Annotated[int | None, option("Patches a case, with --patch; 2.", DATA, min=1)] = None
+    cache: Annotated[Path | None, option("Folder of prepared volumes; OUT/cache by default.", DATA)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeOptions:
+    """How a mitigation computes."""
+
+    batch_size: Annotated[int | None, option("Cases of a step.", RUN, min=1)] = None
+    lr: Annotated[float | None, option("Adam's learning rate.", RUN, min=1e-9)] = None
+    device: Annotated[str | None, option("auto (default), cpu or cuda.", RUN)] = None
+    amp: Annotated[bool | None, option("Half precision; on a GPU by default.", RUN, "--amp/--no-amp")] = None
+    workers: Annotated[int | None, option("Processes that prepare, load and score; 0.", RUN, min=0)] = None
+    seed: Annotated[int | None, option("Seed of everything random.", RUN, min=0)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class MitigateOptions:
+    """What few people type; `None` leaves it to the settings file, or to the default."""
+
+    models: ModelOptions = field(default_factory=ModelOptions)
+    data: DataOptions = field(default_factory=DataOptions)
+    compute: ComputeOptions = field(default_factory=ComputeOptions)
+
+
+class WithSpacing(TyperCommand):
+    """A command whose option `--spacing` takes two or three numbers, which click cannot say."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Hands the numbers on as one value."""
+        rest, joined = list(args), []
+        while rest and rest[0] != "--":
+            name, equals, first = rest.pop(0).partition("=")
+            if name != "--spacing":
+                joined.append(f"{name}{equals}{first}")
+                continue
+            lengths = [first] if equals else []
+            while rest and len(lengths) < 3 and is_number(rest[0]):
+                lengths.append(rest.pop(0))
+            joined.append(f"--spacing={' '.join(lengths)}")
+        return super().parse_args(ctx, [*joined, *rest])
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number, or several with commas between them."""
+    try:
+        return bool(list(map(float, text.split(","))))
+    except ValueError:
+        return False
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """Replaces a command's parameter `options`, a dataclass, by one option for each of its fields, nested ones too."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [parameter for parameter in signature.parameters.values() if parameter.name != "options"]
+    kind = signature.parameters["options"].annotation
+    shared = list(_parameters(kind))
+
+    @functools.wraps(command)
+    def spread(**values: Any) -> None:
+        options = _gathered(kind, values)
+        command(**values, options=options)
+
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    spread.__signature__ = signature.replace(parameters=[*parameters, *shared])  # type: ignore[attr-defined]
+    spread.__annotations__ = {parameter.name: parameter.annotation for parameter in (*parameters, *shared)}
+    return spread
+
+
+def _parameters(kind: Any) -> Iterator[inspect.Parameter]:
+    """One for each field of a dataclass, those of fields that are dataclasses in their place."""
+    hints = get_type_hints(kind, include_extras=True)
+    for entry in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[entry.name]):
+            yield from _parameters(hints[entry.name])
+        else:
+            yield inspect.Parameter(
+                entry.name, inspect.Parameter.KEYWORD_ONLY, default=entry.default, annotation=hints[entry.name]
+            )
+
+
+def _gathered(kind: Any, values: dict[str, Any]) -> Any:
+    """The dataclass again, from options that `_parameters` named; takes them out of `values`."""
+    hints = get_type_hints(kind)
+    return kind(
+        **{
+            entry.name: _gathered(hints[entry.name], values)
+            if dataclasses.is_dataclass(hints[entry.name])
+            else values.pop(entry.name)
+            for entry in dataclasses.fields(kind)
+        }
+    )
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The names in a text with commas between them."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

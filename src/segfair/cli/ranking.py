@@ -1,0 +1,105 @@
+"""`rank` and `rank-scores`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segfair.cli.app import app
+from segfair.cli.options import (
+    HigherIsBetter,
+    Images,
+    Label,
+    LowerIsBetter,
+    RankOptions,
+    Spacing,
+    Strict,
+    Threshold,
+    WithSpacing,
+    Workers,
+    spread,
+)
+from segfair.cli.settings import parse_spacing, rank_config, selection
+from segfair.cli.terminal import scoring, write_ranking
+
+
+@app.command(
+    cls=WithSpacing,
+    epilog="Example: segfair rank teams/ labels/ metadata.csv --protocol mama-mia --out ranking/",
+    rich_help_panel="Rank",
+)
+@spread
+def rank(
+    teams: Annotated[Path, typer.Argument(metavar="TEAMS", help="Folder with one sub-folder of masks a team.")],
+    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
+    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    options: RankOptions,
+    label: Label = None,
+    threshold: Threshold = None,
+    spacing: Spacing = None,
+    images: Images = None,
+    workers: Workers = None,
+    strict: Strict = False,
+) -> None:
+    """Score many teams on the same labels, and say who is first and what decides it."""
+    from segfair.gallery.teams import with_galleries
+    from segfair.gallery.worst_cases import image_files
+    from segfair.rank.procedure import run_ranking
+    from segfair.rank.teams import load_teams
+
+    config = rank_config(
+        options,
+        labels=tuple(label or ()),
+        threshold=threshold,
+        spacing_mm=None if spacing is None else parse_spacing(spacing),
+        strict=strict,
+    )
+    cohort, found = load_teams(
+        teams,
+        labels,
+        metadata,
+        **selection(options),
+    )
+    if images is not None and options.private_labels:
+        typer.echo(f"--images {images}: not used; with --private-labels there are no pictures of cases")
+        images = None
+    found_images = image_files(images, cohort) if images is not None else None
+    if images is not None:
+        cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": images})
+    with scoring(len(cohort), workers) as (executor, on_done):
+        ranking = run_ranking(cohort, found, config, by=options.by, executor=executor, on_done=on_done)
+        if not options.private_labels:
+            ranking = with_galleries(ranking, found, images=found_images, executor=executor)
+    write_ranking(ranking, options)
+
+
+@app.command(
+    "rank-scores",
+    epilog="Example: segfair rank-scores scores/ metadata.csv --by dsc --out ranking/",
+    rich_help_panel="Rank",
+)
+@spread
+def rank_scores(
+    scores: Annotated[Path, typer.Argument(metavar="SCORES", help="Folder with one table of scores a team.")],
+    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    options: RankOptions,
+    lower_is_better: LowerIsBetter = None,
+    higher_is_better: HigherIsBetter = None,
+) -> None:
+    """The same ranking from per-case scores that exist already."""
+    from segfair.rank.procedure import rank_scored
+    from segfair.rank.team_tables import load_team_scores
+
+    config = rank_config(options)
+    found = load_team_scores(
+        scores,
+        metadata,
+        protocol=config.protocol,
+        **selection(options),
+        lower_is_better=tuple(lower_is_better or ()),
+        higher_is_better=tuple(higher_is_better or ()),
+    )
+    write_ranking(rank_scored(found, config, by=options.by), options)

@@ -1,0 +1,177 @@
+"""From options to the settings of an audit or a ranking. Prints nothing.
+
+Imports nothing heavy at module level, so that `segfair --help` answers at once; each function imports what it calls.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from segfair.cli.options import AuditOptions, RankOptions, is_number, split
+from segfair.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segfair.attributes.binning import ReadAs
+    from segfair.audit.gates import Gate
+    from segfair.audit.result.result import AuditConfig
+    from segfair.cases import Cohort
+    from segfair.handover.deliver import Delivery
+    from segfair.scoring.scores import ScoreTable
+
+
+def selection(options: AuditOptions | RankOptions) -> dict[str, Any]:
+    """What every loader of a cohort is told about the table and the cases that count."""
+    return dataclasses.asdict(options.selection)
+
+
+def _groups(options: AuditOptions | RankOptions) -> dict[str, Any]:
+    """The settings of an audit that a ranking shares."""
+    from segfair.attributes.fit import parse_bins
+
+    return {
+        "attributes": None if options.columns.attributes is None else split(options.columns.attributes),
+        "bins": dict(parse_bins(text) for text in options.bins or ()),
+        "read_as": _read_as(options),
+        "min_cases": options.columns.min_cases,
+        "subject_column": options.selection.subject_column,
+        "seed": options.seed,
+    }
+
+
+def _read_as(options: AuditOptions | RankOptions) -> dict[str, ReadAs]:
+    """How columns are meant; a column that is named twice is a contradiction."""
+    found: dict[str, ReadAs] = {}
+    told: tuple[tuple[ReadAs, list[str] | None], ...] = (
+        ("categorical", options.columns.categorical),
+        ("ordered", options.columns.ordered),
+        ("numeric", options.columns.numeric),
+    )
+    for kind, columns in told:
+        for column in (name for text in columns or () for name in split(text)):
+            if found.get(column, kind) != kind:
+                raise ConfigError(f"--{found[column]} {column} and --{kind} {column}: one of them can hold")
+            found[column] = kind
+    return found
+
+
+def audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = None, **settings: Any) -> AuditConfig:
+    """The settings of an audit."""
+    from segfair.audit.result.result import AuditConfig
+    from segfair.protocol.rules import load_protocol
+    from segfair.scoring.metrics import METRICS
+
+    rules = load_protocol(options.protocol)
+    outcomes = split(outcome)
+    if not outcomes:
+        raise ConfigError("--outcome: name at least one metric, for example dsc")
+    if metrics is not None:
+        # An outcome has to be scored to be examined.
+        wanted = dict.fromkeys([*split(metrics), *(name for name in outcomes if name in METRICS)])
+        unknown = [name for name in wanted if name not in METRICS]
+        if unknown:
+            raise ConfigError(f"--metrics {unknown[0]}: no such metric; known are {', '.join(METRICS)}")
+        rules = rules.replace(metrics=tuple(wanted))
+    adjust = (
+        None
+        if options.testing.adjust is None
+        else tuple(name for name in split(options.testing.adjust) if name != "none")
+    )
+    return AuditConfig(
+        rules,
+        **_groups(options),
+        permutations=options.testing.permutations,
+        bootstrap=options.testing.bootstrap,
+        outcomes=outcomes,
+        min_support=options.search.min_support,
+        max_items=options.search.max_items,
+        failure_dsc=options.failure_dsc,
+        level=options.testing.level,
+        primary=split(options.testing.primary or ""),
+        stratify=options.testing.stratify,
+        adjust=adjust,
+        margin=dict(parse_margin(text) for text in options.testing.margin or ()),
+        power_gap=options.testing.power_gap,
+        **settings,
+    )
+
+
+def rank_config(options: RankOptions, **settings: Any) -> AuditConfig:
+    """The settings of a ranking."""
+    from segfair.audit.result.result import AuditConfig
+    from segfair.protocol.rules import load_protocol
+
+    return AuditConfig(
+        load_protocol(options.protocol),
+        **_groups(options),
+        permutations=options.permutations,
+        bootstrap=options.bootstrap,
+        **settings,
+    )
+
+
+def parse_margin(text: str) -> tuple[str, float]:
+    """METRIC=NUMBER."""
+    name, _, value = text.partition("=")
+    try:
+        margin = float(value)
+    except ValueError:
+        margin = -1.0
+    if not name or not 0 < margin < float("inf"):
+        raise ConfigError(f"--margin {text}: expected METRIC=NUMBER with a positive number, for example dsc=0.05")
+    return name.strip(), margin
+
+
+def parse_spacing(text: str) -> tuple[float, ...]:
+    """Two or three numbers in mm."""
+    lengths = text.replace(",", " ").split()
+    if len(lengths) not in (2, 3) or not all(map(is_number, lengths)):
+        raise ConfigError(f"--spacing {text}: expected two or three numbers in mm, one an axis, such as 0.2 0.2")
+    return tuple(map(float, lengths))
+
+
+def read_gates(texts: Iterable[str]) -> tuple[Gate, ...]:
+    """Reads gates before anything else is read or scored, so that a typo costs nothing."""
+    from segfair.audit.gates import parse_gate
+
+    return tuple(dict.fromkeys(map(parse_gate, texts)))
+
+
+def require_answerable(
+    gates: Sequence[Gate], config: AuditConfig, cohort: Cohort, scores: ScoreTable | None = None
+) -> None:
+    """Refuses a gate about a metric or attribute that this audit will not have."""
+    if not gates:
+        return
+    from segfair.audit.choices.labels import resolve_protocol
+    from segfair.audit.choices.outcomes import resolve_outcomes
+    from segfair.audit.choices.units import resolve_units
+    from segfair.audit.gates import require_answerable
+    from segfair.scoring.scores import protocol_metrics
+
+    rules = resolve_units(dataclasses.replace(config, protocol=resolve_protocol(config, cohort)), cohort).protocol
+    metrics = scores.metrics if scores is not None else protocol_metrics(rules)
+    config, _ = resolve_outcomes(config, metrics)
+    listed = tuple(rules.attributes)
+    possible = config.attributes or (listed if rules.listed_only else (*listed, *cohort.columns))
+    require_answerable(
+        gates,
+        config,
+        directions=dict.fromkeys(config.outcomes, "lower") | {metric.name: metric.better for metric in metrics},
+        # What masks derive becomes an attribute only once they are scored.
+        attributes=None if config.derive else possible,
+    )
+
+
+def prepare(options: AuditOptions) -> Delivery:
+    """What will be handed over, refused now where it cannot be."""
+    from segfair.handover.deliver import prepare
+
+    return prepare(
+        options.out,
+        share_out=options.handover.share,
+        keyfile=options.handover.pseudonymise,
+        figures=options.handover.figures,
+        record=options.handover.record,
+    )
