@@ -80,17 +80,20 @@ def challenge(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(root / "teams" / "team02", root / "teams" / name)
     for case, damage in FAILED.items():
         (root / "teams" / "corrupt-copy" / f"{case}.nii").unlink()
-        victim = root / "teams" / "corrupt" / f"{case}.nii"
-        if damage == "truncated":
-            victim.write_bytes(victim.read_bytes()[:400])
-        elif damage == "off grid":
-            save(victim, np.ones((5, 5, 5), np.uint8))
-        else:
-            save(victim, np.full(SHAPE, np.nan, np.float32))
+        spoil(root / "teams" / "corrupt" / f"{case}.nii", damage)
     for case in CASES:
         save(root / "teams" / "empty" / f"{case}.nii", np.zeros(SHAPE, np.uint8))
     assert len(list((root / "teams").iterdir())) == 30
     return root
+
+
+def spoil(victim: Path, damage: str) -> None:
+    if damage == "truncated":
+        victim.write_bytes(victim.read_bytes()[:400])
+    elif damage == "off grid":
+        save(victim, np.ones((5, 5, 5), np.uint8))
+    else:
+        save(victim, np.full(SHAPE, np.nan, np.float32))
 
 
 def arguments(challenge: Path) -> list[Path]:

@@ -246,12 +246,23 @@ def infer_bins(
         return _read_as(read_as, values, max_levels)
     if not chosen:
         _refuse_bookkeeping(name, values)
+    _refuse_dates(values)
+    if all(not isinstance(value, str) and as_number(value) is not None for value in values):
+        return _infer_numbers(name, values, n_cases, max_levels, chosen, keep_constant)
+    return _infer_texts(name, values, n_cases, max_levels, chosen, keep_constant)
+
+
+def _refuse_dates(values: Sequence[object]) -> None:
     n_dates = sum(map(is_date, values))
     # Whole numbers that look like 20240131 are dates only if all of them do.
     if n_dates == len(values) or (n_dates > 0.8 * len(values) and any(isinstance(value, str) for value in values)):
         raise UnusableColumnError("dates; derive a number such as the age, or years", kind="dates")
-    if all(not isinstance(value, str) and as_number(value) is not None for value in values):
-        return _infer_numbers(name, values, n_cases, max_levels, chosen, keep_constant)
+
+
+def _infer_texts(
+    name: str, values: Sequence[object], n_cases: int, max_levels: int, chosen: bool, keep_constant: bool
+) -> Inferred:
+    """Texts as levels, or the numbers among them as ranges where nearly all of them are numbers."""
     bins, several = text_levels(values)
     n_kinds = len(bins.levels)
     numbers = [value for value in values if as_number(value) is not None]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from segfair.attributes.binning import (
     ColumnBins,
     Encoded,
+    Inferred,
     ReadAs,
     UnusableColumnError,
     as_number,
@@ -327,8 +328,7 @@ def fit_attributes(
         MetadataError: A column that does not exist, or one that was chosen, or given edges, and cannot be used.
         ConfigError: Edges that are not rising numbers.
     """
-    fitter = _Fitter(cohort, protocol, dict(edges or {}), max_levels, subject_column, dict(read_as or {}))
-    return fitter.fit(chosen)
+    return _Fitter(cohort, protocol, chosen, edges or {}, max_levels, subject_column, read_as or {}).fit()
 
 
 def parse_bins(text: str) -> tuple[str, tuple[float, ...] | Literal["tree"]]:
@@ -353,84 +353,97 @@ def parse_bins(text: str) -> tuple[str, tuple[float, ...] | Literal["tree"]]:
     return name, edges
 
 
+@dataclass(slots=True)
 class _Fitter:
     """Fits the columns of one cohort; collects what was left out and noticed."""
 
-    def __init__(
-        self,
-        cohort: Cohort,
-        protocol: Protocol,
-        edges: dict[str, Edges],
-        max_levels: int,
-        subject_column: str | None,
-        read_as: dict[str, ReadAs],
-    ) -> None:
-        self.cohort, self.protocol, self.edges, self.max_levels = cohort, protocol, edges, max_levels
-        self.subject_column, self.read_as = subject_column, read_as
-        self.left_out: dict[str, str] = {}
-        self.notices: list[str] = []
-        self.readings: dict[str, ColumnReading] = {}
-        self.alerts: list[str] = []
-        self.numbers: dict[str, NDArray[np.float64]] = {}
+    cohort: Cohort
+    protocol: Protocol
+    chosen: Sequence[str] | None
+    edges: Mapping[str, Edges]
+    max_levels: int
+    subject_column: str | None
+    read_as: Mapping[str, ReadAs]
+    source: dict[str, str | None] = field(default_factory=dict)
+    """Attribute of the protocol -> the column that it is made from."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    readings: dict[str, ColumnReading] = field(default_factory=dict)
+    alerts: list[str] = field(default_factory=list)
+    numbers: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
-    def fit(self, chosen: Sequence[str] | None) -> BinningPlan:
-        columns = self.cohort.columns
-        rules = self.protocol.attributes
+    def fit(self) -> BinningPlan:
+        self.check_options()
+        self.source = {name: self.column_of(rule) for name, rule in self.protocol.attributes.items()}
+        names = self.names()
+        self.tell_unused(names)
+        tried = (self.fit_attribute(name) for name in dict.fromkeys(names))
+        fitted = [entry for entry in tried if entry is not None]
+        if self.chosen is None:
+            fitted = self.without_numbers_behind(fitted)
+        chosen = self.chosen is not None
+        why = "other columns were chosen" if chosen else "the protocol uses the attributes that it lists"
+        for column in self.cohort.columns:
+            self.readings.setdefault(column, ColumnReading("not used", why))
+        return BinningPlan(tuple(fitted), self.left_out, tuple(self.notices), self.readings, tuple(self.alerts))
+
+    def check_options(self) -> None:
+        """Refuses bins and ways of reading of what is not there, and both of one column."""
+        known = {*self.cohort.columns, *self.protocol.attributes}
         for name, edges in self.edges.items():
-            if name not in columns and name not in rules:
+            if name not in known:
                 raise self.unknown(name, "bins")
             _check_edges(name, edges)
         for name, kind in self.read_as.items():
-            if name not in columns and name not in rules:
+            if name not in known:
                 raise self.unknown(name, f"--{kind}")
             if name in self.edges:
                 raise ConfigError(f"--{kind} {name} and --bins {name}: one of them can hold")
-        found = {name: self.column_of(rule) for name, rule in rules.items()}
-        listed_columns = set(found.values())
-        if chosen is not None:
-            names = [self.listed_name(name, found) for name in dict.fromkeys(chosen)]
-        elif self.protocol.listed_only:
-            names = list(rules)
-        else:
-            names = [*rules, *(column for column in columns if column not in listed_columns)]
-        for name, column in found.items():
-            if name in columns and column not in (None, name):
-                self.notices.append(f"column {name} is not used: the protocol takes {name} from column {column}")
-        for name in self.edges:
-            if self.listed_name(name, found) not in names:
-                self.notices.append(
-                    f"bins of {name} are not used: it is not among the attributes of this audit; choose it too"
-                )
 
-        fitted = []
-        for name in dict.fromkeys(names):
-            column = found.get(name) if name in rules else name
-            if chosen is None and column is not None and column == self.subject_column:
-                self.leave_out(name, column, "it names patients", "patients")
-                continue
-            if column is None:
-                if chosen is not None:
-                    raise self.unknown(name, "attribute")
-                self.left_out[name] = f"no column {' or '.join(rules[name].columns)} in the metadata"
-                self.notices.append(f"{name}, an attribute of the protocol {self.protocol.name}, has no column")
-                continue
-            if column not in columns:
+    def names(self) -> list[str]:
+        """What may become an attribute: as chosen, else the protocol's own, else those and every other column."""
+        if self.chosen is not None:
+            return [self.listed_name(name) for name in dict.fromkeys(self.chosen)]
+        if self.protocol.listed_only:
+            return list(self.source)
+        taken = set(self.source.values())
+        return [*self.source, *(column for column in self.cohort.columns if column not in taken)]
+
+    def tell_unused(self, names: Sequence[str]) -> None:
+        """Columns that the protocol's own attributes hide, and bins that nobody asks for."""
+        for name, column in self.source.items():
+            if name in self.cohort.columns and column not in (None, name):
+                self.notices.append(f"column {name} is not used: the protocol takes {name} from column {column}")
+        self.notices += [
+            f"bins of {name} are not used: it is not among the attributes of this audit; choose it too"
+            for name in self.edges
+            if self.listed_name(name) not in names
+        ]
+
+    def fit_attribute(self, name: str) -> AttributeBins | None:
+        """The bins of one attribute; None, and the reason kept, where there can be none."""
+        column = self.source.get(name, name)
+        chosen = self.chosen is not None
+        if column is None:
+            if chosen:
                 raise self.unknown(name, "attribute")
-            try:
-                fitted.append(self.fit_column(name, column, chosen=chosen is not None))
-            except UnusableColumnError as reason:
-                told = {name, column} & {*self.edges, *self.read_as}
-                if chosen is not None or told:
-                    raise MetadataError(f"attribute {name}: cannot be used: {reason}") from None
-                self.leave_out(name, column, str(reason), reason.kind)
-                if reason.is_loud:
-                    self.alerts.append(f"{name} is no attribute, and nothing here is said about it: {reason}.")
-        if chosen is None:
-            fitted = self.without_numbers_behind(fitted)
-        why = "other columns were chosen" if chosen is not None else "the protocol uses the attributes that it lists"
-        for column in columns:
-            self.readings.setdefault(column, ColumnReading("not used", why))
-        return BinningPlan(tuple(fitted), self.left_out, tuple(self.notices), self.readings, tuple(self.alerts))
+            self.left_out[name] = f"no column {' or '.join(self.protocol.attributes[name].columns)} in the metadata"
+            self.notices.append(f"{name}, an attribute of the protocol {self.protocol.name}, has no column")
+            return None
+        if not chosen and column == self.subject_column:
+            self.leave_out(name, column, "it names patients", "patients")
+            return None
+        if column not in self.cohort.columns:
+            raise self.unknown(name, "attribute")
+        try:
+            return self.fit_column(name, column)
+        except UnusableColumnError as reason:
+            if chosen or {name, column} & {*self.edges, *self.read_as}:
+                raise MetadataError(f"attribute {name}: cannot be used: {reason}") from None
+            self.leave_out(name, column, str(reason), reason.kind)
+            if reason.is_loud:
+                self.alerts.append(f"{name} is no attribute, and nothing here is said about it: {reason}.")
+            return None
 
     def leave_out(self, name: str, column: str, why: str, kind: str) -> None:
         self.left_out[name] = why
@@ -445,19 +458,16 @@ class _Fitter:
         kept = []
         for entry in fitted:
             asked_for = {entry.name, entry.column} & {*self.edges, *self.protocol.attributes}
-            binned = (
-                next((other for other, codes in texts if self.bins_of_one_number(codes, entry.column)), None)
-                if entry.bins.edges and not asked_for
-                else None
-            )
+            candidates = texts if entry.bins.edges and not asked_for else []
+            binned = next((other for other, codes in candidates if self.bins_of_one_number(codes, entry.column)), None)
             if binned is None:
                 kept.append(entry)
-            else:
-                why = (
-                    f"the number behind {binned.name}, each level of which is a range of it; to use it all the same, "
-                    "give its bins or choose the attributes"
-                )
-                self.leave_out(entry.name, entry.column, why, "number in bins elsewhere")
+                continue
+            why = (
+                f"the number behind {binned.name}, each level of which is a range of it; to use it all the same, "
+                "give its bins or choose the attributes"
+            )
+            self.leave_out(entry.name, entry.column, why, "number in bins elsewhere")
         return kept
 
     def bins_of_one_number(self, text_codes: NDArray[np.intp], number_column: str) -> bool:
@@ -485,11 +495,11 @@ class _Fitter:
         exact = next((column for column in rule.columns if column in self.cohort.columns), None)
         return exact or next((by_lower[key] for key in map(str.casefold, rule.columns) if key in by_lower), None)
 
-    def listed_name(self, name: str, found: Mapping[str, str | None]) -> str:
+    def listed_name(self, name: str) -> str:
         """The protocol's attribute that a name or column stands for; else the name itself."""
-        if name in found:
+        if name in self.source:
             return name
-        return next((attribute for attribute, column in found.items() if column == name), name)
+        return next((attribute for attribute, column in self.source.items() if column == name), name)
 
     def unknown(self, name: str, what: str) -> MetadataError:
         columns = self.cohort.columns
@@ -498,23 +508,11 @@ class _Fitter:
             f" {some(columns, 20) or 'none'}"
         )
 
-    def fit_column(self, name: str, column: str, *, chosen: bool) -> AttributeBins:
+    def fit_column(self, name: str, column: str) -> AttributeBins:
         values = self.cohort.column(column)
         present = [value for value in values if not is_missing(value)]
-        rule = self.protocol.attributes.get(name)
-        edges = self.edges.get(name, self.edges.get(column, ()))
-        if edges == "tree":
-            raise ConfigError(f"bins {name}=tree: these edges come from the outcome and have to be fitted first")
-        if rule is not None and edges:
-            rule = dataclasses.replace(rule, edges=tuple(edges), labels=(), contains=(), levels=())
-            self.notices.append(f"{name}: given bins replace those of the protocol {self.protocol.name}")
-        listed = rule is not None
-        rule = rule or AttributeRule((column,), edges=tuple(edges))
+        rule, why = self.rule_of(name, column)
         read_as = self.read_as.get(name, self.read_as.get(column))
-        if read_as is not None and listed:
-            rule = dataclasses.replace(rule, edges=(), labels=(), contains=(), levels=())
-            self.notices.append(f"{name}: --{read_as} replaces the rule of the protocol {self.protocol.name}")
-        why = f"the rule of the protocol {self.protocol.name}" if listed else "the bins that were asked for"
         if rule.edges:
             bins = self.between_edges(rule, present)
         elif rule.contains:
@@ -525,27 +523,50 @@ class _Fitter:
             spellings = tuple((fold(level), level) for level in rule.levels)
             bins = ColumnBins("levels", rule.levels, f"levels {', '.join(rule.levels)}", spellings=spellings)
         else:
-            inferred = infer_bins(
-                name,
-                present,
-                n_cases=len(values),
-                max_levels=max(self.max_levels, len(present) // 2) if chosen else self.max_levels,
-                chosen=chosen,
-                keep_constant=name in self.protocol.attributes,
-                read_as=read_as,
-            )
+            inferred = self.infer(name, present, n_cases=len(values), read_as=read_as)
             bins, why = inferred.bins, inferred.why
-            self.notices += [
-                f"{name}: {' and '.join(map(repr, group))} are taken as one level" for group in inferred.spellings
-            ]
         bins = self.merge_missing(name, bins, rule.missing, inferred=not (rule.contains or rule.levels))
         codes = bins.encode(values).codes
         if rule.missing == DROP and all(code < 0 for code in codes):
             raise UnusableColumnError("no value that counts", kind="empty")
         kind = {"levels": "levels", "bins": "ranges of numbers", "contains": "levels by the words in it"}[bins.kind]
         self.readings[column] = ColumnReading("ordered levels" if read_as == "ordered" else kind, why)
-        had_missing = any(code < 0 for code in codes)
-        return AttributeBins(name, column, bins, rule.missing, had_missing)
+        return AttributeBins(name, column, bins, rule.missing, any(code < 0 for code in codes))
+
+    def rule_of(self, name: str, column: str) -> tuple[AttributeRule, str]:
+        """How a column is to become an attribute, and who says so: what was asked for, before the protocol."""
+        edges = self.edges.get(name, self.edges.get(column, ()))
+        if edges == "tree":
+            raise ConfigError(f"bins {name}=tree: these edges come from the outcome and have to be fitted first")
+        rule = self.protocol.attributes.get(name)
+        if rule is None:
+            return AttributeRule((column,), edges=tuple(edges)), "the bins that were asked for"
+        protocol = f"the protocol {self.protocol.name}"
+        if edges:
+            rule = dataclasses.replace(rule, edges=tuple(edges), labels=(), contains=(), levels=())
+            self.notices.append(f"{name}: given bins replace those of {protocol}")
+        read_as = self.read_as.get(name, self.read_as.get(column))
+        if read_as is not None:
+            rule = dataclasses.replace(rule, edges=(), labels=(), contains=(), levels=())
+            self.notices.append(f"{name}: --{read_as} replaces the rule of {protocol}")
+        return rule, f"the rule of {protocol}"
+
+    def infer(self, name: str, present: list[object], *, n_cases: int, read_as: ReadAs | None) -> Inferred:
+        """Levels or ranges by the values themselves; spellings taken as one level are told."""
+        chosen = self.chosen is not None
+        inferred = infer_bins(
+            name,
+            present,
+            n_cases=n_cases,
+            max_levels=max(self.max_levels, len(present) // 2) if chosen else self.max_levels,
+            chosen=chosen,
+            keep_constant=name in self.protocol.attributes,
+            read_as=read_as,
+        )
+        self.notices += [
+            f"{name}: {' and '.join(map(repr, group))} are taken as one level" for group in inferred.spellings
+        ]
+        return inferred
 
     def between_edges(self, rule: AttributeRule, present: list[object]) -> ColumnBins:
         numbers = finite_numbers(present)

@@ -31,7 +31,18 @@ __all__ = [
     "require_same_rules",
 ]
 
-"""Column -> value of one case."""
+_SETTINGS = (
+    "level",
+    "min_support",
+    "min_cases",
+    "max_items",
+    "max_subgroups",
+    "permutations",
+    "bootstrap",
+    "seed",
+    "primary",
+)
+"""Settings that may differ: those of the first audit hold."""
 
 
 def require_same_rules(before: AuditResult, after: AuditResult) -> None:
@@ -271,6 +282,17 @@ def direction(result: AuditResult, name: str) -> Better:
 
 def notices(before: AuditResult, after: AuditResult, paired: Paired, *, outcome: str) -> tuple[str, ...]:
     """What a reader has to know where the audits differ in something that does not forbid to compare them."""
+    return (
+        *_unpaired(paired, outcome),
+        *_attributes_of_one(before, after),
+        *_other_settings(before.config, after.config),
+        *_other_sources(before, after),
+        *_unknown_labels(before, after, paired),
+    )
+
+
+def _unpaired(paired: Paired, outcome: str) -> list[str]:
+    """Cases of one audit only, and paired ones without a value."""
     found = []
     for which, missing in (("first", paired.only_before), ("second", paired.only_after)):
         if missing:
@@ -283,50 +305,48 @@ def notices(before: AuditResult, after: AuditResult, paired: Paired, *, outcome:
             f"a value in the first audit only: {int((~first & second).sum())}, in the second only: "
             f"{int((first & ~second).sum())}"
         )
-    names = [result.case_scores.attributes for result in (before, after)]
-    alone = [*(name for name in names[0] if name not in names[1]), *(name for name in names[1] if name not in names[0])]
-    if alone:
-        found.append(f"attributes of one audit only, so not compared: {', '.join(alone)}")
-    config, other = before.config, after.config
-    for name in (
-        "level",
-        "min_support",
-        "min_cases",
-        "max_items",
-        "max_subgroups",
-        "permutations",
-        "bootstrap",
-        "seed",
-        "primary",
-    ):
-        mine, theirs = getattr(config, name), getattr(other, name)
-        if mine != theirs:
-            found.append(f"{name} is {mine} in the first audit and {theirs} in the second; the first holds")
-    if config.threshold != other.threshold:
+    return found
+
+
+def _attributes_of_one(before: AuditResult, after: AuditResult) -> list[str]:
+    first, second = (result.case_scores.attributes for result in (before, after))
+    alone = [*(name for name in first if name not in second), *(name for name in second if name not in first)]
+    return [f"attributes of one audit only, so not compared: {', '.join(alone)}"] if alone else []
+
+
+def _other_settings(first: AuditConfig, second: AuditConfig) -> list[str]:
+    differing = [name for name in _SETTINGS if getattr(first, name) != getattr(second, name)]
+    found = [
+        f"{name} is {getattr(first, name)} in the first audit and {getattr(second, name)} in the second; the first"
+        " holds"
+        for name in differing
+    ]
+    if first.threshold != second.threshold:
         first_rule, second_rule = (
             "masks" if value is None else f"probabilities cut at {value:g}"
-            for value in (config.threshold, other.threshold)
+            for value in (first.threshold, second.threshold)
         )
         found.append(
             f"--threshold differs: the first audit scored {first_rule}, the second {second_rule}; what changed may "
             "be due to that"
         )
-    for name, option in (("stratify", "--stratify"), ("subject_column", "--subject-column")):
-        mine, theirs = (getattr(settings, name) or "not given" for settings in (config, other))
+    for name, option, how in (
+        ("stratify", "--stratify", "here cases are permuted over the whole cohort"),
+        ("subject_column", "--subject-column", "the first one's view of which cases are of one patient holds"),
+    ):
+        mine, theirs = (getattr(config, name) or "not given" for config in (first, second))
         if mine != theirs:
-            how = (
-                "here cases are permuted over the whole cohort"
-                if name == "stratify"
-                else "the first one's view of which cases are of one patient holds"
-            )
             found.append(f"{option} is {mine} in the first audit and {theirs} in the second; {how}")
+    return found
+
+
+def _other_sources(before: AuditResult, after: AuditResult) -> list[str]:
+    found = []
     if bool(before.case_scores.subjects) != bool(after.case_scores.subjects):
         found.append("only one of the audits knows which cases are of one patient; the first one's view holds")
-    sources = ["scores" in result.inputs for result in (before, after)]
-    if sources[0] != sources[1]:
+    if ("scores" in before.inputs) != ("scores" in after.inputs):
         found.append("one audit scored masks, the other read a table of scores: whether by the same rules is not known")
-    found += _unknown_labels(before, after, paired)
-    return tuple(found)
+    return found
 
 
 def _unknown_labels(before: AuditResult, after: AuditResult, paired: Paired) -> list[str]:

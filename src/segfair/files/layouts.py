@@ -246,10 +246,22 @@ def _find(path: Path, role: Role) -> MaskFolder:
         return _listed(path, read_dataset(path), role)
     if not path.is_dir():
         raise nothing_found(path, role)
+    found = _mama_mia(path, role) or _nnunet(path, role)
+    if found is None and not has_masks(path):
+        found = _decathlon(path, role) or _bids(path, role) or _case_folders(path, role)
+    return found or _one_folder(path, role, "flat", path / "dataset.json")
+
+
+def _mama_mia(path: Path, role: Role) -> MaskFolder | None:
     for expert in (path / "segmentations" / "expert", path / "expert"):
         if expert.is_dir() and expert.parent.name == "segmentations":
             notice = f"{role}: {expert} (the MAMA-MIA tree's expert segmentations)"
             return _one_folder(expert, role, "mama-mia", None, notice)
+    return None
+
+
+def _nnunet(path: Path, role: Role) -> MaskFolder | None:
+    """The folders of nnU-Net: its results, one fold of them, a fold's validation, labels, or a data set with labels."""
     # Told by what else nnU-Net puts there: with its progress.png each fold seems to hold a mask.
     is_fold = path.name.startswith("fold_") and (any(path.glob("validation*/")) or any(path.glob("checkpoint*")))
     if is_fold or any(path.glob("fold_*/validation*/")) or (any(path.glob("fold_*/")) and not has_masks(path)):
@@ -258,20 +270,15 @@ def _find(path: Path, role: Role) -> MaskFolder:
     if path.name.startswith("validation") and above.name.startswith("fold_"):
         return _results(above, role, validation=path)
     if path.name in NNUNET_LABELS:
-        return _one_folder(path, role, "nnunet-raw", path.absolute().parent / "dataset.json")
+        return _one_folder(path, role, "nnunet-raw", above / "dataset.json")
     inside = [path / name for name in NNUNET_LABELS if name != "labelsTs" and (path / name).is_dir()]
-    if inside:
-        return _one_folder(inside[0], role, "nnunet-raw", path / "dataset.json", f"{role}: {inside[0]}")
+    return _one_folder(inside[0], role, "nnunet-raw", path / "dataset.json", f"{role}: {inside[0]}") if inside else None
+
+
+def _decathlon(path: Path, role: Role) -> MaskFolder | None:
     list_file = path / "dataset.json"
-    if list_file.is_file() and not has_masks(path):
-        dataset = read_dataset(list_file)
-        if dataset.cases:
-            return _listed(list_file, dataset, role)
-    if not has_masks(path):
-        tree = _bids(path, role) or _case_folders(path, role)
-        if tree is not None:
-            return tree
-    return _one_folder(path, role, "flat", list_file)
+    dataset = read_dataset(list_file) if list_file.is_file() else Dataset()
+    return _listed(list_file, dataset, role) if dataset.cases else None
 
 
 def _bids(path: Path, role: Role) -> MaskFolder | None:

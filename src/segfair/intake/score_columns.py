@@ -50,15 +50,49 @@ class ScoreColumns:
     alerts: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(slots=True)
 class _Found:
     """What is collected while columns are read."""
 
+    file: ScoreFile
+    cases: Sequence[str]
+    told: Mapping[str, str]
     values: dict[str, Column] = field(default_factory=dict)
     metrics: list[Metric] = field(default_factory=list)
     column_of: dict[str, str] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
+
+    def read(self, column: str, taken: set[str]) -> None:
+        """Adds one column: its numbers, its name among the metrics (unless taken), its better direction."""
+        known = read_score_name(column)
+        table = self.file.table
+        numbers = _numbers(column, table.column(column), self.cases, table.name, self.notices)
+        if known is not None and known.is_share:
+            numbers = _shares(column, numbers, self.cases, table.name, known.per_cent, self.notices)
+        name = self.name_of(column, known, taken)
+        self.values[name] = numbers
+        self.column_of[name] = column
+        self.metrics.append(_metric(name, table.name, self.direction_of(column, name, known, numbers)))
+
+    def name_of(self, column: str, known: ScoreName | None, taken: set[str]) -> str:
+        if known is None or not known.metric or self.file.scores or known.metric in taken or _our_metric(column):
+            return column
+        taken.add(known.metric)
+        self.notices.append(f"{self.file.table.name}: column {column} is read as {known.metric}")
+        return known.metric
+
+    def direction_of(self, column: str, name: str, known: ScoreName | None, numbers: Column) -> str:
+        if known is not None and known.better == "lower" and column not in self.told and _has_negative(numbers):
+            self.notices.append(
+                f"{self.file.table.name}: {column} has negative values: taken as signed, best at zero; it is described"
+                " and not judged (--lower-is-better judges it all the same)"
+            )
+            return "signed"
+        direction = self.told.get(column) or self.told.get(name) or (known.better if known else None)
+        if direction is None:
+            self.assumed.append(column)
+        return direction or "higher"
 
 
 def read_score_columns(
@@ -86,54 +120,26 @@ def read_score_columns(
         MetadataError: No scores, or a share beyond what it can be.
         ConfigError: A column that is named does not exist, or is named for both directions.
     """
-    table = file.table
-    told = dict.fromkeys(lower_is_better, "lower") | dict.fromkeys(higher_is_better, "higher")
     both = set(lower_is_better) & set(higher_is_better)
     if both:
         raise ConfigError(f"--lower-is-better and --higher-is-better {min(both)}: one of them can hold")
-    cases = [cell_text(value) for value in table.raw[ids_column].tolist()]
-    found = _Found()
+    told = dict.fromkeys(lower_is_better, "lower") | dict.fromkeys(higher_is_better, "higher")
+    table = file.table
+    found = _Found(file, [cell_text(value) for value in table.raw[ids_column].tolist()], told)
     names = list(file.scores or (column for column in table.columns if column != ids_column))
     if not file.scores:
         _refuse_without_numbers(file, names)
         names = _without_bookkeeping(file, names, told, metadata_columns, found.notices)
     taken = {column for column in names if column in METRICS}
     for column in names:
-        known = read_score_name(column)
-        values = table.column(column)
-        if not file.scores and not _is_score(column, values, known, column in told, metadata_columns):
-            continue
-        numbers = _numbers(column, values, cases, table.name, found.notices)
-        if known is not None and known.is_share:
-            numbers = _shares(column, numbers, cases, table.name, known.per_cent, found.notices)
-        name = column
-        ours = _our_metric(column) is not None
-        if known is not None and known.metric and not ours and not file.scores and known.metric not in taken:
-            name = known.metric
-            taken.add(name)
-            found.notices.append(f"{table.name}: column {column} is read as {name}")
-        direction = told.get(column) or told.get(name) or (known.better if known else None)
-        if known is not None and known.better == "lower" and column not in told and _has_negative(numbers):
-            direction = "signed"
-            found.notices.append(
-                f"{table.name}: {column} has negative values: taken as signed, best at zero; it is described and not"
-                " judged (--lower-is-better judges it all the same)"
-            )
-        if direction is None:
-            direction = "higher"
-            found.assumed.append(column)
-        found.values[name] = numbers
-        found.column_of[name] = column
-        found.metrics.append(_metric(name, table.name, direction))
+        if file.scores or _is_score(column, table.column(column), told, metadata_columns):
+            found.read(column, taken)
     if not found.values:
         raise MetadataError(
             f"{table.name}: no column of numbers that are scores; its columns are {some(table.columns, 20)}"
         )
-    for option, columns in (("--lower-is-better", lower_is_better), ("--higher-is-better", higher_is_better)):
-        for column in columns:
-            if column not in found.values and column not in found.column_of.values():
-                close = close_names(column, (*found.values, *found.column_of.values()))
-                raise ConfigError(f"{option} {column}: no column of scores{close}; scores are {some(found.values, 20)}")
+    _refuse_unknown("--lower-is-better", lower_is_better, found)
+    _refuse_unknown("--higher-is-better", higher_is_better, found)
     notices = (f"scores: the columns {some(found.column_of.values(), 20)} of {table.name}", *found.notices)
     alerts: tuple[str, ...] = ()
     if found.assumed:
@@ -142,6 +148,13 @@ def read_score_columns(
             " every verdict on it is the wrong way round: say so with --lower-is-better, else with --higher-is-better.",
         )
     return ScoreColumns(found.values, tuple(found.metrics), found.column_of, notices, alerts)
+
+
+def _refuse_unknown(option: str, columns: Sequence[str], found: _Found) -> None:
+    for column in columns:
+        if column not in found.values and column not in found.column_of.values():
+            close = close_names(column, (*found.values, *found.column_of.values()))
+            raise ConfigError(f"{option} {column}: no column of scores{close}; scores are {some(found.values, 20)}")
 
 
 def _refuse_without_numbers(file: ScoreFile, names: Sequence[str]) -> None:
@@ -186,15 +199,14 @@ def _without_bookkeeping(
     return [column for column in names if column not in bookkeeping]
 
 
-def _is_score(
-    column: str, values: Sequence[object], known: ScoreName | None, told: bool, metadata_columns: Collection[str]
-) -> bool:
+def _is_score(column: str, values: Sequence[object], told: Collection[str], metadata_columns: Collection[str]) -> bool:
     """Whether a column of a table of one's own holds scores."""
+    known = read_score_name(column)
     present = [value for value in values if value is not None]
     numbers = [value for value in present if read_number(value) is not None]
     if not numbers or is_row_number(column, values):
         return False
-    if told or (known is not None and not known.is_quantity):
+    if column in told or (known is not None and not known.is_quantity):
         return True
     # The size of a tumour stands in tables of patients; segfair's own volume stays a measured one.
     if known is not None:

@@ -106,15 +106,18 @@ class _Condition:
             self.check(node.left)
             for op, right in zip(node.ops, node.comparators, strict=True):
                 self.check_comparison(op, right)
-        elif isinstance(node, ast.List | ast.Tuple | ast.Set):
-            raise self.refuse("a list stands only behind in")
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
-            raise self.refuse("write and for &, or for |")
         else:
-            raise self.refuse(
-                f"{ast.unparse(node)} is not known here; conditions are made of columns, text, numbers,"
-                " comparisons, in, and, or, not, + - * / and brackets"
-            )
+            raise self.unknown(node)
+
+    def unknown(self, node: ast.AST) -> ConfigError:
+        if isinstance(node, ast.List | ast.Tuple | ast.Set):
+            return self.refuse("a list stands only behind in")
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
+            return self.refuse("write and for &, or for |")
+        return self.refuse(
+            f"{ast.unparse(node)} is not known here; conditions are made of columns, text, numbers,"
+            " comparisons, in, and, or, not, + - * / and brackets"
+        )
 
     def check_all(self, nodes: Iterable[ast.AST]) -> None:
         for node in nodes:
@@ -181,8 +184,12 @@ class _Condition:
             return -number if number is not None and isinstance(node.op, ast.USub) else number
         if isinstance(node, ast.BinOp):
             return self.arithmetic(node, row)
-        if not isinstance(node, ast.Compare):
-            raise self.refuse(f"{ast.unparse(node)} is not known here")
+        if isinstance(node, ast.Compare):
+            return self.chain(node, row)
+        raise self.refuse(f"{ast.unparse(node)} is not known here")
+
+    def chain(self, node: ast.Compare, row: Row) -> bool:
+        """A comparison of two or more, such as `40 <= age < 50`: each with its neighbour."""
         left = self.value(node.left, row)
         for op, right_node in zip(node.ops, node.comparators, strict=True):
             if isinstance(right_node, ast.List | ast.Tuple | ast.Set):

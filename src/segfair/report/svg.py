@@ -25,10 +25,9 @@ def for_page(text: str, *, prefix: str, label: str) -> str:
     root = ET.fromstring(text)
     used = set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'href="#([^"]+)"', text))
     for parent in list(root.iter()):
-        for child in list(parent):
-            # The style sheet inside would hold for the whole page.
-            if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
-                parent.remove(child)
+        # The style sheet inside would hold for the whole page.
+        for child in [*parent.findall(f"{{{_SVG}}}metadata"), *parent.findall(f"{{{_SVG}}}style")]:
+            parent.remove(child)
     for element in root.iter():
         identity = element.attrib.pop("id", None)
         if identity in used:
@@ -36,16 +35,7 @@ def for_page(text: str, *, prefix: str, label: str) -> str:
         if element.attrib.get("transform", "").startswith(("rotate(0 ", "rotate(-0 ")):
             del element.attrib["transform"]
         for name, value in list(element.attrib.items()):
-            if name == "style":
-                value = re.sub(r" ?font-family: [^;]+;", "", value)
-                value = re.sub(r"font: (?:(?P<weight>bold|\d00) )?(?P<size>[\d.]+px) [^;]+", _font_size, value)
-            elif name in ("d", "transform", "x", "y", "points"):
-                value = re.sub(r"-?\d+\.\d+", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
-                value = value.replace("\n", "")
-            value = value.replace("url(#", f"url(#{prefix}-")
-            if name == f"{{{_XLINK}}}href":
-                value = value.replace("#", f"#{prefix}-", 1)
-            element.set(name, value)
+            element.set(name, _of_page(name, value, prefix))
     width = float(root.attrib["viewBox"].split()[2])
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
@@ -54,6 +44,18 @@ def for_page(text: str, *, prefix: str, label: str) -> str:
     root.set("role", "img")
     root.set("aria-label", label)
     return ET.tostring(root, encoding="unicode")
+
+
+def _of_page(name: str, value: str, prefix: str) -> str:
+    """An attribute with the page's fonts, short coordinates and references that bear the prefix."""
+    if name == "style":
+        value = re.sub(r" ?font-family: [^;]+;", "", value)
+        value = re.sub(r"font: (?:(?P<weight>bold|\d00) )?(?P<size>[\d.]+px) [^;]+", _font_size, value)
+    elif name in ("d", "transform", "x", "y", "points"):
+        value = re.sub(r"-?\d+\.\d+", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
+        value = value.replace("\n", "")
+    value = value.replace("url(#", f"url(#{prefix}-")
+    return value.replace("#", f"#{prefix}-", 1) if name == f"{{{_XLINK}}}href" else value
 
 
 def _font_size(match: re.Match[str]) -> str:

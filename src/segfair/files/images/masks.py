@@ -166,31 +166,40 @@ def _suffix(path: Path) -> str:
 
 def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
     """The stored array (x, y, z; rescaled where the header says so) and its geometry."""
-    suffix = _suffix(path)
-    if not suffix:
+    if not _suffix(path):
         _refuse(path, f"not a mask file; known are {', '.join(MASK_SUFFIXES)}")
     try:
-        if path.is_dir():
-            _refuse(path, "is a folder, not a file; name the file in it")
-        if path.stat().st_size == 0:
-            _refuse(path, "is empty (0 bytes); write or copy it again")
-        if suffix in (".nii.gz", ".nii"):
-            # A damaged header may blow numbers up; what is not finite is refused later.
-            with np.errstate(over="ignore", invalid="ignore"):
-                stored = read_nifti(path)
-        elif suffix == ".png":
-            stored = _without_size(_read_png(path, role))
-        elif suffix == ".npz":
-            stored = _read_npz(path, role)
-        else:
-            stored = _read_itk(path, within)
+        stored = _read_format(path, role, within)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except MemoryError as error:
         raise InputError(
             f"{path}: needs more memory than there is; a damaged header may claim too many voxels"
         ) from error
-    array, affine = stored.array, stored.affine
+    array = _one_volume(path, stored.array, role)
+    _refuse_impossible_geometry(path, stored.affine, array.ndim)
+    return dataclasses.replace(
+        stored, array=array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    )
+
+
+def _read_format(path: Path, role: Role, within: Path | None) -> Mask:
+    if path.is_dir():
+        _refuse(path, "is a folder, not a file; name the file in it")
+    if path.stat().st_size == 0:
+        _refuse(path, "is empty (0 bytes); write or copy it again")
+    suffix = _suffix(path)
+    if suffix in (".nii.gz", ".nii"):
+        # A damaged header may blow numbers up; what is not finite is refused later.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return read_nifti(path)
+    if suffix == ".png":
+        return _without_size(_read_png(path, role))
+    return _read_npz(path, role) if suffix == ".npz" else _read_itk(path, within)
+
+
+def _one_volume(path: Path, array: NDArray[Any], role: Role) -> NDArray[Any]:
+    """The array without axes of length 1 behind the third; refused unless it holds one number a voxel."""
     if array.dtype.kind not in "biuf":
         _refuse(path, f"holds values of type {array.dtype}, not one number per voxel; save a single channel")
     while array.ndim > 3 and array.shape[-1] == 1:
@@ -198,16 +207,17 @@ def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
     if array.ndim not in ((2, 3, 4) if role == "channels" else (2, 3)) or array.size == 0:
         shape = "x".join(str(length) for length in array.shape) or "a single number"
         _refuse(path, f"is {array.ndim}-D ({shape}); expected one 2-D or 3-D volume, save each volume on its own")
+    return array
+
+
+def _refuse_impossible_geometry(path: Path, affine: NDArray[np.float64], n_axes: int) -> None:
     with np.errstate(over="ignore"):
-        lengths = np.linalg.norm(affine[:3, : min(array.ndim, 3)], axis=0)
+        lengths = np.linalg.norm(affine[:3, : min(n_axes, 3)], axis=0)
     if not (np.isfinite(affine).all() and np.isfinite(lengths).all() and (lengths > 0).all()):
         spacing = "x".join(f"{length:.3g}" for length in lengths)
         _refuse(path, f"its header gives a voxel spacing of {spacing} mm; write the file with its true geometry")
-    if array.ndim > 2 and abs(np.linalg.det(affine[:3, :3] / lengths)) < _FLAT:
+    if n_axes > 2 and abs(np.linalg.det(affine[:3, :3] / lengths)) < _FLAT:
         _refuse(path, "its header lays the three axes into one plane; write the file with its true geometry")
-    return dataclasses.replace(
-        stored, array=array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-    )
 
 
 def _without_size(array: NDArray[Any]) -> Mask:
