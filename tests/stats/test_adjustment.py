@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segfair.stats.adjustment import adjusted_max_t, log_volume, spline_basis
-from segfair.stats.family import quantile_blocks
+from segfair.stats.contrast import quantile_blocks
 from segfair.stats.permutation import max_t
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from segfair.stats.contrast import prepare_contrast
-from segfair.stats.family import families, quantile_blocks
+from segfair.stats.contrast import families, prepare_contrast, quantile_blocks
 
 
 @pytest.fixture

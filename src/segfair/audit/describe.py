@@ -1,6 +1,6 @@
-"""Counting and listing for the report: levels, case rows, metric definitions, alerts.
+"""What is counted and listed of an audit: levels, case rows, metric definitions, alerts. Tests nothing.
 
-Means, medians and shares only; what is tested lives in `inference` and `fairness`.
+Means, medians and shares only; what is tested lives in `significance` and `certainty`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 import numpy as np
+import scipy.stats
 from numpy.typing import NDArray
 
 from segfair import __version__, stats
@@ -41,6 +42,7 @@ from segfair.subgroups.search import Search
 
 __all__ = [
     "CellMeans",
+    "absent_attribute_alerts",
     "alerts",
     "attribute_facts",
     "case_counts",
@@ -48,6 +50,7 @@ __all__ = [
     "cell_means",
     "cohort_alerts",
     "column_facts",
+    "empty_label_alerts",
     "metric_facts",
     "versions",
 ]
@@ -78,8 +81,8 @@ def attribute_facts(
             rate = rate_ci = None
             if failed is not None and n:
                 rate = float(failed[inside].mean())
-                low, high = stats.rate_interval(np.array(failed[inside].sum()), np.array(n))
-                rate_ci = (float(low), float(high))
+                found_ci = scipy.stats.binomtest(int(failed[inside].sum()), n).proportion_ci(method="wilson")
+                rate_ci = (float(found_ci.low), float(found_ci.high))
             levels.append(
                 LevelFacts(
                     level=level,
@@ -228,6 +231,43 @@ def alerts(
     excluded: Mapping[str, str],
 ) -> tuple[Alert, ...]:
     """What a reader must know before believing a number, most serious first."""
+    n_cases = len(scores.cases)
+    text_counts = Counter(text for score in scores.scores for text in score.alerts).most_common()
+    small = [
+        f"{entry.name} = {level.level} (n = {level.n})" for entry in facts for level in entry.levels if level.small
+    ]
+    return (
+        *_cases_in_no_mean(scores, config, excluded),
+        *_empty_predictions(scores),
+        *(
+            Alert(
+                "cases", f"No label holds the region {region}; it counts as both empty wherever nothing is predicted."
+            )
+            for region in absent_regions(scores, config.protocol)
+        ),
+        *empty_label_alerts(scores, config),
+        *(Alert("cases", f"{text} ({count} of {n_cases} cases)") for text, count in text_counts),
+        *(
+            [
+                Alert(
+                    "small",
+                    f"Fewer than {config.min_cases} cases, insufficient evidence by themselves: {', '.join(small)}.",
+                )
+            ]
+            if small
+            else []
+        ),
+        *absent_attribute_alerts(attributes, config),
+        *(
+            Alert("definition", f"Were NormHD defined as {definition.name}: {change}.")
+            for definition in definitions
+            for change in definition.changes
+        ),
+    )
+
+
+def _cases_in_no_mean(scores: ScoreTable, config: AuditConfig, excluded: Mapping[str, str]) -> list[Alert]:
+    """How many cases count with the worst score, taught the bins, could not be audited, or lack a metric."""
     found = []
     n_cases = len(scores.cases)
     if scores.penalised:
@@ -251,55 +291,35 @@ def alerts(
     for name in dict.fromkeys(("dsc", "normhd", *config.outcomes)):
         n_undefined = scores.n_undefined(name) if name in scores.names else 0
         if n_undefined:
-            found.append(
-                Alert(
-                    "undefined",
-                    f"{n_undefined} of {n_cases} cases have no {metric_name(name)} and are in none of its means.",
-                )
-            )
+            text = f"{n_undefined} of {n_cases} cases have no {metric_name(name)} and are in none of its means."
+            found.append(Alert("undefined", text))
+    return found
+
+
+def _empty_predictions(scores: ScoreTable) -> list[Alert]:
     usable = [score.facts["prediction_voxels"] for score in scores.scores if "prediction_voxels" in score.facts]
-    if usable and not any(usable):
-        found.append(
-            Alert("empty", "Every prediction that was scored is empty; equal failure of everybody is no finding.")
-        )
-    found.extend(
-        Alert("cases", f"No label holds the region {region}; it counts as both empty wherever nothing is predicted.")
-        for region in absent_regions(scores, config.protocol)
+    if not usable or any(usable):
+        return []
+    return [Alert("empty", "Every prediction that was scored is empty; equal failure of everybody is no finding.")]
+
+
+def empty_label_alerts(scores: ScoreTable, config: AuditConfig) -> list[Alert]:
+    """That some labels are empty, and what an empty prediction is then worth; empty where none is."""
+    n_empty = sum(score.facts.get("label_voxels") == 0 for score in scores.scores)
+    text = (
+        f"{n_empty} of {len(scores)} labels are empty; an empty prediction then has a DSC of "
+        f"{config.protocol.empty.both_dsc:g} under the protocol {config.protocol.name}."
     )
-    empty = sum(score.facts.get("label_voxels") == 0 for score in scores.scores)
-    if empty:
-        found.append(
-            Alert(
-                "empty",
-                f"{empty} of {n_cases} labels are empty; an empty prediction then has a DSC of "
-                f"{config.protocol.empty.both_dsc:g} under the protocol {config.protocol.name}.",
-            )
-        )
-    found.extend(
-        Alert("cases", f"{text} ({count} of {n_cases} cases)")
-        for text, count in Counter(text for score in scores.scores for text in score.alerts).most_common()
-    )
-    small = [
-        f"{entry.name} = {level.level} (n = {level.n})" for entry in facts for level in entry.levels if level.small
-    ]
-    if small:
-        found.append(
-            Alert(
-                "small",
-                f"Fewer than {config.min_cases} cases, insufficient evidence by themselves: {', '.join(small)}.",
-            )
-        )
-    found.extend(
+    return [Alert("empty", text)] if n_empty else []
+
+
+def absent_attribute_alerts(attributes: AttributeTable, config: AuditConfig) -> list[Alert]:
+    """Which attributes of the protocol cannot be examined, and why."""
+    return [
         Alert("attribute", f"The protocol's attribute {name} is missing: {attributes.left_out[name]}.")
         for name in config.protocol.attributes
         if name in attributes.left_out
-    )
-    found.extend(
-        Alert("definition", f"Were NormHD defined as {definition.name}: {change}.")
-        for definition in definitions
-        for change in definition.changes
-    )
-    return tuple(found)
+    ]
 
 
 def versions() -> dict[str, str]:

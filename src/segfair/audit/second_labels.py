@@ -191,56 +191,59 @@ def _compare(
         permutations=config.permutations,
         subjects=subjects,
     )
-    intervals = stats.subgroup_intervals(
-        membership.matrix,
-        change,
-        rng=_rng(result, "bootstrap"),
-        draws=config.bootstrap,
-        subjects=subjects,
-        min_cases=config.min_cases,
-    ).divergence
-    where = np.flatnonzero(np.isfinite(agreed))
-    raters = membership.select(where)
-    rated = agreed[where]
-    agreement_ci = (
-        stats.subgroup_intervals(
-            raters.matrix,
-            rated,
-            rng=_rng(result, "raters"),
-            draws=config.bootstrap,
-            subjects=None if subjects is None else subjects[where],
-            min_cases=config.min_cases,
-        ).mean
-        if len(where) > 1
-        else np.full((len(membership), 2), np.nan)
-    )
-    agreement_gap = divergences(raters, rated)
+    intervals = _intervals(membership, change, result, subjects, "bootstrap").divergence
     significant = test.significant(config.level)
-    groups = []
-    for row, subgroup in enumerate(membership.subgroups):
-        members = membership.matrix[row]
-        tested = bool(test.tested[row])
-        has_raters = bool(raters.matrix[row].any())
-        groups.append(
-            RulerGroup(
-                items=subgroup,
-                n=int(members.sum()),
-                mean_first=float(values[0][members].mean()),
-                mean_second=float(values[1][members].mean()),
-                gap_first=float(gaps[0][row]),
-                gap_second=float(gaps[1][row]),
-                difference=float(gaps[1][row] - gaps[0][row]),
-                ci=_interval(intervals[row]),
-                p_value=_number(test.p_value[row]),
-                p_adjusted=_number(test.p_adjusted[row]),
-                significant=bool(significant[row]) if tested else None,
-                agreement=float(rated.mean() + agreement_gap[row]) if has_raters else None,
-                agreement_gap=float(agreement_gap[row]) if has_raters else None,
-                agreement_ci=_interval(np.clip(agreement_ci[row], 0.0, 1.0)) if has_raters else None,
-            )
+    agreement = _agreement(membership, agreed, result, subjects)
+    groups = [
+        RulerGroup(
+            items=subgroup,
+            n=int(members.sum()),
+            mean_first=float(values[0][members].mean()),
+            mean_second=float(values[1][members].mean()),
+            gap_first=float(gaps[0][row]),
+            gap_second=float(gaps[1][row]),
+            difference=float(gaps[1][row] - gaps[0][row]),
+            ci=stats.defined_interval(intervals[row]),
+            p_value=stats.defined(test.p_value[row]),
+            p_adjusted=stats.defined(test.p_adjusted[row]),
+            significant=bool(significant[row]) if test.tested[row] else None,
+            agreement=agreement[row][0],
+            agreement_gap=agreement[row][1],
+            agreement_ci=agreement[row][2],
         )
+        for row, (subgroup, members) in enumerate(zip(membership.subgroups, membership.matrix, strict=True))
+    ]
     return tuple(
         sorted(groups, key=lambda group: (group.significant is None, not group.significant, -abs(group.difference)))
+    )
+
+
+def _agreement(
+    membership: Membership, agreed: Floats, result: AuditResult, subjects: NDArray[np.intp] | None
+) -> list[tuple[float | None, float | None, Interval | None]]:
+    """Each group's agreement between the two sets of labels, its gap to that of all cases, and its interval."""
+    where = np.flatnonzero(np.isfinite(agreed))
+    raters, rated = membership.select(where), agreed[where]
+    bounds = np.full((len(membership), 2), np.nan)
+    if len(where) > 1:
+        of_where = None if subjects is None else subjects[where]
+        bounds = np.clip(_intervals(raters, rated, result, of_where, "raters").mean, 0.0, 1.0)
+    return [
+        (float(rated.mean() + gap), float(gap), stats.defined_interval(pair)) if members.any() else (None, None, None)
+        for gap, pair, members in zip(divergences(raters, rated), bounds, raters.matrix, strict=True)
+    ]
+
+
+def _intervals(
+    membership: Membership, outcome: Floats, result: AuditResult, subjects: NDArray[np.intp] | None, purpose: str
+) -> stats.SubgroupIntervals:
+    return stats.subgroup_intervals(
+        membership.matrix,
+        outcome,
+        rng=_rng(result, purpose),
+        draws=result.config.bootstrap,
+        subjects=subjects,
+        min_cases=result.config.min_cases,
     )
 
 
@@ -265,11 +268,3 @@ def _sentence(groups: Sequence[RulerGroup], outcome: str, better: str) -> str:
 
 def _rng(result: AuditResult, purpose: str) -> np.random.Generator:
     return result.config.resampling.stream(f"rulers/{purpose}")
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _interval(pair: Floats) -> Interval | None:
-    return (float(pair[0]), float(pair[1])) if np.isfinite(pair).all() else None

@@ -80,18 +80,46 @@ def infer_subgroups(
         strata=design.units.strata,
         subjects=design.units.subjects,
     )
-    intervals = stats.subgroup_intervals(
+    rows = _complete(table, membership, outcome, test, config=config, design=design, family=family)
+    harm = 1 if table.better == "higher" else -1
+    # A group too small to be judged may look worst by chance alone; it never leads the table.
+    rows.sort(key=lambda entry: (entry.significant is None, harm * (entry.divergence_shrunk or 0.0)))
+    of_covariates = design.covariates.notes if design.covariates is not None else ()
+    return (
+        dataclasses.replace(table, rows=tuple(rows)),
+        dataclasses.replace(
+            facts,
+            n_tested=test.n_tests,
+            critical=test.critical(config.level),
+            method=_describe_method(test, config, design),
+            notes=(*facts.notes, *_notes(test, outcome, config), *of_covariates),
+        ),
+    )
+
+
+def _complete(
+    table: SubgroupTable,
+    membership: Membership,
+    outcome: NDArray[np.float64],
+    test: stats.MaxT,
+    *,
+    config: AuditConfig,
+    design: Design,
+    family: str,
+) -> list[Divergence]:
+    """The rows of the table with what the test and its companions say of each."""
+    pointwise = stats.subgroup_intervals(
         membership.matrix,
         outcome,
         rng=config.resampling.stream(f"{family}/bootstrap"),
         draws=config.bootstrap,
         subjects=design.units.subjects,
         min_cases=config.min_cases,
-    )
+    ).divergence
     # Inverted from the test itself: an interval leaves out 0 just where the single-step test is significant.
     simultaneous = test.simultaneous()
     shrunken = stats.shrink(membership.matrix, outcome).shrunken
-    bh, by = (test.false_discovery(method="bh"), test.false_discovery(method="by"))
+    bh, by = test.false_discovery(method="bh"), test.false_discovery(method="by")
     significant = test.significant(config.level)
     margin = config.margin.get(table.outcome)
     standings = None
@@ -101,7 +129,6 @@ def infer_subgroups(
         standings = stats.margin_standing(test.simultaneous_difference(), margin, better=table.better)
     adjusted = _adjust(membership, outcome, config=config, design=design, significant=significant, family=family)
     row_of = {subgroup: row for row, subgroup in enumerate(membership.subgroups)}
-
     mean = float(outcome.mean())
 
     def possible(interval: Interval | None) -> Interval | None:
@@ -113,40 +140,22 @@ def infer_subgroups(
     def complete(entry: Divergence) -> Divergence:
         row = row_of[entry.subgroup]
         tested = bool(test.tested[row])
+        own = stats.defined_interval(pointwise[row])
         return dataclasses.replace(
             entry,
             divergence_shrunk=float(shrunken[row]),
-            ci=possible(_interval(intervals.divergence[row])),
-            ci_simultaneous=possible(_hull(_interval(simultaneous[row]), _interval(intervals.divergence[row]))),
-            p_value=_number(test.p_value[row]),
-            p_adjusted=_number(test.p_adjusted[row]),
+            ci=possible(own),
+            ci_simultaneous=possible(_hull(stats.defined_interval(simultaneous[row]), own)),
+            p_value=stats.defined(test.p_value[row]),
+            p_adjusted=stats.defined(test.p_adjusted[row]),
             significant=bool(significant[row]) if tested else None,
-            p_bh=_number(bh[row]),
-            p_by=_number(by[row]),
+            p_bh=stats.defined(bh[row]),
+            p_by=stats.defined(by[row]),
             margin=(standings[row] if tested else "insufficient evidence") if standings is not None else None,
             adjusted=adjusted.get(row),
         )
 
-    harm = 1 if table.better == "higher" else -1
-    # A group too small to be judged may look worst by chance alone; it never leads the table.
-    rows = sorted(
-        map(complete, table.rows),
-        key=lambda entry: (entry.significant is None, harm * (entry.divergence_shrunk or 0.0)),
-    )
-    return (
-        dataclasses.replace(table, rows=tuple(rows)),
-        dataclasses.replace(
-            facts,
-            n_tested=test.n_tests,
-            critical=test.critical(config.level),
-            method=_describe_method(test, config, design),
-            notes=(
-                *facts.notes,
-                *_notes(test, outcome, config),
-                *(design.covariates.notes if design.covariates is not None else ()),
-            ),
-        ),
-    )
+    return list(map(complete, table.rows))
 
 
 def _adjust(
@@ -186,11 +195,11 @@ def _adjust(
             covariates=covariates.names,
             raw_difference=float(adjustment.raw_difference[index]),
             difference=float(test.difference[index]),
-            ci=_interval(adjustment.interval[index]),
-            p_value=_number(test.p_value[index]),
-            p_adjusted=_number(test.p_adjusted[index]),
+            ci=stats.defined_interval(adjustment.interval[index]),
+            p_value=stats.defined(test.p_value[index]),
+            p_adjusted=stats.defined(test.p_adjusted[index]),
             significant=bool(decided[index]),
-            share_explained=_number(adjustment.share_explained[index]) if significant[row] else None,
+            share_explained=stats.defined(adjustment.share_explained[index]) if significant[row] else None,
         )
         for index, row in enumerate(rows)
         if test.tested[index]
@@ -218,7 +227,7 @@ def power_of_levels(
     facts = []
     for row, subgroup in enumerate(levels.subgroups):
         ((attribute, level),) = subgroup.items
-        gap, count = _number(gaps[row]), _number(needed[row])
+        gap, count = stats.defined(gaps[row]), stats.defined(needed[row])
         facts.append(
             PowerFacts(attribute, level, int(sizes[row]), gap, int(np.ceil(count)) if count is not None else None)
         )
@@ -323,16 +332,8 @@ def _notes(test: stats.MaxT, outcome: NDArray[np.float64], config: AuditConfig) 
     return ()
 
 
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 def _hull(simultaneous: Interval | None, pointwise: Interval | None) -> Interval | None:
     """What holds for all subgroups together is never narrower than what holds for one (small groups studentise)."""
     if simultaneous is None or pointwise is None:
         return simultaneous
     return min(simultaneous[0], pointwise[0]), max(simultaneous[1], pointwise[1])
-
-
-def _interval(pair: NDArray[np.float64]) -> Interval | None:
-    return (float(pair[0]), float(pair[1])) if np.isfinite(pair).all() else None

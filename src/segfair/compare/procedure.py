@@ -94,15 +94,8 @@ def run_comparison(
         search = dataclasses.replace(search, n_tested=int(test.tested.sum()))
         of_items = {items: changes[row] for items, row in membership.rows.items() if row in changes}
         attributes = _attribute_changes(pairs, where, name, better, of_items)
-        chosen = [
-            entry
-            for entry in pairs.shared_attributes
-            if entry in before.config.primary and entry in after.config.primary
-        ]
-        if chosen:
-            levels = level_membership(pairs.attributes, chosen).select(where)
-            family, _ = _subgroup_changes(pairs, levels, where, name, better, family="primary")
-            fixed = _most_harmed_first(family.values(), better)
+        fixed = _fixed_changes(pairs, where, name, better, before.config.primary, after.config.primary)
+    cut = [search_sentence(search)] if search.is_cut else []
     comparison = Comparison(
         before=_side(before, names[0]),
         after=_side(after, names[1]),
@@ -120,19 +113,28 @@ def run_comparison(
         method=method,
         search=search,
         settings=_settings(before),
-        notices=tuple(
-            dict.fromkeys(
-                [
-                    *([search_sentence(search)] if search.is_cut else []),
-                    *notices(before, after, pairs, outcome=primary),
-                ]
-            )
-        ),
+        notices=tuple(dict.fromkeys([*cut, *notices(before, after, pairs, outcome=primary)])),
         versions=dict(before.versions),
     )
     values = pairs.scores[primary]
     identical = np.array_equal(values[0], values[1], equal_nan=True)
     return dataclasses.replace(comparison, verdict=reach_verdict(comparison, identical=identical))
+
+
+def _fixed_changes(
+    pairs: Paired,
+    where: NDArray[np.intp],
+    outcome: str,
+    better: Better,
+    *primary: Sequence[str],
+) -> tuple[SubgroupChange, ...]:
+    """Changes of the levels of the attributes that both audits fixed beforehand, a family of their own."""
+    chosen = [entry for entry in pairs.shared_attributes if all(entry in fixed for fixed in primary)]
+    if not chosen:
+        return ()
+    levels = level_membership(pairs.attributes, chosen).select(where)
+    family, _ = _subgroup_changes(pairs, levels, where, outcome, better, family="primary")
+    return _most_harmed_first(family.values(), better)
 
 
 def _metric_changes(pairs: Paired, before: AuditResult) -> tuple[dict[str, Change], dict[str, Change]]:
@@ -168,8 +170,8 @@ def _metric_changes(pairs: Paired, before: AuditResult) -> tuple[dict[str, Chang
             after=float(second.mean()) if len(first) else None,
             difference=float((second - first).mean()) if len(first) else None,
             ci=_pair(ci),
-            p_value=_defined(test.p_value[row]),
-            p_adjusted=_defined(test.p_adjusted[row]),
+            p_value=stats.defined(test.p_value[row]),
+            p_adjusted=stats.defined(test.p_adjusted[row]),
             better=better[name],
             n=int(known.sum()),
         )
@@ -184,20 +186,12 @@ def _fairness_changes(pairs: Paired) -> dict[str, Change]:
         return {}
     first, second = (np.array([pairs.scores["dsc"][which], pairs.scores["normhd"][which]]) for which in (0, 1))
     config = pairs.config
-    rule = config.protocol.fairness
     codes = [entry.codes for entry in fairness.judged(pairs.attributes.attributes, config.judging)]
     if not codes or not np.isfinite([first, second]).all():
         return {}
     levels = fairness.stack_levels(np.array(codes), min_cases=config.judging.min_cases)
 
     observed = (fairness.observed_level_means(levels, first), fairness.observed_level_means(levels, second))
-    both = np.concatenate([first, second])
-    resampled = fairness.bootstrap_level_means(
-        levels, both, rng=pairs.stream("scores/bootstrap"), draws=config.bootstrap, subjects=pairs.subjects
-    )
-    shuffled = fairness.permuted_level_means(
-        levels, both, rng=pairs.stream("scores/shuffle"), permutations=config.permutations, subjects=pairs.subjects
-    )
     swapped = fairness.swapped_level_means(
         levels,
         first,
@@ -205,6 +199,36 @@ def _fairness_changes(pairs: Paired) -> dict[str, Change]:
         rng=pairs.stream("scores/swap"),
         permutations=config.permutations,
         subjects=pairs.subjects,
+    )
+    total_score = functools.partial(fairness.total_score, weight=config.protocol.fairness.weight)
+    statistics: tuple[fairness.Statistic, ...] = (fairness.fairness_score, total_score)
+    intervals = _score_intervals(pairs, levels, observed, first, second)
+    changes = {}
+    for name, compute, ci in zip(("FS", "TS"), statistics, intervals, strict=True):
+        before, after = (float(compute(means)[0]) for means in observed)
+        difference = after - before
+        null = np.abs(compute(swapped[1]) - compute(swapped[0]))
+        reached = int(np.count_nonzero(null >= abs(difference) - 1e-9 * (1 + abs(difference))))
+        p_value = (reached + 1) / (len(null) + 1)
+        changes[name] = Change(before, after, difference, _pair(ci), p_value, None, "higher", first.shape[1])
+    return changes
+
+
+def _score_intervals(
+    pairs: Paired,
+    levels: fairness.Levels,
+    observed: tuple[fairness.LevelMeans, fairness.LevelMeans],
+    first: Floats,
+    second: Floats,
+) -> tuple[Floats, Floats]:
+    """Intervals of the changes of FS and TS; those of TS from its parts (Zou and Donner 2008)."""
+    config = pairs.config
+    both = np.concatenate([first, second])
+    resampled = fairness.bootstrap_level_means(
+        levels, both, rng=pairs.stream("scores/bootstrap"), draws=config.bootstrap, subjects=pairs.subjects
+    )
+    shuffled = fairness.permuted_level_means(
+        levels, both, rng=pairs.stream("scores/shuffle"), permutations=config.permutations, subjects=pairs.subjects
     )
     fs_ci = fairness.change_interval(
         fairness.fairness_score,
@@ -225,35 +249,10 @@ def _fairness_changes(pairs: Paired) -> dict[str, Change]:
         float(compute(observed[1])[0] - compute(observed[0])[0])
         for compute in (fairness.fairness_score, fairness.performance_score)
     )
-    # Limits of a sum from the limits of its parts (Zou and Donner 2008).
-    ts_reach = np.hypot(
-        (1 - rule.weight) * (np.array(ps_ci) - ps_change), rule.weight * (np.asarray(fs_ci) - fs_change)
-    )
-    ts_change = (1 - rule.weight) * ps_change + rule.weight * fs_change
-    changes = {}
-    scores: dict[str, tuple[fairness.Statistic, Floats]] = {
-        "FS": (fairness.fairness_score, fs_ci),
-        "TS": (
-            functools.partial(fairness.total_score, weight=rule.weight),
-            ts_change + ts_reach * np.array([-1.0, 1.0]),
-        ),
-    }
-    for name, (compute, ci) in scores.items():
-        before, after = (float(compute(means)[0]) for means in observed)
-        difference = after - before
-        null = np.abs(compute(swapped[1]) - compute(swapped[0]))
-        reached = int(np.count_nonzero(null >= abs(difference) - 1e-9 * (1 + abs(difference))))
-        changes[name] = Change(
-            before,
-            after,
-            difference,
-            _pair(ci),
-            (reached + 1) / (len(null) + 1),
-            None,
-            "higher",
-            first.shape[1],
-        )
-    return changes
+    weight = config.protocol.fairness.weight
+    ts_reach = np.hypot((1 - weight) * (np.array(ps_ci) - ps_change), weight * (np.asarray(fs_ci) - fs_change))
+    ts_change = (1 - weight) * ps_change + weight * fs_change
+    return np.asarray(fs_ci, dtype=np.float64), ts_change + ts_reach * np.array([-1.0, 1.0])
 
 
 def _halves(means: fairness.LevelMeans) -> tuple[fairness.LevelMeans, fairness.LevelMeans]:
@@ -314,8 +313,8 @@ def _subgroup_changes(
             difference_shrunk=float(shrunken[row]),
             ci=_pair(pointwise[row]),
             ci_simultaneous=_pair(together[row]),
-            p_value=_defined(test.p_value[row]),
-            p_adjusted=_defined(test.p_adjusted[row]),
+            p_value=stats.defined(test.p_value[row]),
+            p_adjusted=stats.defined(test.p_adjusted[row]),
             significant=significant,
             standing=_standing(significant, gain * float(test.mean[row])),
             redundant=bool(folded[row]),
@@ -425,11 +424,5 @@ def _describe_method(result: AuditResult, test: stats.PairedTest, pairs: Paired)
     )
 
 
-def _defined(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 def _pair(interval: Sequence[float] | Floats | None) -> Interval | None:
-    if interval is None or not np.isfinite(interval).all():
-        return None
-    return float(interval[0]), float(interval[1])
+    return None if interval is None else stats.defined_interval(np.asarray(interval))

@@ -35,6 +35,7 @@ from segfair.errors import ConfigError
 from segfair.handover.pseudonyms import without_paths
 from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, rename_levels
 from segfair.subgroups.lattice import Divergence, Item, SubgroupTable
+from segfair.subgroups.search import Search
 
 __all__ = ["SMALLEST", "CellTotals", "share"]
 
@@ -153,6 +154,18 @@ def share(result: AuditResult) -> AuditResult:
     Raises:
         ConfigError: The audit was made to be shared already, is too small, or is about an outcome of 0 and 1 only.
     """
+    binary = _two_valued_outcomes(result)
+    tables = {name: table for name, table in result.subgroups.items() if name not in binary}
+    universe = _Universe.of(result, tables)
+    shown = _tell_levels(result, universe)
+    told = _tell_subgroups(result, tables, universe)
+    ids = CaseIds.of(dict.fromkeys(ids_of(result), ""))
+    shared = without_paths(_told_part(result, tables, shown, told, binary, ids))
+    return _without_ids_in_levels(shared, levels_with_ids(result, ids))
+
+
+def _two_valued_outcomes(result: AuditResult) -> set[str]:
+    """The outcomes of 0 and 1 only, whose means tell counts; refuses an audit that leaves nothing to share."""
     rows = result.case_scores
     if not rows.rows:
         raise ConfigError("--share: this audit.json was made to be shared already; share from the full one")
@@ -164,119 +177,141 @@ def share(result: AuditResult) -> AuditResult:
             f"--share: {result.primary_outcome} is 0 or 1 for every case, so that a mean tells a count; share the "
             "audit of another outcome"
         )
-    tables = {name: table for name, table in result.subgroups.items() if name not in binary}
-    totals, item_columns, defined = _universe(result, tables)
+    return binary
 
-    def members(items: frozenset[Item]) -> NDArray[np.bool_]:
-        inside = np.ones(len(totals.counts), dtype=bool)
-        for attribute, level in items:
-            column, code = item_columns.get((attribute, level), (0, -2))
-            inside &= totals.codes[:, column] == code
+
+def _told_part(
+    result: AuditResult,
+    tables: Mapping[str, SubgroupTable],
+    shown: set[Item],
+    told: set[tuple[str, frozenset[Item]]],
+    binary: set[str],
+    ids: CaseIds,
+) -> AuditResult:
+    """The audit with the levels and subgroups that are told, and nothing that rests on another."""
+    kept = {name: _told_rows(table, told) for name, table in tables.items()}
+    n_hidden = sum(len(table) for table in tables.values()) - sum(map(len, kept.values()))
+    attributes, blind = _attributes(result, shown, binary)
+    incomplete = {name for name, level in _counted_levels(result) - shown}
+    complete = result.outcomes[result.primary_outcome].n_cases == len(result.case_scores.rows)
+    outcomes = tuple(name for name in result.config.outcomes if name not in binary)
+    return dataclasses.replace(
+        result,
+        config=dataclasses.replace(result.config, outcomes=outcomes),
+        cases=CaseCounts(result.cases.n_scored, {}, (), {}),
+        case_scores=dataclasses.replace(result.case_scores, rows=(), subjects=()),
+        alerts=(
+            *(alert for alert in result.alerts if alert.kind in _TOLD_ALERTS),
+            *_hidden_alert(result, shown, n_hidden),
+        ),
+        scores=_scores(result.scores, n_blind=len(blind)),
+        definitions=() if blind else tuple(dataclasses.replace(entry, changes=()) for entry in result.definitions),
+        attributes=attributes,
+        # "quartiles of 87 values" in a cohort of 90 tells how many have none.
+        bins={
+            name: dataclasses.replace(bins, binning=_VALUES_COUNTED.sub("", bins.binning))
+            for name, bins in result.bins.items()
+        },
+        outcomes={
+            name: dataclasses.replace(facts, global_divergence=())
+            for name, facts in result.outcomes.items()
+            if name in tables
+        },
+        subgroups=kept,
+        primary_subgroups=None if result.primary_subgroups is None else _told_rows(result.primary_subgroups, told),
+        search=_without_twins(result),
+        verdict=_verdict(result, told),
+        fairness=tuple(entry for entry in result.fairness if entry.attribute not in incomplete),
+        power=tuple(entry for entry in result.power if complete and (entry.attribute, entry.level) in shown),
+        gates=tuple(dataclasses.replace(entry, reason="the full report says why") for entry in result.gates),
+        record=_record(result, ids),
+        two_rulers=None,
+        gallery=None,
+        shared=True,
+        # How many lack a value is the size of the level "missing".
+        columns={},
+        joined=None,
+    )
+
+
+def _without_twins(result: AuditResult) -> Search | None:
+    """The search without what tells of small groups: which levels are the same cases, how many are not in a level."""
+    if result.search is None:
+        return None
+    left_out = tuple(entry for entry in result.search.left_out if entry.what in result.left_out)
+    return dataclasses.replace(result.search, left_out=left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Universe:
+    """The joint cells of a cohort, and where an item or an outcome stands among their columns.
+
+    Attributes:
+        totals: The cells; the cohort's own totals are told already.
+        items: (attribute, level) -> column and code.
+        defined: Outcome -> the column that says whether a case has a value.
+    """
+
+    totals: CellTotals
+    items: Mapping[Item, tuple[int, int]]
+    defined: Mapping[str, int]
+
+    @classmethod
+    def of(cls, result: AuditResult, tables: Mapping[str, SubgroupTable]) -> _Universe:
+        panel = Panel.of_result(result)
+        attributes = panel.attributes.attributes
+        items = {
+            (attribute.name, level): (index, code)
+            for index, attribute in enumerate(attributes)
+            for code, level in enumerate(attribute.levels)
+        }
+        defined = {name: len(attributes) + index for index, name in enumerate(tables)}
+        # A case outside of an attribute is a group like any other: the rest of the levels tells how many there are.
+        known = [np.isfinite(panel.scores[name]) for name in tables]
+        codes = np.array([*panel.attributes.codes, *known], dtype=np.intp).T
+        longest = max((len(row.subgroup) for table in tables.values() for row in table), default=2)
+        totals = CellTotals.of(codes, n_attributes=len(attributes), max_items=min(_MAX_ITEMS, max(2, longest)))
+        totals.tell(np.ones(len(totals.counts), dtype=bool), whole=True)
+        for column in defined.values():
+            totals.tell(totals.codes[:, column] == 1, whole=True)
+        return cls(totals, items, defined)
+
+    def members(self, items: frozenset[Item]) -> NDArray[np.bool_]:
+        """(n_cells,) the cells that have all of some items; none for an item that nobody has."""
+        inside = np.ones(len(self.totals.counts), dtype=bool)
+        for item in items:
+            column, code = self.items.get(item, (0, -2))
+            inside &= self.totals.codes[:, column] == code
         return inside
 
-    shown = _tell_levels(result, totals, members)
-    told: set[tuple[str, frozenset[Item]]] = set()
+
+def _tell_levels(result: AuditResult, universe: _Universe) -> set[Item]:
+    """Levels that are told; within an attribute the largest first, so that the smallest protects a small one."""
+    told = set()
+    for entry in result.attributes:
+        for level in sorted(entry.levels, key=lambda level: -level.n):
+            inside = universe.members(frozenset({(entry.name, level.level)}))
+            if int(universe.totals.counts[inside].sum()) == level.n and universe.totals.tell(inside):
+                told.add((entry.name, level.level))
+    return told
+
+
+def _tell_subgroups(
+    result: AuditResult, tables: Mapping[str, SubgroupTable], universe: _Universe
+) -> set[tuple[str, frozenset[Item]]]:
+    """(outcome, items) of the subgroups that are told, the family that was fixed beforehand first."""
+    totals = universe.totals
+    told = set()
     families = [(result.primary_outcome, result.primary_subgroups)] if result.primary_subgroups else []
     for name, table in (*families, *tables.items()):
-        known = totals.codes[:, defined[name]] == 1
+        known = totals.codes[:, universe.defined[name]] == 1
         for row in table or ():
-            inside = members(row.subgroup.items) & known
+            inside = universe.members(row.subgroup.items) & known
             counted = int(totals.counts[inside].sum()) == row.n and len(row.subgroup) <= _MAX_ITEMS
             n_rest = int(totals.counts[known].sum()) - row.n
             # What is told of the rest is told of a group as well.
             if counted and (n_rest == 0 or n_rest >= SMALLEST) and totals.tell(inside):
                 told.add((name, row.subgroup.items))
-
-    kept = {name: _told_rows(table, told) for name, table in tables.items()}
-    primary = _told_rows(result.primary_subgroups, told) if result.primary_subgroups is not None else None
-    attributes, blind = _attributes(result, shown, binary)
-    n_hidden = sum(len(table) for table in tables.values()) - sum(map(len, kept.values()))
-    counted_levels = _counted_levels(result)
-    incomplete = {name for name, level in counted_levels - shown}
-    n_known = {name: facts.n_cases for name, facts in result.outcomes.items()}
-    complete = n_known[result.primary_outcome] == len(rows.rows)
-    ids = CaseIds.of(dict.fromkeys(ids_of(result), ""))
-    shared = without_paths(
-        dataclasses.replace(
-            result,
-            config=dataclasses.replace(
-                result.config, outcomes=tuple(name for name in result.config.outcomes if name not in binary)
-            ),
-            cases=CaseCounts(result.cases.n_scored, {}, (), {}),
-            case_scores=dataclasses.replace(rows, rows=(), subjects=()),
-            alerts=(
-                *(alert for alert in result.alerts if alert.kind in _TOLD_ALERTS),
-                *_hidden_alert(result, shown, n_hidden),
-            ),
-            scores=_scores(result.scores, n_blind=len(blind)),
-            definitions=() if blind else tuple(dataclasses.replace(entry, changes=()) for entry in result.definitions),
-            attributes=attributes,
-            # "quartiles of 87 values" in a cohort of 90 tells how many have none.
-            bins={
-                name: dataclasses.replace(bins, binning=_VALUES_COUNTED.sub("", bins.binning))
-                for name, bins in result.bins.items()
-            },
-            outcomes={
-                name: dataclasses.replace(facts, global_divergence=())
-                for name, facts in result.outcomes.items()
-                if name in tables
-            },
-            subgroups=kept,
-            primary_subgroups=primary,
-            # That two levels are the same cases, or how many are not in a level, tells of small groups.
-            search=dataclasses.replace(
-                result.search,
-                left_out=tuple(entry for entry in result.search.left_out if entry.what in result.left_out),
-            )
-            if result.search is not None
-            else None,
-            verdict=_verdict(result, told),
-            fairness=tuple(entry for entry in result.fairness if entry.attribute not in incomplete),
-            power=tuple(entry for entry in result.power if complete and (entry.attribute, entry.level) in shown),
-            gates=tuple(dataclasses.replace(entry, reason="the full report says why") for entry in result.gates),
-            record=_record(result, ids),
-            two_rulers=None,
-            gallery=None,
-            shared=True,
-            # How many lack a value is the size of the level "missing".
-            columns={},
-            joined=None,
-        )
-    )
-    return _without_ids_in_levels(shared, levels_with_ids(result, ids))
-
-
-def _universe(
-    result: AuditResult, tables: Mapping[str, SubgroupTable]
-) -> tuple[CellTotals, dict[Item, tuple[int, int]], dict[str, int]]:
-    """The cells with the cohort's totals told, (attribute, level) -> column and code, and outcome -> column."""
-    panel = Panel.of_result(result)
-    attributes = panel.attributes.attributes
-    items = {
-        (attribute.name, level): (index, code)
-        for index, attribute in enumerate(attributes)
-        for code, level in enumerate(attribute.levels)
-    }
-    defined = {name: len(attributes) + index for index, name in enumerate(tables)}
-    # A case outside of an attribute is a group like any other: the rest of the levels tells how many there are.
-    known = [np.isfinite(panel.scores[name]) for name in tables]
-    codes = np.array([*panel.attributes.codes, *known], dtype=np.intp).T
-    longest = max((len(row.subgroup) for table in tables.values() for row in table), default=2)
-    totals = CellTotals.of(codes, n_attributes=len(attributes), max_items=min(_MAX_ITEMS, max(2, longest)))
-    totals.tell(np.ones(len(totals.counts), dtype=bool), whole=True)
-    for column in defined.values():
-        totals.tell(totals.codes[:, column] == 1, whole=True)
-    return totals, items, defined
-
-
-def _tell_levels(result: AuditResult, totals: CellTotals, members: Any) -> set[Item]:
-    """Levels that are told; within an attribute the largest first, so that the smallest protects a small one."""
-    told = set()
-    for entry in result.attributes:
-        for level in sorted(entry.levels, key=lambda level: -level.n):
-            inside = members(frozenset({(entry.name, level.level)}))
-            if int(totals.counts[inside].sum()) == level.n and totals.tell(inside):
-                told.add((entry.name, level.level))
     return told
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from segfair.audit.result.result import AttributeFacts, AuditResult
+from segfair.audit.result.result import AttributeFacts, AuditResult, CaseScores
 from segfair.audit.words import item_name
 from segfair.subgroups.lattice import Item, Subgroup
 
@@ -161,6 +161,9 @@ def rename_levels(result: AuditResult, names: Mapping[str, Mapping[str, str]]) -
     }
     sentence = _sentences(of_item)
 
+    def renamed(attribute: str, level: str) -> Item:
+        return of_item.get((attribute, level), (attribute, level))
+
     def change(value: Any) -> Any:
         """Facts with other items and sentences; a text that is no sentence (a kind, an id) stays."""
         if isinstance(value, Subgroup):
@@ -175,19 +178,10 @@ def rename_levels(result: AuditResult, names: Mapping[str, Mapping[str, str]]) -
             return {of_item.get(key, key): change(entry) for key, entry in value.items()}
         return tuple(map(change, value)) if isinstance(value, tuple) else value
 
-    rows = result.case_scores
+    whole = ("alerts", "subgroups", "primary_subgroups", "verdict", "search", "gates", "two_rulers", "gallery")
     return dataclasses.replace(
         result,
-        case_scores=dataclasses.replace(
-            rows,
-            rows=tuple(
-                tuple(
-                    names[column].get(cell, cell) if column in names and column in rows.attributes else cell
-                    for column, cell in zip(rows.columns, row, strict=True)
-                )
-                for row in rows.rows
-            ),
-        ),
+        case_scores=_with_cells(result.case_scores, names),
         bins={
             name: dataclasses.replace(bins, levels=tuple(sorted(names[name][old] for old in bins.levels)))
             if name in names
@@ -197,32 +191,29 @@ def rename_levels(result: AuditResult, names: Mapping[str, Mapping[str, str]]) -
         attributes=tuple(
             _with_levels(entry, names[entry.name]) if entry.name in names else entry for entry in result.attributes
         ),
-        alerts=change(result.alerts),
         definitions=tuple(
             dataclasses.replace(entry, changes=tuple(map(sentence, entry.changes))) for entry in result.definitions
         ),
         outcomes={
             name: dataclasses.replace(
                 facts,
-                global_divergence=tuple(
-                    (*of_item.get((attribute, level), (attribute, level)), share)
-                    for attribute, level, share in facts.global_divergence
-                ),
+                global_divergence=tuple((*renamed(*item), share) for *item, share in facts.global_divergence),
                 notes=tuple(map(sentence, facts.notes)),
             )
             for name, facts in result.outcomes.items()
         },
-        subgroups={name: change(table) for name, table in result.subgroups.items()},
-        primary_subgroups=change(result.primary_subgroups),
-        verdict=change(result.verdict),
-        search=change(result.search),
         power=tuple(
-            dataclasses.replace(entry, level=of_item.get((entry.attribute, entry.level), ("", entry.level))[1])
-            for entry in result.power
+            dataclasses.replace(entry, level=renamed(entry.attribute, entry.level)[1]) for entry in result.power
         ),
-        gates=change(result.gates),
-        two_rulers=change(result.two_rulers),
-        gallery=change(result.gallery),
+        **{name: change(getattr(result, name)) for name in whole},
+    )
+
+
+def _with_cells(rows: CaseScores, names: Mapping[str, Mapping[str, str]]) -> CaseScores:
+    of_column = [names.get(column, {}) if column in rows.attributes else {} for column in rows.columns]
+    return dataclasses.replace(
+        rows,
+        rows=tuple(tuple(new.get(cell, cell) for new, cell in zip(of_column, row, strict=True)) for row in rows.rows),
     )
 
 

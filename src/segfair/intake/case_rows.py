@@ -19,8 +19,15 @@ from segfair.intake.where import fulfilled
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NO_SUBJECTS", "MetadataRows", "attach_metadata", "choose_cases", "read_metadata", "with_folds"]
-
+__all__ = [
+    "NO_SUBJECTS",
+    "MetadataRows",
+    "attach_metadata",
+    "choose_cases",
+    "metadata_input",
+    "read_metadata",
+    "with_folds",
+]
 
 FOLD = "fold"
 """The column of folds that nnU-Net's results bring along."""
@@ -70,6 +77,11 @@ def read_metadata(metadata: Path | pd.DataFrame, *, sheet: str | None, case_ids:
     if isinstance(metadata, str | Path):
         return load_table(Path(metadata), sheet=sheet, wanted_ids=case_ids)
     return table_from_frame(metadata)
+
+
+def metadata_input(metadata: Path | pd.DataFrame | None) -> dict[str, Path]:
+    """The table among the inputs of a cohort; empty where it is no file."""
+    return {"metadata": Path(metadata)} if isinstance(metadata, str | Path) else {}
 
 
 def attach_metadata(

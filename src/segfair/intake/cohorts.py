@@ -16,7 +16,14 @@ from segfair.files.images.masks import MASK_SUFFIXES
 from segfair.files.layouts import MaskFolder, find_labels, find_predictions, look_swapped, pair_masks
 from segfair.files.spellings import AS_TEXT, Spellings
 from segfair.intake.case_ids import IdMatch, Matches, find_id_column, match_ids
-from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata, with_folds
+from segfair.intake.case_rows import (
+    MetadataRows,
+    attach_metadata,
+    choose_cases,
+    metadata_input,
+    read_metadata,
+    with_folds,
+)
 from segfair.intake.mask_values import survey
 from segfair.intake.score_tables import load_score_cohort
 
@@ -91,58 +98,45 @@ def load_cohort(
     prediction_ids = list(prediction_masks.files)
     found = pair_masks(case_ids, prediction_ids)
     pairs = found.partner
-    notices = [
-        f"labels: {len(case_ids)} masks in {labels} ({_KINDS[label_masks.kind]})",
-        *label_masks.notices,
-        f"predictions: {len(prediction_ids)} masks in {predictions} ({_KINDS[prediction_masks.kind]})",
-        *prediction_masks.notices,
-        *pairing_notices(found),
-    ]
     swapped = look_swapped(label_masks, prediction_masks)
     if not pairs:
-        raise PairingError(
-            f"none of the {len(prediction_ids)} predictions in {predictions} belongs to a label in {labels};"
-            f" predictions are {some(prediction_ids)}, labels are {some(case_ids)}; their names have to be equal"
-            + (f". {swapped}" if swapped else "")
-        )
-    notices += [swapped] if swapped else []
-
-    rows = MetadataRows("", "", (), {}, {})
+        raise _no_pair(case_ids, prediction_ids, labels, predictions, swapped)
     if metadata is not None:
         table = read_metadata(metadata, sheet=sheet, case_ids=case_ids)
         rows = attach_metadata(table, case_ids, id_column=id_column, subject_column=subject_column)
     elif id_column or subject_column or where:
         raise ConfigError("an id column, a subject column and --where need a metadata table")
+    else:
+        rows = MetadataRows("", "", (), {}, {})
     rows = with_folds(rows, case_ids, _folds(prediction_masks, pairs, case_ids))
     chosen, choice = choose_cases(case_ids, rows, cases=cases, where=where, what="labels")
-    notices += [*rows.notices, *choice]
 
-    excluded = {case: reason for case, reason in rows.absent.items() if case in set(chosen)}
     # What has no row leaves the audit for that reason, whatever else is amiss with it.
-    counted = [case for case in chosen if case not in excluded]
+    counted = [case for case in chosen if case not in rows.absent]
     without = [case for case in counted if case not in pairs]
     _check_missing(without, counted, missing_prediction, predictions, len(prediction_ids))
-    if without and missing_prediction == "drop":
+    excluded = {case: reason for case, reason in rows.absent.items() if case in set(chosen)}
+    if missing_prediction == "drop":
         excluded |= dict.fromkeys(without, "dropped: no prediction")
-        notices.append(f"cases without a prediction, dropped: {len(without)} ({some(without)})")
-    elif without:
-        notices.append(penalised_notice(without))
-    if excluded.keys() & rows.absent.keys():
-        gone = [case for case in excluded if case in rows.absent]
-        notices.append(f"cases without a row in {rows.name}, excluded: {len(gone)} ({some(gone)})")
     extra = sorted(set(prediction_ids) - set(pairs.values()))
     _check_unread(label_masks, extra, "label", labels)
     _check_unread(prediction_masks, [case for case in case_ids if case not in pairs], "prediction", predictions)
-    if extra:
-        notices.append(f"predictions without a label, passed over: {len(extra)} ({some(extra)})")
+    notices = (
+        f"labels: {len(case_ids)} masks in {labels} ({_KINDS[label_masks.kind]})",
+        *label_masks.notices,
+        f"predictions: {len(prediction_ids)} masks in {predictions} ({_KINDS[prediction_masks.kind]})",
+        *prediction_masks.notices,
+        *pairing_notices(found),
+        *([swapped] if swapped else []),
+        *rows.notices,
+        *choice,
+        *_missing_notices(without, rows, excluded, extra, dropped=missing_prediction == "drop"),
+    )
+    ignored = [masks.ignore_label for masks in (label_masks, prediction_masks) if masks.ignore_label is not None]
+    prediction_of = {case: prediction_masks.files[partner] for case, partner in pairs.items()}
     cohort = Cohort(
         tuple(
-            Case(
-                case,
-                label_masks.files[case],
-                prediction_masks.files[pairs[case]] if case in pairs else None,
-                rows.of(case),
-            )
+            Case(case, label_masks.files[case], prediction_of.get(case), rows.of(case))
             for case in chosen
             if case not in excluded
         ),
@@ -151,19 +145,40 @@ def load_cohort(
         excluded=dict(sorted(excluded.items())),
         notices=tuple(dict.fromkeys(notices)),
         label_names=label_masks.label_names or prediction_masks.label_names,
-        ignore_label=label_masks.ignore_label
-        if label_masks.ignore_label is not None
-        else prediction_masks.ignore_label,
-        inputs={
-            "predictions": predictions,
-            "labels": labels,
-            **({"metadata": Path(metadata)} if isinstance(metadata, str | Path) else {}),
-        },
+        ignore_label=ignored[0] if ignored else None,
+        inputs={"predictions": predictions, "labels": labels, **metadata_input(metadata)},
         subject_column=rows.subject_column,
         joined=rows.joined,
         missing=rows.missing,
     )
     return survey(cohort)
+
+
+def _missing_notices(
+    without: Sequence[str], rows: MetadataRows, excluded: Mapping[str, str], extra: Sequence[str], *, dropped: bool
+) -> list[str]:
+    """What became of cases without a prediction or a row, and of predictions without a label."""
+    found = []
+    if without and dropped:
+        found.append(f"cases without a prediction, dropped: {len(without)} ({some(without)})")
+    elif without:
+        found.append(penalised_notice(without))
+    gone = [case for case in excluded if case in rows.absent]
+    if gone:
+        found.append(f"cases without a row in {rows.name}, excluded: {len(gone)} ({some(gone)})")
+    if extra:
+        found.append(f"predictions without a label, passed over: {len(extra)} ({some(extra)})")
+    return found
+
+
+def _no_pair(
+    case_ids: Sequence[str], prediction_ids: Sequence[str], labels: Path, predictions: Path, swapped: str | None
+) -> PairingError:
+    return PairingError(
+        f"none of the {len(prediction_ids)} predictions in {predictions} belongs to a label in {labels};"
+        f" predictions are {some(prediction_ids)}, labels are {some(case_ids)}; their names have to be equal"
+        + (f". {swapped}" if swapped else "")
+    )
 
 
 def pairing_notices(pairs: Spellings) -> list[str]:

@@ -93,29 +93,49 @@ def _spread(
             " hand over one table a model (rank-scores takes a folder of them)"
         )
     levels = [kind for kind in dict.fromkeys(kinds) if kind]
-    others = [column for column in table.columns if column not in (ids_column, key)]
-    values = {column: table.column(column) for column in others}
+    values = {column: table.column(column) for column in table.columns if column not in (ids_column, key)}
     by_kind = {case: {kinds[row]: row for row in rows} for case, rows in rows_of.items()}
-    n_rows = len(kinds)
     if sum(read_score_name(level) is not None for level in levels) > len(levels) / 2:
-        column = _value_column(table, others, values)
+        column = _value_column(table, list(values), values)
         records = [
             {ids_column: case} | {level: values[column][rows[level]] if level in rows else None for level in levels}
             for case, rows in by_kind.items()
         ]
-        notice = f"{table.name}: {n_rows:,} rows, one a case and {key}; each {key} is a column ({some(levels, 10)})"
+        notice = f"{table.name}: {len(kinds):,} rows, one a case and {key}; each {key} is a column ({some(levels, 10)})"
         return ScoreFile(records_table(records, name=table.name), ids_column), (notice,)
-    rates = {
-        column for column in others if (rated := read_score_name(column)) is not None and rated.better != "neither"
-    }
-    scores = [
-        column
-        for column in others
-        if _is_score(values[column]) and (column in rates or not _is_of_the_case(column, values[column], rows_of))
-    ]
-    constant = [column for column in others if column not in scores and _is_constant(values[column], rows_of)]
     is_repeated = any(pattern.fullmatch(key.strip()) for pattern in (_REPEATED, _COUNTED))
     parts = levels if is_repeated else [level for level in levels if level.casefold() not in _BACKGROUND] or levels
+    scores, records, told = _means(table.name, ids_column, values, by_kind, rows_of, parts, is_repeated=is_repeated)
+    if is_repeated:
+        notice = f"{table.name}: {len(kinds):,} rows, several a case; scores are means over {key} ({some(parts, 10)})"
+        return ScoreFile(records_table(records, name=table.name), ids_column), (notice, *told)
+    mean_of = {column: tuple(f"{column}_{level}" for level in parts) for column in scores}
+    notice = f"{table.name}: {len(kinds):,} rows, one a case and {key}; scores are means over {key} {some(parts, 10)}"
+    lacking = [case for case, rows in by_kind.items() if not all(part in rows for part in parts)]
+    if lacking:
+        told.append(f"{table.name}: cases without a row for each {key}, whose mean is undefined: {some(lacking)}")
+    return ScoreFile(records_table(records, name=table.name), ids_column, mean_of=mean_of), (notice, *told)
+
+
+def _means(
+    name: str,
+    ids_column: str,
+    values: Mapping[str, Sequence[object]],
+    by_kind: Mapping[str, Mapping[str, int]],
+    rows_of: Mapping[str, Sequence[int]],
+    parts: Sequence[str],
+    *,
+    is_repeated: bool,
+) -> tuple[list[str], list[dict[str, object]], list[str]]:
+    """The columns of scores; a record a case with their means over the parts, and the parts; and cells not read."""
+    rated = {column: read_score_name(column) for column in values}
+    rates = {column for column, known in rated.items() if known is not None and known.better != "neither"}
+    scores = [
+        column
+        for column, cells in values.items()
+        if _is_score(cells) and (column in rates or not _is_of_the_case(column, cells, rows_of))
+    ]
+    constant = [column for column in values if column not in scores and _is_constant(values[column], rows_of)]
     records = []
     illegible: list[str] = []
     for case, rows in by_kind.items():
@@ -135,17 +155,8 @@ def _spread(
                 record |= {f"{column}_{level}": value for level, value in zip(parts, found, strict=True)}
         record |= {column: values[column][rows_of[case][0]] for column in constant}
         records.append(record)
-    told = [f"{table.name}: cells that are no numbers, the mean left undefined: {len(illegible)} ({some(illegible)})"]
-    told = told if illegible else []
-    if is_repeated:
-        notice = f"{table.name}: {n_rows:,} rows, several a case; scores are means over {key} ({some(parts, 10)})"
-        return ScoreFile(records_table(records, name=table.name), ids_column), (notice, *told)
-    mean_of = {column: tuple(f"{column}_{level}" for level in parts) for column in scores}
-    notice = f"{table.name}: {n_rows:,} rows, one a case and {key}; scores are means over {key} {some(parts, 10)}"
-    lacking = [case for case, rows in by_kind.items() if not all(part in rows for part in parts)]
-    if lacking:
-        told.append(f"{table.name}: cases without a row for each {key}, whose mean is undefined: {some(lacking)}")
-    return ScoreFile(records_table(records, name=table.name), ids_column, mean_of=mean_of), (notice, *told)
+    told = f"{name}: cells that are no numbers, the mean left undefined: {len(illegible)} ({some(illegible)})"
+    return scores, records, [told] if illegible else []
 
 
 def _value_column(table: Table, others: Sequence[str], values: Mapping[str, Sequence[object]]) -> str:

@@ -1,4 +1,4 @@
-"""Per-case scores that exist already and a table -> a cohort without masks and its scores."""
+"""Per-case scores that exist already and a table -> a cohort without masks and its scores. Computes no score."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segfair.files.score_files import ScoreFile, read_scores
 from segfair.files.spellings import id_stem
 from segfair.files.tables import Table
 from segfair.intake.case_ids import ColumnMatch, is_row_number, match_column
-from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata, with_folds
+from segfair.intake.case_rows import attach_metadata, choose_cases, metadata_input, read_metadata, with_folds
 from segfair.intake.long_tables import one_row_a_case
 from segfair.intake.score_columns import read_score_columns
 from segfair.intake.score_names import read_score_name
@@ -111,29 +111,17 @@ def load_score_cohort(
             *choice,
         ),
         alerts=tuple(("direction", text) for text in found.alerts),
-        inputs={
-            "scores": Path(scores),
-            **({"metadata": Path(metadata)} if isinstance(metadata, str | Path) else {}),
-        },
+        inputs={"scores": Path(scores), **metadata_input(metadata)},
         subject_column=rows.subject_column,
         joined=rows.joined,
         missing=rows.missing,
     )
-    penalties = _penalties(file.table)
-    facts = _facts(file)
-    table_of_scores = ScoreTable(
-        found.metrics,
-        tuple(
-            CaseScore(
-                case,
-                {name: column[rows_of[case]] for name, column in values.items()},
-                facts[rows_of[case]],
-                penalised=penalties[rows_of[case]],
-            )
-            for case in counted
-        ),
+    penalties, facts = _penalties(file.table), _facts(file)
+    case_scores = (
+        CaseScore(case, {name: column[row] for name, column in values.items()}, facts[row], penalised=penalties[row])
+        for case, row in ((case, rows_of[case]) for case in counted)
     )
-    return cohort, table_of_scores
+    return cohort, ScoreTable(found.metrics, tuple(case_scores))
 
 
 def _with_folders_as_ids(file: ScoreFile) -> ScoreFile:

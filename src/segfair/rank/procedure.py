@@ -27,7 +27,7 @@ from segfair.audit.choices.labels import (
     value_alerts,
 )
 from segfair.audit.choices.units import resolve_units
-from segfair.audit.describe import versions
+from segfair.audit.describe import absent_attribute_alerts, empty_label_alerts, versions
 from segfair.audit.design import Units, build_design, with_subjects
 from segfair.audit.mask_facts import COPIED, check_threshold, copies_labels, size_alerts, threshold_alert
 from segfair.audit.panel import Panel
@@ -47,7 +47,7 @@ from segfair.rank.board import (
     span,
     without_each_patient,
 )
-from segfair.rank.certainty import leave_one_out_scores, rank_stability, rank_teams
+from segfair.rank.certainty import CohortScorer, leave_one_out_scores, rank_stability, rank_teams
 from segfair.rank.result import Baseline, Ranking, Standing, reach_verdict
 from segfair.rank.team_tables import NO_SCORES
 from segfair.rank.teams import Team, TeamScores, require_complete, score_teams
@@ -136,17 +136,9 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
     if learned:
         raise ConfigError(f"--bins {learned[0]}=tree: learned bins differ from team to team; give edges")
     config = with_subjects(config, scores.cohort)
-    attributes = build_attributes(
-        scores.cohort,
-        protocol=config.protocol,
-        chosen=config.attributes,
-        edges={name: bins for name, bins in config.bins.items() if bins != "tree"},
-        subject_column=config.subject_column,
-        read_as=config.read_as,
-    )
+    attributes = _attributes_of(scores, config)
     by = choose_score(by, scores, attributes, config)
-    needed = COLUMNS if by in CHALLENGE else (by,)
-    scores = require_complete(scores, needed)
+    scores = require_complete(scores, COLUMNS if by in CHALLENGE else (by,))
     first_table = next(iter(scores.tables.values()))
     units = build_design(scores.cohort, first_table, np.arange(len(first_table)), config=config).units
     board = make_board(by, scores, attributes, config)
@@ -161,13 +153,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         draws=config.bootstrap,
         subjects=units.subjects,
     )
-    patients, reduced = leave_one_out_scores(scorer, n_cases=n_cases, subjects=units.subjects)
-    # Where the level that a patient leaves falls below the smallest that counts, nothing may be left to compare: that
-    # cohort has no score, for any team, and so no order. It is no order in which all are first.
-    scored = np.flatnonzero(np.isfinite(reduced).all(axis=1))
-    n_undefined = len(patients) - len(scored)
-    patients = [patients[index] for index in scored]
-    without_one = rank_teams(reduced[scored])
+    patients, without_one, n_undefined = _leave_out_each(scorer, n_cases=n_cases, subjects=units.subjects)
     variants, under = other_rules(board, scores, attributes, config, ranks)
     left_out = without_each_patient(patients, without_one, ranks, scores, attributes, config)
     baseline = _baseline(board, scores, attributes, config, values)
@@ -206,6 +192,31 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         attributes=attributes,
         versions=versions(),
     )
+
+
+def _attributes_of(scores: TeamScores, config: AuditConfig) -> AttributeTable:
+    """The attributes of the cohort, alike for all teams."""
+    return build_attributes(
+        scores.cohort,
+        protocol=config.protocol,
+        chosen=config.attributes,
+        edges=config.bins,
+        subject_column=config.subject_column,
+        read_as=config.read_as,
+    )
+
+
+def _leave_out_each(
+    scorer: CohortScorer, *, n_cases: int, subjects: NDArray[np.intp] | None
+) -> tuple[list[NDArray[np.intp]], NDArray[np.intp], int]:
+    """The patients who can be left out, the teams' ranks without each, and how many patients cannot be left out.
+
+    Where the level that a patient leaves falls below the smallest that counts, nothing may be left to compare: that
+    cohort has no score, for any team, and so no order. It is no order in which all are first.
+    """
+    patients, reduced = leave_one_out_scores(scorer, n_cases=n_cases, subjects=subjects)
+    scored = np.flatnonzero(np.isfinite(reduced).all(axis=1))
+    return [patients[index] for index in scored], rank_teams(reduced[scored]), len(patients) - len(scored)
 
 
 def _undefined_alert(n_undefined: int, by: str) -> tuple[Alert, ...]:
@@ -284,7 +295,13 @@ def _alerts(
     config: AuditConfig,
 ) -> tuple[Alert, ...]:
     """What a reader must know before believing an order."""
-    found = [
+    small = [
+        f"{attribute.name} = {attribute.levels[code]} (n = {n})"
+        for attribute in attributes.attributes
+        for code, n in enumerate(np.bincount(attribute.codes[attribute.codes >= 0]))
+        if 0 < n < config.min_cases
+    ]
+    return (
         *(Alert("copied", f"{entry.team}: {COPIED}.") for entry in standings if entry.copied),
         *size_alerts(scores.baseline, config),
         *(Alert(kind, text) for kind, text in scores.cohort.alerts),
@@ -298,55 +315,36 @@ def _alerts(
             for team, table in scores.tables.items()
             for text in value_alerts(table, config.protocol, scores.cohort, roles=["predictions"])
         ),
-    ]
+        *_unusable_alerts(scores, standings, baseline),
+        *empty_label_alerts(scores.baseline, config),
+        *(
+            Alert("equal", f"{', '.join(names)} have the same scores in every case.")
+            for names in _equal_submissions(scores)
+        ),
+        *([Alert("small", f"Fewer than {config.min_cases} cases: {', '.join(small)}.")] if small else []),
+        *absent_attribute_alerts(attributes, config),
+    )
+
+
+def _unusable_alerts(scores: TeamScores, standings: Sequence[Standing], baseline: Baseline) -> list[Alert]:
+    """Teams below empty masks, predictions that count with the worst score, and cases that count for nobody."""
+    found = []
     if baseline.n_worse:
-        found.append(
-            Alert(
-                "baseline",
-                f"{baseline.n_worse} of {len(standings)} teams score worse than a submission of empty masks.",
-            )
-        )
-    found.extend(
+        text = f"{baseline.n_worse} of {len(standings)} teams score worse than a submission of empty masks."
+        found.append(Alert("baseline", text))
+    found += [
         Alert("problem", f"{entry.team}: no prediction could be used ({entry.problem}).")
         for entry in standings
         if entry.problem
-    )
+    ]
     penalised = [entry for entry in standings if entry.n_penalised]
     if penalised:
         names = ", ".join(f"{entry.team} ({entry.n_penalised})" for entry in penalised)
         found.append(Alert("penalised", f"Predictions that could not be used count with the worst score: {names}."))
     if scores.excluded:
-        found.append(
-            Alert(
-                "excluded",
-                f"{plural(len(scores.excluded), 'case')} left every team's cohort: no usable label or no metadata.",
-            )
-        )
-    n_empty = sum(score.facts.get("label_voxels") == 0 for score in scores.baseline.scores)
-    if n_empty:
-        found.append(
-            Alert(
-                "empty",
-                f"{n_empty} of {len(scores.cohort)} labels are empty; an empty prediction then has a DSC of "
-                f"{config.protocol.empty.both_dsc:g} under the protocol {config.protocol.name}.",
-            )
-        )
-    same = _equal_submissions(scores)
-    found.extend(Alert("equal", f"{', '.join(names)} have the same scores in every case.") for names in same)
-    small = [
-        f"{attribute.name} = {attribute.levels[code]} (n = {n})"
-        for attribute in attributes.attributes
-        for code, n in enumerate(np.bincount(attribute.codes[attribute.codes >= 0]))
-        if 0 < n < config.min_cases
-    ]
-    if small:
-        found.append(Alert("small", f"Fewer than {config.min_cases} cases: {', '.join(small)}."))
-    found.extend(
-        Alert("attribute", f"The protocol's attribute {name} is missing: {attributes.left_out[name]}.")
-        for name in config.protocol.attributes
-        if name in attributes.left_out
-    )
-    return tuple(found)
+        text = f"{plural(len(scores.excluded), 'case')} left every team's cohort: no usable label or no metadata."
+        found.append(Alert("excluded", text))
+    return found
 
 
 def _equal_submissions(scores: TeamScores) -> list[list[str]]:

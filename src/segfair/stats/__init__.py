@@ -7,13 +7,13 @@ one out beforehand. What cannot be computed is NaN, and the docstring says when.
 from segfair.stats.adjustment import Adjustment, adjusted_max_t, log_volume, spline_basis
 from segfair.stats.bootstrap import (
     SubgroupIntervals,
+    defined,
+    defined_interval,
     interval,
     mean_interval,
-    rate_interval,
     subgroup_intervals,
 )
-from segfair.stats.bounds import simultaneous_means
-from segfair.stats.equivalence import Standing, margin_standing
+from segfair.stats.bounds import Standing, margin_standing, simultaneous_means
 from segfair.stats.paired import PairedTest, paired_max_t, paired_outcomes
 from segfair.stats.permutation import Alternative, MaxT, Method, false_discovery, max_t
 from segfair.stats.power import detectable_gap, n_needed, null_critical
@@ -29,6 +29,8 @@ __all__ = [
     "Standing",
     "SubgroupIntervals",
     "adjusted_max_t",
+    "defined",
+    "defined_interval",
     "detectable_gap",
     "false_discovery",
     "interval",
@@ -40,7 +42,6 @@ __all__ = [
     "null_critical",
     "paired_max_t",
     "paired_outcomes",
-    "rate_interval",
     "shrink",
     "simultaneous_means",
     "spline_basis",

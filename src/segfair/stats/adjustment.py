@@ -18,8 +18,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, distinct_rows
-from segfair.stats.contrast import PRIOR_DF
-from segfair.stats.family import Family, families
+from segfair.stats.contrast import PRIOR_DF, Family, families
 from segfair.stats.permutation import MaxT, family_test
 
 __all__ = ["Adjustment", "adjusted_max_t", "log_volume", "spline_basis"]

@@ -26,11 +26,12 @@ from segfair.stats.studentised import reach, resample_means
 __all__ = [
     "Interval",
     "SubgroupIntervals",
+    "defined",
+    "defined_interval",
     "expansion",
     "exponential_weights",
     "interval",
     "mean_interval",
-    "rate_interval",
     "subgroup_intervals",
 ]
 
@@ -61,6 +62,16 @@ class SubgroupIntervals:
     divergence: NDArray[np.float64]
     simultaneous: NDArray[np.float64]
     critical: float
+
+
+def defined(value: float) -> float | None:
+    """A number of an array as a record has it; None for what is undefined."""
+    return float(value) if np.isfinite(value) else None
+
+
+def defined_interval(pair: NDArray[np.float64] | Interval) -> Interval | None:
+    """Two limits as a record has them; None unless both are defined."""
+    return (float(pair[0]), float(pair[1])) if np.isfinite(pair).all() else None
 
 
 def exponential_weights(
@@ -262,34 +273,6 @@ def _moderated_errors(membership: Membership, outcome: NDArray[np.float64]) -> N
     error = np.full(len(membership), np.nan)
     error[everyone] = some.compare(some.residual(outcome)[None])[1][:, 0] * some.n_rest / len(outcome)
     return error
-
-
-def rate_interval(
-    successes: NDArray[np.floating] | NDArray[np.integer],
-    trials: NDArray[np.floating] | NDArray[np.integer],
-    *,
-    confidence: float = 0.95,
-) -> NDArray[np.float64]:
-    """Wilson's interval of a rate such as the share of failed cases; of use also where no or every case failed.
-
-    Args:
-        successes: Counts of any shape.
-        trials: Counts, of the same shape.
-        confidence: Of the interval.
-
-    Returns:
-        (..., 2); NaN without trials.
-
-    References:
-        Wilson 1927.
-    """
-    quantile = scipy.stats.norm.ppf(0.5 + confidence / 2)
-    count = np.where(np.asarray(trials) > 0, trials, np.nan).astype(np.float64)
-    rate = successes / count
-    centre = rate + quantile**2 / (2 * count)
-    reach = quantile * np.sqrt(rate * (1 - rate) / count + quantile**2 / (4 * count**2))
-    bounds: NDArray[np.float64] = np.stack([centre - reach, centre + reach], axis=-1)
-    return np.asarray(np.clip(bounds / (1 + quantile**2 / count)[..., None], 0.0, 1.0), dtype=np.float64)
 
 
 def _studentise(

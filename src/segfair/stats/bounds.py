@@ -1,15 +1,22 @@
-"""Bounds of subgroup means that hold for all subgroups together.
+"""Bounds that hold for all subgroups together, and what they say of a declared margin; knows no p value.
 
 They carry sentences such as "the worst group is above 0.5" and "nobody lost more than 0.02". A mean's bounds are
 not those of its divergence moved by the overall mean: of a subgroup that is nearly everybody the divergence is
-almost certain, the mean is not. Arrays only.
+almost certain, the mean is not.
+
+A margin bounds how far the members of a group may stand behind everybody else, so it is compared with differences to
+the rest. Divergences are measured from a mean that holds the members themselves and are smaller by the share of the
+rest: a margin on them would forgive half of a cohort twice the deficit that it allows a small group.
 
 References:
     Westfall and Young 1993, chapter 2 (simultaneous intervals from the bootstrapped maximum). Smyth 2004, Eq. 3
-    (moderated variance). Rubin 1981 (exponential weights).
+    (moderated variance). Rubin 1981 (exponential weights). Schuirmann 1987; Berger and Hsu 1996 (equivalence from
+    confidence bounds).
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +24,9 @@ from numpy.typing import NDArray
 from segfair.stats.bootstrap import Interval, expansion, exponential_weights
 from segfair.stats.cells import Membership, collapse
 
-__all__ = ["simultaneous_means"]
+__all__ = ["Standing", "margin_standing", "simultaneous_means"]
+
+Standing = Literal["within margin", "beyond margin", "insufficient evidence"]
 
 _PRIOR_DF = 20.0
 
@@ -90,3 +99,26 @@ def simultaneous_means(
     means = overall + gap
     bounds[family] = np.clip(np.stack([means - reach, means + reach], axis=1), *limits)
     return bounds
+
+
+def margin_standing(
+    simultaneous: NDArray[np.float64], margin: float, *, better: Literal["higher", "lower"] = "higher"
+) -> list[Standing]:
+    """Each subgroup's standing against the largest deficit that does not matter.
+
+    Args:
+        simultaneous: (n_subgroups, 2) simultaneous bounds of the differences to the rest, from
+            `MaxT.simultaneous_difference`; NaN where there are none.
+        margin: Largest deficit that does not matter, above 0, on the same scale.
+        better: Whether higher or lower outcomes are better, which decides what a deficit is.
+
+    Returns:
+        "within margin" where even the worst bound is a smaller deficit, "beyond margin" where even the best bound
+        is a larger one, else "insufficient evidence".
+    """
+    worst, best = simultaneous.T if better == "higher" else -simultaneous.T[::-1]
+    with np.errstate(invalid="ignore"):
+        return [
+            "within margin" if within else "beyond margin" if beyond else "insufficient evidence"
+            for within, beyond in zip(worst > -margin, best < -margin, strict=True)
+        ]

@@ -23,8 +23,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, distinct_rows
-from segfair.stats.contrast import PRIOR_DF, Contrast
-from segfair.stats.family import Family, families
+from segfair.stats.contrast import PRIOR_DF, Contrast, Family, families
 from segfair.stats.shuffle import EXACT_LIMIT, count_rearrangements, every_rearrangement, random_rearrangements
 
 __all__ = ["Alternative", "MaxT", "Method", "false_discovery", "family_test", "max_t"]

@@ -26,8 +26,6 @@ __all__ = [
 
 Affine = NDArray[np.float64]
 
-# Names of the two directions of each world axis (RAS+ millimetres): negative, positive.
-AXIS_NAMES = (("L", "R"), ("P", "A"), ("I", "S"))
 # Cosine of the angle between two axes from which on they count as not at right angles. Directions are stored with
 # about seven digits, in text headers with four; what lies below changes a distance by less than one part in a thousand.
 SHEAR = 1e-3
@@ -244,12 +242,7 @@ def describe_difference(label: Mask, prediction: Mask) -> str:
 
 
 def axis_codes(mask: Mask) -> str:
-    """One letter per array axis; the most aligned axis chooses its world axis first, so each is named once."""
-    direction = mask.affine[:3, : mask.array.ndim] / np.asarray(mask.spacing_mm)
-    codes = [""] * mask.array.ndim
-    free = np.abs(direction)
-    for _ in codes:
-        world, axis = np.unravel_index(free.argmax(), free.shape)
-        codes[axis] = AXIS_NAMES[world][int(direction[world, axis] > 0)]
-        free[world, :] = free[:, axis] = -1
-    return "".join(codes)
+    """The direction that each array axis runs to, one letter an axis; each world axis is named once."""
+    from nibabel.orientations import aff2axcodes
+
+    return "".join(aff2axcodes(mask.affine[:, [*range(mask.array.ndim), 3]]))  # type: ignore[no-untyped-call]

@@ -1,6 +1,6 @@
 """NIfTI files: their voxels, the places that their header states for them, and writing them.
 
-The only importer of nibabel. A header may state up to three affines, and programs choose by different rules:
+A header may state up to three affines, and programs choose by different rules:
 
 - segfair (as nibabel): the sform where its code is set, else the qform where its code is set, else the voxel sizes
   alone (`pixdim`), the volume centred.
