@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from segfair.fairness.level_means import LevelMeans
 from segfair.fairness.scores import Statistic, per_attribute
 from segfair.stats.bootstrap import Interval, interval
+from segfair.stats.contrast import MEAN_PRIOR_DF
 
 __all__ = [
     "ChanceLevel",
@@ -34,8 +35,6 @@ __all__ = [
     "score_interval",
 ]
 
-_PRIOR_DF = 20.0
-"""Degrees of freedom that the cohort's spread counts for in a level's own."""
 _LEAST_KEPT = 0.3
 """An attribute's level offsets are shrunken to no less than this share."""
 _DOUBLINGS, _BISECTIONS = 12, 24
@@ -277,7 +276,7 @@ def _noise(
     # From the variance over n + 1 that exponential weights give to the unbiased one over n.
     own = own * np.sqrt((units + 1) / np.maximum(units - 1, 1))
     common = shuffled.means[:count] - shuffled.means.mean(axis=0)
-    share = (_PRIOR_DF) / (_PRIOR_DF + units - 1)
+    share = MEAN_PRIOR_DF / (MEAN_PRIOR_DF + units - 1)
     return np.sqrt(1 - share) * own + np.sqrt(share) * common, resampled.overall[:count] - observed.overall
 
 

@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 
 from segfair.stats.bootstrap import Interval, expansion, exponential_weights
 from segfair.stats.cells import Membership, collapse
+from segfair.stats.contrast import MEAN_PRIOR_DF
 
 __all__ = ["Standing", "margin_standing", "simultaneous_means"]
 
 Standing = Literal["within margin", "beyond margin", "insufficient evidence"]
-
-_PRIOR_DF = 20.0
 
 
 def simultaneous_means(
@@ -79,8 +78,8 @@ def simultaneous_means(
     n = cells.members
     sums, squares = (found[:, 0] for found in cells.multiply(cells.sums(centred[None]), cells.sums(centred[None] ** 2)))
     gap = sums / n
-    spread = np.maximum(squares - sums * gap, 0.0) + _PRIOR_DF * float(np.mean(centred**2))
-    error = np.sqrt(spread / (n - 1 + _PRIOR_DF) / n)
+    spread = np.maximum(squares - sums * gap, 0.0) + MEAN_PRIOR_DF * float(np.mean(centred**2))
+    error = np.sqrt(spread / (n - 1 + MEAN_PRIOR_DF) / n)
     factor = expansion(n_units[family], confidence=confidence)
     largest = []
     ordered = None if subjects is None else unit[cells.order]

@@ -27,11 +27,14 @@ from numpy.typing import NDArray
 
 from segfair.stats.cells import Cells, Membership, collapse
 
-__all__ = ["PRIOR_DF", "Contrast", "Family", "families", "prepare_contrast", "quantile_blocks"]
+__all__ = ["MEAN_PRIOR_DF", "PRIOR_DF", "Contrast", "Family", "families", "prepare_contrast", "quantile_blocks"]
 
 PRIOR_DF = 10.0
 """Degrees of freedom that the pooled variance counts for. With 0 (Welch) a group of ten needs |t| above 5 and power is
 lost; with more, the level is lost where one group spreads more. `benchmarks/calibration.py` compares several."""
+MEAN_PRIOR_DF = 20.0
+"""The same where one mean stands alone: a group's own mean and its interval, the change of a group between two models.
+No second group is there to spread differently, so a stronger pull costs no level, and small groups gain."""
 
 _UNIDENTIFIED = 1e-6
 """Share of its members a subgroup must keep after residualising to differ from strata and covariates at all."""

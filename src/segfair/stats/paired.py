@@ -21,6 +21,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, collapse
+from segfair.stats.contrast import MEAN_PRIOR_DF
 from segfair.stats.shuffle import draw_signs
 
 __all__ = ["PairedTest", "paired_max_t", "paired_outcomes"]
@@ -92,7 +93,7 @@ def paired_max_t(
     min_cases: int = 10,
     permutations: int = 2000,
     subjects: NDArray[np.integer] | None = None,
-    prior_df: float = 20.0,
+    prior_df: float = MEAN_PRIOR_DF,
 ) -> PairedTest:
     """Tests whether the mean change of each subgroup differs from 0.
 
@@ -128,7 +129,7 @@ def paired_outcomes(
     min_cases: int = 2,
     permutations: int = 2000,
     subjects: NDArray[np.integer] | None = None,
-    prior_df: float = 20.0,
+    prior_df: float = MEAN_PRIOR_DF,
 ) -> PairedTest:
     """Tests whether the mean change of each of several metrics differs from 0, all with the same signs.
 
