@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from cohorts import skewed_dice
 
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 
 _HEADS = (
     "columns",

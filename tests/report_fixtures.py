@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from segfair.audit.result.result import (
+from segfair.audit.result import (
     Alert,
     AttributeFacts,
     AuditConfig,

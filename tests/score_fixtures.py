@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from segfair.audit.procedure import run_audit
-from segfair.audit.result.result import AuditConfig, AuditResult
+from segfair.audit.result import AuditConfig, AuditResult
 from segfair.cases import Case, Cohort
 from segfair.protocol.rules import Protocol, load_protocol
 from segfair.scoring.metrics import METRICS, Metric

@@ -11,7 +11,7 @@ from tests.report_fixtures import make_result
 from segfair.audit import certainty
 from segfair.audit.certainty import CohortScores
 from segfair.audit.panel import Panel
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.fairness import LevelMeans, highest, lowest
 from segfair.files.images import masks
 from segfair.files.images.grids import Mask

@@ -18,7 +18,7 @@ RENDER = """
 import sys
 from pathlib import Path
 import segfair
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 assert str(Path(segfair.__file__)).startswith(sys.argv[1]), segfair.__file__
 segfair.write_report(AuditResult.load(Path(sys.argv[2])), Path("out"))
 print((Path("out") / "report.html").stat().st_size)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segfair.audit.procedure import run_audit
-    from segfair.audit.result.result import AuditConfig, AuditResult
+    from segfair.audit.result import AuditConfig, AuditResult
     from segfair.cases import Case, Cohort
     from segfair.compare.procedure import run_comparison
     from segfair.compare.result import Comparison
@@ -55,8 +55,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AuditConfig": "audit.result.result",
-    "AuditResult": "audit.result.result",
+    "AuditConfig": "audit.result",
+    "AuditResult": "audit.result",
     "Case": "cases",
     "Cohort": "cases",
     "Comparison": "compare.result",

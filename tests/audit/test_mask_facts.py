@@ -12,7 +12,7 @@ from PIL import Image
 
 import segfair
 from segfair.audit.mask_facts import check_threshold, check_usable, copies_labels
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError
 from segfair.files.images.masks import write_image, write_mask

@@ -11,7 +11,7 @@ import pytest
 
 import segfair
 from segfair.audit.gates import check_gates
-from segfair.audit.result.result import AuditConfig, AuditResult
+from segfair.audit.result import AuditConfig, AuditResult
 from segfair.audit.significance import mean_limits
 from segfair.cases import Case, Cohort
 from segfair.errors import AuditError, ConfigError

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.audit.test_procedure import DEFAULT, audit
 
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.audit.second_labels import compare_rulers, with_labels
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, PairingError

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import segfair
-from segfair.audit.result.result import AuditConfig, AuditResult
+from segfair.audit.result import AuditConfig, AuditResult
 from segfair.audit.second_labels import measure_again
 from segfair.gallery.worst_cases import build_gallery, image_files
 from segfair.phantom import write_phantom

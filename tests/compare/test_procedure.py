@@ -14,7 +14,7 @@ import pytest
 from tests.score_fixtures import audit_of, skewed_dice, with_scores
 
 import segfair.compare.procedure
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.compare.procedure import run_comparison
 from segfair.compare.result import Comparison, SubgroupChange
 from segfair.errors import ConfigError, InputError

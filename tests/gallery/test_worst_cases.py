@@ -16,8 +16,8 @@ from PIL import Image
 from tests.report_fixtures import HOSTILE, make_result
 
 from segfair.audit.procedure import run_audit
+from segfair.audit.result import AuditConfig, AuditResult
 from segfair.audit.result.gallery import Gallery, GalleryCase, GalleryGroup, GallerySlice
-from segfair.audit.result.result import AuditConfig, AuditResult
 from segfair.cases import Case, Cohort
 from segfair.cli.app import app
 from segfair.errors import InputError

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.audit.test_procedure import DEFAULT, audit, planted
 
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
 from segfair.files.manifest import verify
 from segfair.handover.deliver import deliver, prepare

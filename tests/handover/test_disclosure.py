@@ -13,7 +13,7 @@ import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
 from tests.audit.test_procedure import DEFAULT, audit
 
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
 from segfair.handover.disclosure import SMALLEST, CellTotals, share
 from segfair.report.files import write_report

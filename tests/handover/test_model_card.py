@@ -6,7 +6,7 @@ import dataclasses
 
 from tests.report_fixtures import HOSTILE, make_result
 
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.handover.model_card import model_card
 
 FEW = {"sex": ("f", "m"), "site": ("A", "B", "C")}

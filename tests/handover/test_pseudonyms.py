@@ -12,7 +12,7 @@ import pytest
 from tests.audit.test_procedure import DEFAULT, audit, planted
 
 import segfair.handover.pseudonyms
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.compare.procedure import run_comparison
 from segfair.errors import AuditError, ConfigError, InputError
 from segfair.handover.disclosure import share

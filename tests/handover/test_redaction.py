@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.audit.test_procedure import DEFAULT, audit
 
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.handover.deliver import deliver, prepare
 from segfair.handover.disclosure import share
 from segfair.handover.pseudonyms import pseudonymise, pseudonyms
@@ -143,7 +143,7 @@ def test_levels_that_differ_by_capitals_alone_stay_apart() -> None:
 
 
 def test_an_alert_that_quotes_a_folder_loses_it(quoting: AuditResult) -> None:
-    from segfair.audit.result.result import Alert
+    from segfair.audit.result import Alert
 
     result = dataclasses.replace(quoting, alerts=(Alert("swapped", "the labels folder /home/alice/labels holds x"),))
     assert secrets_in(str(pseudonymise(result, KEY).alerts)) == []

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import segfair
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError
 from segfair.files.images.grey_levels import grey_levels

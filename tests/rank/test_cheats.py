@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.errors import ConfigError
 from segfair.files.images.masks import write_image, write_mask
 from segfair.protocol.rules import load_protocol

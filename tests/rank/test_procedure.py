@@ -15,7 +15,7 @@ import pytest
 from tests.mama_mia_oracle import oracle_scores
 
 import segfair.rank.procedure
-from segfair.audit.result.result import Alert, AuditConfig
+from segfair.audit.result import Alert, AuditConfig
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError, PairingError
 from segfair.gallery.teams import with_galleries

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from tests.report_fixtures import HOSTILE, make_result
 
 from segfair.audit.describe import CellMeans
-from segfair.audit.result.result import Score
+from segfair.audit.result import Score
 from segfair.report.figures import (
     _DIVERGING,
     BETTER,
@@ -201,7 +201,7 @@ def test_hostile_names_are_text() -> None:
 
 def test_pyplot_stays_out() -> None:
     code = (
-        "import sys; from segfair.report.figures import score_strip, to_svg; from segfair.audit.result.result import Score;"
+        "import sys; from segfair.report.figures import score_strip, to_svg; from segfair.audit.result import Score;"
         "to_svg(score_strip({'FS': Score(0.9)}), prefix='a', label='b');"
         "print('matplotlib.pyplot' in sys.modules)"
     )

@@ -21,7 +21,7 @@ from tests.score_fixtures import found_only_beforehand
 
 import segfair.report.files
 import segfair.report.rows
-from segfair.audit.result.result import AuditResult, Verdict
+from segfair.audit.result import AuditResult, Verdict
 from segfair.audit.words import Standing
 from segfair.errors import ConfigError
 from segfair.files.manifest import not_covered, verify

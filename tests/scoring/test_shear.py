@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 import segfair
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.audit.second_labels import measure_again
 from segfair.cases import Case, Cohort
 from segfair.files.images.grids import Mask

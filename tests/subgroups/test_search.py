@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.score_fixtures import audit_of
 
 from segfair.attributes.fit import Attribute, AttributeTable
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.audit.words import search_sentence
 from segfair.compare.procedure import run_comparison
 from segfair.errors import ConfigError

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from segfair import fairness, stats
 from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.audit.panel import Panel
-from segfair.audit.result.result import AttributeFacts, AuditConfig, Chance, FairnessScore, Score
+from segfair.audit.result import AttributeFacts, AuditConfig, Chance, FairnessScore, Score
 from segfair.audit.significance import mean_limits
 
 __all__ = ["CohortScores", "GroupScores", "challenge_of", "point_scores"]

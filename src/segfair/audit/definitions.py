@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
-from segfair.audit.result.result import Definition
+from segfair.audit.result import Definition
 from segfair.fairness import ChallengeScores, Disparity, JudgingRule, challenge_scores
 from segfair.protocol.rules import Protocol
 from segfair.scoring.cohort import CaseScore, ScoreTable

@@ -19,7 +19,7 @@ from segfair.attributes.binning import as_number, level_text
 from segfair.attributes.fit import Attribute, AttributeTable, ColumnReading
 from segfair.audit.choices.labels import absent_regions
 from segfair.audit.panel import Panel
-from segfair.audit.result.result import (
+from segfair.audit.result import (
     TAUGHT_BINS,
     Alert,
     AttributeFacts,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from segfair import stats
 from segfair.attributes.binning import as_number, fold, readable_edges
 from segfair.attributes.fit import MISSING, Attribute, AttributeTable
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.files.cells import is_missing

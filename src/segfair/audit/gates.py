@@ -16,7 +16,7 @@ import numpy as np
 
 from segfair import stats
 from segfair.audit.panel import Panel
-from segfair.audit.result.result import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
+from segfair.audit.result import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
 from segfair.audit.significance import SHARES, mean_limits
 from segfair.audit.words import format_interval, format_number, metric_name, subgroup_name
 from segfair.errors import ConfigError

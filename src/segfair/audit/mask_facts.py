@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from segfair.audit.result.result import Alert, AuditConfig
+from segfair.audit.result import Alert, AuditConfig
 from segfair.audit.words import plural
 from segfair.errors import ConfigError, InputError
 from segfair.scoring.cohort import GIVEN_SIZE, NO_PREDICTION, OTHER_GRID, OUTSIDE

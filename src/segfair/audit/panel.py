@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.audit.design import Units
-from segfair.audit.result.result import AuditConfig, AuditResult
+from segfair.audit.result import AuditConfig, AuditResult
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import Item
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from segfair import stats
 from segfair.attributes.binning import as_number
 from segfair.attributes.fit import build_attributes
-from segfair.audit.result.result import AuditConfig, PowerFacts
+from segfair.audit.result import AuditConfig, PowerFacts
 from segfair.audit.significance import power_of_levels
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError

@@ -30,7 +30,7 @@ from segfair.audit.describe import (
     versions,
 )
 from segfair.audit.mask_facts import mask_alerts
-from segfair.audit.result.result import (
+from segfair.audit.result import (
     TAUGHT_BINS,
     Alert,
     AuditConfig,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from segfair import stats
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.panel import Panel
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.audit.result.second_labels import RulerGroup, TwoRulers
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, PairingError

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.audit.design import Design
-from segfair.audit.result.result import AuditConfig, OutcomeFacts, PowerFacts, Verdict
+from segfair.audit.result import AuditConfig, OutcomeFacts, PowerFacts, Verdict
 from segfair.audit.words import evidence, format_number, metric_name, subgroup_name
 from segfair.subgroups.lattice import Adjusted, Divergence, Membership, SubgroupTable
 

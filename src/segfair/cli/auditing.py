@@ -156,7 +156,7 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Draw the report again without scoring again."""
-    from segfair.audit.result.result import AuditResult
+    from segfair.audit.result import AuditResult
     from segfair.files.manifest import recorded_inputs, recorded_origin
     from segfair.handover.deliver import prepare
 

@@ -27,7 +27,7 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Say what changed from one audit to another of the same cases: who gained, and who was harmed."""
-    from segfair.audit.result.result import AuditResult
+    from segfair.audit.result import AuditResult
     from segfair.compare.procedure import run_comparison
     from segfair.files.manifest import hash_file
     from segfair.report.comparison.files import write_comparison

@@ -18,7 +18,7 @@ def card(
     debug: Debug = False,
 ) -> None:
     """Print a model card (Markdown) from the facts of an audit."""
-    from segfair.audit.result.result import AuditResult
+    from segfair.audit.result import AuditResult
     from segfair.handover.model_card import model_card
 
     typer.echo(model_card(AuditResult.load(audit_json)), nl=False)

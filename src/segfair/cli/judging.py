@@ -25,7 +25,7 @@ def gate(
 ) -> None:
     """Decide gates on an audit that exists: exit code 0 passed, 1 failed, 3 undecided."""
     from segfair.audit.gates import GRAMMAR, check_gates, exit_code
-    from segfair.audit.result.result import AuditResult
+    from segfair.audit.result import AuditResult
 
     result = AuditResult.load(audit_json)
     gates = read_gates(gate or [*result.config.protocol.gates, *(entry.gate for entry in result.gates)])

@@ -166,7 +166,7 @@ def weights(
     debug: Debug = False,
 ) -> None:
     """Turn an audit into case weights for a training done elsewhere."""
-    from segfair.audit.result.result import AuditResult
+    from segfair.audit.result import AuditResult
     from segfair.files.tables import write_csv
     from segfair.mitigation.weighting.one_shot import one_shot_weights
 

@@ -15,7 +15,7 @@ from segfair.errors import ConfigError
 if TYPE_CHECKING:
     from segfair.attributes.binning import ReadAs
     from segfair.audit.gates import Gate
-    from segfair.audit.result.result import AuditConfig
+    from segfair.audit.result import AuditConfig
     from segfair.cases import Cohort
     from segfair.handover.deliver import Delivery
     from segfair.scoring.scores import ScoreTable
@@ -58,7 +58,7 @@ def _read_as(options: AuditOptions | RankOptions) -> dict[str, ReadAs]:
 
 def audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = None, **settings: Any) -> AuditConfig:
     """The settings of an audit."""
-    from segfair.audit.result.result import AuditConfig
+    from segfair.audit.result import AuditConfig
     from segfair.protocol.rules import load_protocol
     from segfair.scoring.metrics import METRICS
 
@@ -99,7 +99,7 @@ def audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = N
 
 def rank_config(options: RankOptions, **settings: Any) -> AuditConfig:
     """The settings of a ranking."""
-    from segfair.audit.result.result import AuditConfig
+    from segfair.audit.result import AuditConfig
     from segfair.protocol.rules import load_protocol
 
     return AuditConfig(

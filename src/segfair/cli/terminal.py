@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from segfair.audit.gates import Gate
-    from segfair.audit.result.result import AuditResult, GateFacts
+    from segfair.audit.result import AuditResult, GateFacts
     from segfair.cli.options import RankOptions
     from segfair.files.manifest import Origin
     from segfair.handover.deliver import Delivery

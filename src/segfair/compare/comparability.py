@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from segfair.attributes.fit import AttributeTable
 from segfair.audit.choices.outcomes import absolute_name
 from segfair.audit.panel import Panel
-from segfair.audit.result.result import AuditConfig, AuditResult
+from segfair.audit.result import AuditConfig, AuditResult
 from segfair.errors import ConfigError, InputError
 from segfair.subgroups.lattice import Better
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import fairness, stats
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.audit.words import search_sentence
 from segfair.compare.comparability import (
     Paired,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segfair.audit.panel import Panel
+from segfair.audit.result import AuditResult
 from segfair.audit.result.gallery import Gallery, GalleryCase, GalleryGroup, GallerySlice
-from segfair.audit.result.result import AuditResult
 from segfair.audit.words import harmful
 from segfair.cases import Cohort
 from segfair.errors import InputError

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from segfair.audit.result import AuditResult
 from segfair.audit.result.record import read_record
-from segfair.audit.result.result import AuditResult
 from segfair.errors import ConfigError
 from segfair.files.manifest import Origin
 from segfair.handover.disclosure import share

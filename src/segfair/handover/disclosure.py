@@ -28,8 +28,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from segfair.audit.panel import Panel
+from segfair.audit.result import Alert, AttributeFacts, AuditResult, CaseCounts, LevelFacts, Score, Verdict
 from segfair.audit.result.record import KNOWN_KEYS
-from segfair.audit.result.result import Alert, AttributeFacts, AuditResult, CaseCounts, LevelFacts, Score, Verdict
 from segfair.audit.significance import describe_row
 from segfair.errors import ConfigError
 from segfair.handover.pseudonyms import without_paths

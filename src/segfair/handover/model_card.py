@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from segfair.audit.result.result import AuditResult, LevelFacts, Score
+from segfair.audit.result import AuditResult, LevelFacts, Score
 from segfair.audit.words import (
     clean,
     format_interval,

@@ -19,7 +19,7 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from segfair.audit.result.result import TAUGHT_BINS, Alert, AuditResult
+from segfair.audit.result import TAUGHT_BINS, Alert, AuditResult
 from segfair.errors import AuditError, ConfigError
 from segfair.handover.redaction import (
     CaseIds,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from segfair.audit.result.result import AttributeFacts, AuditResult, CaseScores
+from segfair.audit.result import AttributeFacts, AuditResult, CaseScores
 from segfair.audit.words import item_name
 from segfair.subgroups.lattice import Item, Subgroup
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
 from segfair.audit.definitions import normhd_variants
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.errors import ConfigError
 from segfair.fairness import (
     EVERY_LEVEL,

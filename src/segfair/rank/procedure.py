@@ -31,7 +31,7 @@ from segfair.audit.describe import absent_attribute_alerts, empty_label_alerts, 
 from segfair.audit.design import Units, build_design, with_subjects
 from segfair.audit.mask_facts import COPIED, check_threshold, copies_labels, size_alerts, threshold_alert
 from segfair.audit.panel import Panel
-from segfair.audit.result.result import Alert, AuditConfig, Score, distinct_alerts
+from segfair.audit.result import Alert, AuditConfig, Score, distinct_alerts
 from segfair.audit.significance import mean_limits
 from segfair.audit.words import plural
 from segfair.cases import Cohort

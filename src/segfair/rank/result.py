@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from segfair.attributes.fit import AttributeTable
+from segfair.audit.result import Alert, AuditConfig, Score
 from segfair.audit.result.gallery import Gallery
-from segfair.audit.result.result import Alert, AuditConfig, Score
 from segfair.fairness.challenge import Disparity
 from segfair.rank.teams import TeamScores
 

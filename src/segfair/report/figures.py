@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from segfair.audit.describe import CellMeans
-from segfair.audit.result.result import AttributeFacts, Score
+from segfair.audit.result import AttributeFacts, Score
 from segfair.audit.words import (
     clean,
     format_number,

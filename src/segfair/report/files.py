@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.files.manifest import MANIFEST, Origin, build_manifest, hash_file, hash_inputs, is_ours, written_files
 from segfair.files.placing import placed_together, refuse_foreign
 from segfair.files.tables import write_csv

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from segfair.audit.result import AuditResult, CaseScores
 from segfair.audit.result.gallery import Gallery, GalleryCase, GalleryGroup, GallerySlice
-from segfair.audit.result.result import AuditResult, CaseScores
 from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural
 from segfair.report.parts import NAME_LENGTH, Data, definition, items_of
 from segfair.subgroups.lattice import Subgroup

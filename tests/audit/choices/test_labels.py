@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from segfair.audit.choices.labels import label_notices, resolve_protocol
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.protocol.rules import Protocol, load_protocol

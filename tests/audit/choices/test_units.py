@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 
 import segfair
 from segfair.audit.choices.units import resolve_units
-from segfair.audit.result.result import AuditConfig, AuditResult
+from segfair.audit.result import AuditConfig, AuditResult
 from segfair.audit.second_labels import measure_again
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import segfair
-from segfair.audit.result.result import AuditConfig, AuditResult
+from segfair.audit.result import AuditConfig, AuditResult
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError
 from segfair.mitigation.weighting.one_shot import CAP, one_shot_weights

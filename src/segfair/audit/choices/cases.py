@@ -18,7 +18,7 @@ from segfair.audit.choices.outcomes import resolve_outcomes, with_absolute
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.design import with_subjects
 from segfair.audit.mask_facts import check_threshold, check_usable
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import AuditError, InputError
 from segfair.intake.cohorts import penalised_notice

@@ -13,7 +13,7 @@ from segfair.attributes.fit import AttributeTable, BinningPlan, build_attributes
 from segfair.attributes.tree_bins import learn_edges, split_halves
 from segfair.audit.design import Design, build_design, derive_columns, with_units
 from segfair.audit.panel import Panel
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.scoring.scores import ScoreTable

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.protocol.rules import LabelRule, Protocol, format_label_values, parse_label_values

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from segfair.audit.result.result import RESERVED_NAMES, AuditConfig
+from segfair.audit.result import RESERVED_NAMES, AuditConfig
 from segfair.errors import ConfigError, close_names
 from segfair.scoring.metrics import Metric
 from segfair.scoring.scores import CaseScore, ScoreTable

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from segfair.audit.result.result import AuditConfig
+from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, InputError
 from segfair.files.images.masks import has_size, read_mask

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.mitigation.experiment.diagnosis import Part, diagnose_models, drawn_share, part_of
 from segfair.mitigation.experiment.studies import Study
 from segfair.mitigation.experiment.summary import trained_weights

@@ -21,7 +21,7 @@ import tomli_w
 import torch
 
 from segfair.audit.procedure import run_audit
-from segfair.audit.result.result import AuditConfig, AuditResult
+from segfair.audit.result import AuditConfig, AuditResult
 from segfair.audit.words import search_sentence
 from segfair.files.tables import write_csv
 from segfair.mitigation.data.datasets import Augmentation, describe_cuts

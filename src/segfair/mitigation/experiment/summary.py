@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.audit.words import format_interval, format_number, plural, subgroup_name
 from segfair.compare.procedure import run_comparison
 from segfair.compare.result import Comparison, SubgroupChange

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from segfair.attributes.fit import BinningPlan
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError
 from segfair.files.cells import cell_text

@@ -6,7 +6,7 @@ the figures' SVG, and no file is touched.
 
 from __future__ import annotations
 
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.audit.words import clean, metric_name
 from segfair.report.audit.groups import attribute_section, power_section, why_section
 from segfair.report.audit.lattice import subgroup_section

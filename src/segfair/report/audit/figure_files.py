@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from segfair.audit.result.result import AuditResult
+from segfair.audit.result import AuditResult
 from segfair.report.audit import page_data
 from segfair.report.figures import to_file
 from segfair.report.parts import collected_drawings

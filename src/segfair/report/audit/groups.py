@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from segfair.audit.result.result import AttributeFacts, AuditResult, Chance, LevelFacts
+from segfair.audit.result import AttributeFacts, AuditResult, Chance, LevelFacts
 from segfair.audit.words import (
     clean,
     format_interval,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segfair.audit.result.result import AuditResult, OutcomeFacts
+from segfair.audit.result import AuditResult, OutcomeFacts
 from segfair.audit.words import (
     clean,
     format_share,

@@ -8,7 +8,7 @@ import numpy as np
 
 from segfair.audit.describe import CellMeans, cell_means
 from segfair.audit.panel import Panel
-from segfair.audit.result.result import AttributeFacts, AuditResult
+from segfair.audit.result import AttributeFacts, AuditResult
 from segfair.audit.words import clean, format_number, metric_name
 from segfair.report.audit.summary import judged, outcome_digits
 from segfair.report.figures import heat_map

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from segfair.audit.result.result import AuditResult, Bins, MetricFacts
+from segfair.audit.result import AuditResult, Bins, MetricFacts
 from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural, search_sentence
 from segfair.report.audit.room import attributes_drawn, attributes_note
 from segfair.report.gallery import gallery_section

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from segfair.audit.result.result import AttributeFacts, AuditResult
+from segfair.audit.result import AttributeFacts, AuditResult
 from segfair.subgroups.lattice import Divergence, Subgroup
 
 __all__ = ["MOST_ATTRIBUTES", "attributes_drawn", "attributes_note", "rows_of_levels"]

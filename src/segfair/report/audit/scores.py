@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from segfair.audit.result import AuditResult
 from segfair.audit.result.record import KNOWN_KEYS
-from segfair.audit.result.result import AuditResult
 from segfair.audit.words import clean, format_interval, format_number, format_p, plural
 from segfair.report.audit.room import attributes_drawn, attributes_note
 from segfair.report.audit.summary import chance_words

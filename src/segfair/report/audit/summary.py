@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segfair.audit.result.result import AuditConfig, AuditResult, OutcomeFacts, Score
+from segfair.audit.result import AuditConfig, AuditResult, OutcomeFacts, Score
 from segfair.audit.words import (
     clean,
     evidence,

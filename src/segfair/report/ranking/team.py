@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from segfair.audit.mask_facts import COPIED
-from segfair.audit.result.result import CaseScores
+from segfair.audit.result import CaseScores
 from segfair.audit.words import clean, format_interval, format_number, metric_digits, metric_name, plural
 from segfair.gallery.teams import lead_metric, worst_first
 from segfair.rank.result import Ranking, Standing, percent

@@ -1,0 +1,102 @@
+"""The cases of an audit, their scores and columns: facts only. Scores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+__all__ = ["RESERVED_NAMES", "TAUGHT_BINS", "Bins", "CaseCounts", "CaseScores", "ColumnFacts"]
+
+TAUGHT_BINS = "taught the bins, and so is not audited"
+"""Why a case is excluded that was scored, and used to learn the bins of an attribute."""
+# In a row of `case_scores` or of an attribute's levels a metric stands beside these.
+RESERVED_NAMES = frozenset({"case", "penalised", "level", "n", "small", "median", "ci", "failure_rate", "failure_ci"})
+
+
+@dataclass(frozen=True, slots=True)
+class CaseCounts:
+    """How many cases were scored, and what became of the others.
+
+    Attributes:
+        n_scored: Cases in every mean, the penalised ones included.
+        penalised: Case -> why it got the worst score.
+        missing_predictions: Cases without a prediction.
+        excluded: Case -> why it is in no mean.
+        label_sha256: Case -> digest of the voxels of its label that count, where masks were scored.
+    """
+
+    n_scored: int
+    penalised: Mapping[str, str]
+    missing_predictions: tuple[str, ...]
+    excluded: Mapping[str, str]
+    label_sha256: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def n_taught(self) -> int:
+        """Of the excluded, those that taught the bins; nothing is wrong with them."""
+        return sum(reason == TAUGHT_BINS for reason in self.excluded.values())
+
+    @property
+    def unusable(self) -> dict[str, str]:
+        """Of the excluded, those that could not be audited."""
+        return {case: reason for case, reason in self.excluded.items() if reason != TAUGHT_BINS}
+
+
+@dataclass(frozen=True, slots=True)
+class CaseScores:
+    """One row a case: id, metrics (None: undefined), `penalised` (reason or empty), attribute levels.
+
+    Attributes:
+        columns: Column names; `metrics` and `attributes` say which is which.
+        rows: The rows.
+        subjects: A running number for the patient of each row; empty where every case is a patient of its own.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    metrics: tuple[str, ...]
+    attributes: tuple[str, ...]
+    subjects: tuple[int, ...] = ()
+
+    def column(self, name: str) -> list[Any]:
+        """One column, in row order."""
+        index = self.columns.index(name)
+        return [row[index] for row in self.rows]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The rows as a data frame."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows), columns=list(self.columns))
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """How one attribute was made from a metadata column."""
+
+    column: str
+    binning: str
+    edges: tuple[float, ...]
+    levels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """How one metadata column was read.
+
+    Attributes:
+        read_as: What it was taken for: levels, ranges of numbers, dates, patients, a fold ...
+        why: What that was decided by.
+        n_missing: Audited cases without a value.
+        spellings: How missing values are spelt -> number of cases; "" for empty cells.
+    """
+
+    read_as: str
+    why: str
+    n_missing: int
+    spellings: Mapping[str, int] = field(default_factory=dict)

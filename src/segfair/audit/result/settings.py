@@ -1,0 +1,92 @@
+"""The settings of an audit, as asked for and as they hold. Reads no option and no file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from segfair.attributes.binning import ReadAs
+from segfair.fairness.level_means import JudgingRule
+from segfair.protocol.rules import Protocol
+from segfair.stats.resampling import Resampling
+from segfair.subgroups.search import SearchBounds
+
+__all__ = ["AuditConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """The settings of one audit; the defaults are those of the command line.
+
+    Attributes:
+        protocol: Scoring rules.
+        labels: Which voxels count ("1", "any", or regions as "NAME=1,2"); empty: the protocol's or data set's own.
+        attributes: Metadata columns to use; None: every usable one, or the protocol's own.
+        bins: Column -> bin edges.
+        read_as: Column -> "categorical", "ordered" or "numeric", where that is not left to be inferred.
+        outcomes: Metrics whose subgroups are examined; the first is the primary one.
+        min_support: Smallest share of cases of a mined subgroup; single levels of `min_cases` join them.
+        min_cases: Smallest number of members, and of others, of a subgroup that is judged.
+            max_items: Most attributes of a combination; None: as many as occur together, within `max_subgroups`.
+        max_subgroups: About how many subgroups are searched at most: where there are more, combinations become
+            shorter, then those of few cases stay out (`segfair.subgroups.search`).
+        missing_prediction: What an unusable prediction means; None: as "worst", unless more than a fifth are.
+        threshold: Predictions are probability maps, a voxel is lesion from this probability on; None: masks.
+        spacing_mm: Voxel size of masks whose file does not say it (PNG); None: their lengths are in pixels or voxels.
+        failure_dsc: A case with a DSC below it counts as failed, as does a missed lesion.
+        level: Family-wise error level of the tests.
+        permutations, bootstrap: Numbers of resamples.
+        primary: Attributes fixed beforehand, tested as a family of their own.
+        stratify: Metadata column within which outcomes are permuted; None: over all cases.
+        subject_column: Column that tells which cases are of one patient.
+        adjust: Covariates of the adjusted differences ("lesion_volume", or numeric metadata columns); None: lesion
+            volume for DSC where masks were scored.
+        margin: Outcome -> largest deficit that does not matter.
+        power_gap: The gap for which the report says how many cases it takes.
+        derive: Whether lesion volume, number of lesions and spacing become attributes.
+        seed: Seed of everything random.
+        strict: Whether the first unusable file stops the audit.
+    """
+
+    protocol: Protocol
+    labels: tuple[str, ...] = ()
+    attributes: tuple[str, ...] | None = None
+    bins: Mapping[str, tuple[float, ...] | Literal["tree"]] = field(default_factory=dict)
+    read_as: Mapping[str, ReadAs] = field(default_factory=dict)
+    outcomes: tuple[str, ...] = ("dsc",)
+    min_support: float = 0.05
+    min_cases: int = 10
+    max_items: int | None = None
+    max_subgroups: int = 20_000
+    missing_prediction: Literal["worst", "drop", "error"] | None = None
+    threshold: float | None = None
+    spacing_mm: tuple[float, ...] | None = None
+    failure_dsc: float = 0.5
+    level: float = 0.05
+    permutations: int = 2000
+    bootstrap: int = 2000
+    primary: tuple[str, ...] = ()
+    stratify: str | None = None
+    subject_column: str | None = None
+    adjust: tuple[str, ...] | None = None
+    margin: Mapping[str, float] = field(default_factory=dict)
+    power_gap: float = 0.05
+    derive: bool = False
+    seed: int = 0
+    strict: bool = False
+
+    @property
+    def resampling(self) -> Resampling:
+        """Seed and sizes of all that is random."""
+        return Resampling(self.seed, self.bootstrap, self.permutations, self.min_cases)
+
+    @property
+    def judging(self) -> JudgingRule:
+        """Which levels and attributes count in D_v and FS."""
+        return JudgingRule.of(self.protocol.fairness.levels, min_cases=self.min_cases)
+
+    @property
+    def bounds(self) -> SearchBounds:
+        """How far subgroups are searched."""
+        return SearchBounds(self.min_support, self.min_cases, self.max_items, self.max_subgroups)
