@@ -24,6 +24,7 @@ from segfair.audit.result import (
     Alert,
     AttributeFacts,
     AuditConfig,
+    Bins,
     CaseCounts,
     CaseScores,
     ColumnFacts,
@@ -45,6 +46,7 @@ __all__ = [
     "absent_attribute_alerts",
     "alerts",
     "attribute_facts",
+    "bins_of",
     "case_counts",
     "case_rows",
     "cell_means",
@@ -210,6 +212,11 @@ def metric_facts(scores: ScoreTable) -> tuple[MetricFacts, ...]:
         )
         for metric in scores.metrics
     )
+
+
+def bins_of(attributes: AttributeTable) -> dict[str, Bins]:
+    """How the levels of each attribute were made."""
+    return {entry.name: Bins(entry.column, entry.binning, entry.edges, entry.levels) for entry in attributes.attributes}
 
 
 def cohort_alerts(cohort: Cohort, attributes: AttributeTable, search: Search) -> list[Alert]:

@@ -22,6 +22,7 @@ from segfair.audit.definitions import compare_definitions
 from segfair.audit.describe import (
     alerts,
     attribute_facts,
+    bins_of,
     case_counts,
     case_rows,
     cohort_alerts,
@@ -35,7 +36,6 @@ from segfair.audit.result import (
     Alert,
     AuditConfig,
     AuditResult,
-    Bins,
     OutcomeFacts,
     PowerFacts,
     distinct_alerts,
@@ -116,9 +116,7 @@ def run_audit(
         cases=case_counts(scores, excluded),
         case_scores=case_rows(scores, attributes, panel.units.subjects),
         metrics=metric_facts(scores),
-        bins={
-            entry.name: Bins(entry.column, entry.binning, entry.edges, entry.levels) for entry in attributes.attributes
-        },
+        bins=bins_of(attributes),
         joined=cohort.joined,
         columns=column_facts(study.cohort, attributes),
         binning=study.plan.to_dict(),
