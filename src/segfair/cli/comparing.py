@@ -1,4 +1,4 @@
-"""`compare`."""
+"""`compare`. Reads no masks."""
 
 from __future__ import annotations
 

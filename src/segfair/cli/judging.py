@@ -1,4 +1,4 @@
-"""`gate`, `power` and `protocol`: what needs no masks."""
+"""`gate`, `power` and `protocol`: what needs no masks. Writes no files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from segfair.cli.app import app
-from segfair.cli.options import AuditOptions, Columns, Debug, Search, Testing
+from segfair.cli.options import AuditOptions, Debug, Search, Testing
 from segfair.cli.settings import audit_config, read_gates
 from segfair.cli.terminal import say_gates
 from segfair.errors import ConfigError
@@ -59,9 +59,9 @@ def power(
     from segfair.audit.words import search_sentence
 
     options = AuditOptions(
-        columns=Columns(attributes=attributes, min_cases=min_cases),
+        attributes=attributes,
         bins=bins,
-        search=Search(min_support=min_support),
+        search=Search(min_support=min_support, min_cases=min_cases),
         testing=Testing(level=level),
         seed=seed,
     )

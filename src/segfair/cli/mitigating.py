@@ -1,4 +1,4 @@
-"""`mitigate`, `predict` and `weights`. Only these need torch, but for `weights`."""
+"""`mitigate`, `predict` and `weights`; the first two need torch. Trains nothing itself."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 
-_NO_OPTIONS = MitigateOptions()
-
-
 @app.command(
     epilog="Example: segfair mitigate --backbone unet --strategy fairmedseg --strategy divergence-sampling",
     rich_help_panel="Mitigate",
@@ -36,8 +33,8 @@ def mitigate(
     strategy: Annotated[
         list[str] | None, option("fairmedseg (default), divergence-sampling, balanced, ...; repeatable.", MODELS)
     ] = None,
-    options: MitigateOptions = _NO_OPTIONS,
-    epochs: Annotated[int | None, option("Epochs of every model.", RUN, min=1)] = None,
+    *,
+    options: MitigateOptions,
     resume: Annotated[bool, option("Go on where an earlier run stopped.", RUN, "--resume")] = False,
     config: Annotated[
         Path | None, option("TOML file of settings, such as OUT/config.toml; options override it.", RUN)
@@ -49,16 +46,17 @@ def mitigate(
     _require_torch()
     from segfair.mitigation.experiment.procedure import load_settings, run_mitigation
 
+    if options.data.spatial_size and options.data.patch:
+        raise ConfigError("--spatial-size and --patch: whole volumes or patches; give one of them")
+    if options.data.samples_per_case and not (options.data.patch or config):
+        raise ConfigError("--samples-per-case: belongs to --patch; give the size of a patch as well")
     given = {
         **_given(options),
         "data": data,
         "backbones": backbone and tuple(backbone),
         "strategies": strategy and tuple(strategy),
-        "epochs": epochs,
         "resume": resume or None,
     }
-    if options.data.samples_per_case and not (options.data.patch or config):
-        raise ConfigError("--samples-per-case: belongs to --patch; give the size of a patch as well")
     settings = load_settings(config, {name: value for name, value in given.items() if value is not None}, out=out)
     # Under torchrun every process does the same; the first one speaks for all.
     tell: Callable[[str], None] = typer.echo if os.environ.get("RANK", "0") == "0" else _say_nothing
@@ -82,8 +80,6 @@ def _given(options: MitigateOptions) -> dict[str, Any]:
     from segfair.mitigation.experiment.procedure import read_weights
 
     models, data = options.models, options.data
-    if data.spatial_size and data.patch:
-        raise ConfigError("--spatial-size and --patch: whole volumes or patches; give one of them")
     return {
         "baseline": False if models.no_baseline else None,
         "alpha": models.alpha,
