@@ -13,6 +13,7 @@ import typer
 
 from segfair.cli.app import app
 from segfair.cli.options import MODELS, RUN, Debug, MitigateOptions, option, split, spread
+from segfair.cli.terminal import say_models, say_nothing
 from segfair.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,19 +60,12 @@ def mitigate(
     }
     settings = load_settings(config, {name: value for name, value in given.items() if value is not None}, out=out)
     # Under torchrun every process does the same; the first one speaks for all.
-    tell: Callable[[str], None] = typer.echo if os.environ.get("RANK", "0") == "0" else _say_nothing
+    tell: Callable[[str], None] = typer.echo if os.environ.get("RANK", "0") == "0" else say_nothing
     for name, value in settings.to_dict().items():
         tell(f"{name} = {value}")
     with _processes(settings.workers) as executor:
         comparison = run_mitigation(settings, executor=executor, tell=tell)
-    for name, scores in comparison.get("models", {}).items():
-        test, worst = scores["test"], scores["test"]["worst_subgroup"]
-        line = "  ".join(
-            f"{key} {test[key]:.3f}" for key in ("DSC", "NormHD", "PS", "FS", "TS") if test[key] is not None
-        )
-        typer.echo(
-            f"{name:<22} {line}  worst subgroup {worst['dsc']:.3f} (n = {worst['n']})" if worst else f"{name}: {line}"
-        )
+    say_models(comparison.get("models", {}))
     tell(f"comparison: {out / 'comparison.html'}")
 
 
@@ -112,10 +106,6 @@ def _processes(n_workers: int) -> Iterator[Executor | None]:
 
     with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
         yield executor
-
-
-def _say_nothing(_: str) -> None:
-    """For the processes beside the first."""
 
 
 @app.command(epilog="Example: segfair predict checkpoint_best.pt images/ masks/", rich_help_panel="Mitigate")
