@@ -1,4 +1,4 @@
-"""`audit`, `audit-scores` and `report`."""
+"""`audit`, `audit-scores` and `report`. Tests and draws nothing itself."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ def audit(
     predictions: Annotated[Path, typer.Argument(metavar="PREDS", help="Folder of predicted masks.")],
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
-    options: AuditOptions,
     label: Label = None,
     outcome: Annotated[str, option("Metrics whose subgroups are examined; the first is primary.", GROUPS)] = "dsc",
     metrics: Annotated[str | None, option("Metrics to compute, comma-separated.", RULES)] = None,
@@ -64,6 +63,8 @@ def audit(
     ] = None,
     workers: Workers = None,
     strict: Strict = False,
+    *,
+    options: AuditOptions,
 ) -> None:
     """Score masks, find the subgroups they are worse for, and write a report."""
     from segfair.audit.procedure import run_audit
@@ -118,12 +119,13 @@ def audit_scores(
         Path, typer.Argument(metavar="SCORES", help="Table, one row a case; nnU-Net's summary.json or results.")
     ],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
-    options: AuditOptions,
     outcome: Annotated[
         str | None, option("Score columns to examine; dsc or the first column by default.", GROUPS)
     ] = None,
     lower_is_better: LowerIsBetter = None,
     higher_is_better: HigherIsBetter = None,
+    *,
+    options: AuditOptions,
 ) -> None:
     """The same audit from per-case scores that exist already."""
     from segfair.audit.procedure import run_audit

@@ -1,4 +1,4 @@
-"""`compare`."""
+"""`compare`. Reads no masks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from segfair.cli.app import app
 from segfair.cli.options import Debug, Out, split
-from segfair.cli.terminal import command
+from segfair.cli.terminal import command, say_comparison
 from segfair.errors import ConfigError
 
 
@@ -42,10 +42,4 @@ def compare(
     comparison = run_comparison(*results, names=(called[0], called[1]), outcome=outcome)
     digests = {f"{role}: {path}": hash_file(path) for role, path in zip(("before", "after"), paths, strict=True)}
     page = write_comparison(comparison, out, command=command(), digests=digests)
-    for notice in comparison.notices:
-        typer.echo(notice)
-    for name, change in comparison.scores.items():
-        if change.before is not None and change.after is not None:
-            typer.echo(f"{name} {change.before:.4f} -> {change.after:.4f} ({change.after - change.before:+.4f})")
-    typer.echo(comparison.verdict.sentence)
-    typer.echo(f"comparison: {page}")
+    say_comparison(comparison, page)

@@ -1,4 +1,4 @@
-"""`card` and `verify`."""
+"""`card` and `verify`. Changes nothing in a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`gate`, `power` and `protocol`: what needs no masks."""
+"""`gate`, `power` and `protocol`: what needs no masks. Writes no files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from segfair.cli.app import app
-from segfair.cli.options import AuditOptions, Columns, Debug, Search, Testing
+from segfair.cli.options import AuditOptions, Debug, Search, Testing
 from segfair.cli.settings import audit_config, read_gates
-from segfair.cli.terminal import say_gates
+from segfair.cli.terminal import say_gates, say_power, say_search
 from segfair.errors import ConfigError
 
 
@@ -56,12 +56,11 @@ def power(
 ) -> None:
     """Say which gaps a cohort could show, before anything is scored."""
     from segfair.audit.power import load_patients, pilot_spread, plan_power
-    from segfair.audit.words import search_sentence
 
     options = AuditOptions(
-        columns=Columns(attributes=attributes, min_cases=min_cases),
+        attributes=attributes,
         bins=bins,
-        search=Search(min_support=min_support),
+        search=Search(min_support=min_support, min_cases=min_cases),
         testing=Testing(level=level),
         seed=seed,
     )
@@ -72,18 +71,10 @@ def power(
     typer.echo(
         f"{len(cohort)} patients, standard deviation {spread:.3f}, 80 % power at a family-wise level of {level:g}"
     )
-    if search.is_cut:
-        typer.echo(search_sentence(search))
+    say_search(search)
     if critical is None:
         typer.echo(f"insufficient evidence: no group has {min_cases} members and {min_cases} others")
-    names = [f"{entry.attribute} = {entry.level}" for entry in levels]
-    width = max(map(len, names), default=5)
-    typer.echo(f"{'group':<{width}}  {'n':>6}  detectable gap  n for a gap of {gap:g}")
-    for name, entry in zip(names, levels, strict=True):
-        detectable = "-" if entry.detectable_gap is None else f"{entry.detectable_gap:.3f}"
-        needed = "-" if entry.n_needed is None else f"{entry.n_needed:,}"
-        small = "  insufficient evidence" if entry.n < min_cases else ""
-        typer.echo(f"{name:<{width}}  {entry.n:>6}  {detectable:>14}  {needed:>10}{small}")
+    say_power(levels, gap=gap, min_cases=min_cases)
 
 
 @app.command(epilog="Example: segfair protocol mama-mia > mine.toml", rich_help_panel="Audit")

@@ -1,4 +1,4 @@
-"""`mitigate`, `predict` and `weights`. Only these need torch, but for `weights`."""
+"""`mitigate`, `predict` and `weights`; the first two need torch. Trains nothing itself."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ import typer
 
 from segfair.cli.app import app
 from segfair.cli.options import MODELS, RUN, Debug, MitigateOptions, option, split, spread
+from segfair.cli.terminal import say_models, say_nothing
 from segfair.errors import ConfigError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-
-
-_NO_OPTIONS = MitigateOptions()
 
 
 @app.command(
@@ -36,8 +34,8 @@ def mitigate(
     strategy: Annotated[
         list[str] | None, option("fairmedseg (default), divergence-sampling, balanced, ...; repeatable.", MODELS)
     ] = None,
-    options: MitigateOptions = _NO_OPTIONS,
-    epochs: Annotated[int | None, option("Epochs of every model.", RUN, min=1)] = None,
+    *,
+    options: MitigateOptions,
     resume: Annotated[bool, option("Go on where an earlier run stopped.", RUN, "--resume")] = False,
     config: Annotated[
         Path | None, option("TOML file of settings, such as OUT/config.toml; options override it.", RUN)
@@ -49,31 +47,25 @@ def mitigate(
     _require_torch()
     from segfair.mitigation.experiment.procedure import load_settings, run_mitigation
 
+    if options.data.spatial_size and options.data.patch:
+        raise ConfigError("--spatial-size and --patch: whole volumes or patches; give one of them")
+    if options.data.samples_per_case and not (options.data.patch or config):
+        raise ConfigError("--samples-per-case: belongs to --patch; give the size of a patch as well")
     given = {
         **_given(options),
         "data": data,
         "backbones": backbone and tuple(backbone),
         "strategies": strategy and tuple(strategy),
-        "epochs": epochs,
         "resume": resume or None,
     }
-    if options.data.samples_per_case and not (options.data.patch or config):
-        raise ConfigError("--samples-per-case: belongs to --patch; give the size of a patch as well")
     settings = load_settings(config, {name: value for name, value in given.items() if value is not None}, out=out)
     # Under torchrun every process does the same; the first one speaks for all.
-    tell: Callable[[str], None] = typer.echo if os.environ.get("RANK", "0") == "0" else _say_nothing
+    tell: Callable[[str], None] = typer.echo if os.environ.get("RANK", "0") == "0" else say_nothing
     for name, value in settings.to_dict().items():
         tell(f"{name} = {value}")
     with _processes(settings.workers) as executor:
         comparison = run_mitigation(settings, executor=executor, tell=tell)
-    for name, scores in comparison.get("models", {}).items():
-        test, worst = scores["test"], scores["test"]["worst_subgroup"]
-        line = "  ".join(
-            f"{key} {test[key]:.3f}" for key in ("DSC", "NormHD", "PS", "FS", "TS") if test[key] is not None
-        )
-        typer.echo(
-            f"{name:<22} {line}  worst subgroup {worst['dsc']:.3f} (n = {worst['n']})" if worst else f"{name}: {line}"
-        )
+    say_models(comparison.get("models", {}))
     tell(f"comparison: {out / 'comparison.html'}")
 
 
@@ -82,8 +74,6 @@ def _given(options: MitigateOptions) -> dict[str, Any]:
     from segfair.mitigation.experiment.procedure import read_weights
 
     models, data = options.models, options.data
-    if data.spatial_size and data.patch:
-        raise ConfigError("--spatial-size and --patch: whole volumes or patches; give one of them")
     return {
         "baseline": False if models.no_baseline else None,
         "alpha": models.alpha,
@@ -116,10 +106,6 @@ def _processes(n_workers: int) -> Iterator[Executor | None]:
 
     with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
         yield executor
-
-
-def _say_nothing(_: str) -> None:
-    """For the processes beside the first."""
 
 
 @app.command(epilog="Example: segfair predict checkpoint_best.pt images/ masks/", rich_help_panel="Mitigate")

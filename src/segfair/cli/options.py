@@ -84,14 +84,12 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Which columns become attributes, and how they are meant."""
+class Reading:
+    """How columns are meant, where their values do not say it."""
 
-    attributes: Attributes = None
     categorical: Categorical = None
     ordered: Ordered = None
     numeric: Numeric = None
-    min_cases: MinCases = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +97,7 @@ class Search:
     """How far subgroups are looked for."""
 
     min_support: Annotated[float, option("Smallest share of cases of a subgroup.", GROUPS, min=1e-9, max=1.0)] = 0.05
+    min_cases: MinCases = 10
     max_items: Annotated[
         int | None, option("Most attributes of a combination; as many as can be searched by default.", GROUPS, min=1)
     ] = None
@@ -151,11 +150,12 @@ class AuditOptions:
     out: Out = Path("segfair-report")
     protocol: Protocol = "default"
     selection: Selection = field(default_factory=Selection)
-    columns: Columns = field(default_factory=Columns)
+    attributes: Attributes = None
     bins: Annotated[
         list[str] | None,
         option("Edges of a number, e.g. age=0,40,50,60,70,100; or tree: learned on half of the cases.", GROUPS),
     ] = None
+    reading: Reading = field(default_factory=Reading)
     search: Search = field(default_factory=Search)
     testing: Testing = field(default_factory=Testing)
     handover: Handover = field(default_factory=Handover)
@@ -181,8 +181,10 @@ class RankOptions:
         Platform | None, option("Also write each team's scores for a platform to read.", RUN, "--export")
     ] = None
     selection: Selection = field(default_factory=Selection)
-    columns: Columns = field(default_factory=Columns)
+    attributes: Attributes = None
     bins: Annotated[list[str] | None, option("Edges of a number, e.g. age=0,40,50,60,70,100.", GROUPS)] = None
+    reading: Reading = field(default_factory=Reading)
+    min_cases: MinCases = 10
     permutations: Annotated[int, option("Permutations of the chance level of FS.", TESTS, min=19)] = 2000
     bootstrap: Annotated[int, option("Resampled cohorts in which teams are ranked.", TESTS, min=100)] = 2000
     seed: Seed = 0
@@ -233,6 +235,7 @@ class DataOptions:
 class ComputeOptions:
     """How a mitigation computes."""
 
+    epochs: Annotated[int | None, option("Epochs of every model.", RUN, min=1)] = None
     batch_size: Annotated[int | None, option("Cases of a step.", RUN, min=1)] = None
     lr: Annotated[float | None, option("Adam's learning rate.", RUN, min=1e-9)] = None
     device: Annotated[str | None, option("auto (default), cpu or cuda.", RUN)] = None
@@ -243,7 +246,7 @@ class ComputeOptions:
 
 @dataclass(frozen=True, slots=True)
 class MitigateOptions:
-    """What few people type; `None` leaves it to the settings file, or to the default."""
+    """What can be left to a settings file or to the defaults: `None` leaves it."""
 
     models: ModelOptions = field(default_factory=ModelOptions)
     data: DataOptions = field(default_factory=DataOptions)
@@ -277,20 +280,25 @@ def is_number(text: str) -> bool:
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
-    """Replaces a command's parameter `options`, a dataclass, by one option for each of its fields, nested ones too."""
+    """Replaces a command's parameter `options`, a dataclass, by one option for each of its fields, nested ones too.
+
+    They come where `options` stands among the parameters: help lists options, and panels, in that order.
+    """
     signature = inspect.signature(command, eval_str=True)
-    own = [parameter for parameter in signature.parameters.values() if parameter.name != "options"]
     kind = signature.parameters["options"].annotation
-    shared = list(_parameters(kind))
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for own in signature.parameters.values()
+        for parameter in (_parameters(kind) if own.name == "options" else [own])
+    ]
 
     @functools.wraps(command)
     def spread(**values: Any) -> None:
         options = _gathered(kind, values)
         command(**values, options=options)
 
-    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-    spread.__signature__ = signature.replace(parameters=[*parameters, *shared])  # type: ignore[attr-defined]
-    spread.__annotations__ = {parameter.name: parameter.annotation for parameter in (*parameters, *shared)}
+    spread.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    spread.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return spread
 
 

@@ -1,4 +1,4 @@
-"""`rank` and `rank-scores`."""
+"""`rank` and `rank-scores`. Ranks nothing itself."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ def rank(
     teams: Annotated[Path, typer.Argument(metavar="TEAMS", help="Folder with one sub-folder of masks a team.")],
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
-    options: RankOptions,
     label: Label = None,
     threshold: Threshold = None,
     spacing: Spacing = None,
     images: Images = None,
     workers: Workers = None,
     strict: Strict = False,
+    *,
+    options: RankOptions,
 ) -> None:
     """Score many teams on the same labels, and say who is first and what decides it."""
     from segfair.gallery.teams import with_galleries
@@ -85,9 +86,10 @@ def rank(
 def rank_scores(
     scores: Annotated[Path, typer.Argument(metavar="SCORES", help="Folder with one table of scores a team.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
-    options: RankOptions,
     lower_is_better: LowerIsBetter = None,
     higher_is_better: HigherIsBetter = None,
+    *,
+    options: RankOptions,
 ) -> None:
     """The same ranking from per-case scores that exist already."""
     from segfair.rank.procedure import rank_scored

@@ -31,10 +31,9 @@ def _groups(options: AuditOptions | RankOptions) -> dict[str, Any]:
     from segfair.attributes.fit import parse_bins
 
     return {
-        "attributes": None if options.columns.attributes is None else split(options.columns.attributes),
+        "attributes": None if options.attributes is None else split(options.attributes),
         "bins": dict(parse_bins(text) for text in options.bins or ()),
         "read_as": _read_as(options),
-        "min_cases": options.columns.min_cases,
         "subject_column": options.selection.subject_column,
         "seed": options.seed,
     }
@@ -44,9 +43,9 @@ def _read_as(options: AuditOptions | RankOptions) -> dict[str, ReadAs]:
     """How columns are meant; a column that is named twice is a contradiction."""
     found: dict[str, ReadAs] = {}
     told: tuple[tuple[ReadAs, list[str] | None], ...] = (
-        ("categorical", options.columns.categorical),
-        ("ordered", options.columns.ordered),
-        ("numeric", options.columns.numeric),
+        ("categorical", options.reading.categorical),
+        ("ordered", options.reading.ordered),
+        ("numeric", options.reading.numeric),
     )
     for kind, columns in told:
         for column in (name for text in columns or () for name in split(text)):
@@ -85,6 +84,7 @@ def audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = N
         bootstrap=options.testing.bootstrap,
         outcomes=outcomes,
         min_support=options.search.min_support,
+        min_cases=options.search.min_cases,
         max_items=options.search.max_items,
         failure_dsc=options.failure_dsc,
         level=options.testing.level,
@@ -105,6 +105,7 @@ def rank_config(options: RankOptions, **settings: Any) -> AuditConfig:
     return AuditConfig(
         load_protocol(options.protocol),
         **_groups(options),
+        min_cases=options.min_cases,
         permutations=options.permutations,
         bootstrap=options.bootstrap,
         **settings,

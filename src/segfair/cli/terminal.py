@@ -1,4 +1,4 @@
-"""All that a command prints, and the bar while it scores. Decides nothing but the exit code of gates."""
+"""What commands found, as lines of text, and the bar while they score. Decides nothing but the exit code of gates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,16 @@ import typer
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from pathlib import Path
 
     from segfair.audit.gates import Gate
-    from segfair.audit.result import AuditResult, GateFacts
+    from segfair.audit.result import AuditResult, GateFacts, PowerFacts
     from segfair.cli.options import RankOptions
+    from segfair.compare.result import Comparison
     from segfair.files.manifest import Origin
     from segfair.handover.deliver import Delivery
     from segfair.rank.result import Ranking
+    from segfair.subgroups.search import Search
 
 # Alerts that can turn a verdict round; the page has them all.
 _TOLD_AT_ONCE = ("direction", "size", "labels", "copied", "column")
@@ -71,10 +74,60 @@ def finish(result: AuditResult, gates: Sequence[Gate], delivery: Delivery) -> No
         raise typer.Exit(exit_code(result.gates))
 
 
+def _say_each(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+def say_nothing(_: str) -> None:
+    """For the processes beside the first."""
+
+
 def say_gates(gates: Sequence[GateFacts]) -> None:
     """State, gate and reason of each, a line each."""
-    for entry in gates:
-        typer.echo(f"{entry.state:<9}  {entry.gate}: {entry.reason}")
+    _say_each(f"{entry.state:<9}  {entry.gate}: {entry.reason}" for entry in gates)
+
+
+def say_search(search: Search | None) -> None:
+    """Which subgroups were left out, where some were."""
+    from segfair.audit.words import search_sentence
+
+    if search is not None and search.is_cut:
+        typer.echo(search_sentence(search))
+
+
+def say_power(levels: Sequence[PowerFacts], *, gap: float, min_cases: int) -> None:
+    """A line a group: its size, the gap it could show, and how many cases the gap asked for takes."""
+    names = [f"{entry.attribute} = {entry.level}" for entry in levels]
+    width = max(map(len, names), default=5)
+    typer.echo(f"{'group':<{width}}  {'n':>6}  detectable gap  n for a gap of {gap:g}")
+    for name, entry in zip(names, levels, strict=True):
+        detectable = "-" if entry.detectable_gap is None else f"{entry.detectable_gap:.3f}"
+        needed = "-" if entry.n_needed is None else f"{entry.n_needed:,}"
+        small = "  insufficient evidence" if entry.n < min_cases else ""
+        typer.echo(f"{name:<{width}}  {entry.n:>6}  {detectable:>14}  {needed:>10}{small}")
+
+
+def say_comparison(comparison: Comparison, page: Path) -> None:
+    """How each score moved, and the verdict."""
+    _say_each(comparison.notices)
+    for name, change in comparison.scores.items():
+        if change.before is not None and change.after is not None:
+            typer.echo(f"{name} {change.before:.4f} -> {change.after:.4f} ({change.after - change.before:+.4f})")
+    typer.echo(comparison.verdict.sentence)
+    typer.echo(f"comparison: {page}")
+
+
+def say_models(models: Mapping[str, Any]) -> None:
+    """A line a trained model: its scores on the test cases and its worst subgroup."""
+    for name, scores in models.items():
+        test, worst = scores["test"], scores["test"]["worst_subgroup"]
+        line = "  ".join(
+            f"{key} {test[key]:.3f}" for key in ("DSC", "NormHD", "PS", "FS", "TS") if test[key] is not None
+        )
+        typer.echo(
+            f"{name:<22} {line}  worst subgroup {worst['dsc']:.3f} (n = {worst['n']})" if worst else f"{name}: {line}"
+        )
 
 
 def write(
@@ -85,18 +138,16 @@ def write(
     origin: Origin | None = None,
 ) -> None:
     """Writes what an audit hands over, and says what it found and where that lies."""
-    from segfair.audit.words import plural, search_sentence
+    from segfair.audit.words import plural
     from segfair.handover.deliver import deliver
 
     result, page = deliver(result, delivery, command=command(), inputs=inputs, origin=origin)
     counts = result.cases
-    for notice in result.notices:
-        typer.echo(notice)
+    _say_each(result.notices)
     for alert in result.alerts:
         if alert.kind in _TOLD_AT_ONCE:
             typer.echo(f"note well: {alert.text}")
-    if result.search is not None and result.search.is_cut:
-        typer.echo(search_sentence(result.search))
+    say_search(result.search)
     tally = f"{len(counts.penalised)} penalised; {len(counts.unusable)} excluded"
     tally += f"; {counts.n_taught} taught the bins" if counts.n_taught else ""
     typer.echo(f"{plural(counts.n_scored, 'case')} scored, {tally}")
@@ -121,12 +172,9 @@ def write_ranking(ranking: Ranking, options: RankOptions) -> None:
         export=options.export,
         command=command(),
     )
-    for notice in ranking.notices:
-        typer.echo(notice)
-    for case, reason in ranking.scores.excluded.items():
-        typer.echo(f"left out for every team: case {case}: {reason}")
-    for alert in ranking.alerts:
-        typer.echo(alert.text)
+    _say_each(ranking.notices)
+    _say_each(f"left out for every team: case {case}: {reason}" for case, reason in ranking.scores.excluded.items())
+    _say_each(alert.text for alert in ranking.alerts)
     typer.echo(ranking.verdict.sentence)
     typer.echo(f"leaderboard: {page}")
 

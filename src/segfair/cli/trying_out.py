@@ -1,4 +1,4 @@
-"""`phantom`: the embedded cohort."""
+"""`phantom`: the embedded cohort. Scores nothing."""
 
 from __future__ import annotations
 
