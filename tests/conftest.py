@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 settings.register_profile("fuzz", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+Once = Callable[[str, Callable[[Path], Any]], Any]
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +40,73 @@ def run_cli() -> RunCli:
 
 
 @pytest.fixture(scope="session")
-def phantom_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small embedded cohort on disk: 60 cases, biased."""
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes something once a test run, whichever worker asks first; the others wait, and only read what it left.
+
+    `once(name, make)` calls `make` with an empty folder of that name, and returns what it returned, unpickled.
+    """
+    base = tmp_path_factory.getbasetemp()
+    # A worker's own folder lies in the folder of the run.
+    top = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "once"
+    top.mkdir(exist_ok=True)
+
+    def get(name: str, make: Callable[[Path], Any]) -> Any:
+        folder, made = top / name, top / f"{name}.pickle"
+        with FileLock(top / f"{name}.lock"):
+            if not made.exists():
+                # What a worker left that died on the way is no beginning.
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                unfinished = made.with_suffix(".part")
+                unfinished.write_bytes(pickle.dumps(make(folder)))
+                unfinished.replace(made)
+            return pickle.loads(made.read_bytes())
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def phantom_cohort(once: Once) -> Path:
+    """The embedded cohort on disk, small: 60 cases, biased. Read it, or copy it."""
     from segfair.phantom import write_phantom
 
-    directory = tmp_path_factory.mktemp("phantom") / "cohort"
-    write_phantom(directory, n_cases=60, size=(40, 40, 32), seed=0)
-    return directory
+    def make(folder: Path) -> Path:
+        write_phantom(folder / "cohort", n_cases=60, size=(40, 40, 32), seed=0)
+        return folder / "cohort"
+
+    return once("phantom", make)
+
+
+@pytest.fixture(scope="session")
+def challenge(once: Once) -> Path:
+    """Thirty submissions to a challenge, on disk. Read them, or copy them."""
+    from tests.rank_fixtures import write_challenge
+
+    return once("challenge", write_challenge)
+
+
+@pytest.fixture(scope="session")
+def ranked(once: Once, run_cli: RunCli, challenge: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """What the command wrote of that challenge, and said."""
+    from tests.rank_fixtures import arguments
+
+    options = ["--protocol", "mama-mia", "--bootstrap", 300, "--permutations", 99, "--export", "codabench"]
+
+    def make(folder: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        return folder / "out", run_cli("rank", *arguments(challenge), "--out", folder / "out", *options)
+
+    return once("ranked", make)
+
+
+@pytest.fixture(scope="session")
+def ranking(once: Once, challenge: Path) -> Any:
+    """The same ranking, made in this process."""
+    from tests.rank_fixtures import CONFIG, arguments
+
+    from segfair.rank.procedure import run_ranking
+    from segfair.rank.teams import load_teams
+
+    return once("ranking", lambda _: run_ranking(*load_teams(*arguments(challenge)), CONFIG))
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def make_result(
     outcomes: tuple[str, ...] = ("dsc",),
     min_support: float = 0.02,
     max_items: int = 3,
+    min_cases: int = 10,
 ) -> AuditResult:
     """An audit of a random cohort with a planted deficit in the second level of two attributes."""
     levels = LEVELS if levels is None else levels
@@ -81,6 +82,7 @@ def make_result(
         outcomes=outcomes,
         min_support=min_support,
         max_items=max_items,
+        min_cases=min_cases,
         margin={} if margin is None else {outcomes[0]: margin},
         primary=primary,
     )

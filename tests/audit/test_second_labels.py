@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audit.test_procedure import DEFAULT, audit
+from tests.audit.made_up_audits import DEFAULT, audit
 
 from segfair.audit.result import AuditResult
 from segfair.audit.second_labels import compare_rulers, with_labels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ import segfair
 from segfair.audit.result import AuditConfig, AuditResult
 from segfair.audit.second_labels import measure_again
 from segfair.gallery.worst_cases import build_gallery, image_files
-from segfair.phantom import write_phantom
 from segfair.protocol.rules import load_protocol
 from segfair.report.files import write_report
 
@@ -26,10 +26,9 @@ PAPER_DOTS = round(182 / 25.4 * 96)
 
 
 @pytest.fixture(scope="module")
-def audited(tmp_path_factory: pytest.TempPathFactory) -> AuditResult:
-    """An audit of a small embedded cohort under two sets of labels, with its pictures."""
-    folder = tmp_path_factory.mktemp("cohort") / "cohort"
-    write_phantom(folder, n_cases=48, size=(32, 32, 24), seed=0)
+def audited(phantom_cohort: Path) -> AuditResult:
+    """An audit of the embedded cohort under two sets of labels, with its pictures."""
+    folder = phantom_cohort
     cohort = segfair.load_cohort(folder / "preds", folder / "labels", folder / "metadata.csv")
     config = AuditConfig(
         load_protocol("default"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.rank.test_procedure import CONFIG, HOSTILE, made_up, noise
+from tests.rank_fixtures import CONFIG, HOSTILE, made_up, noise
 
 from segfair.rank.procedure import rank_scored
 from segfair.report.ranking.files import write_ranking

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fairness.worked_cohort import DSC, NORMHD
 
+from segfair import fairness as d
 from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.fairness import (
     JudgingRule,
@@ -129,3 +131,46 @@ def test_resamples_and_shuffles_are_scored_by_the_same_formulas(cohort) -> None:
 def test_an_empty_cohort_has_no_scores() -> None:
     scores = challenge_scores(np.array([]), np.array([]), table_of([], 0))
     assert (scores.ps, scores.fs, scores.ts, scores.disparities) == (None, None, None, ())
+
+
+def test_scores_by_hand(worked: d.LevelMeans) -> None:
+    np.testing.assert_allclose(d.gap(worked)[0], [0.2, 0.2 / 3])
+    np.testing.assert_allclose(d.gap(worked, outcome=1)[0], [0.3, 0.0], atol=1e-15)
+    np.testing.assert_allclose(d.lowest(worked)[0], [0.6, 1.7 / 3])
+    np.testing.assert_allclose(d.highest(worked)[0], [0.8, 1.9 / 3])
+    np.testing.assert_allclose(d.attribute_disparity(worked)[0], [0.25, 0.1 / 3])
+    assert d.fairness_score(worked)[0] == pytest.approx(1 - (0.25 + 0.1 / 3) / 2)
+    np.testing.assert_allclose(d.level_sd(worked)[0], [np.std([0.8, 0.6, 0.6]), 0.1 / 3])
+    np.testing.assert_allclose(
+        d.level_sd(worked, variant="sample")[0], [np.std([0.8, 0.6, 0.6], ddof=1), np.std([1.7, 1.9], ddof=1) / 3]
+    )
+    np.testing.assert_allclose(d.error_ratio(worked)[0], [0.4 / 0.2, 1.3 / 1.1])
+    np.testing.assert_allclose(d.equity_scaled(worked)[0], 0.6 / (1 + np.array([np.std([0.8, 0.6, 0.6]), 0.1 / 3])))
+    np.testing.assert_allclose(
+        d.equity_scaled(worked, variant="sum")[0], 0.6 / (1 + np.array([0.2, 0.1 / 3 + 0.1 / 3]))
+    )
+    np.testing.assert_allclose(
+        d.equity_scaled(worked, variant="sd-sample")[0], 0.6 / (1 + d.level_sd(worked, variant="sample")[0])
+    )
+
+
+def test_small_levels_and_empty_attributes() -> None:
+    levels = d.stack_levels(np.array([[0, 0, 1, 1, 2, 0], [-1, -1, -1, -1, -1, -1], [0, 0, 0, 0, 0, 0]]), min_cases=2)
+    assert levels.level.tolist() == [0, 1, 0]
+    assert levels.counts.tolist() == [3, 2, 6]
+    means = d.observed_level_means(levels, np.stack([DSC, NORMHD]))
+    gaps = d.gap(means)[0]
+    assert np.isnan(gaps[1])
+    assert gaps[2] == 0.0
+    assert d.fairness_score(means)[0] == pytest.approx(1 - (d.attribute_disparity(means)[0, 0] + 0) / 2)
+    assert np.isnan(d.level_sd(means, variant="sample")[0, 2])
+    nothing = d.observed_level_means(d.stack_levels(np.full((1, 6), -1)), np.stack([DSC, NORMHD]))
+    assert np.isnan(d.fairness_score(nothing)).all()
+
+
+def test_an_error_ratio_without_errors() -> None:
+    levels = d.stack_levels(np.array([[0, 0, 1, 1]]))
+    some = d.observed_level_means(levels, np.array([[1.0, 1.0, 0.5, 0.5]]))
+    none = d.observed_level_means(levels, np.ones((1, 4)))
+    assert np.isinf(d.error_ratio(some)[0, 0])
+    assert np.isnan(d.error_ratio(none)[0, 0])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audit.test_procedure import DEFAULT, audit, planted
+from tests.audit.made_up_audits import DEFAULT, audit, planted
 
 import segfair.handover.pseudonyms
 from segfair.audit.result import AuditResult

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audit.test_procedure import DEFAULT, audit
+from tests.audit.made_up_audits import DEFAULT, audit
 
 from segfair.audit.result import AuditResult
 from segfair.handover.deliver import deliver, prepare

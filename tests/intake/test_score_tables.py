@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.intake.written import metrics, scores
 
 from segfair.errors import ConfigError, MetadataError, PairingError
 from segfair.intake.cohorts import load_score_cohort
@@ -15,19 +16,6 @@ from segfair.intake.score_tables import default_outcome
 from segfair.protocol.rules import load_protocol
 
 DEFAULT, MAMA_MIA = load_protocol("default"), load_protocol("mama-mia")
-
-
-@pytest.fixture
-def metadata(tmp_path: Path) -> Path:
-    path = tmp_path / "meta.csv"
-    path.write_text("scan,age,sex\nC03,50,f\nC01,60,m\nC02,,f\nC04,70,m\n")
-    return path
-
-
-def scores(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "scores.csv"
-    path.write_text(text)
-    return path
 
 
 def test_a_table_of_scores(tmp_path: Path, metadata: Path) -> None:
@@ -53,25 +41,6 @@ def test_a_table_of_scores(tmp_path: Path, metadata: Path) -> None:
     assert table.metrics[1].unit == "mm"
     assert any("hd95_mm: infinite values, left undefined: 1" in notice for notice in cohort.notices)
     assert any("column case" in notice for notice in cohort.notices)
-
-
-def test_the_direction_that_was_assumed_is_said(tmp_path: Path, metadata: Path) -> None:
-    cohort, table = load_score_cohort(scores(tmp_path, "case,sharpness,dsc_core\nC01,3,0.5\nC02,4,0.5\n"), metadata)
-    assert [metric.better for metric in table.metrics] == ["higher", "higher"]
-    ((kind, text),) = cohort.alerts
-    assert kind == "direction"
-    assert text.startswith("Higher is taken as better for sharpness, for nothing says otherwise")
-    told, _ = load_score_cohort(file := tmp_path / "scores.csv", metadata, higher_is_better=["sharpness"])
-    assert not told.alerts
-    _, table = load_score_cohort(file, metadata, lower_is_better=["sharpness"])
-    assert [metric.better for metric in table.metrics] == ["lower", "higher"]
-    with pytest.raises(ConfigError, match="one of them can hold"):
-        load_score_cohort(file, metadata, lower_is_better=["sharpness"], higher_is_better=["sharpness"])
-    yes_or_no = scores(tmp_path, "case,lesion_missed,failed,revised\nC01,True,False,False\nC02,False,True,True\n")
-    _, table = load_score_cohort(yes_or_no, metadata, lower_is_better=["failed"])
-    assert {name: table.column(name) for name in table.names} == {"lesion_missed": [1, 0], "failed": [0, 1]}
-    with pytest.raises(ConfigError, match=r"--lower-is-better eror: no column of scores; did you mean error\?"):
-        load_score_cohort(scores(tmp_path, "case,error\nC01,3\nC02,4\n"), metadata, lower_is_better=["eror"])
 
 
 def test_scores_and_attributes_in_one_table(tmp_path: Path) -> None:
@@ -128,10 +97,6 @@ def test_unusable_scores(tmp_path: Path, metadata: Path, text: str, message: str
         load_score_cohort(scores(tmp_path, text), metadata)
 
 
-def metrics(dice: float, n_ref: int, n_pred: int) -> dict[str, float]:
-    return {"Dice": dice, "IoU": dice / 2, "n_ref": n_ref, "n_pred": n_pred}
-
-
 @pytest.fixture
 def summary(tmp_path: Path) -> Path:
     nan = math.nan
@@ -175,57 +140,6 @@ def test_one_label_has_its_voxels(tmp_path: Path, metadata: Path) -> None:
     _, table = load_score_cohort(tmp_path / "s.json", metadata)
     assert table.scores[0].facts == {"label_voxels": 7, "prediction_voxels": 3}
     assert table.names == ("dsc", "iou")
-
-
-def test_names_of_others_and_per_cent(tmp_path: Path, metadata: Path) -> None:
-    file = scores(tmp_path, "case,Dice (%),Hausdorff_95,RVD\nC01,50,3,0.1\nC02,93.5,4,-0.2\nC03,80,5,0\n")
-    cohort, table = load_score_cohort(file, metadata)
-    assert table.names == ("dsc", "Hausdorff_95", "RVD")
-    assert table.column("dsc") == pytest.approx([0.5, 0.935, 0.8])
-    assert [metric.better for metric in table.metrics] == ["higher", "lower", "signed"]
-    assert any("Dice (%) is in per cent, up to 93.5, and is divided by 100" in text for text in cohort.notices)
-    assert any("column Dice (%) is read as dsc" in text for text in cohort.notices)
-    assert default_outcome(table) == "dsc"
-    file = scores(tmp_path, "case,jaccard,dsc\nC01,50,0.5\nC02,70,0.6\n")
-    assert load_score_cohort(file, metadata)[1].column("iou") == [0.5, 0.7]
-    file = scores(tmp_path, "case,volume,RVD,HD95\nC01,50,0.5,2\nC02,70,-0.6,3\n")
-    assert default_outcome(load_score_cohort(file, metadata)[1]) == "HD95"
-
-
-def test_one_unreadable_cell_is_a_missing_value(tmp_path: Path, metadata: Path) -> None:
-    file = scores(tmp_path, "case,dsc,hd95_mm\nC01,0.5,3\nC02,failed,4\nC03,-1,5\n")
-    cohort, table = load_score_cohort(file, metadata)
-    assert table.column("dsc") == [0.5, None, None]
-    assert default_outcome(table) == "dsc"
-    assert any("dsc: cells that are no numbers, left undefined: 1 (C02 (failed))" in text for text in cohort.notices)
-    assert any("dsc: negative values, no shares, left undefined: 1 (C03 (-1))" in text for text in cohort.notices)
-
-
-def test_a_row_a_case_and_label(tmp_path: Path, metadata: Path) -> None:
-    text = "case,label,Dice\nC01,0,0.99\nC01,1,0.8\nC01,2,0.6\nC02,0,0.99\nC02,1,0.5\nC02,2,0.1\nC03,1,0.4\n"
-    cohort, table = load_score_cohort(scores(tmp_path, text), metadata)
-    assert cohort.ids == ("C01", "C02", "C03")
-    assert table.column("dsc") == pytest.approx([0.7, 0.3, None])
-    assert table.column("dsc_1") == [0.8, 0.5, 0.4]
-    assert table.column("dsc_2") == [0.6, 0.1, None]
-    assert "dsc_0" not in table.names
-    assert any("7 rows, one a case and label; scores are means over label 1, 2" in text for text in cohort.notices)
-
-
-def test_a_row_a_case_and_fold(tmp_path: Path, metadata: Path) -> None:
-    text = "case,fold,dsc,hd95_mm\nC01,0,0.8,3\nC01,1,0.6,5\nC02,0,0.5,1\nC02,1,0.1,1\nC03,0,0.3,2\n"
-    cohort, table = load_score_cohort(scores(tmp_path, text), metadata)
-    assert table.names == ("dsc", "hd95_mm")
-    assert table.column("dsc") == pytest.approx([0.7, 0.3, 0.3])
-    assert any("several a case; scores are means over fold" in text for text in cohort.notices)
-
-
-def test_a_row_a_case_and_metric(tmp_path: Path, metadata: Path) -> None:
-    text = "case,metric,value\nC01,Dice,0.8\nC01,HD95,3\nC02,Dice,0.5\nC02,HD95,7\n"
-    _, table = load_score_cohort(scores(tmp_path, text), metadata)
-    assert table.column("dsc") == [0.8, 0.5]
-    assert table.column("HD95") == [3, 7]
-    assert [metric.better for metric in table.metrics] == ["higher", "lower"]
 
 
 def test_files_and_row_numbers(tmp_path: Path, metadata: Path) -> None:
@@ -288,80 +202,11 @@ def test_a_summary_of_the_first_version(tmp_path: Path, metadata: Path) -> None:
     assert table.scores[1].facts == {"label_voxels": 0, "prediction_voxels": 0}
 
 
-def test_folds_and_sites_beside_the_scores_are_no_scores(tmp_path: Path, metadata: Path) -> None:
-    text = "case,fold,site,n_slices,HD95\nC01,0,3,10,4\nC02,1,4,12,5\nC03,0,3,9,6\n"
-    cohort, table = load_score_cohort(scores(tmp_path, text), metadata)
-    assert table.names == ("n_slices", "HD95")
-    assert default_outcome(table) == "HD95"
-    assert any("fold, site: no score by the name" in notice for notice in cohort.notices)
-    _, table = load_score_cohort(scores(tmp_path, text), metadata, higher_is_better=["site"])
-    assert "site" in table.names
-
-
 def test_the_size_of_a_tumour_in_one_table_is_an_attribute(tmp_path: Path) -> None:
     file = scores(tmp_path, "case,tumor_size,Dice\nC01,3,0.5\nC02,4,0.75\n")
     cohort, table = load_score_cohort(file, file)
     assert table.names == ("dsc",)
     assert cohort.columns == ("tumor_size",)
-
-
-def test_a_dice_without_numbers_does_not_hand_over_to_the_next_score(tmp_path: Path, metadata: Path) -> None:
-    file = scores(tmp_path, "case,Dice,HD95\nC01,failed,3\nC02,failed,4\n")
-    with pytest.raises(MetadataError, match="column Dice is a score by its name and holds no number, but 'failed'"):
-        load_score_cohort(file, metadata)
-
-
-def test_shares_and_per_cent_in_one_column(tmp_path: Path, metadata: Path) -> None:
-    text = "case,DSC\nC01,0.9\nC02,0.8\nC03,85\nC04,95\n"
-    with pytest.raises(MetadataError, match="DSC holds shares and per cent: 2 of 4"):
-        load_score_cohort(
-            scores(
-                tmp_path, text.replace("C03,85", "C03,85").replace("C02,0.8", "C02,80").replace("C04,95", "C04,0.95")
-            ),
-            metadata,
-        )
-    cohort, table = load_score_cohort(scores(tmp_path, text.replace("DSC", "DSC (%)")), metadata)
-    assert table.column("dsc") == pytest.approx([0.009, 0.008, 0.85, 0.95])
-    assert any("values below 1 per cent: 2" in notice for notice in cohort.notices)
-
-
-def test_a_negative_distance_is_said_to_be_signed(tmp_path: Path, metadata: Path) -> None:
-    cohort, table = load_score_cohort(scores(tmp_path, "case,ASSD\nC01,-2.5\nC02,1.5\n"), metadata)
-    assert table.metrics[0].better == "signed"
-    assert any("ASSD has negative values" in notice for notice in cohort.notices)
-
-
-def test_a_row_a_case_and_organ_with_a_cell_that_is_no_number(tmp_path: Path, metadata: Path) -> None:
-    text = "case,organ,Dice,HD95\n" + "".join(
-        f"C0{index},{organ},{0.5 + index / 10 if (index, organ) != (2, 'liver') else 'failed'},{index}\n"
-        for index in (1, 2, 3, 4)
-        for organ in ("liver", "kidney")
-    )
-    cohort, table = load_score_cohort(scores(tmp_path, text), metadata)
-    assert table.names == ("dsc", "dsc_liver", "dsc_kidney", "HD95", "HD95_liver", "HD95_kidney")
-    assert table.column("dsc") == pytest.approx([0.6, None, 0.8, 0.9])
-    assert table.column("dsc_kidney") == pytest.approx([0.6, 0.7, 0.8, 0.9])
-    assert any("the mean left undefined: 1 (C02 (failed))" in notice for notice in cohort.notices)
-
-
-def test_a_row_a_case_and_lesion(tmp_path: Path, metadata: Path) -> None:
-    text = "case,lesion_id,Dice\nC01,1,0.5\nC01,2,0.7\nC02,1,0.25\nC03,1,0.5\nC03,2,0.75\nC04,1,1\nC04,2,0.5\n"
-    _, table = load_score_cohort(scores(tmp_path, text), metadata)
-    assert table.names == ("dsc",)
-    assert table.column("dsc") == pytest.approx([0.6, 0.25, 0.625, 0.75])
-
-
-def test_a_row_a_case_label_and_fold(tmp_path: Path, metadata: Path) -> None:
-    text = "case,fold,label,Dice\nC01,0,1,0.5\nC01,0,2,0.7\nC02,1,1,0.5\nC02,1,2,0.25\nC03,1,1,1\nC03,1,2,0.5\n"
-    _, table = load_score_cohort(scores(tmp_path, text), metadata)
-    assert table.names == ("dsc", "dsc_1", "dsc_2")
-    assert table.column("dsc") == pytest.approx([0.6, 0.375, 0.75])
-
-
-def test_several_models_in_one_table_are_not_averaged(tmp_path: Path, metadata: Path) -> None:
-    text = "case,model,Dice\nC01,unet,0.5\nC01,swin,0.7\nC02,unet,0.5\nC02,swin,0.25\nC03,unet,1\nC03,swin,0.5\n"
-    with pytest.raises(MetadataError, match=r"several models, told apart by model \(unet, swin\)"):
-        load_score_cohort(scores(tmp_path, text), metadata)
 
 
 def test_paths_to_files_of_one_name(tmp_path: Path, metadata: Path) -> None:

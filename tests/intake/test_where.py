@@ -8,7 +8,7 @@ import random
 import pandas as pd
 import pytest
 
-from segfair.errors import ConfigError, close_names
+from segfair.errors import ConfigError
 from segfair.intake.where import fulfilled
 
 ROWS = [
@@ -131,9 +131,3 @@ def test_agrees_with_pandas_where_nothing_is_missing() -> None:
         expected = frame.query(expression, engine="python").index.tolist()
         found = fulfilled(expression, frame.to_dict("records"), columns=list(frame))
         assert [index for index, holds in enumerate(found) if holds] == expected, expression
-
-
-def test_close_names() -> None:
-    assert close_names("Agee", ["age", "site"]) == "; did you mean age?"
-    assert close_names("AGE", ["age"]) == "; did you mean age?"
-    assert close_names("zzz", ["age"]) == ""

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tests.mama_mia_oracle import contour_by_loops, distances_of_all_pairs
 
 from segfair.errors import ConfigError, GeometryError, InputError
 from segfair.scoring.metrics import (
@@ -32,7 +31,7 @@ from segfair.scoring.metrics import (
     surface_distances,
     volume,
 )
-from segfair.scoring.surfaces import distances_between, joint_box, surface_voxels
+from segfair.scoring.surfaces import distances_between, surface_voxels
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "real"
 
@@ -91,35 +90,6 @@ def test_overlap_of_empty_masks() -> None:
 # --- surfaces --------------------------------------------------------------------------------------------------
 
 
-def test_the_image_border_is_background_or_no_neighbour() -> None:
-    corner = box((10, 12, 8), (0, 3), (0, 3), (0, 3))
-    # Only the faces at index 2 look at background: 27 voxels less the 2x2x2 block of indices 0 and 1.
-    assert surface_voxels(corner, image_border="none").sum() == 19
-    # With the outside as background only the centre of the cube is inside.
-    assert surface_voxels(corner, image_border="background").sum() == 26
-    full = np.ones((4, 5), dtype=bool)
-    assert not surface_voxels(full, image_border="none").any()
-    assert surface_voxels(full, image_border="background").sum() == 20 - 2 * 3
-
-
-def test_the_border_between_two_labels_is_surface() -> None:
-    halves = box((10, 12, 8), (2, 6), (2, 6), (2, 6)).astype(np.uint8)
-    whole = surface_voxels(halves).sum()
-    halves[4:6] *= 2
-    assert whole == 64 - 8
-    assert surface_voxels(halves).sum() == 64  # the inner 2x2x2 block is cut by the border
-
-
-@settings(max_examples=60, deadline=None)
-@given(label_maps(1), st.sampled_from(["background", "none"]))
-def test_surface_voxels_equal_a_search_voxel_by_voxel(maps: list[np.ndarray], border: Any) -> None:
-    (labels,) = maps
-    # An axis of length 1 has no neighbours, not even outside of the image: a slice is a slice.
-    flat = labels.squeeze()
-    expected = contour_by_loops(flat, outside_is_background=border == "background").reshape(labels.shape)
-    np.testing.assert_array_equal(surface_voxels(labels, image_border=border), expected)
-
-
 def test_a_slice_stored_as_a_volume_scores_like_the_slice() -> None:
     label, prediction = box((12, 12), (2, 9), (2, 9)), box((12, 12), (3, 10), (2, 10))
     flat = surface_distances(pair_of(label, prediction, (1.0, 2.0)))
@@ -172,21 +142,6 @@ def test_a_mask_that_fills_the_image_has_no_surface_without_a_border() -> None:
     assert surface_distances(pair_of(full, inner), image_border="none").empty == "one"
     assert surface_distances(pair_of(full, full), image_border="none").empty == "both"
     assert hausdorff(surface_distances(pair_of(full, inner))) == pytest.approx(math.hypot(2, 2))
-
-
-@pytest.mark.parametrize("density", [0.003, 0.05, 0.5, 0.97])
-@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.3, 4.0)])
-def test_both_ways_to_measure_equal_all_pairs(density: float, spacing: tuple[float, ...]) -> None:
-    # Few voxels go through the tree, many through the distance transform.
-    rng = np.random.default_rng(3)
-    first, second = rng.random((2, 9, 8, 11)) < density
-    distances = distances_between(first, second, spacing=spacing)
-    np.testing.assert_allclose(
-        distances.label_to_prediction, distances_of_all_pairs(first, second, spacing), rtol=1e-12
-    )
-    np.testing.assert_allclose(
-        distances.prediction_to_label, distances_of_all_pairs(second, first, spacing), rtol=1e-12
-    )
 
 
 def test_the_tolerance_of_nsd_forgives_rounding_only() -> None:
@@ -255,19 +210,6 @@ def test_larger_voxels_scale_the_distances(maps: list[np.ndarray], factor: float
     np.testing.assert_allclose(hausdorff(scaled), hausdorff(unit) * factor, rtol=1e-9)
     np.testing.assert_allclose(assd(scaled), assd(unit) * factor, rtol=1e-9)
     np.testing.assert_equal(nsd(scaled, 2 * factor), nsd(unit, 2))
-
-
-@settings(max_examples=60, deadline=None)
-@given(label_maps())
-def test_the_joint_box_holds_everything_and_one_voxel_more(maps: list[np.ndarray]) -> None:
-    found = joint_box(*maps)
-    anything = (maps[0] != 0) | (maps[1] != 0)
-    if found is None:
-        assert not anything.any()
-        return
-    for axis, bounds in enumerate(found):
-        where = np.flatnonzero(anything.any(axis=tuple(set(range(anything.ndim)) - {axis})))
-        assert bounds == slice(max(where[0] - 1, 0), min(where[-1] + 2, anything.shape[axis]))
 
 
 # --- what is refused -------------------------------------------------------------------------------------------

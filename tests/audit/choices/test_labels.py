@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+import segfair
 from segfair.audit.choices.labels import label_notices, resolve_protocol
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
@@ -106,3 +108,10 @@ def test_a_region_given_twice_is_refused() -> None:
     config = AuditConfig(load_protocol("default"), labels=("a=1", "a=2"))
     with pytest.raises(ConfigError, match="--label a=2: region a is given twice"):
         resolve_protocol(config, Cohort(()))
+
+
+def test_a_region_that_no_label_holds_is_refused(embedded: Cohort) -> None:
+    few = dataclasses.replace(embedded, cases=embedded.cases[:12])
+    config = AuditConfig(load_protocol("default"), labels=("whole=1", "other=2"))
+    with pytest.raises(ConfigError, match="--label other=2: no label holds it"):
+        segfair.run_audit(few, config)

@@ -1,0 +1,73 @@
+"""The result of an audit on disk, read back, and shown in a notebook."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from tests.audit.made_up_audits import DEFAULT, audit, planted
+from tests.report_fixtures import make_result
+
+import segfair
+from segfair.audit.result import AuditResult
+
+
+def test_audit_json_survives_the_disk(tmp_path: Path) -> None:
+    made = planted(np.random.default_rng(3), 90, 0.1)
+    config = dataclasses.replace(DEFAULT, primary=("sex",), margin={"dsc": 0.05}, outcomes=("dsc", "normhd"))
+    result = audit(config, **made)
+    result.save(tmp_path / "audit.json")
+    loaded = AuditResult.load(tmp_path / "audit.json")
+    assert loaded == result
+    assert loaded.to_dict() == result.to_dict()
+    tree = json.loads((tmp_path / "audit.json").read_text("utf-8"))
+    assert tree["format"] == 1
+    row = tree["subgroups"]["dsc"][0]
+    assert {"items", "n", "support", "mean", "rest_mean", "divergence", "t", "divergence_shrunk", "ci", "p_value",
+            "p_adjusted", "significant", "adjusted"} <= set(row)  # fmt: skip
+    assert set(tree["scores"]) == {"DSC", "NormHD", "PS", "FS", "TS"}
+    assert {"mean", "interval", "p_value"} == set(tree["scores"]["FS"]["chance"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"format": 2}', '{"format": 1}', '{"format": 1, "cases": 3}', "nonsense", "\x00"]
+)
+def test_what_is_no_audit_is_refused_in_a_sentence(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "audit.json"
+    path.write_text(text)
+    with pytest.raises(segfair.SegfairError, match=r"audit\.json"):
+        AuditResult.load(path)
+
+
+def test_the_notebook_view_is_escaped() -> None:
+    made = planted(np.random.default_rng(8), 60, 0.1)
+    made["site"] = ["<script>alert(1)</script>" if value == "A" else value for value in made["site"]]  # type: ignore[union-attr]
+    html = audit(**made)._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_audit_json_keeps_to_its_schema() -> None:
+    schema = json.loads((ROOT / "docs" / "reference" / "audit.schema.json").read_text("utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    results = [make_result(margin=0.1, primary=("site",), outcomes=("dsc", "normhd")), make_result(inference=False)]
+    for result in results:
+        tree = json.loads(json.dumps(result.to_dict()))
+        validator.validate(tree)
+        assert set(tree) == set(schema["properties"]), "every key is described"
+        assert set(tree["config"]) == set(schema["properties"]["config"]["properties"])
+        row = tree["subgroups"]["dsc"][0]
+        assert set(row) == set(schema["$defs"]["subgroup"]["properties"])
+        assert set(tree["attributes"][0]) == set(schema["$defs"]["attribute"]["properties"])
+        for key in ("outcomes", "bins"):
+            described = schema["properties"][key]["additionalProperties"]["properties"]
+            assert all(set(entry) == set(described) for entry in tree[key].values())
+    tree["subgroups"]["dsc"][0]["p_value"] = 1.5
+    assert not validator.is_valid(tree), "the schema can fail"

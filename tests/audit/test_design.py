@@ -1,0 +1,144 @@
+"""Strata and covariates: what is compared with what, and at equal values of what."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.audit.made_up_audits import DEFAULT, audit
+
+import segfair
+from segfair.audit.result import AuditConfig
+from segfair.cases import Cohort
+from segfair.errors import ConfigError
+from segfair.protocol.rules import load_protocol
+from segfair.scoring.scores import ScoreTable
+
+
+def test_a_site_effect_is_nobodys_fault_under_stratify() -> None:
+    rng = np.random.default_rng(5)
+    site = rng.choice(["A", "B"], 300, p=[0.5, 0.5])
+    # Women are mostly seen at the bad site.
+    sex = np.where(rng.random(300) < np.where(site == "B", 0.85, 0.15), "f", "m")
+    dsc = np.clip(rng.normal(0.85, 0.05, 300) - 0.15 * (site == "B"), 0, 1)
+    made = {"dsc": dsc, "sex": sex.tolist(), "site": site.tolist()}
+    config = dataclasses.replace(DEFAULT, attributes=("sex",))
+    naive = audit(config, **made)
+    fair = audit(dataclasses.replace(config, stratify="site"), **made)
+    assert naive.subgroups["dsc"].rows[0].significant
+    assert not any(row.significant for row in fair.subgroups["dsc"])
+    assert "site" in fair.outcomes["dsc"].method
+
+
+def confounded(rng: np.random.Generator, n_cases: int) -> dict[str, object]:
+    """A group that is seen at another dose; DSC depends on the dose alone, the dose of every fifth case is missing."""
+    sex = rng.choice(["f", "m"], n_cases)
+    dose = rng.normal(0, 1, n_cases) - 1.0 * (sex == "f")
+    dsc = np.clip(0.7 + 0.1 * dose + rng.normal(0, 0.03, n_cases), 0, 1)
+    known = rng.random(n_cases) > 0.2
+    return {
+        "dsc": dsc,
+        "sex": sex.tolist(),
+        "dose": [float(value) if there else None for value, there in zip(dose, known, strict=True)],
+        "dose_class": [
+            ("high" if value > 0 else "Low") if there else None for value, there in zip(dose, known, strict=True)
+        ],
+    }
+
+
+@pytest.mark.parametrize("column", ["dose", "dose_class"])
+def test_a_covariate_with_missing_values_adjusts_and_says_so(column: str, tmp_path: Path) -> None:
+    made = confounded(np.random.default_rng(10), 400)
+    n_missing = sum(value is None for value in made[column])  # type: ignore[attr-defined]
+    config = dataclasses.replace(DEFAULT, attributes=("sex",), adjust=(column,))
+    result = audit(config, **made)
+    row = next(entry for entry in result.subgroups["dsc"] if entry.subgroup.items == {("sex", "f")})
+    assert row.adjusted is not None
+    assert row.adjusted.covariates == (column,)
+    # What is missing cannot be adjusted for: among those cases the whole gap stays, among the others hardly any.
+    assert abs(row.adjusted.difference) < 0.75 * abs(row.adjusted.raw_difference)
+    (note,) = result.outcomes["dsc"].notes
+    assert f"adjusted for {column}: missing for {n_missing} of 400 cases" in note
+    result.save(tmp_path / "audit.json")
+    assert note in (tmp_path / "audit.json").read_text("utf-8")
+    page = segfair.write_report(result, tmp_path / "report").read_text("utf-8")
+    assert f"missing for {n_missing} of 400 cases" in page
+
+
+def test_the_value_put_for_a_missing_number_does_not_matter() -> None:
+    """Least squares with the indicator: the adjusted difference is that of regressing on group, dose and indicator."""
+    rng = np.random.default_rng(11)
+    made = confounded(rng, 60)
+    # Three doses only, so that the basis is the dose itself and can be written down.
+    made["dose"] = [None if value is None else float(np.sign(value)) for value in made["dose"]]  # type: ignore[attr-defined]
+    result = audit(dataclasses.replace(DEFAULT, attributes=("sex",), adjust=("dose",)), **made)
+    row = next(entry for entry in result.subgroups["dsc"] if entry.subgroup.items == {("sex", "f")})
+    missing = np.array([value is None for value in made["dose"]])  # type: ignore[attr-defined]
+    dose = np.array([17.0 if value is None else value for value in made["dose"]])  # type: ignore[attr-defined]
+    columns = np.column_stack([np.array(made["sex"]) == "f", np.ones(60), dose, missing]).astype(float)
+    expected = np.linalg.lstsq(columns, made["dsc"])[0][0]  # type: ignore[call-overload]
+    assert row.adjusted is not None
+    assert row.adjusted.difference == pytest.approx(expected)
+
+
+def test_an_attribute_is_not_adjusted_for_the_column_it_is_made_of() -> None:
+    made = confounded(np.random.default_rng(12), 120)
+    stage = {"high": "pre", "Low": "post", None: None}
+    made["menopausal_status"] = [stage[value] for value in made.pop("dose_class")]  # type: ignore[attr-defined]
+    protocol = load_protocol("mama-mia")
+    config = AuditConfig(protocol, permutations=99, bootstrap=100, adjust=("menopausal_status",))
+    result = audit(config, **made)
+    assert {attribute for row in result.subgroups["dsc"] for attribute, _ in row.subgroup.items} == {"menopause"}
+    assert all(row.significant is not None and row.adjusted is None for row in result.subgroups["dsc"])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([None] * 40, "not adjusted for x: no case has a number there"),
+        ([3.0] * 40, "not adjusted for x: it is the same for every case"),
+        (["a"] * 40, "not adjusted for x: it is the same for every case"),
+    ],
+)
+def test_a_covariate_that_says_nothing_is_left_out_in_words(values: list[object], words: str) -> None:
+    rng = np.random.default_rng(13)
+    made = {"dsc": rng.random(40), "sex": ["f", "m"] * 20, "x": values}
+    result = audit(dataclasses.replace(DEFAULT, attributes=("sex",), adjust=("x",)), **made)
+    assert words in result.outcomes["dsc"].notes
+    assert all(row.adjusted is None for row in result.subgroups["dsc"])
+
+
+def test_a_covariate_of_free_text_is_refused() -> None:
+    made = {"dsc": np.linspace(0, 1, 40), "sex": ["f", "m"] * 20, "note": [f"case {index}" for index in range(40)]}
+    with pytest.raises(ConfigError, match="--adjust note: 40 different texts in 40 cases"):
+        audit(dataclasses.replace(DEFAULT, attributes=("sex",), adjust=("note",)), **made)
+
+
+def test_what_masks_derive_can_be_stratified_by_adjusted_for_and_declared(
+    embedded: Cohort, embedded_scores: ScoreTable
+) -> None:
+    config = dataclasses.replace(DEFAULT, derive=True, attributes=("breast_density",))
+    within = segfair.run_audit(
+        embedded,
+        dataclasses.replace(config, stratify="lesion_volume", primary=("lesion_volume",)),
+        scores=embedded_scores,
+    )
+    assert "within lesion_volume" in within.outcomes["dsc"].method
+    assert within.primary_subgroups is not None
+    # The strata are the terciles, so no tercile can be compared within them, and everything else can.
+    assert all(row.significant is None for row in within.primary_subgroups)
+    assert any(row.significant is not None for row in within.subgroups["dsc"])
+    adjusted = segfair.run_audit(
+        embedded, dataclasses.replace(config, adjust=("n_lesions", "anisotropy")), scores=embedded_scores
+    )
+    assert "not adjusted for anisotropy: it is the same for every case" in adjusted.outcomes["dsc"].notes
+    said = [row.adjusted.covariates for row in adjusted.subgroups["dsc"] if row.adjusted is not None]
+    assert set(said) <= {("n_lesions",)}
+
+
+def test_strata_of_one_case_each_are_refused() -> None:
+    made = {"dsc": np.linspace(0, 1, 40), "sex": ["f", "m"] * 20, "id": [f"x{index}" for index in range(40)]}
+    with pytest.raises(ConfigError, match="--stratify id: 40 different values in 40 cases"):
+        audit(dataclasses.replace(DEFAULT, attributes=("sex",), stratify="id"), **made)
