@@ -1,21 +1,42 @@
 """What an audit was asked and what it found, part by part: facts only, and their JSON. Computes nothing."""
 
-from segfair.audit.result.cases import RESERVED_NAMES, TAUGHT_BINS, Bins, CaseCounts, CaseScores, ColumnFacts
-from segfair.audit.result.findings import Alert, GateFacts, OutcomeFacts, PowerFacts, Verdict, distinct_alerts
-from segfair.audit.result.result import FORMAT, AuditResult
-from segfair.audit.result.scores import (
+from segfair.audit.result.attributes import (
     AttributeFacts,
+    Bins,
+    ColumnFacts,
+    LevelFacts,
+)
+from segfair.audit.result.cases import (
+    RESERVED_NAMES,
+    TAUGHT_BINS,
+    CaseCounts,
+    CaseScores,
+    Direction,
+    MetricFacts,
+)
+from segfair.audit.result.findings import (
+    Alert,
+    GateFacts,
+    OutcomeFacts,
+    PowerFacts,
+    Verdict,
+    distinct_alerts,
+)
+from segfair.audit.result.result import (
+    AuditResult,
+)
+from segfair.audit.result.scores import (
     Chance,
     Definition,
     FairnessScore,
-    LevelFacts,
-    MetricFacts,
+    Interval,
     Score,
 )
-from segfair.audit.result.settings import AuditConfig
+from segfair.audit.result.settings import (
+    AuditConfig,
+)
 
 __all__ = [
-    "FORMAT",
     "RESERVED_NAMES",
     "TAUGHT_BINS",
     "Alert",
@@ -28,8 +49,10 @@ __all__ = [
     "Chance",
     "ColumnFacts",
     "Definition",
+    "Direction",
     "FairnessScore",
     "GateFacts",
+    "Interval",
     "LevelFacts",
     "MetricFacts",
     "OutcomeFacts",

@@ -1,17 +1,18 @@
-"""The cases of an audit, their scores and columns: facts only. Scores nothing."""
+"""The cases of an audit: how many, what became of the others, and each one's scores. Facts only: scores nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["RESERVED_NAMES", "TAUGHT_BINS", "CaseCounts", "CaseScores", "Direction", "MetricFacts"]
 
-__all__ = ["RESERVED_NAMES", "TAUGHT_BINS", "Bins", "CaseCounts", "CaseScores", "ColumnFacts"]
-
+Direction = Literal["higher", "lower", "signed", "neither"]
+"""Which values of a metric are better; a signed one is best at zero."""
 TAUGHT_BINS = "taught the bins, and so is not audited"
 """Why a case is excluded that was scored, and used to learn the bins of an attribute."""
 # In a row of `case_scores` or of an attribute's levels a metric stands beside these.
@@ -76,27 +77,12 @@ class CaseScores:
 
 
 @dataclass(frozen=True, slots=True)
-class Bins:
-    """How one attribute was made from a metadata column."""
+class MetricFacts:
+    """How one metric was defined, and how many cases had no value."""
 
-    column: str
-    binning: str
-    edges: tuple[float, ...]
-    levels: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnFacts:
-    """How one metadata column was read.
-
-    Attributes:
-        read_as: What it was taken for: levels, ranges of numbers, dates, patients, a fold ...
-        why: What that was decided by.
-        n_missing: Audited cases without a value.
-        spellings: How missing values are spelt -> number of cases; "" for empty cells.
-    """
-
-    read_as: str
-    why: str
-    n_missing: int
-    spellings: Mapping[str, int] = field(default_factory=dict)
+    name: str
+    unit: str
+    better: Direction
+    definition: str
+    empty_rule: str
+    n_undefined: int

@@ -1,38 +1,108 @@
-"""Parts of a result <-> the layout of `audit.json`: the one converter. Reads and writes no file."""
+"""The layout of `audit.json` (`"format": 1`): the one converter between an `AuditResult` and plain values.
+
+Says where the file differs from the types, and nothing else; knows no meaning of any value.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
-from segfair.audit.result.scores import AttributeFacts, LevelFacts
+from segfair.audit.result.attributes import AttributeFacts, LevelFacts
+from segfair.errors import InputError
 from segfair.protocol.rules import Protocol
 from segfair.subgroups.lattice import Divergence, Item, Subgroup
 
-__all__ = ["CONVERTER"]
+__all__ = ["FORMAT", "from_tree", "read_tree", "to_tree", "write_tree"]
+
+FORMAT = 1
+_TABLE_KEYS = ("better", "n_cases", "mean")
+_Result = TypeVar("_Result")
+
+
+def to_tree(result: Any) -> dict[str, Any]:
+    """A result as plain dicts, lists, texts, finite numbers and None."""
+    tree: dict[str, Any] = _converter.unstructure(result)
+    protocol = tree["config"].pop("protocol")
+    cases = tree["cases"]
+    return {
+        "format": FORMAT,
+        **tree,
+        "protocol": protocol,
+        "cases": {
+            **cases,
+            "penalised": _as_rows(cases["penalised"]),
+            "excluded": _as_rows(cases["excluded"]),
+        },
+        "subgroups": {name: table["rows"] for name, table in tree["subgroups"].items()},
+    }
+
+
+def from_tree(tree: Mapping[str, Any], kind: type[_Result]) -> _Result:
+    """The inverse of `to_tree`.
+
+    Raises:
+        InputError: Not an audit, or of another format number.
+    """
+    if tree.get("format") != FORMAT:
+        raise InputError(f"audit.json: format is {tree.get('format')!r}, this version reads {FORMAT}")
+    try:
+        cases = tree["cases"]
+        flat = {
+            **tree,
+            "config": {**tree["config"], "protocol": tree["protocol"]},
+            "cases": {
+                **cases,
+                "penalised": {row["case"]: row["reason"] for row in cases["penalised"]},
+                "excluded": {row["case"]: row["reason"] for row in cases["excluded"]},
+            },
+            "subgroups": {
+                name: {"outcome": name, "rows": rows} | {key: tree["outcomes"][name][key] for key in _TABLE_KEYS}
+                for name, rows in tree["subgroups"].items()
+            },
+        }
+        return _converter.structure(flat, kind)
+    except (cattrs.BaseValidationError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"audit.json: not a complete audit ({error!r}); write it again with segfair audit") from error
+
+
+def write_tree(tree: Mapping[str, Any], path: Path) -> None:
+    """Writes a tree as JSON; refuses a value that JSON cannot hold rather than writing NaN."""
+    text = json.dumps(tree, allow_nan=False, ensure_ascii=False, indent=1)
+    # A lone surrogate out of some table has no UTF-8; its backslash form is what JSON calls it anyway.
+    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """The tree of an `audit.json`, whatever its format number.
+
+    Raises:
+        InputError: The file is missing or not JSON.
+    """
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as audit.json ({error})") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: not an audit.json, but a JSON {type(tree).__name__}")
+    return tree
+
+
+def _as_rows(reasons: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"case": case, "reason": reason} for case, reason in reasons.items()]
 
 
 def _build_converter() -> cattrs.Converter:
     """Dataclasses <-> the layout of `audit.json`; the hooks are where the two differ."""
     converter = cattrs.Converter(forbid_extra_keys=False)
+
     converter.register_unstructure_hook(Subgroup, lambda group: dict(sorted(group.items)))
     converter.register_structure_hook(Subgroup, lambda tree, _: Subgroup(frozenset(tree.items())))
-    converter.register_unstructure_hook(Protocol, lambda protocol: protocol.to_dict())
-    converter.register_structure_hook(Protocol, lambda tree, _: Protocol.from_dict(tree, source="audit.json"))
-    edges = tuple[float, ...] | Literal["tree"]
-    converter.register_structure_hook(edges, lambda value, _: value if value == "tree" else tuple(map(float, value)))
-    converter.register_structure_hook(Any, lambda value, _: value)
-    _register_divergence(converter)
-    _register_level(converter)
-    _register_attribute(converter)
-    return converter
-
-
-def _register_divergence(converter: cattrs.Converter) -> None:
-    """Shapley shares are a list, for JSON has no keys of two names."""
 
     def divergence_out(row: Divergence) -> dict[str, Any]:
         plain = (name for name in Divergence.__slots__ if name != "shapley")
@@ -51,10 +121,6 @@ def _register_divergence(converter: cattrs.Converter) -> None:
     converter.register_unstructure_hook(Divergence, divergence_out)
     converter.register_structure_hook(Divergence, divergence_in)
 
-
-def _register_level(converter: cattrs.Converter) -> None:
-    """The means stand beside the level's name and size, each under its metric."""
-
     def level_out(level: LevelFacts) -> dict[str, Any]:
         tree = {name: converter.unstructure(getattr(level, name)) for name in LevelFacts.__slots__}
         means = tree.pop("mean")
@@ -69,10 +135,6 @@ def _register_level(converter: cattrs.Converter) -> None:
 
     converter.register_unstructure_hook(LevelFacts, level_out)
     converter.register_structure_hook(LevelFacts, level_in)
-
-
-def _register_attribute(converter: cattrs.Converter) -> None:
-    """D_v and what sets it stand beside the attribute's name."""
 
     def attribute_out(entry: AttributeFacts) -> dict[str, Any]:
         tree = {name: converter.unstructure(getattr(entry, name)) for name in AttributeFacts.__slots__}
@@ -108,5 +170,13 @@ def _register_attribute(converter: cattrs.Converter) -> None:
     converter.register_unstructure_hook(AttributeFacts, attribute_out)
     converter.register_structure_hook(AttributeFacts, attribute_in)
 
+    converter.register_unstructure_hook(Protocol, lambda protocol: protocol.to_dict())
+    converter.register_structure_hook(Protocol, lambda tree, _: Protocol.from_dict(tree, source="audit.json"))
 
-CONVERTER = _build_converter()
+    edges = tuple[float, ...] | Literal["tree"]
+    converter.register_structure_hook(edges, lambda value, _: value if value == "tree" else tuple(map(float, value)))
+    converter.register_structure_hook(Any, lambda value, _: value)
+    return converter
+
+
+_converter = _build_converter()

@@ -1,4 +1,4 @@
-"""What was tested and what follows: outcomes, power, alerts, gates, the verdict. Tests nothing."""
+"""What an audit found: outcomes, power, alerts, verdict, gates. Facts only: tests nothing and judges nothing."""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ from typing import Literal
 
 from segfair.subgroups.lattice import Subgroup
 
-__all__ = ["Gallery", "GalleryCase", "GalleryGroup", "GallerySlice"]
+__all__ = ["Gallery", "GalleryCase", "GalleryGroup", "GallerySlice", "LengthUnit"]
+
+LengthUnit = Literal["mm", "px", "voxels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class GallerySlice:
         unit: "mm"; where the label's file does not say how large a voxel is, "px" (2-D) or "voxels".
     """
 
-    plane: str
+    plane: Literal["axial", "coronal", "sagittal", "slice"]
     axis: int
     index: int
     sides: tuple[str, ...]
@@ -41,7 +43,7 @@ class GallerySlice:
     prediction: str
     step: int = 1
     image: str = ""
-    unit: str = "mm"
+    unit: LengthUnit = "mm"
 
 
 @dataclass(frozen=True, slots=True)

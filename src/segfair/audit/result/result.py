@@ -1,39 +1,33 @@
-"""Everything that an audit was asked and found, and its `audit.json`.
+"""What an audit was asked and what it found. Computes nothing and draws nothing.
 
-Computes nothing and draws nothing. `AuditResult.to_dict` is the file format (`"format": 1`); together with the mask
-folders it is enough to draw the report again and to compare two audits.
+Together with the mask folders an `AuditResult` is enough to draw the report again and to compare two audits; its file
+is `audit.json`, whose layout `segfair.audit.result.codec` knows.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cattrs
-
-from segfair.audit.result.cases import Bins, CaseCounts, CaseScores, ColumnFacts
-from segfair.audit.result.codec import CONVERTER
+from segfair.audit.result import codec
+from segfair.audit.result.attributes import AttributeFacts, Bins, ColumnFacts
+from segfair.audit.result.cases import CaseCounts, CaseScores, MetricFacts
 from segfair.audit.result.findings import Alert, GateFacts, OutcomeFacts, PowerFacts, Verdict
 from segfair.audit.result.gallery import Gallery
-from segfair.audit.result.scores import AttributeFacts, Definition, FairnessScore, MetricFacts, Score
+from segfair.audit.result.scores import Definition, FairnessScore, Score
 from segfair.audit.result.second_labels import TwoRulers
 from segfair.audit.result.settings import AuditConfig
 from segfair.cases import Join
-from segfair.errors import InputError
 from segfair.subgroups.lattice import SubgroupTable
 from segfair.subgroups.search import Search
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMAT", "AuditResult"]
-
-FORMAT = 1
-_TABLE_KEYS = ("better", "n_cases", "mean")
+__all__ = ["AuditResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,20 +142,7 @@ class AuditResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The contents of `audit.json`: plain dicts, lists, texts, finite numbers and None."""
-        tree: dict[str, Any] = CONVERTER.unstructure(self)
-        protocol = tree["config"].pop("protocol")
-        cases = tree["cases"]
-        return {
-            "format": FORMAT,
-            **tree,
-            "protocol": protocol,
-            "cases": {
-                **cases,
-                "penalised": _as_rows(cases["penalised"]),
-                "excluded": _as_rows(cases["excluded"]),
-            },
-            "subgroups": {name: table["rows"] for name, table in tree["subgroups"].items()},
-        }
+        return codec.to_tree(self)
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> AuditResult:
@@ -170,34 +151,11 @@ class AuditResult:
         Raises:
             InputError: Not an audit, or of another format number.
         """
-        if tree.get("format") != FORMAT:
-            raise InputError(f"audit.json: format is {tree.get('format')!r}, this version reads {FORMAT}")
-        try:
-            cases = tree["cases"]
-            flat = {
-                **tree,
-                "config": {**tree["config"], "protocol": tree["protocol"]},
-                "cases": {
-                    **cases,
-                    "penalised": {row["case"]: row["reason"] for row in cases["penalised"]},
-                    "excluded": {row["case"]: row["reason"] for row in cases["excluded"]},
-                },
-                "subgroups": {
-                    name: {"outcome": name, "rows": rows} | {key: tree["outcomes"][name][key] for key in _TABLE_KEYS}
-                    for name, rows in tree["subgroups"].items()
-                },
-            }
-            return CONVERTER.structure(flat, cls)
-        except (cattrs.BaseValidationError, KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"audit.json: not a complete audit ({error!r}); write it again with segfair audit"
-            ) from error
+        return codec.from_tree(tree, cls)
 
     def save(self, path: Path) -> None:
         """Writes `audit.json`; refuses a value that JSON cannot hold rather than writing NaN."""
-        text = json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False, indent=1)
-        # A lone surrogate out of some table has no UTF-8; its backslash form is what JSON calls it anyway.
-        path.write_bytes(text.encode("utf-8", "backslashreplace"))
+        codec.write_tree(self.to_dict(), path)
 
     @classmethod
     def load(cls, path: Path) -> AuditResult:
@@ -206,14 +164,4 @@ class AuditResult:
         Raises:
             InputError: The file is missing, not JSON, or not an audit of this format.
         """
-        try:
-            tree = json.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as audit.json ({error})") from error
-        if not isinstance(tree, dict):
-            raise InputError(f"{path}: not an audit.json, but a JSON {type(tree).__name__}")
-        return cls.from_dict(tree)
-
-
-def _as_rows(reasons: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"case": case, "reason": reason} for case, reason in reasons.items()]
+        return cls.from_dict(codec.read_tree(path))

@@ -1,28 +1,12 @@
-"""The scores of a cohort and of its attributes: facts only. Computes none."""
+"""The scores of a cohort, with interval and chance level. Facts only: computes none of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from segfair.fairness.challenge import Disparity
+__all__ = ["Chance", "Definition", "FairnessScore", "Interval", "Score"]
 
 Interval = tuple[float, float]
-
-
-__all__ = ["AttributeFacts", "Chance", "Definition", "FairnessScore", "LevelFacts", "MetricFacts", "Score"]
-
-
-@dataclass(frozen=True, slots=True)
-class MetricFacts:
-    """How one metric was defined, and how many cases had no value."""
-
-    name: str
-    unit: str
-    better: str
-    definition: str
-    empty_rule: str
-    n_undefined: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,39 +65,3 @@ class Definition:
     ts: float | None
     changes: tuple[str, ...]
     used: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LevelFacts:
-    """One level of an attribute.
-
-    Attributes:
-        level: Its name.
-        n: Cases.
-        small: Whether it has fewer than `min_cases` cases.
-        mean, median: Metric -> value over the cases with one; None without.
-        ci: Metric -> 95 % interval of the mean.
-        divergence: The level's test on the primary outcome, where it is a subgroup.
-        failure_rate: Share of failed cases, with its interval.
-    """
-
-    level: str
-    n: int
-    small: bool
-    mean: Mapping[str, float | None]
-    median: Mapping[str, float | None]
-    ci: Mapping[str, Interval] = field(default_factory=dict)
-    failure_rate: float | None = None
-    failure_ci: Interval | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeFacts:
-    """One attribute: its disparity D_v (None where DSC or NormHD was not scored) and its levels."""
-
-    name: str
-    disparity: Disparity | None
-    levels: tuple[LevelFacts, ...]
-    disparity_ci: Interval | None = None
-    disparity_chance: Chance | None = None
-    primary: bool = False

@@ -1,4 +1,4 @@
-"""The settings of an audit, as asked for and as they hold. Reads no option and no file."""
+"""What an audit is asked: every setting with its default. Reads no file and checks nothing against data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AuditConfig:
         outcomes: Metrics whose subgroups are examined; the first is the primary one.
         min_support: Smallest share of cases of a mined subgroup; single levels of `min_cases` join them.
         min_cases: Smallest number of members, and of others, of a subgroup that is judged.
-            max_items: Most attributes of a combination; None: as many as occur together, within `max_subgroups`.
+        max_items: Most attributes of a combination; None: as many as occur together, within `max_subgroups`.
         max_subgroups: About how many subgroups are searched at most: where there are more, combinations become
             shorter, then those of few cases stay out (`segfair.subgroups.search`).
         missing_prediction: What an unusable prediction means; None: as "worst", unless more than a fifth are.
