@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 # One thread a process: the tests and benchmarks run in parallel processes, and small networks gain nothing from more.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo demo-mitigate test lint format bench same fuzz clean
+.PHONY: demo demo-mitigate test lint format bench same schemas fuzz clean
 
 demo: $(VENV)/installed  ## build the embedded cohort, audit it, say where the report lies
 	$(BIN)/segfair phantom demo/cohort
@@ -34,6 +34,10 @@ bench: $(VENV)/installed-test  ## the figures of the documentation (long)
 
 same: $(VENV)/installed-test  ## BEFORE=FOLDER: whether files differ from those that another version recorded there
 	$(BIN)/python benchmarks/byte_for_byte.py compare $(BEFORE)
+
+schemas: $(VENV)/installed-test  ## the JSON Schemas of the documentation, from the types
+	$(BIN)/python -m segfair.audit.result.schema docs/reference/audit.schema.json
+	$(BIN)/python -m segfair.compare.schema docs/reference/comparison.schema.json
 
 fuzz: $(VENV)/installed-test  ## the property tests with many more examples
 	$(THREADS) HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis

@@ -281,7 +281,7 @@ def test_report_keeps_the_pictures(cohort: Cohort, tmp_path: Path) -> None:
     schema = json.loads((ROOT / "docs" / "reference" / "audit.schema.json").read_text("utf-8"))
     tree = json.loads((tmp_path / "first" / "audit.json").read_text("utf-8"))
     jsonschema.Draft202012Validator(schema).validate(tree)
-    described = schema["$defs"]["slice"]["properties"]
+    described = schema["$defs"]["GallerySlice"]["properties"]
     assert set(tree["gallery"]["cases"]["P10"]["slices"][0]) == set(described)
 
 

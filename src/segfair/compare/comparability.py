@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from segfair.attributes.fit import AttributeTable
 from segfair.audit.choices.outcomes import absolute_name
 from segfair.audit.panel import Panel
-from segfair.audit.result import AuditConfig, AuditResult
+from segfair.audit.result import AuditConfig, AuditResult, Direction
 from segfair.errors import ConfigError, InputError
 from segfair.subgroups.lattice import Better
 
@@ -268,7 +268,7 @@ def choose_outcome(before: AuditResult, after: AuditResult, outcome: str | None)
     return outcome
 
 
-def metric_direction(result: AuditResult, name: str) -> str:
+def metric_direction(result: AuditResult, name: str) -> Direction:
     """Whether "higher" or "lower" values of a metric are better; "signed" (best at zero) or "neither"."""
     return next(metric.better for metric in result.metrics if metric.name == name)
 

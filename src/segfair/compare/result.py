@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from segfair.audit.result.cases import Direction
 from segfair.subgroups.lattice import Better, Item
 from segfair.subgroups.search import Search
 
@@ -71,7 +72,7 @@ class Change:
     ci: Interval | None
     p_value: float | None
     p_adjusted: float | None
-    better: str
+    better: Direction
     n: int
 
 

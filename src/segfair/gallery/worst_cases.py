@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from segfair.audit.panel import Panel
 from segfair.audit.result import AuditResult
-from segfair.audit.result.gallery import Gallery, GalleryCase, GalleryGroup, GallerySlice
+from segfair.audit.result.gallery import Gallery, GalleryCase, GalleryGroup, GallerySlice, LengthUnit
 from segfair.audit.words import harmful
 from segfair.cases import Cohort
 from segfair.errors import InputError
@@ -127,7 +127,9 @@ def draw_groups(
         image, note = None, ""
         if images is not None:
             image, channel, note = _read_image(images.get(case, ()), label, pair, protocol, channel)
-        unit = "mm" if label.has_size or spacing_mm is not None else "px" if label.array.ndim == 2 else "voxels"
+        unit: LengthUnit = (
+            "mm" if label.has_size or spacing_mm is not None else "px" if label.array.ndim == 2 else "voxels"
+        )
         drawn[case] = _draw(label, pair, image, note, unit)
         if on_done is not None:
             on_done(case)
@@ -197,7 +199,7 @@ def _flagged(result: AuditResult) -> list[Divergence]:
     return sorted(rows.values(), key=lambda row: (sign * row.divergence, row.subgroup.name))
 
 
-def _draw(label: Mask, pair: MaskPair, image: Image | None, note: str, unit: str) -> GalleryCase:
+def _draw(label: Mask, pair: MaskPair, image: Image | None, note: str, unit: LengthUnit) -> GalleryCase:
     # A file without geometry says nothing about the patient's sides.
     nowhere = not label.has_size or np.array_equal(label.affine, np.eye(4))
     codes = "" if nowhere or label.array.ndim < 3 else axis_codes(label)
@@ -209,7 +211,7 @@ def _draw(label: Mask, pair: MaskPair, image: Image | None, note: str, unit: str
     return GalleryCase(tuple(_slice(view, greys, unit) for view in found), note)
 
 
-def _slice(view: View, greys: tuple[float, float], unit: str) -> GallerySlice:
+def _slice(view: View, greys: tuple[float, float], unit: LengthUnit) -> GallerySlice:
     label, prediction = outline(view.label), outline(view.prediction)
     step = max(label.step, prediction.step)
     png = grey_png(view.image, greys) if view.image is not None else b""
