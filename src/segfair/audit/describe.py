@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib import metadata
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 
 from segfair import __version__, stats
@@ -81,8 +80,7 @@ def attribute_facts(
             rate = rate_ci = None
             if failed is not None and n:
                 rate = float(failed[inside].mean())
-                found_ci = scipy.stats.binomtest(int(failed[inside].sum()), n).proportion_ci(method="wilson")
-                rate_ci = (float(found_ci.low), float(found_ci.high))
+                rate_ci = stats.defined_interval(stats.rate_interval(failed[inside].sum(), np.array(n)))
             levels.append(
                 LevelFacts(
                     level=level,
