@@ -35,7 +35,8 @@ from segfair.audit.words import metric_name, plural, search_sentence
 from segfair.cases import Cohort
 from segfair.fairness.challenge import ChallengeScores
 from segfair.files.cells import is_missing
-from segfair.scoring.cohort import ScoreTable
+from segfair.scoring.cohort import NO_PREDICTION
+from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import level_membership
 from segfair.subgroups.search import Search
 
@@ -55,8 +56,6 @@ __all__ = [
 ]
 
 Interval = tuple[float, float]
-
-NO_PREDICTION = "no prediction"
 
 
 def attribute_facts(

@@ -295,7 +295,6 @@ def _one_folder(folder: Path, role: Role, kind: Kind, dataset_file: Path | None,
 
 def _listed(list_file: Path, dataset: Dataset, role: Role) -> MaskFolder:
     """The labels of a Decathlon list, or of nnU-Net's list in `dataset.json`."""
-    named = any(case.id for case in dataset.cases)
     files: dict[str, Path] = {}
     without = 0
     for case in dataset.cases:
@@ -320,14 +319,9 @@ def _listed(list_file: Path, dataset: Dataset, role: Role) -> MaskFolder:
         notices.append(f"{len(absent)} of the masks listed in {list_file} do not exist, such as {absent[0]}")
     if without:
         notices.append(f"{without} cases of {list_file} have no label and are passed over")
-    return MaskFolder(
-        dict(sorted(files.items())),
-        "nnunet-raw" if named else "decathlon",
-        {},
-        dataset.label_names,
-        dataset.ignore_label,
-        tuple(notices),
-    )
+    kind: Kind = "nnunet-raw" if any(case.id for case in dataset.cases) else "decathlon"
+    in_order = dict(sorted(files.items()))
+    return MaskFolder(in_order, kind, {}, dataset.label_names, dataset.ignore_label, tuple(notices))
 
 
 def _results(path: Path, role: Role, *, validation: Path | None = None) -> MaskFolder:
@@ -365,11 +359,6 @@ def _results(path: Path, role: Role, *, validation: Path | None = None) -> MaskF
     if "all" in names:
         notices.append("fold all was trained on its own validation cases: these scores are not of unseen cases")
     dataset, broken = dataset_beside(folds[0].absolute().parent / "dataset.json", required=False)
-    return MaskFolder(
-        dict(sorted(files.items())),
-        "nnunet-results",
-        dict(sorted(fold_of.items())),
-        dataset.label_names,
-        dataset.ignore_label,
-        (*notices, *broken),
-    )
+    in_order, folds_in_order = dict(sorted(files.items())), dict(sorted(fold_of.items()))
+    said = (*notices, *broken)
+    return MaskFolder(in_order, "nnunet-results", folds_in_order, dataset.label_names, dataset.ignore_label, said)
