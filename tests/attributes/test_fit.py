@@ -14,7 +14,6 @@ from segfair.attributes.fit import (
     Attribute,
     AttributeTable,
     BinningPlan,
-    build_attributes,
     fit_attributes,
     parse_bins,
 )
@@ -38,7 +37,8 @@ def cohort(**columns: Sequence[object]) -> Cohort:
 
 
 def build(protocol: Protocol = DEFAULT, *, given: Mapping[str, object] | None = None, **columns: Sequence[object]):
-    return build_attributes(cohort(**columns), protocol=protocol, **(given or {}))  # type: ignore[arg-type]
+    cases = cohort(**columns)
+    return fit_attributes(cases, protocol=protocol, **(given or {})).apply(cases)  # type: ignore[arg-type]
 
 
 # ---- the default protocol
@@ -174,8 +174,8 @@ def test_bins_without_their_column() -> None:
 
 
 def test_no_cases_and_no_columns() -> None:
-    assert build_attributes(Cohort(()), protocol=DEFAULT).attributes == ()
-    empty = build_attributes(Cohort((), columns=("age",)), protocol=DEFAULT)
+    assert fit_attributes(Cohort(()), protocol=DEFAULT).attributes == ()
+    empty = fit_attributes(Cohort((), columns=("age",)), protocol=DEFAULT)
     assert (empty.attributes, empty.left_out) == ((), {"age": "no values"})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segfair.attributes.fit import build_attributes
+from segfair.attributes.fit import fit_attributes
 from segfair.audit.describe import column_facts
 from segfair.cases import Case, Cohort
 from segfair.protocol.rules import load_protocol
@@ -15,6 +15,6 @@ def test_texts_among_ranges_of_numbers_are_counted_as_missing() -> None:
         columns=("age",),
         missing={"age": {"C32": "NA"}},
     )
-    attributes = build_attributes(cohort, protocol=load_protocol("default"))
+    attributes = fit_attributes(cohort, protocol=load_protocol("default")).apply(cohort)
     facts = column_facts(cohort, attributes)["age"]
     assert (facts.n_missing, facts.spellings) == (3, {"unknown": 2, "NA": 1})

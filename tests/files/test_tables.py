@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from segfair.errors import InputError, MetadataError
 from segfair.files.cells import fuse
-from segfair.files.tables import Table, load_table, read_table, records_table, table_from_frame, write_csv
+from segfair.files.tables import Table, load_table, records_table, table_from_frame, write_csv
 
 CASES = {"id": ["0012", "0013"], "age": [41, 62], "sex": ["f", "m"]}
 
@@ -266,7 +266,7 @@ def test_data_frames(tmp_path: Path) -> None:
 
 def read_table_of(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     write_csv(frame, folder / "t.csv")
-    return read_table(folder / "t.csv")
+    return load_table(folder / "t.csv").frame
 
 
 def test_records() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.intake.studies import Study, ids_of, masks, said, table
 
-from segfair.attributes.fit import build_attributes
+from segfair.attributes.fit import fit_attributes
 from segfair.errors import ConfigError, InputError, PairingError
 from segfair.intake.cohorts import load_cohort
 from segfair.protocol.rules import load_protocol
@@ -79,7 +79,7 @@ def test_one_fold_is_no_attribute(tmp_path: Path) -> None:
     results = nnunet(tmp_path / "results", {"all": study.ids[:18]})
     cohort = load_cohort(results, study.labels, study.table)
     assert cohort.column("fold") == ["all"] * 20
-    assert "fold" in build_attributes(cohort, protocol=load_protocol("default")).left_out
+    assert "fold" in fit_attributes(cohort, protocol=load_protocol("default")).left_out
 
 
 def test_a_fold_column_of_the_table_wins(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from tests.intake.studies import Study, ids_of, masks, said, table
 
-from segfair.attributes.fit import build_attributes
+from segfair.attributes.fit import fit_attributes
 from segfair.cases import Join
 from segfair.errors import ConfigError, InputError, MetadataError, PairingError
 from segfair.intake.cohorts import load_cohort
@@ -224,7 +224,7 @@ def test_a_mama_mia_tree(tmp_path: Path) -> None:
     assert len(cohort) == 6 and cohort.excluded == {}
     assert said(cohort, "sheet dataset_info of analysis, dataset_info, legend", "6 of the case ids")
     assert said(cohort, "found in another letter case", "duke_001 = DUKE_001")
-    labels = build_attributes(cohort, protocol=load_protocol("mama-mia")).labels()
+    labels = fit_attributes(cohort, protocol=load_protocol("mama-mia")).apply(cohort).labels()
     assert labels == {
         "age": ["41-50", None, "41-50", "51-60", "71+", "0-40"],
         "menopause": ["pre", "post", "unknown", "pre", "unknown", "pre"],
@@ -238,12 +238,13 @@ def test_north_america_becomes_a_level(tmp_path: Path) -> None:
     study = Study(tmp_path)
     table(study.table, study.ids, continent=["NA", "EU", "AS", "NA"] * 5)
     cohort = study.load()
-    attribute = build_attributes(cohort, protocol=load_protocol("default"))["continent"]
+    attribute = fit_attributes(cohort, protocol=load_protocol("default")).apply(cohort)["continent"]
     assert attribute.levels == ("AS", "EU", "NA")
     assert list(attribute.codes[:4]) == [2, 1, 0, 2]
     assert said(cohort, "continent: NA (10) is read as a level")
     table(study.table, study.ids, continent=["NA", "EU", "AS", "NA"] * 5, size=["NA", 1, 2, 3] * 5)
-    attribute = build_attributes(study.load(), protocol=load_protocol("default"))["continent"]
+    cohort = study.load()
+    attribute = fit_attributes(cohort, protocol=load_protocol("default")).apply(cohort)["continent"]
     assert attribute.levels == ("AS", "EU", "missing"), "where NA stands among numbers it is R's missing value"
 
 

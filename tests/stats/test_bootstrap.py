@@ -11,6 +11,7 @@ from segfair.stats.bootstrap import (
     exponential_weights,
     interval,
     mean_interval,
+    rate_interval,
     subgroup_intervals,
 )
 
@@ -145,3 +146,12 @@ def test_no_subgroups_or_cases() -> None:
     rng = np.random.default_rng(0)
     assert subgroup_intervals(np.zeros((0, 4), bool), np.arange(4.0), rng=rng).mean.shape == (0, 2)
     assert np.isnan(subgroup_intervals(np.zeros((2, 0), bool), np.zeros(0), rng=rng).mean).all()
+
+
+def test_rates_have_wilsons_interval() -> None:
+    found = rate_interval(np.array([0, 3, 10]), np.array([10, 10, 10]))
+    for (low, high), successes in zip(found, (0, 3, 10), strict=True):
+        expected = scipy.stats.binomtest(successes, 10).proportion_ci(method="wilson")
+        assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert np.isnan(rate_interval(np.array([0]), np.array([0]))).all()
+    assert rate_interval(np.array(3), np.array(10)).shape == (2,)

@@ -1,1 +1,1 @@
-"""Columns of metadata -> categorical attributes."""
+"""Columns of metadata -> categorical attributes. Reads no file, scores nothing."""

@@ -45,7 +45,6 @@ __all__ = [
     "AttributeTable",
     "BinningPlan",
     "ColumnReading",
-    "build_attributes",
     "fit_attributes",
     "parse_bins",
 ]
@@ -267,29 +266,6 @@ class BinningPlan:
             return cls(entries, dict(tree["left_out"]), tuple(tree["notices"]), readings, alerts)
         except (KeyError, TypeError) as error:
             raise ConfigError(f"bins: not a binning plan ({error})") from error
-
-
-def build_attributes(
-    cohort: Cohort,
-    *,
-    protocol: Protocol,
-    chosen: Sequence[str] | None = None,
-    edges: Mapping[str, Edges] | None = None,
-    max_levels: int = 20,
-    subject_column: str | None = None,
-    read_as: Mapping[str, ReadAs] | None = None,
-) -> AttributeTable:
-    """Fits attributes on a cohort and applies them to it; see `fit_attributes`."""
-    plan = fit_attributes(
-        cohort,
-        protocol=protocol,
-        chosen=chosen,
-        edges=edges,
-        max_levels=max_levels,
-        subject_column=subject_column,
-        read_as=read_as,
-    )
-    return plan.apply(cohort)
 
 
 def fit_attributes(

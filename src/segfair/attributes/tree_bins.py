@@ -1,4 +1,4 @@
-"""Bin edges of numbers learned from the outcome by a regression tree, on cases that are then not audited.
+"""Bin edges of numbers learned from the outcome by a tree, on cases that are then never audited.
 
 Bins that were chosen because outcomes differ between them would make any test accuse somebody; hence the split: one
 half of the cases (or patients) teaches the edges, the other half is audited.

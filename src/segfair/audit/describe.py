@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib import metadata
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 
 from segfair import __version__, stats
@@ -37,7 +36,8 @@ from segfair.audit.words import metric_name, plural, search_sentence
 from segfair.cases import Cohort
 from segfair.fairness.challenge import ChallengeScores
 from segfair.files.cells import is_missing
-from segfair.scoring.cohort import ScoreTable
+from segfair.scoring.cohort import NO_PREDICTION
+from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import level_membership
 from segfair.subgroups.search import Search
 
@@ -58,8 +58,6 @@ __all__ = [
 ]
 
 Interval = tuple[float, float]
-
-NO_PREDICTION = "no prediction"
 
 
 def attribute_facts(
@@ -83,8 +81,7 @@ def attribute_facts(
             rate = rate_ci = None
             if failed is not None and n:
                 rate = float(failed[inside].mean())
-                found_ci = scipy.stats.binomtest(int(failed[inside].sum()), n).proportion_ci(method="wilson")
-                rate_ci = (float(found_ci.low), float(found_ci.high))
+                rate_ci = stats.defined_interval(stats.rate_interval(failed[inside].sum(), np.array(n)))
             levels.append(
                 LevelFacts(
                     level=level,

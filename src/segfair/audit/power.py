@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segfair import stats
 from segfair.attributes.binning import as_number
-from segfair.attributes.fit import build_attributes
+from segfair.attributes.fit import fit_attributes
 from segfair.audit.result import AuditConfig, PowerFacts
 from segfair.audit.significance import power_of_levels
 from segfair.cases import Case, Cohort
@@ -64,12 +64,9 @@ def plan_power(
         One entry a level; the critical value of the largest statistic under no difference, None where no subgroup is
         large enough to be tested; and which subgroups an audit would search.
     """
-    attributes = build_attributes(
-        cohort,
-        protocol=config.protocol,
-        chosen=config.attributes,
-        edges={name: edges for name, edges in config.bins.items() if edges != "tree"},
-    )
+    edges = {name: edges for name, edges in config.bins.items() if edges != "tree"}
+    plan = fit_attributes(cohort, protocol=config.protocol, chosen=config.attributes, edges=edges)
+    attributes = plan.apply(cohort)
     lattice, search = search_subgroups(attributes, config.bounds)
     lattice = with_levels(lattice, attributes, min_cases=config.min_cases)
     critical = (

@@ -119,7 +119,7 @@ def predict(
 ) -> None:
     """Predict masks in each image's own geometry; needs no metadata."""
     _require_torch()
-    from segfair.files.layouts import describe_images, find_images
+    from segfair.files.image_files import describe_images, find_images
     from segfair.mitigation.data.boxes import find_boxes
     from segfair.mitigation.prediction.volumes import load_model, predict_images
 

@@ -1,1 +1,1 @@
-"""Two audits of the same cases, paired: may they be compared, what changed, who was harmed, and its page."""
+"""Two audits of the same cases, paired: may they be compared, what changed, who was harmed. Makes no page."""

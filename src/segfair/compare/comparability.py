@@ -21,6 +21,7 @@ from segfair.errors import ConfigError, InputError
 from segfair.subgroups.lattice import Better
 
 __all__ = [
+    "SETTINGS",
     "Paired",
     "choose_outcome",
     "direction",
@@ -31,17 +32,7 @@ __all__ = [
     "require_same_rules",
 ]
 
-_SETTINGS = (
-    "level",
-    "min_support",
-    "min_cases",
-    "max_items",
-    "max_subgroups",
-    "permutations",
-    "bootstrap",
-    "seed",
-    "primary",
-)
+SETTINGS = ("level", "min_support", "min_cases", "max_items", "max_subgroups", "permutations", "bootstrap", "seed")
 """Settings that may differ: those of the first audit hold."""
 
 
@@ -315,7 +306,7 @@ def _attributes_of_one(before: AuditResult, after: AuditResult) -> list[str]:
 
 
 def _other_settings(first: AuditConfig, second: AuditConfig) -> list[str]:
-    differing = [name for name in _SETTINGS if getattr(first, name) != getattr(second, name)]
+    differing = [name for name in (*SETTINGS, "primary") if getattr(first, name) != getattr(second, name)]
     found = [
         f"{name} is {getattr(first, name)} in the first audit and {getattr(second, name)} in the second; the first"
         " holds"

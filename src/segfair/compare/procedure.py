@@ -21,6 +21,7 @@ from segfair import fairness, stats
 from segfair.audit.result import AuditResult
 from segfair.audit.words import search_sentence
 from segfair.compare.comparability import (
+    SETTINGS,
     Paired,
     choose_outcome,
     direction,
@@ -175,9 +176,8 @@ def _metric_changes(pairs: Paired, before: AuditResult) -> tuple[dict[str, Chang
             better=better[name],
             n=int(known.sum()),
         )
-    return {name: entry for name, entry in changes.items() if name != "PS"}, {
-        name: entry for name, entry in changes.items() if name == "PS"
-    }
+    performance = {name: changes.pop(name) for name in ("PS",) if name in changes}
+    return changes, performance
 
 
 def _fairness_changes(pairs: Paired) -> dict[str, Change]:
@@ -399,19 +399,8 @@ def _side(result: AuditResult, name: str) -> Side:
 
 def _settings(result: AuditResult) -> dict[str, Any]:
     config = result.config
-    return {
-        "protocol": config.protocol.name,
-        "level": config.level,
-        "min_support": config.min_support,
-        "min_cases": config.min_cases,
-        "max_items": config.max_items,
-        "max_subgroups": config.max_subgroups,
-        "permutations": config.permutations,
-        "bootstrap": config.bootstrap,
-        "seed": config.seed,
-        "subject_column": config.subject_column,
-        "primary": list(config.primary),
-    }
+    same = {name: getattr(config, name) for name in (*SETTINGS, "subject_column")}
+    return {"protocol": config.protocol.name, **same, "primary": list(config.primary)}
 
 
 def _describe_method(result: AuditResult, test: stats.PairedTest, pairs: Paired) -> str:

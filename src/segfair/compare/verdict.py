@@ -1,4 +1,4 @@
-"""The answer of a comparison in words: harm first, levelling down named as such, and what cannot be excluded."""
+"""The answer of a comparison in words: harm first, levelling down named, what stays open. Computes nothing."""
 
 from __future__ import annotations
 

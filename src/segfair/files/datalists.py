@@ -1,4 +1,4 @@
-"""JSON that lists cases: `dataset.json` of nnU-Net and of the Medical Segmentation Decathlon, nnU-Net's splits.
+"""JSON that lists cases: `dataset.json` of nnU-Net and the Decathlon, nnU-Net's splits. Opens no mask.
 
 Reads and checks the lists; whether the files they name exist is asked elsewhere.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from segfair.errors import ConfigError, InputError
 from segfair.files.cells import compose
 from segfair.files.images.masks import mask_stem
 
-__all__ = ["Dataset", "ListedCase", "read_case_list", "read_dataset"]
+__all__ = ["Dataset", "ListedCase", "dataset_beside", "listed_id", "read_case_list", "read_dataset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,24 @@ def _cases(tree: dict[str, Any], path: Path) -> list[ListedCase]:
         here = path.parent
         cases.append(ListedCase(case, here / label if label else None, tuple(here / image for image in images)))
     return cases
+
+
+def dataset_beside(path: Path | None, *, required: bool) -> tuple[Dataset, tuple[str, ...]]:
+    """What a `dataset.json` says if there is one; a broken one is passed over where it is not required."""
+    if path is None or not path.is_file():
+        return Dataset(), ()
+    try:
+        return replace(read_dataset(path), cases=()), ()
+    except InputError as error:
+        if required:
+            raise
+        return Dataset(), (f"not used: {error}",)
+
+
+def listed_id(case: ListedCase) -> str:
+    """A listed case's own id, else its label's file name, else its first image's."""
+    files = [case.label] if case.label else list(case.images)
+    return compose(case.id or (mask_stem(files[0].name) if files else None) or "")
 
 
 def read_case_list(spec: str, *, part: Literal["train", "val"] = "val") -> list[str]:

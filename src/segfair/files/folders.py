@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -11,12 +12,39 @@ from segfair.errors import InputError, PairingError
 from segfair.files.cells import compose
 from segfair.files.images.masks import MASK_SUFFIXES, PROBABILITY_KEYS, mask_stem
 
-__all__ = ["Role", "has_masks", "is_folder", "mask_files", "masks_in", "nothing_found", "unread_masks"]
+__all__ = [
+    "Role",
+    "has_masks",
+    "is_folder",
+    "mask_files",
+    "masks_in",
+    "named",
+    "nothing_found",
+    "readable",
+    "unread_masks",
+]
 
 # Formats without loss that people keep masks in, and that are not read here.
 _UNREAD_SUFFIXES = (".tif", ".tiff", ".bmp", ".gif", ".npy", ".img", ".mgz", ".mat", ".dcm")
 
 Role = Literal["labels", "predictions", "images"]
+
+
+@contextmanager
+def readable(path: Path, role: Role) -> Iterator[None]:
+    """Turns a folder that may not be searched into a message."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{role} {path}: cannot be read ({error.strerror or error}); make it readable, or hand over another folder"
+        ) from error
+
+
+def named(path: Path) -> Path:
+    """The path with a last component that names the folder (`.` does not)."""
+    path = Path(path)
+    return path.resolve() if path.name in ("", "..") else path
 
 
 def mask_files(folder: Path) -> list[Path]:

@@ -1,7 +1,6 @@
-"""Which files form a case: flat folders, the MAMA-MIA tree, nnU-Net's folders, Decathlon lists.
+"""Which files form a case: flat folders, the MAMA-MIA tree, nnU-Net's folders, Decathlon lists. Reads no mask.
 
-Looks at names only and reads no mask. Every layout is recognised in either role, so that swapped folders can be
-told from broken ones.
+Every layout is recognised in either role, so that swapped folders can be told from broken ones.
 """
 
 from __future__ import annotations
@@ -9,37 +8,31 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from segfair.errors import InputError, PairingError
 from segfair.files.cells import compose
-from segfair.files.datalists import Dataset, ListedCase, read_case_list, read_dataset
-from segfair.files.folders import Role, has_masks, mask_files, masks_in, nothing_found
+from segfair.files.datalists import Dataset, dataset_beside, listed_id, read_dataset
+from segfair.files.folders import Role, has_masks, mask_files, masks_in, named, nothing_found, readable
 from segfair.files.images.masks import MASK_SUFFIXES, mask_stem
 from segfair.files.spellings import FILES, Spellings, pair_spellings
 
 __all__ = [
     "MaskFolder",
-    "describe_images",
-    "find_images",
     "find_labels",
     "find_predictions",
     "look_swapped",
     "pair_ids",
     "pair_masks",
-    "read_case_list",
 ]
 
 Kind = Literal["flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon", "bids", "case-folders"]
 
 # nnU-Net's folders of labels; dataset.json lies beside them.
 NNUNET_LABELS = ("labelsTr", "labelsTs", "gt_segmentations")
-# Its folders of images, and the labels that belong to them.
-NNUNET_IMAGES = {"imagesTr": "labelsTr", "imagesTs": "labelsTs"}
 # What nnU-Net writes next to its predictions.
 PREDICTION_FILES = ("summary.json", "plans.json", "predict_from_raw_data_args.json")
 PREDICTION_WORDS = r"pred|preds|predicted|predictions?|outputs?|inferences?|inferred|results?|automatic"
@@ -49,10 +42,6 @@ _MASK_WORDS = r"segs?|segmentations?|masks?|lesions?|roi"
 # BIDS suffixes of masks and label maps.
 BIDS_MASKS = ("mask", "dseg", "seg", "label", "roi")
 _ROLE_WORDS = rf"{_MASK_WORDS}|{LABEL_WORDS}|{PREDICTION_WORDS}"
-
-CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
-# Beyond this, files numbered `name_0000`, `name_0001` ... are cases rather than channels of one case.
-MOST_CHANNELS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +76,8 @@ def find_labels(path: Path) -> MaskFolder:
         InputError: Nothing there, no mask in it, or a broken `dataset.json`.
         PairingError: Two files of one case.
     """
-    with _readable(path, "labels"):
-        return _find(_named(path), "labels")
+    with readable(path, "labels"):
+        return _find(named(path), "labels")
 
 
 def find_predictions(path: Path) -> MaskFolder:
@@ -100,68 +89,8 @@ def find_predictions(path: Path) -> MaskFolder:
         InputError: Nothing there, or no mask in it.
         PairingError: Two files of one case, in one folder or in two folds.
     """
-    with _readable(path, "predictions"):
-        return _find(_named(path), "predictions")
-
-
-def find_images(
-    path: Path, *, case_ids: Collection[str] = (), n_channels: int | None = None
-) -> Mapping[str, tuple[Path, ...]]:
-    """The images of each case in channel order.
-
-    Known are a flat folder (`ID.nii.gz`, or nnU-Net's `ID_0000.nii.gz`, `ID_0001.nii.gz`, ...), one sub-folder a
-    case (MAMA-MIA's `images/ID/ID_0000.nii.gz`), a data set with such a folder named `images` or `imagesTr`, and a
-    `dataset.json` that lists them.
-
-    In a flat folder `NAME_0001` may be the second channel of the case NAME, or a case. The whole folder decides:
-
-    1. Where ids are known (for `imagesTr`, those in `labelsTr` beside it), they do: what bears an id is a case, what
-       bears one and a number is a channel of it.
-    2. Where more than half of several names bear just the channels that are wanted, numbered files are channels; a name
-       whose numbers do not begin at 0000, or have a gap, is left as the files it has.
-    3. Files of which not every name is numbered, from 0000 on and without a gap, are cases.
-    4. The files of a single name are cases, unless there are just as many as the channels that are wanted.
-    5. Of several names, they are channels where no name has more than `MOST_CHANNELS` of them (a nnU-Net data set, or
-       the phases of a study, of which the first ones are used), or where each has just as many as are wanted; else
-       cases (two sites that number theirs).
-
-    Args:
-        path: The folder or `dataset.json`.
-        case_ids: Ids that exist.
-        n_channels: How many channels a case is wanted to have; None: not known. What the `dataset.json` of a data
-            set says of its own `imagesTr` or `imagesTs` comes first.
-
-    Raises:
-        InputError: Nothing there, no image in it, or a folder that may not be searched.
-    """
-    with _readable(path, "images"):
-        found = _find_images(_named(path), frozenset(case_ids), n_channels)
-    return dict(sorted(found.items()))
-
-
-def _find_images(path: Path, case_ids: frozenset[str], n_channels: int | None) -> Mapping[str, tuple[Path, ...]]:
-    if path.is_dir():
-        folder = next((path / name for name in ("imagesTr", "images") if (path / name).is_dir()), path)
-        found = _images_in(folder, case_ids, n_channels)
-        if found:
-            return found
-    list_file = path / "dataset.json" if path.is_dir() else path
-    if list_file.suffix == ".json" and list_file.is_file():
-        listed = {_listed_id(case): case.images for case in read_dataset(list_file).cases if case.images}
-        listed.pop("", None)
-        if listed:
-            return listed
-    raise nothing_found(path, "images")
-
-
-def describe_images(path: Path, images: Mapping[str, tuple[Path, ...]]) -> str:
-    """How the files of a folder were read, in one sentence: how many cases, and whether numbers are channels."""
-    n_files = [len(files) for files in images.values()]
-    each = f"{min(n_files)}" if min(n_files) == max(n_files) else f"{min(n_files)} to {max(n_files)}"
-    channels = "" if max(n_files) == 1 else f" with {each} channels each, by the numbers at the end of their names"
-    numbered = [case for case in images if CHANNEL.fullmatch(case)]
-    cases = f" ({numbered[0]} and so on are cases by themselves, not channels of one)" if numbered else ""
-    return f"images: {sum(n_files)} files in {path}, read as {len(images)} cases{channels}{cases}"
+    with readable(path, "predictions"):
+        return _find(named(path), "predictions")
 
 
 def pair_masks(labels: Collection[str], predictions: Collection[str]) -> Spellings:
@@ -222,23 +151,6 @@ def _signs(masks: MaskFolder) -> dict[Role, str]:
 
 def _folder(masks: MaskFolder) -> Path:
     return next(iter(masks.files.values())).parent
-
-
-@contextmanager
-def _readable(path: Path, role: Role) -> Iterator[None]:
-    """Turns a folder that may not be searched into a message."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{role} {path}: cannot be read ({error.strerror or error}); make it readable, or hand over another folder"
-        ) from error
-
-
-def _named(path: Path) -> Path:
-    """The path with a last component that names the folder (`.` does not)."""
-    path = Path(path)
-    return path.resolve() if path.name in ("", "..") else path
 
 
 def _find(path: Path, role: Role) -> MaskFolder:
@@ -377,32 +289,19 @@ def _words(text: str) -> list[str]:
 
 def _one_folder(folder: Path, role: Role, kind: Kind, dataset_file: Path | None, *notices: str) -> MaskFolder:
     files, passed_over = masks_in(folder, role)
-    dataset, broken = _dataset_beside(dataset_file, required=role == "labels" and kind != "flat")
+    dataset, broken = dataset_beside(dataset_file, required=role == "labels" and kind != "flat")
     return MaskFolder(files, kind, {}, dataset.label_names, dataset.ignore_label, (*notices, *passed_over, *broken))
-
-
-def _dataset_beside(path: Path | None, *, required: bool) -> tuple[Dataset, tuple[str, ...]]:
-    """What a `dataset.json` says if there is one; a broken one is passed over where it is not required."""
-    if path is None or not path.is_file():
-        return Dataset(), ()
-    try:
-        return replace(read_dataset(path), cases=()), ()
-    except InputError as error:
-        if required:
-            raise
-        return Dataset(), (f"not used: {error}",)
 
 
 def _listed(list_file: Path, dataset: Dataset, role: Role) -> MaskFolder:
     """The labels of a Decathlon list, or of nnU-Net's list in `dataset.json`."""
-    named = any(case.id for case in dataset.cases)
     files: dict[str, Path] = {}
     without = 0
     for case in dataset.cases:
         if case.label is None:
             without += 1
             continue
-        identifier = _listed_id(case)
+        identifier = listed_id(case)
         if not identifier:
             raise InputError(f"{list_file}: {case.label} is no mask file; known are {', '.join(MASK_SUFFIXES)}")
         if identifier in files:
@@ -420,14 +319,9 @@ def _listed(list_file: Path, dataset: Dataset, role: Role) -> MaskFolder:
         notices.append(f"{len(absent)} of the masks listed in {list_file} do not exist, such as {absent[0]}")
     if without:
         notices.append(f"{without} cases of {list_file} have no label and are passed over")
-    return MaskFolder(
-        dict(sorted(files.items())),
-        "nnunet-raw" if named else "decathlon",
-        {},
-        dataset.label_names,
-        dataset.ignore_label,
-        tuple(notices),
-    )
+    kind: Kind = "nnunet-raw" if any(case.id for case in dataset.cases) else "decathlon"
+    in_order = dict(sorted(files.items()))
+    return MaskFolder(in_order, kind, {}, dataset.label_names, dataset.ignore_label, tuple(notices))
 
 
 def _results(path: Path, role: Role, *, validation: Path | None = None) -> MaskFolder:
@@ -464,79 +358,7 @@ def _results(path: Path, role: Role, *, validation: Path | None = None) -> MaskF
     notices.insert(0, f"{role}: {len(files)} validation masks of fold {', '.join(names)} in {path}")
     if "all" in names:
         notices.append("fold all was trained on its own validation cases: these scores are not of unseen cases")
-    dataset, broken = _dataset_beside(folds[0].absolute().parent / "dataset.json", required=False)
-    return MaskFolder(
-        dict(sorted(files.items())),
-        "nnunet-results",
-        dict(sorted(fold_of.items())),
-        dataset.label_names,
-        dataset.ignore_label,
-        (*notices, *broken),
-    )
-
-
-def _images_in(folder: Path, case_ids: frozenset[str], n_channels: int | None) -> dict[str, tuple[Path, ...]]:
-    if has_masks(folder):
-        stems, _ = masks_in(folder, "images")
-        if folder.name in NNUNET_IMAGES and not case_ids:
-            # The data set's own labels, or its own number of channels, tell what the files are.
-            labels = folder.with_name(NNUNET_IMAGES[folder.name])
-            if labels.is_dir() and has_masks(labels):
-                case_ids = frozenset(mask_stem(path.name) or "" for path in mask_files(labels))
-            dataset, _ = _dataset_beside(folder.absolute().parent / "dataset.json", required=False)
-            n_channels = dataset.n_channels or n_channels
-        return _by_case(stems, case_ids, n_channels)
-    cases: dict[str, tuple[Path, ...]] = {}
-    for inner in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
-        paths = mask_files(inner)
-        # MAMA-MIA: images/DUKE_001/duke_001_0000.nii.gz; the masks are spelt as the files are. A folder whose files
-        # are named otherwise is no case: it may be labels or preds.
-        spelt = {_without_channel(mask_stem(path.name) or "") for path in paths}
-        if len(spelt) == 1 and next(iter(spelt)).casefold() == inner.name.casefold():
-            cases[spelt.pop()] = tuple(paths)
-    return cases
-
-
-def _by_case(
-    stems: Mapping[str, Path], case_ids: frozenset[str], n_channels: int | None
-) -> dict[str, tuple[Path, ...]]:
-    """Channels of one case together, in order; see `find_images` for what is a channel."""
-    numbers: dict[str, list[int]] = {}  # name -> the numbers that it bears
-    for stem in stems:
-        match = CHANNEL.fullmatch(stem)
-        numbers.setdefault(match["case"] if match else stem, []).append(int(match["channel"]) if match else -1)
-    known = {case.casefold() for case in case_ids}
-    are_channels = not known and _are_channels(list(numbers.values()), n_channels)
-    cases: dict[str, list[Path]] = {}
-    for stem, path in stems.items():
-        short = _without_channel(stem)
-        # Where most names bear channels, a name that bears a part of them is a case that lacks some.
-        from_zero = sorted(numbers[short]) == list(range(len(numbers[short]))) if short in numbers else False
-        is_channel = stem.casefold() not in known and (short.casefold() in known or (are_channels and from_zero))
-        cases.setdefault(short if is_channel else stem, []).append(path)
-    return {case: tuple(paths) for case, paths in cases.items()}
-
-
-def _are_channels(numbers: list[list[int]], n_channels: int | None) -> bool:
-    """Whether the numbers at the end of file names, one list a name, tell channels."""
-    if len(numbers) > 1 and n_channels is not None:
-        wanted = list(range(n_channels))
-        if sum(sorted(found) == wanted for found in numbers) > 0.5 * len(numbers):
-            return True
-    if any(sorted(found) != list(range(len(found))) for found in numbers):
-        return False
-    as_wanted = all(len(found) == n_channels for found in numbers)
-    if len(numbers) == 1:
-        return as_wanted and n_channels != 1
-    return as_wanted or max(map(len, numbers)) <= MOST_CHANNELS
-
-
-def _without_channel(stem: str) -> str:
-    match = CHANNEL.fullmatch(stem)
-    return match["case"] if match else stem
-
-
-def _listed_id(case: ListedCase) -> str:
-    """A listed case's own id, else its label's file name, else its first image's."""
-    files = [case.label] if case.label else list(case.images)
-    return compose(case.id or (mask_stem(files[0].name) if files else None) or "")
+    dataset, broken = dataset_beside(folds[0].absolute().parent / "dataset.json", required=False)
+    in_order, folds_in_order = dict(sorted(files.items())), dict(sorted(fold_of.items()))
+    said = (*notices, *broken)
+    return MaskFolder(in_order, "nnunet-results", folds_in_order, dataset.label_names, dataset.ignore_label, said)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from segfair.errors import InputError
-from segfair.files.layouts import find_images, pair_ids
+from segfair.files.image_files import find_images
+from segfair.files.layouts import pair_ids
 
 __all__ = [
     "FORMAT",

@@ -1,4 +1,4 @@
-"""Several files that appear in a folder together: written aside, and moved there once all of them are complete."""
+"""Several files appear in a folder together: written aside, moved there once all are complete. Knows no content."""
 
 from __future__ import annotations
 

@@ -32,7 +32,6 @@ __all__ = [
     "Table",
     "load_table",
     "read_json",
-    "read_table",
     "records_table",
     "table_from_frame",
     "write_csv",
@@ -104,11 +103,6 @@ class Table:
     def column(self, name: str) -> list[Any]:
         """Typed values of one column as Python objects; None where missing."""
         return [None if is_missing(value) else value for value in self.frame[name].tolist()]
-
-
-def read_table(path: Path, *, sheet: str | None = None, wanted_ids: Collection[str] = ()) -> pd.DataFrame:
-    """Reads a table with typed columns; see `load_table`."""
-    return load_table(path, sheet=sheet, wanted_ids=wanted_ids).frame
 
 
 def load_table(path: Path, *, sheet: str | None = None, wanted_ids: Collection[str] = ()) -> Table:

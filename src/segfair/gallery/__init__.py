@@ -1,1 +1,1 @@
-"""The worst cases, overall and of flagged subgroups, with slices through their largest error."""
+"""The worst cases, overall and of flagged subgroups, with slices through their largest error. Makes no page."""

@@ -21,9 +21,10 @@ from segfair.audit.result.gallery import Gallery, GalleryCase, GalleryGroup, Gal
 from segfair.audit.words import harmful
 from segfair.cases import Cohort
 from segfair.errors import InputError
+from segfair.files.image_files import find_images
 from segfair.files.images.grids import Mask, align, axis_codes, give_spacing
 from segfair.files.images.masks import read_channels
-from segfair.files.layouts import find_images, pair_ids
+from segfair.files.layouts import pair_ids
 from segfair.gallery.slices import View, outline, views
 from segfair.intake.mask_values import with_pictures
 from segfair.protocol.rules import Protocol

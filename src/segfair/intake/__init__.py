@@ -1,1 +1,1 @@
-"""Folders and tables -> `Cohort`: which cases count, and which row of the table is whose."""
+"""Folders and tables -> `Cohort`: which cases count, and which row of the table is whose. Scores nothing."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from segfair.cases import Join
 from segfair.errors import ConfigError, MetadataError, PairingError, close_names, some
-from segfair.files.layouts import read_case_list
+from segfair.files.datalists import read_case_list
 from segfair.files.tables import Table, load_table, table_from_frame
 from segfair.intake.case_ids import find_id_column, match_ids
 from segfair.intake.where import fulfilled

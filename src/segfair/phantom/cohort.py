@@ -1,4 +1,4 @@
-"""Synthetic cases and a weak model's predictions of them, in memory."""
+"""Synthetic cases and a weak model's predictions of them, in memory. Writes no file."""
 
 from __future__ import annotations
 

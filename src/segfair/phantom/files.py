@@ -1,4 +1,4 @@
-"""A cohort on disk: masks, images, the table, the datalist and the truth."""
+"""A cohort on disk: masks, images, the table, the datalist and the truth. Invents nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The imaged cube and random shapes in it: lengths in mm, so that every size shows the same breast."""
+"""The imaged cube and random shapes in it, in mm, so that every size shows the same breast. Knows no patient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is in the cohort: attributes that depend on each other, quotas of a planted subgroup, missing values."""
+"""Who is in the cohort: attributes that depend on each other, a planted subgroup, gaps. Draws no voxel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a patient's images show: breast, tumour, how it enhances, and what the scanner makes of it.
+"""What a patient's images show: breast, tumour, how it enhances, what the scanner adds. Writes no file.
 
 References:
     Gudbjartsson, Patz. The Rician distribution of noisy MRI data. Magn Reson Med 1995 (the noise).

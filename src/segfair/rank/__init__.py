@@ -1,1 +1,1 @@
-"""Many submissions, one set of labels: teams, their order, how sure it is, and the pages that say so."""
+"""Many submissions, one set of labels: teams, their order, and how sure it is. Makes no page."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import stats
-from segfair.attributes.fit import AttributeTable, build_attributes
+from segfair.attributes.fit import AttributeTable, fit_attributes
 from segfair.audit.certainty import CohortScores, challenge_of
 from segfair.audit.choices.labels import (
     check_label_occurs,
@@ -196,7 +196,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
 
 def _attributes_of(scores: TeamScores, config: AuditConfig) -> AttributeTable:
     """The attributes of the cohort, alike for all teams."""
-    return build_attributes(
+    plan = fit_attributes(
         scores.cohort,
         protocol=config.protocol,
         chosen=config.attributes,
@@ -204,6 +204,7 @@ def _attributes_of(scores: TeamScores, config: AuditConfig) -> AttributeTable:
         subject_column=config.subject_column,
         read_as=config.read_as,
     )
+    return plan.apply(scores.cohort)
 
 
 def _leave_out_each(

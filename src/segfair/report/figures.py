@@ -15,7 +15,7 @@ import io
 import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, ParamSpec
+from typing import Any, Literal, ParamSpec
 
 import matplotlib
 import numpy as np
@@ -192,18 +192,10 @@ def _divergence_axis(axes: Axes, rows: Sequence[Divergence], *, outcome: str, di
 
 def _shade(axes: Axes, bottom: float, height: float, *, start: float, length: float) -> None:
     """A pale band behind a row, from `start` over `length` in widths of the axes."""
-    axes.add_patch(
-        Rectangle(
-            (start, bottom),
-            length,
-            height,
-            transform=axes.get_yaxis_transform(),
-            facecolor="#f4f6f8",
-            linewidth=0,
-            clip_on=False,
-            zorder=0,
-        )
-    )
+    place = axes.get_yaxis_transform()
+    band = Rectangle((start, bottom), length, height, transform=place, clip_on=False, zorder=0)
+    band.set(facecolor="#f4f6f8", linewidth=0)
+    axes.add_patch(band)
 
 
 def _extent(row: Divergence) -> list[float]:
@@ -220,29 +212,17 @@ def _interval_mark(axes: Axes, row: Divergence, y: float, better: Better) -> Non
             axes.plot((limit, limit), (y - 0.035, y + 0.035), color=colour, linewidth=1.0, zorder=2)
     if row.ci:
         axes.plot(row.ci, (y, y), color=colour, linewidth=3.0, alpha=0.55, solid_capstyle="butt", zorder=2)
-    axes.plot(
-        row.divergence,
-        y,
-        marker="o",
-        markersize=6,
-        color=colour,
-        markerfacecolor=colour if row.significant else "white",
-        markeredgewidth=1.4,
-        linestyle="none",
-        zorder=4,
-    )
+    _dot(axes, row.divergence, y, colour, filled=bool(row.significant), edge=1.4, above=4)
     if row.divergence_shrunk is not None:
-        axes.plot(
-            row.divergence_shrunk,
-            y,
-            marker="D",
-            markersize=3.6,
-            markerfacecolor=INK,
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            linestyle="none",
-            zorder=5,
-        )
+        mark: dict[str, Any] = {"marker": "D", "markersize": 3.6, "markeredgewidth": 0.6}
+        axes.plot(row.divergence_shrunk, y, color=INK, markeredgecolor="white", linestyle="none", zorder=5, **mark)
+
+
+def _dot(axes: Axes, x: float, y: float, colour: str, *, filled: bool, edge: float, above: int) -> None:
+    """A point estimate: filled, or a ring where it is uncertain; drawn above what has a smaller number."""
+    face = colour if filled else "white"
+    style: dict[str, Any] = {"marker": "o", "markersize": 6, "markerfacecolor": face, "markeredgewidth": edge}
+    axes.plot(x, y, color=colour, linestyle="none", zorder=above, **style)
 
 
 @themed
@@ -292,17 +272,7 @@ def level_dots(
         if median is not None:
             axes.plot(median, y, marker="|", markersize=8, markeredgewidth=1.3, color=MUTED, linestyle="none", zorder=2)
         if mean is not None:
-            axes.plot(
-                mean,
-                y,
-                marker="o",
-                markersize=6,
-                color=BETTER,
-                markerfacecolor="white" if level.small else BETTER,
-                markeredgewidth=1.3,
-                linestyle="none",
-                zorder=3,
-            )
+            _dot(axes, mean, y, BETTER, filled=not level.small, edge=1.3, above=3)
     return figure
 
 
@@ -363,17 +333,9 @@ def heat_map(
 def _map_cell(axes: Axes, row: int, column: int, *, count: int, mean: str, shade: float | None) -> None:
     """One cell: coloured by `shade` (0 worst, 1 best); grey and hatched where there is none."""
     face = "#f8f9fa" if shade is None else to_hex(_DIVERGING(float(np.clip(shade, 0, 1))))
-    axes.add_patch(
-        Rectangle(
-            (column + 0.03, -row - 0.96),
-            0.94,
-            0.92,
-            facecolor=face,
-            edgecolor="#aab6c0" if shade is None else "none",
-            hatch="////" if shade is None and count else None,
-            linewidth=0,
-        )
-    )
+    edge, hatch = ("#aab6c0", "////" if count else None) if shade is None else ("none", None)
+    cell = Rectangle((column + 0.03, -row - 0.96), 0.94, 0.92, facecolor=face, edgecolor=edge, hatch=hatch, linewidth=0)
+    axes.add_patch(cell)
     middle = column + 0.5
     if not count:
         axes.text(middle, -row - 0.5, "no case", ha="center", va="center", color=MUTED, fontsize=7)
@@ -443,36 +405,15 @@ def divergence_bars(
     per_inch = (high - low) / (width - left - right - sum(beyond)) or 1.0
     axes.set_xlim(low - beyond[0] * per_inch, high + beyond[1] * per_inch)
     axes.axvline(0, color=MUTED, linewidth=0.9)
+    edge, place = -left / (width - left - right), axes.get_yaxis_transform()
     for index, (_, share) in enumerate(shares):
         y = -step * (index + 0.5)
-        axes.text(
-            -left / (width - left - right),
-            y,
-            names[index],
-            transform=axes.get_yaxis_transform(),
-            ha="left",
-            va="center",
-        )
-        bad = harmful(share, better)
-        axes.barh(
-            y,
-            share,
-            height=0.6 * step,
-            color=WORSE if bad else BETTER,
-            alpha=0.9,
-            hatch=None if bad else "////",
-            edgecolor="white",
-            linewidth=0,
-        )
-        gap = 0.05 * per_inch
-        axes.text(
-            share + (gap if share >= 0 else -gap),
-            y,
-            format_number(share, digits, signed=True),
-            ha="left" if share >= 0 else "right",
-            va="center",
-            fontsize=8,
-        )
+        axes.text(edge, y, names[index], transform=place, ha="left", va="center")
+        colour, hatch = (WORSE, None) if harmful(share, better) else (BETTER, "////")
+        axes.barh(y, share, 0.6 * step, color=colour, alpha=0.9, hatch=hatch, edgecolor="white", linewidth=0)
+        side, gap = ("left", 0.05 * per_inch) if share >= 0 else ("right", -0.05 * per_inch)
+        number = format_number(share, digits, signed=True)
+        axes.text(share + gap, y, number, ha=side, va="center", fontsize=8)
     return figure
 
 
@@ -500,18 +441,9 @@ def score_strip(scores: Mapping[str, Score]) -> Figure:
         axes.text(-0.04, y, name, transform=axes.get_yaxis_transform(), ha="right", va="center")
         if score.chance:
             low, high = score.chance.interval
-            axes.add_patch(
-                Rectangle(
-                    (low, y - 0.36 * step),
-                    high - low,
-                    0.72 * step,
-                    facecolor="#dfe5ea",
-                    edgecolor="#9aa7b2",
-                    hatch="....",
-                    linewidth=0,
-                    zorder=1,
-                )
-            )
+            band = Rectangle((low, y - 0.36 * step), high - low, 0.72 * step, hatch="....", linewidth=0, zorder=1)
+            band.set(facecolor="#dfe5ea", edgecolor="#9aa7b2")
+            axes.add_patch(band)
             mean = score.chance.mean
             axes.plot((mean, mean), (y - 0.36 * step, y + 0.36 * step), color=MUTED, linewidth=1.2, zorder=2)
         if score.ci:

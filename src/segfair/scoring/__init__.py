@@ -1,1 +1,1 @@
-"""Two masks -> the scores of a case; a cohort -> a score table."""
+"""Two masks -> the scores of a case; a cohort -> a score table. Knows no attribute."""

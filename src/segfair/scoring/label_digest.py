@@ -1,4 +1,4 @@
-"""A label -> a digest of the voxels that count, by which two audits know whether they were made against equal labels.
+"""A label -> a digest of its voxels that count: equal digests, equal labels. Compares no audits itself.
 
 Hashes voxels, not files: a label that was compressed again, or stored on axes in another order, has the same digest.
 """

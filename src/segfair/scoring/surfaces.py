@@ -1,4 +1,4 @@
-"""Surfaces of masks on a voxel grid, and the distances between them. Arrays in, arrays out; exact throughout."""
+"""Surfaces of masks on a voxel grid, and the distances between them. Arrays only, exact; knows no metric."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from segfair.stats.bootstrap import (
     defined_interval,
     interval,
     mean_interval,
+    rate_interval,
     subgroup_intervals,
 )
 from segfair.stats.bounds import Standing, margin_standing, simultaneous_means
@@ -42,6 +43,7 @@ __all__ = [
     "null_critical",
     "paired_max_t",
     "paired_outcomes",
+    "rate_interval",
     "shrink",
     "simultaneous_means",
     "spline_basis",

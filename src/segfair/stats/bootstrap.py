@@ -32,6 +32,7 @@ __all__ = [
     "exponential_weights",
     "interval",
     "mean_interval",
+    "rate_interval",
     "subgroup_intervals",
 ]
 
@@ -273,6 +274,36 @@ def _moderated_errors(membership: Membership, outcome: NDArray[np.float64]) -> N
     error = np.full(len(membership), np.nan)
     error[everyone] = some.compare(some.residual(outcome)[None])[1][:, 0] * some.n_rest / len(outcome)
     return error
+
+
+def rate_interval(
+    successes: NDArray[np.floating] | NDArray[np.integer],
+    trials: NDArray[np.floating] | NDArray[np.integer],
+    *,
+    confidence: float = 0.95,
+) -> NDArray[np.float64]:
+    """Wilson's interval of a rate such as the share of failed cases; of use also where no or every case failed.
+
+    Not scipy's `binomtest`, whose last digits differ: files of older versions would no longer be met to the byte.
+
+    Args:
+        successes: Counts of any shape.
+        trials: Counts, of the same shape.
+        confidence: Of the interval.
+
+    Returns:
+        (..., 2); NaN without trials.
+
+    References:
+        Wilson 1927.
+    """
+    quantile = scipy.stats.norm.ppf(0.5 + confidence / 2)
+    count = np.where(np.asarray(trials) > 0, trials, np.nan).astype(np.float64)
+    rate = successes / count
+    centre = rate + quantile**2 / (2 * count)
+    reach = quantile * np.sqrt(rate * (1 - rate) / count + quantile**2 / (4 * count**2))
+    bounds: NDArray[np.float64] = np.stack([centre - reach, centre + reach], axis=-1)
+    return np.asarray(np.clip(bounds / (1 + quantile**2 / count)[..., None], 0.0, 1.0), dtype=np.float64)
 
 
 def _studentise(

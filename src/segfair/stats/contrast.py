@@ -296,25 +296,15 @@ def families(
         if ordering is not None:
             blocks = quantile_blocks(average(ordering), blocks, n_blocks=n_blocks)
         between = members[rows][:, first]
-        found.append(
-            Family(
-                rows,
-                between,
-                prepare_contrast(
-                    between, strata=stratum[first], covariates=of_subjects, blocks=blocks, prior_df=prior_df
-                ),
-                average(centred),
-            )
+        contrast = prepare_contrast(
+            between, strata=stratum[first], covariates=of_subjects, blocks=blocks, prior_df=prior_df
         )
+        found.append(Family(rows, between, contrast, average(centred)))
     if divides.any():
         rows = np.flatnonzero(divides)
         within = np.unique(np.stack([stratum, subject]), axis=1, return_inverse=True)[1].ravel()
-        parted = members[rows]
-        found.append(
-            Family(
-                rows, parted, prepare_contrast(parted, strata=within, covariates=covariates, prior_df=prior_df), outcome
-            )
-        )
+        contrast = prepare_contrast(members[rows], strata=within, covariates=covariates, prior_df=prior_df)
+        found.append(Family(rows, members[rows], contrast, outcome))
     return found
 
 
@@ -337,9 +327,8 @@ def quantile_blocks(values: NDArray[np.float64], strata: NDArray[np.intp], *, n_
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     rank -= starts[strata]
-    tied = np.unique(np.stack([strata, np.unique(values, return_inverse=True)[1]]), axis=1, return_inverse=True)[
-        1
-    ].ravel()
+    pairs = np.stack([strata, np.unique(values, return_inverse=True)[1]])
+    tied = np.unique(pairs, axis=1, return_inverse=True)[1].ravel()
     least = np.full(int(tied.max(initial=-1)) + 1, len(order), dtype=np.intp)
     np.minimum.at(least, tied, rank)
     rank = least[tied]

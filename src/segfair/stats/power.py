@@ -1,4 +1,4 @@
-"""What a cohort can show at all: the smallest gap it would probably detect, and the cases that a gap takes.
+"""What a cohort can show at all: the gap it would probably detect, the cases that a gap takes. Sees no score.
 
 Normal approximation at the family-wise critical value; the calibration benchmark compares it with simulated
 cohorts.

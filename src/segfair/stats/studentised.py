@@ -1,4 +1,4 @@
-"""Bootstrap-t for small groups, where quantiles of means understate both spread and skewness.
+"""Bootstrap-t for small groups, where quantiles of means understate spread and skewness. Draws nothing itself.
 
 The group's own cases (or subjects) are drawn with replacement. Exponential weights will not do here: their skewness is
 twice what makes the distribution of a studentised mean right to second order.

@@ -1,1 +1,1 @@
-"""Intersectional subgroups: which there are, who belongs to them, how far they diverge."""
+"""Intersectional subgroups: which there are, who belongs to them, how far they diverge. Tests nothing."""

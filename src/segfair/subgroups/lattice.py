@@ -1,4 +1,4 @@
-"""Intersectional subgroups: the lattice, who belongs to it, and how far each subgroup diverges.
+"""Intersectional subgroups: the lattice, who belongs to it, how far each diverges. Tests nothing.
 
 The lattice, support, divergence, t and Shapley values are DivExplorer's; `itemsets` enumerates it, and the
 tests hold both against each other. It is mined once; afterwards every divergence is one matrix product of the

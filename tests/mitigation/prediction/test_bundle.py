@@ -14,7 +14,7 @@ monai = pytest.importorskip("monai")
 nib = pytest.importorskip("nibabel")
 
 from segfair.errors import InputError  # noqa: E402
-from segfair.files.layouts import find_images  # noqa: E402
+from segfair.files.image_files import find_images  # noqa: E402
 from segfair.mitigation.data.preprocessing import Preprocessing  # noqa: E402
 from segfair.mitigation.networks.backbones import NetworkConfig, build_network  # noqa: E402
 from segfair.mitigation.networks.checkpoints import save_checkpoint  # noqa: E402

@@ -13,8 +13,8 @@ pytest.importorskip("monai")
 nib = pytest.importorskip("nibabel")
 
 from segfair.errors import ConfigError, InputError  # noqa: E402
+from segfair.files.image_files import find_images  # noqa: E402
 from segfair.files.images.masks import read_mask  # noqa: E402
-from segfair.files.layouts import find_images  # noqa: E402
 from segfair.mitigation.data.boxes import find_boxes  # noqa: E402
 from segfair.mitigation.data.preprocessing import Preprocessing  # noqa: E402
 from segfair.mitigation.networks.backbones import NetworkConfig, build_network  # noqa: E402

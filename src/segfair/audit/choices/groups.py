@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segfair.attributes.binning import as_number
-from segfair.attributes.fit import AttributeTable, BinningPlan, build_attributes, fit_attributes
+from segfair.attributes.fit import AttributeTable, BinningPlan, fit_attributes
 from segfair.attributes.tree_bins import learn_edges, split_halves
 from segfair.audit.design import Design, build_design, derive_columns, with_units
 from segfair.audit.panel import Panel
@@ -151,8 +151,8 @@ def _with_derived(
     if config.derive:
         new = [column for column in with_facts.columns if column not in cohort.columns]
         varying = [column for column in new if len(set(with_facts.column(column))) > 1]
-        found = build_attributes(with_facts, protocol=config.protocol, chosen=varying, edges=terciles)
-        derived = with_units(found, scores)
+        plan = fit_attributes(with_facts, protocol=config.protocol, chosen=varying, edges=terciles)
+        derived = with_units(plan.apply(with_facts), scores)
         constant = {column: "the same for every case" for column in new if column not in varying}
         attributes = dataclasses.replace(
             attributes,

@@ -1,1 +1,1 @@
-"""One mask or image file at a time, and the grid that it lies on."""
+"""One mask or image file at a time, and the grid that it lies on. Scores nothing."""

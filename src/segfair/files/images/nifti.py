@@ -1,4 +1,4 @@
-"""NIfTI files: their voxels, the places that their header states for them, and writing them.
+"""NIfTI files: their voxels, the places that their header states, and writing them. Never resamples.
 
 A header may state up to three affines, and programs choose by different rules:
 

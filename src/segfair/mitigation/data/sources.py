@@ -14,8 +14,9 @@ from typing import Literal
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError, some
 from segfair.files.cells import cell_text
+from segfair.files.image_files import describe_images, find_images
 from segfair.files.images.masks import mask_stem
-from segfair.files.layouts import describe_images, find_images, find_labels
+from segfair.files.layouts import find_labels
 from segfair.files.tables import load_table
 from segfair.intake.case_ids import match_ids
 from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata

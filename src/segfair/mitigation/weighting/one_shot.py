@@ -15,7 +15,7 @@ from segfair.audit.result import AuditResult
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError
 from segfair.files.cells import cell_text
-from segfair.files.layouts import read_case_list
+from segfair.files.datalists import read_case_list
 from segfair.files.tables import load_table
 from segfair.intake.case_rows import attach_metadata
 from segfair.mitigation.weighting.weights import CaseWeights, assign, mean_one, tilt
