@@ -1,152 +1,53 @@
-"""The command line as a user meets it: what it writes, what it says, and the exit code."""
+"""The command line as a whole: its version, its help, and how errors become exit codes."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from pathlib import Path
-
-import nibabel
-import numpy as np
 import pytest
+import typer
 
+from segfair.cli import app
+from segfair.errors import ConfigError
 
-def audit(run_cli, cohort: Path, out: Path, *options: object):
-    return run_cli("audit", cohort / "preds", cohort / "labels", cohort / "metadata.csv", "--out", out, *options)
-
-
-def copy_cohort(cohort: Path, target: Path) -> Path:
-    shutil.copytree(cohort, target, ignore=shutil.ignore_patterns("images"))
-    return target
-
-
-def facts(out: Path) -> dict:
-    return json.loads((out / "audit.json").read_text("utf-8"))
-
-
-def test_audit_writes_the_five_files_and_says_where(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
-    done = audit(run_cli, phantom_cohort, tmp_path / "report")
-    assert done.returncode == 0, done.stderr
-    names = {path.name for path in (tmp_path / "report").iterdir()}
-    assert names == {"report.html", "audit.json", "cases.csv", "subgroups.csv", "manifest.json"}
-    assert "patient_id" in done.stdout, "the id column is named"
-    assert str(tmp_path / "report" / "report.html") in done.stdout
-    assert facts(tmp_path / "report")["cases"]["n_scored"] == 60
-
-
-def test_report_draws_again_without_the_masks(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
-    assert audit(run_cli, phantom_cohort, tmp_path / "first").returncode == 0
-    done = run_cli("report", tmp_path / "first" / "audit.json", "--out", tmp_path / "second")
-    assert done.returncode == 0, done.stderr
-    assert facts(tmp_path / "first") == facts(tmp_path / "second")
-    assert (tmp_path / "second" / "cases.csv").read_bytes() == (tmp_path / "first" / "cases.csv").read_bytes()
-
-
-def test_the_same_seed_gives_the_same_audit(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
-    for name, workers in (("a", 1), ("b", 2)):
-        assert audit(run_cli, phantom_cohort, tmp_path / name, "--workers", workers).returncode == 0
-    assert facts(tmp_path / "a") == facts(tmp_path / "b")
-
-
-def test_corrupt_off_grid_and_absent_predictions_score_alike(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
-    case = sorted(path.name for path in (phantom_cohort / "labels").iterdir())[7]
-    found = {}
-    for damage in ("corrupt", "off-grid", "absent", "nan", "probability"):
-        cohort = copy_cohort(phantom_cohort, tmp_path / damage)
-        victim = cohort / "preds" / case
-        if damage == "corrupt":
-            victim.write_bytes(victim.read_bytes()[:200])
-        elif damage == "off-grid":
-            nibabel.save(nibabel.Nifti1Image(np.ones((5, 5, 5), np.uint8), np.eye(4)), victim)
-        elif damage == "absent":
-            victim.unlink()
-        else:
-            image = nibabel.load(phantom_cohort / "preds" / case)
-            values = np.full(image.shape, np.nan if damage == "nan" else 0.37, np.float32)
-            nibabel.save(nibabel.Nifti1Image(values, image.affine), victim)
-        done = audit(run_cli, cohort, tmp_path / f"{damage}-out")
-        assert done.returncode == 0, done.stderr
-        found[damage] = facts(tmp_path / f"{damage}-out")
-    for damage, audit_json in found.items():
-        assert audit_json["scores"] == found["absent"]["scores"], damage
-        assert audit_json["attributes"] == found["absent"]["attributes"], damage
-        (penalised,) = audit_json["cases"]["penalised"]
-        assert penalised["case"] == case.removesuffix(".nii.gz")
-        assert audit_json["cases"]["n_scored"] == 60
-        for name in ("PS", "TS"):
-            score = audit_json["scores"][name]
-            assert score["without_penalised"] > score["value"], "one failure cannot raise a score"
-    assert found["absent"]["cases"]["missing_predictions"] == [case.removesuffix(".nii.gz")]
-    assert found["corrupt"]["cases"]["missing_predictions"] == []
-
-
-def test_a_broken_label_leaves_with_its_reason(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
-    cohort = copy_cohort(phantom_cohort, tmp_path / "cohort")
-    label = sorted((cohort / "labels").iterdir())[3]
-    label.write_bytes(b"not a mask")
-    done = audit(run_cli, cohort, tmp_path / "out")
-    assert done.returncode == 0, done.stderr
-    cases = facts(tmp_path / "out")["cases"]
-    assert cases["n_scored"] == 59
-    assert [entry["case"] for entry in cases["excluded"]] == [label.name.removesuffix(".nii.gz")]
-    strict = audit(run_cli, cohort, tmp_path / "strict", "--strict")
-    assert strict.returncode == 2
-    assert label.name.removesuffix(".nii.gz") in strict.stderr
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--protocol", "mama"], ["mama", "default, mama-mia"]),
-        (["--attributes", "agee"], ["agee", "age"]),
-        (["--id-column", "nobody"], ["nobody", "patient_id"]),
-        (["--outcome", "dice"], ["dice", "dsc"]),
-        (["--where", "agee > 3"], ["agee"]),
-        (["--where", "__import__('os')"], ["--where"]),
-        (["--bins", "age=3"], ["age"]),
-        (["--label", "tumour"], ["tumour"]),
-        (["--metrics", "f1"], ["f1", "dsc"]),
-        (["--cases", "no-such-file.txt"], ["no-such-file.txt"]),
-        (["--min-support", "0"], ["min-support"]),
-    ],
-)
-def test_wrong_settings_stop_with_a_sentence(run_cli, phantom_cohort, tmp_path, options, words) -> None:
-    done = audit(run_cli, phantom_cohort, tmp_path / "out", *options)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert all(word in done.stderr for word in words), done.stderr
-    assert not (tmp_path / "out").exists(), "nothing half-written"
-
-
-@pytest.mark.parametrize("missing", ["preds", "labels", "metadata.csv"])
-def test_a_missing_path_is_named(run_cli, phantom_cohort: Path, tmp_path: Path, missing: str) -> None:
-    paths = [phantom_cohort / name for name in ("preds", "labels", "metadata.csv")]
-    paths = [tmp_path / "gone" / path.name if path.name == missing else path for path in paths]
-    done = run_cli("audit", *paths, "--out", tmp_path / "out")
-    assert done.returncode == 2
-    assert str(tmp_path / "gone" / missing) in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_debug_shows_where_it_happened(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
-    done = audit(run_cli, phantom_cohort, tmp_path / "out", "--protocol", "mama", "--debug")
-    assert "Traceback" in done.stderr
-
-
-@pytest.mark.parametrize("command", ["audit", "audit-scores", "phantom", "report", "protocol"])
-def test_every_command_has_help_with_an_example(run_cli, command: str) -> None:
-    done = run_cli(command, "--help")
-    assert done.returncode == 0
-    assert f"Example: segfair {command}" in " ".join(done.stdout.split())
-
-
-def test_protocol_prints_toml_that_can_be_used(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
-    text = run_cli("protocol", "mama-mia").stdout
-    (tmp_path / "mine.toml").write_text(text)
-    assert audit(run_cli, phantom_cohort, tmp_path / "a", "--protocol", tmp_path / "mine.toml").returncode == 0
-    assert audit(run_cli, phantom_cohort, tmp_path / "b", "--protocol", "mama-mia").returncode == 0
-    assert facts(tmp_path / "a")["scores"] == facts(tmp_path / "b")["scores"]
+COMMANDS = typer.main.get_command(app).commands
 
 
 def test_version(run_cli) -> None:
     assert run_cli("--version").stdout.startswith("segfair 0.")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(call_cli, command: str) -> None:
+    done = call_cli(command, "--help")
+    assert done.returncode == 0
+    assert f"Example: segfair {command}" in " ".join(done.stdout.split())
+
+
+def test_help_lists_every_command_in_a_panel(call_cli) -> None:
+    said = call_cli("--help").stdout
+    assert all(f" {name} " in said for name in COMMANDS)
+    panels = [said.index(f" {panel} ") for panel in ("Audit", "Rank", "Try it out", "Mitigate")]
+    assert panels == sorted(panels)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ConfigError("--x: no"), 2, "segfair: --x: no"),
+        (KeyboardInterrupt(), 130, ""),  # typer catches it before `main` can say a word
+        (ZeroDivisionError("by 0"), 70, "segfair: internal error: ZeroDivisionError: by 0; run again with --debug"),
+    ],
+)
+def test_errors_become_exit_codes(call_cli, monkeypatch: pytest.MonkeyPatch, error, code: int, said: str) -> None:
+    def fail(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr("segfair.protocol.rules.load_protocol", fail)
+    done = call_cli("protocol", "default")
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_where_it_happened(run_cli) -> None:
+    done = run_cli("protocol", "mama", "--debug")
+    assert "Traceback" in done.stderr

@@ -224,10 +224,3 @@ def test_wrong_wishes_are_refused_before_anything_is_scored(
     assert all(word in done.stderr for word in words), done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("command", ["verify", "card"])
-def test_help_has_an_example(call_cli, command: str) -> None:
-    done = call_cli(command, "--help")
-    assert done.returncode == 0
-    assert f"Example: segfair {command}" in " ".join(done.stdout.split())
