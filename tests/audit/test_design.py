@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audit.made_up_audits import DEFAULT, audit
+from tests.audit.made_up_audits import DEFAULT, audit, made_up
 
 import segfair
+from segfair.audit.design import build_design, with_subjects
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
@@ -142,3 +143,47 @@ def test_strata_of_one_case_each_are_refused() -> None:
     made = {"dsc": np.linspace(0, 1, 40), "sex": ["f", "m"] * 20, "id": [f"x{index}" for index in range(40)]}
     with pytest.raises(ConfigError, match="--stratify id: 40 different values in 40 cases"):
         audit(dataclasses.replace(DEFAULT, attributes=("sex",), stratify="id"), **made)
+
+
+def test_strata_and_patients_are_codes_of_columns() -> None:
+    cohort, scores = made_up(np.full(4, 0.5), patient=["p", "p", None, None], site=["A", None, "A", "B"])
+    config = dataclasses.replace(DEFAULT, stratify="site", subject_column="patient")
+    units = build_design(cohort, scores, np.arange(4), config=config).units
+    assert units.strata is not None and units.subjects is not None
+    assert units.strata.tolist() == [1, 0, 1, 2], "a missing site is a stratum"
+    assert len({*units.subjects[1:].tolist()}) == 3, "a missing patient is one of its own"
+    assert units.subjects[0] == units.subjects[1]
+    assert units.select(np.array([3, 0])).strata.tolist() == [2, 1]  # type: ignore[union-attr]
+    plain = build_design(cohort, scores, np.arange(4), config=DEFAULT).units
+    assert plain.strata is None and plain.subjects is None
+    with pytest.raises(ConfigError, match="--stratify clinic: no such metadata column; there are patient, site"):
+        build_design(cohort, scores, np.arange(4), config=dataclasses.replace(DEFAULT, stratify="clinic"))
+
+
+def test_covariates_are_columns_of_numbers_and_of_levels_but_the_most_frequent() -> None:
+    coil = ["a"] * 6 + ["B"] * 5 + ["b"]
+    cohort, scores = made_up(np.linspace(0, 1, 12), dose=[1.0, None, 3.0, *[5.0] * 9], coil=coil)
+    config = dataclasses.replace(DEFAULT, adjust=("dose", "coil", "dose"))
+    covariates = build_design(cohort, scores, np.arange(12), config=config, outcome="dsc").covariates
+    assert covariates is not None
+    assert covariates.names == ("dose", "coil"), "asked for twice, adjusted for once"
+    # The dose with the median 5 for the missing one, whether it is missing, and the second coil.
+    assert covariates.values.tolist() == [
+        [dose, float(missing), float(place >= 6)]
+        for place, (dose, missing) in enumerate([(1, 0), (5, 1), (3, 0), *[(5, 0)] * 9])
+    ]
+    assert [note.partition(":")[0] for note in covariates.notes] == ["adjusted for dose"]
+    assert build_design(cohort, scores, np.arange(12), config=config).covariates is None, "no outcome, no covariates"
+
+
+def test_who_is_a_patient_is_asked_for_or_known_from_the_join() -> None:
+    cohort, _ = made_up(np.full(2, 0.5), patient=["p", "q"])
+    joined = dataclasses.replace(cohort, subject_column="patient")
+    for asked, where, found in (
+        (None, cohort, None),
+        (None, joined, "patient"),
+        ("site", joined, "site"),
+        ("none", joined, None),
+    ):
+        config = dataclasses.replace(DEFAULT, subject_column=asked)
+        assert with_subjects(config, where).subject_column == found

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,6 +181,11 @@ def cut() -> AuditResult:
     return audit_of({"dsc": dice.tolist()}, columns, primary=("sex",), max_subgroups=1500, subject_column=None)
 
 
+@pytest.fixture(scope="module")
+def page_of_cut(cut: AuditResult) -> dict[str, Any]:
+    return page_data(cut, written="")
+
+
 def test_an_audit_says_what_it_searched(cut: AuditResult, tmp_path: Path) -> None:
     search = cut.search
     assert search is not None
@@ -203,8 +209,8 @@ def test_an_audit_says_what_it_searched(cut: AuditResult, tmp_path: Path) -> Non
     )
 
 
-def test_the_page_tells_the_cut_among_the_alerts_and_the_method(cut: AuditResult) -> None:
-    sections = page_data(cut, written="")["sections"]
+def test_the_page_tells_the_cut_among_the_alerts_and_the_method(cut: AuditResult, page_of_cut: dict[str, Any]) -> None:
+    sections = page_of_cut["sections"]
     words = search_sentence(cut.search)  # type: ignore[arg-type]
     told = [group for group in sections["alerts"]["groups"] if group["title"] == "What was not searched"]
     assert [group["texts"] for group in told] == [[words]]
@@ -217,8 +223,10 @@ def test_the_page_tells_the_cut_among_the_alerts_and_the_method(cut: AuditResult
     assert listed[0][0]["text"] == "combinations of more than 2 attributes"
 
 
-def test_the_page_draws_the_attributes_that_say_most_and_counts_the_others(cut: AuditResult) -> None:
-    data = page_data(cut, written="")
+def test_the_page_draws_the_attributes_that_say_most_and_counts_the_others(
+    cut: AuditResult, page_of_cut: dict[str, Any]
+) -> None:
+    data = page_of_cut
     sections = data["sections"]
     names = [entry["name"] for entry in sections["attributes"]]
     assert len(names) == 30

@@ -53,6 +53,8 @@ def trained(run_cli, tree) -> Path:
     alone = ("--backbone", "swinunetr", "--spatial-size", 64, 64, 64, "--no-baseline")
     done = run_cli(*common, *cache, *alone, "--out", tree.root.parent / "swin")
     assert done.returncode == 0, done.stderr
+    page = (tree.root.parent / "swin" / "comparison.html").read_text("utf-8")
+    assert "No plain model to compare with" in page, "a single model has a page as well"
     (tree.root.parent / "swin" / "divergence-sampling").rename(out / "swinunetr-divergence-sampling")
     return out
 
