@@ -90,6 +90,7 @@ def test_every_option_says_what_it_is() -> None:
         (["--spacing=0.2", "0.3"], "0.2 0.3"),
         (["--spacing", "1", "1", "2"], "1 1 2"),
         (["--spacing", "0.2,0.3"], "0.2,0.3"),
+        (["--spacing", "0.2 0.3"], "0.2 0.3"),
     ],
 )
 def test_spacing_takes_its_numbers_as_they_are_typed(typed: list[str], joined: str) -> None:

@@ -272,9 +272,9 @@ class WithSpacing(TyperCommand):
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number, or several with commas between them."""
+    """Whether a text is a number, or several with commas or blanks between them."""
     try:
-        return bool(list(map(float, text.split(","))))
+        return bool(list(map(float, text.replace(",", " ").split())))
     except ValueError:
         return False
 

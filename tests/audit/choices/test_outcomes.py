@@ -29,7 +29,7 @@ def test_an_unknown_outcome_is_refused_with_those_that_there_are() -> None:
 def test_a_signed_metric_is_judged_by_its_absolute_value() -> None:
     name = absolute_name(SIGNED.name)
     asked = dataclasses.replace(DEFAULT, outcomes=("DSC", SIGNED.name, name), margin={SIGNED.name: 0.1})
-    config, (notice, *_) = resolve_outcomes(asked, (METRICS["dsc"], SIGNED))
+    config, (notice,) = resolve_outcomes(asked, (METRICS["dsc"], SIGNED))
     assert config.outcomes == ("dsc", name), "asked for twice, judged once"
     assert config.margin == {name: 0.1}
     assert notice.startswith(f"{SIGNED.name} is signed, and best at zero")

@@ -52,7 +52,7 @@ def resolve_outcomes(config: AuditConfig, metrics: Sequence[Metric]) -> tuple[Au
     notices = tuple(
         f"{asked} is signed, and best at zero: it is described, and its absolute value ({name}) is judged"
         for asked, name in judged.items()
-        if name not in known and asked in config.outcomes
+        if name not in known and asked in config.outcomes and asked.casefold() != name.casefold()
     )
     config = dataclasses.replace(
         config,
