@@ -34,7 +34,7 @@ PRIOR_DF = 10.0
 lost; with more, the level is lost where one group spreads more. `benchmarks/calibration.py` compares several."""
 MEAN_PRIOR_DF = 20.0
 """The same where one mean stands alone: a group's own mean and its interval, the change of a group between two models.
-No second group is there that spreads differently, so a stronger pull costs no level; other weights were not compared."""
+No second group spreads differently there, so a stronger pull costs no level; other weights were not compared."""
 
 _UNIDENTIFIED = 1e-6
 """Share of its members a subgroup must keep after residualising to differ from strata and covariates at all."""
