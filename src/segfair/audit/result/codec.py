@@ -100,9 +100,21 @@ def _as_rows(reasons: Mapping[str, str]) -> list[dict[str, str]]:
 def _build_converter() -> cattrs.Converter:
     """Dataclasses <-> the layout of `audit.json`; the hooks are where the two differ."""
     converter = cattrs.Converter(forbid_extra_keys=False)
-
     converter.register_unstructure_hook(Subgroup, lambda group: dict(sorted(group.items)))
     converter.register_structure_hook(Subgroup, lambda tree, _: Subgroup(frozenset(tree.items())))
+    converter.register_unstructure_hook(Protocol, lambda protocol: protocol.to_dict())
+    converter.register_structure_hook(Protocol, lambda tree, _: Protocol.from_dict(tree, source="audit.json"))
+    edges = tuple[float, ...] | Literal["tree"]
+    converter.register_structure_hook(edges, lambda value, _: value if value == "tree" else tuple(map(float, value)))
+    converter.register_structure_hook(Any, lambda value, _: value)
+    _register_divergence(converter)
+    _register_level(converter)
+    _register_attribute(converter)
+    return converter
+
+
+def _register_divergence(converter: cattrs.Converter) -> None:
+    """Shapley shares are a list, for JSON has no keys of two names."""
 
     def divergence_out(row: Divergence) -> dict[str, Any]:
         plain = (name for name in Divergence.__slots__ if name != "shapley")
@@ -121,6 +133,10 @@ def _build_converter() -> cattrs.Converter:
     converter.register_unstructure_hook(Divergence, divergence_out)
     converter.register_structure_hook(Divergence, divergence_in)
 
+
+def _register_level(converter: cattrs.Converter) -> None:
+    """The means stand beside the level's name and size, each under its metric."""
+
     def level_out(level: LevelFacts) -> dict[str, Any]:
         tree = {name: converter.unstructure(getattr(level, name)) for name in LevelFacts.__slots__}
         means = tree.pop("mean")
@@ -135,6 +151,10 @@ def _build_converter() -> cattrs.Converter:
 
     converter.register_unstructure_hook(LevelFacts, level_out)
     converter.register_structure_hook(LevelFacts, level_in)
+
+
+def _register_attribute(converter: cattrs.Converter) -> None:
+    """D_v and what sets it stand beside the attribute's name."""
 
     def attribute_out(entry: AttributeFacts) -> dict[str, Any]:
         tree = {name: converter.unstructure(getattr(entry, name)) for name in AttributeFacts.__slots__}
@@ -169,14 +189,6 @@ def _build_converter() -> cattrs.Converter:
 
     converter.register_unstructure_hook(AttributeFacts, attribute_out)
     converter.register_structure_hook(AttributeFacts, attribute_in)
-
-    converter.register_unstructure_hook(Protocol, lambda protocol: protocol.to_dict())
-    converter.register_structure_hook(Protocol, lambda tree, _: Protocol.from_dict(tree, source="audit.json"))
-
-    edges = tuple[float, ...] | Literal["tree"]
-    converter.register_structure_hook(edges, lambda value, _: value if value == "tree" else tuple(map(float, value)))
-    converter.register_structure_hook(Any, lambda value, _: value)
-    return converter
 
 
 _converter = _build_converter()
