@@ -25,6 +25,7 @@ import argparse
 import ast
 import hashlib
 import json
+import math
 import sys
 import tempfile
 import time
@@ -480,16 +481,26 @@ def merged(runs: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) 
 
 
 def confirm(runs: Sequence[Mapping[str, Any]], again: Sequence[Mapping[str, Any]]) -> None:
-    """Stops unless trainings that were repeated came out the same to the last digit; time is no result."""
+    """Stops unless trainings that were repeated came out the same; time is no result.
+
+    A score may differ in its last digit, where its sum is taken in another order; a training that computes anything
+    else differs by far more.
+    """
     before = {(run["block"], run["seed"], run["strategy"]): run for run in runs}
     for run in again:
         old = before[(run["block"], run["seed"], run["strategy"])]
-        changed = [key for key, value in run.items() if key != "cpu_seconds" and old[key] != value]
+        changed = [key for key, value in run.items() if key != "cpu_seconds" and not _same(old[key], value)]
         if changed:
             raise SystemExit(
                 f"{run['block']}, seed {run['seed']}, {run['strategy']}: {changed[0]} was {old[changed[0]]}, now it is "
                 f"{run[changed[0]]}; the record is of other code, train again without --confirm"
             )
+
+
+def _same(before: Any, after: Any) -> bool:
+    if isinstance(before, float) and isinstance(after, float):
+        return math.isclose(before, after, rel_tol=1e-12)
+    return bool(before == after)
 
 
 def write_record(path: Path, runs: Sequence[Mapping[str, Any]], setting: Setting) -> None:
@@ -554,7 +565,7 @@ def main() -> None:
                     write_record(path, runs, setting)
                 print(f"{count}/{len(jobs)}: {block.name}, seed {seed}; {minutes:.1f} min", file=sys.stderr, flush=True)
         if arguments.confirm:
-            print("every number is the same: the record is that of the present code")
+            print("every number is the same, to twelve digits: the record is that of the present code")
             write_record(path, runs, setting)
     for block in BLOCKS:
         rows = summarise(runs, block)
