@@ -185,6 +185,8 @@ def test_masks_that_equal_the_labels_are_told_on_the_board_and_on_the_page(place
         assert sentence[1:] not in (shown / "teams" / "honest.html").read_text("utf-8")
         tree = json.loads((out / "rank.json").read_text("utf-8"))
         assert {entry["team"]: entry["copied"] for entry in tree["teams"]} == {"copy": True, "honest": False}
+        assert tree["verdict"]["winner"] is None, "copies of the labels win nothing"
+        assert tree["verdict"]["sentence"].startswith("No winner can be declared: at least half of the masks of copy")
 
 
 def test_fewer_than_half_are_told_by_no_alert(places: Path) -> None:

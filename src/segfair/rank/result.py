@@ -130,7 +130,7 @@ class Reason:
     """Why there is no winner.
 
     Attributes:
-        kind: "baseline", "tie", "definition", "levels", "patient" or "chance".
+        kind: "copied", "baseline", "tie", "definition", "levels", "patient" or "chance".
         text: One sentence.
         private: The same without case ids and attributes.
     """
@@ -256,8 +256,8 @@ def reach_verdict(
 ) -> Verdict:
     """A winner where the first place does not depend on a choice, on one patient, or on chance.
 
-    A team wins that is better than empty masks, alone in first place, first under every variant and without any one
-    patient, and first in at least `WINNER_PROBABILITY` of resampled cohorts.
+    A team wins whose masks are no copies of the labels, that is better than empty masks, alone in first place, first
+    under every variant and without any one patient, and first in at least `WINNER_PROBABILITY` of resampled cohorts.
 
     Args:
         standings: The teams, best first.
@@ -270,7 +270,12 @@ def reach_verdict(
     if len(standings) == 1:
         return Verdict(None, f"{best.team} is the only team, so there is nothing to rank.")
     leaders = tuple(entry.team for entry in standings if entry.rank == 1)
+    copied = [entry.team for entry in standings if entry.rank == 1 and entry.copied]
     reasons = []
+    if copied:
+        reasons.append(
+            _plain("copied", f"at least half of the masks of {_names(copied)} are voxel for voxel the labels")
+        )
     if not baseline.n_better:
         reasons.append(
             _plain(
