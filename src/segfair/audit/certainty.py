@@ -222,22 +222,24 @@ class CohortScores:
         weight = self.panel.config.protocol.fairness.weight
         chance = _chance(fairness.fairness_score(groups.shuffled), float(scores["FS"].value), "lower")
         fs_ci = groups.interval(fairness.fairness_score, worse="lower", best=1.0, worst=0.0)
-        certain["FS"] = dataclasses.replace(certain["FS"], ci=_pair(fs_ci), chance=chance)
+        certain["FS"] = dataclasses.replace(certain["FS"], ci=stats.defined_interval(fs_ci), chance=chance)
 
         def fair_total(means: fairness.LevelMeans) -> Floats:
             return np.asarray((1 - weight) * fairness.performance_score(means) + weight)
 
         total = functools.partial(fairness.total_score, weight=weight)
         ts_ci = groups.interval(total, worse="lower", best=fair_total, worst=0.0)
-        certain["TS"] = dataclasses.replace(certain["TS"], ci=_pair(ts_ci))
+        certain["TS"] = dataclasses.replace(certain["TS"], ci=stats.defined_interval(ts_ci))
         return certain
 
     def means(self) -> dict[str, Score]:
         """DSC and NormHD where that is all there is: their means over the cases with a value."""
         found = {}
         for metric, name in (("dsc", "DSC"), ("normhd", "NormHD")):
-            if metric in self.panel.scores and len(values := self.panel.defined(metric)[1]):
-                where = self.panel.defined(metric)[0]
+            if metric not in self.panel.scores:
+                continue
+            where, values = self.panel.defined(metric)
+            if len(values):
                 found[name] = Score(float(values.mean()), ci=_mean_interval(self.panel.select(where), name, values))
         return found
 
@@ -256,7 +258,7 @@ class CohortScores:
             column = groups.attributes.index(entry.name)
             value = float(observed[0, column])
             chance = _chance(shuffled[:, column], value, "higher")
-            interval = _pair(intervals[column])
+            interval = stats.defined_interval(intervals[column])
             certain.append(dataclasses.replace(entry, disparity_ci=interval, disparity_chance=chance))
         return tuple(certain)
 
@@ -279,7 +281,9 @@ class CohortScores:
                     continue
                 null = shuffled[:, column]
                 chance = _chance(null, value, variant.worse) if np.isfinite(null).all() else None
-                found.append(dataclasses.replace(entry, value=value, ci=_pair(intervals[column]), chance=chance))
+                found.append(
+                    dataclasses.replace(entry, value=value, ci=stats.defined_interval(intervals[column]), chance=chance)
+                )
         return tuple(found)
 
 
@@ -294,10 +298,6 @@ def _mean_interval(panel: Panel, name: str, values: Floats) -> Interval | None:
         limits=mean_limits(name, values, panel.config),
     )
     return float(low), float(high)
-
-
-def _pair(bounds: Floats) -> Interval | None:
-    return (float(bounds[0]), float(bounds[1])) if np.isfinite(bounds).all() else None
 
 
 def _chance(null: Floats, observed: float, worse: Literal["lower", "higher"]) -> Chance:

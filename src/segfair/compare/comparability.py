@@ -152,7 +152,8 @@ class Paired:
     @property
     def attributes(self) -> AttributeTable:
         """The attributes that both audits have."""
-        kept = tuple(entry for entry in self.before.attributes.attributes if entry.name in self.shared_attributes)
+        theirs = {entry.name for entry in self.after.attributes.attributes}
+        kept = tuple(entry for entry in self.before.attributes.attributes if entry.name in theirs)
         return dataclasses.replace(self.before.attributes, attributes=kept)
 
     @property
@@ -168,8 +169,7 @@ class Paired:
     @property
     def shared_attributes(self) -> tuple[str, ...]:
         """Names of the attributes that both have."""
-        theirs = {entry.name for entry in self.after.attributes.attributes}
-        return tuple(entry.name for entry in self.before.attributes.attributes if entry.name in theirs)
+        return tuple(entry.name for entry in self.attributes.attributes)
 
 
 def require_same_labels(before: AuditResult, after: AuditResult, paired: Paired) -> None:

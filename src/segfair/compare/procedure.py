@@ -344,10 +344,11 @@ def _attribute_changes(
 ) -> tuple[AttributeChange, ...]:
     """How the gap between the levels of each attribute changed, and whether it closed by levelling down."""
     config = pairs.config
-    attributes = pairs.attributes.select(where).attributes
+    table = pairs.attributes.select(where)
+    attributes = table.attributes
     if not attributes or not len(where):
         return ()
-    levels = fairness.stack_levels(pairs.attributes.select(where).codes, min_cases=config.min_cases)
+    levels = fairness.stack_levels(table.codes, min_cases=config.min_cases)
     values = pairs.scores[outcome][:, where]
     observed = fairness.observed_level_means(levels, values)
     resampled = fairness.bootstrap_level_means(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from segfair import stats
 from segfair.attributes.fit import AttributeTable, fit_attributes
 from segfair.audit.certainty import CohortScores, challenge_of
+from segfair.audit.choices.cases import settle_pictures
 from segfair.audit.choices.labels import (
     check_label_occurs,
     check_many_values,
@@ -36,7 +37,7 @@ from segfair.audit.significance import mean_limits
 from segfair.audit.words import plural
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
-from segfair.intake.mask_values import check_grey_levels, picture_notices, with_pictures
+from segfair.intake.mask_values import picture_notices
 from segfair.rank.board import (
     CHALLENGE,
     COLUMNS,
@@ -94,13 +95,7 @@ def run_ranking(
     asked, named = config, labels_are_named(config, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(config, cohort, asked=[] if by is None else [by.lower()])
-    cohort = with_pictures(cohort, config.protocol)
-    check_grey_levels(
-        cohort.grey_levels or {},
-        labels_are_named=named,
-        with_threshold=config.threshold is not None,
-        ignore_label=config.protocol.ignore_label,
-    )
+    cohort = settle_pictures(cohort, config, labels_named=named)
     said = (*label_notices(asked, cohort, config.protocol), *picture_notices(cohort, config.protocol))
     cohort = dataclasses.replace(cohort, notices=(*cohort.notices, *said))
     scores = score_teams(

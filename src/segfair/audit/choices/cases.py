@@ -26,7 +26,7 @@ from segfair.intake.mask_values import check_grey_levels, with_pictures
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.scores import ScoreTable, protocol_metrics
 
-__all__ = ["score_cases", "settle"]
+__all__ = ["score_cases", "settle", "settle_pictures"]
 
 
 def settle(
@@ -49,7 +49,7 @@ def settle(
     config = with_subjects(asked, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(config, cohort)
-    cohort = _with_pictures(cohort, asked, config)
+    cohort = settle_pictures(cohort, config, labels_named=labels_are_named(asked, cohort))
     metrics = protocol_metrics(config.protocol) if scores is None else scores.metrics
     config, notices = resolve_outcomes(config, metrics)
     return config, cohort, tuple(notices)
@@ -107,12 +107,21 @@ def score_cases(
     return cohort, scores
 
 
-def _with_pictures(cohort: Cohort, asked: AuditConfig, config: AuditConfig) -> Cohort:
-    """The cohort with the meaning of its PNG masks decided, and pictures in grey refused."""
+def settle_pictures(cohort: Cohort, config: AuditConfig, *, labels_named: bool) -> Cohort:
+    """The cohort with the meaning of its PNG masks decided.
+
+    Args:
+        cohort: The cases.
+        config: The settings that hold.
+        labels_named: Whether somebody has said which values of a label count.
+
+    Raises:
+        InputError: Pictures in grey.
+    """
     cohort = with_pictures(cohort, config.protocol)
     check_grey_levels(
         cohort.grey_levels or {},
-        labels_are_named=labels_are_named(asked, cohort),
+        labels_are_named=labels_named,
         with_threshold=config.threshold is not None,
         ignore_label=config.protocol.ignore_label,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -36,12 +37,11 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
     pairs = _pairs(base) if base.case_scores.rows and result.case_scores.rows else []
     if not pairs or facts.mean is None:
         return None
-    panel = Panel.of_result(result)
-    maps = [_cells(result, panel, pair) for pair in pairs]
+    maps = _maps(result, pairs)
     digits = outcome_digits(base.subgroups[outcome])
     large = [
         float(np.max(np.abs(cells.means[enough] - facts.mean)))
-        for cells in (maps if like is None else [_cells(base, Panel.of_result(base), pair) for pair in pairs])
+        for cells in (maps if like is None else _maps(base, pairs))
         if (enough := cells.counts >= base.config.min_cases).any()
     ]
     span = max(large, default=0.0) or 0.1
@@ -101,14 +101,17 @@ def _pairs(result: AuditResult) -> list[tuple[AttributeFacts, AttributeFacts]]:
     return [(b, a) if len(a.levels) < len(b.levels) else (a, b) for a, b in pairs]
 
 
-def _cells(result: AuditResult, panel: Panel, pair: tuple[AttributeFacts, AttributeFacts]) -> CellMeans:
-    rows, columns = pair
-    return cell_means(
-        panel,
-        result.primary_outcome,
-        (rows.name, _most_populous(rows, _MAP_ROWS)),
-        (columns.name, _most_populous(columns, _MAP_COLUMNS)),
-    )
+def _maps(result: AuditResult, pairs: Sequence[tuple[AttributeFacts, AttributeFacts]]) -> list[CellMeans]:
+    panel = Panel.of_result(result)
+    return [
+        cell_means(
+            panel,
+            result.primary_outcome,
+            (rows.name, _most_populous(rows, _MAP_ROWS)),
+            (columns.name, _most_populous(columns, _MAP_COLUMNS)),
+        )
+        for rows, columns in pairs
+    ]
 
 
 def _most_populous(attribute: AttributeFacts, limit: int) -> tuple[str, ...]:
