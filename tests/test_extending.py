@@ -70,9 +70,9 @@ def test_a_file_format(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
             return Mask(np.loadtxt(path, dtype=np.uint8), np.eye(4), has_size=False)
         return original(path, role, within)
 
-    original = masks._read
+    original = masks._read_format
     monkeypatch.setattr(masks, "MASK_SUFFIXES", (*masks.MASK_SUFFIXES, ".txt"))
-    monkeypatch.setattr(masks, "_read", read)
+    monkeypatch.setattr(masks, "_read_format", read)
     (tmp_path / "case.txt").write_text("0 1\n1 1\n")
     assert masks.mask_stem("case.txt") == "case"
     assert masks.read_mask(tmp_path / "case.txt").array.tolist() == [[0, 1], [1, 1]]
