@@ -9,6 +9,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,8 +107,11 @@ def challenge_scores(
         return ChallengeScores(None, None, None, None, None, ())
     stacked = stack_levels(attributes.codes, min_cases=rule.min_cases)
     means = dataclasses.replace(observed_level_means(stacked, np.array([dsc, normhd])), min_levels=rule.min_levels)
+    # Of all attributes at once: a wide table has hundreds of them.
+    values = np.array([attribute_disparity(means)[0], gap(means, outcome=0)[0], gap(means, outcome=1)[0]]).T.tolist()
     disparities = tuple(
-        _disparity(attribute, stacked, means, index) for index, attribute in enumerate(attributes.attributes)
+        _disparity(attribute, stacked, means, index, values[index])
+        for index, attribute in enumerate(attributes.attributes)
     )
     ps, fs, ts = (
         float(score[0])
@@ -118,8 +122,11 @@ def challenge_scores(
     return ChallengeScores(mean_dsc, mean_normhd, ps, fs if is_judged else None, ts if is_judged else None, disparities)
 
 
-def _disparity(attribute: Attribute, levels: Levels, means: LevelMeans, index: int) -> Disparity:
-    """D_v of one attribute and the levels that set it."""
+def _disparity(
+    attribute: Attribute, levels: Levels, means: LevelMeans, index: int, values: Sequence[float]
+) -> Disparity:
+    """D_v of one attribute, its gaps in DSC and NormHD (`values`), and the levels that set them."""
+    value, gap_dsc, gap_normhd = values
     rows = np.flatnonzero(levels.attribute == index)
     n_small = len(np.unique(attribute.codes[attribute.codes >= 0])) - len(rows)
     if len(rows) < means.min_levels:
@@ -131,9 +138,9 @@ def _disparity(attribute: Attribute, levels: Levels, means: LevelMeans, index: i
     )
     return Disparity(
         attribute.name,
-        float(attribute_disparity(means)[0, index]),
-        float(gap(means, outcome=0)[0, index]),
-        float(gap(means, outcome=1)[0, index]),
+        value,
+        gap_dsc,
+        gap_normhd,
         dsc_low,
         dsc_high,
         normhd_low,
