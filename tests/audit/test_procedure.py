@@ -10,7 +10,7 @@ import pytest
 from tests.audit.made_up_audits import DEFAULT, audit, made_up, planted
 
 import segfair
-from segfair.audit.gates import check_gates
+from segfair.audit.judging.gates import check_gates
 from segfair.audit.result import AuditResult
 from segfair.cases import Cohort
 from segfair.phantom import write_phantom

@@ -254,7 +254,7 @@ def test_what_was_shared_cannot_be_shared_again_and_zeros_and_ones_cannot_be_sha
 
 
 def test_what_was_shared_decides_no_gate_and_compares_with_nothing() -> None:
-    from segfair.audit.gates import check_gates
+    from segfair.audit.judging.gates import check_gates
     from segfair.compare.procedure import run_comparison
     from segfair.errors import InputError
 

@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 
 from segfair.stats.contrast import families, prepare_contrast, quantile_blocks
+from segfair.stats.permutation import max_t
 
 
 @pytest.fixture
@@ -117,11 +118,38 @@ def test_subjects_decide_the_units() -> None:
     subjects = np.array([0, 0, 1, 2, 2])
     outcome = np.array([1.0, 3.0, 8.0, 4.0, 6.0])
     members = np.array([[1, 1, 0, 0, 0], [1, 0, 0, 0, 0]], dtype=bool)
-    between, within = families(members, outcome, subjects=subjects)
+    between, within = families(members, outcome, subjects=subjects, min_divided=1)
     assert between.rows.tolist() == [0]
-    assert between.membership.tolist() == [[True, False, False]]
+    assert between.contrast.n.tolist() == [1.0]
+    assert (between.evidence.tolist(), within.evidence.tolist()) == ([1.0], [1.0])
     # Subject means 2, 8, 5, around the mean 4.4 of all cases.
     np.testing.assert_allclose(between.outcome, [-2.4, 3.6, 0.6])
     assert within.rows.tolist() == [1]
     difference, _ = within.contrast.compare(within.contrast.residual(outcome)[None])
     assert difference[0, 0] == pytest.approx(-2.0)
+
+
+def test_a_few_divided_subjects_are_compared_by_their_share() -> None:
+    # Ten subjects of two cases; the subgroup holds subjects 0 to 3 and one case of subject 4.
+    subjects = np.repeat(np.arange(10), 2)
+    outcome = np.random.default_rng(0).normal(size=20)
+    members = (np.arange(20) < 9)[None]
+    (family,) = families(members, outcome, subjects=subjects, min_divided=2)
+    share = np.array([1, 1, 1, 1, 0.5, 0, 0, 0, 0, 0])
+    assert family.contrast.n.tolist() == [4.5]
+    assert family.evidence.tolist() == [5.0]
+    difference, _ = family.contrast.compare(family.contrast.residual(family.outcome)[None])
+    slope = np.polyfit(share, outcome.reshape(10, 2).mean(axis=1), 1)[0]
+    assert difference[0, 0] == pytest.approx(slope)
+
+
+def test_one_discordant_patient_does_not_decide_about_a_level() -> None:
+    # 200 patients, the last 40 of a level that is worse by 0.2; one of them also has a row of the other level.
+    rng = np.random.default_rng(1)
+    subjects = np.append(np.arange(200), 199)
+    level = np.append(np.arange(200) >= 160, False)
+    outcome = 0.8 - 0.2 * level + rng.normal(0, 0.05, 201)
+    outcome[-1] = outcome[-2] - 0.3
+    test = max_t(level[None], outcome, rng=rng, subjects=subjects, permutations=199)
+    assert test.difference[0] == pytest.approx(-0.2, abs=0.03)
+    assert test.p_adjusted[0] == pytest.approx(1 / 200)

@@ -375,3 +375,19 @@ def test_the_matrix_is_never_turned_into_floats_as_a_whole(monkeypatch: pytest.M
         finally:
             tracemalloc.stop()
         assert peak < 0.6 * as_floats
+
+
+def test_estimate_intervals_leave_out_zero_just_where_the_step_down_test_is_significant() -> None:
+    between = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        codes = draw_codes(rng, 120)
+        members = lattice(codes, 10)
+        outcome = skewed(rng, 120) - 0.25 * (codes[0] == 0)
+        test = max_t(members, outcome, rng=rng, permutations=199, strata=codes[1] if seed % 2 else None)
+        low, high = test.estimate_interval().T
+        kept = test.tested
+        np.testing.assert_array_equal((low > 0)[kept] | (high < 0)[kept], test.significant()[kept])
+        assert (low[kept] <= test.difference[kept]).all() and (test.difference[kept] <= high[kept]).all()
+        between += np.count_nonzero(test.significant() & (test.p_single_step > 0.05))
+    assert between  # the step-down test did show more than the single-step one

@@ -64,6 +64,12 @@ class Units:
     strata: NDArray[np.intp] | None = None
     subjects: NDArray[np.intp] | None = None
 
+    @property
+    def are_cases(self) -> bool:
+        """Whether any case may change places with any other: there are no strata, and no patient has two cases."""
+        single = self.subjects is None or len(np.unique(self.subjects)) == len(self.subjects)
+        return self.strata is None and single
+
     def select(self, where: NDArray[np.intp]) -> Units:
         """Those of the cases `where`."""
         return Units(

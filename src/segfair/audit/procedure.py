@@ -30,17 +30,23 @@ from segfair.audit.describe import (
     metric_facts,
     versions,
 )
+from segfair.audit.judging.findings import explain_subgroups, name_worst
+from segfair.audit.judging.power import power_of_levels
+from segfair.audit.judging.verdict import reach_verdict
 from segfair.audit.mask_facts import mask_alerts
 from segfair.audit.result import (
     TAUGHT_BINS,
     Alert,
     AuditConfig,
     AuditResult,
+    Finding,
     OutcomeFacts,
     PowerFacts,
+    Verdict,
+    WorstOff,
     distinct_alerts,
 )
-from segfair.audit.significance import infer_subgroups, power_of_levels, reach_verdict
+from segfair.audit.significance import FamilyOfTests, compare_with_rest, infer_subgroups
 from segfair.cases import Cohort
 from segfair.intake.mask_values import picture_notices
 from segfair.protocol.rules import load_protocol
@@ -141,9 +147,9 @@ def run_audit(
         attributes=certainty.attributes(levels),
         outcomes=found.outcomes,
         subgroups=found.subgroups,
-        verdict=reach_verdict(
-            config, found.subgroups[config.outcomes[0]], found.outcomes[config.outcomes[0]], found.primary
-        ),
+        verdict=found.verdict(config),
+        findings=found.findings,
+        worst_off=found.worst_off,
         fairness=certainty.variants(),
         primary_subgroups=found.primary,
         search=found.search,
@@ -161,6 +167,8 @@ class Examined:
         primary: The levels that were fixed beforehand, for the primary outcome; None without any.
         search: Which subgroups were looked for.
         power: What could have been shown of each level.
+        findings: What explains the significant subgroups of the primary outcome, most harmful first.
+        worst_off: The subgroup of which most speaks that it is worse.
     """
 
     outcomes: dict[str, OutcomeFacts]
@@ -168,6 +176,20 @@ class Examined:
     primary: SubgroupTable | None
     search: Search
     power: tuple[PowerFacts, ...]
+    findings: tuple[Finding, ...]
+    worst_off: WorstOff | None
+
+    def verdict(self, config: AuditConfig) -> Verdict:
+        """The answer for the primary outcome."""
+        first = config.outcomes[0]
+        return reach_verdict(
+            config,
+            self.subgroups[first],
+            self.outcomes[first],
+            findings=self.findings,
+            primary=self.primary,
+            power=self.power,
+        )
 
 
 def examine_subgroups(study: Study) -> Examined:
@@ -177,6 +199,7 @@ def examine_subgroups(study: Study) -> Examined:
     membership = with_levels(lattice, attributes, min_cases=config.min_cases)
     outcomes: dict[str, OutcomeFacts] = {}
     subgroups: dict[str, SubgroupTable] = {}
+    families: dict[str, FamilyOfTests] = {}
     for name in config.outcomes:
         where, values = study.scores.defined(name)
         better = _better(study.scores, name)
@@ -187,7 +210,8 @@ def examine_subgroups(study: Study) -> Examined:
             primary=name == config.outcomes[0],
             global_divergence=_global_divergence(lattice.select(where), values, better),
         )
-        subgroups[name], outcomes[name] = _test(study, membership, name, facts, family=name)
+        families[name] = _test(study, membership, name, family=name)
+        subgroups[name], outcomes[name] = _infer(families[name], name, facts, config)
     first = config.outcomes[0]
     where, values = study.scores.defined(first)
     power = power_of_levels(
@@ -197,23 +221,42 @@ def examine_subgroups(study: Study) -> Examined:
         config=config,
         critical=outcomes[first].critical,
     )
-    primary = None
+    primary, to_explain = None, [families[first]]
     if config.primary:
         levels = level_membership(attributes, config.primary)
-        primary, _ = _test(study, levels, first, outcomes[first], family="primary")
+        to_explain = [_test(study, levels, first, family="primary"), families[first]]
+        primary, _ = _infer(to_explain[0], first, outcomes[first], config)
     search = dataclasses.replace(search, n_tested=outcomes[first].n_tested)
-    return Examined(outcomes, subgroups, primary, search, power)
+    better = outcomes[first].better
+    return Examined(
+        outcomes,
+        subgroups,
+        primary,
+        search,
+        power,
+        explain_subgroups(to_explain, config, better=better),
+        name_worst(families[first], config, better=better),
+    )
 
 
-def _test(
-    study: Study, membership: Membership, outcome: str, facts: OutcomeFacts, *, family: str
-) -> tuple[SubgroupTable, OutcomeFacts]:
+def _test(study: Study, membership: Membership, outcome: str, *, family: str) -> FamilyOfTests:
     """One family of tests of one outcome."""
     where, values = study.scores.defined(outcome)
-    members = membership.select(where)
-    table = describe_divergences(members, values, name=outcome, better=facts.better)
-    design = study.design(where, outcome=outcome)
-    return infer_subgroups(table, members, values, config=study.config, design=design, facts=facts, family=family)
+    return compare_with_rest(
+        family,
+        membership.select(where),
+        values,
+        config=study.config,
+        design=study.design(where, outcome=outcome),
+        declared=family == "primary",
+    )
+
+
+def _infer(
+    family: FamilyOfTests, outcome: str, facts: OutcomeFacts, config: AuditConfig
+) -> tuple[SubgroupTable, OutcomeFacts]:
+    table = describe_divergences(family.membership, family.outcome, name=outcome, better=facts.better)
+    return infer_subgroups(table, family, config=config, facts=facts)
 
 
 def _better(scores: ScoreTable, name: str) -> Better:

@@ -6,17 +6,17 @@ Hands the arrays of `subgroups` to `stats` and puts the answers into `Divergence
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.audit.design import Design
-from segfair.audit.result import AuditConfig, OutcomeFacts, PowerFacts, Verdict
-from segfair.audit.words import evidence, format_number, metric_name, subgroup_name
-from segfair.subgroups.lattice import Adjusted, Divergence, Membership, SubgroupTable
+from segfair.audit.result import AuditConfig, OutcomeFacts
+from segfair.subgroups.lattice import Adjusted, Divergence, Estimate, Membership, SubgroupTable
 
-__all__ = ["infer_subgroups", "mean_limits", "power_of_levels", "reach_verdict"]
+__all__ = ["FamilyOfTests", "compare_with_rest", "estimate_of", "infer_subgroups", "mean_limits"]
 
 Interval = tuple[float, float]
 SHARES = ("dsc", "iou", "sensitivity", "precision", "nsd")
@@ -44,43 +44,79 @@ def mean_limits(name: str, values: NDArray[np.float64], config: AuditConfig) -> 
     return float(values.min(initial=low)), float(values.max(initial=high))
 
 
-def infer_subgroups(
-    table: SubgroupTable,
+@dataclass(frozen=True, slots=True, eq=False)
+class FamilyOfTests:
+    """Subgroups of one outcome that are tested together, and their test.
+
+    Attributes:
+        name: Decides the random streams.
+        membership: The members, over the cases with a defined outcome.
+        outcome: (n_cases,) finite.
+        design: Strata, patients, covariates.
+        test: What the test said; None where there is no subgroup.
+        declared: Whether these are levels fixed beforehand.
+    """
+
+    name: str
+    membership: Membership
+    outcome: NDArray[np.float64]
+    design: Design
+    test: stats.MaxT | None
+    declared: bool = False
+
+
+def compare_with_rest(
+    name: str,
     membership: Membership,
     outcome: NDArray[np.float64],
     *,
     config: AuditConfig,
     design: Design,
-    facts: OutcomeFacts,
-    family: str,
+    declared: bool = False,
+) -> FamilyOfTests:
+    """Tests subgroups against everybody else.
+
+    Args:
+        name: Of the family; decides its random streams.
+        membership: The members, over the cases with a defined outcome.
+        outcome: (n_cases,) finite.
+        config: Numbers of permutations, smallest group.
+        design: Strata, patients, covariates.
+        declared: Whether these are levels fixed beforehand.
+    """
+    test = None
+    if len(membership) and len(outcome):
+        test = stats.max_t(
+            membership.matrix,
+            outcome,
+            rng=config.resampling.stream(f"{name}/permutation"),
+            min_cases=config.min_cases,
+            permutations=config.permutations,
+            strata=design.units.strata,
+            subjects=design.units.subjects,
+        )
+    return FamilyOfTests(name, membership, outcome, design, test, declared)
+
+
+def infer_subgroups(
+    table: SubgroupTable, family: FamilyOfTests, *, config: AuditConfig, facts: OutcomeFacts
 ) -> tuple[SubgroupTable, OutcomeFacts]:
     """Fills in what chance allows to be said about every subgroup of one outcome.
 
     Args:
         table: The described subgroups.
-        membership: Their members, over the cases with a defined outcome.
-        outcome: (n_cases,) finite.
+        family: The same, tested.
         config: Level, numbers of resamples, smallest group, margin.
-        design: Strata, patients, covariates.
         facts: What is known of the outcome so far.
-        family: Name of the family of tests; decides its random stream.
 
     Returns:
         The table ranked by shrunken divergence, most harmful first, groups too small to be judged last; and the
         facts with the family's own.
     """
-    if not len(table):
+    test, design = family.test, family.design
+    if not len(table) or test is None:
         return table, dataclasses.replace(facts, notes=(*facts.notes, "no subgroup is large enough to be described"))
-    test = stats.max_t(
-        membership.matrix,
-        outcome,
-        rng=config.resampling.stream(f"{family}/permutation"),
-        min_cases=config.min_cases,
-        permutations=config.permutations,
-        strata=design.units.strata,
-        subjects=design.units.subjects,
-    )
-    rows = _complete(table, membership, outcome, test, config=config, design=design, family=family)
+    rows = _complete(table, family, test, config)
     harm = 1 if table.better == "higher" else -1
     # A group too small to be judged may look worst by chance alone; it never leads the table.
     rows.sort(key=lambda entry: (entry.significant is None, harm * (entry.divergence_shrunk or 0.0)))
@@ -92,33 +128,31 @@ def infer_subgroups(
             n_tested=test.n_tests,
             critical=test.critical(config.level),
             method=_describe_method(test, config, design),
-            notes=(*facts.notes, *_notes(test, outcome, config), *of_covariates),
+            notes=(*facts.notes, *_notes(test, family.outcome, config), *of_covariates),
         ),
     )
 
 
-def _complete(
-    table: SubgroupTable,
-    membership: Membership,
-    outcome: NDArray[np.float64],
-    test: stats.MaxT,
-    *,
-    config: AuditConfig,
-    design: Design,
-    family: str,
-) -> list[Divergence]:
+def _complete(table: SubgroupTable, family: FamilyOfTests, test: stats.MaxT, config: AuditConfig) -> list[Divergence]:
     """The rows of the table with what the test and its companions say of each."""
+    membership, outcome, design = family.membership, family.outcome, family.design
     pointwise = stats.subgroup_intervals(
         membership.matrix,
         outcome,
-        rng=config.resampling.stream(f"{family}/bootstrap"),
+        rng=config.resampling.stream(f"{family.name}/bootstrap"),
         draws=config.bootstrap,
         subjects=design.units.subjects,
         min_cases=config.min_cases,
-    ).divergence
+    )
     # Inverted from the test itself: an interval leaves out 0 just where the single-step test is significant.
     simultaneous = test.simultaneous()
-    shrunken = stats.shrink(membership.matrix, outcome).shrunken
+    if design.units.are_cases:
+        shrunken = stats.shrink(membership.matrix, outcome).shrunken
+    else:
+        # The test speaks of another quantity than the raw divergence; so must its ranking, and nothing mixes the two.
+        simultaneous = pointwise.simultaneous
+        shrunken = stats.shrink_estimates(test.difference, test.standard_error, membership.sizes) * test.rest_share
+    estimates = _estimates(membership.matrix, test, design, config)
     bh, by = test.false_discovery(method="bh"), test.false_discovery(method="by")
     significant = test.significant(config.level)
     margin = config.margin.get(table.outcome)
@@ -127,7 +161,7 @@ def _complete(
         # A margin bounds how far members may stand behind everybody else; the divergence, measured from a mean that
         # holds the members themselves, is smaller than that by the share of the others.
         standings = stats.margin_standing(test.simultaneous_difference(), margin, better=table.better)
-    adjusted = _adjust(membership, outcome, config=config, design=design, significant=significant, family=family)
+    adjusted = _adjust(family, config=config, significant=significant)
     row_of = {subgroup: row for row, subgroup in enumerate(membership.subgroups)}
     mean = float(outcome.mean())
 
@@ -140,10 +174,11 @@ def _complete(
     def complete(entry: Divergence) -> Divergence:
         row = row_of[entry.subgroup]
         tested = bool(test.tested[row])
-        own = stats.defined_interval(pointwise[row])
+        own = stats.defined_interval(pointwise.divergence[row])
         return dataclasses.replace(
             entry,
-            divergence_shrunk=float(shrunken[row]),
+            divergence_shrunk=stats.defined(shrunken[row]),
+            estimate=estimates[row],
             ci=possible(own),
             ci_simultaneous=possible(_hull(stats.defined_interval(simultaneous[row]), own)),
             p_value=stats.defined(test.p_value[row]),
@@ -151,23 +186,50 @@ def _complete(
             significant=bool(significant[row]) if tested else None,
             p_bh=stats.defined(bh[row]),
             p_by=stats.defined(by[row]),
-            margin=(standings[row] if tested else "insufficient evidence") if standings is not None else None,
+            margin=(standings[row] if tested else "open") if standings is not None else None,
             adjusted=adjusted.get(row),
         )
 
     return list(map(complete, table.rows))
 
 
-def _adjust(
-    membership: Membership,
-    outcome: NDArray[np.float64],
-    *,
-    config: AuditConfig,
-    design: Design,
-    significant: NDArray[np.bool_],
-    family: str,
-) -> dict[int, Adjusted]:
+def estimate_of(
+    row: int, membership: Membership, test: stats.MaxT, design: Design, config: AuditConfig
+) -> Estimate | None:
+    """What a test says of one subgroup; None where nobody is left to compare with."""
+    return _estimates(membership.matrix[row : row + 1], test.rows(np.array([row])), design, config)[0]
+
+
+def _estimates(
+    members: NDArray[np.bool_], test: stats.MaxT, design: Design, config: AuditConfig
+) -> list[Estimate | None]:
+    """What is said of each row; None where nobody is left to compare with."""
+    intervals = test.estimate_interval(config.level)
+    subjects = design.units.subjects
+    sizes = np.count_nonzero(members, axis=1)
+    counts = None if subjects is None else stats.count_subjects(members, subjects)
+
+    def of(row: int) -> Estimate | None:
+        value = stats.defined(test.difference[row])
+        if value is None:
+            return None
+        return Estimate(
+            "difference" if design.units.strata is None else "difference within strata",
+            value,
+            stats.defined_interval(intervals[row]),
+            stats.defined(test.p_value[row]),
+            stats.defined(test.p_adjusted[row]),
+            int(sizes[row]),
+            None if counts is None else int(counts[row]),
+            "cases" if subjects is None else "cases within subjects" if test.within[row] else "subjects",
+        )
+
+    return list(map(of, range(len(members))))
+
+
+def _adjust(family: FamilyOfTests, *, config: AuditConfig, significant: NDArray[np.bool_]) -> dict[int, Adjusted]:
     """Row -> the difference at equal covariates, for subgroups that are not defined by a covariate themselves."""
+    membership, design = family.membership, family.design
     covariates = design.covariates
     if covariates is None or not covariates.names:
         return {}
@@ -180,9 +242,9 @@ def _adjust(
         return {}
     adjustment = stats.adjusted_max_t(
         membership.matrix[rows],
-        outcome,
+        family.outcome,
         covariates.values,
-        rng=config.resampling.stream(f"{family}/adjustment"),
+        rng=config.resampling.stream(f"{family.name}/adjustment"),
         min_cases=config.min_cases,
         permutations=config.permutations,
         strata=design.units.strata,
@@ -204,105 +266,6 @@ def _adjust(
         for index, row in enumerate(rows)
         if test.tested[index]
     }
-
-
-def power_of_levels(
-    levels: Membership, *, n_cases: int, sd: float, config: AuditConfig, critical: float | None
-) -> tuple[PowerFacts, ...]:
-    """What a cohort can show about each level: the gap it detects with 80 % power, and the cases a gap would take.
-
-    Args:
-        levels: One row a level.
-        n_cases: Cases of the cohort.
-        sd: Standard deviation of the outcome.
-        config: The gap of interest.
-        critical: Smallest |t| that is significant at the family-wise level; None where nothing is tested.
-    """
-    sizes = levels.sizes.astype(float)
-    if critical is None or n_cases < 2:
-        gaps = needed = np.full(len(sizes), np.nan)
-    else:
-        gaps = stats.detectable_gap(sizes, n_cases, sd=sd, critical=critical)
-        needed = stats.n_needed(config.power_gap, sizes / n_cases, sd=sd, critical=critical)
-    facts = []
-    for row, subgroup in enumerate(levels.subgroups):
-        ((attribute, level),) = subgroup.items
-        gap, count = stats.defined(gaps[row]), stats.defined(needed[row])
-        facts.append(
-            PowerFacts(attribute, level, int(sizes[row]), gap, int(np.ceil(count)) if count is not None else None)
-        )
-    return tuple(facts)
-
-
-def reach_verdict(
-    config: AuditConfig, table: SubgroupTable, facts: OutcomeFacts, primary: SubgroupTable | None
-) -> Verdict:
-    """The answer: disparity found, no gap beyond the declared margin, or insufficient evidence.
-
-    The primary family speaks first; what only the mined lattice shows is called exploratory beside it.
-    """
-    outcome, margin = table.outcome, config.margin.get(table.outcome)
-    name = metric_name(outcome)
-    declared = primary is not None and len(primary) > 0
-    family = primary if primary is not None and declared else table
-    where = "the attributes fixed beforehand" if declared else "all mined subgroups"
-    families = [("", family), ("exploratory: ", table)] if declared else [("", table)]
-    judged = [row for row in family if row.significant is not None]
-    for label, rows in families:
-        beyond = [row for row in rows if row.margin == "beyond margin"]
-        if beyond:
-            return Verdict(
-                "disparity found",
-                f"Disparity found: {label}{describe_row(beyond[0], outcome)}, beyond the margin of {margin:g}.",
-            )
-    if any(CONSTANT in note for note in facts.notes):
-        return Verdict("insufficient evidence", f"Insufficient evidence: {CONSTANT} in {name}.")
-    if margin is not None and judged and all(row.margin == "within margin" for row in family):
-        return Verdict(
-            "no gap beyond the declared margin",
-            f"No gap beyond the declared margin of {margin:g} in {name}: the lower limits of {len(judged)} groups "
-            f"({where}) all lie within it.",
-        )
-    harm = 1 if table.better == "higher" else -1
-    is_open = f"; whether it is beyond the margin of {margin:g} is open" if margin is not None else ""
-    for label, rows in families:
-        found = [row for row in rows if row.significant and harm * row.divergence < 0 and row.margin != "within margin"]
-        if found:
-            return Verdict("disparity found", f"Disparity found: {label}{describe_row(found[0], outcome)}{is_open}.")
-        favoured = [row for row in rows if row.significant and harm * row.divergence > 0]
-        if favoured and margin is None:
-            text = describe_row(favoured[-1], outcome)
-            return Verdict("disparity found", f"Disparity found: {label}the rest is worse off than one group: {text}.")
-    if margin is not None:
-        n_open = sum(row.margin == "insufficient evidence" for row in family)
-        return Verdict(
-            "insufficient evidence",
-            f"Insufficient evidence: for {n_open} of {len(family)} groups ({where}) a deficit beyond the margin of "
-            f"{margin:g} in {name} can neither be shown nor be ruled out.",
-        )
-    if not judged:
-        return Verdict(
-            "insufficient evidence",
-            f"Insufficient evidence: no group has {config.min_cases} members and {config.min_cases} others.",
-        )
-    n_tested = facts.n_tested if not declared else len(judged)
-    return Verdict(
-        "insufficient evidence",
-        f"Insufficient evidence of a disparity in {name}: none of {n_tested} tested groups ({where}) stands out "
-        f"beyond chance at the {config.level:.0%} level; gaps smaller than what this cohort can detect cannot be "
-        "excluded.",
-    )
-
-
-def describe_row(row: Divergence, outcome: str) -> str:
-    """One subgroup as a clause: who, how many, both means, interval and adjusted p."""
-    name, who = metric_name(outcome), subgroup_name(row.subgroup.items)
-    text = f"mean {name} is {format_number(row.mean)} for {who} (n = {row.n})"
-    if row.rest_mean is not None:
-        text += f" and {format_number(row.rest_mean)} for everybody else"
-    details = [f"divergence {format_number(row.divergence, signed=True)}"]
-    details += evidence(simultaneous=row.ci_simultaneous, pointwise=None, p_adjusted=row.p_adjusted)
-    return f"{text} ({', '.join(details)})"
 
 
 def _describe_method(test: stats.MaxT, config: AuditConfig, design: Design) -> str:
@@ -328,7 +291,7 @@ def _notes(test: stats.MaxT, outcome: NDArray[np.float64], config: AuditConfig) 
     if len(outcome) and np.ptp(outcome) == 0:
         return (f"{CONSTANT}",)
     if test.n_tests == 0:
-        return (f"no subgroup has {config.min_cases} members and {config.min_cases} others: insufficient evidence",)
+        return (f"no subgroup has {config.min_cases} members and {config.min_cases} others: too few cases",)
     return ()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from segfair.subgroups.lattice import Better, Divergence, Item
 from segfair.subgroups.search import Search
@@ -209,16 +209,16 @@ def _about(count: float) -> str:
 
 
 def harmful(value: float, better: Better) -> bool:
-    """Whether a divergence is to the subgroup's disadvantage."""
+    """Whether a difference is to the subgroup's disadvantage."""
     return value < 0 if better == "higher" else value > 0
 
 
 def largest_deficit(row: Divergence, better: Better) -> float | None:
-    """The largest deficit that the interval (simultaneous if there is one) leaves possible; None without one."""
-    interval = row.ci_simultaneous or row.ci
-    if interval is None:
+    """How far behind everybody else the interval leaves possible that members are; None where not tested."""
+    if row.estimate is None or row.estimate.ci is None:
         return None
-    return max(0.0, -interval[0] if better == "higher" else interval[1])
+    low, high = row.estimate.ci
+    return max(0.0, -low if better == "higher" else high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,24 +251,17 @@ def standing(row: Divergence, better: Better, *, tested: bool) -> Standing:
         tested: Whether any subgroup of this table was tested at all.
     """
     deficit = largest_deficit(row, better)
-    possible = Standing("", "gaps up to {} cannot be excluded", deficit)
-    if row.margin is not None:
-        if deficit is not None and row.support < 1:
-            # A margin bounds the difference to everybody else, so what remains possible is said on that scale.
-            possible = Standing("", "up to {} behind everybody else cannot be excluded", deficit / (1 - row.support))
-        if row.margin != "insufficient evidence":
-            return Standing(row.margin)
-        if row.significant is None or deficit is None:
-            return Standing(row.margin, "too few cases to be tested")
-        if row.significant and harmful(row.divergence, better):
-            return Standing(row.margin, "significantly worse; whether beyond the margin is open")
-        return replace(possible, main=row.margin)
     if not tested:
         return Standing("not tested", "not corrected for multiple testing")
     if row.significant is None:
-        return Standing("insufficient evidence", "too few cases to be tested")
-    if row.significant:
-        return Standing(f"significantly {'worse' if harmful(row.divergence, better) else 'better'}")
+        return Standing("too few cases", "not tested")
     if deficit is None:
-        return Standing("insufficient evidence", "no interval")
-    return replace(possible, main="not significant")
+        return Standing("not tested", "no interval")
+    possible = "up to {} behind everybody else cannot be excluded"
+    if row.margin is not None and row.margin != "open":
+        return Standing(row.margin)
+    if row.significant:
+        how = "worse" if harmful(row.difference, better) else "better"
+        is_open = "whether beyond the margin is open" if row.margin is not None and how == "worse" else ""
+        return Standing(f"significantly {how}", is_open)
+    return Standing("no difference shown", possible, deficit)

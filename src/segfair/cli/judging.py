@@ -24,7 +24,7 @@ def gate(
     debug: Debug = False,
 ) -> None:
     """Decide gates on an audit that exists: exit code 0 passed, 1 failed, 3 undecided."""
-    from segfair.audit.gates import GRAMMAR, check_gates, exit_code
+    from segfair.audit.judging.gates import GRAMMAR, check_gates, exit_code
     from segfair.audit.result import AuditResult
 
     result = AuditResult.load(audit_json)
@@ -55,7 +55,7 @@ def power(
     debug: Debug = False,
 ) -> None:
     """Say which gaps a cohort could show, before anything is scored."""
-    from segfair.audit.power import load_patients, pilot_spread, plan_power
+    from segfair.audit.judging.power import load_patients, pilot_spread, plan_power
 
     options = AuditOptions(
         attributes=attributes,

@@ -14,7 +14,7 @@ from segfair.errors import ConfigError
 
 if TYPE_CHECKING:
     from segfair.attributes.binning import ReadAs
-    from segfair.audit.gates import Gate
+    from segfair.audit.judging.gates import Gate
     from segfair.audit.result import AuditConfig
     from segfair.cases import Cohort
     from segfair.handover.deliver import Delivery
@@ -134,7 +134,7 @@ def parse_spacing(text: str) -> tuple[float, ...]:
 
 def read_gates(texts: Iterable[str]) -> tuple[Gate, ...]:
     """Reads gates before anything else is read or scored, so that a typo costs nothing."""
-    from segfair.audit.gates import parse_gate
+    from segfair.audit.judging.gates import parse_gate
 
     return tuple(dict.fromkeys(map(parse_gate, texts)))
 
@@ -148,7 +148,7 @@ def require_answerable(
     from segfair.audit.choices.labels import resolve_protocol
     from segfair.audit.choices.outcomes import resolve_outcomes
     from segfair.audit.choices.units import resolve_units
-    from segfair.audit.gates import require_answerable
+    from segfair.audit.judging.gates import require_answerable
     from segfair.scoring.scores import protocol_metrics
 
     rules = resolve_units(dataclasses.replace(config, protocol=resolve_protocol(config, cohort)), cohort).protocol

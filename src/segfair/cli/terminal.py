@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from segfair.audit.gates import Gate
+    from segfair.audit.judging.gates import Gate
     from segfair.audit.result import AuditResult, GateFacts, PowerFacts
     from segfair.cli.options import RankOptions
     from segfair.compare.result import Comparison
@@ -66,7 +66,7 @@ def scoring(n_cases: int, workers: int | None) -> Iterator[tuple[Executor | None
 
 def finish(result: AuditResult, gates: Sequence[Gate], delivery: Delivery) -> None:
     """Decides the gates, writes and prints; leaves with their exit code."""
-    from segfair.audit.gates import check_gates, exit_code
+    from segfair.audit.judging.gates import check_gates, exit_code
 
     result = dataclasses.replace(result, gates=check_gates(result, gates))
     write(result, delivery)

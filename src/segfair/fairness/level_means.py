@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from segfair.attributes.fit import Attribute
 from segfair.stats.bootstrap import exponential_weights
 from segfair.stats.cells import Cells, collapse
-from segfair.stats.shuffle import draw_signs, random_rearrangements, subject_rearrangements
+from segfair.stats.resampling import draw_signs, random_rearrangements, subject_rearrangements
 
 __all__ = [
     "EVERY_LEVEL",

@@ -28,13 +28,24 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from segfair.audit.panel import Panel
-from segfair.audit.result import Alert, AttributeFacts, AuditResult, CaseCounts, LevelFacts, Score, Verdict
+from segfair.audit.result import (
+    Alert,
+    AttributeFacts,
+    AuditResult,
+    CaseCounts,
+    Explained,
+    Finding,
+    LevelFacts,
+    Score,
+    Stability,
+    Verdict,
+    WorstOff,
+)
 from segfair.audit.result.record import KNOWN_KEYS
-from segfair.audit.significance import describe_row
 from segfair.errors import ConfigError
 from segfair.handover.pseudonyms import without_paths
 from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, rename_levels
-from segfair.subgroups.lattice import Divergence, Item, SubgroupTable
+from segfair.subgroups.lattice import Divergence, Estimate, Item, SubgroupTable
 from segfair.subgroups.search import Search
 
 __all__ = ["SMALLEST", "CellTotals", "share"]
@@ -221,6 +232,8 @@ def _told_part(
         primary_subgroups=None if result.primary_subgroups is None else _told_rows(result.primary_subgroups, told),
         search=_without_twins(result),
         verdict=_verdict(result, told),
+        findings=_findings(result, told),
+        worst_off=_worst_off(result, told),
         fairness=tuple(entry for entry in result.fairness if entry.attribute not in incomplete),
         power=tuple(entry for entry in result.power if complete and (entry.attribute, entry.level) in shown),
         gates=tuple(dataclasses.replace(entry, reason="the full report says why") for entry in result.gates),
@@ -322,7 +335,8 @@ def _told_rows(table: SubgroupTable, told: set[tuple[str, frozenset[Item]]]) -> 
 
 def _plain(row: Divergence) -> Divergence:
     # Aliases tell that two groups are the same cases; Shapley shares are sums over groups that may be hidden.
-    return dataclasses.replace(row, aliases=(), shapley={})
+    estimate = None if row.estimate is None else _without_subjects(row.estimate)
+    return dataclasses.replace(row, aliases=(), shapley={}, estimate=estimate)
 
 
 def _attributes(result: AuditResult, shown: set[Item], binary: set[str]) -> tuple[tuple[AttributeFacts, ...], set[str]]:
@@ -387,23 +401,53 @@ def _hidden_alert(result: AuditResult, shown: set[Item], n_hidden: int) -> tuple
 
 
 def _verdict(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> Verdict:
-    """The verdict; its sentence only where it names no group, or one that is told.
-
-    Which group the sentence is about is decided by the clause that describes it, counts and means included: names
-    alone are cut and cleaned in a sentence, so that a hidden name could go unnoticed.
-    """
+    """The verdict; its sentence only where every group that it names is told."""
     outcome = result.primary_outcome
-    if result.verdict.kind != "disparity found":
-        return result.verdict
-    rows = [*result.subgroups[outcome], *(result.primary_subgroups or ())]
-    shown = (row for row in rows if (outcome, row.subgroup.items) in told)
-    if any(describe_row(row, outcome) in result.verdict.sentence for row in shown):
+    if all((outcome, group.items) in told for group in result.verdict.groups):
         return result.verdict
     return Verdict(
         result.verdict.kind,
         f"{result.verdict.kind.capitalize()}; the group that this rests on is not shown, to protect the few cases "
         "in it or beside it.",
     )
+
+
+def _findings(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> tuple[Finding, ...]:
+    """The findings that are told, without the groups that are not."""
+    outcome = result.primary_outcome
+    return tuple(
+        dataclasses.replace(
+            finding,
+            estimate=_without_subjects(finding.estimate),
+            explains=_told_groups(finding.explains, outcome, told),
+            inside=finding.inside if finding.inside.startswith("no part") else "a part of it stands apart still",
+            stability=_stability(finding.stability, outcome, told),
+        )
+        for finding in result.findings
+        if (outcome, finding.items.items) in told
+    )
+
+
+def _worst_off(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> WorstOff | None:
+    worst, outcome = result.worst_off, result.primary_outcome
+    if worst is None or (outcome, worst.items.items) not in told:
+        return None
+    return WorstOff(worst.items, _stability(worst.stability, outcome, told))
+
+
+def _stability(stability: Stability, outcome: str, told: set[tuple[str, frozenset[Item]]]) -> Stability:
+    return dataclasses.replace(stability, set_95=_told_groups(stability.set_95, outcome, told))
+
+
+def _told_groups(
+    groups: tuple[Explained, ...], outcome: str, told: set[tuple[str, frozenset[Item]]]
+) -> tuple[Explained, ...]:
+    return tuple(group for group in groups if (outcome, group.items.items) in told)
+
+
+def _without_subjects(estimate: Estimate) -> Estimate:
+    """A group of enough cases may be of very few patients."""
+    return dataclasses.replace(estimate, n_subjects=None)
 
 
 def _record(result: AuditResult, ids: CaseIds) -> dict[str, Any]:

@@ -178,7 +178,18 @@ def rename_levels(result: AuditResult, names: Mapping[str, Mapping[str, str]]) -
             return {of_item.get(key, key): change(entry) for key, entry in value.items()}
         return tuple(map(change, value)) if isinstance(value, tuple) else value
 
-    whole = ("alerts", "subgroups", "primary_subgroups", "verdict", "search", "gates", "two_rulers", "gallery")
+    whole = (
+        "alerts",
+        "subgroups",
+        "primary_subgroups",
+        "verdict",
+        "findings",
+        "worst_off",
+        "search",
+        "gates",
+        "two_rulers",
+        "gallery",
+    )
     return dataclasses.replace(
         result,
         case_scores=_with_cells(result.case_scores, names),
@@ -217,7 +228,7 @@ def _with_cells(rows: CaseScores, names: Mapping[str, Mapping[str, str]]) -> Cas
     )
 
 
-_SENTENCES = ("sentence", "reason", "text", "gate", "what", "why")
+_SENTENCES = ("sentence", "reason", "text", "gate", "what", "why", "inside")
 """Fields that hold sentences, which may quote a level."""
 
 

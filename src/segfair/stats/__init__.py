@@ -15,24 +15,29 @@ from segfair.stats.bootstrap import (
     subgroup_intervals,
 )
 from segfair.stats.bounds import Standing, margin_standing, simultaneous_means
+from segfair.stats.contrast import count_subjects
+from segfair.stats.findings import Named, explain, worst_off
 from segfair.stats.paired import PairedTest, paired_max_t, paired_outcomes
 from segfair.stats.permutation import Alternative, MaxT, Method, false_discovery, max_t
 from segfair.stats.power import detectable_gap, n_needed, null_critical
-from segfair.stats.shrinkage import Shrinkage, shrink
+from segfair.stats.shrinkage import Shrinkage, shrink, shrink_estimates
 
 __all__ = [
     "Adjustment",
     "Alternative",
     "MaxT",
     "Method",
+    "Named",
     "PairedTest",
     "Shrinkage",
     "Standing",
     "SubgroupIntervals",
     "adjusted_max_t",
+    "count_subjects",
     "defined",
     "defined_interval",
     "detectable_gap",
+    "explain",
     "false_discovery",
     "interval",
     "log_volume",
@@ -45,7 +50,9 @@ __all__ = [
     "paired_outcomes",
     "rate_interval",
     "shrink",
+    "shrink_estimates",
     "simultaneous_means",
     "spline_basis",
     "subgroup_intervals",
+    "worst_off",
 ]

@@ -130,6 +130,7 @@ def adjusted_max_t(
         covariates=basis,
         ordering=ordering,
         n_blocks=blocks if basis.shape[1] else 1,
+        min_divided=min_cases,
     )
     test = family_test(
         adjusted,
@@ -140,7 +141,7 @@ def adjusted_max_t(
         permutations=permutations,
         alternative="two-sided",
     )
-    raw = families(distinct, outcome, strata=strata, subjects=subjects)
+    raw = families(distinct, outcome, strata=strata, subjects=subjects, min_divided=min_cases)
     raw_difference = sign * _differences(raw, len(first))[representative]
     n = _smaller_side(adjusted, len(first))[representative]
     reach = scipy.stats.t.ppf(0.5 + confidence / 2, PRIOR_DF + np.maximum(n, 2) - 1) * test.standard_error

@@ -27,7 +27,7 @@ from segfair.stats.contrast import MEAN_PRIOR_DF
 
 __all__ = ["Standing", "margin_standing", "simultaneous_means"]
 
-Standing = Literal["within margin", "beyond margin", "insufficient evidence"]
+Standing = Literal["within margin", "beyond margin", "open"]
 
 
 def simultaneous_means(
@@ -113,11 +113,11 @@ def margin_standing(
 
     Returns:
         "within margin" where even the worst bound is a smaller deficit, "beyond margin" where even the best bound
-        is a larger one, else "insufficient evidence".
+        is a larger one, else "open".
     """
     worst, best = simultaneous.T if better == "higher" else -simultaneous.T[::-1]
     with np.errstate(invalid="ignore"):
         return [
-            "within margin" if within else "beyond margin" if beyond else "insufficient evidence"
+            "within margin" if within else "beyond margin" if beyond else "open"
             for within, beyond in zip(worst > -margin, best < -margin, strict=True)
         ]

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cells", "Membership", "collapse", "distinct_rows"]
+__all__ = ["Cells", "Membership", "Shares", "collapse", "distinct_rows"]
 
 Membership = NDArray[np.bool_] | NDArray[np.uint8]
 """(n_subgroups, n_cases), non-zero for members."""
+Shares = NDArray[np.float64]
+"""(n_subgroups, n_subjects), share of each subject's cases that are members, from 0 to 1."""
 
 _ROW_BLOCK_BYTES = 1 << 26
 """Of the 0/1 matrix as floats, at most so much is in memory at once."""
@@ -29,18 +31,18 @@ class Cells:
         order: (n_cases,) cases sorted by block, then by cell.
         starts: (n_cells,) first position of each cell in that order; `sizes` are their numbers of cases.
         blocks: (n_cells,) block of each cell, ascending.
-        columns: (n_subgroups, n_cells) bool, whether the cell belongs to the subgroup.
+        columns: (n_subgroups, n_cells) whether the cell belongs to the subgroup, or how much of it.
     """
 
     order: NDArray[np.intp]
     starts: NDArray[np.intp]
     sizes: NDArray[np.intp]
     blocks: NDArray[np.intp]
-    columns: NDArray[np.bool_]
+    columns: NDArray[np.bool_] | Shares
 
     @property
     def members(self) -> NDArray[np.float64]:
-        """(n_subgroups,) cases of each subgroup, as floats for dividing by."""
+        """(n_subgroups,) cases of each subgroup, as floats for dividing by; subjects count by their share."""
         return self.multiply(self.sizes[None].astype(np.float64))[0][:, 0]
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -90,20 +92,29 @@ class Cells:
             yield rows, self.columns[rows].astype(kind)
 
 
-def collapse(membership: Membership, *, blocks: NDArray[np.integer] | None = None) -> Cells:
+def collapse(membership: Membership | Shares, *, blocks: NDArray[np.integer] | None = None) -> Cells:
     """Finds the cells of a membership matrix.
 
     Args:
-        membership: (n_subgroups, n_cases).
+        membership: (n_subgroups, n_cases); or shares, of subjects.
         blocks: (n_cases,) codes; cases of different blocks are never in one cell.
 
     Returns:
         The cells; without subgroups each block is one cell.
     """
     n_subgroups, n_cases = membership.shape
-    packed = np.ascontiguousarray(np.packbits(membership.astype(bool, copy=False), axis=0).T)
+    kept: NDArray[np.bool_] | Shares
+    packed: NDArray[np.uint8] | Shares
+    if membership.dtype == np.float64:
+        packed = np.ascontiguousarray(membership.T, dtype=np.float64)
+        kept = np.asarray(membership, dtype=np.float64)
+    else:
+        members = membership.astype(bool, copy=False)
+        packed = np.ascontiguousarray(np.packbits(members, axis=0).T)
+        kept = members
     if n_subgroups and n_cases:
-        _, column = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_inverse=True)
+        width = packed.shape[1] * packed.itemsize
+        _, column = np.unique(packed.view(f"V{width}").ravel(), return_inverse=True)
     else:
         column = np.zeros(n_cases, dtype=np.intp)
     block = np.zeros(n_cases, dtype=np.intp) if blocks is None else np.unique(blocks, return_inverse=True)[1]
@@ -117,7 +128,7 @@ def collapse(membership: Membership, *, blocks: NDArray[np.integer] | None = Non
         starts=starts,
         sizes=np.diff(np.append(starts, n_cases)),
         blocks=block[firsts],
-        columns=membership[:, firsts].astype(bool, copy=False),
+        columns=kept[:, firsts],
     )
 
 

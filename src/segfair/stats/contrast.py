@@ -1,8 +1,9 @@
 """Difference of each subgroup to the rest over a moderated standard error, for many outcomes at once; tests nothing.
 
-`families` says which units are compared: cases, or subjects, or the cases within each subject. One formula serves
-three questions. Let Z hold the nuisance columns (a constant; or strata; or strata and a covariate basis), e the
-outcome's and M the membership's residuals on Z. Then
+`families` says which units are compared: cases, or subjects, or the cases within each subject. A subject of whose
+cases some are members counts as a member by their share. One formula serves three questions. Let Z hold the nuisance
+columns (a constant; or strata; or strata and a covariate basis), e the outcome's and M the membership's residuals on
+Z. Then
 
     difference = sum(M * e) / sum(M ** 2)
 
@@ -25,9 +26,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.stats.cells import Cells, Membership, collapse
+from segfair.stats.cells import Cells, Membership, Shares, collapse
 
-__all__ = ["MEAN_PRIOR_DF", "PRIOR_DF", "Contrast", "Family", "families", "prepare_contrast", "quantile_blocks"]
+__all__ = [
+    "MEAN_PRIOR_DF",
+    "PRIOR_DF",
+    "Contrast",
+    "Family",
+    "count_subjects",
+    "families",
+    "prepare_contrast",
+    "quantile_blocks",
+]
 
 PRIOR_DF = 10.0
 """Degrees of freedom that the pooled variance counts for. With 0 (Welch) a group of ten needs |t| above 5 and power is
@@ -52,7 +62,7 @@ class Contrast:
         cells: The subgroups' cells; outcomes come in `cells.order`.
         stratum: (n_cases,) stratum of each case in that order.
         basis: (n_cases, k) orthonormal covariate columns, centred within strata, in that order.
-        n, n_rest: (n_subgroups,) members and others.
+        n, n_rest: (n_subgroups,) members and others; subjects count by their share.
         inside, outside: (n_subgroups,) a and b.
         df: Degrees of freedom of the pooled variance.
         prior_df: Prior degrees of freedom of each group's variance.
@@ -129,6 +139,30 @@ class Contrast:
         np.maximum(variance, (inside + outside) * floor, out=variance)
         return sums / (inside + outside), np.sqrt(variance) / (inside + outside)
 
+    def influence(self, residual: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How the differences move when units are weighted, to first order.
+
+        Args:
+            residual: (n_cases,) in `cells.order`, residual on strata and covariates.
+            weights: (n_draws, n_cases) in that order, of mean 1.
+
+        Returns:
+            (n_subgroups, n_draws) weighted differences minus the plain ones; NaN where nothing is identified.
+        """
+        difference = np.full(len(self.n), np.nan)
+        known = self.identified
+        difference[known] = self.select(known).compare(residual[None])[0][:, 0]
+        total = self.inside + self.outside
+        moved = np.zeros((len(self.n), len(weights)))
+        sizes = self.cells.sizes.astype(np.float64)
+        of_cell = self.stratum[self.cells.starts]
+        n_strata = int(self.stratum.max(initial=-1)) + 1
+        weighted, mass = self.cells.sums((weights - 1) * residual).T, self.cells.sums(weights - 1).T
+        for rows, members in self.cells.float_rows():
+            left = members - _stratum_means(members, sizes, of_cell, n_strata)
+            moved[rows] = left @ weighted - difference[rows, None] * (left * left @ mass)
+        return np.divide(moved, total[:, None], out=moved, where=total[:, None] > 0)
+
     def t(self, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_subgroups, n_rows) difference over standard error; 0 where both are 0."""
         difference, error = self.compare(residuals)
@@ -136,7 +170,7 @@ class Contrast:
 
 
 def prepare_contrast(
-    membership: Membership,
+    membership: Membership | Shares,
     *,
     strata: NDArray[np.intp] | None = None,
     covariates: NDArray[np.float64] | None = None,
@@ -146,7 +180,7 @@ def prepare_contrast(
     """Prepares subgroups for comparison.
 
     Args:
-        membership: (n_subgroups, n_cases).
+        membership: (n_subgroups, n_cases); or shares, of subjects.
         strata: (n_cases,) codes of at least 0; None: one stratum.
         covariates: (n_cases, k) columns to adjust for, such as a spline basis.
         blocks: (n_cases,) codes of the blocks within which outcomes will be rearranged, each inside of one stratum;
@@ -236,15 +270,17 @@ class Family:
 
     Attributes:
         rows: (n_rows,) which of the subgroups.
-        membership: (n_rows, n_units).
         contrast: How they are compared.
         outcome: (n_units,) what is compared.
+        evidence: (n_rows,) cases, or subjects, on the smaller side; within subjects, the subjects that are divided.
+        subject: (n_units,) the subject of each unit; None: each unit is its own.
     """
 
     rows: NDArray[np.intp]
-    membership: Membership
     contrast: Contrast
     outcome: NDArray[np.float64]
+    evidence: NDArray[np.float64]
+    subject: NDArray[np.intp] | None = None
 
 
 def families(
@@ -257,11 +293,14 @@ def families(
     ordering: NDArray[np.float64] | None = None,
     n_blocks: int = 1,
     prior_df: float = PRIOR_DF,
+    min_divided: int = 10,
 ) -> list[Family]:
     """Prepares the comparison of every subgroup with the rest.
 
-    A subgroup that holds all or none of every subject's cases is compared over subjects, on the mean of each
-    subject's outcomes; one that divides subjects is compared within them.
+    Subgroups are compared over subjects: the mean of a subject's outcomes against the share of its cases that are
+    members. A subgroup that divides most of its subjects (left and right side, two scanners) is compared within
+    them instead, where what tells subjects apart is nobody's fault. A few divided subjects do not decide about a
+    subgroup of many: one discordant row of one patient would.
 
     Args:
         membership: (n_subgroups, n_cases).
@@ -273,39 +312,61 @@ def families(
         ordering: (n_cases,) values by whose quantiles cases are rearranged only among their like.
         n_blocks: Number of such quantile blocks a stratum is split into, fewer where they would have few cases.
         prior_df: Degrees of freedom of the pooled variance in each group's.
+        min_divided: Fewest divided subjects of a subgroup that is compared within them.
     """
     stratum = np.zeros(len(outcome), dtype=np.intp) if strata is None else np.unique(strata, return_inverse=True)[1]
     if subjects is None:
         blocks = stratum if ordering is None else quantile_blocks(ordering, stratum, n_blocks=n_blocks)
         whole = prepare_contrast(membership, strata=stratum, covariates=covariates, blocks=blocks, prior_df=prior_df)
-        return [Family(np.arange(len(membership)), membership, whole, outcome)]
+        return [Family(np.arange(len(membership)), whole, outcome, np.minimum(whole.n, whole.n_rest))]
     _, first, subject, counts = np.unique(subjects, return_index=True, return_inverse=True, return_counts=True)
     members = membership.astype(bool, copy=False)
-    divides = (members != members[:, first[subject]]).any(axis=1)
+    held = _members_of_subjects(members, subject)
+    touched = np.minimum(np.count_nonzero(held, axis=1), np.count_nonzero(held < counts, axis=1))
+    divided = np.count_nonzero((held > 0) & (held < counts), axis=1)
+    within = (divided >= max(1, min_divided)) & (2 * divided >= touched)
     found = []
-    if not divides.all():
+    if not within.all():
 
         def average(values: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.asarray(np.bincount(subject, weights=values) / counts, dtype=np.float64)
 
-        rows = np.flatnonzero(~divides)
+        rows = np.flatnonzero(~within)
         # Centred before averaging, so that a subject studied at two sites is judged against both.
         centred = outcome - (np.bincount(stratum, weights=outcome) / np.bincount(stratum))[stratum]
         of_subjects = None if covariates is None else np.column_stack([average(column) for column in covariates.T])
         blocks = stratum[first]
         if ordering is not None:
             blocks = quantile_blocks(average(ordering), blocks, n_blocks=n_blocks)
-        between = members[rows][:, first]
         contrast = prepare_contrast(
-            between, strata=stratum[first], covariates=of_subjects, blocks=blocks, prior_df=prior_df
+            held[rows] / counts if divided[rows].any() else held[rows] > 0,
+            strata=stratum[first],
+            covariates=of_subjects,
+            blocks=blocks,
+            prior_df=prior_df,
         )
-        found.append(Family(rows, between, contrast, average(centred)))
-    if divides.any():
-        rows = np.flatnonzero(divides)
-        within = np.unique(np.stack([stratum, subject]), axis=1, return_inverse=True)[1].ravel()
-        contrast = prepare_contrast(members[rows], strata=within, covariates=covariates, prior_df=prior_df)
-        found.append(Family(rows, members[rows], contrast, outcome))
+        found.append(Family(rows, contrast, average(centred), touched[rows].astype(np.float64)))
+    if within.any():
+        rows = np.flatnonzero(within)
+        blocks = np.unique(np.stack([stratum, subject]), axis=1, return_inverse=True)[1].ravel()
+        contrast = prepare_contrast(members[rows], strata=blocks, covariates=covariates, prior_df=prior_df)
+        found.append(Family(rows, contrast, outcome, divided[rows].astype(np.float64), subject))
     return found
+
+
+def count_subjects(membership: Membership, subjects: NDArray[np.integer]) -> NDArray[np.intp]:
+    """(n_subgroups,) subjects of whom at least one case is a member."""
+    held = _members_of_subjects(membership.astype(bool, copy=False), np.unique(subjects, return_inverse=True)[1])
+    return np.asarray(np.count_nonzero(held, axis=1), dtype=np.intp)
+
+
+def _members_of_subjects(members: NDArray[np.bool_], subject: NDArray[np.intp]) -> NDArray[np.int32]:
+    """(n_subgroups, n_subjects) how many of a subject's cases are members."""
+    order = np.argsort(subject, kind="stable")
+    starts = np.flatnonzero(np.diff(subject[order], prepend=-1))
+    if not len(order):
+        return np.zeros((len(members), 0), dtype=np.int32)
+    return np.add.reduceat(members[:, order], starts, axis=1, dtype=np.int32)
 
 
 def quantile_blocks(values: NDArray[np.float64], strata: NDArray[np.intp], *, n_blocks: int) -> NDArray[np.intp]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, collapse
 from segfair.stats.contrast import MEAN_PRIOR_DF
-from segfair.stats.shuffle import draw_signs
+from segfair.stats.resampling import draw_signs
 
 __all__ = ["PairedTest", "paired_max_t", "paired_outcomes"]
 

@@ -10,10 +10,12 @@ References:
     Phipson and Smyth. Permutation P-values Should Never Be Zero. 2010, section 3: (b + 1) / (B + 1).
     Winkler et al. Permutation inference for the general linear model. NeuroImage 2014 (Freedman-Lane, blocks).
     Benjamini and Hochberg 1995; Benjamini and Yekutieli 2001.
+    Guilbaud. Simultaneous confidence regions corresponding to Holm's step-down procedure. 2008.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, distinct_rows
 from segfair.stats.contrast import PRIOR_DF, Contrast, Family, families
-from segfair.stats.shuffle import EXACT_LIMIT, count_rearrangements, every_rearrangement, random_rearrangements
+from segfair.stats.resampling import EXACT_LIMIT, count_rearrangements, every_rearrangement, random_rearrangements
 
 __all__ = ["Alternative", "MaxT", "Method", "false_discovery", "family_test", "max_t"]
 
@@ -48,6 +50,7 @@ class MaxT:
         p_value: Permutation p of this subgroup alone; NaN where not tested, as in the next two.
         p_adjusted: Step-down max-T p; `p_single_step` the more conservative single-step one.
         tested: Whether the subgroup is in the family.
+        within: Whether it is compared within subjects.
         question: Number of the distinct question that the subgroup poses: identical memberships pose the same one,
             and in a two-sided test complementary ones do.
         n_tests: Distinct questions tested.
@@ -64,11 +67,18 @@ class MaxT:
     p_adjusted: NDArray[np.float64]
     p_single_step: NDArray[np.float64]
     tested: NDArray[np.bool_]
+    within: NDArray[np.bool_]
     question: NDArray[np.intp]
     n_tests: int
     null_max: NDArray[np.float64]
     n_permutations: int
     exact: bool
+
+    def rows(self, which: NDArray[np.intp]) -> MaxT:
+        """The same of some of the subgroups, corrected for all of them as before."""
+        per_row = ("difference", "standard_error", "t", "rest_share", "p_value", "p_adjusted", "p_single_step")
+        kept = {name: getattr(self, name)[which] for name in (*per_row, "tested", "within", "question")}
+        return dataclasses.replace(self, **kept)
 
     def critical(self, level: float = 0.05) -> float | None:
         """The largest statistic that is not yet significant in the single-step test.
@@ -97,6 +107,19 @@ class MaxT:
             return np.full((len(self.t), 2), np.nan)
         reach = np.where(self.tested, critical * self.standard_error, np.nan)
         return np.stack([self.difference - reach, self.difference + reach], axis=-1)
+
+    def estimate_interval(self, level: float = 0.05) -> NDArray[np.float64]:
+        """The same, leaving out 0 just where the step-down test is significant.
+
+        A difference that only the step-down test shows is known by its sign alone: its interval ends at 0 without
+        holding it (Guilbaud 2008), which is written as a billionth of the difference.
+        """
+        low, high = self.simultaneous_difference(level).T
+        shown, sign = self.significant(level), np.where(self.difference < 0, -1.0, 1.0)
+        with np.errstate(invalid="ignore"):
+            near = sign * np.where(sign < 0, high, low)
+            near = np.where(shown, np.maximum(near, 1e-9 * np.abs(self.difference)), np.minimum(near, 0.0))
+        return np.stack([np.where(sign < 0, low, near), np.where(sign < 0, -near, high)], axis=-1)
 
     def simultaneous(self, level: float = 0.05) -> NDArray[np.float64]:
         """The same of all divergences, (n_subgroups, 2): differences times the share of the rest."""
@@ -144,9 +167,9 @@ def max_t(
         permutations: Permutations to draw.
         strata: (n_cases,) codes; outcomes are centred within strata and permuted within them, so that a difference
             between strata is nobody's fault. A subgroup that is a union of strata cannot be tested.
-        subjects: (n_cases,) codes of the subject each case belongs to. A subgroup that holds all or none of every
-            subject's cases is tested on subject means (`min_cases` then counts subjects); one that divides subjects
-            is tested within them. All are one family.
+        subjects: (n_cases,) codes of the subject each case belongs to; `min_cases` then counts subjects. A subgroup is
+            tested on subject means, or within subjects where it divides most of them (see `families`). All are one
+            family.
         alternative: "two-sided" compares |t|; "less" looks for subgroups below the rest, "greater" above it.
         prior_df: Degrees of freedom of the pooled variance in each group's; 0 is Welch's statistic.
         method: "exact" enumerates every rearrangement, "random" draws, "auto" enumerates where there are no more
@@ -161,7 +184,7 @@ def max_t(
     first, representative, sign = distinct_rows(membership, complements=alternative == "two-sided")
     distinct = membership if len(first) == len(membership) else membership[first]
     return family_test(
-        families(distinct, outcome, strata=strata, subjects=subjects, prior_df=prior_df),
+        families(distinct, outcome, strata=strata, subjects=subjects, prior_df=prior_df, min_divided=min_cases),
         representative,
         sign,
         rng=rng,
@@ -197,17 +220,18 @@ def family_test(
     """
     n_distinct = sum(len(family.rows) for family in parts)
     difference, error, rest_share = (np.full(n_distinct, np.nan) for _ in range(3))
-    tested = np.zeros(n_distinct, dtype=bool)
+    tested, within = np.zeros(n_distinct, dtype=bool), np.zeros(n_distinct, dtype=bool)
     contrasts, residuals, tests = [], [], []
     for family in parts:
         compared = family.contrast.identified
-        enough = compared & (np.minimum(family.contrast.n, family.contrast.n_rest) >= max(1, min_cases))
+        enough = compared & (family.evidence >= max(1, min_cases))
         residual = family.contrast.residual(family.outcome)
         some = family.contrast.select(compared)
         found, spread = some.compare(residual[None])
         difference[family.rows[compared]], error[family.rows[compared]] = found[:, 0], spread[:, 0]
         rest_share[family.rows] = family.contrast.n_rest / max(1, len(residual))
         tested[family.rows[enough]] = True
+        within[family.rows] = family.subject is not None
         contrasts.append(family.contrast.select(enough))
         residuals.append(residual)
         tests.append(family.rows[enough])
@@ -234,6 +258,7 @@ def family_test(
         p_adjusted=p_adjusted[representative],
         p_single_step=p_single[representative],
         tested=tested[representative],
+        within=within[representative],
         question=representative,
         n_tests=len(order),
         null_max=null_max,

@@ -59,7 +59,7 @@ _MOST_SUMMED = 6
 _BLOCK_ELEMENTS = 1 << 23
 """Entries of the membership matrix that are floats at a time, 64 MiB."""
 Better = Literal["higher", "lower"]
-MarginStanding = Literal["within margin", "beyond margin", "insufficient evidence"]
+MarginStanding = Literal["within margin", "beyond margin", "open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +266,31 @@ def divergences(membership: Membership, outcome: NDArray[np.float64]) -> NDArray
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is said about a subgroup: the difference between its members and everybody else.
+
+    Attributes:
+        kind: Whether members are compared with all others, or with those of their own stratum (n1 n0 / (n1 + n0) of
+            each stratum weighting it).
+        value: Mean of the members minus mean of the others.
+        ci: Its 95 % interval, holding together with those of all subgroups tested: 0 is outside just where the
+            subgroup is significant. None where it was not tested.
+        p_value: Permutation p alone; `p_adjusted` over the family (max-T).
+        n_cases: Members; `n_subjects` the subjects they belong to, None where cases are the units.
+        units: What is compared and rearranged.
+    """
+
+    kind: Literal["difference", "difference within strata"]
+    value: float
+    ci: tuple[float, float] | None
+    p_value: float | None
+    p_adjusted: float | None
+    n_cases: int
+    n_subjects: int | None = None
+    units: Literal["cases", "subjects", "cases within subjects"] = "cases"
+
+
+@dataclass(frozen=True, slots=True)
 class Adjusted:
     """A subgroup's difference to the rest at equal covariates (such as lesion volume).
 
@@ -301,9 +326,12 @@ class Divergence:
         t: DivExplorer's |t| of the subgroup against everybody (None where both variances are 0).
         redundant: Whether DivExplorer's pruning rule drops it: one item less says nearly the same.
         shapley: Each item's share of the divergence.
-        divergence_shrunk: Empirical-Bayes divergence, pulled toward 0 as far as chance explains it.
+        divergence_shrunk: Empirical-Bayes divergence, pulled toward 0 as far as chance explains it; within strata and
+            over subjects that of the estimate, times the share of the others.
+        estimate: The difference to everybody else, of which p, significance, margin and verdict speak; None where
+            nobody is left to compare with.
         ci: Pointwise 95 % interval of the divergence; `ci_simultaneous` holds for all subgroups together.
-        p_value, p_adjusted: Permutation p of this subgroup alone, and over the family (max-T).
+        p_value, p_adjusted: Those of the estimate.
         significant: Whether `p_adjusted` is at most the level; None where the subgroup is too small to be tested.
         p_bh, p_by: The same p corrected after Benjamini-Hochberg and Benjamini-Yekutieli (false discovery rate).
         margin: Standing against the declared margin; None where none was declared.
@@ -330,6 +358,12 @@ class Divergence:
     p_by: float | None = None
     margin: MarginStanding | None = None
     adjusted: Adjusted | None = None
+    estimate: Estimate | None = None
+
+    @property
+    def difference(self) -> float:
+        """How far members stand from everybody else, as estimated; 0 where nobody else is left."""
+        return self.estimate.value if self.estimate is not None else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +414,9 @@ class SubgroupTable:
                     "ci_high": row.ci[1] if row.ci else None,
                     "ci_simultaneous_low": row.ci_simultaneous[0] if row.ci_simultaneous else None,
                     "ci_simultaneous_high": row.ci_simultaneous[1] if row.ci_simultaneous else None,
+                    "difference": row.estimate.value if row.estimate else None,
+                    "difference_low": row.estimate.ci[0] if row.estimate and row.estimate.ci else None,
+                    "difference_high": row.estimate.ci[1] if row.estimate and row.estimate.ci else None,
                     "p_value": row.p_value,
                     "p_adjusted": row.p_adjusted,
                     "significant": row.significant,

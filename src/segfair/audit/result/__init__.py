@@ -16,10 +16,14 @@ from segfair.audit.result.cases import (
 )
 from segfair.audit.result.findings import (
     Alert,
+    Explained,
+    Finding,
     GateFacts,
     OutcomeFacts,
     PowerFacts,
+    Stability,
     Verdict,
+    WorstOff,
     distinct_alerts,
 )
 from segfair.audit.result.result import (
@@ -50,7 +54,9 @@ __all__ = [
     "ColumnFacts",
     "Definition",
     "Direction",
+    "Explained",
     "FairnessScore",
+    "Finding",
     "GateFacts",
     "Interval",
     "LevelFacts",
@@ -58,6 +64,8 @@ __all__ = [
     "OutcomeFacts",
     "PowerFacts",
     "Score",
+    "Stability",
     "Verdict",
+    "WorstOff",
     "distinct_alerts",
 ]

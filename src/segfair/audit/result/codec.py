@@ -1,4 +1,4 @@
-"""The layout of `audit.json` (`"format": 1`): the one converter between an `AuditResult` and plain values.
+"""The layout of `audit.json` (`"format": 2`): the one converter between an `AuditResult` and plain values.
 
 Says where the file differs from the types, and nothing else; knows no meaning of any value.
 """
@@ -20,7 +20,8 @@ from segfair.subgroups.lattice import Divergence, Item, Subgroup
 
 __all__ = ["FORMAT", "from_tree", "read_tree", "to_tree", "write_tree"]
 
-FORMAT = 1
+FORMAT = 2
+"""Since 2 a row bears the estimate of its test; in 1 the raw divergence stood beside the test of another quantity."""
 _TABLE_KEYS = ("better", "n_cases", "mean")
 _Result = TypeVar("_Result")
 
@@ -49,6 +50,8 @@ def from_tree(tree: Mapping[str, Any], kind: type[_Result]) -> _Result:
     Raises:
         InputError: Not an audit, or of another format number.
     """
+    if tree.get("format") == 1:
+        tree = _from_format_1(tree)
     if tree.get("format") != FORMAT:
         raise InputError(f"audit.json: format is {tree.get('format')!r}, this version reads {FORMAT}")
     try:
@@ -68,6 +71,43 @@ def from_tree(tree: Mapping[str, Any], kind: type[_Result]) -> _Result:
         }
         return _converter.structure(flat, kind)
     except (cattrs.BaseValidationError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"audit.json: not a complete audit ({error!r}); write it again with segfair audit") from error
+
+
+def _from_format_1(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree of format 1 as one of format 2: the differences that its tests spoke of, as far as it holds them.
+
+    Findings and stability were not looked for then, and are not made up.
+    """
+
+    def row_of(row: Mapping[str, Any]) -> dict[str, Any]:
+        rest, both = 1 - row["support"], row["ci_simultaneous"]
+        estimate = None
+        if rest > 0 and row["rest_mean"] is not None:
+            value = row["mean"] - row["rest_mean"]
+            if both and not is_plain:
+                value = sum(both) / 2 / rest
+            estimate = {
+                "kind": "difference within strata" if tree["config"]["stratify"] else "difference",
+                "value": value,
+                "ci": [limit / rest for limit in both] if both else None,
+                **{key: row[key] for key in ("p_value", "p_adjusted")},
+                "n_cases": row["n"],
+            }
+        margin = "open" if row["margin"] == "insufficient evidence" else row["margin"]
+        return {**row, "estimate": estimate, "margin": margin}
+
+    try:
+        is_plain = not (tree["config"]["stratify"] or tree["config"]["subject_column"])
+        changed = {
+            "subgroups": {name: list(map(row_of, rows)) for name, rows in tree["subgroups"].items()},
+            "primary_subgroups": None,
+        }
+        if tree.get("primary_subgroups"):
+            declared = tree["primary_subgroups"]
+            changed["primary_subgroups"] = {**declared, "rows": list(map(row_of, declared["rows"]))}
+        return {**tree, **changed, "format": 2}
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"audit.json: not a complete audit ({error!r}); write it again with segfair audit") from error
 
 

@@ -6,9 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from segfair.subgroups.lattice import Better
+from segfair.subgroups.lattice import Better, Estimate, Subgroup
 
-__all__ = ["Alert", "GateFacts", "OutcomeFacts", "PowerFacts", "Verdict", "distinct_alerts"]
+__all__ = [
+    "Alert",
+    "Explained",
+    "Finding",
+    "GateFacts",
+    "OutcomeFacts",
+    "PowerFacts",
+    "Stability",
+    "Verdict",
+    "WorstOff",
+    "distinct_alerts",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +76,62 @@ def distinct_alerts(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Explained:
+    """A significant subgroup that a finding explains."""
+
+    items: Subgroup
+
+
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """How surely a subgroup is the one to be named.
+
+    Attributes:
+        share: Of resampled cohorts, those in which it would have been named.
+        set_95: The fewest subgroups of which one is named in 95 % of them, the likeliest first.
+    """
+
+    share: float
+    set_95: tuple[Explained, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A subgroup that stands apart beyond chance, and explains others that do.
+
+    Attributes:
+        items: Who.
+        estimate: The difference to everybody else; of a second or later finding within what was found before, so that
+            no other finding's gap counts in it.
+        explains: The significant subgroups that are so for its sake, itself among them.
+        inside: Whether a part of it is worse still.
+        stability: How surely it is this subgroup.
+        declared: Whether it is a level fixed beforehand, tested in a family of its own.
+    """
+
+    items: Subgroup
+    estimate: Estimate
+    explains: tuple[Explained, ...]
+    inside: str
+    stability: Stability
+    declared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorstOff:
+    """The subgroup for which most speaks that it is worse, beyond chance or not."""
+
+    items: Subgroup
+    stability: Stability
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer in one word and one sentence."""
+    """The answer in one word and one sentence, and the groups that the sentence names."""
 
     kind: str
     sentence: str
+    groups: tuple[Subgroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from segfair.audit.result import codec
 from segfair.audit.result.attributes import AttributeFacts, Bins, ColumnFacts
 from segfair.audit.result.cases import CaseCounts, CaseScores, MetricFacts
-from segfair.audit.result.findings import Alert, GateFacts, OutcomeFacts, PowerFacts, Verdict
+from segfair.audit.result.findings import Alert, Finding, GateFacts, OutcomeFacts, PowerFacts, Verdict, WorstOff
 from segfair.audit.result.gallery import Gallery
 from segfair.audit.result.scores import Definition, FairnessScore, Score
 from segfair.audit.result.second_labels import TwoRulers
@@ -51,6 +51,8 @@ class AuditResult:
         search: Which subgroups were looked for; None in an audit.json of a version that did not say.
         power: What the cohort could have shown.
         verdict: The answer.
+        findings: What explains the significant subgroups of the primary outcome, most harmful first.
+        worst_off: The subgroup of which most speaks that it is worse, beyond chance or not; None: none is.
         gates: Gates and how they went.
         columns: Metadata column -> how it was read, and what was missing.
         joined: How rows of the table and cases were joined; None where there was no table to join.
@@ -90,6 +92,8 @@ class AuditResult:
     two_rulers: TwoRulers | None = None
     gallery: Gallery | None = None
     search: Search | None = None
+    findings: tuple[Finding, ...] = ()
+    worst_off: WorstOff | None = None
 
     @property
     def primary_outcome(self) -> str:

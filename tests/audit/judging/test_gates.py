@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from tests.score_fixtures import audit_of, found_only_beforehand, skewed_dice, write_tables
 
-from segfair.audit.gates import check_gates, exit_code, parse_gate, require_answerable
+from segfair.audit.judging.gates import check_gates, exit_code, parse_gate, require_answerable
 from segfair.audit.result import TAUGHT_BINS, AuditResult, CaseCounts, GateFacts, PowerFacts, Score
 from segfair.errors import ConfigError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -5,18 +5,19 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
+import numpy as np
+
 from segfair import stats
 from segfair.attributes.binning import as_number
 from segfair.attributes.fit import fit_attributes
 from segfair.audit.result import AuditConfig, PowerFacts
-from segfair.audit.significance import power_of_levels
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError
 from segfair.files.tables import load_table
-from segfair.subgroups.lattice import level_membership, with_levels
+from segfair.subgroups.lattice import Membership, level_membership, with_levels
 from segfair.subgroups.search import Search, search_subgroups
 
-__all__ = ["load_patients", "pilot_spread", "plan_power"]
+__all__ = ["load_patients", "pilot_spread", "plan_power", "power_of_levels"]
 
 
 def load_patients(metadata: Path, *, sheet: str | None = None) -> Cohort:
@@ -82,3 +83,31 @@ def plan_power(
     )
     levels = level_membership(attributes, [entry.name for entry in attributes.attributes])
     return power_of_levels(levels, n_cases=len(cohort), sd=sd, config=config, critical=critical), critical, search
+
+
+def power_of_levels(
+    levels: Membership, *, n_cases: int, sd: float, config: AuditConfig, critical: float | None
+) -> tuple[PowerFacts, ...]:
+    """What a cohort can show about each level: the gap it detects with 80 % power, and the cases a gap would take.
+
+    Args:
+        levels: One row a level.
+        n_cases: Cases of the cohort.
+        sd: Standard deviation of the outcome.
+        config: The gap of interest.
+        critical: Smallest |t| that is significant at the family-wise level; None where nothing is tested.
+    """
+    sizes = levels.sizes.astype(float)
+    if critical is None or n_cases < 2:
+        gaps = needed = np.full(len(sizes), np.nan)
+    else:
+        gaps = stats.detectable_gap(sizes, n_cases, sd=sd, critical=critical)
+        needed = stats.n_needed(config.power_gap, sizes / n_cases, sd=sd, critical=critical)
+    facts = []
+    for row, subgroup in enumerate(levels.subgroups):
+        ((attribute, level),) = subgroup.items
+        gap, count = stats.defined(gaps[row]), stats.defined(needed[row])
+        facts.append(
+            PowerFacts(attribute, level, int(sizes[row]), gap, int(np.ceil(count)) if count is not None else None)
+        )
+    return tuple(facts)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.audit.made_up_audits import DEFAULT
 
-from segfair.audit.power import load_patients, pilot_spread, plan_power
+from segfair.audit.judging.power import load_patients, pilot_spread, plan_power
 from segfair.errors import ConfigError
 
 

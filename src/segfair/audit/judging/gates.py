@@ -295,27 +295,28 @@ def _within_margin(result: AuditResult, gate: Gate) -> Judgement:
     rows = _level_rows(result, gate.name)
     beyond = [level for level, row in rows.items() if row.margin == "beyond margin"]
     if beyond:
-        listed = ", ".join(f"{level} ({_divergence(rows[level])})" for level in beyond)
+        listed = ", ".join(f"{level} ({_difference(rows[level])})" for level in beyond)
         return "fail", f"{gate.name}: {listed} beyond the margin of {margin:g} in {outcome}"
     levels = [level for level in facts.levels if level.n]
     unclear = [level for level in levels if level.level not in rows or rows[level.level].margin != "within margin"]
     if unclear or not levels:
         listed = ", ".join(
-            f"{level.level} (n = {level.n}" + (f", {_divergence(rows[level.level])})" if level.level in rows else ")")
+            f"{level.level} (n = {level.n}" + (f", {_difference(rows[level.level])})" if level.level in rows else ")")
             for level in unclear
         )
         hint = "" if gate.name in result.config.primary else f"; --primary {gate.name} would test it by itself"
         return "undecided", (
-            f"insufficient evidence at a margin of {margin:g} in {outcome} for {gate.name}: "
-            f"{listed or 'no level has a case'}{hint}"
+            f"open at a margin of {margin:g} in {outcome} for {gate.name}: {listed or 'no level has a case'}{hint}"
         )
     return "pass", f"every level of {gate.name} lies within the margin of {margin:g} in {outcome}"
 
 
-def _divergence(row: Divergence) -> str:
-    text = f"divergence {format_number(row.divergence, 4, signed=True)}"
-    if row.ci_simultaneous:
-        return f"{text}, {format_interval(row.ci_simultaneous, 4, signed=True)}"
+def _difference(row: Divergence) -> str:
+    if row.estimate is None:
+        return "nobody else is left"
+    text = f"difference {format_number(row.estimate.value, 4, signed=True)}"
+    if row.estimate.ci:
+        return f"{text}, {format_interval(row.estimate.ci, 4, signed=True)}"
     return f"{text}, not tested"
 
 
@@ -344,7 +345,7 @@ def _significant(result: AuditResult, gate: Gate) -> Judgement:
         if found:
             return "fail", (
                 f"{len(found)} of {n_tested} {who} {'is' if len(found) == 1 else 'are'} significant, "
-                f"first {subgroup_name(found[0].subgroup.items)} (n = {found[0].n}, {_divergence(found[0])})"
+                f"first {subgroup_name(found[0].subgroup.items)} (n = {found[0].n}, {_difference(found[0])})"
             )
     beside = f" and none of {len(primary)} levels fixed beforehand" if primary else ""
     none = f"none of {facts.n_tested} tested subgroups{beside} is significant"

@@ -1,0 +1,1 @@
+"""What an audit concludes: findings, verdict, gates, and what it could have shown. Changes no number."""

@@ -1,0 +1,129 @@
+"""Findings: the few subgroups behind all that is beyond chance, each with those that it explains."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair import stats
+from segfair.audit.design import Design
+from segfair.audit.result import AuditConfig, Explained, Finding, Stability, WorstOff
+from segfair.audit.significance import FamilyOfTests, estimate_of
+from segfair.audit.words import subgroup_name
+from segfair.subgroups.lattice import Better, Membership
+
+__all__ = ["explain_subgroups", "name_worst"]
+
+_MOST_LISTED = 50
+"""Subgroups of a set that holds the worst; a longer list says that nothing is known, which its first fifty say too."""
+
+
+def explain_subgroups(families: Sequence[FamilyOfTests], config: AuditConfig, *, better: Better) -> tuple[Finding, ...]:
+    """Finds what explains the significant subgroups: levels fixed beforehand first, then all others within them.
+
+    Args:
+        families: Of one outcome, over the same cases; the declared one, where there is one, before the lattice.
+        config: Level, numbers of resamples, smallest group.
+        better: Direction of the outcome.
+
+    Returns:
+        Most harmful first; empty where nothing is beyond chance.
+    """
+    found: list[tuple[Finding, NDArray[np.bool_]]] = []
+    harm = _harm(better)
+    strata = families[0].design.units.strata if families else None
+    for family in families:
+        if family.test is None:
+            continue
+        named = stats.explain(
+            family.membership.matrix,
+            family.outcome,
+            lengths=_lengths(family),
+            harm=harm,
+            rng=config.resampling.stream(f"{family.name}/findings"),
+            draws=min(500, config.bootstrap),
+            min_cases=config.min_cases,
+            permutations=config.permutations,
+            strata=strata,
+            subjects=family.design.units.subjects,
+            level=config.level,
+            # Within levels that were found already the lattice is another test.
+            first=None if found else family.test,
+        )
+        for step in named:
+            members = family.membership.matrix[step.row]
+            design = family.design if strata is None else _within(family.design, strata)
+            estimate = estimate_of(step.row, family.membership, step.test, design, config)
+            if estimate is None:
+                continue
+            finding = Finding(
+                items=family.membership.subgroups[step.row],
+                estimate=estimate,
+                explains=tuple(Explained(family.membership.subgroups[row]) for row in step.explains),
+                inside="",
+                stability=_stability(step.row, step.lead, family.membership),
+                declared=family.declared,
+            )
+            found.append((finding, members))
+            codes = np.zeros(len(members), dtype=np.intp) if strata is None else strata
+            strata = np.unique(np.stack([codes, members]), axis=1, return_inverse=True)[1].ravel()
+    told = [dataclasses.replace(finding, inside=_inside(finding, who, found, harm)) for finding, who in found]
+    return tuple(sorted(told, key=lambda finding: -harm * finding.estimate.value))
+
+
+def name_worst(family: FamilyOfTests, config: AuditConfig, *, better: Better) -> WorstOff | None:
+    """The subgroup of which most speaks that it is worse; None where none that was tested is."""
+    if family.test is None:
+        return None
+    harm = _harm(better)
+    found = stats.worst_off(
+        family.membership.matrix,
+        family.outcome,
+        family.test,
+        lengths=_lengths(family),
+        harm=harm,
+        rng=config.resampling.stream(f"{family.name}/worst"),
+        draws=min(500, config.bootstrap),
+        min_cases=config.min_cases,
+        strata=family.design.units.strata,
+        subjects=family.design.units.subjects,
+    )
+    if found is None:
+        return None
+    row, lead = found
+    return WorstOff(family.membership.subgroups[row], _stability(row, lead, family.membership))
+
+
+def _lengths(family: FamilyOfTests) -> NDArray[np.intp]:
+    """(n_subgroups,) items of each subgroup."""
+    return np.array([len(subgroup) for subgroup in family.membership.subgroups], dtype=np.intp)
+
+
+def _harm(better: Better) -> int:
+    """Sign of a difference that is to the members' disadvantage."""
+    return -1 if better == "higher" else 1
+
+
+def _within(design: Design, strata: NDArray[np.intp]) -> Design:
+    return dataclasses.replace(design, units=dataclasses.replace(design.units, strata=strata))
+
+
+def _stability(row: int, lead: NDArray[np.float64], membership: Membership) -> Stability:
+    order = np.argsort(-lead, kind="stable")
+    count = int(np.searchsorted(np.cumsum(lead[order]), 0.95 - 1e-9)) + 1
+    shown = order[: min(count, _MOST_LISTED)]
+    return Stability(float(lead[row]), tuple(Explained(membership.subgroups[index]) for index in shown))
+
+
+def _inside(
+    finding: Finding, members: NDArray[np.bool_], found: list[tuple[Finding, NDArray[np.bool_]]], harm: int
+) -> str:
+    """Whether a part of a finding stands apart from the rest of it, in words."""
+    for other, who in found:
+        if other is not finding and who.sum() < members.sum() and not (who & ~members).any():
+            how = "worse" if harm * other.estimate.value > 0 else "better"
+            return f"{subgroup_name(other.items.items)} inside it is significantly {how} still"
+    return "no part of it is significantly worse still"

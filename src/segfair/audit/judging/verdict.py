@@ -1,0 +1,162 @@
+"""The answer of an audit in one word and one sentence, and one clause for a subgroup. Computes no statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from segfair.audit.result import AuditConfig, Finding, OutcomeFacts, PowerFacts, Verdict
+from segfair.audit.significance import CONSTANT
+from segfair.audit.words import (
+    clean,
+    evidence,
+    format_number,
+    harmful,
+    metric_name,
+    plural,
+    subgroup_name,
+)
+from segfair.subgroups.lattice import Divergence, Estimate, SubgroupTable
+
+__all__ = ["describe_row", "detectable", "reach_verdict", "row_of"]
+
+
+def reach_verdict(
+    config: AuditConfig,
+    table: SubgroupTable,
+    facts: OutcomeFacts,
+    *,
+    findings: Sequence[Finding] = (),
+    primary: SubgroupTable | None = None,
+    power: Sequence[PowerFacts] = (),
+) -> Verdict:
+    """The answer: a disparity, no gap beyond the declared margin, no difference shown, open, or too few cases.
+
+    Args:
+        config: Margin, level, smallest group.
+        table: The subgroups of the primary outcome.
+        facts: What its tests rest on.
+        findings: What explains the significant ones, most harmful first.
+        primary: The levels fixed beforehand; None where there are none.
+        power: What the cohort could have shown.
+    """
+    outcome, margin = table.outcome, config.margin.get(table.outcome)
+    name = metric_name(outcome)
+    families = [family for family in (primary, table) if family is not None and len(family)] or [table]
+    judged = [row for row in families[0] if row.significant is not None]
+    where = "levels fixed beforehand" if families[0] is primary else "subgroups"
+    beyond = [row for family in families for row in family if row.margin == "beyond margin"]
+    if beyond:
+        row = next((row for found in findings for row in beyond if row.subgroup == found.items), beyond[0])
+        text = f"{_label(row, families)}{describe_row(row, outcome, config)}"
+        return Verdict("disparity found", f"Disparity found: {text}, beyond the margin of {margin:g}.", (row.subgroup,))
+    if any(CONSTANT in note for note in facts.notes):
+        return Verdict("no difference shown", f"No difference can be shown: {CONSTANT} in {name}.")
+    if margin is not None and judged and all(row.margin == "within margin" for row in families[0]):
+        return Verdict(
+            "no gap beyond the declared margin",
+            f"No gap beyond the declared margin of {margin:g} in {name}: none of {len(judged)} {where} can be further "
+            "than that behind everybody else.",
+        )
+    if (found := _of_findings(findings, families, table, config)) is not None:
+        return found
+    if margin is not None and judged:
+        n_open = sum(row.margin != "within margin" for row in families[0])
+        return Verdict(
+            "open",
+            f"Open: of {n_open} of {len(families[0])} {where} a deficit beyond the margin of {margin:g} in {name} can "
+            "neither be shown nor be ruled out.",
+        )
+    if not judged:
+        unit = "subjects" if config.subject_column else "cases"
+        return Verdict(
+            "too few cases", f"Too few cases: no group has {config.min_cases} {unit} and {config.min_cases} others."
+        )
+    n_tested = len(judged) if families[0] is primary else facts.n_tested
+    return Verdict(
+        "no difference shown",
+        f"No difference in {name} was shown between any of {n_tested} {where} and everybody else"
+        f"{detectable(power, facts.n_cases)}.",
+    )
+
+
+def _of_findings(
+    findings: Sequence[Finding], families: Sequence[SubgroupTable], table: SubgroupTable, config: AuditConfig
+) -> Verdict | None:
+    """The verdict where something is beyond chance; None where nothing is, or nothing that the margin lets count."""
+    outcome, margin = table.outcome, config.margin.get(table.outcome)
+    told = [(finding, row_of(finding, families)) for finding in findings]
+    worse = [
+        (finding, row)
+        for finding, row in told
+        if harmful(finding.estimate.value, table.better) and (row is None or row.margin != "within margin")
+    ]
+    if worse:
+        finding, row = worse[0]
+        text = describe_row(row, outcome, config, finding.estimate) if row else subgroup_name(finding.items.items)
+        is_open = f"; whether it is beyond the margin of {margin:g} is open" if margin is not None else ""
+        others = ", ".join(subgroup_name(other.items.items) for other, _ in worse[1:4])
+        more = f"; and {plural(len(worse) - 1, 'further finding')}: {others}" if len(worse) > 1 else ""
+        label = "" if finding.declared or len(families) == 1 else "exploratory: "
+        groups = (finding.items, *(other.items for other, _ in worse[1:4]))
+        return Verdict("disparity found", f"Disparity found: {label}{text}{is_open}{more}.", groups)
+    if told and margin is None:
+        finding, row = told[-1]
+        text = describe_row(row, outcome, config, finding.estimate) if row else subgroup_name(finding.items.items)
+        label = "" if finding.declared or len(families) == 1 else "exploratory: "
+        sentence = f"Disparity found: {label}the rest is worse off than one group: {text}."
+        return Verdict("disparity found", sentence, (finding.items,))
+    return None
+
+
+def _label(row: Divergence, families: Sequence[SubgroupTable]) -> str:
+    """What only the lattice shows is exploratory where levels were fixed beforehand."""
+    return "exploratory: " if len(families) > 1 and not any(row is level for level in families[0]) else ""
+
+
+def row_of(finding: Finding, families: Iterable[SubgroupTable]) -> Divergence | None:
+    """The row of a finding's subgroup, from the family fixed beforehand where it is there."""
+    return next((row for family in families for row in family if row.subgroup == finding.items), None)
+
+
+def detectable(power: Sequence[PowerFacts], n_cases: int) -> str:
+    """What "no difference shown" leaves open, as a clause; empty where nothing is known of it."""
+    gaps = [entry.detectable_gap for entry in power if entry.detectable_gap is not None]
+    if not gaps:
+        return ""
+    return f"; with {plural(n_cases, 'case')} only gaps above about {min(gaps):.2f} would have been found"
+
+
+def describe_row(row: Divergence, outcome: str, config: AuditConfig, estimate: Estimate | None = None) -> str:
+    """One subgroup as a clause: who, how many, both means, and the difference with interval and adjusted p.
+
+    Args:
+        row: The subgroup.
+        outcome: Of the table.
+        config: Says what it was compared within.
+        estimate: What is said of it; None: the row's own.
+    """
+    name, who = metric_name(outcome), subgroup_name(row.subgroup.items)
+    estimate = estimate or row.estimate
+    size = f"n = {row.n}"
+    if estimate is not None and estimate.n_subjects is not None and estimate.n_subjects != row.n:
+        size = f"n = {plural(row.n, 'case')} of {plural(estimate.n_subjects, 'subject')}"
+    text = f"mean {name} is {format_number(row.mean)} for {who} ({size})"
+    if row.rest_mean is not None:
+        text += f" and {format_number(row.rest_mean)} for everybody else"
+    if estimate is None:
+        return text
+    details = [f"difference {_compared(estimate, config)}{format_number(estimate.value, signed=True)}"]
+    details += evidence(simultaneous=estimate.ci, pointwise=None, p_adjusted=estimate.p_adjusted)
+    if row.rest_mean is not None and (estimate.kind != "difference" or estimate.units != "cases"):
+        details.append(f"raw difference {format_number(row.mean - row.rest_mean, signed=True)}")
+    return f"{text} ({', '.join(details)})"
+
+
+def _compared(estimate: Estimate, config: AuditConfig) -> str:
+    """Within what the members are compared with others, where that is not plain."""
+    within = []
+    if estimate.kind == "difference within strata":
+        within.append(clean(config.stratify, length=40) if config.stratify else "what the other findings leave")
+    if estimate.units == "cases within subjects":
+        within.append("subjects")
+    return f"within {' and '.join(within)} " if within else "over subjects " if estimate.units == "subjects" else ""

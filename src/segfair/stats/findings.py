@@ -1,0 +1,215 @@
+"""Few findings behind many significant subgroups: what is left of the others once the strongest is taken out.
+
+One gap shows in every subgroup that shares cases with it. The subgroup with the strongest evidence is named, the cohort
+is divided by it, and the whole family is tested again within the two parts, until nothing is beyond chance. Knows
+neither attributes nor names.
+
+References:
+    Westfall and Young 1993 (max-T). Miller 1990, section 3.2 (forward selection). Rubin 1981 (exponential weights).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair.stats.bootstrap import exponential_weights
+from segfair.stats.cells import Membership, distinct_rows
+from segfair.stats.contrast import Family, families
+from segfair.stats.permutation import MaxT, family_test
+
+__all__ = ["Named", "explain", "worst_off"]
+
+_TIE = 0.75
+"""Evidence that differs by less ties: t has a standard error of 1 itself. With 0 a corner that two crossing gaps share
+is named in a third of cohorts before either of them; `benchmarks/calibration.py` compares."""
+_LATER = 0.5
+"""Share of the level at which later steps are tested: each may already follow a mistake of the one before."""
+_MOST = 12
+"""Findings that a reader is told; more gaps than that are one: the model."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """A subgroup that was named, and the test in which it led.
+
+    Attributes:
+        row: Which subgroup.
+        test: Of all subgroups, within what was named before.
+        lead: (n_subgroups,) share of resamples in which each subgroup would have been named.
+        explains: (n_rows,) the subgroups of the first test that are significant there and owe most of it to this one.
+    """
+
+    row: int
+    test: MaxT
+    lead: NDArray[np.float64]
+    explains: NDArray[np.intp]
+
+
+def explain(
+    membership: Membership,
+    outcome: NDArray[np.float64],
+    *,
+    lengths: NDArray[np.intp],
+    harm: int,
+    rng: np.random.Generator,
+    draws: int = 500,
+    min_cases: int = 10,
+    permutations: int = 2000,
+    strata: NDArray[np.integer] | None = None,
+    subjects: NDArray[np.integer] | None = None,
+    level: float = 0.05,
+    first: MaxT | None = None,
+) -> tuple[Named, ...]:
+    """Names the subgroups that explain all that is beyond chance, the strongest evidence first.
+
+    Args:
+        membership: (n_subgroups, n_cases).
+        outcome: (n_cases,) finite.
+        lengths: (n_subgroups,) items of each description; where evidence ties, the shorter is named.
+        harm: -1 where lower outcomes are worse, 1 where higher ones are; a subgroup that is worse is named rather than
+            the others that are better.
+        rng: Source of randomness.
+        draws: Resamples that tell how surely each is named.
+        min_cases: As for `max_t`.
+        permutations: As for `max_t`.
+        strata: As for `max_t`.
+        subjects: As for `max_t`.
+        level: Family-wise level of the first step; later ones have half of it.
+        first: The test of the first step, where it is known already.
+
+    Returns:
+        What was named; empty where nothing is beyond chance.
+    """
+    distinct, representative, sign = distinct_rows(membership, complements=True)
+    stratum = np.zeros(len(outcome), dtype=np.intp) if strata is None else strata
+    named: list[tuple[int, MaxT, NDArray[np.float64]]] = []
+    tests: list[MaxT] = []
+    while True:
+        parts = families(membership[distinct], outcome, strata=stratum, subjects=subjects, min_divided=min_cases)
+        test = (
+            first
+            if first is not None and not tests
+            else family_test(
+                parts,
+                representative,
+                sign,
+                rng=rng,
+                min_cases=min_cases,
+                permutations=permutations,
+                alternative="two-sided",
+            )
+        )
+        tests.append(test)
+        shown = test.significant(level if not named else level * _LATER)
+        if not shown.any() or len(named) == _MOST:
+            break
+        rank = _preference(lengths, harm * test.difference)
+        row = int(_leaders(np.where(shown, np.abs(test.t), -np.inf)[:, None], rank)[0])
+        moves = _resampled_t(parts, test, representative, sign, rng=rng, draws=draws)
+        lead = np.zeros(len(lengths))
+        for resampled in moves:
+            lead += np.bincount(_leaders(np.abs(resampled), rank), minlength=len(lengths))
+        named.append((row, test, lead / draws))
+        stratum = np.unique(np.stack([stratum, membership[row]]), axis=1, return_inverse=True)[1].ravel()
+    owners = _owners(tests, [row for row, _, _ in named], level)
+    return tuple(Named(row, test, lead, np.flatnonzero(owners == step)) for step, (row, test, lead) in enumerate(named))
+
+
+def worst_off(
+    membership: Membership,
+    outcome: NDArray[np.float64],
+    test: MaxT,
+    *,
+    lengths: NDArray[np.intp],
+    harm: int,
+    rng: np.random.Generator,
+    draws: int = 500,
+    min_cases: int = 10,
+    strata: NDArray[np.integer] | None = None,
+    subjects: NDArray[np.integer] | None = None,
+) -> tuple[int, NDArray[np.float64]] | None:
+    """The subgroup for which most speaks that it is worse, beyond chance or not, and how surely it is that one.
+
+    Args:
+        membership: (n_subgroups, n_cases).
+        outcome: (n_cases,) finite.
+        test: Of these subgroups.
+        lengths: As for `explain`.
+        harm: As for `explain`.
+        rng: Source of randomness.
+        draws: Number of resamples.
+        min_cases: As for `max_t`.
+        strata: As for `max_t`.
+        subjects: As for `max_t`.
+
+    Returns:
+        Its row, and (n_subgroups,) the share of resamples in which each would have been it; None where no subgroup
+        that was tested is worse than the rest.
+    """
+    distinct, representative, sign = distinct_rows(membership, complements=True)
+    evidence = np.where(test.tested, harm * test.t, -np.inf)
+    if not (evidence > 0).any():
+        return None
+    parts = families(membership[distinct], outcome, strata=strata, subjects=subjects, min_divided=min_cases)
+    lead = np.zeros(len(lengths))
+    for t in _resampled_t(parts, test, representative, sign, rng=rng, draws=draws):
+        lead += np.bincount(_leaders(harm * t, lengths), minlength=len(lengths))
+    return int(_leaders(evidence[:, None], lengths)[0]), lead / draws
+
+
+def _preference(lengths: NDArray[np.intp], harmful: NDArray[np.float64]) -> NDArray[np.intp]:
+    """(n_subgroups,) rank of each among those of equal evidence: short before long, worse before better."""
+    order = np.lexsort((~(harmful > 0), lengths))
+    rank = np.empty(len(order), dtype=np.intp)
+    rank[order] = np.arange(len(order))
+    # Those that are alike share a rank, and evidence decides between them.
+    key = np.stack([lengths[order], ~(harmful > 0)[order]])
+    fresh = np.any(np.diff(key, axis=1, prepend=-1) != 0, axis=0)
+    rank[order] = np.cumsum(fresh)
+    return rank
+
+
+def _leaders(evidence: NDArray[np.float64], rank: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(n_draws,) the subgroup to be named for (n_subgroups, n_draws) of evidence; -inf or NaN: not eligible."""
+    evidence = np.where(np.isnan(evidence), -np.inf, evidence)
+    tied = evidence >= evidence.max(axis=0) - _TIE
+    best = np.where(tied, rank[:, None], rank.max(initial=0) + 1).min(axis=0)
+    return np.asarray(np.argmax(np.where(tied & (rank[:, None] == best), evidence, -np.inf), axis=0), dtype=np.intp)
+
+
+def _resampled_t(
+    parts: list[Family],
+    test: MaxT,
+    representative: NDArray[np.intp],
+    sign: NDArray[np.float64],
+    *,
+    rng: np.random.Generator,
+    draws: int,
+) -> Iterator[NDArray[np.float64]]:
+    """(n_subgroups, some draws) of t as further cohorts would give it; NaN where not tested."""
+    n_distinct = int(representative.max(initial=-1)) + 1
+    residuals = [part.contrast.residual(part.outcome) for part in parts]
+    n_units = max((len(part.outcome) if part.subject is None else int(part.subject.max()) + 1) for part in parts)
+    for weights in exponential_weights(n_units, rng=rng, draws=draws):
+        moved = np.full((n_distinct, len(weights)), np.nan)
+        for part, residual in zip(parts, residuals, strict=True):
+            of_units = weights if part.subject is None else weights[:, part.subject]
+            moved[part.rows] = part.contrast.influence(residual, of_units[:, part.contrast.cells.order])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            t = test.t[:, None] + (sign[:, None] * moved[representative]) / test.standard_error[:, None]
+        yield np.where(test.tested[:, None], t, np.nan)
+
+
+def _owners(tests: list[MaxT], named: list[int], level: float) -> NDArray[np.intp]:
+    """(n_subgroups,) the step that took most of a subgroup's evidence away; -1 where it had none to lose."""
+    evidence = np.stack([np.where(test.tested, np.abs(test.t), 0.0) for test in tests])
+    owners = np.full(evidence.shape[1], -1, dtype=np.intp)
+    if named:
+        lost = evidence[: len(named)] - evidence[1 : len(named) + 1]
+        owners = np.where(tests[0].significant(level), np.argmax(lost, axis=0), -1)
+        owners[named] = np.arange(len(named))
+    return owners
