@@ -33,7 +33,7 @@ from segfair.audit.result import (
 )
 from segfair.fairness.challenge import Disparity, Extreme
 from segfair.protocol.rules import load_protocol
-from segfair.subgroups.lattice import Adjusted, Divergence, Subgroup, SubgroupTable
+from segfair.subgroups.lattice import Adjusted, Divergence, Estimate, Subgroup, SubgroupTable
 from segfair.subgroups.search import LeftOut, Search
 
 LEVELS = {
@@ -125,7 +125,7 @@ def make_result(
         alerts=(
             Alert("penalised", f"2 of {n_cases} predictions could not be used and count with the worst score."),
             Alert("excluded", "1 cases could not be audited and are in no mean."),
-            Alert("small", "Fewer than 10 cases, insufficient evidence by themselves: site = NACT (n = 7)."),
+            Alert("small", "Fewer than 10 cases, too few to be judged by themselves: site = NACT (n = 7)."),
             Alert(
                 "definition",
                 "Were NormHD defined as voxels, clipped: age_group: the level with the highest NormHD is 71+.",
@@ -237,13 +237,13 @@ def _table(outcome, values, members, *, inference, margin, config) -> SubgroupTa
         if margin is not None:
             harm = (wide[0], wide[1]) if sign > 0 else (-wide[1], -wide[0])
             standing = (
-                "insufficient evidence"
+                "open"
                 if not tested
                 else "within margin"
                 if harm[0] > -margin
                 else "beyond margin"
                 if harm[1] < -margin
-                else "insufficient evidence"
+                else "open"
             )
         adjusted_p = min(1.0, p * len(members))
         rows.append(
@@ -265,6 +265,16 @@ def _table(outcome, values, members, *, inference, margin, config) -> SubgroupTa
                 p_adjusted=adjusted_p if tested else None,
                 significant=(adjusted_p <= 0.05) if tested else None,
                 margin=standing,
+                estimate=Estimate(
+                    "difference",
+                    gap / (1 - n / n_cases),
+                    (wide[0] / (1 - n / n_cases), wide[1] / (1 - n / n_cases)) if tested else None,
+                    p if tested else None,
+                    adjusted_p if tested else None,
+                    n,
+                )
+                if n < n_cases
+                else None,
                 adjusted=Adjusted(
                     ("lesion_volume",),
                     gap * 1.1,

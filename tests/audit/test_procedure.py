@@ -37,8 +37,9 @@ def test_a_planted_deficit_is_found_named_and_explained() -> None:
 
 def test_without_a_deficit_nothing_is_claimed_and_nothing_is_called_fair() -> None:
     result = audit(**planted(np.random.default_rng(1), 200, 0.0))
-    assert result.verdict.kind == "insufficient evidence"
-    assert "cannot be excluded" in result.verdict.sentence
+    assert result.verdict.kind == "no difference shown"
+    assert "with 200 cases only gaps above about 0." in result.verdict.sentence
+    assert result.findings == ()
     assert "fair" not in result.verdict.sentence.lower()
     chance = result.scores["FS"].chance
     assert chance is not None
@@ -103,7 +104,7 @@ def test_twenty_noise_attributes_leave_the_primary_family_unchanged() -> None:
     [
         ({"dsc": np.full(40, 0.8), "sex": ["f", "m"] * 20}, "same value"),
         ({"dsc": np.array([0.8]), "sex": ["f"]}, "no subgroup"),
-        ({"dsc": np.linspace(0, 1, 6), "sex": ["f", "m"] * 3}, "insufficient evidence"),
+        ({"dsc": np.linspace(0, 1, 6), "sex": ["f", "m"] * 3}, "too few cases"),
         ({"dsc": np.linspace(0, 1, 30), "sex": ["f"] * 30}, "no subgroup"),
         ({"dsc": np.linspace(0, 1, 30), "sex": [None] * 30}, "no subgroup"),
         ({"dsc": np.linspace(0, 1, 30)}, "no subgroup"),
@@ -112,7 +113,7 @@ def test_twenty_noise_attributes_leave_the_primary_family_unchanged() -> None:
 def test_data_that_cannot_answer_get_a_plain_sentence(made: dict[str, object], words: str, tmp_path: Path) -> None:
     result = audit(**made)
     assert any(words in note for note in result.outcomes["dsc"].notes), result.outcomes["dsc"].notes
-    assert result.verdict.kind == "insufficient evidence"
+    assert result.verdict.kind == ("no difference shown" if words == "same value" else "too few cases")
     page = segfair.write_report(result, tmp_path / "report")
     assert page.stat().st_size > 10_000
     AuditResult.load(tmp_path / "report" / "audit.json")
@@ -150,7 +151,7 @@ def test_the_embedded_cohorts_planted_subgroup_leads(seed: int, tmp_path: Path) 
 
 def test_an_unbiased_embedded_cohort_is_not_accused(tmp_path: Path) -> None:
     cohort = read_embedded(tmp_path, seed=3, bias=False)
-    assert segfair.run_audit(cohort, DEFAULT).verdict.kind == "insufficient evidence"
+    assert segfair.run_audit(cohort, DEFAULT).verdict.kind == "no difference shown"
 
 
 def test_no_alert_is_shown_twice() -> None:

@@ -20,7 +20,7 @@ from segfair.audit.words import (
     standing,
     subgroup_name,
 )
-from segfair.subgroups.lattice import Divergence, Subgroup
+from segfair.subgroups.lattice import Divergence, Estimate, Subgroup
 
 ROW = Divergence(
     subgroup=Subgroup(frozenset({("sex", "f")})),
@@ -36,6 +36,7 @@ ROW = Divergence(
     ci_simultaneous=(-0.15, 0.01),
     p_adjusted=0.2,
     significant=False,
+    estimate=Estimate("difference", -0.1, (-0.19, 0.01), 0.1, 0.2, 20),
 )
 
 
@@ -115,11 +116,14 @@ def test_cleaned_text_can_be_written_and_is_short(raw, length) -> None:
 
 def test_not_significant_always_names_the_gap_that_remains_possible() -> None:
     found = standing(ROW, "higher", tested=True)
-    assert (found.main, found.qualification(3)) == ("not significant", "gaps up to 0.150 cannot be excluded")
+    assert (found.main, found.qualification(3)) == (
+        "no difference shown",
+        "up to 0.190 behind everybody else cannot be excluded",
+    )
     found = standing(ROW, "lower", tested=True)
-    assert found.qualification(2) == "gaps up to 0.01 cannot be excluded"
-    alone = dataclasses.replace(ROW, ci=None, ci_simultaneous=None)
-    assert standing(alone, "higher", tested=True).main == "insufficient evidence"
+    assert found.qualification(2) == "up to 0.01 behind everybody else cannot be excluded"
+    alone = dataclasses.replace(ROW, estimate=None)
+    assert standing(alone, "higher", tested=True).main == "not tested"
 
 
 def test_standings() -> None:
@@ -127,18 +131,11 @@ def test_standings() -> None:
         return standing(dataclasses.replace(ROW, **changes), "higher", tested=True).main
 
     assert main(significant=True) == "significantly worse"
-    assert main(significant=True, divergence=0.1) == "significantly better"
-    assert main(significant=None) == "insufficient evidence"
+    better = dataclasses.replace(ROW.estimate, value=0.1)
+    assert main(significant=True, estimate=better) == "significantly better"
+    assert main(significant=None) == "too few cases"
     assert main(margin="within margin") == "within margin"
     assert main(margin="beyond margin", significant=True) == "beyond margin"
     assert standing(ROW, "higher", tested=False).template == "not corrected for multiple testing"
-    unsure = standing(dataclasses.replace(ROW, margin="insufficient evidence", significant=True), "higher", tested=True)
-    assert "significantly worse" in unsure.template
-
-
-def test_what_remains_possible_is_said_on_the_scale_of_the_margin() -> None:
-    """The lower limit of half a cohort's divergence is -0.04: its members may stand 0.08 behind everybody else."""
-    half = dataclasses.replace(ROW, support=0.5, ci_simultaneous=(-0.04, 0.03), significant=False, p_adjusted=0.4)
-    assert standing(half, "higher", tested=True).qualification(2) == "gaps up to 0.04 cannot be excluded"
-    judged = standing(dataclasses.replace(half, margin="insufficient evidence"), "higher", tested=True)
-    assert judged.qualification(2) == "up to 0.08 behind everybody else cannot be excluded"
+    unsure = standing(dataclasses.replace(ROW, margin="open", significant=True), "higher", tested=True)
+    assert (unsure.main, unsure.template) == ("significantly worse", "whether beyond the margin is open")

@@ -255,7 +255,7 @@ def alerts(
             [
                 Alert(
                     "small",
-                    f"Fewer than {config.min_cases} cases, insufficient evidence by themselves: {', '.join(small)}.",
+                    f"Fewer than {config.min_cases} cases, too few to be judged by themselves: {', '.join(small)}.",
                 )
             ]
             if small

@@ -73,7 +73,7 @@ def power(
     )
     say_search(search)
     if critical is None:
-        typer.echo(f"insufficient evidence: no group has {min_cases} members and {min_cases} others")
+        typer.echo(f"too few cases: no group has {min_cases} members and {min_cases} others")
     say_power(levels, gap=gap, min_cases=min_cases)
 
 

@@ -104,7 +104,7 @@ def say_power(levels: Sequence[PowerFacts], *, gap: float, min_cases: int) -> No
     for name, entry in zip(names, levels, strict=True):
         detectable = "-" if entry.detectable_gap is None else f"{entry.detectable_gap:.3f}"
         needed = "-" if entry.n_needed is None else f"{entry.n_needed:,}"
-        small = "  insufficient evidence" if entry.n < min_cases else ""
+        small = "  too few cases" if entry.n < min_cases else ""
         typer.echo(f"{name:<{width}}  {entry.n:>6}  {detectable:>14}  {needed:>10}{small}")
 
 

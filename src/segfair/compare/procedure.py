@@ -329,7 +329,7 @@ def _most_harmed_first(changes: Iterable[SubgroupChange], better: Better) -> tup
 
 def _standing(significant: bool | None, gain: float) -> Standing:
     if significant is None:
-        return "insufficient evidence"
+        return "too few cases"
     if not significant:
         return "no change shown"
     return "gained" if gain > 0 else "harmed"

@@ -29,7 +29,7 @@ __all__ = [
 
 FORMAT = 1
 Interval = tuple[float, float]
-Standing = Literal["harmed", "gained", "no change shown", "insufficient evidence"]
+Standing = Literal["harmed", "gained", "no change shown", "too few cases"]
 VerdictKind = Literal[
     "nothing changed", "harm found", "levelling down", "gains and harm found", "gain found", "no change shown"
 ]

@@ -23,7 +23,7 @@ def test_audit_json_survives_the_disk(tmp_path: Path) -> None:
     assert loaded == result
     assert loaded.to_dict() == result.to_dict()
     tree = json.loads((tmp_path / "audit.json").read_text("utf-8"))
-    assert tree["format"] == 1
+    assert tree["format"] == 2
     row = tree["subgroups"]["dsc"][0]
     assert {"items", "n", "support", "mean", "rest_mean", "divergence", "t", "divergence_shrunk", "ci", "p_value",
             "p_adjusted", "significant", "adjusted"} <= set(row)  # fmt: skip

@@ -246,7 +246,7 @@ def _maps(models: Sequence[ModelSummary]) -> Data | None:
     name = clean(models[0].name, length=40)
     return {
         "note": (
-            f"Hatched cells have fewer than {base.config.min_cases} cases: insufficient evidence. All maps have the "
+            f"Hatched cells have fewer than {base.config.min_cases} cases, too few to be judged. All maps have the "
             f"colours of {name}: white is its mean, and differences beyond its largest are drawn as the largest."
         ),
         "pairs": [

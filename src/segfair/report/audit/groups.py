@@ -99,7 +99,7 @@ def _level_table(attribute: AttributeFacts, rows: dict[Subgroup, Divergence], re
 
     def standing_of(level: LevelFacts) -> Data:
         if level.small:
-            return cell("insufficient evidence", sub=f"fewer than {result.config.min_cases} cases", tone="small")
+            return cell("too few cases", sub=f"fewer than {result.config.min_cases} cases", tone="small")
         row = rows.get(Subgroup(frozenset({(attribute.name, level.level)})))
         if row is None:
             return cell("–")
@@ -148,7 +148,7 @@ def _disparity_sentences(attribute: AttributeFacts) -> list[str]:
     if found is None:
         return []
     if found.value is None:
-        return ["D_v: insufficient evidence; fewer than two levels have enough cases."]
+        return ["D_v: too few cases; fewer than two levels have enough cases."]
     value = f"D_v {format_number(found.value)}"
     if attribute.disparity_ci:
         value += f" (95% interval {format_interval(attribute.disparity_ci)})"
@@ -314,7 +314,7 @@ def power_section(result: AuditResult) -> Data | None:
 
 def _power_words(detectable: float | None, n: int, gap: float, result: AuditResult) -> str:
     if detectable is None or n < result.config.min_cases:
-        return "insufficient evidence"
+        return "too few cases"
     if detectable <= gap:
         return "such a difference would be found"
     return "only larger differences would be found"

@@ -70,6 +70,6 @@ def _row(group: RulerGroup, digits: int) -> list[Data | str]:
         f"{group.n:,}",
         *gaps,
         cell(difference, sub=format_interval(group.ci, digits) if group.ci else ""),
-        cell(format_p(group.p_adjusted) if tested else "–", sub="" if tested else "insufficient evidence"),
+        cell(format_p(group.p_adjusted) if tested else "–", sub="" if tested else "too few cases"),
         cell(format_number(group.agreement), sub=agreement_ci),
     ]

@@ -39,7 +39,7 @@ __all__ = [
     "title",
 ]
 
-_STANDINGS = {"harmed": "worse", "gained": "better", "insufficient evidence": "small"}
+_STANDINGS = {"harmed": "worse", "gained": "better", "too few cases": "small"}
 _SCORE_NAMES = {
     "PS": "Performance score, (DSC + 1 − NormHD) / 2",
     "FS": "Fairness score, mean over attributes of 1 − D_v",
@@ -100,7 +100,7 @@ def change_cells(row: SubgroupChange, digits: int, better: Better) -> list[Cell]
 
 def standing_of(row: SubgroupChange, better: Better) -> Standing:
     """What may be concluded; "no change shown" never without the loss that remains possible."""
-    if row.standing == "insufficient evidence":
+    if row.standing == "too few cases":
         return Standing(row.standing, "too few cases to be tested")
     if row.standing != "no change shown" or row.ci_simultaneous is None:
         return Standing(row.standing)
