@@ -22,13 +22,16 @@ from segfair.audit.result import (
     CaseScores,
     Chance,
     Definition,
+    Explained,
     FairnessScore,
+    Finding,
     GateFacts,
     LevelFacts,
     MetricFacts,
     OutcomeFacts,
     PowerFacts,
     Score,
+    Stability,
     Verdict,
 )
 from segfair.fairness.challenge import Disparity, Extreme
@@ -104,6 +107,8 @@ def make_result(
     )
     worst = next(iter(tables[outcomes[0]]), None)
     clause = f"mean DSC is {worst.mean:.3f} for {worst.subgroup.name}" if worst else "nothing"
+    groups = (worst.subgroup,) if worst else ()
+    findings = _findings(tables[outcomes[0]])
     return AuditResult(
         config=config,
         inputs={"predictions": "cohort/preds", "labels": "cohort/labels", "metadata": "cohort/metadata.csv"},
@@ -163,7 +168,8 @@ def make_result(
             for name, table in tables.items()
         },
         subgroups=tables,
-        verdict=Verdict("disparity found" if inference else "not tested", f"Disparity found: {clause}."),
+        verdict=Verdict("disparity found" if inference else "not tested", f"Disparity found: {clause}.", groups),
+        findings=findings,
         fairness=tuple(
             FairnessScore(
                 "gap",
@@ -366,3 +372,14 @@ def _scores(dsc, normhd, inference) -> dict[str, Score]:
             0.91 if name == "FS" else None,
         )
     return found
+
+
+def _findings(table: SubgroupTable) -> tuple[Finding, ...]:
+    """One finding that explains all significant rows: the first of them that is not redundant."""
+    significant = [row for row in table if row.significant]
+    first = next((row for row in significant if not row.redundant), None)
+    if first is None or first.estimate is None:
+        return ()
+    explains = tuple(Explained(row.subgroup) for row in significant)
+    inside = "no part of it is significantly worse still"
+    return (Finding(first.subgroup, first.estimate, explains, inside, Stability(0.9, explains[:2])),)

@@ -80,7 +80,7 @@ def test_a_level_below_the_support_is_seen_when_it_has_enough_cases() -> None:
     assert (gate.state, "site = rare (n = 18)" in gate.reason) == ("fail", True)
     worst = worst_section(result)
     assert worst is not None
-    assert worst["items"] == [{"attribute": "site", "level": "rare"}]
+    assert worst["findings"][0]["items"] == [{"attribute": "site", "level": "rare"}]
     assert "or a single level of at least 10 cases" in subgroup_section(result)["count"]
 
 

@@ -29,10 +29,10 @@ def test_power_gives_a_line_a_group(call_cli, tmp_path: Path) -> None:
     assert "40 patients, standard deviation 0.180" in done.stdout
     assert lines["group"].endswith("n for a gap of 0.1")
     assert [lines[f"site = {site}"].split()[3] for site in "abc"] == ["12", "26", "2"]
-    assert [lines[f"site = {site}"].endswith("insufficient evidence") for site in "abc"] == [False, False, True]
+    assert [lines[f"site = {site}"].endswith("too few cases") for site in "abc"] == [False, False, True]
 
 
 def test_power_says_where_no_group_is_large_enough(call_cli, phantom_cohort: Path) -> None:
     done = call_cli("power", phantom_cohort / "metadata.csv", "--min-cases", "40")
     assert done.returncode == 0, done.stderr
-    assert "insufficient evidence: no group has 40 members and 40 others" in done.stdout
+    assert "too few cases: no group has 40 members and 40 others" in done.stdout

@@ -156,7 +156,7 @@ def test_every_level_is_listed_however_rare() -> None:
     found = run_comparison(base, with_scores(base, {"dsc": dice - 0.1 * (site == "rare")}))
     assert change(found, site="rare").standing == "harmed"
     tiny = change(found, site="tiny")
-    assert (tiny.standing, tiny.significant, tiny.p_adjusted) == ("insufficient evidence", None, None)
+    assert (tiny.standing, tiny.significant, tiny.p_adjusted) == ("too few cases", None, None)
     (attribute,) = found.attributes
     assert [level.items["site"] for level in attribute.levels] == ["big", "rare", "tiny"]
 

@@ -59,7 +59,7 @@ def test_a_forest_plot_says_who_how_many_and_how_much() -> None:
     said = texts(figure)
     for row in ROWS:
         assert f"{row.n}" in said
-        assert f"{row.divergence:+.3f}".replace("-", "−") in said
+        assert f"{row.difference:+.3f}".replace("-", "−") in said
     assert {"← worse", "better →"} <= set(said)
     assert {"← better", "worse →"} <= set(texts(forest_plot(ROWS, outcome="normhd", better="lower")))
 

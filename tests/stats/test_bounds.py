@@ -8,7 +8,7 @@ import pytest
 from segfair.stats.bounds import margin_standing, simultaneous_means
 from segfair.stats.permutation import max_t
 
-WITHIN, BEYOND, OPEN = "within margin", "beyond margin", "insufficient evidence"
+WITHIN, BEYOND, OPEN = "within margin", "beyond margin", "open"
 
 
 def test_the_bounds_hold_together() -> None:

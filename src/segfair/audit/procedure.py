@@ -246,6 +246,7 @@ def _test(study: Study, membership: Membership, outcome: str, *, family: str) ->
         family,
         membership.select(where),
         values,
+        metric=outcome,
         config=study.config,
         design=study.design(where, outcome=outcome),
         declared=family == "primary",

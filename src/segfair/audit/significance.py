@@ -50,6 +50,7 @@ class FamilyOfTests:
 
     Attributes:
         name: Decides the random streams.
+        metric: The outcome's name.
         membership: The members, over the cases with a defined outcome.
         outcome: (n_cases,) finite.
         design: Strata, patients, covariates.
@@ -58,6 +59,7 @@ class FamilyOfTests:
     """
 
     name: str
+    metric: str
     membership: Membership
     outcome: NDArray[np.float64]
     design: Design
@@ -70,6 +72,7 @@ def compare_with_rest(
     membership: Membership,
     outcome: NDArray[np.float64],
     *,
+    metric: str,
     config: AuditConfig,
     design: Design,
     declared: bool = False,
@@ -80,6 +83,7 @@ def compare_with_rest(
         name: Of the family; decides its random streams.
         membership: The members, over the cases with a defined outcome.
         outcome: (n_cases,) finite.
+        metric: Its name.
         config: Numbers of permutations, smallest group.
         design: Strata, patients, covariates.
         declared: Whether these are levels fixed beforehand.
@@ -95,7 +99,7 @@ def compare_with_rest(
             strata=design.units.strata,
             subjects=design.units.subjects,
         )
-    return FamilyOfTests(name, membership, outcome, design, test, declared)
+    return FamilyOfTests(name, metric, membership, outcome, design, test, declared)
 
 
 def infer_subgroups(
@@ -152,7 +156,7 @@ def _complete(table: SubgroupTable, family: FamilyOfTests, test: stats.MaxT, con
         # The test speaks of another quantity than the raw divergence; so must its ranking, and nothing mixes the two.
         simultaneous = pointwise.simultaneous
         shrunken = stats.shrink_estimates(test.difference, test.standard_error, membership.sizes) * test.rest_share
-    estimates = _estimates(membership.matrix, test, design, config)
+    estimates = _estimates(membership.matrix, test, design, config, family.metric)
     bh, by = test.false_discovery(method="bh"), test.false_discovery(method="by")
     significant = test.significant(config.level)
     margin = config.margin.get(table.outcome)
@@ -193,18 +197,26 @@ def _complete(table: SubgroupTable, family: FamilyOfTests, test: stats.MaxT, con
     return list(map(complete, table.rows))
 
 
-def estimate_of(
-    row: int, membership: Membership, test: stats.MaxT, design: Design, config: AuditConfig
-) -> Estimate | None:
-    """What a test says of one subgroup; None where nobody is left to compare with."""
-    return _estimates(membership.matrix[row : row + 1], test.rows(np.array([row])), design, config)[0]
+def estimate_of(row: int, family: FamilyOfTests, test: stats.MaxT, config: AuditConfig) -> Estimate | None:
+    """What a test says of one subgroup of a family; None where nobody is left to compare with.
+
+    Args:
+        row: Of the family.
+        family: Its members and design.
+        test: Of the whole family: its own, or one within further strata.
+        config: Level.
+    """
+    members = family.membership.matrix[row : row + 1]
+    return _estimates(members, test.rows(np.array([row])), family.design, config, family.metric)[0]
 
 
 def _estimates(
-    members: NDArray[np.bool_], test: stats.MaxT, design: Design, config: AuditConfig
+    members: NDArray[np.bool_], test: stats.MaxT, design: Design, config: AuditConfig, metric: str
 ) -> list[Estimate | None]:
     """What is said of each row; None where nobody is left to compare with."""
-    intervals = test.estimate_interval(config.level)
+    # Two shares differ by no more than 1.
+    most = 1.0 if metric.partition("_")[0] in SHARES else np.inf
+    intervals = np.clip(test.estimate_interval(config.level), -most, most)
     subjects = design.units.subjects
     sizes = np.count_nonzero(members, axis=1)
     counts = None if subjects is None else stats.count_subjects(members, subjects)

@@ -156,7 +156,7 @@ def image_files(folder: Path, cohort: Cohort) -> dict[str, tuple[Path, ...]]:
 def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[GalleryGroup, ...], int]:
     """The worst cases by the primary outcome, overall and of the flagged subgroups.
 
-    Flagged are subgroups that are significantly worse or beyond the margin, redundant ones left out. Penalised cases
+    Flagged are findings that are worse, and subgroups beyond the margin, redundant ones left out. Penalised cases
     are passed over: there is nothing to draw.
 
     Args:
@@ -187,17 +187,21 @@ def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[Galler
 
 
 def _flagged(result: AuditResult) -> list[Divergence]:
-    """Subgroups that are worse beyond chance or beyond the margin, most harmful first, each once."""
+    """Findings and subgroups beyond the margin that are worse, most harmful first, each once."""
     table = result.subgroups[result.primary_outcome]
+    # An audit of format 1 has no findings: there every significant subgroup is shown.
+    found = {finding.items for finding in result.findings}
     rows = {
         row.subgroup: row
         for row in (*(result.primary_subgroups or ()), *table)
-        if not row.redundant
-        and harmful(row.divergence, table.better)
-        and (row.significant or row.margin == "beyond margin")
+        if harmful(row.difference, table.better)
+        and (
+            row.subgroup in found
+            or (not row.redundant and (row.margin == "beyond margin" or (row.significant and not found)))
+        )
     }
     sign = 1 if table.better == "higher" else -1
-    return sorted(rows.values(), key=lambda row: (sign * row.divergence, row.subgroup.name))
+    return sorted(rows.values(), key=lambda row: (sign * row.difference, row.subgroup.name))
 
 
 def _draw(label: Mask, pair: MaskPair, image: Image | None, note: str, unit: LengthUnit) -> GalleryCase:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from segfair.audit.judging.verdict import headline, row_of
 from segfair.audit.result import AuditResult, LevelFacts, Score
 from segfair.audit.words import (
     clean,
@@ -172,24 +173,26 @@ def _level(level: LevelFacts, outcome: str, digits: int, *, failures: bool) -> l
 
 def _worst(result: AuditResult) -> str:
     outcome = result.primary_outcome
-    table = result.strongest_evidence()
-    kept = table.worst(len(table))
+    table = result.subgroups[outcome]
+    families = [family for family in (result.primary_subgroups, table) if family is not None]
     # What the verdict speaks of is named, however many groups look worse by chance.
-    first = [row for row in kept if _fixed(row, result) and harmful(row.divergence, table.better)]
-    rows = [*first, *(row for row in kept if row not in first)][:_WORST]
+    named = [headline(result), *(row_of(finding, families) for finding in result.findings)]
+    first = [row for row in named if row is not None and harmful(row.difference, table.better)]
+    unique = {row.subgroup: row for row in (*first, *table.worst(len(table)))}
+    rows = list(unique.values())[:_WORST]
     if not rows:
         return "No subgroup is large enough to be described."
     digits = metric_digits(row.mean for row in rows)
     text = _table(
-        ["Subgroup", "n", f"Mean {metric_name(outcome)}", "The rest", "Divergence", "Simultaneous 95% interval", "p"],
+        ["Subgroup", "n", f"Mean {metric_name(outcome)}", "Others", "Difference", "Simultaneous 95% interval", "p"],
         [
             [
                 _text(subgroup_name(row.subgroup.items), 300),
                 f"{row.n:,}",
                 format_number(row.mean, digits),
                 format_number(row.rest_mean, digits),
-                format_number(row.divergence, digits, signed=True),
-                format_interval(row.ci_simultaneous, digits),
+                format_number(row.estimate.value if row.estimate else None, digits, signed=True),
+                format_interval(row.estimate.ci if row.estimate else None, digits),
                 "not tested" if row.p_adjusted is None else format_p(row.p_adjusted),
             ]
             for row in rows

@@ -123,7 +123,7 @@ def forest_plot(
     digits: int = 3,
     narrow: bool = False,
 ) -> Figure:
-    """Divergence of some subgroups: interval, shrunken value, n, and the numbers.
+    """Difference of some subgroups to everybody else: interval, n, and the numbers.
 
     Args:
         rows: Subgroups in the order they are drawn, from the top.
@@ -138,7 +138,7 @@ def forest_plot(
     width, left, right = (3.7, 0.06, 0.06) if narrow else (9.4, 3.25, 2.3)
     figure, axes = canvas(width=width, left=left, right=right, top=0.32, bottom=0.5, plot=max(sum(heights), 0.3))
     axes.set_ylim(-max(sum(heights), 0.3), 0)
-    _divergence_axis(axes, rows, outcome=outcome, digits=digits)
+    _difference_axis(axes, rows, outcome=outcome, digits=digits)
     inch = width - left - right
 
     def write(x_inch: float, y: float, text: str, align: str = "left", **style: object) -> None:
@@ -150,7 +150,7 @@ def forest_plot(
     write(inch, 0.17, f"{sides[1]} →", "right", color=MUTED)
     if not narrow:
         write(0.05 - left, 0.17, "Subgroup", color=MUTED)
-        for x_inch, text in ((-0.1, "n"), (inch + 0.82, "mean"), (inch + 1.5, "diverg."), (inch + 2.2, "adj. p")):
+        for x_inch, text in ((-0.1, "n"), (inch + 0.82, "mean"), (inch + 1.5, "differ."), (inch + 2.2, "adj. p")):
             write(x_inch, 0.17, text, "right", color=MUTED)
     top = 0.0
     for index, (row, label, height) in enumerate(zip(rows, labels, heights, strict=True)):
@@ -161,12 +161,12 @@ def forest_plot(
             write(0.05 - left, first - line * number, text)
         numbers = (
             format_number(row.mean, digits),
-            format_number(row.divergence, digits, signed=True),
+            format_number(row.difference, digits, signed=True),
             format_p(row.p_adjusted),
         )
         weight = "bold" if row.significant else "normal"
         if narrow:
-            text = f"n {row.n:,};  mean {numbers[0]};  divergence {numbers[1]};  p {numbers[2]}"
+            text = f"n {row.n:,};  mean {numbers[0]};  difference {numbers[1]};  p {numbers[2]}"
             write(0.05 - left, first - line * len(label), text, color=MUTED, weight=weight)
             y = top - height + 0.14
         else:
@@ -181,13 +181,13 @@ def forest_plot(
     return figure
 
 
-def _divergence_axis(axes: Axes, rows: Sequence[Divergence], *, outcome: str, digits: int) -> None:
+def _difference_axis(axes: Axes, rows: Sequence[Divergence], *, outcome: str, digits: int) -> None:
     """An axis that holds every interval, and zero."""
     limits = [0.0, *(value for row in rows for value in _extent(row))]
     room = 0.06 * (max(limits) - min(limits)) or 0.05
     axes.set_xlim(min(limits) - room, max(limits) + room)
     _value_axis(axes, digits)
-    axes.set_xlabel(f"Divergence in {metric_name(outcome)} from the mean of all cases")
+    axes.set_xlabel(f"Difference in {metric_name(outcome)} to everybody else")
 
 
 def _shade(axes: Axes, bottom: float, height: float, *, start: float, length: float) -> None:
@@ -199,23 +199,17 @@ def _shade(axes: Axes, bottom: float, height: float, *, start: float, length: fl
 
 
 def _extent(row: Divergence) -> list[float]:
-    interval = row.ci_simultaneous or row.ci or (row.divergence, row.divergence)
-    return [row.divergence, *interval]
+    return [row.difference, *((row.estimate.ci or ()) if row.estimate else ())]
 
 
 def _interval_mark(axes: Axes, row: Divergence, y: float, better: Better) -> None:
-    """Thin line: simultaneous; thick: pointwise; dot: divergence, filled if significant; diamond: shrunken."""
-    colour = WORSE if harmful(row.divergence, better) else BETTER
-    if row.ci_simultaneous:
-        axes.plot(row.ci_simultaneous, (y, y), color=colour, linewidth=1.0, solid_capstyle="butt", zorder=2)
-        for limit in row.ci_simultaneous:
-            axes.plot((limit, limit), (y - 0.035, y + 0.035), color=colour, linewidth=1.0, zorder=2)
-    if row.ci:
-        axes.plot(row.ci, (y, y), color=colour, linewidth=3.0, alpha=0.55, solid_capstyle="butt", zorder=2)
-    _dot(axes, row.divergence, y, colour, filled=bool(row.significant), edge=1.4, above=4)
-    if row.divergence_shrunk is not None:
-        mark: dict[str, Any] = {"marker": "D", "markersize": 3.6, "markeredgewidth": 0.6}
-        axes.plot(row.divergence_shrunk, y, color=INK, markeredgecolor="white", linestyle="none", zorder=5, **mark)
+    """Line: the simultaneous interval of the difference; dot: the difference, filled if significant."""
+    colour = WORSE if harmful(row.difference, better) else BETTER
+    if row.estimate and row.estimate.ci:
+        axes.plot(row.estimate.ci, (y, y), color=colour, linewidth=1.8, solid_capstyle="butt", zorder=2)
+        for limit in row.estimate.ci:
+            axes.plot((limit, limit), (y - 0.035, y + 0.035), color=colour, linewidth=1.2, zorder=2)
+    _dot(axes, row.difference, y, colour, filled=bool(row.significant), edge=1.4, above=4)
 
 
 def _dot(axes: Axes, x: float, y: float, colour: str, *, filled: bool, edge: float, above: int) -> None:

@@ -215,7 +215,9 @@ def test_what_is_significant_in_the_family_fixed_beforehand_fails_too() -> None:
     assert result.verdict.kind == "disparity found"
     (facts,) = check_gates(result, ["significant(dsc) == 0"])
     assert facts.state == "fail"
-    assert facts.reason.startswith("2 of 2 levels fixed beforehand are significant, first sex = F (n = 80")
+    assert facts.reason.startswith(
+        "2 levels fixed beforehand are significant (2 tests), explained by 1 finding, first sex = F (n = 80"
+    )
     equal = audit_of(
         {"dsc": np.random.default_rng(6).normal(0.8, 0.05, 400)}, {"sex": ["F", "M"] * 200}, primary=("sex",)
     )

@@ -36,7 +36,7 @@ def test_the_table_holds_every_subgroup_of_every_outcome(levelled: Comparison, h
         changes = [round(entry.difference, outcome["digits"]) for entry in rows]
         assert [row[7] for row in outcome["rows"]] == pytest.approx(changes)
     states = {state for state, _ in payload["states"]}
-    assert states <= {"harmed", "gained", "no change shown", "insufficient evidence"}
+    assert states <= {"harmed", "gained", "no change shown", "too few cases"}
 
 
 def test_a_large_lattice_stays_below_two_megabytes() -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import stats
-from segfair.audit.design import Design
 from segfair.audit.result import AuditConfig, Explained, Finding, Stability, WorstOff
 from segfair.audit.significance import FamilyOfTests, estimate_of
 from segfair.audit.words import subgroup_name
@@ -55,8 +54,7 @@ def explain_subgroups(families: Sequence[FamilyOfTests], config: AuditConfig, *,
         )
         for step in named:
             members = family.membership.matrix[step.row]
-            design = family.design if strata is None else _within(family.design, strata)
-            estimate = estimate_of(step.row, family.membership, step.test, design, config)
+            estimate = estimate_of(step.row, _within(family, strata), step.test, config)
             if estimate is None:
                 continue
             finding = Finding(
@@ -107,8 +105,9 @@ def _harm(better: Better) -> int:
     return -1 if better == "higher" else 1
 
 
-def _within(design: Design, strata: NDArray[np.intp]) -> Design:
-    return dataclasses.replace(design, units=dataclasses.replace(design.units, strata=strata))
+def _within(family: FamilyOfTests, strata: NDArray[np.intp] | None) -> FamilyOfTests:
+    units = dataclasses.replace(family.design.units, strata=strata)
+    return dataclasses.replace(family, design=dataclasses.replace(family.design, units=units))
 
 
 def _stability(row: int, lead: NDArray[np.float64], membership: Membership) -> Stability:

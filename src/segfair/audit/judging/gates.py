@@ -18,7 +18,7 @@ from segfair import stats
 from segfair.audit.panel import Panel
 from segfair.audit.result import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
 from segfair.audit.significance import SHARES, mean_limits
-from segfair.audit.words import format_interval, format_number, metric_name, subgroup_name
+from segfair.audit.words import format_interval, format_number, metric_name, plural, subgroup_name
 from segfair.errors import ConfigError
 from segfair.stats.bounds import simultaneous_means
 from segfair.subgroups.lattice import Divergence
@@ -301,7 +301,7 @@ def _within_margin(result: AuditResult, gate: Gate) -> Judgement:
     unclear = [level for level in levels if level.level not in rows or rows[level.level].margin != "within margin"]
     if unclear or not levels:
         listed = ", ".join(
-            f"{level.level} (n = {level.n}" + (f", {_difference(rows[level.level])})" if level.level in rows else ")")
+            f"{level.level} (n = {level.n}{_open(rows[level.level], margin) if level.level in rows else ''})"
             for level in unclear
         )
         hint = "" if gate.name in result.config.primary else f"; --primary {gate.name} would test it by itself"
@@ -309,6 +309,23 @@ def _within_margin(result: AuditResult, gate: Gate) -> Judgement:
             f"open at a margin of {margin:g} in {outcome} for {gate.name}: {listed or 'no level has a case'}{hint}"
         )
     return "pass", f"every level of {gate.name} lies within the margin of {margin:g} in {outcome}"
+
+
+def _open(row: Divergence, margin: float) -> str:
+    """What is known of a level on which a margin is open, as a further clause."""
+    return f", {_difference(row)}{_needed(row, margin)}"
+
+
+def _needed(row: Divergence, margin: float) -> str:
+    """How many members it would take to decide on a margin, were the difference as it is."""
+    if row.estimate is None or row.estimate.ci is None:
+        return ""
+    low, high = row.estimate.ci
+    distance = abs(margin - abs(row.estimate.value))
+    if distance < 1e-3 * margin:
+        return "; it lies at the margin, which no number of cases decides"
+    # An interval shrinks with the root of the number of cases.
+    return f"; about {int(np.ceil(row.n * ((high - low) / 2 / distance) ** 2)):,} members would decide"
 
 
 def _difference(row: Divergence) -> str:
@@ -343,9 +360,13 @@ def _significant(result: AuditResult, gate: Gate) -> Judgement:
     ):
         found = [row for row in rows if row.significant]
         if found:
+            # A subgroup and everybody else are one test, and may be two rows.
+            count = f"{len(found)} {who} {'is' if len(found) == 1 else 'are'} significant ({plural(n_tested, 'test')})"
+            named = [finding.items for finding in result.findings] if facts.primary else []
+            first = next((row for items in named for row in found if row.subgroup == items), found[0])
+            explained = f", explained by {plural(len(named), 'finding')}" if named else ""
             return "fail", (
-                f"{len(found)} of {n_tested} {who} {'is' if len(found) == 1 else 'are'} significant, "
-                f"first {subgroup_name(found[0].subgroup.items)} (n = {found[0].n}, {_difference(found[0])})"
+                f"{count}{explained}, first {subgroup_name(first.subgroup.items)} (n = {first.n}, {_difference(first)})"
             )
     beside = f" and none of {len(primary)} levels fixed beforehand" if primary else ""
     none = f"none of {facts.n_tested} tested subgroups{beside} is significant"
@@ -362,7 +383,8 @@ def _significant(result: AuditResult, gate: Gate) -> Judgement:
         least = "no gap at all" if worst.detectable_gap is None else f"only gaps from {worst.detectable_gap:.3f} on"
         return "undecided", (
             f"{none}, but this cohort cannot detect a gap of {gap:g} with 80 % power in {len(blind)} of "
-            f"{len(levels)} levels ({worst.attribute} = {worst.level}, n = {worst.n}: {least})"
+            f"{len(levels)} levels ({worst.attribute} = {worst.level}, n = {worst.n}: {least}; it takes "
+            f"{'more' if worst.n_needed is None else f'about {worst.n_needed:,}'} cases)"
         )
     return "pass", f"{none}, and a gap of {gap:g} would be found with 80 % power in each of {len(levels)} levels"
 

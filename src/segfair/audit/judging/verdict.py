@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from segfair.audit.result import AuditConfig, Finding, OutcomeFacts, PowerFacts, Verdict
+from segfair.audit.result import AuditConfig, AuditResult, Finding, OutcomeFacts, PowerFacts, Verdict
 from segfair.audit.significance import CONSTANT
 from segfair.audit.words import (
     clean,
@@ -17,7 +17,7 @@ from segfair.audit.words import (
 )
 from segfair.subgroups.lattice import Divergence, Estimate, SubgroupTable
 
-__all__ = ["describe_row", "detectable", "reach_verdict", "row_of"]
+__all__ = ["compared", "describe_row", "detectable", "headline", "reach_verdict", "row_of"]
 
 
 def reach_verdict(
@@ -113,6 +113,22 @@ def _label(row: Divergence, families: Sequence[SubgroupTable]) -> str:
     return "exploratory: " if len(families) > 1 and not any(row is level for level in families[0]) else ""
 
 
+def headline(result: AuditResult) -> Divergence | None:
+    """The one subgroup that a report speaks of first; None where no subgroup is worse than everybody else.
+
+    It is the verdict's, else the one of which most speaks that it is worse.
+    """
+    table = result.subgroups[result.primary_outcome]
+    families = [family for family in (result.primary_subgroups, table) if family is not None]
+    named = [*result.verdict.groups[:1], *([result.worst_off.items] if result.worst_off else [])]
+    for group in named:
+        row = next((row for family in families for row in family if row.subgroup == group), None)
+        if row is not None and harmful(row.difference, table.better):
+            return row
+    behind = [row for row in table if harmful(row.difference, table.better)]
+    return next((row for row in behind if row.significant is not None), behind[0] if behind else None)
+
+
 def row_of(finding: Finding, families: Iterable[SubgroupTable]) -> Divergence | None:
     """The row of a finding's subgroup, from the family fixed beforehand where it is there."""
     return next((row for family in families for row in family if row.subgroup == finding.items), None)
@@ -145,14 +161,14 @@ def describe_row(row: Divergence, outcome: str, config: AuditConfig, estimate: E
         text += f" and {format_number(row.rest_mean)} for everybody else"
     if estimate is None:
         return text
-    details = [f"difference {_compared(estimate, config)}{format_number(estimate.value, signed=True)}"]
+    details = [f"difference {compared(estimate, config)}{format_number(estimate.value, signed=True)}"]
     details += evidence(simultaneous=estimate.ci, pointwise=None, p_adjusted=estimate.p_adjusted)
     if row.rest_mean is not None and (estimate.kind != "difference" or estimate.units != "cases"):
         details.append(f"raw difference {format_number(row.mean - row.rest_mean, signed=True)}")
     return f"{text} ({', '.join(details)})"
 
 
-def _compared(estimate: Estimate, config: AuditConfig) -> str:
+def compared(estimate: Estimate, config: AuditConfig) -> str:
     """Within what the members are compared with others, where that is not plain."""
     within = []
     if estimate.kind == "difference within strata":

@@ -6,7 +6,6 @@ is `audit.json`, whose layout `segfair.audit.result.codec` knows.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,29 +98,6 @@ class AuditResult:
     def primary_outcome(self) -> str:
         """The outcome whose subgroups were tested as declared."""
         return self.config.outcomes[0]
-
-    def strongest_evidence(self) -> SubgroupTable:
-        """The subgroups of the primary outcome, each with the test that says most about it.
-
-        A level that was fixed beforehand and is significant in its own, smaller family stands with that family's row;
-        whatever names who is worst off then never contradicts the verdict.
-        """
-        table = self.subgroups[self.primary_outcome]
-        found = [row for row in self.primary_subgroups or () if row.significant]
-        if not found:
-            return table
-        harm = 1 if table.better == "higher" else -1
-        rows = list(table)
-        for level in found:
-            place = next(
-                (index for index, row in enumerate(rows) if level.subgroup in (row.subgroup, *row.aliases)), None
-            )
-            if place is not None:
-                rows[place] = level
-                continue
-            ahead = (index for index, row in enumerate(rows) if harm * row.divergence > harm * level.divergence)
-            rows.insert(next(ahead, len(rows)), level)
-        return dataclasses.replace(table, rows=tuple(rows))
 
     def to_frame(self) -> pd.DataFrame:
         """The subgroups of all outcomes, most harmful first within each."""

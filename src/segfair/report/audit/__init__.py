@@ -23,7 +23,7 @@ __all__ = ["page_data"]
 _TITLES = {
     "verdict": "Verdict",
     "primary": "Primary attributes",
-    "worst": "Who is worst off",
+    "worst": "Findings",
     "alerts": "Alerts",
     "scores": "Scores",
     "attributes": "Attributes",

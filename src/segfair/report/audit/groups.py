@@ -191,7 +191,7 @@ def why_section(result: AuditResult) -> Data | None:
         for row in rows.worst(len(rows))
         if len(row.subgroup) > 1
         and row.shapley
-        and harmful(row.divergence, rows.better)
+        and harmful(row.difference, rows.better)
         and judged(row, result.config, rows.n_cases)
     ]
     shown = [*(row for row in large if row.significant), *(row for row in large if not row.significant)][:_MAX_REASONS]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from segfair.audit.result import AuditResult, OutcomeFacts
@@ -18,7 +18,7 @@ from segfair.report.audit.summary import forest, judged, outcome_digits, uncorre
 from segfair.report.audit.summary import row_cells as divergence_cells
 from segfair.report.parts import Data, table
 from segfair.report.rows import PAGE_ROWS, Column, Row, RowTable, encode_tables, row_cells
-from segfair.subgroups.lattice import Divergence, SubgroupTable
+from segfair.subgroups.lattice import Divergence, Subgroup, SubgroupTable
 
 __all__ = ["PAGE_ROWS", "subgroup_section"]
 
@@ -36,12 +36,13 @@ class _Column(Column):
 _COLUMNS = (
     _Column("n", "count", lambda row: row.n),
     _Column("Mean", "number", lambda row: row.mean),
-    _Column("Rest", "number", lambda row: row.rest_mean),
-    _Column("Divergence", "signed", lambda row: row.divergence),
-    _Column("95% interval", "interval", lambda row: row.ci_simultaneous or row.ci),
-    _Column("Shrunken", "signed", lambda row: row.divergence_shrunk),
+    _Column("Others", "number", lambda row: row.rest_mean),
+    _Column("Difference", "signed", lambda row: row.estimate.value if row.estimate else None),
+    _Column("95% interval, all at once", "interval", lambda row: row.estimate.ci if row.estimate else None),
     _Column("Adjusted p", "p", lambda row: row.p_adjusted),
     _Column("At equal covariates", "signed", lambda row: row.adjusted.difference if row.adjusted else None),
+    _Column("Divergence (Eq. 1)", "signed", lambda row: row.divergence),
+    _Column("Shrunken", "signed", lambda row: row.divergence_shrunk),
 )
 
 
@@ -54,6 +55,7 @@ def subgroup_section(result: AuditResult) -> Data:
         for column in _COLUMNS
         if any(column.value(row) is not None for table_ in result.subgroups.values() for row in table_)
     ]
+    explained = _explained(result)
     shown = [row for row in rows if not row.redundant][:PAGE_ROWS]
     digits = outcome_digits(rows)
     n_redundant = sum(row.redundant for row in rows)
@@ -85,7 +87,7 @@ def subgroup_section(result: AuditResult) -> Data:
         "columns": [{"title": "Subgroup", "kind": "name"}]
         + [{"title": column.title, "kind": column.kind} for column in columns]
         + [{"title": "Standing", "kind": "standing"}],
-        "rows": [row_cells(_row(row, rows, facts, columns), columns, digits) for row in shown],
+        "rows": [row_cells(_row(row, rows, facts, columns, explained), columns, digits) for row in shown],
         "static_note": f"The first {len(shown)} of {plural(n_kept, 'subgroup')}; subgroups.csv holds all."
         if n_kept > len(shown)
         else "",
@@ -113,18 +115,35 @@ def _forest_rows(rows: SubgroupTable, result: AuditResult) -> list[Divergence]:
 def _table(result: AuditResult, name: str, columns: Sequence[_Column]) -> RowTable:
     """All rows of one outcome."""
     table_ = result.subgroups[name]
+    explained = _explained(result) if name == result.primary_outcome else {}
     return RowTable(
         metric_name(name) + ("" if result.outcomes[name].primary else " (exploratory)"),
         outcome_digits(table_),
-        [_row(row, table_, result.outcomes[name], columns) for row in table_],
+        [_row(row, table_, result.outcomes[name], columns, explained) for row in table_],
     )
 
 
-def _row(row: Divergence, rows: SubgroupTable, facts: OutcomeFacts, columns: Sequence[_Column]) -> Row:
+def _explained(result: AuditResult) -> dict[Subgroup, str]:
+    """Each significant subgroup -> the finding that explains it, in words."""
+    numbered = list(enumerate(result.findings, start=1))
+    words = {entry.items: f"explained by finding {k}" for k, finding in numbered for entry in finding.explains}
+    return words | {finding.items: f"finding {k}" for k, finding in numbered}
+
+
+def _row(
+    row: Divergence,
+    rows: SubgroupTable,
+    facts: OutcomeFacts,
+    columns: Sequence[_Column],
+    explained: Mapping[Subgroup, str],
+) -> Row:
+    found = standing(row, rows.better, tested=not uncorrected_note(facts))
+    if row.significant and row.subgroup in explained:
+        found = replace(found, template="; ".join(filter(None, (explained[row.subgroup], found.template))))
     return Row(
         tuple(sorted(row.subgroup.items)),
         row.redundant,
-        standing(row, rows.better, tested=not uncorrected_note(facts)),
+        found,
         tuple(column.value(row) for column in columns),
         is_finding=bool(row.significant) or row.margin == "beyond margin",
     )
@@ -138,7 +157,7 @@ def _exploratory(result: AuditResult, name: str) -> Data:
         f"{metric_name(name)} (exploratory): most harmful subgroups",
         [
             "Subgroup",
-            *({"title": title, "number": True} for title in ("n", "Mean", "Rest", "Divergence")),
+            *({"title": title, "number": True} for title in ("n", "Mean", "Others", "Difference")),
             "Standing",
         ],
         [divergence_cells(row, rows, facts, outcome_digits(rows)) for row in large[:_EXPLORATORY_ROWS]],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segfair.audit.result import AuditConfig, AuditResult, OutcomeFacts, Score
+from segfair.audit.judging.verdict import compared, headline, row_of
+from segfair.audit.result import AuditConfig, AuditResult, Finding, OutcomeFacts, Score, Stability
 from segfair.audit.words import (
     clean,
     evidence,
@@ -20,7 +21,7 @@ from segfair.audit.words import (
 )
 from segfair.report.figures import forest_plot
 from segfair.report.parts import Data, cell, figure, items_of, number_column, table
-from segfair.subgroups.lattice import Better, Divergence, SubgroupTable
+from segfair.subgroups.lattice import Better, Divergence, Estimate, SubgroupTable
 
 __all__ = [
     "chance_words",
@@ -39,7 +40,9 @@ __all__ = [
 _VERDICTS = {
     "disparity found": ("▲", "worse"),
     "no gap beyond the declared margin": ("●", "better"),
-    "insufficient evidence": ("◆", "open"),
+    "no difference shown": ("◆", "open"),
+    "open": ("◆", "open"),
+    "too few cases": ("◆", "open"),
 }
 
 
@@ -96,12 +99,11 @@ def headline_facts(result: AuditResult) -> list[Data]:
     fs = result.scores.get("FS")
     if fs is not None and fs.value is not None:
         found.append(_fact("Fairness score FS", format_number(fs.value), chance_words(fs, result) or _ci_words(fs)))
-    worst = _pick_worst(result.strongest_evidence(), result)
+    worst = headline(result)
     if worst is not None:
-        gap = format_number(worst.divergence, digits, signed=True)
-        found.append(
-            _fact("Largest deficit", gap, f"{subgroup_name(worst.subgroup.items, length=24)}; n = {worst.n:,}")
-        )
+        gap = format_number(worst.difference, digits, signed=True)
+        name = subgroup_name(worst.subgroup.items, length=24)
+        found.append(_fact("Worst off", gap, f"{name} against everybody else; n = {worst.n:,}"))
     n_significant = sum(bool(row.significant) for row in rows)
     if uncorrected_note(facts):
         found.append(_fact("Subgroups", f"{len(rows):,}", "not corrected for multiple testing"))
@@ -111,6 +113,7 @@ def headline_facts(result: AuditResult) -> list[Data]:
                 "Subgroups tested",
                 f"{facts.n_tested:,}",
                 f"{n_significant:,} beyond chance at the {result.config.level:g} level, all tests counted"
+                + (f"; {plural(len(result.findings), 'finding')} explain them" if result.findings else "")
                 + _primary_count(result),
             )
         )
@@ -146,77 +149,85 @@ def chance_words(score: Score, result: AuditResult) -> str:
     return f"{who} would score {format_number(chance.mean)} ({format_interval(chance.interval)}) on this cohort"
 
 
-def _pick_worst(rows: SubgroupTable, result: AuditResult) -> Divergence | None:
-    """The most harmful significant subgroup; else the most harmful that is large enough; else any."""
-    behind = [row for row in rows if harmful(row.divergence, rows.better)]
-    for fits in (
-        [row for row in behind if row.significant and not row.redundant],
-        [row for row in behind if row.significant],
-        [row for row in behind if judged(row, result.config, rows.n_cases) and not row.redundant],
-        [row for row in behind if not row.redundant],
-    ):
-        if fits:
-            return fits[0]
-    return None
-
-
 def worst_section(result: AuditResult) -> Data | None:
-    """The worst subgroup as one sentence, and the runners-up."""
-    outcome = result.primary_outcome
-    rows, facts = result.strongest_evidence(), result.outcomes[outcome]
-    worst = _pick_worst(rows, result)
+    """The findings, each in a sentence with its evidence; without any, the subgroup that is likeliest to be worse."""
+    rows, facts = result.subgroups[result.primary_outcome], result.outcomes[result.primary_outcome]
+    digits = outcome_digits(rows)
+    if result.findings:
+        n_explained = sum(len(finding.explains) for finding in result.findings)
+        told = [_finding(result, finding, digits) for finding in result.findings]
+        return {
+            "intro": f"{plural(len(told), 'finding')} for {plural(n_explained, 'significant subgroup')}: what remains "
+            "once its cases are set apart is not beyond chance.",
+            "findings": [entry for entry in told if entry is not None],
+        }
+    worst = headline(result)
     if worst is None:
         return None
-    digits = outcome_digits(rows)
-    others = [row for row in rows.worst(len(rows)) if harmful(row.divergence, rows.better)]
-    large = [row for row in others if judged(row, result.config, rows.n_cases)] or others
-    shown = [worst, *(row for row in large if row is not worst)][:5]
-    primary = result.primary_subgroups or ()
-    fixed = [row for row in shown if any(row is level for level in primary)]
+    share = "" if result.worst_off is None else f" {_stability_sentence(result.worst_off.stability)}"
     return {
-        "items": items_of(worst.subgroup),
-        "sentence": _worst_sentence(worst, rows, digits),
-        "evidence": _worst_evidence(worst, rows, facts, digits)
-        + (" Tested among the levels fixed beforehand." if any(worst is row for row in primary) else ""),
-        "volume": _volume_sentence(worst, digits),
-        "table": table(
-            f"The subgroups with the largest deficits in {metric_name(outcome)}",
-            [
-                "Subgroup",
-                number_column("n"),
-                number_column("Mean"),
-                number_column("Rest"),
-                number_column("Divergence"),
-                "Standing",
-            ],
-            [row_cells(row, rows, facts, digits) for row in shown],
-            note="Levels fixed beforehand stand with the test of their own family." if fixed else "",
-        ),
+        "intro": uncorrected_note(facts) or "No subgroup stands apart beyond chance. Most speaks for this one:",
+        "findings": [
+            {
+                "items": items_of(worst.subgroup),
+                "sentence": _sentence(worst, worst.estimate, rows, result, digits),
+                "evidence": f"{_standing_sentence(worst, rows, facts, digits)}{share}",
+                "volume": _volume_sentence(worst, digits),
+            }
+        ],
     }
 
 
-def _worst_sentence(row: Divergence, rows: SubgroupTable, digits: int) -> str:
-    name = metric_name(rows.outcome)
-    against = (
-        f", against {format_number(row.rest_mean, digits)} for everybody else" if row.rest_mean is not None else ""
-    )
-    return (
-        f"{row.n:,} of {plural(rows.n_cases, 'case')}: mean {name} {format_number(row.mean, digits)}{against}; "
-        f"{format_number(row.divergence, digits, signed=True)} from the mean of all cases."
-    )
+def _finding(result: AuditResult, finding: Finding, digits: int) -> Data | None:
+    families = [table for table in (result.primary_subgroups, result.subgroups[result.primary_outcome]) if table]
+    row = row_of(finding, families)
+    if row is None:
+        return None
+    rows = families[-1]
+    others = len(finding.explains) - 1
+    parts = [
+        f"It explains {plural(others, 'further significant subgroup')}." if others > 0 else "",
+        f"{finding.inside[:1].upper()}{finding.inside[1:]}.",
+        _stability_sentence(finding.stability),
+        "Fixed beforehand, and tested in a family of its own." if finding.declared else "",
+    ]
+    how = "worse" if harmful(finding.estimate.value, rows.better) else "better"
+    standing_ = f"Significantly {how}" + (f", {row.margin}" if row.margin not in (None, "open") else "")
+    return {
+        "items": items_of(row.subgroup),
+        "sentence": _sentence(row, finding.estimate, rows, result, digits),
+        "evidence": " ".join([f"{standing_}.", *filter(None, parts)]),
+        "volume": _volume_sentence(row, digits),
+    }
 
 
-def _worst_evidence(row: Divergence, rows: SubgroupTable, facts: OutcomeFacts, digits: int) -> str:
-    if uncorrected_note(facts):
-        return uncorrected_note(facts)
-    parts = evidence(simultaneous=row.ci_simultaneous, pointwise=row.ci, p_adjusted=row.p_adjusted, digits=digits)
-    if row.divergence_shrunk is not None:
-        parts.append(f"shrunken estimate {format_number(row.divergence_shrunk, digits, signed=True)}")
-    found = standing(row, rows.better, tested=True)
+def _stability_sentence(stability: Stability) -> str:
+    """How surely the named subgroup is the one."""
+    count = len(stability.set_95)
+    among = f"; it takes {plural(count, 'subgroup')} to hold the one that is named in 95% of them" if count > 1 else ""
+    return f"Named in {stability.share:.0%} of resampled cohorts{among}."
+
+
+def _sentence(row: Divergence, estimate: Estimate | None, rows: SubgroupTable, result: AuditResult, digits: int) -> str:
+    """Who, how many, both means, and the difference with its interval and p."""
+    name, config = metric_name(rows.outcome), result.config
+    size = f"{row.n:,} of {plural(rows.n_cases, 'case')}"
+    if estimate is not None and estimate.n_subjects is not None and estimate.n_subjects != row.n:
+        size += f", {plural(estimate.n_subjects, 'subject')}"
+    text = f"{size}: mean {name} {format_number(row.mean, digits)}"
+    if row.rest_mean is None or estimate is None:
+        return f"{text}."
+    parts = evidence(simultaneous=estimate.ci, pointwise=None, p_adjusted=estimate.p_adjusted, digits=digits)
+    difference = f"{compared(estimate, config)}{format_number(estimate.value, digits, signed=True)}"
+    shown = f" ({', '.join(parts)})" if parts else ""
+    against = format_number(row.rest_mean, digits)
+    return f"{text} against {against} for everybody else; difference {difference}{shown}."
+
+
+def _standing_sentence(row: Divergence, rows: SubgroupTable, facts: OutcomeFacts, digits: int) -> str:
+    found = standing(row, rows.better, tested=not uncorrected_note(facts))
     sentence = f"{found.main[:1].upper()}{found.main[1:]}"
-    if found.template:
-        sentence += f"; {found.qualification(digits)}"
-    return f"{sentence} ({', '.join(parts)})." if parts else f"{sentence}."
+    return f"{sentence}; {found.qualification(digits)}." if found.template else f"{sentence}."
 
 
 def _volume_sentence(row: Divergence, digits: int) -> str:
@@ -242,16 +253,16 @@ def _volume_sentence(row: Divergence, digits: int) -> str:
 
 
 def row_cells(row: Divergence, rows: SubgroupTable, facts: OutcomeFacts, digits: int) -> list[Data]:
-    """One subgroup: items, n, mean, mean of the rest, divergence with interval, standing."""
-    interval = row.ci_simultaneous or row.ci
-    tone = "worse" if harmful(row.divergence, rows.better) else "better"
+    """One subgroup: items, n, mean, mean of the others, difference with simultaneous interval, standing."""
+    interval = row.estimate.ci if row.estimate else None
+    tone = "worse" if harmful(row.difference, rows.better) else "better"
     return [
         cell(items=sorted(row.subgroup.items)),
         cell(f"{row.n:,}"),
         cell(format_number(row.mean, digits)),
         cell(format_number(row.rest_mean, digits)),
         cell(
-            format_number(row.divergence, digits, signed=True),
+            format_number(row.estimate.value if row.estimate else None, digits, signed=True),
             sub=format_interval(interval, digits, signed=True) if interval else "",
             tone=tone if row.significant else "",
         ),
@@ -281,16 +292,14 @@ def forest(
         )
         for shape in (False, True)
     )
-    marks = "Circle: divergence, filled where it is beyond chance."
-    if any(row.divergence_shrunk is not None for row in shown):
-        marks += " Small diamond: the same pulled toward 0 as far as chance explains it."
-    if any(row.ci_simultaneous for row in shown):
-        marks += " Thick line: 95% interval of this subgroup alone; thin line: holding for all subgroups at once."
+    marks = "Circle: difference to everybody else, filled where it is beyond chance."
+    if any(row.estimate and row.estimate.ci for row in shown):
+        marks += " Line: 95% interval that holds for all subgroups at once."
     first = shown[0]
     label = (
-        f"Forest plot of {len(shown)} subgroups. Largest deficit first: "
-        f"{subgroup_name(first.subgroup.items, length=40)}, n {first.n}, divergence "
-        f"{format_number(first.divergence, digits, signed=True)}. The table below holds every value."
+        f"Forest plot of {len(shown)} subgroups. First: "
+        f"{subgroup_name(first.subgroup.items, length=40)}, n {first.n}, difference "
+        f"{format_number(first.difference, digits, signed=True)}. The table below holds every value."
     )
     return figure(
         drawing,
@@ -299,13 +308,13 @@ def forest(
         caption=marks,
         narrow=narrow,
         data=table(
-            f"Divergence in {metric_name(rows.outcome)} (figure as a table)",
+            f"Difference in {metric_name(rows.outcome)} to everybody else (figure as a table)",
             [
                 "Subgroup",
                 number_column("n"),
                 number_column("Mean"),
-                number_column("Rest"),
-                number_column("Divergence"),
+                number_column("Others"),
+                number_column("Difference"),
                 "Standing",
             ],
             [row_cells(row, rows, facts, digits) for row in shown],
