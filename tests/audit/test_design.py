@@ -187,3 +187,61 @@ def test_who_is_a_patient_is_asked_for_or_known_from_the_join() -> None:
     ):
         config = dataclasses.replace(DEFAULT, subject_column=asked)
         assert with_subjects(config, where).subject_column == found
+
+
+def repeated(**extra: object) -> dict[str, object]:
+    """60 patients of one to three cases each."""
+    rng = np.random.default_rng(8)
+    patient = np.repeat(np.arange(60), rng.integers(1, 4, 60))
+    dsc = np.clip(rng.normal(0.8, 0.08, 60)[patient] + rng.normal(0, 0.02, len(patient)), 0, 1)
+    site = np.array(["A", "B"])[patient % 2]
+    return {"dsc": dsc, "PatientID": [f"P{one:03d}" for one in patient], "site": site.tolist(), **extra}
+
+
+def test_a_column_of_patients_whose_values_repeat_is_the_subject() -> None:
+    result = audit(**repeated())
+    assert result.config.subject_column == "PatientID"
+    assert any("60 patients have" in notice and "--subject-column none" in notice for notice in result.notices)
+    row = result.subgroups["dsc"].rows[0]
+    assert row.estimate is not None
+    assert (row.estimate.n_subjects, row.estimate.units) == (30, "subjects")
+    refused = audit(dataclasses.replace(DEFAULT, subject_column="none"), **repeated())
+    assert refused.config.subject_column is None
+    assert refused.subgroups["dsc"].rows[0].estimate.n_subjects is None  # type: ignore[union-attr]
+
+
+def test_patients_of_one_case_each_and_columns_of_other_things_are_no_subjects() -> None:
+    made = repeated()
+    n_cases = len(made["dsc"])  # type: ignore[arg-type]
+    made["PatientID"] = [f"P{one}" for one in range(n_cases)]
+    assert audit(**made).config.subject_column is None
+    made["PatientID"] = ["in", "out"] * (n_cases // 2) + ["in"] * (n_cases % 2)
+    assert audit(**made).config.subject_column is None
+
+
+def test_within_strata_sign_value_and_interval_are_those_of_the_test() -> None:
+    """Women fare better at both sites, and worse over all, for most of them are seen at the worse site."""
+    rng = np.random.default_rng(0)
+    site = np.repeat(["A", "B"], 200)
+    female = rng.random(400) < np.where(site == "A", 0.2, 0.8)
+    dsc = np.where(site == "A", 0.85, 0.65) + 0.04 * female + rng.normal(0, 0.05, 400)
+    made = {"dsc": dsc, "sex": np.where(female, "f", "m").tolist(), "site": site.tolist()}
+    config = dataclasses.replace(DEFAULT, attributes=("sex",), stratify="site")
+    result = audit(config, **made)
+    by_hand = []
+    for one in ("A", "B"):
+        f, m = dsc[(site == one) & female], dsc[(site == one) & ~female]
+        by_hand.append((len(f) * len(m) / 200, f.mean() - m.mean()))
+    weights, differences = np.array(by_hand).T
+    row = next(row for row in result.subgroups["dsc"] if row.subgroup.items == {("sex", "f")})
+    assert row.estimate is not None
+    assert row.estimate.kind == "difference within strata"
+    assert row.estimate.value == pytest.approx(np.average(differences, weights=weights))
+    assert row.estimate.ci is not None
+    assert 0.02 < row.estimate.ci[0] < row.estimate.value < row.estimate.ci[1] < 0.07
+    assert row.divergence < -0.02, "the raw divergence stands beside it"
+    assert row.divergence_shrunk is not None
+    assert row.divergence_shrunk > 0, "and ranks nothing"
+    assert result.subgroups["dsc"].rows[0].subgroup.items == {("sex", "m")}
+    assert result.verdict.groups[0].items == {("sex", "m")}
+    assert "difference within site −0.0" in result.verdict.sentence

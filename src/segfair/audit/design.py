@@ -19,15 +19,27 @@ from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.files.cells import is_missing
+from segfair.files.column_names import is_subject
 from segfair.intake.case_rows import NO_SUBJECTS
 from segfair.scoring.scores import ScoreTable, label_size_column
 
-__all__ = ["Covariates", "Design", "Units", "build_design", "derive_columns", "with_subjects", "with_units"]
+__all__ = [
+    "Covariates",
+    "Design",
+    "Units",
+    "build_design",
+    "derive_columns",
+    "subject_notice",
+    "with_subjects",
+    "with_units",
+]
 
 LESION_VOLUME = "lesion_volume"
 DERIVED = (LESION_VOLUME, "n_lesions", "slice_spacing_mm", "anisotropy")
 _FEW_CASES = 10
 """So small a cohort answers nothing anyway; its report says so rather than that the strata are too many."""
+_MOST_CASES = 20
+"""Cases that a patient has on average, at most; a column of fewer names is one of groups."""
 _LEAST_PER_LEVEL = 5
 """Fewest cases a level on average of a covariate of text."""
 _SIZE_UNITS = {"volume": ("ml", 1000.0), "area_mm2": ("mm²", 1.0), "area_px": ("px²", 1.0), "size_vox": ("voxels", 1.0)}
@@ -128,14 +140,54 @@ def _with_edges(config: AuditConfig) -> frozenset[str]:
 
 
 def with_subjects(config: AuditConfig, cohort: Cohort) -> AuditConfig:
-    """The settings with the column that tells the patients: the one asked for, else the one by which rows were joined.
+    """The settings with the column that tells the patients.
 
-    The name `none` asks for no such column.
+    It is the one asked for, else the one by which rows were joined, else a column of patients whose values repeat:
+    were their cases exchanged one by one, two in five audits without any disparity would find one. The name `none`
+    asks for no such column.
     """
     asked = config.subject_column
     if asked == NO_SUBJECTS and NO_SUBJECTS not in cohort.columns:
         return dataclasses.replace(config, subject_column=None)
-    return dataclasses.replace(config, subject_column=asked or cohort.subject_column or None)
+    found = asked or cohort.subject_column or _repeated_subjects(config, cohort)
+    return dataclasses.replace(config, subject_column=found)
+
+
+def subject_notice(asked: AuditConfig, config: AuditConfig, cohort: Cohort) -> tuple[str, ...]:
+    """A sentence where a column of patients became the unit unasked; none where it was asked for, or joined by.
+
+    Args:
+        asked: The settings as asked for.
+        config: Those of `with_subjects`.
+        cohort: The cases.
+    """
+    column = config.subject_column
+    if column is None or asked.subject_column or column == cohort.subject_column:
+        return ()
+    n_patients = len(set(_names_of(cohort, column)))
+    return (
+        f"{column}: {n_patients:,} patients have {len(cohort):,} cases; patients are the units "
+        "that are compared, exchanged and counted (--subject-column none takes every case for itself)",
+    )
+
+
+def _names_of(cohort: Cohort, column: str) -> list[str]:
+    return [fold(value) for value in cohort.column(column) if not is_missing(value)]
+
+
+def _repeated_subjects(config: AuditConfig, cohort: Cohort) -> str | None:
+    """The column that names patients, some of them more than once; of several the one of fewest patients."""
+    asked = {*(config.attributes or ()), *config.bins, *config.read_as, config.stratify}
+    counts = {}
+    for column in cohort.columns:
+        if column in asked or not is_subject(column):
+            continue
+        names = _names_of(cohort, column)
+        n_subjects = len(set(names))
+        # Few names in many cases are groups, whatever they are called.
+        if max(config.min_cases, len(names) / _MOST_CASES) <= n_subjects < len(names):
+            counts[column] = n_subjects
+    return min(counts, key=lambda column: counts[column], default=None)
 
 
 def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str, tuple[float, ...]]]:

@@ -30,6 +30,7 @@ from segfair.audit.describe import (
     metric_facts,
     versions,
 )
+from segfair.audit.judging.causes import check_causes
 from segfair.audit.judging.findings import explain_subgroups, name_worst
 from segfair.audit.judging.power import power_of_levels
 from segfair.audit.judging.verdict import reach_verdict
@@ -147,7 +148,7 @@ def run_audit(
         attributes=certainty.attributes(levels),
         outcomes=found.outcomes,
         subgroups=found.subgroups,
-        verdict=found.verdict(config),
+        verdict=check_causes(study, found.verdict(config), lambda part: _examine_primary(part).verdict(part.config)),
         findings=found.findings,
         worst_off=found.worst_off,
         fairness=certainty.variants(),
@@ -237,6 +238,12 @@ def examine_subgroups(study: Study) -> Examined:
         explain_subgroups(to_explain, config, better=better),
         name_worst(families[first], config, better=better),
     )
+
+
+def _examine_primary(study: Study) -> Examined:
+    """The same for the primary outcome alone."""
+    config = dataclasses.replace(study.config, outcomes=study.config.outcomes[:1])
+    return examine_subgroups(dataclasses.replace(study, config=config))
 
 
 def _test(study: Study, membership: Membership, outcome: str, *, family: str) -> FamilyOfTests:

@@ -40,6 +40,9 @@ _PATIENT = re.compile(
     + _NUMBERED,
     re.IGNORECASE,
 )
+_SUBJECT = re.compile(
+    r"(.*[\W_])?(mrn|pid|patients?|subjects?|participants?|persons?|probands?)" + _NUMBERED, re.IGNORECASE
+)
 _ID = re.compile(r"(.*[\W_])?(id|ids|uid|uids|sid|index|identifier)", re.IGNORECASE)
 # Numbers under these names are codes of kinds, however many there are.
 _CODE = re.compile(
@@ -92,6 +95,11 @@ def are_splits(kinds: Collection[str]) -> bool:
 def is_patient(name: str) -> bool:
     """Whether a column names patients, studies or images by its name: `patient`, `case_id`, `MRN`, `scan number`."""
     return _PATIENT.fullmatch(name.strip()) is not None and not is_code(name)
+
+
+def is_subject(name: str) -> bool:
+    """Whether a column names people by its name, who may have several cases: `patient`, `PatientID`, `MRN`."""
+    return _SUBJECT.fullmatch(name.strip()) is not None and not is_code(name)
 
 
 def is_person(name: str) -> bool:

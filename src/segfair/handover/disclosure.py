@@ -403,8 +403,10 @@ def _hidden_alert(result: AuditResult, shown: set[Item], n_hidden: int) -> tuple
 def _verdict(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> Verdict:
     """The verdict; its sentence only where every group that it names is told."""
     outcome = result.primary_outcome
-    if all((outcome, group.items) in told for group in result.verdict.groups):
-        return result.verdict
+    # How many predictions were unusable is told of nobody.
+    told_all = all((outcome, group.items) in told for group in result.verdict.groups)
+    if told_all and not any(cause.turns for cause in result.verdict.causes):
+        return dataclasses.replace(result.verdict, causes=())
     return Verdict(
         result.verdict.kind,
         f"{result.verdict.kind.capitalize()}; the group that this rests on is not shown, to protect the few cases "

@@ -29,7 +29,7 @@ from segfair.audit.choices.labels import (
 )
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.describe import absent_attribute_alerts, empty_label_alerts, versions
-from segfair.audit.design import Units, build_design, with_subjects
+from segfair.audit.design import Units, build_design, subject_notice, with_subjects
 from segfair.audit.mask_facts import COPIED, check_threshold, copies_labels, size_alerts, threshold_alert
 from segfair.audit.panel import Panel
 from segfair.audit.result import Alert, AuditConfig, Score, distinct_alerts
@@ -130,7 +130,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
     learned = [name for name, bins in config.bins.items() if bins == "tree"]
     if learned:
         raise ConfigError(f"--bins {learned[0]}=tree: learned bins differ from team to team; give edges")
-    config = with_subjects(config, scores.cohort)
+    asked, config = config, with_subjects(config, scores.cohort)
     attributes = _attributes_of(scores, config)
     by = choose_score(by, scores, attributes, config)
     scores = require_complete(scores, COLUMNS if by in CHALLENGE else (by,))
@@ -182,7 +182,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         alerts=distinct_alerts(
             [*_alerts(scores, standings, baseline, attributes, config), *_undefined_alert(n_undefined, by)]
         ),
-        notices=(*scores.notices, *attributes.notices),
+        notices=(*scores.notices, *subject_notice(asked, config, scores.cohort), *attributes.notices),
         scores=scores,
         attributes=attributes,
         versions=versions(),

@@ -16,7 +16,7 @@ from segfair.audit.choices.labels import (
 )
 from segfair.audit.choices.outcomes import resolve_outcomes, with_absolute
 from segfair.audit.choices.units import resolve_units
-from segfair.audit.design import with_subjects
+from segfair.audit.design import subject_notice, with_subjects
 from segfair.audit.mask_facts import check_threshold, check_usable
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
@@ -52,7 +52,7 @@ def settle(
     cohort = settle_pictures(cohort, config, labels_named=labels_are_named(asked, cohort))
     metrics = protocol_metrics(config.protocol) if scores is None else scores.metrics
     config, notices = resolve_outcomes(config, metrics)
-    return config, cohort, tuple(notices)
+    return config, cohort, (*subject_notice(asked, config, cohort), *notices)
 
 
 def score_cases(

@@ -50,6 +50,23 @@ class Study:
         units = self.design(np.arange(len(self.scores))).units
         return Panel.of_scores(self.scores, self.attributes, units, self.config)
 
+    def select(self, where: np.ndarray) -> Study:
+        """The cases `where`, their groups made as before."""
+        ids = [self.scores.cases[index] for index in where]
+
+        def of(cohort: Cohort) -> Cohort:
+            cases = {case.id: case for case in cohort}
+            return dataclasses.replace(cohort, cases=tuple(cases[case] for case in ids))
+
+        return dataclasses.replace(
+            self,
+            cohort=of(self.cohort),
+            described=of(self.described),
+            scores=dataclasses.replace(self.scores, scores=tuple(self.scores.scores[index] for index in where)),
+            attributes=self.attributes.select(where),
+            patients=self.patients.select(where),
+        )
+
     def design(self, where: np.ndarray, *, outcome: str = "") -> Design:
         """How the cases `where` were sampled; with an outcome, what it is adjusted for."""
         return build_design(

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from segfair import stats
+from segfair.audit.judging.causes import is_chosen
 from segfair.audit.panel import Panel
 from segfair.audit.result import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
 from segfair.audit.significance import SHARES, mean_limits
@@ -205,7 +206,26 @@ def check_gates(result: AuditResult, gates: Iterable[str | Gate]) -> tuple[GateF
         "significant": _significant,
         "coverage": _coverage,
     }
-    return tuple(GateFacts(gate.text, *judge[gate.form](result, gate)) for gate in dict.fromkeys(read))
+
+    def decide(gate: Gate) -> GateFacts:
+        state, reason = judge[gate.form](result, gate)
+        doubt = _doubt(result, gate)
+        return GateFacts(gate.text, "undecided" if doubt else state, reason + doubt)
+
+    return tuple(map(decide, dict.fromkeys(read)))
+
+
+def _doubt(result: AuditResult, gate: Gate) -> str:
+    """Why a gate on the verdict is undecided whatever its numbers say, as a clause; empty where it is not."""
+    on_verdict = gate.form == "within_margin" or (gate.form == "significant" and gate.name == result.primary_outcome)
+    open_ = [cause for cause in result.verdict.causes if cause.turns and not is_chosen(cause, result.config)]
+    if not on_verdict or not open_:
+        return ""
+    what = " and on ".join(f"{cause.n_cases:,} {cause.what}" for cause in open_)
+    return (
+        f"; but the verdict rests on {what}, and nobody has said what they are worth (--missing-prediction worst or "
+        "drop; for empty labels a protocol file of your own, or --where)"
+    )
 
 
 def exit_code(gates: Sequence[GateFacts]) -> int:

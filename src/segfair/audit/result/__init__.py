@@ -16,6 +16,7 @@ from segfair.audit.result.cases import (
 )
 from segfair.audit.result.findings import (
     Alert,
+    Cause,
     Explained,
     Finding,
     GateFacts,
@@ -50,6 +51,7 @@ __all__ = [
     "Bins",
     "CaseCounts",
     "CaseScores",
+    "Cause",
     "Chance",
     "ColumnFacts",
     "Definition",

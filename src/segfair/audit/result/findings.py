@@ -10,6 +10,7 @@ from segfair.subgroups.lattice import Better, Estimate, Subgroup
 
 __all__ = [
     "Alert",
+    "Cause",
     "Explained",
     "Finding",
     "GateFacts",
@@ -126,12 +127,41 @@ class WorstOff:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """What a verdict would be without the cases of one kind.
+
+    Attributes:
+        what: The kind, in the plural.
+        n_cases: How many there are.
+        kind, sentence: The verdict without them.
+        turns: Whether it is another.
+        fs, fs_without: FS with and without them; None where there is none.
+    """
+
+    what: str
+    n_cases: int
+    kind: str
+    sentence: str
+    turns: bool
+    fs: float | None = None
+    fs_without: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer in one word and one sentence, and the groups that the sentence names."""
+    """The answer.
+
+    Attributes:
+        kind: In a word.
+        sentence: In a sentence; where it rests on cases of one kind, the first of two says so.
+        groups: Those that the sentence names.
+        causes: What it would be without cases of each kind that there are.
+    """
 
     kind: str
     sentence: str
     groups: tuple[Subgroup, ...] = ()
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
