@@ -133,7 +133,7 @@ def test_patients_not_cases_are_the_witnesses() -> None:
     after = dice + np.repeat(rng.normal(0, 0.05, 24), 10) + rng.normal(0, 0.005, 240)
     metadata = {"sex": sex, "patient": [f"s{code}" for code in patients]}
     settings: dict[str, Any] = {"attributes": ("sex",)}
-    naive = audit_of({"dsc": dice}, metadata, **settings)
+    naive = audit_of({"dsc": dice}, metadata, subject_column="none", **settings)
     proper = audit_of({"dsc": dice}, metadata, subject_column="patient", **settings)
     assert len(set(proper.case_scores.subjects)) == 24 and naive.case_scores.subjects == ()
     reloaded = AuditResult.from_dict(json.loads(json.dumps(proper.to_dict())))
@@ -194,3 +194,14 @@ def test_the_stream_of_one_question_is_its_own(first: AuditResult, dice: np.ndar
     assert one == other, "the same seed, the same comparison"
     alone = run_comparison(with_config(first, outcomes=("dsc",)), with_config(second, outcomes=("dsc",)))
     assert alone.subgroups["dsc"] == one.subgroups["dsc"], "another outcome beside it changes nothing"
+
+
+def test_one_loss_is_one_finding_however_many_rows_it_shows_in(first: AuditResult, dice: np.ndarray) -> None:
+    columns = cohort()
+    inside = np.array(columns["sex"]) == "F"
+    found = run_comparison(first, with_scores(first, scores_of(noisy(dice, 3) - 0.1 * inside)))
+    assert [finding.items for finding in found.findings] == [{"sex": "F"}]
+    (finding,) = found.findings
+    assert finding.estimate.value == pytest.approx(-0.1, abs=0.02)
+    assert "goes back to 1 finding: sex = F" in found.verdict.sentence
+    assert run_comparison(first, first).findings == ()

@@ -18,7 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import fairness, stats
+from segfair.audit.design import Design, Units
+from segfair.audit.judging.findings import explain_subgroups
 from segfair.audit.result import AuditResult
+from segfair.audit.significance import compare_with_rest
 from segfair.audit.words import search_sentence
 from segfair.compare.comparability import (
     SETTINGS,
@@ -31,7 +34,16 @@ from segfair.compare.comparability import (
     require_same_labels,
     require_same_rules,
 )
-from segfair.compare.result import AttributeChange, Change, Comparison, Side, Standing, SubgroupChange, Verdict
+from segfair.compare.result import (
+    AttributeChange,
+    Change,
+    ChangeFinding,
+    Comparison,
+    Side,
+    Standing,
+    SubgroupChange,
+    Verdict,
+)
 from segfair.compare.verdict import reach_verdict
 from segfair.scoring.scores import LABEL_SIZES
 from segfair.subgroups.lattice import Better, Membership, level_membership, redundant, with_levels
@@ -79,6 +91,7 @@ def run_comparison(
     subgroups: dict[str, tuple[SubgroupChange, ...]] = {}
     attributes: tuple[AttributeChange, ...] = ()
     fixed: tuple[SubgroupChange, ...] = ()
+    findings: tuple[ChangeFinding, ...] = ()
     method = ""
     # Every level of every attribute however rare: nobody is overlooked.
     lattice, search = search_subgroups(pairs.attributes, before.config.bounds)
@@ -95,6 +108,7 @@ def run_comparison(
         search = dataclasses.replace(search, n_tested=int(test.tested.sum()))
         of_items = {items: changes[row] for items, row in membership.rows.items() if row in changes}
         attributes = _attribute_changes(pairs, where, name, better, of_items)
+        findings = _findings(pairs, membership, where, name, better)
         fixed = _fixed_changes(pairs, where, name, better, before.config.primary, after.config.primary)
     cut = [search_sentence(search)] if search.is_cut else []
     comparison = Comparison(
@@ -111,6 +125,7 @@ def run_comparison(
         attributes=attributes,
         subgroups=subgroups,
         primary=fixed,
+        findings=findings,
         method=method,
         search=search,
         settings=_settings(before),
@@ -320,6 +335,32 @@ def _subgroup_changes(
             redundant=bool(folded[row]),
         )
     return changes, test
+
+
+def _findings(
+    pairs: Paired, membership: Membership, where: NDArray[np.intp], outcome: str, better: Better
+) -> tuple[ChangeFinding, ...]:
+    """The subgroups behind all that changed otherwise than everybody else, by the procedure of an audit's findings."""
+    first, second = pairs.scores[outcome][:, where]
+    subjects = None if pairs.subjects is None else pairs.subjects[where]
+    family = compare_with_rest(
+        "changes",
+        membership,
+        second - first,
+        metric=f"change of {outcome}",
+        config=pairs.config,
+        design=Design(Units(subjects=subjects)),
+    )
+    return tuple(
+        ChangeFinding(
+            items=dict(sorted(finding.items.items)),
+            estimate=finding.estimate,
+            explains=tuple(dict(sorted(entry.items.items)) for entry in finding.explains),
+            inside=finding.inside,
+            share=finding.stability.share,
+        )
+        for finding in explain_subgroups([family], pairs.config, better=better)
+    )
 
 
 def _most_harmed_first(changes: Iterable[SubgroupChange], better: Better) -> tuple[SubgroupChange, ...]:
