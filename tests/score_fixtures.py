@@ -85,14 +85,14 @@ def found_only_beforehand() -> AuditResult:
         {"dsc": rng.normal(0.8, 0.06, 160) - 0.028 * (sex == "F")}, {"sex": sex, **noise}, primary=("sex",)
     )
     assert not any(row.significant for row in result.subgroups["dsc"])
-    assert result.primary_subgroups is not None
-    assert all(row.significant for row in result.primary_subgroups)
+    assert result.subgroups.primary_levels is not None
+    assert all(row.significant for row in result.subgroups.primary_levels)
     return result
 
 
 def with_scores(result: AuditResult, scores: Mapping[str, Sequence[float | None]]) -> AuditResult:
     """The same audit with other scores of its cases; what was found in the old ones stays as it is."""
-    rows = result.case_scores
+    rows = result.cases.scores
     places = {name: rows.columns.index(name) for name in scores}
     changed = []
     for index, row in enumerate(rows.rows):

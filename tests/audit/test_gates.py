@@ -204,7 +204,7 @@ def test_a_significant_subgroup_fails_and_silence_needs_power(result: AuditResul
     assert state(harmed, "significant(dsc) == 0") == "fail"
     equal = audit_of({"dsc": rng.normal(0.8, 0.05, 400)}, {"sex": sex})
     assert state(equal, "significant(dsc) == 0") == "pass"
-    finer = dataclasses.replace(equal, config=dataclasses.replace(equal.config, power_gap=0.005))
+    finer = dataclasses.replace(equal, config=dataclasses.replace(equal.about.config, power_gap=0.005))
     (facts,) = check_gates(finer, ["significant(dsc) == 0"])
     assert facts.state == "undecided"
     assert "cannot detect a gap of 0.005 with 80 % power in 2 of 2 levels" in facts.reason
@@ -227,8 +227,8 @@ def test_what_is_significant_in_the_family_fixed_beforehand_fails_too() -> None:
 def test_a_level_without_a_case_is_no_blind_spot() -> None:
     rng = np.random.default_rng(6)
     equal = audit_of({"dsc": rng.normal(0.8, 0.05, 400)}, {"sex": rng.choice(["F", "M"], 400)})
-    empty = dataclasses.replace(equal, power=(*equal.power, PowerFacts("age", "71+", 0, None, None)))
-    small = dataclasses.replace(equal, power=(*equal.power, PowerFacts("age", "71+", 3, 0.2, 200)))
+    empty = dataclasses.replace(equal, power=(*equal.subgroups.power, PowerFacts("age", "71+", 0, None, None)))
+    small = dataclasses.replace(equal, power=(*equal.subgroups.power, PowerFacts("age", "71+", 3, 0.2, 200)))
     assert state(empty, "significant(dsc) == 0") == "pass"
     assert state(small, "significant(dsc) == 0") == "undecided"
 
@@ -248,13 +248,13 @@ def test_a_gate_on_what_was_not_examined_is_refused(result: AuditResult) -> None
     ]:
         with pytest.raises(ConfigError, match=re.escape(message)):
             check_gates(result, [gate])
-    config = dataclasses.replace(result.config, margin={})
+    config = dataclasses.replace(result.about.config, margin={})
     with pytest.raises(ConfigError, match=r"declare the margin, for example --margin dsc=0\.05"):
         require_answerable([parse_gate("within_margin(sex)")], config, directions={"dsc": "higher"})
 
 
 def test_an_audit_without_its_cases_cannot_say_who_is_worst(result: AuditResult) -> None:
-    shared = dataclasses.replace(result, case_scores=dataclasses.replace(result.case_scores, rows=()))
+    shared = dataclasses.replace(result, case_scores=dataclasses.replace(result.cases.scores, rows=()))
     with pytest.raises(ConfigError, match="no scores of single cases"):
         check_gates(shared, ["worst.dsc > 0.5"])
 

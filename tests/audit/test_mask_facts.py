@@ -98,7 +98,7 @@ def test_scores_that_are_handed_in_are_taken_as_they_are(tmp_path: Path) -> None
     cohort = cohort_of(tmp_path, ["elsewhere"] * 4 + ["good"] * 8)
     scores = score_cohort(cohort, DEFAULT)
     result = segfair.run_audit(cohort, AuditConfig(DEFAULT, permutations=19, bootstrap=100), scores=scores)
-    assert len(result.cases.penalised) == 4
+    assert len(result.cases.counts.penalised) == 4
     with pytest.raises(InputError):
         check_usable(scores, AuditConfig(DEFAULT))
 

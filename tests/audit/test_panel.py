@@ -118,7 +118,7 @@ def test_a_saved_audit_has_the_panel_that_it_was_made_of() -> None:
 
 def test_an_audit_that_was_made_to_be_shared_has_no_case() -> None:
     result = saved()
-    rows = dataclasses.replace(result.case_scores, rows=(), subjects=())
+    rows = dataclasses.replace(result.cases.scores, rows=(), subjects=())
     found = Panel.of_result(dataclasses.replace(result, case_scores=rows))
     assert len(found) == 0
     assert found.scores["dsc"].shape == found.penalised.shape == (0,)

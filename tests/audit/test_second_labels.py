@@ -41,7 +41,7 @@ def made() -> tuple[AuditResult, np.ndarray, np.ndarray]:
 
 
 def ids(result: AuditResult) -> list[str]:
-    return [str(case) for case in result.case_scores.column("case")]
+    return [str(case) for case in result.cases.scores.column("case")]
 
 
 def test_a_gap_of_the_ruler_is_found_and_counted_by_hand(made) -> None:
@@ -132,8 +132,8 @@ def test_the_command_line_measures_twice_and_prints_it(call_cli, phantom_cohort:
     assert (facts["n_paired"], facts["only_first"], facts["agreement"]) == (55, 5, 1.0)
     assert {group["difference"] for group in facts["groups"]} == {0.0}
     loaded = AuditResult.load(tmp_path / "out" / "audit.json")
-    assert loaded.two_rulers is not None
-    assert len(loaded.two_rulers.groups) == len(facts["groups"])
+    assert loaded.subgroups.second_labels is not None
+    assert len(loaded.subgroups.second_labels.groups) == len(facts["groups"])
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert 'id="rulers"' in page
     assert "Two sets of labels" in page

@@ -35,4 +35,4 @@ def noisy(dice: np.ndarray, seed: int, spread: float = 0.03) -> np.ndarray:
 
 
 def with_config(result: AuditResult, **changes: Any) -> AuditResult:
-    return dataclasses.replace(result, config=dataclasses.replace(result.config, **changes))
+    return dataclasses.replace(result, config=dataclasses.replace(result.about.config, **changes))

@@ -28,14 +28,14 @@ def test_the_card_holds_the_facts_of_the_audit() -> None:
     assert f"**{kind[:1].upper()}{kind[1:]}.**" in card
     assert f"{kind}: {kind}" not in card.lower().replace(".**", ":"), "said once"
     rows = cells(card, "### site")
-    site = next(entry for entry in result.attributes if entry.name == "site")
+    site = next(entry for entry in result.attributes.facts if entry.name == "site")
     assert [row[:2] for row in rows] == [[level.level, str(level.n)] for level in site.levels]
     assert [float(row[2]) for row in rows] == [round(level.mean["dsc"], 3) for level in site.levels]
     assert all("to" in row[3] for row in rows), "each mean has its interval"
     assert [row[0] for row in cells(card, "## Scores\n")] == ["DSC", "NormHD", "PS", "FS", "TS"]
-    for alert in result.alerts:
+    for alert in result.verdict.alerts:
         assert alert.text.split(":")[0] in card
-    assert result.config.protocol.digest in card
+    assert result.about.config.protocol.digest in card
     assert "- numpy" not in card, "versions stand in one line"
     assert "numpy 2.4.0" in card
 

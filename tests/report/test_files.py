@@ -34,7 +34,7 @@ def test_five_files_and_a_manifest_that_holds(tmp_path: Path) -> None:
     assert verify(found.parent, {"metadata": tmp_path / "metadata.csv"}) == []
     manifest = json.loads((found.parent / "manifest.json").read_text())
     assert manifest["command"] == "segfair audit x"
-    assert manifest["protocol"]["sha256"] == result.config.protocol.digest
+    assert manifest["protocol"]["sha256"] == result.about.config.protocol.digest
     assert manifest["inputs"]["labels"] == {"path": "nowhere", "files": None}
     assert AuditResult.load(found.parent / "audit.json").to_dict() == result.to_dict()
 
@@ -44,8 +44,8 @@ def test_the_tables_hold_every_case_and_every_subgroup(tmp_path: Path) -> None:
     write_report(result, tmp_path)
     with (tmp_path / "cases.csv").open(newline="") as file:
         cases = list(csv.DictReader(file))
-    assert [row["case"] for row in cases] == result.case_scores.column("case")
-    assert [float(row["dsc"]) for row in cases] == result.case_scores.column("dsc")
+    assert [row["case"] for row in cases] == result.cases.scores.column("case")
+    assert [float(row["dsc"]) for row in cases] == result.cases.scores.column("dsc")
     assert list(cases[0]) == ["case", "dsc", "normhd", "hd95_mm", "volume", "penalised", *FEW]
     with (tmp_path / "subgroups.csv").open(newline="") as file:
         subgroups = list(csv.DictReader(file))

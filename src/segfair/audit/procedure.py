@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +32,15 @@ from segfair.audit.describe import (
 from segfair.audit.mask_facts import mask_alerts
 from segfair.audit.result import (
     TAUGHT_BINS,
+    About,
     Alert,
+    Attributes,
     AuditConfig,
     AuditResult,
+    Cases,
     OutcomeFacts,
-    PowerFacts,
+    Scores,
+    Subgroups,
     distinct_alerts,
 )
 from segfair.audit.significance import infer_subgroups, power_of_levels, reach_verdict
@@ -55,7 +58,7 @@ from segfair.subgroups.lattice import (
     level_membership,
     with_levels,
 )
-from segfair.subgroups.search import Search, search_subgroups
+from segfair.subgroups.search import search_subgroups
 
 __all__ = ["run_audit"]
 
@@ -103,74 +106,56 @@ def run_audit(
     study = form_groups(cohort, scores, config, plan)
     excluded |= dict.fromkeys(study.taught, TAUGHT_BINS)
     scores, attributes, panel = study.scores, study.attributes, study.panel()
-    found = examine_subgroups(study)
     # Derived attributes describe lesions, not patients: they are no part of FS.
     challenge = challenge_of(panel, study.patients)
     definitions = compare_definitions(scores, study.patients, protocol=config.protocol, min_cases=config.min_cases)
     certainty = CohortScores.of(panel, study.patients)
     levels = attribute_facts(scores, attributes, config, challenge, panel.units.subjects)
+    found = examine_subgroups(study)
+    verdict = reach_verdict(config, found[config.outcomes[0]], found.outcomes[config.outcomes[0]], found.primary_levels)
     return AuditResult(
-        config=config,
-        inputs={role: str(path) for role, path in cohort.inputs.items()},
-        versions=versions(),
-        cases=case_counts(scores, excluded),
-        case_scores=case_rows(scores, attributes, panel.units.subjects),
-        metrics=metric_facts(scores),
-        bins=bins_of(attributes),
-        joined=cohort.joined,
-        columns=column_facts(study.cohort, attributes),
-        binning=study.plan.to_dict(),
-        left_out=attributes.left_out,
-        notices=(
-            *study.cohort.notices,
-            *label_notices(asked, cohort, config.protocol),
-            *picture_notices(cohort, config.protocol),
-            *outcome_notices,
-            *attributes.notices,
+        About(
+            config,
+            inputs={role: str(path) for role, path in cohort.inputs.items()},
+            versions=versions(),
+            notices=(
+                *study.cohort.notices,
+                *label_notices(asked, cohort, config.protocol),
+                *picture_notices(cohort, config.protocol),
+                *outcome_notices,
+                *attributes.notices,
+            ),
+            joined=cohort.joined,
         ),
-        alerts=distinct_alerts(
-            [
-                *cohort_alerts(study.cohort, attributes, found.search),
-                *mask_alerts(scores, config),
-                *(Alert("labels", text) for text in value_alerts(scores, config.protocol, cohort)),
-                *alerts(scores, attributes, levels, definitions, config, excluded),
-            ]
+        Cases(case_counts(scores, excluded), case_rows(scores, attributes, panel.units.subjects), metric_facts(scores)),
+        Attributes(
+            certainty.attributes(levels),
+            bins_of(attributes),
+            attributes.left_out,
+            columns=column_facts(study.cohort, attributes),
+            binning=study.plan.to_dict(),
         ),
-        scores=certainty.scores(point_scores(panel, study.patients, challenge)) if challenge else certainty.means(),
-        definitions=definitions,
-        attributes=certainty.attributes(levels),
-        outcomes=found.outcomes,
-        subgroups=found.subgroups,
-        verdict=reach_verdict(
-            config, found.subgroups[config.outcomes[0]], found.outcomes[config.outcomes[0]], found.primary
+        Scores(
+            certainty.scores(point_scores(panel, study.patients, challenge)) if challenge else certainty.means(),
+            definitions,
+            certainty.variants(),
         ),
-        fairness=certainty.variants(),
-        primary_subgroups=found.primary,
-        search=found.search,
-        power=found.power,
+        found,
+        dataclasses.replace(
+            verdict,
+            alerts=distinct_alerts(
+                [
+                    *cohort_alerts(study.cohort, attributes, found.search),
+                    *mask_alerts(scores, config),
+                    *(Alert("labels", text) for text in value_alerts(scores, config.protocol, cohort)),
+                    *alerts(scores, attributes, levels, definitions, config, excluded),
+                ]
+            ),
+        ),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """What was found in the subgroups of an audit.
-
-    Attributes:
-        outcomes: Outcome -> what its tests were.
-        subgroups: Outcome -> its subgroups.
-        primary: The levels that were fixed beforehand, for the primary outcome; None without any.
-        search: Which subgroups were looked for.
-        power: What could have been shown of each level.
-    """
-
-    outcomes: dict[str, OutcomeFacts]
-    subgroups: dict[str, SubgroupTable]
-    primary: SubgroupTable | None
-    search: Search
-    power: tuple[PowerFacts, ...]
-
-
-def examine_subgroups(study: Study) -> Examined:
+def examine_subgroups(study: Study) -> Subgroups:
     """Mines the subgroups once, and tests them for every outcome."""
     config, attributes = study.config, study.attributes
     lattice, search = search_subgroups(attributes, config.bounds)
@@ -202,7 +187,7 @@ def examine_subgroups(study: Study) -> Examined:
         levels = level_membership(attributes, config.primary)
         primary, _ = _test(study, levels, first, outcomes[first], family="primary")
     search = dataclasses.replace(search, n_tested=outcomes[first].n_tested)
-    return Examined(outcomes, subgroups, primary, search, power)
+    return Subgroups(subgroups, outcomes, primary, power, search=search)
 
 
 def _test(

@@ -28,11 +28,21 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from segfair.audit.panel import Panel
-from segfair.audit.result import Alert, AttributeFacts, AuditResult, CaseCounts, LevelFacts, Score, Verdict
+from segfair.audit.result import (
+    Alert,
+    AttributeFacts,
+    AuditResult,
+    CaseCounts,
+    LevelFacts,
+    Score,
+    Scores,
+    Subgroups,
+    Verdict,
+)
 from segfair.audit.result.record import KNOWN_KEYS
 from segfair.audit.significance import describe_row
 from segfair.errors import ConfigError
-from segfair.handover.pseudonyms import without_paths
+from segfair.handover.pseudonyms import with_alert, without_paths
 from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, rename_levels
 from segfair.subgroups.lattice import Divergence, Item, SubgroupTable
 from segfair.subgroups.search import Search
@@ -166,16 +176,17 @@ def share(result: AuditResult) -> AuditResult:
 
 def _two_valued_outcomes(result: AuditResult) -> set[str]:
     """The outcomes of 0 and 1 only, whose means tell counts; refuses an audit that leaves nothing to share."""
-    rows = result.case_scores
+    rows = result.cases.scores
     if not rows.rows:
         raise ConfigError("--share: this audit.json was made to be shared already; share from the full one")
     if len(rows.rows) < SMALLEST:
         raise ConfigError(f"--share: {len(rows.rows)} cases are too few to hide anybody among; {SMALLEST} is the least")
     binary = {name for name in rows.metrics if {*rows.column(name)} - {None} <= {0.0, 1.0}}
-    if result.primary_outcome in binary:
+    outcome = result.subgroups.primary_outcome
+    if outcome in binary:
         raise ConfigError(
-            f"--share: {result.primary_outcome} is 0 or 1 for every case, so that a mean tells a count; share the "
-            "audit of another outcome"
+            f"--share: {outcome} is 0 or 1 for every case, so that a mean tells a count; share the audit of another "
+            "outcome"
         )
     return binary
 
@@ -189,57 +200,62 @@ def _told_part(
     ids: CaseIds,
 ) -> AuditResult:
     """The audit with the levels and subgroups that are told, and nothing that rests on another."""
-    kept = {name: _told_rows(table, told) for name, table in tables.items()}
-    n_hidden = sum(len(table) for table in tables.values()) - sum(map(len, kept.values()))
-    attributes, blind = _attributes(result, shown, binary)
-    incomplete = {name for name, level in _counted_levels(result) - shown}
-    complete = result.outcomes[result.primary_outcome].n_cases == len(result.case_scores.rows)
-    outcomes = tuple(name for name in result.config.outcomes if name not in binary)
+    facts, blind = _attributes(result, shown, binary)
+    outcomes = tuple(name for name in result.about.config.outcomes if name not in binary)
+    counts = CaseCounts(result.cases.counts.n_scored, {}, (), {})
+    rows = dataclasses.replace(result.cases.scores, rows=(), subjects=())
     return dataclasses.replace(
         result,
-        config=dataclasses.replace(result.config, outcomes=outcomes),
-        cases=CaseCounts(result.cases.n_scored, {}, (), {}),
-        case_scores=dataclasses.replace(result.case_scores, rows=(), subjects=()),
-        alerts=(
-            *(alert for alert in result.alerts if alert.kind in _TOLD_ALERTS),
-            *_hidden_alert(result, shown, n_hidden),
+        about=dataclasses.replace(
+            result.about,
+            config=dataclasses.replace(result.about.config, outcomes=outcomes),
+            joined=None,
+            record=_record(result, ids),
+            shared=True,
         ),
-        scores=_scores(result.scores, n_blind=len(blind)),
-        definitions=() if blind else tuple(dataclasses.replace(entry, changes=()) for entry in result.definitions),
-        attributes=attributes,
-        # "quartiles of 87 values" in a cohort of 90 tells how many have none.
-        bins={
-            name: dataclasses.replace(bins, binning=_VALUES_COUNTED.sub("", bins.binning))
-            for name, bins in result.bins.items()
-        },
-        outcomes={
-            name: dataclasses.replace(facts, global_divergence=())
-            for name, facts in result.outcomes.items()
-            if name in tables
-        },
-        subgroups=kept,
-        primary_subgroups=None if result.primary_subgroups is None else _told_rows(result.primary_subgroups, told),
+        cases=dataclasses.replace(result.cases, counts=counts, scores=rows, gallery=None),
+        attributes=dataclasses.replace(
+            result.attributes,
+            facts=facts,
+            # "quartiles of 87 values" in a cohort of 90 tells how many have none.
+            bins={
+                name: dataclasses.replace(bins, binning=_VALUES_COUNTED.sub("", bins.binning))
+                for name, bins in result.attributes.bins.items()
+            },
+            # How many lack a value is the size of the level "missing".
+            columns={},
+        ),
+        scores=_scores(result, shown, n_blind=len(blind)),
+        subgroups=_subgroups(result, tables, shown, told),
+        verdict=_verdict(result, tables, shown, told),
+    )
+
+
+def _subgroups(
+    result: AuditResult,
+    tables: Mapping[str, SubgroupTable],
+    shown: set[Item],
+    told: set[tuple[str, frozenset[Item]]],
+) -> Subgroups:
+    full = result.subgroups
+    complete = full.outcomes[full.primary_outcome].n_cases == len(result.cases.scores.rows)
+    return dataclasses.replace(
+        full,
+        tables={name: _told_rows(table, told) for name, table in tables.items()},
+        outcomes={name: dataclasses.replace(full.outcomes[name], global_divergence=()) for name in tables},
+        primary_levels=None if full.primary_levels is None else _told_rows(full.primary_levels, told),
+        power=tuple(entry for entry in full.power if complete and (entry.attribute, entry.level) in shown),
+        second_labels=None,
         search=_without_twins(result),
-        verdict=_verdict(result, told),
-        fairness=tuple(entry for entry in result.fairness if entry.attribute not in incomplete),
-        power=tuple(entry for entry in result.power if complete and (entry.attribute, entry.level) in shown),
-        gates=tuple(dataclasses.replace(entry, reason="the full report says why") for entry in result.gates),
-        record=_record(result, ids),
-        two_rulers=None,
-        gallery=None,
-        shared=True,
-        # How many lack a value is the size of the level "missing".
-        columns={},
-        joined=None,
     )
 
 
 def _without_twins(result: AuditResult) -> Search | None:
     """The search without what tells of small groups: which levels are the same cases, how many are not in a level."""
-    if result.search is None:
+    if result.subgroups.search is None:
         return None
-    left_out = tuple(entry for entry in result.search.left_out if entry.what in result.left_out)
-    return dataclasses.replace(result.search, left_out=left_out)
+    left_out = tuple(entry for entry in result.subgroups.search.left_out if entry.what in result.attributes.left_out)
+    return dataclasses.replace(result.subgroups.search, left_out=left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +304,7 @@ class _Universe:
 def _tell_levels(result: AuditResult, universe: _Universe) -> set[Item]:
     """Levels that are told; within an attribute the largest first, so that the smallest protects a small one."""
     told = set()
-    for entry in result.attributes:
+    for entry in result.attributes.facts:
         for level in sorted(entry.levels, key=lambda level: -level.n):
             inside = universe.members(frozenset({(entry.name, level.level)}))
             if int(universe.totals.counts[inside].sum()) == level.n and universe.totals.tell(inside):
@@ -302,7 +318,9 @@ def _tell_subgroups(
     """(outcome, items) of the subgroups that are told, the family that was fixed beforehand first."""
     totals = universe.totals
     told = set()
-    families = [(result.primary_outcome, result.primary_subgroups)] if result.primary_subgroups else []
+    families = (
+        [(result.subgroups.primary_outcome, result.subgroups.primary_levels)] if result.subgroups.primary_levels else []
+    )
     for name, table in (*families, *tables.items()):
         known = totals.codes[:, universe.defined[name]] == 1
         for row in table or ():
@@ -328,7 +346,7 @@ def _plain(row: Divergence) -> Divergence:
 def _attributes(result: AuditResult, shown: set[Item], binary: set[str]) -> tuple[tuple[AttributeFacts, ...], set[str]]:
     """The attributes with the levels that are told, and the names of those whose D_v rests on a hidden one."""
     facts, blind = [], set()
-    for entry in result.attributes:
+    for entry in result.attributes.facts:
         found = entry.disparity
         ends = (found.dsc_low, found.dsc_high, found.normhd_low, found.normhd_high) if found else ()
         if any(end is not None and (entry.name, end.level) not in shown for end in ends):
@@ -358,22 +376,33 @@ def _level(level: LevelFacts, binary: set[str]) -> LevelFacts:
 
 def _counted_levels(result: AuditResult) -> set[Item]:
     """The levels that group scores are made of."""
-    rule = result.config.judging
+    rule = result.about.config.judging
     return {
-        (entry.name, level.level) for entry in result.attributes for level in entry.levels if level.n >= rule.min_cases
+        (entry.name, level.level)
+        for entry in result.attributes.facts
+        for level in entry.levels
+        if level.n >= rule.min_cases
     }
 
 
-def _scores(scores: Mapping[str, Score], *, n_blind: int) -> dict[str, Score]:
+def _scores(result: AuditResult, shown: set[Item], *, n_blind: int) -> Scores:
     hidden = ("FS", "TS") if n_blind == 1 else ()
-    return {
-        name: Score(None, reason=_HIDDEN_FS) if name in hidden else dataclasses.replace(score, all_levels=None)
-        for name, score in scores.items()
-    }
+    incomplete = {name for name, level in _counted_levels(result) - shown}
+    definitions = (dataclasses.replace(entry, changes=()) for entry in result.scores.definitions)
+    return Scores(
+        {
+            name: Score(None, reason=_HIDDEN_FS) if name in hidden else dataclasses.replace(score, all_levels=None)
+            for name, score in result.scores.items()
+        },
+        () if n_blind else tuple(definitions),
+        tuple(entry for entry in result.scores.variants if entry.attribute not in incomplete),
+    )
 
 
 def _hidden_alert(result: AuditResult, shown: set[Item], n_hidden: int) -> tuple[Alert, ...]:
-    n_levels = sum((entry.name, level.level) not in shown for entry in result.attributes for level in entry.levels)
+    n_levels = sum(
+        (entry.name, level.level) not in shown for entry in result.attributes.facts for level in entry.levels
+    )
     if not n_levels and not n_hidden:
         return ()
     return (
@@ -386,32 +415,47 @@ def _hidden_alert(result: AuditResult, shown: set[Item], n_hidden: int) -> tuple
     )
 
 
-def _verdict(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> Verdict:
-    """The verdict; its sentence only where it names no group, or one that is told.
+def _verdict(
+    result: AuditResult,
+    tables: Mapping[str, SubgroupTable],
+    shown: set[Item],
+    told: set[tuple[str, frozenset[Item]]],
+) -> Verdict:
+    full = result.verdict
+    n_hidden = sum((name, row.subgroup.items) not in told for name, table in tables.items() for row in table)
+    return Verdict(
+        full.kind,
+        _sentence(result, told),
+        alerts=(
+            *(alert for alert in full.alerts if alert.kind in _TOLD_ALERTS),
+            *_hidden_alert(result, shown, n_hidden),
+        ),
+        gates=tuple(dataclasses.replace(entry, reason="the full report says why") for entry in full.gates),
+    )
+
+
+def _sentence(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> str:
+    """The sentence of the verdict, where it names no group, or one that is told.
 
     Which group the sentence is about is decided by the clause that describes it, counts and means included: names
     alone are cut and cleaned in a sentence, so that a hidden name could go unnoticed.
     """
-    outcome = result.primary_outcome
-    if result.verdict.kind != "disparity found":
-        return result.verdict
-    rows = [*result.subgroups[outcome], *(result.primary_subgroups or ())]
+    kind, sentence, outcome = result.verdict.kind, result.verdict.sentence, result.subgroups.primary_outcome
+    rows = [*result.subgroups[outcome], *(result.subgroups.primary_levels or ())]
     shown = (row for row in rows if (outcome, row.subgroup.items) in told)
-    if any(describe_row(row, outcome) in result.verdict.sentence for row in shown):
-        return result.verdict
-    return Verdict(
-        result.verdict.kind,
-        f"{result.verdict.kind.capitalize()}; the group that this rests on is not shown, to protect the few cases "
-        "in it or beside it.",
+    if kind != "disparity found" or any(describe_row(row, outcome) in sentence for row in shown):
+        return sentence
+    return (
+        f"{kind.capitalize()}; the group that this rests on is not shown, to protect the few cases in it or beside it."
     )
 
 
 def _record(result: AuditResult, ids: CaseIds) -> dict[str, Any]:
     """The known keys of the record but the approver's name, unless they quote an id or a path of the audit."""
-    paths = {text for text in result.inputs.values() if len(text) > 3}
+    paths = {text for text in result.about.inputs.values() if len(text) > 3}
     return {
         key: value
-        for key, value in result.record.items()
+        for key, value in result.about.record.items()
         if key in KNOWN_KEYS
         and key != "approver"
         and not ids.stand_in(str(value))
@@ -424,7 +468,7 @@ def _without_ids_in_levels(shared: AuditResult, quoting: tuple[str, ...]) -> Aud
     if not quoting:
         return shared
     names = {
-        name: {level: f"level {count}" for count, level in enumerate(shared.bins[name].levels, start=1)}
+        name: {level: f"level {count}" for count, level in enumerate(shared.attributes.bins[name].levels, start=1)}
         for name in quoting
     }
     alert = Alert(
@@ -433,4 +477,4 @@ def _without_ids_in_levels(shared: AuditResult, quoting: tuple[str, ...]) -> Aud
         "with --attributes if it tells who somebody is.",
     )
     renamed = rename_levels(shared, names)
-    return dataclasses.replace(renamed, alerts=(*renamed.alerts, alert))
+    return with_alert(renamed, alert)

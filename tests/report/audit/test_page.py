@@ -68,7 +68,7 @@ def test_a_cohort_without_attributes_still_has_a_page() -> None:
 
 def test_without_rows_of_cases_there_are_no_maps_and_no_worst_cases() -> None:
     result = make_result(levels=FEW)
-    bare = dataclasses.replace(result, case_scores=dataclasses.replace(result.case_scores, rows=()))
+    bare = dataclasses.replace(result, case_scores=dataclasses.replace(result.cases.scores, rows=()))
     sections = page_data(bare, written="")["sections"]
     assert sections["maps"] is None
     assert sections["cases"] is None

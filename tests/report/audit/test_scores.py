@@ -21,5 +21,5 @@ def test_penalised_cases_stand_with_their_effect(page: Page, result: AuditResult
 def test_chance_level_stands_with_fs(page: Page) -> None:
     assert "FS 0.930; a model with no disparity would score 0.962 (0.941 to 0.979) on this cohort." in page.visible
     stratified = make_result(levels=FEW)
-    stratified = dataclasses.replace(stratified, config=dataclasses.replace(stratified.config, stratify="site"))
+    stratified = dataclasses.replace(stratified, config=dataclasses.replace(stratified.about.config, stratify="site"))
     assert "a model whose only disparity is that of site would score" in Page(draw(stratified)).visible

@@ -67,7 +67,9 @@ def test_a_significant_level_fixed_beforehand_is_named_before_what_chance_explai
     # A lattice that lacks the level gets it at its place.
     table = result.subgroups["dsc"]
     rows = tuple(row for row in table if len(row.subgroup) > 1)
-    found = dataclasses.replace(result, subgroups={"dsc": dataclasses.replace(table, rows=rows)}).strongest_evidence()
+    found = dataclasses.replace(
+        result, subgroups={"dsc": dataclasses.replace(table, rows=rows)}
+    ).subgroups.strongest_evidence()
     assert len(found) == len(rows) + 2
     place = next(index for index, row in enumerate(found) if row.subgroup.items == {("sex", "F")})
     assert all(row.divergence <= found.rows[place].divergence for row in found.rows[:place])
@@ -79,6 +81,6 @@ def test_of_metrics_where_lower_is_better_the_highest_is_worst(outcome: str) -> 
     data = page_data(result, written="")
     rows = [row for row in result.subgroups[outcome] if row.divergence > 0]
     assert data["sections"]["worst"]["sentence"].startswith(f"{rows[0].n} of 300 cases")
-    values = result.case_scores.column(outcome)
-    first = result.case_scores.column("case")[values.index(max(values))]
+    values = result.cases.scores.column(outcome)
+    first = result.cases.scores.column("case")[values.index(max(values))]
     assert data["sections"]["cases"]["table"]["rows"][0][0]["text"] == first

@@ -1,7 +1,12 @@
 """What an audit was asked and what it found, part by part: facts only, and their JSON. Computes nothing."""
 
+from segfair.audit.result.about import (
+    About,
+    AuditConfig,
+)
 from segfair.audit.result.attributes import (
     AttributeFacts,
+    Attributes,
     Bins,
     ColumnFacts,
     LevelFacts,
@@ -10,17 +15,10 @@ from segfair.audit.result.cases import (
     RESERVED_NAMES,
     TAUGHT_BINS,
     CaseCounts,
+    Cases,
     CaseScores,
     Direction,
     MetricFacts,
-)
-from segfair.audit.result.findings import (
-    Alert,
-    GateFacts,
-    OutcomeFacts,
-    PowerFacts,
-    Verdict,
-    distinct_alerts,
 )
 from segfair.audit.result.result import (
     AuditResult,
@@ -31,21 +29,33 @@ from segfair.audit.result.scores import (
     FairnessScore,
     Interval,
     Score,
+    Scores,
 )
-from segfair.audit.result.settings import (
-    AuditConfig,
+from segfair.audit.result.subgroups import (
+    OutcomeFacts,
+    PowerFacts,
+    Subgroups,
+)
+from segfair.audit.result.verdict import (
+    Alert,
+    GateFacts,
+    Verdict,
+    distinct_alerts,
 )
 
 __all__ = [
     "RESERVED_NAMES",
     "TAUGHT_BINS",
+    "About",
     "Alert",
     "AttributeFacts",
+    "Attributes",
     "AuditConfig",
     "AuditResult",
     "Bins",
     "CaseCounts",
     "CaseScores",
+    "Cases",
     "Chance",
     "ColumnFacts",
     "Definition",
@@ -58,6 +68,8 @@ __all__ = [
     "OutcomeFacts",
     "PowerFacts",
     "Score",
+    "Scores",
+    "Subgroups",
     "Verdict",
     "distinct_alerts",
 ]

@@ -74,9 +74,9 @@ def verdict_section(result: AuditResult) -> Data:
 
 def headline_facts(result: AuditResult) -> list[Data]:
     """The handful of numbers that carry the verdict."""
-    counts = result.cases
-    outcome = result.primary_outcome
-    rows, facts = result.subgroups[outcome], result.outcomes[outcome]
+    counts = result.cases.counts
+    outcome = result.subgroups.primary_outcome
+    rows, facts = result.subgroups[outcome], result.subgroups.outcomes[outcome]
     digits = outcome_digits(rows)
     tally = [
         f"{n:,} {word}"
@@ -96,7 +96,7 @@ def headline_facts(result: AuditResult) -> list[Data]:
     fs = result.scores.get("FS")
     if fs is not None and fs.value is not None:
         found.append(_fact("Fairness score FS", format_number(fs.value), chance_words(fs, result) or _ci_words(fs)))
-    worst = _pick_worst(result.strongest_evidence(), result)
+    worst = _pick_worst(result.subgroups.strongest_evidence(), result)
     if worst is not None:
         gap = format_number(worst.divergence, digits, signed=True)
         found.append(
@@ -110,7 +110,7 @@ def headline_facts(result: AuditResult) -> list[Data]:
             _fact(
                 "Subgroups tested",
                 f"{facts.n_tested:,}",
-                f"{n_significant:,} beyond chance at the {result.config.level:g} level, all tests counted"
+                f"{n_significant:,} beyond chance at the {result.about.config.level:g} level, all tests counted"
                 + _primary_count(result),
             )
         )
@@ -119,7 +119,7 @@ def headline_facts(result: AuditResult) -> list[Data]:
 
 def _primary_count(result: AuditResult) -> str:
     """How many levels fixed beforehand are beyond chance: a family of tests of their own."""
-    tested = [row for row in result.primary_subgroups or () if row.significant is not None]
+    tested = [row for row in result.subgroups.primary_levels or () if row.significant is not None]
     if not tested:
         return ""
     return f"; {sum(bool(row.significant) for row in tested):,} of {plural(len(tested), 'level')} fixed beforehand"
@@ -138,8 +138,8 @@ def chance_words(score: Score, result: AuditResult) -> str:
     if score.chance is None:
         return ""
     who = (
-        f"a model whose only disparity is that of {clean(result.config.stratify, length=30)}"
-        if result.config.stratify
+        f"a model whose only disparity is that of {clean(result.about.config.stratify, length=30)}"
+        if result.about.config.stratify
         else "a model with no disparity"
     )
     chance = score.chance
@@ -152,7 +152,7 @@ def _pick_worst(rows: SubgroupTable, result: AuditResult) -> Divergence | None:
     for fits in (
         [row for row in behind if row.significant and not row.redundant],
         [row for row in behind if row.significant],
-        [row for row in behind if judged(row, result.config, rows.n_cases) and not row.redundant],
+        [row for row in behind if judged(row, result.about.config, rows.n_cases) and not row.redundant],
         [row for row in behind if not row.redundant],
     ):
         if fits:
@@ -162,16 +162,16 @@ def _pick_worst(rows: SubgroupTable, result: AuditResult) -> Divergence | None:
 
 def worst_section(result: AuditResult) -> Data | None:
     """The worst subgroup as one sentence, and the runners-up."""
-    outcome = result.primary_outcome
-    rows, facts = result.strongest_evidence(), result.outcomes[outcome]
+    outcome = result.subgroups.primary_outcome
+    rows, facts = result.subgroups.strongest_evidence(), result.subgroups.outcomes[outcome]
     worst = _pick_worst(rows, result)
     if worst is None:
         return None
     digits = outcome_digits(rows)
     others = [row for row in rows.worst(len(rows)) if harmful(row.divergence, rows.better)]
-    large = [row for row in others if judged(row, result.config, rows.n_cases)] or others
+    large = [row for row in others if judged(row, result.about.config, rows.n_cases)] or others
     shown = [worst, *(row for row in large if row is not worst)][:5]
-    primary = result.primary_subgroups or ()
+    primary = result.subgroups.primary_levels or ()
     fixed = [row for row in shown if any(row is level for level in primary)]
     return {
         "items": items_of(worst.subgroup),
@@ -315,11 +315,11 @@ def forest(
 
 def primary_section(result: AuditResult) -> Data | None:
     """The attributes fixed beforehand, tested as a family of their own."""
-    rows = result.primary_subgroups
+    rows = result.subgroups.primary_levels
     if rows is None or not len(rows):
         return None
-    facts = result.outcomes[result.primary_outcome]
-    names = ", ".join(clean(name, length=40) for name in result.config.primary)
+    facts = result.subgroups.outcomes[result.subgroups.primary_outcome]
+    names = ", ".join(clean(name, length=40) for name in result.about.config.primary)
     return {
         "names": names,
         "figure": forest(rows.rows[:24], rows, facts, result, key="primary"),
