@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.audit.made_up_audits import changed
 
 from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditConfig, AuditResult
@@ -94,13 +95,13 @@ def with_scores(result: AuditResult, scores: Mapping[str, Sequence[float | None]
     """The same audit with other scores of its cases; what was found in the old ones stays as it is."""
     rows = result.cases.scores
     places = {name: rows.columns.index(name) for name in scores}
-    changed = []
+    made = []
     for index, row in enumerate(rows.rows):
         values = list(row)
         for name, place in places.items():
             values[place] = _value(scores[name][index])
-        changed.append(tuple(values))
-    return dataclasses.replace(result, case_scores=dataclasses.replace(rows, rows=tuple(changed)))
+        made.append(tuple(values))
+    return changed(result, cases={"scores": dataclasses.replace(rows, rows=tuple(made))})
 
 
 def _value(value: float | None) -> float | None:

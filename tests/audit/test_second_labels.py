@@ -47,8 +47,8 @@ def ids(result: AuditResult) -> list[str]:
 def test_a_gap_of_the_ruler_is_found_and_counted_by_hand(made) -> None:
     result, second, agreement = made
     rulers = compare_rulers(result, table(ids(result), second), table(ids(result), agreement))
-    first = np.array(result.case_scores.column("dsc"))
-    women = np.array(result.case_scores.column("sex")) == "f"
+    first = np.array(result.cases.scores.column("dsc"))
+    women = np.array(result.cases.scores.column("sex")) == "f"
     row = next(group for group in rulers.groups if group.items.items == {("sex", "f")})
     assert row.n == 100
     assert row.gap_first == pytest.approx(first[women].mean() - first.mean())
@@ -67,7 +67,7 @@ def test_a_gap_of_the_ruler_is_found_and_counted_by_hand(made) -> None:
 
 def test_the_same_labels_twice_change_nothing(made) -> None:
     result, _, _ = made
-    first = np.array(result.case_scores.column("dsc"))
+    first = np.array(result.cases.scores.column("dsc"))
     rulers = compare_rulers(result, table(ids(result), first), table(ids(result), np.ones(200)))
     assert all(group.difference == 0 for group in rulers.groups)
     assert not any(group.significant for group in rulers.groups)

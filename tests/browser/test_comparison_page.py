@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.report_fixtures import HOSTILE, make_result
 from tests.score_fixtures import with_scores
 
@@ -27,7 +28,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "hostile": {"levels": HOSTILE},
     }.items():
         base = make_result(**made)  # type: ignore[arg-type]
-        base = dataclasses.replace(base, config=dataclasses.replace(base.about.config, permutations=199, bootstrap=200))
+        base = changed(base, about={"config": dataclasses.replace(base.about.config, permutations=199, bootstrap=200)})
         attribute = base.cases.scores.attributes[0]
         level = np.array(base.cases.scores.column(attribute)) == base.attributes.bins[attribute].levels[0]
         dice = np.array(base.cases.scores.column("dsc"), dtype=float)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.audit.made_up_audits import changed
 
 import segfair
 from segfair.audit.result import AuditConfig, AuditResult
@@ -42,7 +43,7 @@ def audited(phantom_cohort: Path) -> AuditResult:
     # Any second set of masks will do; the predictions make every agreement the case's own DSC.
     result = measure_again(segfair.run_audit(cohort, config), cohort, folder / "preds")
     gallery = build_gallery(result, cohort, images=image_files(folder / "images", cohort))
-    return dataclasses.replace(result, gallery=gallery)
+    return changed(result, cases={"gallery": gallery})
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def pages(audited: AuditResult, tmp_path_factory: pytest.TempPathFactory) -> dic
         )
         for case, entry in audited.cases.gallery.cases.items()
     }
-    masks = dataclasses.replace(audited, gallery=dataclasses.replace(audited.cases.gallery, cases=bare, channel=None))
+    masks = changed(audited, cases={"gallery": dataclasses.replace(audited.cases.gallery, cases=bare, channel=None)})
     return {
         "images": write_report(audited, top / "images").as_uri(),
         "masks": write_report(masks, top / "masks").as_uri(),

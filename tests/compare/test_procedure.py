@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.compare.models import N, change, cohort, noisy, scores_of, with_config
 from tests.score_fixtures import audit_of, with_scores
 
@@ -107,7 +108,7 @@ def test_the_other_way_round_is_the_mirror_image(first: AuditResult, dice: np.nd
 
 def test_chance_accuses_nobody_and_a_true_loss_is_found(first: AuditResult, dice: np.ndarray) -> None:
     plain = dataclasses.replace(first.about.config, outcomes=("dsc",), permutations=199, bootstrap=100)
-    base = dataclasses.replace(first, config=plain)
+    base = changed(first, about={"config": plain})
     rng = np.random.default_rng(12)
     accused = cried_wolf = found = 0
     who = (cohort()["site"] == "C") & (cohort()["age"] == "old")

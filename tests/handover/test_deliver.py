@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audit.made_up_audits import DEFAULT, audit, planted
+from tests.audit.made_up_audits import DEFAULT, audit, changed, planted
 
 from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
@@ -72,11 +72,17 @@ def test_figures_are_the_same_each_time(result: AuditResult, tmp_path: Path) -> 
 
 def test_a_shared_folder_holds_no_id_path_or_user(result: AuditResult, tmp_path: Path) -> None:
     home = f"{tmp_path}/home/mallory"
-    full = dataclasses.replace(
+    full = changed(
         result,
-        inputs={"predictions": f"{home}/preds", "labels": f"{home}/labels"},
-        notices=(f"labels: 120 masks in {home}/labels",),
-        cases=dataclasses.replace(result.cases.counts, penalised={"c0003": f"{home}/preds/c0003.nii.gz: truncated"}),
+        about={
+            "inputs": {"predictions": f"{home}/preds", "labels": f"{home}/labels"},
+            "notices": (f"labels: 120 masks in {home}/labels",),
+        },
+        cases={
+            "counts": dataclasses.replace(
+                result.cases.counts, penalised={"c0003": f"{home}/preds/c0003.nii.gz: truncated"}
+            )
+        },
     )
     wishes = prepare(tmp_path / "out", share_out=tmp_path / "handed-on")
     deliver(full, wishes, command=f"segfair audit {home}/preds")
@@ -96,15 +102,17 @@ def test_a_shared_folder_holds_no_id_path_or_user(result: AuditResult, tmp_path:
 
 def test_pseudonyms_stand_everywhere(result: AuditResult, tmp_path: Path) -> None:
     home = f"{tmp_path}/home"
-    full = dataclasses.replace(
+    full = changed(
         result,
-        inputs={"labels": f"{home}/labels"},
-        cases=dataclasses.replace(
-            result.cases.counts,
-            penalised={"c0003": "no prediction"},
-            missing_predictions=("c0003",),
-            excluded={"c9": "x"},
-        ),
+        about={"inputs": {"labels": f"{home}/labels"}},
+        cases={
+            "counts": dataclasses.replace(
+                result.cases.counts,
+                penalised={"c0003": "no prediction"},
+                missing_predictions=("c0003",),
+                excluded={"c9": "x"},
+            )
+        },
     )
     key = tmp_path / "key"
     deliver(full, prepare(tmp_path / "out", keyfile=key), command=f"segfair audit {home}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+from tests.audit.made_up_audits import changed
 from tests.report_fixtures import HOSTILE, make_result
 
 from segfair.audit.result import AuditResult
@@ -52,13 +51,13 @@ def test_hostile_names_stay_text() -> None:
     assert "<img" not in card
     assert "\u202e" not in card
     assert len(card) < 100_000
-    result = dataclasses.replace(make_result(levels=FEW), record={"model": "| a | [x](javascript:1) \n# big"})
+    result = changed(make_result(levels=FEW), about={"record": {"model": "| a | [x](javascript:1) \n# big"}})
     title = model_card(result).splitlines()[0]
     assert title == "# Model card: \\| a \\| \\[x\\](javascript:1) \\# big"
 
 
 def test_an_audit_without_anything_to_say_says_so() -> None:
-    result = dataclasses.replace(make_result(levels={}), record={}, scores={}, gates=())
+    result = changed(make_result(levels={}), about={"record": {}}, scores={"by_name": {}}, verdict={"gates": ()})
     card = model_card(result)
     assert "No record of the study was given" in card
     assert "No attribute could be made" in card

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audit.made_up_audits import DEFAULT, audit, planted
+from tests.audit.made_up_audits import DEFAULT, audit, changed, planted
 
 import segfair.handover.pseudonyms
 from segfair.audit.result import AuditResult
@@ -74,7 +74,7 @@ def test_audits_under_one_key_compare_as_they_do_with_ids(two: tuple[AuditResult
 def test_digests_of_labels_are_keyed_and_shared_nowhere(two: tuple[AuditResult, AuditResult]) -> None:
     digests = {case: hashlib.sha256(case.encode()).hexdigest() for case in two[0].cases.scores.column("case")}
     one, other = (
-        dataclasses.replace(result, cases=dataclasses.replace(result.cases.counts, label_sha256=digests))
+        changed(result, cases={"counts": dataclasses.replace(result.cases.counts, label_sha256=digests)})
         for result in two
     )
     hidden = pseudonymise(one, b"k" * 32)
@@ -82,8 +82,8 @@ def test_digests_of_labels_are_keyed_and_shared_nowhere(two: tuple[AuditResult, 
     assert not set(hidden.cases.counts.label_sha256.values()) & set(digests.values())
     assert run_comparison(hidden, pseudonymise(other, b"k" * 32)).n_paired == 100
     name = pseudonyms(["c0003"], b"k" * 32)["c0003"]
-    moved = dataclasses.replace(
-        other, cases=dataclasses.replace(other.cases.counts, label_sha256={**digests, "c0003": "0" * 64})
+    moved = changed(
+        other, cases={"counts": dataclasses.replace(other.cases.counts, label_sha256={**digests, "c0003": "0" * 64})}
     )
     with pytest.raises(InputError, match=f"case {name}: its label has other voxels"):
         run_comparison(hidden, pseudonymise(moved, b"k" * 32))
@@ -98,10 +98,8 @@ def test_audits_under_other_keys_are_refused(two: tuple[AuditResult, AuditResult
 
 
 def test_rows_keep_their_scores_and_lose_their_order(two: tuple[AuditResult, AuditResult]) -> None:
-    result = dataclasses.replace(
-        two[0],
-        case_scores=dataclasses.replace(two[0].cases.scores, subjects=tuple(index // 2 for index in range(100))),
-    )
+    rows = dataclasses.replace(two[0].cases.scores, subjects=tuple(index // 2 for index in range(100)))
+    result = changed(two[0], cases={"scores": rows})
     hidden = pseudonymise(result, b"k" * 32)
     names = pseudonyms(result.cases.scores.column("case"), b"k" * 32)
     before = {names[row[0]]: row[1:] for row in result.cases.scores.rows}
@@ -126,12 +124,10 @@ def test_twice_is_refused(two: tuple[AuditResult, AuditResult]) -> None:
     ],
 )
 def test_reasons_quote_no_file(two: tuple[AuditResult, AuditResult], reason: str, kept: str) -> None:
-    result = dataclasses.replace(
-        two[0],
-        cases=dataclasses.replace(
-            two[0].cases.counts, penalised={"c0001": reason}, excluded={"lost": "no row in /m/x.csv"}
-        ),
+    counts = dataclasses.replace(
+        two[0].cases.counts, penalised={"c0001": reason}, excluded={"lost": "no row in /m/x.csv"}
     )
+    result = changed(two[0], cases={"counts": counts})
     hidden = pseudonymise(result, b"k" * 32)
     assert list(hidden.cases.counts.penalised.values()) == [kept]
     assert list(hidden.cases.counts.excluded.values()) == ["no row in the metadata"]

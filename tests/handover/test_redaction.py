@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audit.made_up_audits import DEFAULT, audit
+from tests.audit.made_up_audits import DEFAULT, audit, changed
 
 from segfair.audit.result import AuditResult
 from segfair.handover.deliver import deliver, prepare
@@ -92,7 +92,7 @@ def quoting() -> AuditResult:
         "cohort": r"c0005 withdrawn, /home/alice/data, C:\Users\alice\x",
         "own": ["C0006", "~bob/y"],
     }
-    return dataclasses.replace(result, record=record)
+    return changed(result, about={"record": record})
 
 
 def secrets_in(text: str) -> list[str]:
@@ -145,5 +145,5 @@ def test_levels_that_differ_by_capitals_alone_stay_apart() -> None:
 def test_an_alert_that_quotes_a_folder_loses_it(quoting: AuditResult) -> None:
     from segfair.audit.result import Alert
 
-    result = dataclasses.replace(quoting, alerts=(Alert("swapped", "the labels folder /home/alice/labels holds x"),))
+    result = changed(quoting, verdict={"alerts": (Alert("swapped", "the labels folder /home/alice/labels holds x"),)})
     assert secrets_in(str(pseudonymise(result, KEY).verdict.alerts)) == []

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.audit.made_up_audits import changed
 from tests.score_fixtures import audit_of
 
 from segfair.attributes.fit import Attribute, AttributeTable
@@ -244,7 +245,7 @@ def test_the_page_draws_the_attributes_that_say_most_and_counts_the_others(
 def test_what_may_be_handed_on_tells_no_equal_groups(cut: AuditResult) -> None:
     told = LeftOut("sex = f", "not combined: the same cases as column_1 = x, which stands for both")
     search = dataclasses.replace(cut.subgroups.search, left_out=(told, LeftOut("note", "text such as P0001")))  # type: ignore[type-var]
-    full = dataclasses.replace(cut, search=search, left_out={"note": "text such as P0001"})
+    full = changed(cut, subgroups={"search": search}, attributes={"left_out": {"note": "text such as P0001"}})
     shared = share(full).subgroups.search
     assert shared is not None
     assert shared.left_out == (LeftOut("note", "made no attribute; the full report says why"),)

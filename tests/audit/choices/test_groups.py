@@ -64,4 +64,4 @@ def test_what_the_masks_derive_is_no_part_of_the_fairness_score(embedded: Cohort
         for on in (False, True)
     )
     assert derived.scores["FS"].value == plain.scores["FS"].value
-    assert len(derived.attributes.facts) > len(plain.attributes)
+    assert len(derived.attributes.facts) > len(plain.attributes.facts)

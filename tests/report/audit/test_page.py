@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.report.pages import FEW, Page, draw
 from tests.report_fixtures import make_result
 
@@ -68,7 +69,7 @@ def test_a_cohort_without_attributes_still_has_a_page() -> None:
 
 def test_without_rows_of_cases_there_are_no_maps_and_no_worst_cases() -> None:
     result = make_result(levels=FEW)
-    bare = dataclasses.replace(result, case_scores=dataclasses.replace(result.cases.scores, rows=()))
+    bare = changed(result, cases={"scores": dataclasses.replace(result.cases.scores, rows=())})
     sections = page_data(bare, written="")["sections"]
     assert sections["maps"] is None
     assert sections["cases"] is None

@@ -6,6 +6,7 @@ import dataclasses
 import re
 
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.report.pages import FEW, Page, draw
 from tests.report_fixtures import make_result
 from tests.score_fixtures import found_only_beforehand
@@ -67,8 +68,8 @@ def test_a_significant_level_fixed_beforehand_is_named_before_what_chance_explai
     # A lattice that lacks the level gets it at its place.
     table = result.subgroups["dsc"]
     rows = tuple(row for row in table if len(row.subgroup) > 1)
-    found = dataclasses.replace(
-        result, subgroups={"dsc": dataclasses.replace(table, rows=rows)}
+    found = changed(
+        result, subgroups={"tables": {"dsc": dataclasses.replace(table, rows=rows)}}
     ).subgroups.strongest_evidence()
     assert len(found) == len(rows) + 2
     place = next(index for index, row in enumerate(found) if row.subgroup.items == {("sex", "F")})

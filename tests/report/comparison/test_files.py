@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.report.comparison.pages import N, cohort, draw
 from tests.report.pages import Page
 from tests.report_fixtures import HOSTILE, make_result
@@ -36,10 +37,12 @@ def test_it_needs_nothing_from_anywhere(html: str) -> None:
 
 def test_names_from_outside_are_text(html: str) -> None:
     base = make_result(levels=HOSTILE, n_cases=120)
-    base = dataclasses.replace(
+    base = changed(
         base,
-        config=dataclasses.replace(base.about.config, permutations=99, bootstrap=100),
-        inputs={"<i>": "javascript:alert(6)"},
+        about={
+            "config": dataclasses.replace(base.about.config, permutations=99, bootstrap=100),
+            "inputs": {"<i>": "javascript:alert(6)"},
+        },
     )
     dice = np.array(base.cases.scores.column("dsc"), dtype=float) - 0.2
     attack = "</title><script>alert(9)</script>"

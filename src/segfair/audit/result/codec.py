@@ -132,12 +132,12 @@ def _build_converter() -> cattrs.Converter:
     edges = tuple[float, ...] | Literal["tree"]
     converter.register_structure_hook(edges, lambda value, _: value if value == "tree" else tuple(map(float, value)))
     converter.register_structure_hook(Any, lambda value, _: value)
-    for part in (Scores, Subgroups):  # mappings to their readers, dataclasses to the file
-        converter.register_structure_hook(part, make_dict_structure_fn(part, converter))
-        converter.register_unstructure_hook(part, make_dict_unstructure_fn(part, converter))
     _register_divergence(converter)
     _register_level(converter)
     _register_attribute(converter)
+    for part in (Scores, Subgroups):  # mappings to their readers, dataclasses to the file; last, they use the others
+        converter.register_structure_hook(part, make_dict_structure_fn(part, converter))
+        converter.register_unstructure_hook(part, make_dict_unstructure_fn(part, converter))
     return converter
 
 
