@@ -58,9 +58,9 @@ def test_a_score_of_fairness(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_section_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(audit_page._TITLES, "alerts", "What to know")
-    monkeypatch.setattr(audit_page, "alert_section", lambda result: {"rows": [f"{result.cases.n_scored} cases"]})
+    monkeypatch.setattr(audit_page, "alert_section", lambda result: {"rows": [f"{result.cases.counts.n_scored} cases"]})
     page = page_data(make_result(), written="2026-01-01")
-    assert page["sections"]["alerts"] == {"rows": [f"{make_result().cases.n_scored} cases"]}
+    assert page["sections"]["alerts"] == {"rows": [f"{make_result().cases.counts.n_scored} cases"]}
     assert {"id": "alerts", "title": "What to know"} in page["contents"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audit.made_up_audits import DEFAULT, audit, planted
+from tests.audit.made_up_audits import DEFAULT, audit, changed, planted
 
 from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
@@ -41,7 +41,7 @@ def test_a_record_is_kept_printed_and_brings_a_model_card(result: AuditResult, t
     (tmp_path / "study.toml").write_text('model = "FancyNet"\nown_key = 3\n')
     deliver(result, prepare(tmp_path / "out", record=tmp_path / "study.toml"))
     loaded = AuditResult.load(tmp_path / "out" / "audit.json")
-    assert loaded.record == {"model": "FancyNet", "own_key": 3}
+    assert loaded.about.record == {"model": "FancyNet", "own_key": 3}
     assert (tmp_path / "out" / "model-card.md").read_text("utf-8").startswith("# Model card: FancyNet")
     assert "FancyNet" in (tmp_path / "out" / "report.html").read_text("utf-8").split('id="alerts"')[0], "page one"
     deliver(loaded, prepare(tmp_path / "again"))
@@ -72,23 +72,29 @@ def test_figures_are_the_same_each_time(result: AuditResult, tmp_path: Path) -> 
 
 def test_a_shared_folder_holds_no_id_path_or_user(result: AuditResult, tmp_path: Path) -> None:
     home = f"{tmp_path}/home/mallory"
-    full = dataclasses.replace(
+    full = changed(
         result,
-        inputs={"predictions": f"{home}/preds", "labels": f"{home}/labels"},
-        notices=(f"labels: 120 masks in {home}/labels",),
-        cases=dataclasses.replace(result.cases, penalised={"c0003": f"{home}/preds/c0003.nii.gz: truncated"}),
+        about={
+            "inputs": {"predictions": f"{home}/preds", "labels": f"{home}/labels"},
+            "notices": (f"labels: 120 masks in {home}/labels",),
+        },
+        cases={
+            "counts": dataclasses.replace(
+                result.cases.counts, penalised={"c0003": f"{home}/preds/c0003.nii.gz: truncated"}
+            )
+        },
     )
     wishes = prepare(tmp_path / "out", share_out=tmp_path / "handed-on")
     deliver(full, wishes, command=f"segfair audit {home}/preds")
     assert names(tmp_path / "handed-on") == {"report.html", "audit.json", "subgroups.csv", "manifest.json"}
-    secrets = [*full.case_scores.column("case"), str(tmp_path), "mallory", "/preds"]
+    secrets = [*full.cases.scores.column("case"), str(tmp_path), "mallory", "/preds"]
     for name in names(tmp_path / "handed-on"):
         text = (tmp_path / "handed-on" / name).read_text("utf-8")
         assert told(secrets, text) == [], name
     assert "c0003" in (tmp_path / "out" / "report.html").read_text("utf-8"), "the full one tells it"
     assert verify(tmp_path / "handed-on") == []
     again = AuditResult.load(tmp_path / "handed-on" / "audit.json")
-    assert again.shared
+    assert again.about.shared
     deliver(again, prepare(tmp_path / "redrawn"), command=f"segfair report {home}/audit.json")
     assert "mallory" not in (tmp_path / "redrawn" / "report.html").read_text("utf-8")
     assert "mallory" not in (tmp_path / "redrawn" / "manifest.json").read_text("utf-8")
@@ -96,19 +102,24 @@ def test_a_shared_folder_holds_no_id_path_or_user(result: AuditResult, tmp_path:
 
 def test_pseudonyms_stand_everywhere(result: AuditResult, tmp_path: Path) -> None:
     home = f"{tmp_path}/home"
-    full = dataclasses.replace(
+    full = changed(
         result,
-        inputs={"labels": f"{home}/labels"},
-        cases=dataclasses.replace(
-            result.cases, penalised={"c0003": "no prediction"}, missing_predictions=("c0003",), excluded={"c9": "x"}
-        ),
+        about={"inputs": {"labels": f"{home}/labels"}},
+        cases={
+            "counts": dataclasses.replace(
+                result.cases,
+                penalised={"c0003": "no prediction"},
+                missing_predictions=("c0003",),
+                excluded={"c9": "x"},
+            )
+        },
     )
     key = tmp_path / "key"
     deliver(full, prepare(tmp_path / "out", keyfile=key), command=f"segfair audit {home}")
     assert key.stat().st_mode & 0o777 == 0o600
     for name in names(tmp_path / "out"):
         text = (tmp_path / "out" / name).read_text("utf-8")
-        secrets = [*result.case_scores.column("case"), str(tmp_path), key.read_text().strip()]
+        secrets = [*result.cases.scores.column("case"), str(tmp_path), key.read_text().strip()]
         assert told(secrets, text) == [], name
     cases = json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))["cases"]
     assert cases["missing_predictions"] == [cases["penalised"][0]["case"]]

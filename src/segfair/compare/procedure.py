@@ -94,9 +94,11 @@ def run_comparison(
     findings: tuple[ChangeFinding, ...] = ()
     method = ""
     # Every level of every attribute however rare: nobody is overlooked.
-    lattice, search = search_subgroups(pairs.attributes, before.config.bounds)
+    lattice, search = search_subgroups(pairs.attributes, before.about.config.bounds)
     everybody = with_levels(lattice, pairs.attributes, min_cases=1)
-    for name in dict.fromkeys((primary, *(name for name in before.config.outcomes if name in after.config.outcomes))):
+    for name in dict.fromkeys(
+        (primary, *(name for name in before.about.config.outcomes if name in after.about.config.outcomes))
+    ):
         better = direction(before, name)
         where = np.flatnonzero(np.isfinite(pairs.scores[name]).all(axis=0))
         membership = everybody.select(where)
@@ -109,7 +111,7 @@ def run_comparison(
         of_items = {items: changes[row] for items, row in membership.rows.items() if row in changes}
         attributes = _attribute_changes(pairs, where, name, better, of_items)
         findings = _findings(pairs, membership, where, name, better)
-        fixed = _fixed_changes(pairs, where, name, better, before.config.primary, after.config.primary)
+        fixed = _fixed_changes(pairs, where, name, better, before.about.config.primary, after.about.config.primary)
     cut = [search_sentence(search)] if search.is_cut else []
     comparison = Comparison(
         before=_side(before, names[0]),
@@ -130,7 +132,7 @@ def run_comparison(
         search=search,
         settings=_settings(before),
         notices=tuple(dict.fromkeys([*cut, *notices(before, after, pairs, outcome=primary)])),
-        versions=dict(before.versions),
+        versions=dict(before.about.versions),
     )
     values = pairs.scores[primary]
     identical = np.array_equal(values[0], values[1], equal_nan=True)
@@ -435,22 +437,23 @@ def _attribute_changes(
 
 
 def _side(result: AuditResult, name: str) -> Side:
-    counts = result.cases
-    return Side(name, counts.n_scored, len(counts.penalised), len(counts.excluded), dict(result.inputs))
+    counts = result.cases.counts
+    return Side(name, counts.n_scored, len(counts.penalised), len(counts.excluded), dict(result.about.inputs))
 
 
 def _settings(result: AuditResult) -> dict[str, Any]:
-    config = result.config
+    config = result.about.config
     same = {name: getattr(config, name) for name in (*SETTINGS, "subject_column")}
     return {"protocol": config.protocol.name, **same, "primary": list(config.primary)}
 
 
 def _describe_method(result: AuditResult, test: stats.PairedTest, pairs: Paired) -> str:
     how = f"all {test.n_draws:,} patterns of signs" if test.exact else f"{test.n_draws:,} random patterns of signs"
-    units = f", the cases of a patient ({result.config.subject_column}) together" if pairs.subjects is not None else ""
+    config = result.about.config
+    units = f", the cases of a patient ({config.subject_column}) together" if pairs.subjects is not None else ""
     return (
         f"sign-flipping step-down max-T over {int(test.tested.sum())} subgroups of at least "
-        f"{result.config.min_cases} cases ({how}{units}), two-sided, family-wise level {result.config.level:g}; "
+        f"{config.min_cases} cases ({how}{units}), two-sided, family-wise level {config.level:g}; "
         "intervals from cases resampled in pairs"
     )
 
