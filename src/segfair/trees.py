@@ -46,9 +46,9 @@ def tree_converter() -> cattrs.Converter:
     for kind in _WORDS:
         converter.register_structure_hook(kind, _plain_value)
     converter.register_unstructure_hook(Path, str)
-    for fits, make in ((dataclasses.is_dataclass, _table), (_is(tuple), _list), (_is(Annotated), _annotated)):
-        # The types are known when a hook is made, the converter from here on.
-        converter.register_structure_hook_factory(fits, lambda kind, make=make: make(kind, converter))
+    converter.register_structure_hook_factory(dataclasses.is_dataclass, _table)
+    converter.register_structure_hook_factory(lambda kind: get_origin(kind) is tuple, _list)
+    converter.register_structure_hook_factory(lambda kind: get_origin(kind) is Annotated, _annotated)
     return converter
 
 
@@ -73,13 +73,14 @@ def structure(converter: cattrs.Converter, tree: Mapping[str, Any], kind: type[_
 def _complaint(error: BaseException, tree: Mapping[str, Any], source: str) -> str:
     """What is wrong first, and where: `mine.toml, [label] surface: expected overlap or any, got 3`."""
     path: list[str] = []
-    value, kind = tree, None
+    value: Any = tree
+    kind: Any = None
     while isinstance(error, cattrs.BaseValidationError):
         # Unknown keys first: what else is wrong may come of one that is misspelt.
         error = min(error.exceptions, key=lambda part: not isinstance(part, cattrs.ForbiddenExtraKeysError))
         for note in getattr(error, "__notes__", ()):
             path.append(note.name if isinstance(note, cattrs.AttributeValidationNote) else note.index)
-            value, kind = value[path[-1]], note.type
+            value, kind = value.get(path[-1]), note.type
     is_table = isinstance(error, cattrs.ForbiddenExtraKeysError) or _is_table(kind)
     tables, key = (path, []) if is_table else (path[:-1], path[-1:])
     place = " ".join([*([f"[{'.'.join(tables)}]"] if tables else []), *key])
@@ -87,7 +88,10 @@ def _complaint(error: BaseException, tree: Mapping[str, Any], source: str) -> st
     if isinstance(error, cattrs.ForbiddenExtraKeysError):
         known = sorted(entry.name for entry in dataclasses.fields(error.cl) if _is_read(entry))
         return f"{where}: unknown key {', '.join(sorted(error.extra_fields))}; known are {', '.join(known)}"
-    return f"{where}: {error}" if isinstance(error, ConfigError) else f"{where}: expected {_words(kind)}, got {value!r}"
+    if isinstance(error, ConfigError):
+        return f"{where}: {error}"
+    found = "and there is none" if isinstance(error, KeyError) else f"got {value!r}"
+    return f"{where}: expected {_words(kind)}, {found}"
 
 
 def _words(kind: Any) -> str:
@@ -106,16 +110,12 @@ def _words(kind: Any) -> str:
 
 def _is_table(kind: Any) -> bool:
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    return dataclasses.is_dataclass(base) or get_origin(base) is Mapping
-
-
-def _is(origin: Any) -> Callable[[Any], bool]:
-    return lambda kind: get_origin(kind) is origin
+    return dataclasses.is_dataclass(base) or get_origin(kind) is Mapping
 
 
 def _plain_value(value: Any, kind: Any) -> Any:
-    taken = {float: (int, float), Path: (str, Path)}.get(kind, kind)
-    if not isinstance(value, taken) or (isinstance(value, bool) and kind is not bool):
+    _require(value, {float: (int, float), Path: (str, Path)}.get(kind, kind))
+    if isinstance(value, bool) and kind is not bool:
         raise TypeError(value)
     return kind(value)
 
@@ -129,16 +129,16 @@ def _table(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
         if not _is_read(entry):
             unread[entry.name] = override(omit=True)
     read = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True, **unread)
-    return lambda value, _: read(_of(Mapping, value), kind)
+    return lambda value, _: read(_require(value, Mapping), kind)
 
 
 def _list(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     parts = get_args(kind)
 
     def read(value: Any, _: Any) -> Any:
-        given = _of((list, tuple), value)
+        given = _require(value, (list, tuple))
         kinds = parts[:1] * len(given) if parts[1:] == (...,) else parts
-        return tuple(converter.structure(part, of) for part, of in zip(given, kinds, strict=True))
+        return tuple(converter.structure(*pair) for pair in zip(given, kinds, strict=True))
 
     return read
 
@@ -155,7 +155,7 @@ def _annotated(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], A
     return read
 
 
-def _of(taken: Any, value: Any) -> Any:
+def _require(value: Any, taken: Any) -> Any:
     if not isinstance(value, taken):
         raise TypeError(value)
     return value
