@@ -25,6 +25,7 @@ class Cart:
     name: str
     front: Wheel = Wheel()
     others: Mapping[str, Wheel] = field(default_factory=dict)
+    spare: tuple[Wheel, ...] = ()
     corner: tuple[int, int] | None = None
     drawn: bool = False
     papers: Path | None = None
@@ -40,12 +41,14 @@ def test_every_value_gets_the_type_of_its_field() -> None:
         "name": "a",
         "front": {"sizes": [1, 2.5]},
         "others": {"left": {"spokes": 5, "made": "wood"}},
+        "spare": [{"made": "wood"}],
         "corner": [1, 2],
         "drawn": True,
         "papers": "a/b",
     }
     cart = read(tree)
-    assert cart == Cart("a", Wheel(3, (1.0, 2.5)), {"left": Wheel(5, (), "wood")}, (1, 2), True, Path("a/b"))
+    others, spare = {"left": Wheel(5, (), "wood")}, (Wheel(3, (), "wood"),)
+    assert cart == Cart("a", Wheel(3, (1.0, 2.5)), others, spare, (1, 2), True, Path("a/b"))
     assert type(cart.front.sizes[0]) is float
     written = tree_converter().unstructure(cart)
     assert (written["papers"], written["corner"], written["front"]["sizes"]) == ("a/b", [1, 2], [1.0, 2.5])
@@ -65,10 +68,13 @@ def test_every_value_gets_the_type_of_its_field() -> None:
         ({"others": []}, "cart.toml, [others]: expected a table, got []"),
         ({"others": {"left": 1}}, "cart.toml, [others.left]: expected a table, got 1"),
         ({"others": {"left": {"made": 1}}}, "cart.toml, [others.left] made: expected steel or wood, got 1"),
+        ({"spare": [{}, {"made": 1}]}, "cart.toml, [spare.1] made: expected steel or wood, got 1"),
+        ({"spare": [{}, {"mad": 1}]}, "cart.toml, [spare.1]: unknown key mad; known are made, sizes, spokes"),
+        ({"spare": [{}, 3]}, "cart.toml, spare: expected a list of tables, got [{}, 3]"),
         ({"corner": [1, 2, 3]}, "cart.toml, corner: expected a list of whole numbers, got [1, 2, 3]"),
         ({"drawn": 1}, "cart.toml, drawn: expected true or false, got 1"),
         ({"papers": 1}, "cart.toml, papers: expected a path, got 1"),
-        ({"owner": "me"}, "unknown key owner; known are corner, drawn, front, name, others, papers"),
+        ({"owner": "me"}, "unknown key owner; known are corner, drawn, front, name, others, papers, spare"),
         (
             {"front": {"spoke": 4, "made": 3}},
             "cart.toml, [front]: unknown key spoke; known are made, sizes, spokes",

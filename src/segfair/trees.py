@@ -6,6 +6,7 @@ One strict converter for the files that people write; it knows none of them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +47,13 @@ def tree_converter() -> cattrs.Converter:
     for kind in _WORDS:
         converter.register_structure_hook(kind, _plain_value)
     converter.register_unstructure_hook(Path, str)
-    converter.register_structure_hook_factory(dataclasses.is_dataclass, _table)
-    converter.register_structure_hook_factory(lambda kind: get_origin(kind) is tuple, _list)
-    converter.register_structure_hook_factory(lambda kind: get_origin(kind) is Annotated, _annotated)
+    makers: Mapping[Callable[[Any], bool], Callable[..., Any]] = {
+        dataclasses.is_dataclass: _table,
+        lambda kind: get_origin(kind) is tuple: _list,
+        lambda kind: get_origin(kind) is Annotated: _annotated,
+    }
+    for fits, make in makers.items():
+        converter.register_structure_hook_factory(fits, functools.partial(make, converter))
     return converter
 
 
@@ -72,7 +77,7 @@ def structure(converter: cattrs.Converter, tree: Mapping[str, Any], kind: type[_
 
 def _complaint(error: BaseException, tree: Mapping[str, Any], source: str) -> str:
     """What is wrong first, and where: `mine.toml, [label] surface: expected overlap or any, got 3`."""
-    path: list[str] = []
+    path: list[Any] = []
     value: Any = tree
     kind: Any = None
     while isinstance(error, cattrs.BaseValidationError):
@@ -80,10 +85,11 @@ def _complaint(error: BaseException, tree: Mapping[str, Any], source: str) -> st
         error = min(error.exceptions, key=lambda part: not isinstance(part, cattrs.ForbiddenExtraKeysError))
         for note in getattr(error, "__notes__", ()):
             path.append(note.name if isinstance(note, cattrs.AttributeValidationNote) else note.index)
-            value, kind = value.get(path[-1]), note.type
+            kind = note.type
+            value = value[path[-1]] if isinstance(value, list) else value.get(path[-1])
     is_table = isinstance(error, cattrs.ForbiddenExtraKeysError) or _is_table(kind)
     tables, key = (path, []) if is_table else (path[:-1], path[-1:])
-    place = " ".join([*([f"[{'.'.join(tables)}]"] if tables else []), *key])
+    place = " ".join([*([f"[{'.'.join(map(str, tables))}]"] if tables else []), *key])
     where = ", ".join(part for part in (source, place) if part)
     if isinstance(error, cattrs.ForbiddenExtraKeysError):
         known = sorted(entry.name for entry in dataclasses.fields(error.cl) if _is_read(entry))
@@ -120,7 +126,7 @@ def _plain_value(value: Any, kind: Any) -> Any:
     return kind(value)
 
 
-def _table(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def _table(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any]:
     hints = get_type_hints(kind, include_extras=True)
     unread: dict[str, Any] = {}
     for entry in dataclasses.fields(kind):
@@ -132,18 +138,26 @@ def _table(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     return lambda value, _: read(_require(value, Mapping), kind)
 
 
-def _list(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def _list(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any]:
     parts = get_args(kind)
 
     def read(value: Any, _: Any) -> Any:
         given = _require(value, (list, tuple))
         kinds = parts[:1] * len(given) if parts[1:] == (...,) else parts
-        return tuple(converter.structure(*pair) for pair in zip(given, kinds, strict=True))
+        found = []
+        for place, (part, of) in enumerate(zip(given, kinds, strict=True)):
+            try:
+                found.append(converter.structure(part, of))
+            except cattrs.BaseValidationError as error:
+                # Of tables it is said which one; of plain values the whole list is shown.
+                error.add_note(cattrs.IterableValidationNote("", place, of))
+                raise cattrs.IterableValidationError("", [error], kind) from None
+        return tuple(found)
 
     return read
 
 
-def _annotated(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def _annotated(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any]:
     base, rule = get_args(kind)
 
     def read(value: Any, _: Any) -> Any:
