@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.score_fixtures import audit_of
+from tests.subgroups.whole_lattice import mine_subgroups
 
 from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.audit.result import AuditResult
@@ -23,7 +24,6 @@ from segfair.handover.disclosure import share
 from segfair.handover.pseudonyms import pseudonymise
 from segfair.report.audit import page_data
 from segfair.report.comparison.page import comparison_data
-from segfair.subgroups.lattice import mine_subgroups
 from segfair.subgroups.search import LeftOut, Search, SearchBounds, search_subgroups
 
 
