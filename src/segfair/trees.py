@@ -49,7 +49,8 @@ def tree_converter() -> cattrs.Converter:
     converter.register_unstructure_hook(Path, str)
     makers: Mapping[Callable[[Any], bool], Callable[..., Any]] = {
         dataclasses.is_dataclass: _table,
-        lambda kind: get_origin(kind) is tuple: _list,
+        # Of a list of plain values the whole is shown, of a list of tables cattrs says which one.
+        lambda kind: get_origin(kind) is tuple and not _is_table(get_args(kind)[0]): _list,
         lambda kind: get_origin(kind) is Annotated: _annotated,
     }
     for fits, make in makers.items():
@@ -86,7 +87,7 @@ def _complaint(error: BaseException, tree: Mapping[str, Any], source: str) -> st
         for note in getattr(error, "__notes__", ()):
             path.append(note.name if isinstance(note, cattrs.AttributeValidationNote) else note.index)
             kind = note.type
-            value = value[path[-1]] if isinstance(value, list) else value.get(path[-1])
+            value = value[path[-1]] if isinstance(value, list | tuple) else value.get(path[-1])
     is_table = isinstance(error, cattrs.ForbiddenExtraKeysError) or _is_table(kind)
     tables, key = (path, []) if is_table else (path[:-1], path[-1:])
     place = " ".join([*([f"[{'.'.join(map(str, tables))}]"] if tables else []), *key])
@@ -144,15 +145,7 @@ def _list(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any]:
     def read(value: Any, _: Any) -> Any:
         given = _require(value, (list, tuple))
         kinds = parts[:1] * len(given) if parts[1:] == (...,) else parts
-        found = []
-        for place, (part, of) in enumerate(zip(given, kinds, strict=True)):
-            try:
-                found.append(converter.structure(part, of))
-            except cattrs.BaseValidationError as error:
-                # Of tables it is said which one; of plain values the whole list is shown.
-                error.add_note(cattrs.IterableValidationNote("", place, of))
-                raise cattrs.IterableValidationError("", [error], kind) from None
-        return tuple(found)
+        return tuple(converter.structure(*pair) for pair in zip(given, kinds, strict=True))
 
     return read
 
