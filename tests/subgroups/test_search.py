@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.audit.made_up_audits import changed
 from tests.score_fixtures import audit_of
+from tests.subgroups.whole_lattice import mine_subgroups
 
 from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.audit.result import AuditResult
@@ -24,7 +25,6 @@ from segfair.handover.disclosure import share
 from segfair.handover.pseudonyms import pseudonymise
 from segfair.report.audit import page_data
 from segfair.report.comparison.page import comparison_data
-from segfair.subgroups.lattice import mine_subgroups
 from segfair.subgroups.search import LeftOut, Search, SearchBounds, search_subgroups
 
 

@@ -161,11 +161,10 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
             rank_interval=(int(stability.low[team]), int(stability.high[team])),
             first=float(stability.first[team]),
             beats_next=float(stability.beats[team, order[place + 1]]) if place + 1 < len(order) else None,
-            scores=_scores_of(scores.tables[scores.names[team]], attributes, config, units, by),
             ranks={name: int(found[team]) for name, (found, _) in under.items()},
             values={name: float(found[team]) for name, (_, found) in under.items()},
             without_one=span(without_one[:, team], int(ranks[team])),
-            **_facts_of(scores, scores.names[team], attributes, config),
+            **_facts_of(scores, scores.names[team], attributes, config, units, by),
         )
         for place, team in enumerate(order)
     )
@@ -242,35 +241,20 @@ def _baseline(
     )
 
 
-def _scores_of(
-    table: ScoreTable, attributes: AttributeTable, config: AuditConfig, units: Units, by: str
-) -> dict[str, Score]:
-    """The scores of one team with interval and chance level: what an audit of it says, number for number."""
-    found: dict[str, Score] = {}
-    if by not in CHALLENGE:
-        values = table.defined(by)[1]
-        low, high = stats.mean_interval(
-            values,
-            rng=config.resampling.stream(f"scores/{by}"),
-            draws=config.bootstrap,
-            subjects=units.subjects,
-            limits=mean_limits(by, values, config),
-        )
-        found[by] = Score(float(values.mean()), ci=(low, high) if len(values) > 1 else None)
-    panel = Panel.of_scores(table, attributes, units, config)
-    challenge = challenge_of(panel, attributes)
-    if challenge is None:
-        return found
-    point = {name: Score(getattr(challenge, name.lower())) for name in _SCORES}
-    return found | CohortScores.of(panel, attributes).scores(point)
-
-
-def _facts_of(scores: TeamScores, team: str, attributes: AttributeTable, config: AuditConfig) -> dict[str, Any]:
-    """What a standing says of a team apart from its scores and ranks."""
+def _facts_of(
+    scores: TeamScores, team: str, attributes: AttributeTable, config: AuditConfig, units: Units, by: str
+) -> dict[str, Any]:
+    """What a standing says of a team apart from its rank and the score that decides."""
     table = scores.tables[team]
     reasons = list(table.penalised.values())
-    challenge = challenge_of(Panel.of_scores(table, attributes, Units(), config), attributes)
+    panel = Panel.of_scores(table, attributes, units, config)
+    challenge = challenge_of(panel, attributes)
+    found = {} if by in CHALLENGE else {by: _mean_score(table, config, units, by)}
+    if challenge is not None:
+        point = {name: Score(getattr(challenge, name.lower())) for name in _SCORES}
+        found |= CohortScores.of(panel, attributes).scores(point)
     return {
+        "scores": found,
         "disparities": challenge.disparities if challenge else (),
         "n_penalised": len(reasons),
         "n_missing": sum(reason in (NO_PREDICTION, NO_SCORES) for reason in reasons),
@@ -281,6 +265,19 @@ def _facts_of(scores: TeamScores, team: str, attributes: AttributeTable, config:
             **dict(Counter(text for score in table.scores for text in score.alerts).most_common()),
         },
     }
+
+
+def _mean_score(table: ScoreTable, config: AuditConfig, units: Units, by: str) -> Score:
+    """A team's mean of a metric with its interval: what an audit of it says, number for number."""
+    values = table.defined(by)[1]
+    low, high = stats.mean_interval(
+        values,
+        rng=config.resampling.stream(f"scores/{by}"),
+        draws=config.bootstrap,
+        subjects=units.subjects,
+        limits=mean_limits(by, values, config),
+    )
+    return Score(float(values.mean()), ci=(low, high) if len(values) > 1 else None)
 
 
 def _alerts(

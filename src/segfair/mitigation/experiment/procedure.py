@@ -27,17 +27,11 @@ from segfair.files.tables import write_csv
 from segfair.mitigation.data.datasets import Augmentation, describe_cuts
 from segfair.mitigation.data.preprocessing import Preprocessing
 from segfair.mitigation.experiment.findings import WORST_MIN_CASES, TrainedModel, find_scores, least_support
-from segfair.mitigation.experiment.settings import (
-    MitigationSettings,
-    Size,
-    check_resumable,
-    load_settings,
-    read_weights,
-)
+from segfair.mitigation.experiment.settings import MitigationSettings, check_resumable, load_settings, read_weights
 from segfair.mitigation.experiment.studies import PhantomSize, Study, data_study, phantom_study
 from segfair.mitigation.experiment.summary import ModelSummary, read_epoch_weights, summarise
 from segfair.mitigation.experiment.summary_page import write_mitigation_page
-from segfair.mitigation.networks.backbones import Backbone, build_network, check_shape, fitting_size, times
+from segfair.mitigation.networks.backbones import Backbone, Size, build_network, check_shape, fitting_size, times
 from segfair.mitigation.networks.memory import check_memory
 from segfair.mitigation.prediction.bundle import export_bundle
 from segfair.mitigation.prediction.volumes import WindowInferer, describe, load_model
