@@ -11,7 +11,6 @@ import nibabel
 import numpy as np
 import pytest
 
-
 QUICK = ("--permutations", 199, "--bootstrap", 100, "--workers", 1, "--attributes", "age_group,menopause")
 """What is asked here depends neither on how often is resampled, nor on processes, nor on what is drawn."""
 

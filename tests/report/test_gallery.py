@@ -12,7 +12,16 @@ from segfair.subgroups.lattice import Subgroup
 
 ALL, WOMEN = Subgroup(frozenset()), Subgroup(frozenset({("sex", "f")}))
 SLICE = GallerySlice(
-    "axial", 2, 6, ("R", "L", "A", "P"), columns=10, rows=5, pixel_mm=(2.0, 1.0), error=(0, 4), label="M0 0", prediction=""
+    "axial",
+    2,
+    6,
+    ("R", "L", "A", "P"),
+    columns=10,
+    rows=5,
+    pixel_mm=(2.0, 1.0),
+    error=(0, 4),
+    label="M0 0",
+    prediction="",
 )
 ROWS = CaseScores(
     ("case", "dsc", "penalised", "sex"),
@@ -83,13 +92,21 @@ def test_the_words_for_a_picture_say_what_is_in_it_and_where() -> None:
     assert label(error=(5, 2), prediction="M1 1") == (
         f"{start}outlines of label and prediction. Largest error: middle."
     )
-    assert label(error=(9, 0), label="", prediction="M1 1").endswith("nothing of the label. Largest error: upper right.")
+    assert label(error=(9, 0), label="", prediction="M1 1").endswith(
+        "nothing of the label. Largest error: upper right."
+    )
     assert label(plane="slice", unit="px").startswith("Slice 7 of p1, 20 × 5 px: ")
 
 
 def test_the_notes_hold_of_what_is_drawn() -> None:
     plain = data(of_cases(SLICE))
-    assert (plain["bare"], plain["turned"], plain["coarse"], plain["backdrop"], plain["more"]) == (True, True, "", "", "")
+    assert (plain["bare"], plain["turned"], plain["coarse"], plain["backdrop"], plain["more"]) == (
+        True,
+        True,
+        "",
+        "",
+        "",
+    )
     over = data(of_cases(dataclasses.replace(SLICE, image="AAAA", step=2, sides=()), channel=1))
     assert (over["bare"], over["turned"]) == (False, False)
     assert over["coarse"] == "Ragged outlines are drawn coarser than the voxels."

@@ -107,7 +107,16 @@ def test_wrong_settings_stop_before_anything_is_trained(call_cli, tmp_path: Path
 def test_two_processes_of_torchrun_leave_what_one_does(write_tree, tmp_path: Path) -> None:
     tree, out = write_tree(tmp_path / "data", n_cases=12), tmp_path / "out"
     (tmp_path / "config.toml").write_text("spacing_mm = [2.0, 2.0, 2.0]\n[network.unet]\nchannels = [4, 8]\n")
-    options = (*SMALL[:-1], "age,menopause", "--config", tmp_path / "config.toml", "--strategy", "divergence-sampling", "--out", out)
+    options = (
+        *SMALL[:-1],
+        "age,menopause",
+        "--config",
+        tmp_path / "config.toml",
+        "--strategy",
+        "divergence-sampling",
+        "--out",
+        out,
+    )
     done = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),

@@ -61,7 +61,9 @@ def test_the_items_of_a_harmed_combination_stand_most_harmful_first_beyond_chanc
     """Only combinations that do worse and are large enough are explained; a single level explains itself."""
     shares = {("age", "old"): 0.05, ("sex", "f"): -0.25}
     open_ = row({"age": "old", "sex": "f"}, 3, 0.5, significant=False, shapley=shares)
-    sure = row({"age": "old", "sex": "m"}, 3, 0.55, significant=True, shapley={("age", "old"): -0.1, ("sex", "m"): -0.05})
+    sure = row(
+        {"age": "old", "sex": "m"}, 3, 0.55, significant=True, shapley={("age", "old"): -0.1, ("sex", "m"): -0.05}
+    )
     better = row({"age": "young", "sex": "m"}, 3, 0.9, shapley={("age", "young"): 0.1, ("sex", "m"): 0.1})
     tiny = row({"age": "young", "sex": "f"}, 1, 0.1, shapley={("age", "young"): -0.3, ("sex", "f"): -0.3})
     alone = row({"sex": "f"}, 4, 0.6, shapley={("sex", "f"): -0.1})

@@ -91,5 +91,7 @@ def test_outcomes_beside_the_primary_one_are_exploratory_and_show_the_worst_that
     assert [cells[0] for cells in texts(found)] == [f"b = {n}" for n in range(8)]
     assert texts(found)[0][1:] == ["2", "0.500", "0.767", "−0.200", "not tested (not corrected for multiple testing)"]
     assert found["note"] == "Few."
-    names = [entry["title"] for entry in json.loads(section(subgroups=tables, outcomes=outcomes)["payload"])["outcomes"]]
+    names = [
+        entry["title"] for entry in json.loads(section(subgroups=tables, outcomes=outcomes)["payload"])["outcomes"]
+    ]
     assert names == ["DSC", "IoU (exploratory)"]
