@@ -107,7 +107,7 @@ def test_pseudonyms_stand_everywhere(result: AuditResult, tmp_path: Path) -> Non
         about={"inputs": {"labels": f"{home}/labels"}},
         cases={
             "counts": dataclasses.replace(
-                result.cases,
+                result.cases.counts,
                 penalised={"c0003": "no prediction"},
                 missing_predictions=("c0003",),
                 excluded={"c9": "x"},

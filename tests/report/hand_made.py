@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from tests.audit.made_up_audits import changed
 from tests.report_fixtures import make_result
 
 from segfair.audit.result import AttributeFacts, AuditResult, LevelFacts
-from segfair.subgroups.lattice import Divergence, Subgroup, SubgroupTable
+from segfair.audit.result.codec import PLACES
+from segfair.subgroups.lattice import Divergence, Estimate, Subgroup, SubgroupTable
 
 N_CASES, MEAN = 8, 0.7
 """Of every table of subgroups here: eight cases, mean DSC 0.7."""
@@ -19,13 +20,24 @@ def small(levels: Mapping[str, tuple[str, ...]] | None = None, **facts: Any) -> 
     """A random audit of eight cases, groups of two being large enough, in which `facts` replace its own."""
     levels = {"age": ("young", "old"), "sex": ("f", "m")} if levels is None else levels
     made = make_result(n_cases=N_CASES, levels=dict(levels), min_support=0.1, min_cases=2)
-    return dataclasses.replace(made, **facts)
+    return with_facts(made, **{"findings": (), **facts})
+
+
+def with_facts(result: AuditResult, **facts: Any) -> AuditResult:
+    """The audit with other facts, each under the key that it has in `audit.json`."""
+    parts: dict[str, dict[str, Any]] = {}
+    for key, value in facts.items():
+        part, (name,) = PLACES[key]
+        parts.setdefault(part, {})[name] = value
+    return changed(result, **parts)
 
 
 def row(items: Mapping[str, str], n: int, mean: float, **facts: Any) -> Divergence:
-    """A subgroup of `n` of the eight cases; the rest and the divergence follow from its mean."""
+    """A subgroup of `n` of the eight cases; the rest, divergence and difference follow from its mean."""
     rest = (N_CASES * MEAN - n * mean) / (N_CASES - n) if n < N_CASES else None
-    plain = {"aliases": (), "t": 1.0, "redundant": False, **facts}
+    p = (facts.get("p_value"), facts.get("p_adjusted"))
+    estimate = None if rest is None else Estimate("difference", mean - rest, None, *p, n)
+    plain = {"aliases": (), "t": 1.0, "redundant": False, "estimate": estimate, **facts}
     return Divergence(Subgroup(frozenset(items.items())), n=n, support=n / N_CASES, mean=mean, rest_mean=rest,
                       divergence=mean - MEAN, **plain)  # fmt: skip
 

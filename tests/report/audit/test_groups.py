@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from tests.report.hand_made import attribute, lattice, level, row, small, texts, titles
+from tests.report.hand_made import attribute, lattice, level, row, small, texts, titles, with_facts
 
 from segfair.audit.result import Chance, PowerFacts
 from segfair.fairness.challenge import Disparity, Extreme
@@ -17,7 +17,7 @@ D_V = Disparity("age", 0.15, 0.2, 0.1, OLD, YOUNG, NEAR, FAR, n_levels=2, n_smal
 """Half of (0.8 - 0.6) + (0.3 - 0.2)."""
 
 
-def test_a_level_stands_with_its_test_and_a_small_one_with_insufficient_evidence() -> None:
+def test_a_level_stands_with_its_test_and_a_small_one_with_its_size() -> None:
     tested = row({"age": "old"}, 4, 0.6, significant=True, p_adjusted=0.02)
     levels = (
         level("old", 4, 0.6, ci={"dsc": (0.5, 0.7)}, failure_rate=0.25, failure_ci=(0.05, 0.7)),
@@ -29,7 +29,7 @@ def test_a_level_stands_with_its_test_and_a_small_one_with_insufficient_evidence
     assert texts(section["table"]) == [
         ["old", "4", "0.600 (0.500 to 0.700)", "0.600", "25% (5% to 70%)", "significantly worse (adjusted p 0.020)"],
         ["young", "3", "0.800", "0.800", "–", "–"],
-        ["unborn", "1", "0.900", "0.900", "–", "insufficient evidence (fewer than 2 cases)"],
+        ["unborn", "1", "0.900", "0.900", "–", "too few cases (fewer than 2 cases)"],
     ]
     assert "old (n 4) 0.600; young (n 3) 0.800; unborn (n 1) 0.900" in section["figure"]["label"]
     assert section["disparity"] == [], "without D_v nothing is said of it"
@@ -47,13 +47,13 @@ def test_what_sets_the_disparity_is_told() -> None:
     ]
     unknown = dataclasses.replace(D_V, value=None)
     (section,) = attribute_section(small(attributes=(attribute("age", level("old", 4, 0.6), disparity=unknown),)))
-    assert section["disparity"] == ["D_v: insufficient evidence; fewer than two levels have enough cases."]
+    assert section["disparity"] == ["D_v: too few cases; fewer than two levels have enough cases."]
 
 
 def with_global(*shares: tuple[str, str, float]):
     made = small(subgroups={"dsc": lattice()})
-    return dataclasses.replace(
-        made, outcomes={"dsc": dataclasses.replace(made.outcomes["dsc"], global_divergence=shares)}
+    return with_facts(
+        made, outcomes={"dsc": dataclasses.replace(made.subgroups.outcomes["dsc"], global_divergence=shares)}
     )
 
 
@@ -68,7 +68,7 @@ def test_the_items_of_a_harmed_combination_stand_most_harmful_first_beyond_chanc
     tiny = row({"age": "young", "sex": "f"}, 1, 0.1, shapley={("age", "young"): -0.3, ("sex", "f"): -0.3})
     alone = row({"sex": "f"}, 4, 0.6, shapley={("sex", "f"): -0.1})
     made = with_global()
-    found = why_section(dataclasses.replace(made, subgroups={"dsc": lattice(tiny, open_, sure, alone, better)}))
+    found = why_section(with_facts(made, subgroups={"dsc": lattice(tiny, open_, sure, alone, better)}))
     assert found is not None
     assert [entry["divergence"] for entry in found["reasons"]] == ["−0.150", "−0.200"]
     assert texts(found["reasons"][1]["data"]) == [["sex = f", "−0.250"], ["age = old", "+0.050"]]
@@ -93,8 +93,8 @@ def test_of_the_whole_lattice_the_largest_shares_are_drawn_in_their_order() -> N
     [
         (0.05, 6, "such a difference would be found"),
         (0.051, 6, "only larger differences would be found"),
-        (None, 6, "insufficient evidence"),
-        (0.01, 1, "insufficient evidence"),
+        (None, 6, "too few cases"),
+        (0.01, 1, "too few cases"),
     ],
 )
 def test_power_is_said_in_words(gap: float | None, n: int, words: str) -> None:

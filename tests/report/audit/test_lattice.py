@@ -34,10 +34,10 @@ OLD_WOMEN = row({"age": "old", "sex": "f"}, 3, 0.59, redundant=True)
 def test_a_column_is_there_where_some_row_has_a_value() -> None:
     plain = section(row({"sex": "f"}, 4, 0.6))
     assert [column["title"] for column in plain["columns"]] == [
-        "Subgroup", "n", "Mean", "Rest", "Divergence", "Standing",
+        "Subgroup", "n", "Mean", "Others", "Difference", "Divergence (Eq. 1)", "Standing",
     ]  # fmt: skip
     tested = section(WOMEN, row({"sex": "m"}, 4, 0.8, divergence_shrunk=0.05))
-    assert [column["title"] for column in tested["columns"]][-3:] == ["Shrunken", "Adjusted p", "Standing"]
+    assert [column["title"] for column in tested["columns"]][-3:] == ["Divergence (Eq. 1)", "Shrunken", "Standing"]
 
 
 def test_redundant_subgroups_are_counted_kept_in_the_data_and_not_among_the_first_rows() -> None:
@@ -78,18 +78,20 @@ def test_a_hundred_rows_stand_in_the_page_itself() -> None:
 
 def test_outcomes_beside_the_primary_one_are_exploratory_and_show_the_worst_that_can_be_judged() -> None:
     made = small()
-    other = dataclasses.replace(made.outcomes["dsc"], primary=False, n_tested=0, critical=None, notes=("Few.",))
+    other = dataclasses.replace(
+        made.subgroups.outcomes["dsc"], primary=False, n_tested=0, critical=None, notes=("Few.",)
+    )
     tables = {
         "dsc": lattice(WOMEN),
         "iou": dataclasses.replace(
             lattice(row({"a": "x"}, 1, 0.1), OLD_WOMEN, *(row({"b": f"{n}"}, 2, 0.5) for n in range(9))), outcome="iou"
         ),
     }
-    outcomes = {"dsc": made.outcomes["dsc"], "iou": other}
+    outcomes = {"dsc": made.subgroups.outcomes["dsc"], "iou": other}
     (found,) = section(subgroups=tables, outcomes=outcomes)["others"]
     assert found["caption"] == "IoU (exploratory): most harmful subgroups"
     assert [cells[0] for cells in texts(found)] == [f"b = {n}" for n in range(8)]
-    assert texts(found)[0][1:] == ["2", "0.500", "0.767", "−0.200", "not tested (not corrected for multiple testing)"]
+    assert texts(found)[0][1:] == ["2", "0.500", "0.767", "−0.267", "not tested (not corrected for multiple testing)"]
     assert found["note"] == "Few."
     names = [
         entry["title"] for entry in json.loads(section(subgroups=tables, outcomes=outcomes)["payload"])["outcomes"]

@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 from matplotlib.figure import Figure
-from tests.report.hand_made import attribute, lattice, level, row, small, texts, titles
+from tests.report.hand_made import attribute, lattice, level, row, small, texts, titles, with_facts
 
 from segfair.audit.result import AuditResult, Bins, CaseScores
 from segfair.report.audit import maps
@@ -51,10 +51,10 @@ def test_maps_side_by_side_have_the_pairs_and_the_colours_of_the_first(monkeypat
     spans: list[float] = []
     monkeypatch.setattr(maps, "heat_map", lambda *_, span, **how: spans.append(span) or Figure((1, 1)))
     first = of_cases()
-    facts = {"dsc": dataclasses.replace(first.outcomes["dsc"], mean=0.5)}
-    first = dataclasses.replace(first, outcomes=facts)
-    scores = first.case_scores
-    other = dataclasses.replace(
+    facts = {"dsc": dataclasses.replace(first.subgroups.outcomes["dsc"], mean=0.5)}
+    first = with_facts(first, outcomes=facts)
+    scores = first.cases.scores
+    other = with_facts(
         first, case_scores=dataclasses.replace(scores, rows=tuple((*line[:1], 0.5, *line[2:]) for line in scores.rows))
     )
     assert heat_map_section(first) is not None
@@ -66,7 +66,7 @@ def test_maps_side_by_side_have_the_pairs_and_the_colours_of_the_first(monkeypat
 def test_of_many_attributes_those_pairs_come_first_that_the_worst_subgroups_name(monkeypatch) -> None:
     names = "abcde"
     made = of_cases()
-    many = dataclasses.replace(
+    many = with_facts(
         made,
         attributes=tuple(attribute(name, level("x", 4, 0.7), level("y", 4, 0.7)) for name in names),
         bins={name: Bins(name, "as given", (), ("x", "y")) for name in names},
@@ -80,7 +80,7 @@ def test_of_many_attributes_those_pairs_come_first_that_the_worst_subgroups_name
     assert pairs[:4] == [("d", "e"), ("a", "b"), ("a", "e"), ("b", "e")]
     assert len(set(pairs)) == 6
     assert set(pairs) <= set(itertools.combinations(names, 2))
-    few = dataclasses.replace(many, attributes=many.attributes[:4])
+    few = with_facts(many, attributes=many.attributes.facts[:4])
     assert len(maps._pairs(few)) == 6, "all of them"
 
 

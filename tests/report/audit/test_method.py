@@ -20,7 +20,7 @@ def test_the_worst_cases_come_first_equal_ones_by_id_and_those_without_a_value_n
         ("p1", 0.2, 7.0, "off grid", "m"),
     )
     scores = CaseScores(("case", "dsc", "hd95_mm", "penalised", "sex"), rows, ("dsc", "hd95_mm"), ("sex",))
-    found = case_section(small(case_scores=scores, attributes=small().attributes[1:]))
+    found = case_section(small(case_scores=scores, attributes=small().attributes.facts[1:]))
     assert found is not None
     assert found["gallery"] is None
     assert found["table"]["caption"] == "The 3 cases with the worst DSC"

@@ -31,7 +31,7 @@ def test_a_group_has_both_gaps_and_an_untested_one_says_so() -> None:
     assert texts(section(TESTED, TINY)["table"]) == [
         ["sex = f", "4", "−0.100 (mean 0.600)", "−0.040 (mean 0.650)", "+0.060 (0.010 to 0.110)", "0.030",
          "0.900 (0.850 to 0.950)"],
-        ["site = B", "1", "−0.200 (mean 0.500)", "−0.190 (mean 0.500)", "+0.010", "– (insufficient evidence)", "–"],
+        ["site = B", "1", "−0.200 (mean 0.500)", "−0.190 (mean 0.500)", "+0.010", "– (too few cases)", "–"],
     ]  # fmt: skip
 
 
