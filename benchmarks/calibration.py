@@ -570,8 +570,8 @@ STEPS: dict[str, tuple[tuple[float, float, float], ...]] = {
 }
 """What the levels of the first attributes add to Dice. Even steps are the hardest: the middle level helps noise least,
 so that an interval that takes off the usual inflation takes off too much."""
-Sample = tuple[NDArray[np.intp], Floats, Callable[[fairness.Levels], Floats]]
-"""Codes and outcomes of a cohort, and what gives the true means of its levels."""
+Sample = tuple[NDArray[np.intp], Floats, Callable[[int, int], Floats]]
+"""Codes and outcomes of a cohort, and the true mean outcomes of an attribute's level."""
 
 
 def stepped(rng: np.random.Generator, n_cases: int, n_attributes: int, name: str, *, heavy: bool = False) -> Sample:
@@ -587,9 +587,8 @@ def stepped(rng: np.random.Generator, n_cases: int, n_attributes: int, name: str
         distance = 0.05 * rng.pareto(2.5, n_cases) - 0.2 * dice
         outcomes = np.stack([0.75 + dice + effect, 0.1 + distance - 0.5 * effect])
 
-    def truth(levels: fairness.Levels) -> Floats:
-        means = steps[levels.attribute, levels.level]
-        return np.stack([means, -0.5 * means])
+    def truth(attribute: int, level: int) -> Floats:
+        return steps[attribute, level] * np.array([1.0, -0.5])
 
     return codes, outcomes, truth
 
@@ -601,9 +600,8 @@ def resampled_lesions(
     codes = lesions.codes[:n_attributes]
     rows = rng.integers(0, codes.shape[1], n_cases)
 
-    def truth(levels: fairness.Levels) -> Floats:
-        members = codes[levels.attribute] == levels.level[:, None]
-        return lesions.outcomes @ members.T / members.sum(axis=1)
+    def truth(attribute: int, level: int) -> Floats:
+        return lesions.outcomes[:, codes[attribute] == level].mean(axis=1)
 
     return codes[:, rows], lesions.outcomes[:, rows], truth
 
@@ -613,10 +611,11 @@ def judge_fs(
 ) -> Iterator[tuple[str, bool, bool, bool, float]]:
     """FS and D_v of each attribute: limits above and below the truth, contradictions with p, and the width."""
     codes, outcomes, true_means = sample
-    large = [np.count_nonzero(np.bincount(row) >= min_cases) for row in codes]
-    levels = fairness.stack_levels(codes[np.array(large) >= 2], min_cases=min_cases)
+    counted = np.flatnonzero([np.count_nonzero(np.bincount(row) >= min_cases) >= 2 for row in codes])
+    levels = fairness.stack_levels(codes[counted], min_cases=min_cases)
     observed = fairness.observed_level_means(levels, outcomes)
-    truth = dataclasses.replace(observed, means=true_means(levels)[None])
+    right = [true_means(*place) for place in zip(counted[levels.attribute], levels.level, strict=True)]
+    truth = dataclasses.replace(observed, means=np.transpose(right)[None])
     resampled = fairness.bootstrap_level_means(levels, outcomes, rng=rng, draws=draws)
     shuffled = fairness.permuted_level_means(levels, outcomes, rng=rng, permutations=draws)
     for name in ("FS", "D_v"):
@@ -637,38 +636,44 @@ def judge_fs(
             yield name, low > right[column] + 1e-9, high < right[column] - 1e-9, fair != (p >= 0.025), high - low
 
 
-def fs_intervals(settings: Settings) -> None:
-    """The one-sided errors of FS and D_v, and whether interval and p ever contradict each other."""
+def fs_row(rng: np.random.Generator, draw: Callable[[], Sample], *, n_cohorts: int, draws: int) -> dict[str, str]:
+    """Shares of limits on the wrong side over many cohorts, with their exact bounds."""
+    found: Counts = defaultdict(list)
+    for _ in range(n_cohorts):
+        for score, above, below, contradicts, width in judge_fs(rng, draw(), draws=draws):
+            found["contradictions"].append(contradicts)
+            found[f"{score}: low above"].append(above)
+            found[f"{score}: high below"].append(below)
+            found[f"{score}: covers"].append(not (above or below))
+            found[f"{score}: width"].append(width)
+    return {
+        column: f"{np.median(values):.3f}" if column.endswith("width") else bounded(values)
+        for column, values in found.items()
+    }
+
+
+def fs_samplers(real: Path | None) -> list[tuple[str, str, Callable[[np.random.Generator, int, int], Sample]]]:
+    """Outcomes, disparity, and what draws a cohort of so many cases and attributes."""
     samplers: list[tuple[str, str, Callable[[np.random.Generator, int, int], Sample]]] = [
         (kind, name, functools.partial(stepped, name=name, heavy=kind == "heavy"))
         for kind, name in itertools.product(("beta", "heavy"), STEPS)
     ]
-    if settings.real:
-        lesions = cohorts.real_lesions(settings.real)
-        samplers.append(("real", "its own", lambda rng, n, k: resampled_lesions(rng, lesions, n, k)))
+    if real:
+        samplers.append(("real", "its own", functools.partial(resampled_lesions, lesions=cohorts.real_lesions(real))))
+    return samplers
+
+
+def fs_intervals(settings: Settings) -> None:
+    """The one-sided errors of FS and D_v, and whether interval and p ever contradict each other."""
     rows = []
-    for index, (sampler, n_cases, n_attributes) in enumerate(
-        itertools.product(samplers, (60, 150, 400, 1500), (1, 3, 9))
-    ):
+    sizes = itertools.product((1, 3, 9), (60, 150, 400, 1500))
+    for index, ((n_attributes, n_cases), sampler) in enumerate(itertools.product(sizes, fs_samplers(settings.real))):
         kind, name, draw = sampler
         rng = settings.generator(16, index)
-        found: Counts = defaultdict(list)
-        for _ in range(settings.cohorts):
-            for score, above, below, contradicts, width in judge_fs(
-                rng, draw(rng, n_cases, n_attributes), draws=settings.coverage_draws
-            ):
-                found[f"{score}: low above"].append(above)
-                found[f"{score}: high below"].append(below)
-                found[f"{score}: covers"].append(not (above or below))
-                found[f"{score}: width"].append(width)
-                found["contradictions"].append(contradicts)
-        shown = {
-            column: f"{np.median(values):.3f}" if column.endswith("width") else bounded(values)
-            for column, values in found.items()
-        }
-        contradictions = shown.pop("contradictions").split()[0]
-        rows.append((kind, n_cases, n_attributes, name, contradictions, *shown.values()))
-    header = ("outcomes", "cases", "attributes", "disparity", "contradictions", *shown)
+        drawn = functools.partial(draw, rng, n_cases, n_attributes)
+        shown = fs_row(rng, drawn, n_cohorts=settings.cohorts, draws=settings.coverage_draws)
+        rows.append((kind, n_cases, n_attributes, name, *shown.values()))
+    header = ("outcomes", "cases", "attributes", "disparity", *shown)
     table(
         "Intervals of FS and D_v: % of limits on the wrong side of the truth (aim: FS low above at most 4)",
         header,
