@@ -15,7 +15,7 @@ from segfair.compare.procedure import run_comparison
 from segfair.report.comparison.files import write_comparison
 
 shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
-AXE, ROWS, show, browser, pytestmark = shared.AXE, shared.ROWS, shared.show, shared.browser, shared.pytestmark
+AXE, ROWS, show, pytestmark = shared.AXE, shared.ROWS, shared.show, shared.pytestmark
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from segfair.protocol.rules import load_protocol
 from segfair.report.files import write_report
 
 shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
-AXE, show, browser, pytestmark = shared.AXE, shared.show, shared.browser, shared.pytestmark
+AXE, show, pytestmark = shared.AXE, shared.show, shared.pytestmark
 
 KINDS = ["images", "masks"]
 PAPER_DOTS = round(182 / 25.4 * 96)
