@@ -113,15 +113,17 @@ def headline_facts(result: AuditResult) -> list[Data]:
                 "Subgroups tested",
                 f"{facts.n_tested:,}",
                 f"{n_significant:,} beyond chance at the {result.about.config.level:g} level, all tests counted"
-                + (
-                    f"; {plural(len(result.subgroups.findings), 'finding')} explain them"
-                    if result.subgroups.findings
-                    else ""
-                )
+                + _finding_count(result)
                 + _primary_count(result),
             )
         )
     return found
+
+
+def _finding_count(result: AuditResult) -> str:
+    """How few findings stand behind the significant subgroups."""
+    findings = result.subgroups.findings
+    return f"; behind them {plural(len(findings), 'finding')}" if findings else ""
 
 
 def _primary_count(result: AuditResult) -> str:
