@@ -594,7 +594,7 @@ def stepped(rng: np.random.Generator, n_cases: int, n_attributes: int, name: str
 
 
 def resampled_lesions(
-    rng: np.random.Generator, lesions: cohorts.RealLesions, n_cases: int, n_attributes: int
+    rng: np.random.Generator, n_cases: int, n_attributes: int, *, lesions: cohorts.RealLesions
 ) -> Sample:
     """Real cases drawn with replacement; the truth is that of all of them."""
     codes = lesions.codes[:n_attributes]
