@@ -118,6 +118,8 @@ class Gaps:
 
     n_cases: int
     planted: tuple[Items, ...] = ()
+    power: float = 0.9
+    """With which the power map promises that all of them are found."""
 
 
 PAIR: Items = ((0, 1), (1, 2))
@@ -131,6 +133,11 @@ GAPS = {
     "three crossing": Gaps(600, (((0, 1),), ((1, 2),), ((2, 2),))),
     "one in another, crossed": Gaps(600, (((1, 2),), PAIR, ((2, 2),))),
 }
+HALVES = {
+    "two halves crossing": Gaps(400, (((1, 1),), ((3, 1),))),
+    "two halves crossing, far larger gaps": Gaps(400, (((1, 1),), ((3, 1),)), power=1 - 1e-9),
+}
+"""Gaps that show more in the corner that they share than in either of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +168,8 @@ def critical(n_cases: int, confounded: bool) -> float:
     return stats.null_critical(members, rng=rng, permutations=1000) or np.nan
 
 
-def plant_gaps(rng: np.random.Generator, gaps: Gaps, *, confounded: bool, power: float = 0.9) -> Planted:
-    """A cohort whose gaps are as large as the power map asks for all of them to be found with `power` together.
+def plant_gaps(rng: np.random.Generator, gaps: Gaps, *, confounded: bool) -> Planted:
+    """A cohort whose gaps are as large as the power map asks for all of them to be found with the power together.
 
     A gap within another one is measured against the rest of that; one around another by the cases outside of it.
     """
@@ -179,7 +186,7 @@ def plant_gaps(rng: np.random.Generator, gaps: Gaps, *, confounded: bool, power:
             n_all,
             sd=dice_moments()[1],
             critical=critical(gaps.n_cases, confounded),
-            power=1 - (1 - power) / len(held),
+            power=1 - (1 - gaps.power) / len(held),
         )
         dice = dice - float(gap) * own
     members, items = lattice(codes, min_cases=10)

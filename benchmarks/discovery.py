@@ -1,7 +1,7 @@
 """Who finds a planted gap, and what else do they make a reader read? segfair beside others on the same cohorts.
 
     pip install divexplorer sliceline fairlearn scikit-learn
-    python benchmarks/discovery.py [--cohorts 40] [--fairlearn 2] [--seed 0]
+    python benchmarks/discovery.py [--cohorts 40] [--fairlearn 2] [--only segfair] [--seed 0]
 
 Prints the tables of docs/benchmarks.md. The others are no dependencies of segfair; who is not installed is left out and
 named. Every method sees the same four attributes and reports subgroups of at least ten cases.
@@ -159,9 +159,11 @@ def percent(values: list[bool]) -> str:
     return share(values) if values else "-"
 
 
-def simulate(n_cohorts: int, n_fairlearn: int, seed: int) -> dict[str, Record]:
-    records: dict[str, Record] = {
-        name: Record() for name, (module, _) in METHODS.items() if importlib.util.find_spec(module)
+def simulate(n_cohorts: int, n_fairlearn: int, seed: int, only: str) -> dict[str, Record]:
+    records = {
+        name: Record()
+        for name, (module, _) in METHODS.items()
+        if importlib.util.find_spec(module) and only in name and (n_fairlearn or module != "fairlearn")
     }
     for index, ((scenario, gaps), confounded) in enumerate(itertools.product(cohorts.GAPS.items(), (False, True))):
         times = 1 if gaps.planted else 5
@@ -183,10 +185,11 @@ def main() -> None:
         "--cohorts", type=int, default=40, help="of each kind of planted gaps; five times as many without"
     )
     parser.add_argument("--fairlearn", type=int, default=2, help="the same for Fairlearn, which takes seconds each")
+    parser.add_argument("--only", default="", help="methods whose name contains this; the cohorts stay the same")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
-    records = simulate(chosen.cohorts, chosen.fairlearn, chosen.seed)
+    records = simulate(chosen.cohorts, chosen.fairlearn, chosen.seed, chosen.only)
     scenarios = [name for name, gaps in cohorts.GAPS.items() if gaps.planted]
     rows = []
     for name, record in records.items():

@@ -83,6 +83,20 @@ def test_two_gaps_are_named_one_after_the_other_each_within_the_first() -> None:
     assert all(one.row in one.explains for one in steps)
 
 
+def test_two_strong_gaps_of_half_the_cohort_are_named_not_the_corner_that_they_share() -> None:
+    # Halves that cross: the corner of both has the largest t, 1.15 times theirs.
+    first, second = group(200, (0, 100)), group(200, (50, 150))
+    corners = [a & b for a in (first, ~first) for b in (second, ~second)]
+    members = np.array([*corners, first, ~first, second, ~second])
+    steps = named(members, noise(200) - 0.15 * first - 0.14 * second, [2] * 4 + [1] * 4)
+    assert np.argmax(np.abs(steps[0].test.t)) == 0
+    assert [one.row for one in steps] == [4, 6]
+    # Only the corner itself is worse: it is named, although halves are significant too.
+    steps = named(members, noise(200) - 0.15 * corners[0], [2] * 4 + [1] * 4)
+    assert steps[0].test.significant()[[4, 6]].all()
+    assert [one.row for one in steps] == [0]
+
+
 def test_shares_of_resamples_sum_to_one() -> None:
     members = np.array([group(200, (0, 60)), group(200, (0, 40)), group(200, (100, 160)), group(200, (0, 4))])
     outcome = noise(200) - 0.12 * members[0] - 0.07 * members[2]
