@@ -12,6 +12,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from segfair import stats
 from segfair.scoring import metrics
 
 Floats = NDArray[np.float64]
@@ -169,3 +170,104 @@ def _pooled(values: NDArray[np.str_], least: int) -> NDArray[np.intp]:
     """Levels by name, those of fewer than `least` cases as one."""
     names, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.unique(np.where(counts[inverse] < least, len(names), inverse), return_inverse=True)[1]
+
+
+# ------------------------------------------------------------------------------------------------ gaps to be explained
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """How many cases a cohort has, and which subgroups of it are worse."""
+
+    n_cases: int
+    planted: tuple[Items, ...] = ()
+    power: float = 0.9
+    """With which the power map promises that all of them are found."""
+
+
+PAIR: Items = ((0, 1), (1, 2))
+GAPS = {
+    "none": Gaps(300),
+    "one level": Gaps(300, (((1, 2),),)),
+    "one pair": Gaps(300, (PAIR,)),
+    "two apart": Gaps(500, (PAIR, ((0, 3), (2, 0)))),
+    "two crossing": Gaps(400, (((1, 2),), ((2, 2),))),
+    "one in another": Gaps(500, (((1, 2),), PAIR)),
+    "three crossing": Gaps(600, (((0, 1),), ((1, 2),), ((2, 2),))),
+    "one in another, crossed": Gaps(600, (((1, 2),), PAIR, ((2, 2),))),
+}
+HALVES = {
+    "two halves crossing": Gaps(400, (((1, 1),), ((3, 1),))),
+    "two halves crossing, far larger gaps": Gaps(400, (((1, 1),), ((3, 1),)), power=1 - 1e-9),
+}
+"""Gaps that show more in the corner that they share than in either of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A cohort whose gaps are known."""
+
+    codes: NDArray[np.intp]
+    dice: Floats
+    members: NDArray[np.bool_]
+    items: list[Items]
+    planted: frozenset[Items]
+
+
+def four_attributes(rng: np.random.Generator, n_cases: int, *, confounded: bool) -> NDArray[np.intp]:
+    """Four attributes; if confounded, the third follows the first in 60 % of cases, the fourth the second in 40 %."""
+    codes = draw_codes(rng, n_cases, ((0.2, 0.3, 0.3, 0.2), (0.3, 0.4, 0.3), (0.4, 0.35, 0.25), (0.5, 0.5)))
+    if confounded:
+        codes[2] = np.where(rng.random(n_cases) < 0.6, np.minimum(codes[0], 2), codes[2])
+        codes[3] = np.where(rng.random(n_cases) < 0.4, codes[1] == 2, codes[3])
+    return codes
+
+
+@functools.cache
+def critical(n_cases: int, confounded: bool) -> float:
+    """Critical |t| of the family of such a cohort, as `segfair power` has it."""
+    rng = np.random.default_rng([n_cases, confounded])
+    members, _ = lattice(four_attributes(rng, n_cases, confounded=confounded), min_cases=10)
+    return stats.null_critical(members, rng=rng, permutations=1000) or np.nan
+
+
+def plant_gaps(rng: np.random.Generator, gaps: Gaps, *, confounded: bool) -> Planted:
+    """A cohort whose gaps are as large as the power map asks for all of them to be found with the power together.
+
+    A gap within another one is measured against the rest of that; one around another by the cases outside of it.
+    """
+    codes = four_attributes(rng, gaps.n_cases, confounded=confounded)
+    dice = skewed_dice(rng, gaps.n_cases)
+    held = {items: np.all([codes[a] == level for a, level in items], axis=0) for items in gaps.planted}
+    for items, own in held.items():
+        around = [held[other] for other in held if set(other) < set(items)]
+        inside = [held[other] for other in held if set(other) > set(items)]
+        n_own = np.count_nonzero(own & ~np.any([np.zeros_like(own), *inside], axis=0))
+        n_all = min([gaps.n_cases, *map(np.count_nonzero, around)])
+        gap = stats.detectable_gap(
+            np.array(n_own),
+            n_all,
+            sd=dice_moments()[1],
+            critical=critical(gaps.n_cases, confounded),
+            power=1 - (1 - gaps.power) / len(held),
+        )
+        dice = dice - float(gap) * own
+    members, items = lattice(codes, min_cases=10)
+    return Planted(codes, dice, members, items, frozenset(gaps.planted))
+
+
+def explained(
+    cohort: Planted, rng: np.random.Generator, permutations: int, first: stats.MaxT | None = None
+) -> set[Items]:
+    """What segfair's findings name."""
+    named = stats.explain(
+        cohort.members,
+        cohort.dice,
+        lengths=np.array([len(items) for items in cohort.items]),
+        harm=-1,
+        rng=rng,
+        draws=1,
+        permutations=permutations,
+        first=first,
+    )
+    return {cohort.items[entry.row] for entry in named}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -391,3 +392,55 @@ def test_estimate_intervals_leave_out_zero_just_where_the_step_down_test_is_sign
         assert (low[kept] <= test.difference[kept]).all() and (test.difference[kept] <= high[kept]).all()
         between += np.count_nonzero(test.significant() & (test.p_single_step > 0.05))
     assert between  # the step-down test did show more than the single-step one
+
+
+def judge(counts: dict[str, int], members: np.ndarray, outcome: np.ndarray, effect: np.ndarray, **options: Any) -> None:
+    """Adds whether all intervals hold what they would hold without noise, and how many significant signs are right."""
+    test = max_t(members, outcome, permutations=199, **options)
+    truth = max_t(members, effect, permutations=1, **options).difference
+    low, high = test.estimate_interval().T
+    shown = test.significant()
+    counts["covered"] += bool(((low <= truth) & (truth <= high))[test.tested].all())
+    counts["shown"] += int(shown.sum())
+    counts["right"] += int((np.sign(test.difference) == np.sign(truth))[shown].sum())
+    counts["cohorts"] += 1
+
+
+def test_within_strata_estimates_have_the_true_sign_where_the_raw_one_is_reversed() -> None:
+    rng = np.random.default_rng(40)
+    counts = dict.fromkeys(("covered", "shown", "right", "cohorts", "reversed"), 0)
+    for _ in range(60):
+        codes = draw_codes(rng, 400)
+        harmed = codes[1] == 0
+        site = np.where(harmed, *(rng.choice(3, 400, p=p) for p in ((0.75, 0.2, 0.05), (0.1, 0.2, 0.7))))
+        outcome = skewed(rng, 400) - 0.15 * site - 0.16 * harmed
+        counts["reversed"] += bool(outcome[harmed].mean() > outcome[~harmed].mean())
+        judge(counts, lattice(codes, 10), outcome, -0.16 * harmed, rng=rng, strata=site)
+    assert counts["reversed"] > 40
+    assert counts["shown"] > 60
+    assert counts["right"] >= 0.99 * counts["shown"]
+    assert rate_within(60 - counts["covered"], 60, 0.05)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.6])
+def test_intervals_hold_where_cases_repeat(correlation: float) -> None:
+    """Attributes of the subject, of the case, and one whose level divides three of sixty subjects."""
+    rng = np.random.default_rng(41)
+    counts = dict.fromkeys(("covered", "shown", "right", "cohorts"), 0)
+    alarms = 0
+    for _ in range(60):
+        subjects = np.repeat(np.arange(60), rng.integers(2, 9, 60))
+        codes = draw_codes(rng, 60)[:, subjects]
+        codes[2] = rng.integers(0, 2, len(subjects))
+        odd = np.unique(subjects, return_index=True)[1][rng.choice(60, 3, replace=False)]
+        codes[1, odd] = 1 - codes[1, odd]
+        own, shared = skewed(rng, len(subjects)), skewed(rng, 60)[subjects]
+        outcome = np.sqrt(1 - correlation) * own + np.sqrt(correlation) * shared
+        effect = -0.15 * (codes[1] == 0) - 0.08 * (codes[2] == 0)
+        members = lattice(codes, 10)
+        alarms += bool(max_t(members, outcome, rng=rng, permutations=119, subjects=subjects).significant().any())
+        judge(counts, members, outcome + effect, effect, rng=rng, subjects=subjects)
+    assert rate_within(alarms, 60, 0.05)
+    assert rate_within(60 - counts["covered"], 60, 0.05)
+    assert counts["shown"] > 60
+    assert counts["right"] >= 0.99 * counts["shown"]

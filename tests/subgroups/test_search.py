@@ -204,7 +204,7 @@ def test_an_audit_says_what_it_searched(cut: AuditResult, tmp_path: Path) -> Non
         del tree["config"][name]
     older = AuditResult.from_dict(tree)
     assert older.subgroups.search is None
-    assert older.subgroups == cut.subgroups
+    assert older.subgroups == dataclasses.replace(cut.subgroups, search=None)
     assert (
         "All combinations of levels with enough cases" in page_data(older, written="")["sections"]["method"]["search"]
     )
@@ -265,7 +265,7 @@ def test_columns_that_are_added_leave_the_p_values_of_the_primary_attributes(cut
     (row, *_) = cut.subgroups.primary_levels.rows  # type: ignore[union-attr]
     assert row.p_adjusted is not None
     assert row.p_adjusted <= 0.05, "found in spite of 59 further columns"
-    assert narrow.verdict == cut.verdict
+    assert (narrow.verdict.kind, narrow.verdict.sentence) == (cut.verdict.kind, cut.verdict.sentence)
 
 
 def test_a_comparison_says_what_it_searched(cut: AuditResult) -> None:
