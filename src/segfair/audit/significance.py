@@ -155,7 +155,7 @@ def _complete(table: SubgroupTable, family: FamilyOfTests, test: stats.MaxT, con
     else:
         # The test speaks of another quantity than the raw divergence; so must its ranking, and nothing mixes the two.
         simultaneous = pointwise.simultaneous
-        shrunken = stats.shrink_estimates(test.difference, test.standard_error, membership.sizes) * test.rest_share
+        shrunken = test.shrunken_difference(membership.sizes) * test.rest_share
     estimates = _estimates(membership.matrix, test, design, config, family.metric)
     bh, by = test.false_discovery(method="bh"), test.false_discovery(method="by")
     significant = test.significant(config.level)

@@ -20,7 +20,7 @@ from segfair.stats.findings import Named, explain, worst_off
 from segfair.stats.paired import PairedTest, paired_max_t, paired_outcomes
 from segfair.stats.permutation import Alternative, MaxT, Method, false_discovery, max_t
 from segfair.stats.power import detectable_gap, n_needed, null_critical
-from segfair.stats.shrinkage import Shrinkage, shrink, shrink_estimates
+from segfair.stats.shrinkage import Shrinkage, shrink
 
 __all__ = [
     "Adjustment",
@@ -50,7 +50,6 @@ __all__ = [
     "paired_outcomes",
     "rate_interval",
     "shrink",
-    "shrink_estimates",
     "simultaneous_means",
     "spline_basis",
     "subgroup_intervals",

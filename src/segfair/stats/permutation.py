@@ -125,6 +125,20 @@ class MaxT:
         """The same of all divergences, (n_subgroups, 2): differences times the share of the rest."""
         return np.asarray(self.simultaneous_difference(level) * self.rest_share[:, None], dtype=np.float64)
 
+    def shrunken_difference(self, n: NDArray[np.intp]) -> NDArray[np.float64]:
+        """(n_subgroups,) differences pulled toward 0 as `shrinkage.shrink` pulls divergences, each by its own error.
+
+        Args:
+            n: (n_subgroups,) members; they weight the spread of the true differences.
+        """
+        known = np.isfinite(self.difference) & np.isfinite(self.standard_error) & (n > 0)
+        shrunken = np.full(len(n), np.nan)
+        if known.any():
+            value, variance = self.difference[known], self.standard_error[known] ** 2
+            signal = max(float(np.average(value**2 - variance, weights=n[known])), 1e-3 * float(variance.mean()))
+            shrunken[known] = value * np.divide(signal, signal + variance, out=np.zeros_like(value), where=signal > 0)
+        return shrunken
+
     def false_discovery(self, *, method: Literal["bh", "by"] = "bh") -> NDArray[np.float64]:
         """(n_subgroups,) adjusted p that bounds the share of false discoveries; NaN where not tested.
 

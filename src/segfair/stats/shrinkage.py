@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, collapse
 
-__all__ = ["Shrinkage", "shrink", "shrink_estimates"]
+__all__ = ["Shrinkage", "shrink"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,25 +70,3 @@ def shrink(membership: Membership, outcome: NDArray[np.float64]) -> Shrinkage:
     signal = max(float(np.average(gap**2 - variance, weights=n)) if n.any() else 0.0, 1e-3 * noise)
     kept = signal / (signal + variance)
     return Shrinkage(gap, gap * kept, np.sqrt(variance * kept), noise, signal)
-
-
-def shrink_estimates(
-    estimate: NDArray[np.float64], error: NDArray[np.float64], n: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Shrinks estimates whose errors are known, such as differences within strata.
-
-    Args:
-        estimate: (n_subgroups,) NaN where there is none.
-        error: (n_subgroups,) their standard errors.
-        n: (n_subgroups,) members.
-
-    Returns:
-        (n_subgroups,) posterior means by the formula of `shrink`, v being the squared error; NaN stays NaN.
-    """
-    known = np.isfinite(estimate) & np.isfinite(error) & (n > 0)
-    shrunken = np.full(len(estimate), np.nan)
-    if known.any():
-        value, variance = estimate[known], error[known] ** 2
-        signal = max(float(np.average(value**2 - variance, weights=n[known])), 1e-3 * float(variance.mean()))
-        shrunken[known] = value * np.divide(signal, signal + variance, out=np.zeros_like(value), where=signal > 0)
-    return shrunken
