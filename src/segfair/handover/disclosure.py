@@ -424,6 +424,7 @@ def _findings(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> tu
             explains=_told_groups(finding.explains, outcome, told),
             inside=finding.inside if finding.inside.startswith("no part") else "a part of it stands apart still",
             stability=_stability(finding.stability, outcome, told),
+            nested_in=Subgroup(frozenset()),
         )
         for finding in result.findings
         if (outcome, finding.items.items) in told

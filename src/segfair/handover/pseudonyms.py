@@ -167,6 +167,8 @@ def without_paths(result: AuditResult) -> AuditResult:
         kept.append(Alert("cases", f"{n_noticed} kinds of peculiarities in the masks; the full report names them."))
     return dataclasses.replace(
         result,
+        # Joined texts may quote ids, as levels do.
+        config=dataclasses.replace(result.config, join=()),
         inputs={},
         binning={},
         two_rulers=dataclasses.replace(result.two_rulers, labels="") if result.two_rulers is not None else None,

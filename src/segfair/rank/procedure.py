@@ -198,6 +198,7 @@ def _attributes_of(scores: TeamScores, config: AuditConfig) -> AttributeTable:
         edges=config.bins,
         subject_column=config.subject_column,
         read_as=config.read_as,
+        joins=config.join,
     )
     return plan.apply(scores.cohort)
 

@@ -108,6 +108,7 @@ class Finding:
         inside: Whether a part of it is worse still.
         stability: How surely it is this subgroup.
         declared: Whether it is a level fixed beforehand, tested in a family of its own.
+        nested_in: Levels that it does not name and all of its cases have, so that the gap may be theirs.
     """
 
     items: Subgroup
@@ -116,6 +117,7 @@ class Finding:
     inside: str
     stability: Stability
     declared: bool = False
+    nested_in: Subgroup = Subgroup(frozenset())
 
 
 @dataclass(frozen=True, slots=True)
