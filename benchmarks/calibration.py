@@ -1,6 +1,6 @@
 """Does segfair's inference keep its promises? Simulated cohorts with known truth, one table a promise.
 
-    python benchmarks/calibration.py [--quick] [--only null,power] [--seed 0]
+    python benchmarks/calibration.py [--quick] [--only null,power] [--seed 0] [--real FOLDER]
 
 Where a rule is in common use, or another formulation was tried, it stands beside segfair's on the same data. Every
 share has its standard error; a figure that misses its aim is printed like the others.
@@ -17,6 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import cohorts
@@ -45,6 +46,7 @@ class Settings:
     draws: int
     seed: int
     quick: bool
+    real: Path | None = None
 
     def generator(self, *purpose: int) -> np.random.Generator:
         """A stream of its own for each table."""
@@ -66,6 +68,13 @@ def share(values: Sequence[float]) -> str:
     """Share of successes with its standard error, in percent."""
     rate = float(np.mean(values))
     return f"{100 * rate:.1f} ± {100 * np.sqrt(max(rate * (1 - rate), 0) / len(values)):.1f}"
+
+
+def bounded(values: Sequence[float]) -> str:
+    """Share of successes with its exact 95 % bounds (Clopper and Pearson), in percent."""
+    hits = int(np.sum(values))
+    low, high = scipy.stats.binomtest(hits, len(values)).proportion_ci()
+    return f"{100 * hits / len(values):.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 # ---------------------------------------------------------------------------------------------------- false alarms
@@ -552,6 +561,126 @@ def _score_intervals(
                 yield name, kind, bool(low - 1e-9 <= right <= high + 1e-9), float(high - low)
 
 
+THREE_LEVELS = ((0.20, 0.50, 0.30), (0.34, 0.33, 0.33), (0.15, 0.25, 0.60)) * 3
+"""Level frequencies of up to nine attributes of three levels."""
+STEPS: dict[str, tuple[tuple[float, float, float], ...]] = {
+    "none": (),
+    "one level": ((-0.15, 0.0, 0.0),),
+    "even steps": ((-0.08, 0.0, 0.08),) * 3,
+}
+"""What the levels of the first attributes add to Dice. Even steps are the hardest: the middle level helps noise least,
+so that an interval that takes off the usual inflation takes off too much."""
+Sample = tuple[NDArray[np.intp], Floats, Callable[[int, int], Floats]]
+"""Codes and outcomes of a cohort, and the true mean outcomes of an attribute's level."""
+
+
+def stepped(rng: np.random.Generator, n_cases: int, n_attributes: int, name: str, *, heavy: bool = False) -> Sample:
+    """Attributes of three levels, independent of each other; Beta or heavy-tailed outcomes."""
+    codes = cohorts.draw_codes(rng, n_cases, THREE_LEVELS[:n_attributes])
+    steps = np.zeros((n_attributes, 3))
+    for row, step in zip(steps, STEPS[name], strict=False):
+        row[:] = step
+    effect = np.take_along_axis(steps, codes, axis=1).sum(axis=0)
+    outcomes = two_scores(rng, effect)
+    if heavy:
+        dice = 0.1 * rng.standard_t(2.5, n_cases)
+        distance = 0.05 * rng.pareto(2.5, n_cases) - 0.2 * dice
+        outcomes = np.stack([0.75 + dice + effect, 0.1 + distance - 0.5 * effect])
+
+    def truth(attribute: int, level: int) -> Floats:
+        return steps[attribute, level] * np.array([1.0, -0.5])
+
+    return codes, outcomes, truth
+
+
+def resampled_lesions(
+    rng: np.random.Generator, lesions: cohorts.RealLesions, n_cases: int, n_attributes: int
+) -> Sample:
+    """Real cases drawn with replacement; the truth is that of all of them."""
+    codes = lesions.codes[:n_attributes]
+    rows = rng.integers(0, codes.shape[1], n_cases)
+
+    def truth(attribute: int, level: int) -> Floats:
+        return lesions.outcomes[:, codes[attribute] == level].mean(axis=1)
+
+    return codes[:, rows], lesions.outcomes[:, rows], truth
+
+
+def judge_fs(
+    rng: np.random.Generator, sample: Sample, *, draws: int, min_cases: int = 10
+) -> Iterator[tuple[str, bool, bool, bool, float]]:
+    """FS and D_v of each attribute: limits above and below the truth, contradictions with p, and the width."""
+    codes, outcomes, true_means = sample
+    counted = np.flatnonzero([np.count_nonzero(np.bincount(row) >= min_cases) >= 2 for row in codes])
+    levels = fairness.stack_levels(codes[counted], min_cases=min_cases)
+    observed = fairness.observed_level_means(levels, outcomes)
+    right = [true_means(*place) for place in zip(counted[levels.attribute], levels.level, strict=True)]
+    truth = dataclasses.replace(observed, means=np.transpose(right)[None])
+    resampled = fairness.bootstrap_level_means(levels, outcomes, rng=rng, draws=draws)
+    shuffled = fairness.permuted_level_means(levels, outcomes, rng=rng, permutations=draws)
+    for name in ("FS", "D_v"):
+        score = DISPARITIES[name]
+        bounds = fairness.score_interval(
+            score.compute,
+            observed=observed,
+            resampled=resampled,
+            shuffled=shuffled,
+            worse=score.worse,
+            best=score.best,
+        ).reshape(-1, 2)
+        null = score.compute(shuffled).reshape(draws, -1)
+        values, right = (np.ravel(score.compute(means)[0]) for means in (observed, truth))
+        for column, (low, high) in enumerate(bounds):
+            p = fairness.chance_level(null[:, column], float(values[column]), worse=score.worse).p_value
+            fair = bool(low <= score.best <= high)
+            yield name, low > right[column] + 1e-9, high < right[column] - 1e-9, fair != (p >= 0.025), high - low
+
+
+def fs_row(rng: np.random.Generator, draw: Callable[[], Sample], *, n_cohorts: int, draws: int) -> dict[str, str]:
+    """Shares of limits on the wrong side over many cohorts, with their exact bounds."""
+    found: Counts = defaultdict(list)
+    for _ in range(n_cohorts):
+        for score, above, below, contradicts, width in judge_fs(rng, draw(), draws=draws):
+            found["contradictions"].append(contradicts)
+            found[f"{score}: low above"].append(above)
+            found[f"{score}: high below"].append(below)
+            found[f"{score}: covers"].append(not (above or below))
+            found[f"{score}: width"].append(width)
+    return {
+        column: f"{np.median(values):.3f}" if column.endswith("width") else bounded(values)
+        for column, values in found.items()
+    }
+
+
+def fs_samplers(real: Path | None) -> list[tuple[str, str, Callable[[np.random.Generator, int, int], Sample]]]:
+    """Outcomes, disparity, and what draws a cohort of so many cases and attributes."""
+    samplers: list[tuple[str, str, Callable[[np.random.Generator, int, int], Sample]]] = [
+        (kind, name, functools.partial(stepped, name=name, heavy=kind == "heavy"))
+        for kind, name in itertools.product(("beta", "heavy"), STEPS)
+    ]
+    if real:
+        samplers.append(("real", "its own", functools.partial(resampled_lesions, lesions=cohorts.real_lesions(real))))
+    return samplers
+
+
+def fs_intervals(settings: Settings) -> None:
+    """The one-sided errors of FS and D_v, and whether interval and p ever contradict each other."""
+    rows = []
+    sizes = itertools.product((1, 3, 9), (60, 150, 400, 1500))
+    for index, ((n_attributes, n_cases), sampler) in enumerate(itertools.product(sizes, fs_samplers(settings.real))):
+        kind, name, draw = sampler
+        rng = settings.generator(16, index)
+        drawn = functools.partial(draw, rng, n_cases, n_attributes)
+        shown = fs_row(rng, drawn, n_cohorts=settings.cohorts, draws=settings.coverage_draws)
+        rows.append((kind, n_cases, n_attributes, name, *shown.values()))
+    header = ("outcomes", "cases", "attributes", "disparity", *shown)
+    table(
+        "Intervals of FS and D_v: % of limits on the wrong side of the truth (aim: FS low above at most 4)",
+        header,
+        rows,
+    )
+
+
 def paired_coverage(settings: Settings) -> None:
     """Intervals of what changes between two models on the same cases."""
     rows = []
@@ -831,6 +960,7 @@ SECTIONS: dict[str, Callable[[Settings], None]] = {
     "means": mean_coverage,
     "divergences": divergence_coverage,
     "scores": score_coverage,
+    "fs": fs_intervals,
     "paired": paired_coverage,
     "shrinkage": shrinkage,
 }
@@ -841,14 +971,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer cohorts and resamples; minutes instead of hours")
     parser.add_argument("--only", default=",".join(SECTIONS), help=f"sections, of {', '.join(SECTIONS)}")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--real", type=Path, help="BUS-BRA's folder (labels/ and metadata.csv), for the section fs")
     chosen = parser.parse_args()
     unknown = set(chosen.only.split(",")) - set(SECTIONS)
     if unknown:
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     settings = (
-        Settings(80, 160, 200, 400, 400, chosen.seed, True)
+        Settings(80, 160, 200, 400, 400, chosen.seed, True, chosen.real)
         if chosen.quick
-        else Settings(400, 2000, 400, 1000, 1000, chosen.seed, False)
+        else Settings(400, 2000, 400, 1000, 1000, chosen.seed, False, chosen.real)
     )
     for name in chosen.only.split(","):
         start = time.perf_counter()

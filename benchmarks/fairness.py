@@ -283,11 +283,11 @@ def test_scores(
 ) -> dict[str, float | None]:
     """Scores of the test cases; the worst subgroup is the one of lowest mean Dice among those of `min_cases`."""
     from segfair.mitigation.training.evaluation import evaluate, total_scores, worst_subgroup
-    from segfair.subgroups.lattice import mine_subgroups
+    from segfair.subgroups.lattice import combine_items, frequent_items
 
     scored = evaluate(network, dataset, inferer=whole, protocol=protocol, batch_size=4)
     total = total_scores(scored, table, protocol, min_cases=setting.min_cases)
-    membership = mine_subgroups(table, min_support=1e-9)
+    membership = combine_items(table, frequent_items(table, 1), min_count=1)
     worst = worst_subgroup(membership, scored.dsc, min_cases=setting.min_cases)
     return {
         "dsc": mean(scored.dsc),

@@ -113,11 +113,11 @@ def measure(n_cases: int, n_columns: int) -> list[str]:
             raise SystemExit(f"{n_columns} columns: {message}")
         result = AuditResult.from_dict(json.loads((out / "audit.json").read_text("utf-8")))
         sizes = [(out / name).stat().st_size / 1e6 for name in ("report.html", "audit.json")]
-    search = result.search
+    search = result.subgroups.search
     assert search is not None
     return [
         str(n_columns),
-        str(len(result.attributes)),
+        str(len(result.attributes.facts)),
         f"{search.n_searched:,}",
         "all" if search.n_estimated is None else f"{search.n_estimated:.2g}",
         "any" if search.max_items is None else f"up to {search.max_items}",

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -109,19 +111,20 @@ def ranking(once: Once, challenge: Path) -> Any:
     return once("ranking", lambda _: run_ranking(*load_teams(*arguments(challenge)), CONFIG))
 
 
-@pytest.fixture
-def call_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCli:
-    """Runs `segfair ...` in this process, for tests that need many runs; the same answer as `run_cli`."""
+@pytest.fixture(scope="session")
+def call_cli() -> RunCli:
+    """Runs `segfair ...` in this process, which has imported everything already; the same answer as `run_cli`."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         from segfair.cli.app import main
 
         command = ["segfair", *map(str, arguments)]
-        monkeypatch.setattr("sys.argv", command)
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess(command, int(left.value.code or 0), said.out, said.err)
+        out, err = StringIO(), StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr("sys.argv", command)
+            patch.setenv("COLUMNS", "200")
+            with pytest.raises(SystemExit) as left:
+                main()
+        return subprocess.CompletedProcess(command, int(left.value.code or 0), out.getvalue(), err.getvalue())
 
     return run

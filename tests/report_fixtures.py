@@ -13,12 +13,15 @@ import math
 import numpy as np
 
 from segfair.audit.result import (
+    About,
     Alert,
     AttributeFacts,
+    Attributes,
     AuditConfig,
     AuditResult,
     Bins,
     CaseCounts,
+    Cases,
     CaseScores,
     Chance,
     Definition,
@@ -31,7 +34,9 @@ from segfair.audit.result import (
     OutcomeFacts,
     PowerFacts,
     Score,
+    Scores,
     Stability,
+    Subgroups,
     Verdict,
 )
 from segfair.fairness.challenge import Disparity, Extreme
@@ -108,107 +113,122 @@ def make_result(
     worst = next(iter(tables[outcomes[0]]), None)
     clause = f"mean DSC is {worst.mean:.3f} for {worst.subgroup.name}" if worst else "nothing"
     groups = (worst.subgroup,) if worst else ()
-    findings = _findings(tables[outcomes[0]])
     return AuditResult(
-        config=config,
-        inputs={"predictions": "cohort/preds", "labels": "cohort/labels", "metadata": "cohort/metadata.csv"},
-        versions={"segfair": "0.1.0", "numpy": "2.4.0"},
-        cases=CaseCounts(n_cases, penalised, ("case010",), {"case999": "label: not a mask"}),
-        case_scores=CaseScores(("case", *values, "penalised", *levels), rows, tuple(values), tuple(levels)),
-        metrics=tuple(
-            MetricFacts(name, unit, better, f"{name}/as-tested", "both empty: 1", 0)
-            for name, unit, better in (
-                ("dsc", "", "higher"),
-                ("normhd", "", "lower"),
-                ("hd95_mm", "mm", "lower"),
-                ("volume", "mm³", "neither"),
-            )
+        About(
+            config=config,
+            inputs={"predictions": "cohort/preds", "labels": "cohort/labels", "metadata": "cohort/metadata.csv"},
+            versions={"segfair": "0.1.0", "numpy": "2.4.0"},
+            notices=("Labels: cohort/labels (300 files); predictions: cohort/preds (299 files).",),
+            record={"model": {"name": "nnU-Net", "version": "2.1"}, "approver": "N. N."},
         ),
-        bins={name: Bins(name, "as given", (), names) for name, names in levels.items()},
-        left_out={"patient_name": "300 different texts; an id or free text", "scanner": "one value only"},
-        notices=("Labels: cohort/labels (300 files); predictions: cohort/preds (299 files).",),
-        alerts=(
-            Alert("penalised", f"2 of {n_cases} predictions could not be used and count with the worst score."),
-            Alert("excluded", "1 cases could not be audited and are in no mean."),
-            Alert("small", "Fewer than 10 cases, too few to be judged by themselves: site = NACT (n = 7)."),
-            Alert(
-                "definition",
-                "Were NormHD defined as voxels, clipped: age_group: the level with the highest NormHD is 71+.",
+        Cases(
+            counts=CaseCounts(n_cases, penalised, ("case010",), {"case999": "label: not a mask"}),
+            scores=CaseScores(("case", *values, "penalised", *levels), rows, tuple(values), tuple(levels)),
+            metrics=tuple(
+                MetricFacts(name, unit, better, f"{name}/as-tested", "both empty: 1", 0)
+                for name, unit, better in (
+                    ("dsc", "", "higher"),
+                    ("normhd", "", "lower"),
+                    ("hd95_mm", "mm", "lower"),
+                    ("volume", "mm³", "neither"),
+                )
             ),
         ),
-        scores=_scores(dsc, values["normhd"], inference),
-        definitions=(
-            Definition("mm, clipped", 0.11, 0.81, 0.93, 0.87, (), True),
-            Definition(
-                "voxels, clipped",
-                0.14,
-                0.79,
-                0.92,
-                0.86,
-                ("age_group: the level with the highest NormHD is 71+",),
-                False,
-            ),
+        Attributes(
+            bins={name: Bins(name, "as given", (), names) for name, names in levels.items()},
+            left_out={"patient_name": "300 different texts; an id or free text", "scanner": "one value only"},
+            facts=attributes,
         ),
-        attributes=attributes,
-        outcomes={
-            name: OutcomeFacts(
-                better=table.better,
-                n_cases=n_cases,
-                mean=table.mean,
-                primary=name == outcomes[0],
-                n_tested=sum(row.significant is not None for row in table) if inference else 0,
-                critical=3.4 if inference else None,
-                method="Westfall-Young step-down max-T (2,000 permutations), family-wise level 0.05"
-                if inference
-                else "not corrected for multiple testing",
-                global_divergence=tuple(
-                    (*next(iter(row.subgroup.items)), row.divergence / 3) for row in table if len(row.subgroup) == 1
+        Scores(
+            by_name=_scores(dsc, values["normhd"], inference),
+            definitions=(
+                Definition("mm, clipped", 0.11, 0.81, 0.93, 0.87, (), True),
+                Definition(
+                    "voxels, clipped",
+                    0.14,
+                    0.79,
+                    0.92,
+                    0.86,
+                    ("age_group: the level with the highest NormHD is 71+",),
+                    False,
                 ),
+            ),
+            variants=tuple(
+                FairnessScore(
+                    "gap",
+                    "maximum - minimum",
+                    name,
+                    "max_g D_g - min_g D_g",
+                    "MAMA-MIA (2025)",
+                    0.12,
+                    (0.02, 0.2),
+                    Chance(0.07, (0.02, 0.13), 0.04),
+                )
+                for name in levels
             )
-            for name, table in tables.items()
-        },
-        subgroups=tables,
-        verdict=Verdict("disparity found" if inference else "not tested", f"Disparity found: {clause}.", groups),
-        findings=findings,
-        fairness=tuple(
-            FairnessScore(
-                "gap",
-                "maximum - minimum",
-                name,
-                "max_g D_g - min_g D_g",
-                "MAMA-MIA (2025)",
-                0.12,
-                (0.02, 0.2),
-                Chance(0.07, (0.02, 0.13), 0.04),
+            if inference
+            else (),
+        ),
+        Subgroups(
+            outcomes={
+                name: OutcomeFacts(
+                    better=table.better,
+                    n_cases=n_cases,
+                    mean=table.mean,
+                    primary=name == outcomes[0],
+                    n_tested=sum(row.significant is not None for row in table) if inference else 0,
+                    critical=3.4 if inference else None,
+                    method="Westfall-Young step-down max-T (2,000 permutations), family-wise level 0.05"
+                    if inference
+                    else "not corrected for multiple testing",
+                    global_divergence=tuple(
+                        (*next(iter(row.subgroup.items)), row.divergence / 3) for row in table if len(row.subgroup) == 1
+                    ),
+                )
+                for name, table in tables.items()
+            },
+            tables=tables,
+            search=Search(
+                max_items=max_items,
+                min_support=min_support,
+                n_tested=sum(row.significant is not None for row in tables[outcomes[0]]) if inference else 0,
+                left_out=(LeftOut(f"combinations of more than {max_items} attributes", "as asked for"),),
+                min_count=max(1, math.ceil(min_support * n_cases)),
+                n_searched=len(members),
+                n_alone=0,
+                n_estimated=None,
+                budget=config.max_subgroups,
+            ),
+            findings=_findings(tables[outcomes[0]]),
+            primary_levels=_primary(tables[outcomes[0]], primary) if primary else None,
+            power=tuple(
+                PowerFacts(
+                    entry.name, level.level, level.n, 1.4 / math.sqrt(level.n) if level.n else None, 40 * n_cases
+                )
+                for entry in attributes
+                for level in entry.levels
             )
-            for name in levels
-        )
-        if inference
-        else (),
-        search=Search(
-            max_items=max_items,
-            min_support=min_support,
-            n_tested=sum(row.significant is not None for row in tables[outcomes[0]]) if inference else 0,
-            left_out=(LeftOut(f"combinations of more than {max_items} attributes", "as asked for"),),
-            min_count=max(1, math.ceil(min_support * n_cases)),
-            n_searched=len(members),
-            n_alone=0,
-            n_estimated=None,
-            budget=config.max_subgroups,
+            if inference
+            else (),
         ),
-        primary_subgroups=_primary(tables[outcomes[0]], primary) if primary else None,
-        power=tuple(
-            PowerFacts(entry.name, level.level, level.n, 1.4 / math.sqrt(level.n) if level.n else None, 40 * n_cases)
-            for entry in attributes
-            for level in entry.levels
-        )
-        if inference
-        else (),
-        gates=(
-            GateFacts("FS >= 0.85", "pass", "lower limit 0.87"),
-            GateFacts("significant(dsc) == 0", "fail", "3 found"),
+        Verdict(
+            "disparity found" if inference else "not tested",
+            f"Disparity found: {clause}.",
+            groups,
+            alerts=(
+                Alert("penalised", f"2 of {n_cases} predictions could not be used and count with the worst score."),
+                Alert("excluded", "1 cases could not be audited and are in no mean."),
+                Alert("small", "Fewer than 10 cases, too few to be judged by themselves: site = NACT (n = 7)."),
+                Alert(
+                    "definition",
+                    "Were NormHD defined as voxels, clipped: age_group: the level with the highest NormHD is 71+.",
+                ),
+            ),
+            gates=(
+                GateFacts("FS >= 0.85", "pass", "lower limit 0.87"),
+                GateFacts("significant(dsc) == 0", "fail", "3 found"),
+            ),
         ),
-        record={"model": {"name": "nnU-Net", "version": "2.1"}, "approver": "N. N."},
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.audit.made_up_audits import changed
 
 from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditConfig, AuditResult
@@ -85,22 +86,22 @@ def found_only_beforehand() -> AuditResult:
         {"dsc": rng.normal(0.8, 0.06, 160) - 0.028 * (sex == "F")}, {"sex": sex, **noise}, primary=("sex",)
     )
     assert not any(row.significant for row in result.subgroups["dsc"])
-    assert result.primary_subgroups is not None
-    assert all(row.significant for row in result.primary_subgroups)
+    assert result.subgroups.primary_levels is not None
+    assert all(row.significant for row in result.subgroups.primary_levels)
     return result
 
 
 def with_scores(result: AuditResult, scores: Mapping[str, Sequence[float | None]]) -> AuditResult:
     """The same audit with other scores of its cases; what was found in the old ones stays as it is."""
-    rows = result.case_scores
+    rows = result.cases.scores
     places = {name: rows.columns.index(name) for name in scores}
-    changed = []
+    made = []
     for index, row in enumerate(rows.rows):
         values = list(row)
         for name, place in places.items():
             values[place] = _value(scores[name][index])
-        changed.append(tuple(values))
-    return dataclasses.replace(result, case_scores=dataclasses.replace(rows, rows=tuple(changed)))
+        made.append(tuple(values))
+    return changed(result, cases={"scores": dataclasses.replace(rows, rows=tuple(made))})
 
 
 def _value(value: float | None) -> float | None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
+import shutil
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pytest
+from tests.report.pages import Page
 from tests.report_fixtures import make_result
 
 from segfair.audit import certainty
 from segfair.audit.certainty import CohortScores
 from segfair.audit.panel import Panel
-from segfair.audit.result import AuditConfig
+from segfair.audit.result import AuditConfig, AuditResult
 from segfair.fairness import LevelMeans, highest, lowest
 from segfair.files.images import masks
 from segfair.files.images.grids import Mask
 from segfair.protocol.rules import load_protocol
 from segfair.report import audit as audit_page
+from segfair.report import files
 from segfair.report.audit import page_data
+from segfair.report.parts import Data, number_column, table
 from segfair.scoring import metrics, pairs, scores
 
 
@@ -56,12 +62,42 @@ def test_a_score_of_fairness(monkeypatch: pytest.MonkeyPatch) -> None:
     assert value == pytest.approx(min(means) / max(means))
 
 
-def test_a_section_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(audit_page._TITLES, "alerts", "What to know")
-    monkeypatch.setattr(audit_page, "alert_section", lambda result: {"rows": [f"{result.cases.n_scored} cases"]})
-    page = page_data(make_result(), written="2026-01-01")
-    assert page["sections"]["alerts"] == {"rows": [f"{make_result().cases.n_scored} cases"]}
-    assert {"id": "alerts", "title": "What to know"} in page["contents"]
+BLOCK = """{% import "macros.html.j2" as m -%}
+<section id="sizes" aria-labelledby="sizes-title">
+{{ m.heading(page, "sizes") }}
+{{ m.table(page.sections.sizes) }}
+</section>
+"""
+
+
+def test_a_section_of_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def size_section(result: AuditResult) -> Data:
+        rows = [[entry.name, str(len(entry.levels))] for entry in result.attributes.facts]
+        return table("Sizes of attributes", ["Attribute", number_column("Levels")], rows)
+
+    # The function, its line in `page_data`, and its title.
+    known = {**vars(audit_page), "size_section": size_section}
+    last = '"inputs": input_section(result),'
+    source = inspect.getsource(audit_page.page_data)
+    assert source.count(last) == 1
+    exec(source.replace(last, f'{last} "sizes": size_section(result),'), known)
+    monkeypatch.setitem(audit_page._TITLES, "sizes", "How many levels")
+    # The block, and the line that includes it.
+    folder = Path(shutil.copytree(files.template_folder(), tmp_path / "templates"))
+    (folder / "sizes.html.j2").write_text(BLOCK)
+    last = '{% include "method.html.j2" %}\n'
+    report = (folder / "report.html.j2").read_text("utf-8")
+    assert report.count(last) == 1
+    (folder / "report.html.j2").write_text(report.replace(last, f'{last}{{% include "sizes.html.j2" %}}\n'), "utf-8")
+    monkeypatch.setattr(files, "template_folder", lambda: folder)
+
+    result = make_result(n_cases=8, levels={"sex": ("f", "m"), "site": ("A", "B", "C")})
+    plain, page = page_data(result, written="today"), known["page_data"](result, written="today")
+    assert page["contents"] == [*plain["contents"], {"id": "sizes", "title": "How many levels"}]
+    drawn = Page(files.render_page(page))
+    assert drawn.attributes.count(("section", "id", "sizes")) == 1
+    assert "How many levels Sizes of attributes Attribute Levels sex 2 site 3" in drawn.visible
+    assert all(("section", "id", entry["id"]) in drawn.attributes for entry in plain["contents"]), "all others stay"
 
 
 def test_a_file_format(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 
 import segfair
@@ -31,6 +34,12 @@ def made_up(dsc: np.ndarray, normhd: np.ndarray | None = None, **columns: list[o
 def audit(config: AuditConfig = DEFAULT, **made: object) -> AuditResult:
     cohort, scores = made_up(**made)  # type: ignore[arg-type]
     return segfair.run_audit(cohort, config, scores=scores)
+
+
+def changed(result: AuditResult, **parts: dict[str, Any]) -> AuditResult:
+    """The result with other fields in its parts: `changed(result, about={"inputs": {}})`."""
+    made = {name: dataclasses.replace(getattr(result, name), **fields) for name, fields in parts.items()}
+    return dataclasses.replace(result, **made)
 
 
 def planted(rng: np.random.Generator, n_cases: int, deficit: float) -> dict[str, object]:

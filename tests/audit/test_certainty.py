@@ -26,8 +26,8 @@ def test_every_score_lies_in_its_interval_also_as_the_report_prints_it(seed: int
     config = dataclasses.replace(DEFAULT, min_cases=2, permutations=199, bootstrap=199)
     result = audit(config, dsc=dsc, normhd=(1 - dsc) / 3, **made)
     shown = [(name, score.value, score.ci, 4) for name, score in result.scores.items()]
-    shown += [(f"D_v {entry.name}", entry.disparity.value, entry.disparity_ci, 3) for entry in result.attributes]
-    shown += [(f"{entry.name} {entry.attribute}", entry.value, entry.ci, 3) for entry in result.fairness]
+    shown += [(f"D_v {entry.name}", entry.disparity.value, entry.disparity_ci, 3) for entry in result.attributes.facts]
+    shown += [(f"{entry.name} {entry.attribute}", entry.value, entry.ci, 3) for entry in result.scores.variants]
     checked = 0
     for name, value, interval, digits in shown:
         if value is None or interval is None:
@@ -54,7 +54,7 @@ def test_no_mean_of_the_cohort_leaves_what_it_can_be(clip: bool) -> None:
         score = result.scores[name]
         assert score.ci is not None
         assert low <= score.ci[0] < score.value < score.ci[1] <= high, name
-    for level in result.attributes[0].levels:
+    for level in result.attributes.facts[0].levels:
         assert level.ci["normhd"][0] >= 0.0
         assert level.ci["normhd"][1] <= (1.0 if clip else np.inf)
     config = dataclasses.replace(DEFAULT, protocol=protocol)

@@ -30,7 +30,7 @@ def test_a_site_effect_is_nobodys_fault_under_stratify() -> None:
     fair = audit(dataclasses.replace(config, stratify="site"), **made)
     assert naive.subgroups["dsc"].rows[0].significant
     assert not any(row.significant for row in fair.subgroups["dsc"])
-    assert "site" in fair.outcomes["dsc"].method
+    assert "site" in fair.subgroups.outcomes["dsc"].method
 
 
 def confounded(rng: np.random.Generator, n_cases: int) -> dict[str, object]:
@@ -60,7 +60,7 @@ def test_a_covariate_with_missing_values_adjusts_and_says_so(column: str, tmp_pa
     assert row.adjusted.covariates == (column,)
     # What is missing cannot be adjusted for: among those cases the whole gap stays, among the others hardly any.
     assert abs(row.adjusted.difference) < 0.75 * abs(row.adjusted.raw_difference)
-    (note,) = result.outcomes["dsc"].notes
+    (note,) = result.subgroups.outcomes["dsc"].notes
     assert f"adjusted for {column}: missing for {n_missing} of 400 cases" in note
     result.save(tmp_path / "audit.json")
     assert note in (tmp_path / "audit.json").read_text("utf-8")
@@ -107,7 +107,7 @@ def test_a_covariate_that_says_nothing_is_left_out_in_words(values: list[object]
     rng = np.random.default_rng(13)
     made = {"dsc": rng.random(40), "sex": ["f", "m"] * 20, "x": values}
     result = audit(dataclasses.replace(DEFAULT, attributes=("sex",), adjust=("x",)), **made)
-    assert words in result.outcomes["dsc"].notes
+    assert words in result.subgroups.outcomes["dsc"].notes
     assert all(row.adjusted is None for row in result.subgroups["dsc"])
 
 
@@ -126,15 +126,15 @@ def test_what_masks_derive_can_be_stratified_by_adjusted_for_and_declared(
         dataclasses.replace(config, stratify="lesion_volume", primary=("lesion_volume",)),
         scores=embedded_scores,
     )
-    assert "within lesion_volume" in within.outcomes["dsc"].method
-    assert within.primary_subgroups is not None
+    assert "within lesion_volume" in within.subgroups.outcomes["dsc"].method
+    assert within.subgroups.primary_levels is not None
     # The strata are the terciles, so no tercile can be compared within them, and everything else can.
-    assert all(row.significant is None for row in within.primary_subgroups)
+    assert all(row.significant is None for row in within.subgroups.primary_levels)
     assert any(row.significant is not None for row in within.subgroups["dsc"])
     adjusted = segfair.run_audit(
         embedded, dataclasses.replace(config, adjust=("n_lesions", "anisotropy")), scores=embedded_scores
     )
-    assert "not adjusted for anisotropy: it is the same for every case" in adjusted.outcomes["dsc"].notes
+    assert "not adjusted for anisotropy: it is the same for every case" in adjusted.subgroups.outcomes["dsc"].notes
     said = [row.adjusted.covariates for row in adjusted.subgroups["dsc"] if row.adjusted is not None]
     assert set(said) <= {("n_lesions",)}
 
@@ -200,13 +200,13 @@ def repeated(**extra: object) -> dict[str, object]:
 
 def test_a_column_of_patients_whose_values_repeat_is_the_subject() -> None:
     result = audit(**repeated())
-    assert result.config.subject_column == "PatientID"
-    assert any("60 patients have" in notice and "--subject-column none" in notice for notice in result.notices)
+    assert result.about.config.subject_column == "PatientID"
+    assert any("60 patients have" in notice and "--subject-column none" in notice for notice in result.about.notices)
     row = result.subgroups["dsc"].rows[0]
     assert row.estimate is not None
     assert (row.estimate.n_subjects, row.estimate.units) == (30, "subjects")
     refused = audit(dataclasses.replace(DEFAULT, subject_column="none"), **repeated())
-    assert refused.config.subject_column is None
+    assert refused.about.config.subject_column is None
     assert refused.subgroups["dsc"].rows[0].estimate.n_subjects is None  # type: ignore[union-attr]
 
 
@@ -214,9 +214,9 @@ def test_patients_of_one_case_each_and_columns_of_other_things_are_no_subjects()
     made = repeated()
     n_cases = len(made["dsc"])  # type: ignore[arg-type]
     made["PatientID"] = [f"P{one}" for one in range(n_cases)]
-    assert audit(**made).config.subject_column is None
+    assert audit(**made).about.config.subject_column is None
     made["PatientID"] = ["in", "out"] * (n_cases // 2) + ["in"] * (n_cases % 2)
-    assert audit(**made).config.subject_column is None
+    assert audit(**made).about.config.subject_column is None
 
 
 def test_within_strata_sign_value_and_interval_are_those_of_the_test() -> None:

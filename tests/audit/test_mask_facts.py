@@ -74,7 +74,7 @@ def test_more_than_a_fifth_of_any_kind_stops_an_audit(tmp_path: Path, kind: str,
         assert remedy in text
     # A fifth is not more than a fifth.
     result = audit(cohort_of(tmp_path / "fewer", [kind] * 2 + ["good"] * 8))
-    assert len(result.cases.penalised) == 2
+    assert len(result.cases.counts.penalised) == 2
 
 
 def test_all_kinds_count_together_and_each_has_its_example(tmp_path: Path) -> None:
@@ -90,15 +90,15 @@ def test_all_kinds_count_together_and_each_has_its_example(tmp_path: Path) -> No
 @pytest.mark.parametrize("rule", ["worst", "drop"])
 def test_who_says_what_they_mean_is_not_stopped(tmp_path: Path, rule: str) -> None:
     result = audit(cohort_of(tmp_path, ["elsewhere"] * 4 + ["good"] * 8), missing_prediction=rule)
-    assert len(result.cases.penalised) == (4 if rule == "worst" else 0)
-    assert result.cases.n_scored == (12 if rule == "worst" else 8)
+    assert len(result.cases.counts.penalised) == (4 if rule == "worst" else 0)
+    assert result.cases.counts.n_scored == (12 if rule == "worst" else 8)
 
 
 def test_scores_that_are_handed_in_are_taken_as_they_are(tmp_path: Path) -> None:
     cohort = cohort_of(tmp_path, ["elsewhere"] * 4 + ["good"] * 8)
     scores = score_cohort(cohort, DEFAULT)
     result = segfair.run_audit(cohort, AuditConfig(DEFAULT, permutations=19, bootstrap=100), scores=scores)
-    assert len(result.cases.penalised) == 4
+    assert len(result.cases.counts.penalised) == 4
     with pytest.raises(InputError):
         check_usable(scores, AuditConfig(DEFAULT))
 
@@ -230,12 +230,12 @@ def test_equal_means_every_voxel_that_counts() -> None:
 
 def test_an_audit_counts_predictions_that_equal_their_labels(tmp_path: Path) -> None:
     result = audit(cohort_of(tmp_path, ["equal"] * 3 + ["good"] * 9))
-    assert [alert.text for alert in result.alerts if alert.kind == "copied"] == [
+    assert [alert.text for alert in result.verdict.alerts if alert.kind == "copied"] == [
         "3 of 12 predictions equal their label voxel for voxel (empty labels left out). A model hits a small lesion "
         "exactly now and then; make sure that the rest are no copies of the labels."
     ]
     none = audit(cohort_of(tmp_path / "none", ["good"] * 12))
-    assert not [alert for alert in none.alerts if alert.kind == "copied"]
+    assert not [alert for alert in none.verdict.alerts if alert.kind == "copied"]
     assert "equals_label" not in json.dumps(result.to_dict())
 
 

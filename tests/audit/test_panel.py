@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.audit.made_up_audits import DEFAULT, audit
+from tests.audit.made_up_audits import DEFAULT, audit, changed
 
 from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.audit.design import Units
@@ -118,8 +118,8 @@ def test_a_saved_audit_has_the_panel_that_it_was_made_of() -> None:
 
 def test_an_audit_that_was_made_to_be_shared_has_no_case() -> None:
     result = saved()
-    rows = dataclasses.replace(result.case_scores, rows=(), subjects=())
-    found = Panel.of_result(dataclasses.replace(result, case_scores=rows))
+    rows = dataclasses.replace(result.cases.scores, rows=(), subjects=())
+    found = Panel.of_result(changed(result, cases={"scores": rows}))
     assert len(found) == 0
     assert found.scores["dsc"].shape == found.penalised.shape == (0,)
     assert found.members(frozenset({("sex", "f")})).shape == (0,)

@@ -39,7 +39,7 @@ def test_without_a_deficit_nothing_is_claimed_and_nothing_is_called_fair() -> No
     result = audit(**planted(np.random.default_rng(1), 200, 0.0))
     assert result.verdict.kind == "no difference shown"
     assert "with 200 cases only gaps above about 0." in result.verdict.sentence
-    assert result.findings == ()
+    assert result.subgroups.findings == ()
     assert "fair" not in result.verdict.sentence.lower()
     chance = result.scores["FS"].chance
     assert chance is not None
@@ -57,7 +57,7 @@ def test_the_worst_group_is_one_that_can_be_judged() -> None:
     assert rows[0].n >= 10
     tiny = next(row for row in rows if row.subgroup.items == {("site", "tiny")})
     assert (tiny.significant, tiny.p_value) == (None, None)
-    assert any("site = tiny (n = 6)" in alert.text for alert in result.alerts)
+    assert any("site = tiny (n = 6)" in alert.text for alert in result.verdict.alerts)
 
 
 def test_a_level_below_the_support_is_seen_when_it_has_enough_cases() -> None:
@@ -73,9 +73,11 @@ def test_a_level_below_the_support_is_seen_when_it_has_enough_cases() -> None:
     assert rare.n == 18
     assert rare.significant
     assert sum(rare.shapley.values()) == pytest.approx(rare.divergence)
-    assert result.outcomes["dsc"].n_tested > len(rows) / 2
+    assert result.subgroups.outcomes["dsc"].n_tested > len(rows) / 2
     assert "site = rare" in result.verdict.sentence
-    assert {level for _, level, _ in result.outcomes["dsc"].global_divergence} == {"A", "B", "f", "m"}, "as mined"
+    assert {level for _, level, _ in result.subgroups.outcomes["dsc"].global_divergence} == {"A", "B", "f", "m"}, (
+        "as mined"
+    )
     (gate,) = check_gates(result, ["worst.dsc > 0.5"])
     assert (gate.state, "site = rare (n = 18)" in gate.reason) == ("fail", True)
     worst = worst_section(result)
@@ -92,10 +94,10 @@ def test_twenty_noise_attributes_leave_the_primary_family_unchanged() -> None:
     noise = {f"noise{index}": rng.choice(["x", "y"], 150).tolist() for index in range(20)}
     names = ("sex", "site", *noise)
     crowd = audit(dataclasses.replace(config, attributes=names, min_support=0.2), **made, **noise)
-    assert alone.primary_subgroups is not None
-    assert crowd.primary_subgroups is not None
-    assert [(row.subgroup, row.p_adjusted) for row in alone.primary_subgroups] == [
-        (row.subgroup, row.p_adjusted) for row in crowd.primary_subgroups
+    assert alone.subgroups.primary_levels is not None
+    assert crowd.subgroups.primary_levels is not None
+    assert [(row.subgroup, row.p_adjusted) for row in alone.subgroups.primary_levels] == [
+        (row.subgroup, row.p_adjusted) for row in crowd.subgroups.primary_levels
     ]
 
 
@@ -112,7 +114,7 @@ def test_twenty_noise_attributes_leave_the_primary_family_unchanged() -> None:
 )
 def test_data_that_cannot_answer_get_a_plain_sentence(made: dict[str, object], words: str, tmp_path: Path) -> None:
     result = audit(**made)
-    assert any(words in note for note in result.outcomes["dsc"].notes), result.outcomes["dsc"].notes
+    assert any(words in note for note in result.subgroups.outcomes["dsc"].notes), result.subgroups.outcomes["dsc"].notes
     assert result.verdict.kind == ("no difference shown" if words == "same value" else "too few cases")
     page = segfair.write_report(result, tmp_path / "report")
     assert page.stat().st_size > 10_000
@@ -124,10 +126,10 @@ def test_undefined_scores_leave_their_outcome_only() -> None:
     broken = dataclasses.replace(scores.scores[0], values={"dsc": 0.5, "normhd": None})
     table = dataclasses.replace(scores, scores=(broken, *scores.scores[1:]))
     result = segfair.run_audit(cohort, dataclasses.replace(DEFAULT, outcomes=("dsc", "normhd")), scores=table)
-    assert (result.outcomes["dsc"].n_cases, result.outcomes["normhd"].n_cases) == (60, 59)
+    assert (result.subgroups.outcomes["dsc"].n_cases, result.subgroups.outcomes["normhd"].n_cases) == (60, 59)
     assert list(result.scores) == ["DSC", "NormHD"], "PS, FS and TS need both for every case"
-    assert any("1 of 60 cases have no NormHD" in alert.text for alert in result.alerts)
-    assert next(metric for metric in result.metrics if metric.name == "normhd").n_undefined == 1
+    assert any("1 of 60 cases have no NormHD" in alert.text for alert in result.verdict.alerts)
+    assert next(metric for metric in result.cases.metrics if metric.name == "normhd").n_undefined == 1
 
 
 def read_embedded(folder: Path, *, seed: int, bias: bool) -> Cohort:
@@ -158,7 +160,7 @@ def test_no_alert_is_shown_twice() -> None:
     cohort, scores = made_up(**planted(np.random.default_rng(0), 60, 0.0))  # type: ignore[arg-type]
     said = "the folders look swapped"
     result = segfair.run_audit(dataclasses.replace(cohort, notices=(said, "read well", said)), DEFAULT, scores=scores)
-    assert [alert.text for alert in result.alerts].count(said) == 1
+    assert [alert.text for alert in result.verdict.alerts].count(said) == 1
     html = render_page(page_data(result, written=""))
     assert html.count(said) == 1, "what is an alert is no notice as well"
     assert html.count("read well") == 1
@@ -168,7 +170,7 @@ def test_an_attribute_given_twice_is_one_question() -> None:
     made = planted(np.random.default_rng(14), 120, 0.06)
     alone = audit(dataclasses.replace(DEFAULT, attributes=("sex", "site")), **made)
     twice = audit(dataclasses.replace(DEFAULT, attributes=("sex", "site", "copy")), **made, copy=made["sex"])
-    assert twice.outcomes["dsc"].n_tested == alone.outcomes["dsc"].n_tested
+    assert twice.subgroups.outcomes["dsc"].n_tested == alone.subgroups.outcomes["dsc"].n_tested
     found = {row.subgroup.items: (row.p_value, row.p_adjusted, row.p_bh, row.p_by) for row in twice.subgroups["dsc"]}
     for row in alone.subgroups["dsc"]:
         assert found[row.subgroup.items] == (row.p_value, row.p_adjusted, row.p_bh, row.p_by)

@@ -41,14 +41,14 @@ def made() -> tuple[AuditResult, np.ndarray, np.ndarray]:
 
 
 def ids(result: AuditResult) -> list[str]:
-    return [str(case) for case in result.case_scores.column("case")]
+    return [str(case) for case in result.cases.scores.column("case")]
 
 
 def test_a_gap_of_the_ruler_is_found_and_counted_by_hand(made) -> None:
     result, second, agreement = made
     rulers = compare_rulers(result, table(ids(result), second), table(ids(result), agreement))
-    first = np.array(result.case_scores.column("dsc"))
-    women = np.array(result.case_scores.column("sex")) == "f"
+    first = np.array(result.cases.scores.column("dsc"))
+    women = np.array(result.cases.scores.column("sex")) == "f"
     row = next(group for group in rulers.groups if group.items.items == {("sex", "f")})
     assert row.n == 100
     assert row.gap_first == pytest.approx(first[women].mean() - first.mean())
@@ -67,7 +67,7 @@ def test_a_gap_of_the_ruler_is_found_and_counted_by_hand(made) -> None:
 
 def test_the_same_labels_twice_change_nothing(made) -> None:
     result, _, _ = made
-    first = np.array(result.case_scores.column("dsc"))
+    first = np.array(result.cases.scores.column("dsc"))
     rulers = compare_rulers(result, table(ids(result), first), table(ids(result), np.ones(200)))
     assert all(group.difference == 0 for group in rulers.groups)
     assert not any(group.significant for group in rulers.groups)
@@ -132,8 +132,8 @@ def test_the_command_line_measures_twice_and_prints_it(call_cli, phantom_cohort:
     assert (facts["n_paired"], facts["only_first"], facts["agreement"]) == (55, 5, 1.0)
     assert {group["difference"] for group in facts["groups"]} == {0.0}
     loaded = AuditResult.load(tmp_path / "out" / "audit.json")
-    assert loaded.two_rulers is not None
-    assert len(loaded.two_rulers.groups) == len(facts["groups"])
+    assert loaded.subgroups.second_labels is not None
+    assert len(loaded.subgroups.second_labels.groups) == len(facts["groups"])
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert 'id="rulers"' in page
     assert "Two sets of labels" in page

@@ -123,7 +123,7 @@ def test_not_significant_always_names_the_gap_that_remains_possible() -> None:
     found = standing(ROW, "lower", tested=True)
     assert found.qualification(2) == "up to 0.01 behind everybody else cannot be excluded"
     alone = dataclasses.replace(ROW, estimate=None)
-    assert standing(alone, "higher", tested=True).main == "not tested"
+    assert standing(alone, "higher", tested=True).template == "no interval"
 
 
 def test_standings() -> None:

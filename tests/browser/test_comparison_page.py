@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.report_fixtures import HOSTILE, make_result
 from tests.score_fixtures import with_scores
 
@@ -15,7 +16,7 @@ from segfair.compare.procedure import run_comparison
 from segfair.report.comparison.files import write_comparison
 
 shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
-AXE, ROWS, show, browser, pytestmark = shared.AXE, shared.ROWS, shared.show, shared.browser, shared.pytestmark
+AXE, ROWS, show, pytestmark = shared.AXE, shared.ROWS, shared.show, shared.pytestmark
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +28,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "hostile": {"levels": HOSTILE},
     }.items():
         base = make_result(**made)  # type: ignore[arg-type]
-        base = dataclasses.replace(base, config=dataclasses.replace(base.config, permutations=199, bootstrap=200))
-        attribute = base.case_scores.attributes[0]
-        level = np.array(base.case_scores.column(attribute)) == base.bins[attribute].levels[0]
-        dice = np.array(base.case_scores.column("dsc"), dtype=float)
+        base = changed(base, about={"config": dataclasses.replace(base.about.config, permutations=199, bootstrap=200)})
+        attribute = base.cases.scores.attributes[0]
+        level = np.array(base.cases.scores.column(attribute)) == base.attributes.bins[attribute].levels[0]
+        dice = np.array(base.cases.scores.column("dsc"), dtype=float)
         after = dice + np.random.default_rng(0).normal(0, 0.05, len(dice)) - 0.15 * level
         comparison = run_comparison(base, with_scores(base, {"dsc": after}), names=("old model", "new model"))
         folder = tmp_path_factory.mktemp("comparison") / kind

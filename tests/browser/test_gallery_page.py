@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.audit.made_up_audits import changed
 
 import segfair
 from segfair.audit.result import AuditConfig, AuditResult
@@ -18,7 +19,7 @@ from segfair.protocol.rules import load_protocol
 from segfair.report.files import write_report
 
 shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
-AXE, show, browser, pytestmark = shared.AXE, shared.show, shared.browser, shared.pytestmark
+AXE, show, pytestmark = shared.AXE, shared.show, shared.pytestmark
 
 KINDS = ["images", "masks"]
 PAPER_DOTS = round(182 / 25.4 * 96)
@@ -42,21 +43,21 @@ def audited(phantom_cohort: Path) -> AuditResult:
     # Any second set of masks will do; the predictions make every agreement the case's own DSC.
     result = measure_again(segfair.run_audit(cohort, config), cohort, folder / "preds")
     gallery = build_gallery(result, cohort, images=image_files(folder / "images", cohort))
-    return dataclasses.replace(result, gallery=gallery)
+    return changed(result, cases={"gallery": gallery})
 
 
 @pytest.fixture(scope="module")
 def pages(audited: AuditResult, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Kind of page -> its address."""
     top = tmp_path_factory.mktemp("gallery")
-    assert audited.gallery is not None
+    assert audited.cases.gallery is not None
     bare = {
         case: dataclasses.replace(
             entry, slices=tuple(dataclasses.replace(picture, image="") for picture in entry.slices)
         )
-        for case, entry in audited.gallery.cases.items()
+        for case, entry in audited.cases.gallery.cases.items()
     }
-    masks = dataclasses.replace(audited, gallery=dataclasses.replace(audited.gallery, cases=bare, channel=None))
+    masks = changed(audited, cases={"gallery": dataclasses.replace(audited.cases.gallery, cases=bare, channel=None)})
     return {
         "images": write_report(audited, top / "images").as_uri(),
         "masks": write_report(masks, top / "masks").as_uri(),
@@ -120,10 +121,10 @@ def test_the_second_labels_have_a_section_with_both_gaps(
 ) -> None:
     show(browser, pages["images"], 1200)
     section = browser.find_element("id", "rulers")
-    assert audited.two_rulers is not None
-    assert audited.two_rulers.sentence in section.text.replace("\n", " ")
+    assert audited.subgroups.second_labels is not None
+    assert audited.subgroups.second_labels.sentence in section.text.replace("\n", " ")
     rows = section.find_elements("css selector", "tbody tr")
-    assert len(rows) == min(40, len(audited.two_rulers.groups))
+    assert len(rows) == min(40, len(audited.subgroups.second_labels.groups))
     heads = [head.text.replace("\n", " ") for head in section.find_elements("css selector", "thead th")]
     assert heads[:5] == ["Group", "n", "Gap, first labels", "Gap, second labels", "Difference"]
     # The predictions as labels: every case has a DSC of 1, and no group a gap.

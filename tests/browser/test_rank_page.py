@@ -12,7 +12,7 @@ from segfair.rank.procedure import rank_scored
 from segfair.report.ranking.files import write_ranking
 
 shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
-AXE, show, browser, pytestmark = shared.AXE, shared.show, shared.browser, shared.pytestmark
+AXE, show, pytestmark = shared.AXE, shared.show, shared.pytestmark
 
 KINDS = ["undecided", "won", "private"]
 N_TEAMS = 30

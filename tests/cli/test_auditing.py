@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 
+QUICK = ("--permutations", 199, "--bootstrap", 100, "--workers", 1, "--attributes", "age_group,menopause")
+"""What is asked here depends neither on how often is resampled, nor on processes, nor on what is drawn."""
 
-def audit(run_cli, cohort: Path, out: Path, *options: object):
-    return run_cli("audit", cohort / "preds", cohort / "labels", cohort / "metadata.csv", "--out", out, *options)
+
+def audit(cli, cohort: Path, out: Path, *options: object):
+    return cli("audit", cohort / "preds", cohort / "labels", cohort / "metadata.csv", "--out", out, *options)
 
 
 def copy_cohort(cohort: Path, target: Path) -> Path:
@@ -24,31 +28,41 @@ def facts(out: Path) -> dict:
     return json.loads((out / "audit.json").read_text("utf-8"))
 
 
-def test_audit_writes_the_five_files_and_says_where(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
-    done = audit(run_cli, phantom_cohort, tmp_path / "report")
+@pytest.fixture(scope="module")
+def audited(once, run_cli, phantom_cohort: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """An audit as a user runs it, with two processes that score, and what was said."""
+
+    def make(folder: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        return folder / "report", audit(run_cli, phantom_cohort, folder / "report", "--workers", 2)
+
+    return once("audited", make)
+
+
+def test_audit_writes_the_five_files_and_says_where(audited) -> None:
+    report, done = audited
     assert done.returncode == 0, done.stderr
-    names = {path.name for path in (tmp_path / "report").iterdir()}
+    names = {path.name for path in report.iterdir()}
     assert names == {"report.html", "audit.json", "cases.csv", "subgroups.csv", "manifest.json"}
     assert "patient_id" in done.stdout, "the id column is named"
-    assert str(tmp_path / "report" / "report.html") in done.stdout
-    assert facts(tmp_path / "report")["cases"]["n_scored"] == 60
+    assert str(report / "report.html") in done.stdout
+    assert facts(report)["cases"]["n_scored"] == 60
 
 
-def test_report_draws_again_without_the_masks(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
-    assert audit(run_cli, phantom_cohort, tmp_path / "first").returncode == 0
-    done = run_cli("report", tmp_path / "first" / "audit.json", "--out", tmp_path / "second")
+def test_report_draws_again_without_the_masks(audited, call_cli, tmp_path: Path) -> None:
+    first, second = audited[0], tmp_path / "second"
+    done = call_cli("report", first / "audit.json", "--out", second)
     assert done.returncode == 0, done.stderr
-    assert facts(tmp_path / "first") == facts(tmp_path / "second")
-    assert (tmp_path / "second" / "cases.csv").read_bytes() == (tmp_path / "first" / "cases.csv").read_bytes()
+    assert facts(first) == facts(second)
+    assert (second / "cases.csv").read_bytes() == (first / "cases.csv").read_bytes()
 
 
-def test_the_same_seed_gives_the_same_audit(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
-    for name, workers in (("a", 1), ("b", 2)):
-        assert audit(run_cli, phantom_cohort, tmp_path / name, "--workers", workers).returncode == 0
-    assert facts(tmp_path / "a") == facts(tmp_path / "b")
+def test_the_same_seed_gives_the_same_audit(audited, call_cli, phantom_cohort: Path, tmp_path: Path) -> None:
+    done = audit(call_cli, phantom_cohort, tmp_path / "again", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert facts(tmp_path / "again") == facts(audited[0])
 
 
-def test_corrupt_off_grid_and_absent_predictions_score_alike(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
+def test_corrupt_off_grid_and_absent_predictions_score_alike(call_cli, phantom_cohort: Path, tmp_path: Path) -> None:
     case = sorted(path.name for path in (phantom_cohort / "labels").iterdir())[7]
     found = {}
     for damage in ("corrupt", "off-grid", "absent", "nan", "probability"):
@@ -64,7 +78,7 @@ def test_corrupt_off_grid_and_absent_predictions_score_alike(run_cli, phantom_co
             image = nibabel.load(phantom_cohort / "preds" / case)
             values = np.full(image.shape, np.nan if damage == "nan" else 0.37, np.float32)
             nibabel.save(nibabel.Nifti1Image(values, image.affine), victim)
-        done = audit(run_cli, cohort, tmp_path / f"{damage}-out")
+        done = audit(call_cli, cohort, tmp_path / f"{damage}-out", *QUICK)
         assert done.returncode == 0, done.stderr
         found[damage] = facts(tmp_path / f"{damage}-out")
     for damage, audit_json in found.items():
@@ -80,16 +94,16 @@ def test_corrupt_off_grid_and_absent_predictions_score_alike(run_cli, phantom_co
     assert found["corrupt"]["cases"]["missing_predictions"] == []
 
 
-def test_a_broken_label_leaves_with_its_reason(run_cli, phantom_cohort: Path, tmp_path: Path) -> None:
+def test_a_broken_label_leaves_with_its_reason(call_cli, phantom_cohort: Path, tmp_path: Path) -> None:
     cohort = copy_cohort(phantom_cohort, tmp_path / "cohort")
     label = sorted((cohort / "labels").iterdir())[3]
     label.write_bytes(b"not a mask")
-    done = audit(run_cli, cohort, tmp_path / "out")
+    done = audit(call_cli, cohort, tmp_path / "out", *QUICK)
     assert done.returncode == 0, done.stderr
     cases = facts(tmp_path / "out")["cases"]
     assert cases["n_scored"] == 59
     assert [entry["case"] for entry in cases["excluded"]] == [label.name.removesuffix(".nii.gz")]
-    strict = audit(run_cli, cohort, tmp_path / "strict", "--strict")
+    strict = audit(call_cli, cohort, tmp_path / "strict", "--strict", *QUICK)
     assert strict.returncode == 2
     assert label.name.removesuffix(".nii.gz") in strict.stderr
 
@@ -110,8 +124,8 @@ def test_a_broken_label_leaves_with_its_reason(run_cli, phantom_cohort: Path, tm
         (["--min-support", "0"], ["min-support"]),
     ],
 )
-def test_wrong_settings_stop_with_a_sentence(run_cli, phantom_cohort, tmp_path, options, words) -> None:
-    done = audit(run_cli, phantom_cohort, tmp_path / "out", *options)
+def test_wrong_settings_stop_with_a_sentence(call_cli, phantom_cohort, tmp_path, options, words) -> None:
+    done = audit(call_cli, phantom_cohort, tmp_path / "out", *options)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert all(word in done.stderr for word in words), done.stderr
@@ -119,10 +133,10 @@ def test_wrong_settings_stop_with_a_sentence(run_cli, phantom_cohort, tmp_path, 
 
 
 @pytest.mark.parametrize("missing", ["preds", "labels", "metadata.csv"])
-def test_a_missing_path_is_named(run_cli, phantom_cohort: Path, tmp_path: Path, missing: str) -> None:
+def test_a_missing_path_is_named(call_cli, phantom_cohort: Path, tmp_path: Path, missing: str) -> None:
     paths = [phantom_cohort / name for name in ("preds", "labels", "metadata.csv")]
     paths = [tmp_path / "gone" / path.name if path.name == missing else path for path in paths]
-    done = run_cli("audit", *paths, "--out", tmp_path / "out")
+    done = call_cli("audit", *paths, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert str(tmp_path / "gone" / missing) in done.stderr
     assert "Traceback" not in done.stderr

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-QUICK = ("--permutations", "199", "--bootstrap", "100", "--workers", "1")
+QUICK = ("--permutations", "199", "--bootstrap", "100", "--workers", "1", "--attributes", "age_group,menopause")
 
 
 @pytest.fixture(scope="module")
-def report(run_cli, phantom_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(call_cli, phantom_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report with everything beside it; the folder above holds the key and the shared folder."""
     top = tmp_path_factory.mktemp("handover")
     (top / "study.toml").write_text('model = "Net <b>"\napprover = "A. Approver"\n')
     inputs = [phantom_cohort / name for name in ("preds", "labels", "metadata.csv")]
-    done = run_cli(
+    done = call_cli(
         "audit", *inputs, *QUICK, "--out", top / "out", "--share", top / "share",
         "--record", top / "study.toml", "--figures", "svg",
     )  # fmt: skip
@@ -30,8 +30,8 @@ def inputs_of(cohort: Path) -> list[Path]:
     return [cohort / name for name in ("preds", "labels", "metadata.csv")]
 
 
-def test_verify_finds_nothing_where_nothing_changed(run_cli, report: Path, phantom_cohort: Path) -> None:
-    done = run_cli("verify", report, "--inputs", *inputs_of(phantom_cohort))
+def test_verify_finds_nothing_where_nothing_changed(call_cli, report: Path, phantom_cohort: Path) -> None:
+    done = call_cli("verify", report, "--inputs", *inputs_of(phantom_cohort))
     assert done.returncode == 0, done.stdout
     assert "nothing changed" in done.stdout
 
@@ -60,12 +60,12 @@ def test_verify_names_a_flipped_byte(call_cli, report: Path, phantom_cohort: Pat
 
 
 @pytest.fixture(scope="module")
-def pictured(run_cli, phantom_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictured(call_cli, phantom_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report with images and second labels, both copies that a test may change; the report lies in `out`."""
     top = tmp_path_factory.mktemp("pictured")
     shutil.copytree(phantom_cohort / "images", top / "images")
     shutil.copytree(phantom_cohort / "labels", top / "labels2")
-    done = run_cli(
+    done = call_cli(
         "audit", *inputs_of(phantom_cohort), *QUICK, "--out", top / "out",
         "--images", top / "images", "--labels2", top / "labels2",
     )  # fmt: skip

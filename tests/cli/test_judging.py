@@ -9,7 +9,8 @@ from pathlib import Path
 def test_protocol_prints_toml_that_can_be_used(call_cli, phantom_cohort: Path, tmp_path: Path) -> None:
     def scores(name: str, protocol: object) -> dict:
         inputs = [phantom_cohort / part for part in ("preds", "labels", "metadata.csv")]
-        done = call_cli("audit", *inputs, "--protocol", protocol, "--out", tmp_path / name, "--workers", 1)
+        quick = ("--workers", 1, "--permutations", 199, "--bootstrap", 100)
+        done = call_cli("audit", *inputs, "--protocol", protocol, "--out", tmp_path / name, *quick)
         assert done.returncode == 0, done.stderr
         return json.loads((tmp_path / name / "audit.json").read_text("utf-8"))["scores"]
 

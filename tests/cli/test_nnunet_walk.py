@@ -13,6 +13,8 @@ from segfair.files.images.masks import write_mask
 N_LABELS, N_FOLD = 300, 60
 REGIONS = {"whole tumour": (1, 2, 3), "tumour core": (2, 3), "enhancing": (3,)}
 IGNORE = 4
+QUICK = ("--permutations", 199, "--bootstrap", 100)
+"""The facts here are scores, cases and weights; none of them is resampled."""
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
 
 
@@ -92,8 +94,8 @@ def _summary_entry(
     return {"metrics": metrics, "reference_file": str(label_file), "prediction_file": str(prediction_file)}
 
 
-def test_without_cases_the_missing_240_are_named(nnunet: Path, run_cli) -> None:
-    done = run_cli(
+def test_without_cases_the_missing_240_are_named(nnunet: Path, call_cli) -> None:
+    done = call_cli(
         "audit", nnunet / "results", nnunet / "Dataset001_Tumour", nnunet / "metadata.csv", "--out", nnunet / "out0"
     )
     assert done.returncode == 2
@@ -102,9 +104,9 @@ def test_without_cases_the_missing_240_are_named(nnunet: Path, run_cli) -> None:
     assert "--missing-prediction" in done.stderr
 
 
-def test_one_fold_scores_each_region_as_nnunet_does(nnunet: Path, run_cli) -> None:
+def test_one_fold_scores_each_region_as_nnunet_does(nnunet: Path, call_cli) -> None:
     out = nnunet / "out1"
-    done = run_cli(
+    done = call_cli(
         "audit",
         nnunet / "results",
         nnunet / "Dataset001_Tumour",
@@ -113,6 +115,9 @@ def test_one_fold_scores_each_region_as_nnunet_does(nnunet: Path, run_cli) -> No
         f"{nnunet / 'splits_final.json'}:0",
         "--out",
         out,
+        "--workers",
+        1,
+        *QUICK,
     )
     assert done.returncode == 0, done.stderr
     audit = json.loads((out / "audit.json").read_text())
@@ -131,10 +136,10 @@ def test_one_fold_scores_each_region_as_nnunet_does(nnunet: Path, run_cli) -> No
         assert rows[case]["dsc"] == pytest.approx(np.mean(dices), abs=1e-9)
 
 
-def test_the_summary_alone_gives_the_same_dice(nnunet: Path, run_cli) -> None:
+def test_the_summary_alone_gives_the_same_dice(nnunet: Path, call_cli) -> None:
     out = nnunet / "out2"
     summary = nnunet / "results" / "fold_0" / "validation" / "summary.json"
-    done = run_cli("audit-scores", summary, nnunet / "metadata.csv", "--out", out)
+    done = call_cli("audit-scores", summary, nnunet / "metadata.csv", "--out", out, *QUICK)
     assert done.returncode == 0, done.stderr
     audit = json.loads((out / "audit.json").read_text())
     assert audit["cases"]["n_scored"] == N_FOLD
@@ -144,22 +149,24 @@ def test_the_summary_alone_gives_the_same_dice(nnunet: Path, run_cli) -> None:
     assert list(audit["scores"]) == ["DSC"], "without NormHD there is no PS, FS or TS"
 
 
-def test_the_documented_chain_from_results_to_weights(nnunet: Path, run_cli) -> None:
+def test_the_documented_chain_from_results_to_weights(nnunet: Path, call_cli) -> None:
     """docs/mitigation.md: audit a results folder, then weights for the training cases of that fold."""
     data, out = nnunet / "Dataset001_Tumour", nnunet / "out3"
     splits, metadata = f"{nnunet / 'splits_final.json'}:0", nnunet / "metadata.csv"
-    audited = run_cli("audit", nnunet / "results", data / "labelsTr", metadata, "--cases", splits, "--out", out)
+    options = ("--cases", splits, "--workers", 1, *QUICK, "--out", out)
+    audited = call_cli("audit", nnunet / "results", data / "labelsTr", metadata, *options)
     assert audited.returncode == 0, audited.stderr
     audit = json.loads((out / "audit.json").read_text())
     assert "fold" not in audit["bins"], "a fold tells who was trained on what, not who a patient is"
     assert audit["columns"]["fold"]["read_as"] == "fold"
     table = nnunet / "weights.csv"
-    done = run_cli("weights", out / "audit.json", "--metadata", metadata, "--cases", splits, "--out", table)
+    done = call_cli("weights", out / "audit.json", "--metadata", metadata, "--cases", splits, "--out", table)
     assert done.returncode == 0, done.stderr
     rows = table.read_text().splitlines()
     assert len(rows) == 1 + N_LABELS - N_FOLD, "the fold's training cases"
     weights = [float(row.split(",")[1]) for row in rows[1:]]
     assert np.mean(weights) == pytest.approx(1)
     # The column is there for who asks for it.
-    by_fold = run_cli("audit-scores", nnunet / "results", metadata, "--where", "fold == 0", "--out", nnunet / "out4")
+    one_fold = ("--where", "fold == 0", *QUICK, "--out", nnunet / "out4")
+    by_fold = call_cli("audit-scores", nnunet / "results", metadata, *one_fold)
     assert by_fold.returncode == 0, by_fold.stderr

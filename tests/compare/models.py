@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from tests.audit.made_up_audits import changed
 
 from segfair.audit.result import AuditResult
 from segfair.compare.result import Comparison, SubgroupChange
@@ -35,4 +36,4 @@ def noisy(dice: np.ndarray, seed: int, spread: float = 0.03) -> np.ndarray:
 
 
 def with_config(result: AuditResult, **changes: Any) -> AuditResult:
-    return dataclasses.replace(result, config=dataclasses.replace(result.config, **changes))
+    return changed(result, about={"config": dataclasses.replace(result.about.config, **changes)})

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.compare.models import N, cohort, noisy, scores_of, with_config
 from tests.score_fixtures import audit_of, with_scores
 
@@ -17,11 +18,11 @@ from segfair.protocol.rules import LabelRule, NormHDRule
 
 
 def test_cases_and_values_of_one_audit_only_are_told(first: AuditResult, dice: np.ndarray) -> None:
-    rows = first.case_scores
+    rows = first.cases.scores
     fewer = dataclasses.replace(rows, rows=rows.rows[5:])
     second = with_scores(first, scores_of(noisy(dice, 10)))
     second = with_scores(second, {"hd95_mm": np.where(np.arange(N) < 20, np.nan, 45 * (1 - dice))})
-    found = run_comparison(dataclasses.replace(first, case_scores=fewer), second, outcome="hd95_mm")
+    found = run_comparison(changed(first, cases={"scores": fewer}), second, outcome="hd95_mm")
     assert found.n_paired == N - 5
     assert (len(found.only_before), len(found.only_after)) == (0, 5)
     assert found.metrics["hd95_mm"].n == N - 20 and found.metrics["dsc"].n == N - 5
@@ -37,7 +38,7 @@ def refuse(before: AuditResult, after: AuditResult, message: str, **options: Any
 
 
 def test_other_rules_are_refused(first: AuditResult) -> None:
-    protocol = first.config.protocol
+    protocol = first.about.config.protocol
     clipped = protocol.replace(name="mine", normhd=NormHDRule("mm", 150.0, False))
     refuse(first, with_config(first, protocol=clipped), r"normhd\.clip is (True and False|False and True)")
     label = protocol.replace(label=LabelRule((2,)))
@@ -45,21 +46,22 @@ def test_other_rules_are_refused(first: AuditResult) -> None:
     regions = protocol.replace(regions={"tumour": (1, 2)})
     refuse(first, with_config(first, protocol=regions), r"regions\.tumour")
     turned = tuple(
-        dataclasses.replace(metric, better="lower") if metric.name == "dsc" else metric for metric in first.metrics
+        dataclasses.replace(metric, better="lower") if metric.name == "dsc" else metric
+        for metric in first.cases.metrics
     )
-    refuse(first, dataclasses.replace(first, metrics=turned), "dsc: .* is better in one audit .*--lower-is-better")
+    refuse(first, changed(first, cases={"metrics": turned}), "dsc: .* is better in one audit .*--lower-is-better")
 
 
 def test_what_scores_nothing_is_no_other_rule(first: AuditResult) -> None:
-    renamed = first.config.protocol.replace(name="ours", gates=("FS >= 0.8",), metrics=("dsc",))
+    renamed = first.about.config.protocol.replace(name="ours", gates=("FS >= 0.8",), metrics=("dsc",))
     assert run_comparison(first, with_config(first, protocol=renamed)).verdict.kind == "nothing changed"
 
 
 def test_another_meaning_of_unusable_predictions_is_refused_where_it_matters(first: AuditResult) -> None:
     drop = with_config(first, missing_prediction="drop")
     assert run_comparison(first, drop).verdict.kind == "nothing changed", "no prediction was unusable"
-    counts = dataclasses.replace(first.cases, penalised={"p0003": "no prediction"})
-    refuse(dataclasses.replace(first, cases=counts), drop, "the same --missing-prediction")
+    counts = dataclasses.replace(first.cases.counts, penalised={"p0003": "no prediction"})
+    refuse(changed(first, cases={"counts": counts}), drop, "the same --missing-prediction")
 
 
 def test_other_labels_are_known_by_their_volumes(dice: np.ndarray) -> None:
@@ -70,10 +72,12 @@ def test_other_labels_are_known_by_their_volumes(dice: np.ndarray) -> None:
     refuse(base, with_scores(base, {"volume": volumes}), "case p0017: its label has .* other labels")
 
 
-def with_digests(result: AuditResult, changed: dict[str, str], **inputs: str) -> AuditResult:
-    digests = dict.fromkeys(result.case_scores.column("case"), "0" * 64) | changed
-    return dataclasses.replace(
-        result, cases=dataclasses.replace(result.cases, label_sha256=digests), inputs=inputs or {"labels": "labels"}
+def with_digests(result: AuditResult, others: dict[str, str], **inputs: str) -> AuditResult:
+    digests = dict.fromkeys(result.cases.scores.column("case"), "0" * 64) | others
+    return changed(
+        result,
+        cases={"counts": dataclasses.replace(result.cases.counts, label_sha256=digests)},
+        about={"inputs": inputs or {"labels": "labels"}},
     )
 
 
@@ -85,16 +89,15 @@ def test_other_labels_of_the_same_volume_or_of_none_are_known_by_their_digests(f
 
 def test_what_is_not_known_of_the_labels_is_told(first: AuditResult) -> None:
     one = with_digests(first, {})
-    older = dataclasses.replace(one, cases=dataclasses.replace(one.cases, label_sha256={}))
+    older = changed(one, cases={"counts": dataclasses.replace(one.cases.counts, label_sha256={})})
     (notice,) = run_comparison(one, older).notices
     assert notice.startswith("for 240 of 240 paired cases the labels could not be compared")
     volumes = {"volume": np.random.default_rng(0).lognormal(8, 1, N)}
-    base = dataclasses.replace(
-        audit_of({**scores_of(np.linspace(0.2, 0.9, N)), **volumes}, cohort()), inputs=one.inputs
-    )
+    base = audit_of({**scores_of(np.linspace(0.2, 0.9, N)), **volumes}, cohort())
+    base = changed(base, about={"inputs": one.about.inputs})
     (notice,) = run_comparison(base, base).notices
     assert "only the volumes of the labels could be compared" in notice
-    tables = dataclasses.replace(first, inputs={"scores": "scores.csv"})
+    tables = changed(first, about={"inputs": {"scores": "scores.csv"}})
     (notice,) = run_comparison(tables, tables).notices
     assert "whether both audits were made against the same labels is not known" in notice
 
@@ -110,7 +113,7 @@ def test_what_is_not_known_of_the_labels_is_told(first: AuditResult) -> None:
 )
 def test_settings_that_differ_are_told(first: AuditResult, name: str, values: tuple[Any, Any], words: str) -> None:
     one, other = (
-        dataclasses.replace(first, config=dataclasses.replace(first.config, **{name: value})) for value in values
+        changed(first, about={"config": dataclasses.replace(first.about.config, **{name: value})}) for value in values
     )
     (notice,) = run_comparison(one, other).notices
     assert words in notice
@@ -131,21 +134,21 @@ def test_other_bins_are_refused() -> None:
     refuse(base, audits[0], "no attribute in common")
 
 
-def test_other_outcomes_are_refused_unless_one_is_chosen(first: AuditResult) -> None:
-    other = with_config(first, outcomes=("hd95_mm",))
+def test_other_outcomes_are_refused_unless_one_is_chosen(first: AuditResult, dice: np.ndarray) -> None:
+    other = audit_of(scores_of(dice), cohort(), outcomes=("hd95_mm",))
     refuse(first, other, "the primary outcomes differ: .* choose one with --outcome")
     assert run_comparison(first, other, outcome="hd95_mm").outcome == "hd95_mm"
     refuse(first, first, "--outcome iou: not a metric of both audits; these are dsc, normhd, hd95_mm", outcome="iou")
 
 
 def test_no_case_in_common_is_refused(first: AuditResult) -> None:
-    rows = first.case_scores
+    rows = first.cases.scores
     renamed = dataclasses.replace(rows, rows=tuple(("q" + row[0], *row[1:]) for row in rows.rows))
-    refuse(first, dataclasses.replace(first, case_scores=renamed), "no case in common")
-    refuse(first, dataclasses.replace(first, case_scores=dataclasses.replace(rows, rows=())), "cannot be compared")
+    refuse(first, changed(first, cases={"scores": renamed}), "no case in common")
+    refuse(first, changed(first, cases={"scores": dataclasses.replace(rows, rows=())}), "cannot be compared")
 
 
 def test_masks_against_a_table_is_told(first: AuditResult) -> None:
-    table = dataclasses.replace(first, inputs={"scores": "scores.csv", "metadata": "metadata.csv"})
-    masks = dataclasses.replace(first, inputs={"predictions": "preds", "labels": "labels"})
+    table = changed(first, about={"inputs": {"scores": "scores.csv", "metadata": "metadata.csv"}})
+    masks = changed(first, about={"inputs": {"predictions": "preds", "labels": "labels"}})
     assert any("read a table of scores" in notice for notice in run_comparison(masks, table).notices)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.compare.models import N, change, cohort, noisy, scores_of, with_config
 from tests.score_fixtures import audit_of, with_scores
 
@@ -106,8 +107,8 @@ def test_the_other_way_round_is_the_mirror_image(first: AuditResult, dice: np.nd
 
 
 def test_chance_accuses_nobody_and_a_true_loss_is_found(first: AuditResult, dice: np.ndarray) -> None:
-    plain = dataclasses.replace(first.config, outcomes=("dsc",), permutations=199, bootstrap=100)
-    base = dataclasses.replace(first, config=plain)
+    plain = dataclasses.replace(first.about.config, outcomes=("dsc",), permutations=199, bootstrap=100)
+    base = changed(first, about={"config": plain})
     rng = np.random.default_rng(12)
     accused = cried_wolf = found = 0
     who = (cohort()["site"] == "C") & (cohort()["age"] == "old")
@@ -133,11 +134,11 @@ def test_patients_not_cases_are_the_witnesses() -> None:
     after = dice + np.repeat(rng.normal(0, 0.05, 24), 10) + rng.normal(0, 0.005, 240)
     metadata = {"sex": sex, "patient": [f"s{code}" for code in patients]}
     settings: dict[str, Any] = {"attributes": ("sex",)}
-    naive = audit_of({"dsc": dice}, metadata, **settings)
+    naive = audit_of({"dsc": dice}, metadata, subject_column="none", **settings)
     proper = audit_of({"dsc": dice}, metadata, subject_column="patient", **settings)
-    assert len(set(proper.case_scores.subjects)) == 24 and naive.case_scores.subjects == ()
+    assert len(set(proper.cases.scores.subjects)) == 24 and naive.cases.scores.subjects == ()
     reloaded = AuditResult.from_dict(json.loads(json.dumps(proper.to_dict())))
-    assert reloaded.case_scores.subjects == proper.case_scores.subjects
+    assert reloaded.cases.scores.subjects == proper.cases.scores.subjects
     by_case = run_comparison(naive, with_scores(naive, {"dsc": after}))
     by_patient = run_comparison(reloaded, with_scores(reloaded, {"dsc": after}))
     assert change(by_case, sex="M").p_value < 0.05 or change(by_case, sex="F").p_value < 0.05
@@ -194,3 +195,14 @@ def test_the_stream_of_one_question_is_its_own(first: AuditResult, dice: np.ndar
     assert one == other, "the same seed, the same comparison"
     alone = run_comparison(with_config(first, outcomes=("dsc",)), with_config(second, outcomes=("dsc",)))
     assert alone.subgroups["dsc"] == one.subgroups["dsc"], "another outcome beside it changes nothing"
+
+
+def test_one_loss_is_one_finding_however_many_rows_it_shows_in(first: AuditResult, dice: np.ndarray) -> None:
+    columns = cohort()
+    inside = np.array(columns["sex"]) == "F"
+    found = run_comparison(first, with_scores(first, scores_of(noisy(dice, 3) - 0.1 * inside)))
+    assert [finding.items for finding in found.findings] == [{"sex": "F"}]
+    (finding,) = found.findings
+    assert finding.estimate.value == pytest.approx(-0.1, abs=0.02)
+    assert "goes back to 1 finding: sex = F" in found.verdict.sentence
+    assert run_comparison(first, first).findings == ()

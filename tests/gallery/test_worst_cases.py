@@ -13,6 +13,7 @@ import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
+from tests.audit.made_up_audits import changed
 from tests.report_fixtures import HOSTILE, make_result
 
 from segfair.audit.procedure import run_audit
@@ -94,13 +95,13 @@ def test_the_worst_cases_overall_and_of_flagged_subgroups(cohort: Cohort) -> Non
 
 def test_lower_is_better_turns_the_order(cohort: Cohort) -> None:
     result = _audit(cohort)
-    columns = result.case_scores.columns
+    columns = result.cases.scores.columns
     place = columns.index("dsc")
-    rows = tuple((*row[:place], 1 - row[place], *row[place + 1 :]) for row in result.case_scores.rows)
-    flipped = dataclasses.replace(
+    rows = tuple((*row[:place], 1 - row[place], *row[place + 1 :]) for row in result.cases.scores.rows)
+    flipped = changed(
         result,
-        case_scores=dataclasses.replace(result.case_scores, rows=rows),
-        outcomes={"dsc": dataclasses.replace(result.outcomes["dsc"], better="lower")},
+        cases={"scores": dataclasses.replace(result.cases.scores, rows=rows)},
+        subgroups={"outcomes": {"dsc": dataclasses.replace(result.subgroups.outcomes["dsc"], better="lower")}},
     )
     assert choose_cases(flipped, set(cohort.ids))[0][0].cases == choose_cases(result, set(cohort.ids))[0][0].cases
 
@@ -111,11 +112,11 @@ def test_penalised_cases_are_named_without_a_picture(cohort: Cohort) -> None:
         cohort, cases=(*cohort.cases[:-1], dataclasses.replace(cohort.cases[-1], prediction=None))
     )
     result = _audit(cohort)
-    assert sorted(result.cases.penalised) == ["P00", "P11"]
+    assert sorted(result.cases.counts.penalised) == ["P00", "P11"]
     found = build_gallery(result, cohort)
     assert list(found.cases)[:2] == ["P10", "P08"]
     assert not {"P00", "P11"} & set(found.cases)
-    page = case_section(dataclasses.replace(result, gallery=found))["gallery"]
+    page = case_section(changed(result, cases={"gallery": found}))["gallery"]
     assert page["groups"][0]["unusable"].startswith("2 predictions could not be used")
     assert page["groups"][0]["unusable"].endswith(": P00, P11.")
     of_b = [group for group in page["groups"] if [item["level"] for item in group["items"]] == ["b"]]
@@ -197,7 +198,7 @@ def test_masks_that_went_away_and_empty_ones(cohort: Cohort) -> None:
     found = build_gallery(result, cohort)
     assert found.cases["P11"] == GalleryCase((), gallery.BROKEN_MASK)
     assert found.cases["P10"] == GalleryCase((), gallery.BOTH_EMPTY)
-    html = render_page(page_data(dataclasses.replace(result, gallery=found), written="2026-01-01"))
+    html = render_page(page_data(changed(result, cases={"gallery": found}), written="2026-01-01"))
     assert f"No picture: {gallery.BOTH_EMPTY}." in html
 
 
@@ -229,7 +230,7 @@ def test_greys_keep_their_order() -> None:
 def _largest_gallery(result: AuditResult) -> Gallery:
     """As much as a gallery can ever hold: noise in every picture."""
     rng = np.random.default_rng(3)
-    ids = [str(case) for case in result.case_scores.column("case")]
+    ids = [str(case) for case in result.cases.scores.column("case")]
     groups, used, cases = [], 0, {}
     for index, row in enumerate([None, *list(result.subgroups["dsc"])[: gallery.N_GROUPS]]):
         n_cases = gallery.N_OVERALL if index == 0 else gallery.N_PER_GROUP
@@ -255,7 +256,7 @@ def test_the_largest_gallery_of_the_largest_page_stays_below_two_megabytes() -> 
     levels = {f"attribute_{index}": tuple(f"level {code}" for code in range(4)) for index in range(8)}
     result = make_result(n_cases=1506, levels=levels, min_support=0.005)
     assert len(result.subgroups["dsc"]) > 3900
-    result = dataclasses.replace(result, gallery=_largest_gallery(result))
+    result = changed(result, cases={"gallery": _largest_gallery(result)})
     html = render_page(page_data(result, written="2026-01-01"))
     assert len(html.encode()) < 2_000_000
     assert html.count('class="cut"') == 54
@@ -264,19 +265,19 @@ def test_the_largest_gallery_of_the_largest_page_stays_below_two_megabytes() -> 
 def test_report_keeps_the_pictures(cohort: Cohort, tmp_path: Path) -> None:
     _write_images(tmp_path / "images", cohort)
     result = _audit(cohort)
-    result = dataclasses.replace(
-        result, gallery=build_gallery(result, cohort, images=image_files(tmp_path / "images", cohort))
+    result = changed(
+        result, cases={"gallery": build_gallery(result, cohort, images=image_files(tmp_path / "images", cohort))}
     )
     write_report(result, tmp_path / "first")
     again = AuditResult.load(tmp_path / "first" / "audit.json")
-    assert again.gallery == result.gallery
+    assert again.cases.gallery == result.cases.gallery
     write_report(again, tmp_path / "second")
     pictures = [
         re.findall(r'<svg viewBox="[^"]+" role="img" aria-label="(?:Axial|Coronal|Sagittal).*?</svg>', text, re.S)
         for text in ((tmp_path / name / "report.html").read_text("utf-8") for name in ("first", "second"))
     ]
     assert pictures[0] == pictures[1]
-    assert len(pictures[0]) == 3 * len(result.gallery.cases)
+    assert len(pictures[0]) == 3 * len(result.cases.gallery.cases)
     assert all("data:image/png;base64," in picture for picture in pictures[0])
     schema = json.loads((ROOT / "docs" / "reference" / "audit.schema.json").read_text("utf-8"))
     tree = json.loads((tmp_path / "first" / "audit.json").read_text("utf-8"))
@@ -288,12 +289,12 @@ def test_report_keeps_the_pictures(cohort: Cohort, tmp_path: Path) -> None:
 def test_audits_without_the_key_are_still_read(cohort: Cohort) -> None:
     tree = _audit(cohort).to_dict()
     del tree["gallery"]
-    assert AuditResult.from_dict(tree).gallery is None
+    assert AuditResult.from_dict(tree).cases.gallery is None
 
 
 def test_a_case_is_drawn_once_and_linked_from_other_groups(cohort: Cohort) -> None:
     result = _audit(cohort)
-    result = dataclasses.replace(result, gallery=build_gallery(result, cohort))
+    result = changed(result, cases={"gallery": build_gallery(result, cohort)})
     overall, group_b = case_section(result)["gallery"]["groups"]
     assert [card["name"] for card in overall["cards"]] == ["P10", "P11", "P08", "P09", "P06", "P07"]
     assert group_b["cards"] == []
@@ -309,7 +310,7 @@ def test_a_case_is_drawn_once_and_linked_from_other_groups(cohort: Cohort) -> No
 
 def test_text_alternatives_say_what_is_shown(cohort: Cohort) -> None:
     result = _audit(cohort)
-    card = case_section(dataclasses.replace(result, gallery=build_gallery(result, cohort)))["gallery"]["groups"][0][
+    card = case_section(changed(result, cases={"gallery": build_gallery(result, cohort)}))["gallery"]["groups"][0][
         "cards"
     ][0]
     axial = card["pictures"][0]
@@ -325,14 +326,16 @@ def test_text_alternatives_say_what_is_shown(cohort: Cohort) -> None:
 def test_hostile_names_stay_text(cohort: Cohort) -> None:
     result = make_result(n_cases=60, levels=HOSTILE)
     case = '"><script>alert(1)</script>\u202e'
-    rows = result.case_scores.rows
-    place = result.case_scores.columns.index("case")
+    rows = result.cases.scores.rows
+    place = result.cases.scores.columns.index("case")
     row = (*rows[0][:place], case, *rows[0][place + 1 :])
     cut = GallerySlice("axial", 2, 3, tuple("RLAP"), 4, 4, (1, 1), (1, 1), "M0 0h1v1h-1z", "")
-    result = dataclasses.replace(
+    result = changed(
         result,
-        case_scores=dataclasses.replace(result.case_scores, rows=(row, *rows[1:])),
-        gallery=Gallery((GalleryGroup(Subgroup(frozenset()), "overall", (case,)),), {case: GalleryCase((cut,))}),
+        cases={
+            "scores": dataclasses.replace(result.cases.scores, rows=(row, *rows[1:])),
+            "gallery": Gallery((GalleryGroup(Subgroup(frozenset()), "overall", (case,)),), {case: GalleryCase((cut,))}),
+        },
     )
     html = render_page(page_data(result, written="2026-01-01"))
     assert "<script>alert(1)" not in html
@@ -342,12 +345,12 @@ def test_hostile_names_stay_text(cohort: Cohort) -> None:
 
 def test_what_is_handed_on_has_no_picture_and_no_id(cohort: Cohort) -> None:
     result = _audit(cohort)
-    result = dataclasses.replace(result, gallery=build_gallery(result, cohort))
-    assert share(result).gallery is None
+    result = changed(result, cases={"gallery": build_gallery(result, cohort)})
+    assert share(result).cases.gallery is None
     hidden = pseudonymise(result, b"0123456789abcdef")
-    assert len(hidden.gallery.cases) == len(result.gallery.cases)
-    assert not set(hidden.gallery.cases) & set(cohort.ids)
-    assert set(hidden.gallery.groups[0].cases) <= set(map(str, hidden.case_scores.column("case")))
+    assert len(hidden.cases.gallery.cases) == len(result.cases.gallery.cases)
+    assert not set(hidden.cases.gallery.cases) & set(cohort.ids)
+    assert set(hidden.cases.gallery.groups[0].cases) <= set(map(str, hidden.cases.scores.column("case")))
     html = render_page(page_data(hidden, written="2026-01-01"))
     assert not re.search(r"\bP\d\d\b", html)
 
@@ -362,5 +365,5 @@ def test_the_command_line_draws_over_images(cohort: Cohort, tmp_path: Path) -> N
     quick = ["--out", str(out), "--permutations", "19", "--bootstrap", "100", "--workers", "1", "--min-cases", "2"]
     found = CliRunner().invoke(app, ["audit", *folders, "--images", str(tmp_path / "images"), *quick])
     assert found.exit_code == 0, found.output
-    assert AuditResult.load(out / "audit.json").gallery.channel == 1
+    assert AuditResult.load(out / "audit.json").cases.gallery.channel == 1
     assert "data:image/png;base64," in (out / "report.html").read_text("utf-8")

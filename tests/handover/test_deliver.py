@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audit.made_up_audits import DEFAULT, audit, planted
+from tests.audit.made_up_audits import DEFAULT, audit, changed, planted
 
 from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
@@ -41,7 +41,7 @@ def test_a_record_is_kept_printed_and_brings_a_model_card(result: AuditResult, t
     (tmp_path / "study.toml").write_text('model = "FancyNet"\nown_key = 3\n')
     deliver(result, prepare(tmp_path / "out", record=tmp_path / "study.toml"))
     loaded = AuditResult.load(tmp_path / "out" / "audit.json")
-    assert loaded.record == {"model": "FancyNet", "own_key": 3}
+    assert loaded.about.record == {"model": "FancyNet", "own_key": 3}
     assert (tmp_path / "out" / "model-card.md").read_text("utf-8").startswith("# Model card: FancyNet")
     assert "FancyNet" in (tmp_path / "out" / "report.html").read_text("utf-8").split('id="alerts"')[0], "page one"
     deliver(loaded, prepare(tmp_path / "again"))
@@ -49,46 +49,51 @@ def test_a_record_is_kept_printed_and_brings_a_model_card(result: AuditResult, t
     assert verify(tmp_path / "out") == []
 
 
-@pytest.mark.parametrize(("kind", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
-def test_figures_become_files_and_leave_with_the_next_report(
-    result: AuditResult, tmp_path: Path, kind: str, start: bytes
+def test_figures_become_files_the_same_each_time_and_leave_with_the_next_report(
+    result: AuditResult, tmp_path: Path
 ) -> None:
-    deliver(result, prepare(tmp_path, figures=kind))  # type: ignore[arg-type]
-    drawn = {name for name in names(tmp_path) if name.startswith("figures/")}
-    assert {f"figures/scores.{kind}", f"figures/attribute0-sex.{kind}"} <= drawn
-    assert all((tmp_path / name).read_bytes().startswith(start) for name in drawn)
-    assert verify(tmp_path) == []
-    (tmp_path / "figures" / "mine.txt").write_text("mine")
+    earlier: dict[str, bytes] = {}
+    for kind, start in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")):
+        deliver(result, prepare(tmp_path, figures=kind))  # type: ignore[arg-type]
+        drawn = {name: (tmp_path / name).read_bytes() for name in names(tmp_path) if name.startswith("figures/")}
+        drawn.pop("figures/mine.txt", None)
+        assert {f"figures/scores.{kind}", f"figures/attribute0-sex.{kind}"} <= set(drawn)
+        assert all(name.endswith(f".{kind}") for name in drawn), "those of the last report are gone"
+        assert all(content.startswith(start) for content in drawn.values())
+        assert verify(tmp_path) == []
+        (tmp_path / "figures" / "mine.txt").write_text("mine")
+        assert all(drawn[name] == earlier[name] for name in drawn.keys() & earlier.keys())
+        earlier |= drawn
+    assert set(drawn) < set(earlier), "the last ones were drawn before"
     deliver(result, prepare(tmp_path))
     assert {name for name in names(tmp_path) if name.startswith("figures/")} == {"figures/mine.txt"}
 
 
-def test_figures_are_the_same_each_time(result: AuditResult, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        deliver(result, prepare(tmp_path / name, figures="svg"))
-    for file in (tmp_path / "a" / "figures").iterdir():
-        assert file.read_bytes() == (tmp_path / "b" / "figures" / file.name).read_bytes(), file.name
-
-
 def test_a_shared_folder_holds_no_id_path_or_user(result: AuditResult, tmp_path: Path) -> None:
     home = f"{tmp_path}/home/mallory"
-    full = dataclasses.replace(
+    full = changed(
         result,
-        inputs={"predictions": f"{home}/preds", "labels": f"{home}/labels"},
-        notices=(f"labels: 120 masks in {home}/labels",),
-        cases=dataclasses.replace(result.cases, penalised={"c0003": f"{home}/preds/c0003.nii.gz: truncated"}),
+        about={
+            "inputs": {"predictions": f"{home}/preds", "labels": f"{home}/labels"},
+            "notices": (f"labels: 120 masks in {home}/labels",),
+        },
+        cases={
+            "counts": dataclasses.replace(
+                result.cases.counts, penalised={"c0003": f"{home}/preds/c0003.nii.gz: truncated"}
+            )
+        },
     )
     wishes = prepare(tmp_path / "out", share_out=tmp_path / "handed-on")
     deliver(full, wishes, command=f"segfair audit {home}/preds")
     assert names(tmp_path / "handed-on") == {"report.html", "audit.json", "subgroups.csv", "manifest.json"}
-    secrets = [*full.case_scores.column("case"), str(tmp_path), "mallory", "/preds"]
+    secrets = [*full.cases.scores.column("case"), str(tmp_path), "mallory", "/preds"]
     for name in names(tmp_path / "handed-on"):
         text = (tmp_path / "handed-on" / name).read_text("utf-8")
         assert told(secrets, text) == [], name
     assert "c0003" in (tmp_path / "out" / "report.html").read_text("utf-8"), "the full one tells it"
     assert verify(tmp_path / "handed-on") == []
     again = AuditResult.load(tmp_path / "handed-on" / "audit.json")
-    assert again.shared
+    assert again.about.shared
     deliver(again, prepare(tmp_path / "redrawn"), command=f"segfair report {home}/audit.json")
     assert "mallory" not in (tmp_path / "redrawn" / "report.html").read_text("utf-8")
     assert "mallory" not in (tmp_path / "redrawn" / "manifest.json").read_text("utf-8")
@@ -96,19 +101,24 @@ def test_a_shared_folder_holds_no_id_path_or_user(result: AuditResult, tmp_path:
 
 def test_pseudonyms_stand_everywhere(result: AuditResult, tmp_path: Path) -> None:
     home = f"{tmp_path}/home"
-    full = dataclasses.replace(
+    full = changed(
         result,
-        inputs={"labels": f"{home}/labels"},
-        cases=dataclasses.replace(
-            result.cases, penalised={"c0003": "no prediction"}, missing_predictions=("c0003",), excluded={"c9": "x"}
-        ),
+        about={"inputs": {"labels": f"{home}/labels"}},
+        cases={
+            "counts": dataclasses.replace(
+                result.cases.counts,
+                penalised={"c0003": "no prediction"},
+                missing_predictions=("c0003",),
+                excluded={"c9": "x"},
+            )
+        },
     )
     key = tmp_path / "key"
     deliver(full, prepare(tmp_path / "out", keyfile=key), command=f"segfair audit {home}")
     assert key.stat().st_mode & 0o777 == 0o600
     for name in names(tmp_path / "out"):
         text = (tmp_path / "out" / name).read_text("utf-8")
-        secrets = [*result.case_scores.column("case"), str(tmp_path), key.read_text().strip()]
+        secrets = [*result.cases.scores.column("case"), str(tmp_path), key.read_text().strip()]
         assert told(secrets, text) == [], name
     cases = json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))["cases"]
     assert cases["missing_predictions"] == [cases["penalised"][0]["case"]]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
-from tests.audit.made_up_audits import DEFAULT, audit
+from tests.audit.made_up_audits import DEFAULT, audit, changed
 
 from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
@@ -23,17 +23,17 @@ class Reader:
     """Whoever has only the shared facts: an integer programme over all conceivable joint cells."""
 
     def __init__(self, shared: AuditResult) -> None:
-        levels = {name: (*bins.levels, None) for name, bins in shared.bins.items()}
+        levels = {name: (*bins.levels, None) for name, bins in shared.attributes.bins.items()}
         self.names = list(levels)
         self.cells = list(itertools.product(*levels.values()))
-        self.rows, self.totals = [np.ones(len(self.cells))], [shared.cases.n_scored]
-        n_cases, mean = shared.cases.n_scored, shared.outcomes["dsc"].mean
-        for entry in shared.attributes:
+        self.rows, self.totals = [np.ones(len(self.cells))], [shared.cases.counts.n_scored]
+        n_cases, mean = shared.cases.counts.n_scored, shared.subgroups.outcomes["dsc"].mean
+        for entry in shared.attributes.facts:
             for level in entry.levels:
                 self.learn({(entry.name, level.level)}, level.n)
-        for entry in shared.power:
+        for entry in shared.subgroups.power:
             self.learn({(entry.attribute, entry.level)}, entry.n)
-        for row in (*shared.subgroups["dsc"], *(shared.primary_subgroups or ())):
+        for row in (*shared.subgroups["dsc"], *(shared.subgroups.primary_levels or ())):
             items = row.subgroup.items
             self.learn(items, row.n)
             self.learn(items, round(row.support * n_cases))
@@ -79,7 +79,7 @@ class Reader:
 
 def small_groups(result: AuditResult, max_items: int):
     """Every combination of 1 to 4 cases, counted from the rows."""
-    rows = result.case_scores
+    rows = result.cases.scores
     columns = {name: rows.column(name) for name in rows.attributes}
     for size in range(1, max_items + 1):
         for names in itertools.combinations(rows.attributes, size):
@@ -104,7 +104,7 @@ def planted_three(seed: int = 0, n_cases: int = 90) -> AuditResult:
 def test_a_planted_cell_of_three_cannot_be_solved() -> None:
     full = planted_three()
     men_at_b = {("site", "B"), ("sex", "m")}
-    before = Reader(dataclasses.replace(full, fairness=()))
+    before = Reader(changed(full, scores={"variants": ()}))
     for cell in ({("site", "C")}, men_at_b):
         assert before.bounds(cell) == (3, 3), "the full report tells it, so the reader can read"
     reader = Reader(share(full))
@@ -139,9 +139,9 @@ def test_no_small_group_of_a_random_cohort_can_be_solved(seed: int) -> None:
 
 def test_the_smallest_level_beside_a_small_one_is_hidden_too() -> None:
     shared = share(planted_three())
-    (site,) = [entry for entry in shared.attributes if entry.name == "site"]
+    (site,) = [entry for entry in shared.attributes.facts if entry.name == "site"]
     assert [level.level for level in site.levels] == ["A"]
-    assert any("levels and" in alert.text for alert in shared.alerts if alert.kind == "not shown")
+    assert any("levels and" in alert.text for alert in shared.verdict.alerts if alert.kind == "not shown")
 
 
 def test_means_of_hidden_levels_are_in_no_score() -> None:
@@ -157,16 +157,16 @@ def test_means_of_hidden_levels_are_in_no_score() -> None:
     )
     dsc = rng.beta(6, 2, 90)
     dsc[-3:] = 0.1  # site C sets D_v
-    rows = full.case_scores
+    rows = full.cases.scores
     full = audit(config, dsc=dsc, site=rows.column("site"), sex=rows.column("sex"))
     assert full.scores["FS"].value is not None
     shared = share(full)
     assert shared.scores["FS"].value is None
     assert shared.scores["TS"].value is None
     assert shared.scores["DSC"] == full.scores["DSC"]
-    assert {entry.attribute for entry in shared.fairness} == {"sex"}
-    assert next(entry for entry in shared.attributes if entry.name == "site").disparity is None
-    assert shared.definitions == ()
+    assert {entry.attribute for entry in shared.scores.variants} == {"sex"}
+    assert next(entry for entry in shared.attributes.facts if entry.name == "site").disparity is None
+    assert shared.scores.definitions == ()
 
 
 def test_a_large_cohort_keeps_its_groups() -> None:
@@ -213,19 +213,19 @@ def test_a_told_group_with_a_long_name_is_still_named() -> None:
 
 
 def test_rows_ids_paths_and_names_are_gone(tmp_path: Path) -> None:
-    full = dataclasses.replace(
-        planted_three(),
-        inputs={"labels": "/home/mallory/study/labels"},
-        notices=("labels: 90 masks in /home/mallory/study/labels",),
-        record={"model": "net", "approver": "M. Mallory", "cohort": "c0007 and others", "own": "x", "vendor": "V"},
-    )
+    about = {
+        "inputs": {"labels": "/home/mallory/study/labels"},
+        "notices": ("labels: 90 masks in /home/mallory/study/labels",),
+        "record": {"model": "net", "approver": "M. Mallory", "cohort": "c0007 and others", "own": "x", "vendor": "V"},
+    }
+    full = changed(planted_three(), about=about)
     text = json.dumps(share(full).to_dict())
-    for secret in ("mallory", "Mallory", "/home", *full.case_scores.column("case")):
+    for secret in ("mallory", "Mallory", "/home", *full.cases.scores.column("case")):
         assert secret not in text
     shared = share(full)
-    assert shared.record == {"model": "net", "vendor": "V"}
-    assert shared.case_scores.rows == ()
-    assert all(level.failure_rate is None for entry in shared.attributes for level in entry.levels)
+    assert shared.about.record == {"model": "net", "vendor": "V"}
+    assert shared.cases.scores.rows == ()
+    assert all(level.failure_rate is None for entry in shared.attributes.facts for level in entry.levels)
     shared.save(tmp_path / "audit.json")
     assert AuditResult.load(tmp_path / "audit.json") == shared
 
@@ -274,7 +274,7 @@ def test_how_numbers_were_binned_does_not_tell_how_many_are_missing() -> None:
     full = audit(config, dsc=rng.beta(5, 2, 90), age=age, site=rng.choice(["A", "B"], 90).tolist())
     assert "87 values" in json.dumps(full.to_dict()), "the full report tells it"
     shared = share(full)
-    assert "87" not in json.dumps({name: bins.binning for name, bins in shared.bins.items()})
+    assert "87" not in json.dumps({name: bins.binning for name, bins in shared.attributes.bins.items()})
     reader = Reader(shared)
     assert not reader.solves({("age", "missing")})
     low, high = reader.bounds({("age", "missing")})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+from tests.audit.made_up_audits import changed
 from tests.report_fixtures import HOSTILE, make_result
 
 from segfair.audit.result import AuditResult
@@ -28,14 +27,14 @@ def test_the_card_holds_the_facts_of_the_audit() -> None:
     assert f"**{kind[:1].upper()}{kind[1:]}.**" in card
     assert f"{kind}: {kind}" not in card.lower().replace(".**", ":"), "said once"
     rows = cells(card, "### site")
-    site = next(entry for entry in result.attributes if entry.name == "site")
+    site = next(entry for entry in result.attributes.facts if entry.name == "site")
     assert [row[:2] for row in rows] == [[level.level, str(level.n)] for level in site.levels]
     assert [float(row[2]) for row in rows] == [round(level.mean["dsc"], 3) for level in site.levels]
     assert all("to" in row[3] for row in rows), "each mean has its interval"
     assert [row[0] for row in cells(card, "## Scores\n")] == ["DSC", "NormHD", "PS", "FS", "TS"]
-    for alert in result.alerts:
+    for alert in result.verdict.alerts:
         assert alert.text.split(":")[0] in card
-    assert result.config.protocol.digest in card
+    assert result.about.config.protocol.digest in card
     assert "- numpy" not in card, "versions stand in one line"
     assert "numpy 2.4.0" in card
 
@@ -52,13 +51,13 @@ def test_hostile_names_stay_text() -> None:
     assert "<img" not in card
     assert "\u202e" not in card
     assert len(card) < 100_000
-    result = dataclasses.replace(make_result(levels=FEW), record={"model": "| a | [x](javascript:1) \n# big"})
+    result = changed(make_result(levels=FEW), about={"record": {"model": "| a | [x](javascript:1) \n# big"}})
     title = model_card(result).splitlines()[0]
     assert title == "# Model card: \\| a \\| \\[x\\](javascript:1) \\# big"
 
 
 def test_an_audit_without_anything_to_say_says_so() -> None:
-    result = dataclasses.replace(make_result(levels={}), record={}, scores={}, gates=())
+    result = changed(make_result(levels={}), about={"record": {}}, scores={"by_name": {}}, verdict={"gates": ()})
     card = model_card(result)
     assert "No record of the study was given" in card
     assert "No attribute could be made" in card

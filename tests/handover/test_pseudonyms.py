@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audit.made_up_audits import DEFAULT, audit, planted
+from tests.audit.made_up_audits import DEFAULT, audit, changed, planted
 
 import segfair.handover.pseudonyms
 from segfair.audit.result import AuditResult
@@ -72,21 +72,22 @@ def test_audits_under_one_key_compare_as_they_do_with_ids(two: tuple[AuditResult
 
 
 def test_digests_of_labels_are_keyed_and_shared_nowhere(two: tuple[AuditResult, AuditResult]) -> None:
-    digests = {case: hashlib.sha256(case.encode()).hexdigest() for case in two[0].case_scores.column("case")}
+    digests = {case: hashlib.sha256(case.encode()).hexdigest() for case in two[0].cases.scores.column("case")}
     one, other = (
-        dataclasses.replace(result, cases=dataclasses.replace(result.cases, label_sha256=digests)) for result in two
+        changed(result, cases={"counts": dataclasses.replace(result.cases.counts, label_sha256=digests)})
+        for result in two
     )
     hidden = pseudonymise(one, b"k" * 32)
-    assert set(hidden.cases.label_sha256) == set(hidden.case_scores.column("case"))
-    assert not set(hidden.cases.label_sha256.values()) & set(digests.values())
+    assert set(hidden.cases.counts.label_sha256) == set(hidden.cases.scores.column("case"))
+    assert not set(hidden.cases.counts.label_sha256.values()) & set(digests.values())
     assert run_comparison(hidden, pseudonymise(other, b"k" * 32)).n_paired == 100
     name = pseudonyms(["c0003"], b"k" * 32)["c0003"]
-    moved = dataclasses.replace(
-        other, cases=dataclasses.replace(other.cases, label_sha256={**digests, "c0003": "0" * 64})
+    moved = changed(
+        other, cases={"counts": dataclasses.replace(other.cases.counts, label_sha256={**digests, "c0003": "0" * 64})}
     )
     with pytest.raises(InputError, match=f"case {name}: its label has other voxels"):
         run_comparison(hidden, pseudonymise(moved, b"k" * 32))
-    assert share(one).cases.label_sha256 == {}
+    assert share(one).cases.counts.label_sha256 == {}
 
 
 def test_audits_under_other_keys_are_refused(two: tuple[AuditResult, AuditResult]) -> None:
@@ -97,16 +98,14 @@ def test_audits_under_other_keys_are_refused(two: tuple[AuditResult, AuditResult
 
 
 def test_rows_keep_their_scores_and_lose_their_order(two: tuple[AuditResult, AuditResult]) -> None:
-    result = dataclasses.replace(
-        two[0],
-        case_scores=dataclasses.replace(two[0].case_scores, subjects=tuple(index // 2 for index in range(100))),
-    )
+    rows = dataclasses.replace(two[0].cases.scores, subjects=tuple(index // 2 for index in range(100)))
+    result = changed(two[0], cases={"scores": rows})
     hidden = pseudonymise(result, b"k" * 32)
-    names = pseudonyms(result.case_scores.column("case"), b"k" * 32)
-    before = {names[row[0]]: row[1:] for row in result.case_scores.rows}
-    assert {row[0]: row[1:] for row in hidden.case_scores.rows} == before
-    assert list(hidden.case_scores.column("case")) == sorted(names.values())
-    subjects = dict(zip(hidden.case_scores.column("case"), hidden.case_scores.subjects, strict=True))
+    names = pseudonyms(result.cases.scores.column("case"), b"k" * 32)
+    before = {names[row[0]]: row[1:] for row in result.cases.scores.rows}
+    assert {row[0]: row[1:] for row in hidden.cases.scores.rows} == before
+    assert list(hidden.cases.scores.column("case")) == sorted(names.values())
+    subjects = dict(zip(hidden.cases.scores.column("case"), hidden.cases.scores.subjects, strict=True))
     assert subjects[names["c0000"]] == subjects[names["c0001"]] != subjects[names["c0002"]]
     assert hidden.scores == result.scores
 
@@ -125,10 +124,10 @@ def test_twice_is_refused(two: tuple[AuditResult, AuditResult]) -> None:
     ],
 )
 def test_reasons_quote_no_file(two: tuple[AuditResult, AuditResult], reason: str, kept: str) -> None:
-    result = dataclasses.replace(
-        two[0],
-        cases=dataclasses.replace(two[0].cases, penalised={"c0001": reason}, excluded={"lost": "no row in /m/x.csv"}),
+    counts = dataclasses.replace(
+        two[0].cases.counts, penalised={"c0001": reason}, excluded={"lost": "no row in /m/x.csv"}
     )
+    result = changed(two[0], cases={"counts": counts})
     hidden = pseudonymise(result, b"k" * 32)
-    assert list(hidden.cases.penalised.values()) == [kept]
-    assert list(hidden.cases.excluded.values()) == ["no row in the metadata"]
+    assert list(hidden.cases.counts.penalised.values()) == [kept]
+    assert list(hidden.cases.counts.excluded.values()) == ["no row in the metadata"]

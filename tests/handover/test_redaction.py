@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audit.made_up_audits import DEFAULT, audit
+from tests.audit.made_up_audits import DEFAULT, audit, changed
 
 from segfair.audit.result import AuditResult
 from segfair.handover.deliver import deliver, prepare
@@ -92,7 +92,7 @@ def quoting() -> AuditResult:
         "cohort": r"c0005 withdrawn, /home/alice/data, C:\Users\alice\x",
         "own": ["C0006", "~bob/y"],
     }
-    return dataclasses.replace(result, record=record)
+    return changed(result, about={"record": record})
 
 
 def secrets_in(text: str) -> list[str]:
@@ -105,11 +105,11 @@ def test_pseudonyms_stand_in_record_and_levels(quoting: AuditResult, tmp_path: P
     hidden, _ = deliver(quoting, prepare(tmp_path / "out", keyfile=tmp_path / "key"))
     for file in (tmp_path / "out").iterdir():
         assert secrets_in(file.read_text("utf-8")) == [], file.name
-    names = pseudonyms(quoting.case_scores.column("case"), KEY)
-    assert hidden.record["cohort"] == f"{names['c0005']} withdrawn, {NO_PLACE}, {NO_PLACE}"
-    assert hidden.record["own"] == [names["c0006"], NO_PLACE]
+    names = pseudonyms(quoting.cases.scores.column("case"), KEY)
+    assert hidden.about.record["cohort"] == f"{names['c0005']} withdrawn, {NO_PLACE}, {NO_PLACE}"
+    assert hidden.about.record["own"] == [names["c0006"], NO_PLACE]
     assert f"family = FAM0-{names['c0003']}" in hidden.verdict.sentence
-    assert [alert.text for alert in hidden.alerts if "family" in alert.text and alert.kind == "levels"]
+    assert [alert.text for alert in hidden.verdict.alerts if "family" in alert.text and alert.kind == "levels"]
     # Nothing but names has changed.
     back = {f"FAM0-{names['c0003']}": "FAM0-c0003", f"FAM1-{names['c0004']}": "FAM1-C0004"}
     table, plain = (result.subgroups["dsc"].rows for result in (hidden, quoting))
@@ -117,8 +117,8 @@ def test_pseudonyms_stand_in_record_and_levels(quoting: AuditResult, tmp_path: P
         (frozenset((name, back.get(level, level)) for name, level in row.subgroup.items), row.n, row.mean)
         for row in table
     ] == [(row.subgroup.items, row.n, row.mean) for row in plain]
-    levels = {back.get(entry.level, entry.level): entry.n for entry in hidden.attributes[0].levels}
-    assert levels == {entry.level: entry.n for entry in quoting.attributes[0].levels}
+    levels = {back.get(entry.level, entry.level): entry.n for entry in hidden.attributes.facts[0].levels}
+    assert levels == {entry.level: entry.n for entry in quoting.attributes.facts[0].levels}
     assert AuditResult.load(tmp_path / "out" / "audit.json") == hidden
 
 
@@ -129,12 +129,12 @@ def test_what_is_shared_has_neither_ids_nor_places_and_numbers_such_levels(
     result = pseudonymise(quoting, KEY) if first else quoting
     text = json.dumps(share(result).to_dict())
     assert secrets_in(text) == []
-    assert not [name for name in pseudonyms(quoting.case_scores.column("case"), KEY).values() if name in text]
+    assert not [name for name in pseudonyms(quoting.cases.scores.column("case"), KEY).values() if name in text]
     shared = share(result)
-    assert {level.level for level in shared.attributes[0].levels} == {"level 1", "level 2", "level 3"}
+    assert {level.level for level in shared.attributes.facts[0].levels} == {"level 1", "level 2", "level 3"}
     assert "family = level " in shared.verdict.sentence
-    assert [alert.text for alert in shared.alerts if "family" in alert.text and alert.kind == "levels"]
-    assert {level.level for level in shared.attributes[1].levels} == {"f", "m"}
+    assert [alert.text for alert in shared.verdict.alerts if "family" in alert.text and alert.kind == "levels"]
+    assert {level.level for level in shared.attributes.facts[1].levels} == {"f", "m"}
 
 
 def test_levels_that_differ_by_capitals_alone_stay_apart() -> None:
@@ -145,5 +145,5 @@ def test_levels_that_differ_by_capitals_alone_stay_apart() -> None:
 def test_an_alert_that_quotes_a_folder_loses_it(quoting: AuditResult) -> None:
     from segfair.audit.result import Alert
 
-    result = dataclasses.replace(quoting, alerts=(Alert("swapped", "the labels folder /home/alice/labels holds x"),))
-    assert secrets_in(str(pseudonymise(result, KEY).alerts)) == []
+    result = changed(quoting, verdict={"alerts": (Alert("swapped", "the labels folder /home/alice/labels holds x"),)})
+    assert secrets_in(str(pseudonymise(result, KEY).verdict.alerts)) == []

@@ -50,7 +50,7 @@ def cohort(tmp_path: Path, labels: list[np.ndarray], predictions: list[np.ndarra
 
 def dsc(cases: Cohort, *labels: str, **settings: object) -> list[float]:
     result = segfair.run_audit(cases, AuditConfig(DEFAULT, labels=labels, **FAST, **settings))  # type: ignore[arg-type]
-    return result.case_scores.column("dsc")
+    return result.cases.scores.column("dsc")
 
 
 def test_the_values_of_all_files_together(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_black_and_white_is_one_where_all_files_are(tmp_path: Path) -> None:
     assert survey(cases).grey_levels == {"label": (0, 255), "prediction": (0, 1)}
     assert [case.white for case in with_pictures(cases, DEFAULT)] == [("label",)] * 3
     assert dsc(cases) == [1.0] * 3, "0/255 against 0/1 is the same mask"
-    notices = segfair.run_audit(cases, AuditConfig(DEFAULT, **FAST)).notices  # type: ignore[arg-type]
+    notices = segfair.run_audit(cases, AuditConfig(DEFAULT, **FAST)).about.notices  # type: ignore[arg-type]
     assert "labels: PNG files of black and white only; 255 is read as 1" in notices
 
 
@@ -81,7 +81,7 @@ def test_a_file_that_happens_to_be_black_and_white_is_not_rewritten(tmp_path: Pa
     cases = cohort(tmp_path, [square(255), square(255, 128)], [square(255, 128)] * 2)
     assert with_pictures(cases, DEFAULT).cases[0].white == ()
     result = segfair.run_audit(cases, AuditConfig(DEFAULT, labels=("cup=255", "rim=128"), **FAST))  # type: ignore[arg-type]
-    assert result.case_scores.column("dsc_cup") == [1.0, 1.0]
+    assert result.cases.scores.column("dsc_cup") == [1.0, 1.0]
     # Without a choice nothing counts, and that is said.
     with pytest.raises(
         InputError, match=r"PNG labels hold the values 0, 128, 255, white \(255\) beside others.*--label"
@@ -130,12 +130,12 @@ def test_smoothed_edges_stop_with_their_values(tmp_path: Path) -> None:
 def test_values_that_count_nowhere_are_told(tmp_path: Path) -> None:
     cases = cohort(tmp_path, [square(1, 1)] * 3, [square(2, 2), square(1, 1), square(3, 1)])
     result = segfair.run_audit(cases, AuditConfig(DEFAULT, **FAST))  # type: ignore[arg-type]
-    (text,) = [alert.text for alert in result.alerts if alert.kind == "labels"]
+    (text,) = [alert.text for alert in result.verdict.alerts if alert.kind == "labels"]
     assert text == "Predictions hold values that belong to no label that counts (1), of 3 cases: 2 in 1, 3 in 1."
 
 
 def test_a_region_in_no_prediction_is_told(tmp_path: Path) -> None:
     cases = cohort(tmp_path, [square(2, 1)] * 3, [square(1, 1)] * 3)
     config = AuditConfig(DEFAULT, labels=("whole=1,2", "core=2"), **FAST)  # type: ignore[arg-type]
-    texts = [alert.text for alert in segfair.run_audit(cases, config).alerts if alert.kind == "labels"]
+    texts = [alert.text for alert in segfair.run_audit(cases, config).verdict.alerts if alert.kind == "labels"]
     assert texts == ["The region core (2) occurs in labels and in no prediction."]

@@ -60,7 +60,7 @@ def test_the_printed_text_is_the_protocol() -> None:
     ("text", "message"),
     [
         ("format = 2", "format is 2"),
-        ("format = 1\nname = 3", "name must be text"),
+        ("format = 1\nname = 3", "broken.toml, name: expected a text, got 3"),
         ("format = 1\nsurprise = 1", "unknown key surprise"),
         ("format = 1\n[normhd]\nunit = 'feet'", "expected mm or voxels or px, got 'feet'"),
         ("format = 1\n[normhd]\nscale = 'big'", "expected a number, got 'big'"),

@@ -192,7 +192,7 @@ def test_learned_bins_and_unknown_scores_are_refused() -> None:
 
 
 @pytest.mark.parametrize("command", ["rank", "rank-scores"])
-def test_help_has_an_example(run_cli, command: str) -> None:
-    done = run_cli(command, "--help")
+def test_help_has_an_example(call_cli, command: str) -> None:
+    done = call_cli(command, "--help")
     assert done.returncode == 0
     assert f"Example: segfair {command}" in " ".join(done.stdout.split())

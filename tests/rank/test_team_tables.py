@@ -16,12 +16,12 @@ from segfair.rank.team_tables import load_team_scores
 from segfair.report.ranking.files import file_names, write_ranking
 
 
-def test_the_same_from_tables(run_cli, ranked, challenge: Path, tmp_path: Path) -> None:
+def test_the_same_from_tables(call_cli, ranked, challenge: Path, tmp_path: Path) -> None:
     tables = tmp_path / "tables"
     tables.mkdir()
     for path in (ranked[0] / "teams").glob("*.csv"):
         shutil.copy(path, tables)
-    done = run_cli(
+    done = call_cli(
         "rank-scores", tables, challenge / "metadata.csv", "--protocol", "mama-mia", "--out", tmp_path / "out",
         "--bootstrap", 300, "--permutations", 99,
     )  # fmt: skip

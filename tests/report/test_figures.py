@@ -99,12 +99,12 @@ def test_names_and_numbers_do_not_overlap(narrow: bool) -> None:
 
 def test_small_levels_are_hollow() -> None:
     result = make_result(n_cases=30)
-    for attribute in result.attributes:
+    for attribute in result.attributes.facts:
         figure = level_dots(attribute, metric="dsc", overall=0.7, limits=(0, 1))
         dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
         assert [line.get_markerfacecolor() == "white" for line in dots] == [level.small for level in attribute.levels]
         assert all(str(level.n) in texts(figure) for level in attribute.levels)
-    assert {level.small for attribute in result.attributes for level in attribute.levels} == {True, False}
+    assert {level.small for attribute in result.attributes.facts for level in attribute.levels} == {True, False}
 
 
 def test_a_heat_map_has_mean_and_n_in_each_cell() -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
+from tests.audit.made_up_audits import changed
 from tests.report.pages import FEW, Page, draw
 from tests.report_fixtures import HOSTILE, make_result
 
 import segfair.report.files
 import segfair.report.rows
-from segfair.audit.result import AuditResult, Verdict
+from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
 from segfair.files.manifest import not_covered, verify
 from segfair.report.audit import page_data
@@ -27,14 +28,14 @@ from segfair.report.files import FILES, render_page, template_folder, write_repo
 def test_five_files_and_a_manifest_that_holds(tmp_path: Path) -> None:
     result = make_result(levels=FEW)
     (tmp_path / "metadata.csv").write_text("a,b\n")
-    result = dataclasses.replace(result, inputs={"metadata": str(tmp_path / "metadata.csv"), "labels": "nowhere"})
+    result = changed(result, about={"inputs": {"metadata": str(tmp_path / "metadata.csv"), "labels": "nowhere"}})
     found = write_report(result, tmp_path / "a" / "out", command="segfair audit x")
     assert found == tmp_path / "a" / "out" / "report.html"
     assert {path.name for path in found.parent.iterdir()} == set(FILES)
     assert verify(found.parent, {"metadata": tmp_path / "metadata.csv"}) == []
     manifest = json.loads((found.parent / "manifest.json").read_text())
     assert manifest["command"] == "segfair audit x"
-    assert manifest["protocol"]["sha256"] == result.config.protocol.digest
+    assert manifest["protocol"]["sha256"] == result.about.config.protocol.digest
     assert manifest["inputs"]["labels"] == {"path": "nowhere", "files": None}
     assert AuditResult.load(found.parent / "audit.json").to_dict() == result.to_dict()
 
@@ -44,8 +45,8 @@ def test_the_tables_hold_every_case_and_every_subgroup(tmp_path: Path) -> None:
     write_report(result, tmp_path)
     with (tmp_path / "cases.csv").open(newline="") as file:
         cases = list(csv.DictReader(file))
-    assert [row["case"] for row in cases] == result.case_scores.column("case")
-    assert [float(row["dsc"]) for row in cases] == result.case_scores.column("dsc")
+    assert [row["case"] for row in cases] == result.cases.scores.column("case")
+    assert [float(row["dsc"]) for row in cases] == result.cases.scores.column("dsc")
     assert list(cases[0]) == ["case", "dsc", "normhd", "hd95_mm", "volume", "penalised", *FEW]
     with (tmp_path / "subgroups.csv").open(newline="") as file:
         subgroups = list(csv.DictReader(file))
@@ -129,21 +130,23 @@ def test_the_page_of_a_large_cohort_stays_small() -> None:
     table = result.subgroups["dsc"]
     assert len(table) > 3900
     table = dataclasses.replace(table, rows=table.rows[:4000])
-    html = draw(dataclasses.replace(result, subgroups={"dsc": table}))
+    html = draw(changed(result, subgroups={"tables": {"dsc": table}}))
     assert len(html.encode()) < 2_000_000
     assert len(Page(html).payload["outcomes"][0]["rows"]) == len(table)
 
 
 def test_hostile_metadata_is_text(page: Page) -> None:
     result = make_result(levels=HOSTILE)
-    result = dataclasses.replace(
+    result = changed(
         result,
-        verdict=Verdict("<b>", "<script>alert(3)</script>" * 1000),
-        notices=("</p><script>alert(4)</script>",),
-        left_out={"<iframe>": "'\"><svg onload=alert(5)>"},
-        inputs={"<i>": "javascript:alert(6)"},
-        record={"<u>": {"</dl>": ["<em>", 1, None]}},
-        versions={"segfair": '"><script>'},
+        verdict={"kind": "<b>", "sentence": "<script>alert(3)</script>" * 1000},
+        attributes={"left_out": {"<iframe>": "'\"><svg onload=alert(5)>"}},
+        about={
+            "notices": ("</p><script>alert(4)</script>",),
+            "inputs": {"<i>": "javascript:alert(6)"},
+            "record": {"<u>": {"</dl>": ["<em>", 1, None]}},
+            "versions": {"segfair": '"><script>'},
+        },
     )
     html = draw(result)
     plain, page = page, Page(html)

@@ -192,12 +192,12 @@ def test_one_alert_and_derived_volumes_in_an_audit(tmp_path: Path) -> None:
     cohort = Cohort(tuple(cases), columns=("sex",))
     config = AuditConfig(DEFAULT, permutations=199, bootstrap=200, derive=True)
     result = segfair.run_audit(cohort, config)
-    found = dict(zip(result.case_scores.column("case"), result.case_scores.column("volume"), strict=True))
+    found = dict(zip(result.cases.scores.column("case"), result.cases.scores.column("volume"), strict=True))
     assert found == pytest.approx(volumes, rel=1e-6)
-    assert [alert.text for alert in result.alerts if SHEARED in alert.text] == [f"{SHEARED} (24 of 24 cases)"]
+    assert [alert.text for alert in result.verdict.alerts if SHEARED in alert.text] == [f"{SHEARED} (24 of 24 cases)"]
     # Thirds are of millilitres: the smallest label has 96 voxels of 1.13 mm³.
-    assert result.bins["lesion_volume"].levels[0].endswith(" ml")
-    assert max(edge for edge in result.bins["lesion_volume"].edges if math.isfinite(edge)) < 0.25
+    assert result.attributes.bins["lesion_volume"].levels[0].endswith(" ml")
+    assert max(edge for edge in result.attributes.bins["lesion_volume"].edges if math.isfinite(edge)) < 0.25
     again = measure_again(result, cohort, tmp_path / "labels2")
-    assert again.two_rulers is not None
-    assert again.two_rulers.agreement == 1.0
+    assert again.subgroups.second_labels is not None
+    assert again.subgroups.second_labels.agreement == 1.0

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.subgroups.whole_lattice import mine_subgroups
 
 from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.subgroups.lattice import (
@@ -19,7 +20,6 @@ from segfair.subgroups.lattice import (
     describe_divergences,
     divergences,
     global_item_divergence,
-    mine_subgroups,
     redundant,
     shapley_values,
     with_levels,

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.audit.made_up_audits import changed
 from tests.score_fixtures import audit_of
+from tests.subgroups.whole_lattice import mine_subgroups
 
 from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.audit.result import AuditResult
@@ -23,7 +25,6 @@ from segfair.handover.disclosure import share
 from segfair.handover.pseudonyms import pseudonymise
 from segfair.report.audit import page_data
 from segfair.report.comparison.page import comparison_data
-from segfair.subgroups.lattice import mine_subgroups
 from segfair.subgroups.search import LeftOut, Search, SearchBounds, search_subgroups
 
 
@@ -187,22 +188,22 @@ def page_of_cut(cut: AuditResult) -> dict[str, Any]:
 
 
 def test_an_audit_says_what_it_searched(cut: AuditResult, tmp_path: Path) -> None:
-    search = cut.search
+    search = cut.subgroups.search
     assert search is not None
     assert search.max_items == 2
-    assert search.min_support > cut.config.min_support
+    assert search.min_support > cut.about.config.min_support
     assert search.n_searched <= 1500
-    assert search.n_tested == cut.outcomes["dsc"].n_tested
+    assert search.n_tested == cut.subgroups.outcomes["dsc"].n_tested
     cut.save(tmp_path / "audit.json")
     tree = json.loads((tmp_path / "audit.json").read_text("utf-8"))
     assert {"max_items", "min_support", "n_tested", "left_out"} <= tree["search"].keys()
     assert tree["search"]["left_out"][0]["what"] == "combinations of more than 2 attributes"
-    assert AuditResult.load(tmp_path / "audit.json").search == search
+    assert AuditResult.load(tmp_path / "audit.json").subgroups.search == search
     del tree["search"]
     for name in ("max_items", "max_subgroups"):
         del tree["config"][name]
     older = AuditResult.from_dict(tree)
-    assert older.search is None
+    assert older.subgroups.search is None
     assert older.subgroups == cut.subgroups
     assert (
         "All combinations of levels with enough cases" in page_data(older, written="")["sections"]["method"]["search"]
@@ -211,7 +212,7 @@ def test_an_audit_says_what_it_searched(cut: AuditResult, tmp_path: Path) -> Non
 
 def test_the_page_tells_the_cut_among_the_alerts_and_the_method(cut: AuditResult, page_of_cut: dict[str, Any]) -> None:
     sections = page_of_cut["sections"]
-    words = search_sentence(cut.search)  # type: ignore[arg-type]
+    words = search_sentence(cut.subgroups.search)  # type: ignore[arg-type]
     told = [group for group in sections["alerts"]["groups"] if group["title"] == "What was not searched"]
     assert [group["texts"] for group in told] == [[words]]
     assert sections["method"]["search"] == words
@@ -234,7 +235,7 @@ def test_the_page_draws_the_attributes_that_say_most_and_counts_the_others(
     rows = {row.subgroup.items: row for row in cut.subgroups["dsc"] if len(row.subgroup) == 1}
     best = {
         entry.name: min(row.p_adjusted or 1.0 for items, row in rows.items() if next(iter(items))[0] == entry.name)
-        for entry in cut.attributes
+        for entry in cut.attributes.facts
     }
     assert max(best[name] for name in names) <= min(p for name, p in best.items() if name not in names)
     assert data["attributes_note"].endswith("audit.json has the other 30.")
@@ -243,25 +244,25 @@ def test_the_page_draws_the_attributes_that_say_most_and_counts_the_others(
 
 def test_what_may_be_handed_on_tells_no_equal_groups(cut: AuditResult) -> None:
     told = LeftOut("sex = f", "not combined: the same cases as column_1 = x, which stands for both")
-    search = dataclasses.replace(cut.search, left_out=(told, LeftOut("note", "text such as P0001")))  # type: ignore[type-var]
-    full = dataclasses.replace(cut, search=search, left_out={"note": "text such as P0001"})
-    shared = share(full).search
+    search = dataclasses.replace(cut.subgroups.search, left_out=(told, LeftOut("note", "text such as P0001")))  # type: ignore[type-var]
+    full = changed(cut, subgroups={"search": search}, attributes={"left_out": {"note": "text such as P0001"}})
+    shared = share(full).subgroups.search
     assert shared is not None
     assert shared.left_out == (LeftOut("note", "made no attribute; the full report says why"),)
     assert shared.max_items == 2
-    hidden = pseudonymise(full, b"0" * 32).search
+    hidden = pseudonymise(full, b"0" * 32).subgroups.search
     assert hidden is not None
     assert hidden.left_out == (told, LeftOut("note", "made no attribute; the full report says why"))
 
 
 def test_columns_that_are_added_leave_the_p_values_of_the_primary_attributes(cut: AuditResult) -> None:
     """Attributes fixed beforehand are a family of their own: how wide the table is does not matter to them."""
-    columns = {name: cut.case_scores.column(name) for name in ("sex", "column_0")}
-    narrow = audit_of({"dsc": cut.case_scores.column("dsc")}, columns, primary=("sex",))
-    assert narrow.search is not None
-    assert not narrow.search.is_cut
-    assert narrow.primary_subgroups == cut.primary_subgroups
-    (row, *_) = cut.primary_subgroups.rows  # type: ignore[union-attr]
+    columns = {name: cut.cases.scores.column(name) for name in ("sex", "column_0")}
+    narrow = audit_of({"dsc": cut.cases.scores.column("dsc")}, columns, primary=("sex",))
+    assert narrow.subgroups.search is not None
+    assert not narrow.subgroups.search.is_cut
+    assert narrow.subgroups.primary_levels == cut.subgroups.primary_levels
+    (row, *_) = cut.subgroups.primary_levels.rows  # type: ignore[union-attr]
     assert row.p_adjusted is not None
     assert row.p_adjusted <= 0.05, "found in spite of 59 further columns"
     assert narrow.verdict == cut.verdict

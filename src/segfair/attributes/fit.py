@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ from segfair.cases import Cohort
 from segfair.errors import ConfigError, MetadataError, close_names, some
 from segfair.files.cells import is_missing
 from segfair.protocol.rules import AttributeRule, Protocol
+from segfair.trees import structure, tree_converter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -241,16 +241,7 @@ class BinningPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain dicts, lists, texts and finite numbers, as JSON would give it back."""
-        tree = {
-            "format": FORMAT,
-            "attributes": [dataclasses.asdict(entry) for entry in self.attributes],
-            "left_out": dict(self.left_out),
-            "notices": list(self.notices),
-            "read_as": {column: dataclasses.asdict(reading) for column, reading in self.read_as.items()},
-            "alerts": list(self.alerts),
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(tree))
-        return plain
+        return {"format": FORMAT, **_converter.unstructure(self)}
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> BinningPlan:
@@ -261,16 +252,11 @@ class BinningPlan:
         """
         if tree.get("format") != FORMAT:
             raise ConfigError(f"bins: format is {tree.get('format')!r}, this version reads format {FORMAT}")
-        try:
-            entries = tuple(
-                AttributeBins(**{**_tupled(entry), "bins": ColumnBins(**_tupled(entry["bins"]))})
-                for entry in tree["attributes"]
-            )
-            readings = {column: ColumnReading(**reading) for column, reading in tree.get("read_as", {}).items()}
-            alerts = tuple(tree.get("alerts", ()))
-            return cls(entries, dict(tree["left_out"]), tuple(tree["notices"]), readings, alerts)
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"bins: not a binning plan ({error})") from error
+        plan = {key: value for key, value in tree.items() if key != "format"}
+        return structure(_converter, plan, cls, source="bins: not a binning plan")
+
+
+_converter = tree_converter()
 
 
 def fit_attributes(
@@ -530,7 +516,12 @@ class _Fitter:
     def require_place(self, column: str, bins: ColumnBins, missing: str, joined: Iterable[str]) -> None:
         """Refuses a joined level that ranges of numbers would count as missing."""
         for level in joined:
-            if bins.kind == "bins" and not is_missing(level) and fold(level) != fold(missing) and as_number(level) is None:
+            if (
+                bins.kind == "bins"
+                and not is_missing(level)
+                and fold(level) != fold(missing)
+                and as_number(level) is None
+            ):
                 raise ConfigError(
                     f"--join {column}: {level!r} has no place among ranges of numbers ({', '.join(bins.levels)}); join "
                     f"to a number, to {missing!r}, or take every value as a level with --categorical {column}"
@@ -615,12 +606,3 @@ def _check_edges(name: str, edges: Edges) -> None:
         raise ConfigError(f"bins {name}: edges must rise, got {', '.join(f'{edge:g}' for edge in numbers)}")
     if all(math.isinf(edge) for edge in numbers):
         raise ConfigError(f"bins {name}: needs at least one finite edge")
-
-
-def _tupled(bins: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: tuple(tuple(entry) if isinstance(entry, list) else entry for entry in value)
-        if isinstance(value, list | tuple)
-        else value
-        for key, value in bins.items()
-    }

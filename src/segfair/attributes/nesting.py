@@ -62,7 +62,11 @@ def nested_levels(table: AttributeTable, *, min_cases: int) -> tuple[Nested, ...
             if not _is_telling(int(sizes[level]), int(around[place]), n_cases, n_tried=n_levels**2):
                 continue
             entry = Nested(
-                (inner.name, names[0]), (outer.name, names[1]), int(sizes[level]), int(around[place]), bool(inside.all())
+                (inner.name, names[0]),
+                (outer.name, names[1]),
+                int(sizes[level]),
+                int(around[place]),
+                bool(inside.all()),
             )
             found.setdefault(frozenset((entry.inner, entry.outer)), entry)
     return tuple(sorted(found.values(), key=lambda entry: (entry.is_every, -entry.n_inner)))
@@ -117,4 +121,4 @@ def _crossed(one: Attribute, other: Attribute) -> NDArray[np.intp]:
 
 def _inside(counts: NDArray[np.intp], attribute: Attribute) -> NDArray[np.bool_]:
     """(n_levels,) whether all cases of a level, or none, are in one column of the crossed counts."""
-    return counts.max(axis=1, initial=0) == _sizes(attribute)
+    return np.asarray(counts.max(axis=1, initial=0) == _sizes(attribute))

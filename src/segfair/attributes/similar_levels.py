@@ -63,7 +63,8 @@ def are_similar(one: str, other: str, *, among: Collection[str] = ()) -> bool:
     letter more, or two letters exchanged; and where one begins the other before a slash.
 
     Args:
-        one, other: Names of levels of one attribute.
+        one: Name of a level.
+        other: Name of another level of its attribute.
         among: All its levels: what other levels are made of, too, is no second name of this one.
     """
     if _bare(one) == _bare(other):

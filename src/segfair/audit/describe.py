@@ -216,13 +216,13 @@ def bins_of(attributes: AttributeTable) -> dict[str, Bins]:
     return {entry.name: Bins(entry.column, entry.binning, entry.edges, entry.levels) for entry in attributes.attributes}
 
 
-def cohort_alerts(cohort: Cohort, attributes: AttributeTable, search: Search) -> list[Alert]:
+def cohort_alerts(cohort: Cohort, attributes: AttributeTable, search: Search | None) -> list[Alert]:
     """What a reader must know of how the cases were gathered and which groups were looked for."""
     return [
         *(Alert("swapped", notice) for notice in cohort.notices if "look swapped" in notice),
         *(Alert(kind, text) for kind, text in cohort.alerts),
         *(Alert("column", text) for text in attributes.alerts),
-        *([Alert("search", search_sentence(search))] if search.is_cut else []),
+        *([Alert("search", search_sentence(search))] if search is not None and search.is_cut else []),
     ]
 
 

@@ -56,15 +56,17 @@ class Panel:
     @classmethod
     def of_result(cls, result: AuditResult) -> Panel:
         """The panel of a finished audit; without a case where it was made to be shared."""
-        rows = result.case_scores
+        rows = result.cases.scores
         ids = tuple(map(str, rows.column("case"))) if rows.rows else ()
         return cls(
             ids,
             {name: _floats(rows.column(name)) for name in rows.metrics},
             np.array([bool(reason) for reason in rows.column("penalised")] if rows.rows else [], dtype=bool),
-            AttributeTable(ids, tuple(_attribute(result, name) for name in rows.attributes if name in result.bins), {}),
+            AttributeTable(
+                ids, tuple(_attribute(result, name) for name in rows.attributes if name in result.attributes.bins), {}
+            ),
             Units(subjects=np.array(rows.subjects, dtype=np.intp) if rows.subjects else None),
-            result.config,
+            result.about.config,
         )
 
     def __len__(self) -> int:
@@ -117,7 +119,7 @@ def _floats(column: Sequence[float | None]) -> NDArray[np.float64]:
 
 def _attribute(result: AuditResult, name: str) -> Attribute:
     """An attribute of a finished audit, from the levels that its rows hold."""
-    bins = result.bins[name]
+    bins = result.attributes.bins[name]
     code_of = {level: code for code, level in enumerate(bins.levels)}
-    codes = np.array([code_of.get(level, -1) for level in result.case_scores.column(name)], dtype=np.int16)
+    codes = np.array([code_of.get(level, -1) for level in result.cases.scores.column(name)], dtype=np.int16)
     return Attribute(name, bins.levels, codes, bins.column, bins.binning, bins.edges)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +38,16 @@ from segfair.audit.level_alerts import level_alerts
 from segfair.audit.mask_facts import mask_alerts
 from segfair.audit.result import (
     TAUGHT_BINS,
+    About,
     Alert,
+    Attributes,
     AuditConfig,
     AuditResult,
-    Finding,
+    Cases,
     OutcomeFacts,
-    PowerFacts,
+    Scores,
+    Subgroups,
     Verdict,
-    WorstOff,
     distinct_alerts,
 )
 from segfair.audit.significance import FamilyOfTests, compare_with_rest, infer_subgroups
@@ -64,7 +65,7 @@ from segfair.subgroups.lattice import (
     level_membership,
     with_levels,
 )
-from segfair.subgroups.search import Search, search_subgroups
+from segfair.subgroups.search import search_subgroups
 
 __all__ = ["run_audit"]
 
@@ -115,91 +116,57 @@ def run_audit(
     study = form_groups(cohort, scores, config, plan)
     excluded |= dict.fromkeys(study.taught, TAUGHT_BINS)
     scores, attributes, panel = study.scores, study.attributes, study.panel()
-    found = examine_subgroups(study)
     # Derived attributes describe lesions, not patients: they are no part of FS.
     challenge = challenge_of(panel, study.patients)
     definitions = compare_definitions(scores, study.patients, protocol=config.protocol, min_cases=config.min_cases)
     certainty = CohortScores.of(panel, study.patients)
     levels = attribute_facts(scores, attributes, config, challenge, panel.units.subjects)
+    found = examine_subgroups(study)
+    verdict = check_causes(study, reach_verdict(config, found), _conclude)
     return AuditResult(
-        config=config,
-        inputs={role: str(path) for role, path in cohort.inputs.items()},
-        versions=versions(),
-        cases=case_counts(scores, excluded),
-        case_scores=case_rows(scores, attributes, panel.units.subjects),
-        metrics=metric_facts(scores),
-        bins=bins_of(attributes),
-        joined=cohort.joined,
-        columns=column_facts(study.cohort, attributes),
-        binning=study.plan.to_dict(),
-        left_out=attributes.left_out,
-        notices=(
-            *study.cohort.notices,
-            *label_notices(asked, cohort, config.protocol),
-            *picture_notices(cohort, config.protocol),
-            *outcome_notices,
-            *attributes.notices,
+        About(
+            config,
+            inputs={role: str(path) for role, path in cohort.inputs.items()},
+            versions=versions(),
+            notices=(
+                *study.cohort.notices,
+                *label_notices(asked, cohort, config.protocol),
+                *picture_notices(cohort, config.protocol),
+                *outcome_notices,
+                *attributes.notices,
+            ),
+            joined=cohort.joined,
         ),
-        alerts=distinct_alerts(
-            [
-                *cohort_alerts(study.cohort, attributes, found.search),
-                *level_alerts(study.patients, study.cohort, min_cases=config.min_cases),
-                *mask_alerts(scores, config),
-                *(Alert("labels", text) for text in value_alerts(scores, config.protocol, cohort)),
-                *alerts(scores, attributes, levels, definitions, config, excluded),
-            ]
+        Cases(case_counts(scores, excluded), case_rows(scores, attributes, panel.units.subjects), metric_facts(scores)),
+        Attributes(
+            certainty.attributes(levels),
+            bins_of(attributes),
+            attributes.left_out,
+            columns=column_facts(study.cohort, attributes),
+            binning=study.plan.to_dict(),
         ),
-        scores=certainty.scores(point_scores(panel, study.patients, challenge)) if challenge else certainty.means(),
-        definitions=definitions,
-        attributes=certainty.attributes(levels),
-        outcomes=found.outcomes,
-        subgroups=found.subgroups,
-        verdict=check_causes(study, found.verdict(config), lambda part: _examine_primary(part).verdict(part.config)),
-        findings=found.findings,
-        worst_off=found.worst_off,
-        fairness=certainty.variants(),
-        primary_subgroups=found.primary,
-        search=found.search,
-        power=found.power,
+        Scores(
+            certainty.scores(point_scores(panel, study.patients, challenge)) if challenge else certainty.means(),
+            definitions,
+            certainty.variants(),
+        ),
+        found,
+        dataclasses.replace(
+            verdict,
+            alerts=distinct_alerts(
+                [
+                    *cohort_alerts(study.cohort, attributes, found.search),
+                    *level_alerts(study.patients, study.cohort, min_cases=config.min_cases),
+                    *mask_alerts(scores, config),
+                    *(Alert("labels", text) for text in value_alerts(scores, config.protocol, cohort)),
+                    *alerts(scores, attributes, levels, definitions, config, excluded),
+                ]
+            ),
+        ),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """What was found in the subgroups of an audit.
-
-    Attributes:
-        outcomes: Outcome -> what its tests were.
-        subgroups: Outcome -> its subgroups.
-        primary: The levels that were fixed beforehand, for the primary outcome; None without any.
-        search: Which subgroups were looked for.
-        power: What could have been shown of each level.
-        findings: What explains the significant subgroups of the primary outcome, most harmful first.
-        worst_off: The subgroup of which most speaks that it is worse.
-    """
-
-    outcomes: dict[str, OutcomeFacts]
-    subgroups: dict[str, SubgroupTable]
-    primary: SubgroupTable | None
-    search: Search
-    power: tuple[PowerFacts, ...]
-    findings: tuple[Finding, ...]
-    worst_off: WorstOff | None
-
-    def verdict(self, config: AuditConfig) -> Verdict:
-        """The answer for the primary outcome."""
-        first = config.outcomes[0]
-        return reach_verdict(
-            config,
-            self.subgroups[first],
-            self.outcomes[first],
-            findings=self.findings,
-            primary=self.primary,
-            power=self.power,
-        )
-
-
-def examine_subgroups(study: Study) -> Examined:
+def examine_subgroups(study: Study) -> Subgroups:
     """Mines the subgroups once, and tests them for every outcome."""
     config, attributes = study.config, study.attributes
     lattice, search = search_subgroups(attributes, config.bounds)
@@ -233,23 +200,22 @@ def examine_subgroups(study: Study) -> Examined:
         levels = level_membership(attributes, config.primary)
         to_explain = [_test(study, levels, first, family="primary"), families[first]]
         primary, _ = _infer(to_explain[0], first, outcomes[first], config)
-    search = dataclasses.replace(search, n_tested=outcomes[first].n_tested)
     better = outcomes[first].better
-    return Examined(
-        outcomes,
+    return Subgroups(
         subgroups,
+        outcomes,
         primary,
-        search,
         power,
-        explain_subgroups(to_explain, attributes.select(where), config, better=better),
-        name_worst(families[first], config, better=better),
+        search=dataclasses.replace(search, n_tested=outcomes[first].n_tested),
+        findings=explain_subgroups(to_explain, attributes.select(where), config, better=better),
+        worst_off=name_worst(families[first], config, better=better),
     )
 
 
-def _examine_primary(study: Study) -> Examined:
-    """The same for the primary outcome alone."""
+def _conclude(study: Study) -> Verdict:
+    """The verdict for the primary outcome of some cases."""
     config = dataclasses.replace(study.config, outcomes=study.config.outcomes[:1])
-    return examine_subgroups(dataclasses.replace(study, config=config))
+    return reach_verdict(config, examine_subgroups(dataclasses.replace(study, config=config)))
 
 
 def _test(study: Study, membership: Membership, outcome: str, *, family: str) -> FamilyOfTests:

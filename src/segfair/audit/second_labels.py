@@ -65,7 +65,7 @@ def measure_again(
             if (case := first[other.id]).label is not None
         ),
     )
-    config = result.config
+    config = result.about.config
     if resolve_units(config, second).protocol != config.protocol:
         raise ConfigError(
             f"--labels2 {labels}: its files do not say how large a voxel is, and those of the first labels do; give "
@@ -80,8 +80,10 @@ def measure_again(
     agreement = score_cohort(raters, protocol.replace(metrics=("dsc",)), spacing_mm=spacing, executor=executor)
     return dataclasses.replace(
         result,
-        inputs={**result.inputs, "labels2": str(labels)},
-        two_rulers=compare_rulers(result, scores, agreement, labels=str(labels)),
+        about=dataclasses.replace(result.about, inputs={**result.about.inputs, "labels2": str(labels)}),
+        subgroups=dataclasses.replace(
+            result.subgroups, second_labels=compare_rulers(result, scores, agreement, labels=str(labels))
+        ),
     )
 
 
@@ -115,7 +117,7 @@ def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTabl
         ConfigError: The primary outcome was not scored against the second labels.
         PairingError: Fewer than two cases have a score under both.
     """
-    outcome, config = result.primary_outcome, result.config
+    outcome, config = result.subgroups.primary_outcome, result.about.config
     if outcome not in second.names:
         raise ConfigError(f"--labels2: {outcome} is not scored there ({', '.join(second.names)})")
     panel = Panel.of_result(result)
@@ -153,7 +155,7 @@ def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTabl
         mean_second=float(values[1].mean()),
         agreement=mean_agreed,
         agreement_ci=interval,
-        sentence=_sentence(groups, outcome, result.outcomes[outcome].better),
+        sentence=_sentence(groups, outcome, result.subgroups.outcomes[outcome].better),
         groups=groups,
     )
 
@@ -180,7 +182,7 @@ def _compare(
 ) -> tuple[RulerGroup, ...]:
     if not len(membership):
         return ()
-    config, change = result.config, values[1] - values[0]
+    config, change = result.about.config, values[1] - values[0]
     gaps = [divergences(membership, row) for row in values]
     # The difference of two divergences is the divergence of the difference, so the audit's own tests apply to it.
     test = stats.max_t(
@@ -241,9 +243,9 @@ def _intervals(
         membership.matrix,
         outcome,
         rng=_rng(result, purpose),
-        draws=result.config.bootstrap,
+        draws=result.about.config.bootstrap,
         subjects=subjects,
-        min_cases=result.config.min_cases,
+        min_cases=result.about.config.min_cases,
     )
 
 
@@ -267,4 +269,4 @@ def _sentence(groups: Sequence[RulerGroup], outcome: str, better: str) -> str:
 
 
 def _rng(result: AuditResult, purpose: str) -> np.random.Generator:
-    return result.config.resampling.stream(f"rulers/{purpose}")
+    return result.about.config.resampling.stream(f"rulers/{purpose}")

@@ -255,13 +255,12 @@ def standing(row: Divergence, better: Better, *, tested: bool) -> Standing:
         return Standing("not tested", "not corrected for multiple testing")
     if row.significant is None:
         return Standing("too few cases", "not tested")
-    if deficit is None:
-        return Standing("not tested", "no interval")
-    possible = "up to {} behind everybody else cannot be excluded"
     if row.margin is not None and row.margin != "open":
         return Standing(row.margin)
     if row.significant:
         how = "worse" if harmful(row.difference, better) else "better"
         is_open = "whether beyond the margin is open" if row.margin is not None and how == "worse" else ""
         return Standing(f"significantly {how}", is_open)
-    return Standing("no difference shown", possible, deficit)
+    if deficit is None:
+        return Standing("no difference shown", "no interval")
+    return Standing("no difference shown", "up to {} behind everybody else cannot be excluded", deficit)

@@ -100,10 +100,11 @@ def audit(
         result = run_audit(cohort, config, executor=executor, on_done=on_done)
         if labels2 is not None:
             result = measure_again(result, cohort, labels2, executor=executor)
+    inputs = {**result.about.inputs, **({} if images is None else {"images": str(images)})}
     result = dataclasses.replace(
         result,
-        gallery=build_gallery(result, cohort, images=found_images),
-        inputs=result.inputs if images is None else {**result.inputs, "images": str(images)},
+        about=dataclasses.replace(result.about, inputs=inputs),
+        cases=dataclasses.replace(result.cases, gallery=build_gallery(result, cohort, images=found_images)),
     )
     finish(result, gates, delivery)
 
@@ -164,6 +165,6 @@ def report(
 
     result = AuditResult.load(audit_json)
     # What lies in the input folders by now is not what was audited.
-    inputs = recorded_inputs(audit_json, result.inputs)
+    inputs = recorded_inputs(audit_json, result.about.inputs)
     origin = recorded_origin(audit_json)
     write(result, prepare(out, share_out=share, figures=figures), inputs=inputs, origin=origin)

@@ -28,7 +28,7 @@ def gate(
     from segfair.audit.result import AuditResult
 
     result = AuditResult.load(audit_json)
-    gates = read_gates(gate or [*result.config.protocol.gates, *(entry.gate for entry in result.gates)])
+    gates = read_gates(gate or [*result.about.config.protocol.gates, *(entry.gate for entry in result.verdict.gates)])
     if not gates:
         raise ConfigError(f"--gate: {audit_json} was made without one, so name at least one: {GRAMMAR}")
     decided = check_gates(result, gates)

@@ -68,10 +68,11 @@ def finish(result: AuditResult, gates: Sequence[Gate], delivery: Delivery) -> No
     """Decides the gates, writes and prints; leaves with their exit code."""
     from segfair.audit.judging.gates import check_gates, exit_code
 
-    result = dataclasses.replace(result, gates=check_gates(result, gates))
+    verdict = dataclasses.replace(result.verdict, gates=check_gates(result, gates))
+    result = dataclasses.replace(result, verdict=verdict)
     write(result, delivery)
-    if result.gates:
-        raise typer.Exit(exit_code(result.gates))
+    if result.verdict.gates:
+        raise typer.Exit(exit_code(result.verdict.gates))
 
 
 def _say_each(lines: Iterable[str]) -> None:
@@ -142,12 +143,12 @@ def write(
     from segfair.handover.deliver import deliver
 
     result, page = deliver(result, delivery, command=command(), inputs=inputs, origin=origin)
-    counts = result.cases
-    _say_each(result.notices)
-    for alert in result.alerts:
+    counts = result.cases.counts
+    _say_each(result.about.notices)
+    for alert in result.verdict.alerts:
         if alert.kind in _TOLD_AT_ONCE:
             typer.echo(f"note well: {alert.text}")
-    say_search(result.search)
+    say_search(result.subgroups.search)
     tally = f"{len(counts.penalised)} penalised; {len(counts.unusable)} excluded"
     tally += f"; {counts.n_taught} taught the bins" if counts.n_taught else ""
     typer.echo(f"{plural(counts.n_scored, 'case')} scored, {tally}")
@@ -155,7 +156,7 @@ def write(
     if scores:
         typer.echo(scores)
     typer.echo(result.verdict.sentence)
-    say_gates(result.gates)
+    say_gates(result.verdict.gates)
     typer.echo(f"report: {page}")
     if delivery.share is not None:
         typer.echo(f"to hand on: {delivery.share}")

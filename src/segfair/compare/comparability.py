@@ -42,9 +42,9 @@ def require_same_rules(before: AuditResult, after: AuditResult) -> None:
     Raises:
         InputError: Naming what differs.
     """
-    if before.shared or after.shared:
+    if before.about.shared or after.about.shared:
         raise InputError("an audit that was made to be shared has no rows of cases to pair; compare the full ones")
-    if before.pseudonym_key != after.pseudonym_key:
+    if before.about.pseudonym_key != after.about.pseudonym_key:
         raise InputError(
             "the cases of the two audits go by other names (ids, or pseudonyms under another key); audit both with the "
             "same --pseudonymise key, or both without"
@@ -52,7 +52,7 @@ def require_same_rules(before: AuditResult, after: AuditResult) -> None:
     one, other = (_rules(result) for result in (before, after))
     differing = sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
     if differing:
-        names = (before.config.protocol.name, after.config.protocol.name)
+        names = (before.about.config.protocol.name, after.about.config.protocol.name)
         listed = "; ".join(f"{key} is {one.get(key)!r} and {other.get(key)!r}" for key in differing[:3])
         more = f"; and {len(differing) - 3} more rules" if len(differing) > 3 else ""
         labels = " and the same --label" if any(key.startswith(("label", "regions")) for key in differing) else ""
@@ -60,17 +60,18 @@ def require_same_rules(before: AuditResult, after: AuditResult) -> None:
             f"the two audits were scored by other rules (protocols {names[0]} and {names[1]}: {listed}{more}); audit "
             f"both with the same --protocol{labels}"
         )
-    theirs = {metric.name: metric for metric in after.metrics}
-    for metric in before.metrics:
+    theirs = {metric.name: metric for metric in after.cases.metrics}
+    for metric in before.cases.metrics:
         found = theirs.get(metric.name)
         if found is not None and (metric.better, metric.unit) != (found.better, found.unit):
             raise InputError(
                 f"{metric.name}: {metric.better} is better in one audit ({metric.unit or 'no unit'}) and "
                 f"{found.better} in the other ({found.unit or 'no unit'}); audit both alike, see --lower-is-better"
             )
-    rules = [result.config.missing_prediction or "worst" for result in (before, after)]
+    rules = [result.about.config.missing_prediction or "worst" for result in (before, after)]
     unusable = [
-        len(result.cases.penalised) + sum(reason.startswith("dropped") for reason in result.cases.excluded.values())
+        len(result.cases.counts.penalised)
+        + sum(reason.startswith("dropped") for reason in result.cases.counts.excluded.values())
         for result in (before, after)
     ]
     if rules[0] != rules[1] and any(unusable):
@@ -90,7 +91,7 @@ def _rules(result: AuditResult) -> dict[str, Any]:
             else:
                 yield f"{prefix}{key}", value
 
-    tree = result.config.protocol.to_dict()
+    tree = result.about.config.protocol.to_dict()
     return dict(flatten({key: value for key, value in tree.items() if key not in ("name", "gates", "metrics")}))
 
 
@@ -115,7 +116,7 @@ class Paired:
         Raises:
             InputError: An audit was written without the scores of its cases, or they have no case in common.
         """
-        if not before.case_scores.rows or not after.case_scores.rows:
+        if not before.cases.scores.rows or not after.cases.scores.rows:
             raise InputError("an audit.json without the scores of its cases cannot be compared; use the one not shared")
         first, second = Panel.of_result(before), Panel.of_result(after)
         known = [set(panel.case_ids) for panel in (first, second)]
@@ -178,7 +179,7 @@ def require_same_labels(before: AuditResult, after: AuditResult, paired: Paired)
     Raises:
         InputError: Naming the first case whose label differs.
     """
-    digests = [result.cases.label_sha256 for result in (before, after)]
+    digests = [result.cases.counts.label_sha256 for result in (before, after)]
     cases = paired.cases
     for case, one, other in zip(cases, *map(_volumes, paired.panels), strict=True):
         if abs(one - other) > 1e-6 * max(abs(one), abs(other)):
@@ -208,11 +209,11 @@ def require_same_bins(before: AuditResult, after: AuditResult, paired: Paired) -
         InputError: Naming the attribute, and the case.
     """
     shared = paired.shared_attributes
-    joins = ["; ".join(map(str, result.config.join)) or "none" for result in (before, after)]
+    joins = ["; ".join(map(str, result.about.config.join)) or "none" for result in (before, after)]
     joined = f" (--join is {joins[0]} in one and {joins[1]} in the other)" if joins[0] != joins[1] else ""
     levels = [panel.attributes.labels() for panel in paired.panels]
     for name in shared:
-        mine, theirs = before.bins[name], after.bins[name]
+        mine, theirs = before.attributes.bins[name], after.attributes.bins[name]
         if (mine.column, mine.edges) != (theirs.column, theirs.edges):
             hint = f"--bins {mine.column}=" + ",".join(f"{edge:g}" for edge in mine.edges) if mine.edges else "--bins"
             raise InputError(
@@ -225,10 +226,10 @@ def require_same_bins(before: AuditResult, after: AuditResult, paired: Paired) -
                     f"case {case}: {name} is {one or 'missing'} in one audit and {other or 'missing'} in the other; "
                     f"audit both with the same metadata, --bins and --join{joined}"
                 )
-    if before.case_scores.attributes and after.case_scores.attributes and not shared:
+    if before.cases.scores.attributes and after.cases.scores.attributes and not shared:
         raise InputError(
-            f"the two audits have no attribute in common ({', '.join(before.case_scores.attributes)}; "
-            f"{', '.join(after.case_scores.attributes)}); audit both with the same --attributes"
+            f"the two audits have no attribute in common ({', '.join(before.cases.scores.attributes)}; "
+            f"{', '.join(after.cases.scores.attributes)}); audit both with the same --attributes"
         )
 
 
@@ -240,13 +241,10 @@ def choose_outcome(before: AuditResult, after: AuditResult, outcome: str | None)
         ConfigError: Not a metric of both audits, or one without a direction.
     """
     if outcome is None:
-        if before.primary_outcome != after.primary_outcome:
-            raise InputError(
-                f"the primary outcomes differ: {before.primary_outcome} and {after.primary_outcome}; choose one with "
-                "--outcome"
-            )
-        outcome = before.primary_outcome
-    known = [name for name in before.case_scores.metrics if name in after.case_scores.metrics]
+        outcome, other = before.subgroups.primary_outcome, after.subgroups.primary_outcome
+        if outcome != other:
+            raise InputError(f"the primary outcomes differ: {outcome} and {other}; choose one with --outcome")
+    known = [name for name in before.cases.scores.metrics if name in after.cases.scores.metrics]
     if outcome in known and metric_direction(before, outcome) == "signed":
         if absolute_name(outcome) not in known:
             raise ConfigError(
@@ -256,20 +254,20 @@ def choose_outcome(before: AuditResult, after: AuditResult, outcome: str | None)
         outcome = absolute_name(outcome)
     if outcome not in known:
         raise ConfigError(f"--outcome {outcome}: not a metric of both audits; these are {', '.join(known) or 'none'}")
-    if metric_direction(before, outcome) == "neither" and outcome not in before.outcomes:
+    if metric_direction(before, outcome) == "neither" and outcome not in before.subgroups.outcomes:
         raise ConfigError(f"--outcome {outcome}: neither higher nor lower is better, so nobody gains or is harmed")
     return outcome
 
 
 def metric_direction(result: AuditResult, name: str) -> Direction:
     """Whether "higher" or "lower" values of a metric are better; "signed" (best at zero) or "neither"."""
-    return next(metric.better for metric in result.metrics if metric.name == name)
+    return next(metric.better for metric in result.cases.metrics if metric.name == name)
 
 
 def direction(result: AuditResult, name: str) -> Better:
     """Which values of an outcome are better."""
-    if name in result.outcomes:
-        return result.outcomes[name].better
+    if name in result.subgroups.outcomes:
+        return result.subgroups.outcomes[name].better
     return "lower" if metric_direction(result, name) == "lower" else "higher"
 
 
@@ -278,7 +276,7 @@ def notices(before: AuditResult, after: AuditResult, paired: Paired, *, outcome:
     return (
         *_unpaired(paired, outcome),
         *_attributes_of_one(before, after),
-        *_other_settings(before.config, after.config),
+        *_other_settings(before.about.config, after.about.config),
         *_other_sources(before, after),
         *_unknown_labels(before, after, paired),
     )
@@ -302,7 +300,7 @@ def _unpaired(paired: Paired, outcome: str) -> list[str]:
 
 
 def _attributes_of_one(before: AuditResult, after: AuditResult) -> list[str]:
-    first, second = (result.case_scores.attributes for result in (before, after))
+    first, second = (result.cases.scores.attributes for result in (before, after))
     alone = [*(name for name in first if name not in second), *(name for name in second if name not in first)]
     return [f"attributes of one audit only, so not compared: {', '.join(alone)}"] if alone else []
 
@@ -326,7 +324,7 @@ def _other_settings(first: AuditConfig, second: AuditConfig) -> list[str]:
     joins = ["; ".join(sorted(map(str, config.join))) or "not given" for config in (first, second)]
     if joins[0] != joins[1]:
         found.append(
-            f"--join is {joins[0]} in the first audit and {joins[1]} in the second; the levels of all paired cases agree"
+            f"--join is {joins[0]} in the first audit and {joins[1]} in the second; the levels of paired cases agree"
         )
     for name, option, how in (
         ("stratify", "--stratify", "here cases are permuted over the whole cohort"),
@@ -340,18 +338,21 @@ def _other_settings(first: AuditConfig, second: AuditConfig) -> list[str]:
 
 def _other_sources(before: AuditResult, after: AuditResult) -> list[str]:
     found = []
-    if bool(before.case_scores.subjects) != bool(after.case_scores.subjects):
+    if bool(before.cases.scores.subjects) != bool(after.cases.scores.subjects):
         found.append("only one of the audits knows which cases are of one patient; the first one's view holds")
-    if ("scores" in before.inputs) != ("scores" in after.inputs):
+    if ("scores" in before.about.inputs) != ("scores" in after.about.inputs):
         found.append("one audit scored masks, the other read a table of scores: whether by the same rules is not known")
     return found
 
 
 def _unknown_labels(before: AuditResult, after: AuditResult, paired: Paired) -> list[str]:
     """Says where it is not known whether the labels are the same."""
-    if not any({"labels", "scores"} & result.inputs.keys() or result.cases.label_sha256 for result in (before, after)):
+    if not any(
+        {"labels", "scores"} & result.about.inputs.keys() or result.cases.counts.label_sha256
+        for result in (before, after)
+    ):
         return []  # made in memory, such as by a training on its own labels
-    digests = [result.cases.label_sha256 for result in (before, after)]
+    digests = [result.cases.counts.label_sha256 for result in (before, after)]
     cases = paired.cases
     unknown = [index for index, case in enumerate(cases) if not all(case in known for known in digests)]
     if not unknown:

@@ -18,7 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import fairness, stats
+from segfair.audit.design import Design, Units
+from segfair.audit.judging.findings import explain_subgroups
 from segfair.audit.result import AuditResult
+from segfair.audit.significance import compare_with_rest
 from segfair.audit.words import search_sentence
 from segfair.compare.comparability import (
     SETTINGS,
@@ -31,7 +34,16 @@ from segfair.compare.comparability import (
     require_same_labels,
     require_same_rules,
 )
-from segfair.compare.result import AttributeChange, Change, Comparison, Side, Standing, SubgroupChange, Verdict
+from segfair.compare.result import (
+    AttributeChange,
+    Change,
+    ChangeFinding,
+    Comparison,
+    Side,
+    Standing,
+    SubgroupChange,
+    Verdict,
+)
 from segfair.compare.verdict import reach_verdict
 from segfair.scoring.scores import LABEL_SIZES
 from segfair.subgroups.lattice import Better, Membership, level_membership, redundant, with_levels
@@ -79,11 +91,14 @@ def run_comparison(
     subgroups: dict[str, tuple[SubgroupChange, ...]] = {}
     attributes: tuple[AttributeChange, ...] = ()
     fixed: tuple[SubgroupChange, ...] = ()
+    findings: tuple[ChangeFinding, ...] = ()
     method = ""
     # Every level of every attribute however rare: nobody is overlooked.
-    lattice, search = search_subgroups(pairs.attributes, before.config.bounds)
+    lattice, search = search_subgroups(pairs.attributes, before.about.config.bounds)
     everybody = with_levels(lattice, pairs.attributes, min_cases=1)
-    for name in dict.fromkeys((primary, *(name for name in before.config.outcomes if name in after.config.outcomes))):
+    for name in dict.fromkeys(
+        (primary, *(name for name in before.about.config.outcomes if name in after.about.config.outcomes))
+    ):
         better = direction(before, name)
         where = np.flatnonzero(np.isfinite(pairs.scores[name]).all(axis=0))
         membership = everybody.select(where)
@@ -95,7 +110,8 @@ def run_comparison(
         search = dataclasses.replace(search, n_tested=int(test.tested.sum()))
         of_items = {items: changes[row] for items, row in membership.rows.items() if row in changes}
         attributes = _attribute_changes(pairs, where, name, better, of_items)
-        fixed = _fixed_changes(pairs, where, name, better, before.config.primary, after.config.primary)
+        findings = _findings(pairs, membership, where, name, better)
+        fixed = _fixed_changes(pairs, where, name, better, before.about.config.primary, after.about.config.primary)
     cut = [search_sentence(search)] if search.is_cut else []
     comparison = Comparison(
         before=_side(before, names[0]),
@@ -111,11 +127,12 @@ def run_comparison(
         attributes=attributes,
         subgroups=subgroups,
         primary=fixed,
+        findings=findings,
         method=method,
         search=search,
         settings=_settings(before),
         notices=tuple(dict.fromkeys([*cut, *notices(before, after, pairs, outcome=primary)])),
-        versions=dict(before.versions),
+        versions=dict(before.about.versions),
     )
     values = pairs.scores[primary]
     identical = np.array_equal(values[0], values[1], equal_nan=True)
@@ -322,6 +339,33 @@ def _subgroup_changes(
     return changes, test
 
 
+def _findings(
+    pairs: Paired, membership: Membership, where: NDArray[np.intp], outcome: str, better: Better
+) -> tuple[ChangeFinding, ...]:
+    """The subgroups behind all that changed otherwise than everybody else, by the procedure of an audit's findings."""
+    first, second = pairs.scores[outcome][:, where]
+    subjects = None if pairs.subjects is None else pairs.subjects[where]
+    family = compare_with_rest(
+        "changes",
+        membership,
+        second - first,
+        metric=f"change of {outcome}",
+        config=pairs.config,
+        design=Design(Units(subjects=subjects)),
+    )
+    return tuple(
+        ChangeFinding(
+            items=dict(sorted(finding.items.items)),
+            estimate=finding.estimate,
+            explains=tuple(dict(sorted(entry.items.items)) for entry in finding.explains),
+            inside=finding.inside,
+            share=finding.stability.share,
+            nested_in=dict(sorted(finding.nested_in.items)),
+        )
+        for finding in explain_subgroups([family], pairs.attributes.select(where), pairs.config, better=better)
+    )
+
+
 def _most_harmed_first(changes: Iterable[SubgroupChange], better: Better) -> tuple[SubgroupChange, ...]:
     gain = 1 if better == "higher" else -1
     return tuple(sorted(changes, key=lambda change: (gain * change.difference_shrunk, len(change.items), -change.n)))
@@ -394,22 +438,23 @@ def _attribute_changes(
 
 
 def _side(result: AuditResult, name: str) -> Side:
-    counts = result.cases
-    return Side(name, counts.n_scored, len(counts.penalised), len(counts.excluded), dict(result.inputs))
+    counts = result.cases.counts
+    return Side(name, counts.n_scored, len(counts.penalised), len(counts.excluded), dict(result.about.inputs))
 
 
 def _settings(result: AuditResult) -> dict[str, Any]:
-    config = result.config
+    config = result.about.config
     same = {name: getattr(config, name) for name in (*SETTINGS, "subject_column")}
     return {"protocol": config.protocol.name, **same, "primary": list(config.primary)}
 
 
 def _describe_method(result: AuditResult, test: stats.PairedTest, pairs: Paired) -> str:
     how = f"all {test.n_draws:,} patterns of signs" if test.exact else f"{test.n_draws:,} random patterns of signs"
-    units = f", the cases of a patient ({result.config.subject_column}) together" if pairs.subjects is not None else ""
+    config = result.about.config
+    units = f", the cases of a patient ({config.subject_column}) together" if pairs.subjects is not None else ""
     return (
         f"sign-flipping step-down max-T over {int(test.tested.sum())} subgroups of at least "
-        f"{result.config.min_cases} cases ({how}{units}), two-sided, family-wise level {result.config.level:g}; "
+        f"{config.min_cases} cases ({how}{units}), two-sided, family-wise level {config.level:g}; "
         "intervals from cases resampled in pairs"
     )
 

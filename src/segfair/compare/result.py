@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segfair.audit.result.cases import Direction
-from segfair.subgroups.lattice import Better, Item
+from segfair.subgroups.lattice import Better, Estimate, Item
 from segfair.subgroups.search import Search
 
 __all__ = [
     "FORMAT",
     "AttributeChange",
     "Change",
+    "ChangeFinding",
     "Comparison",
     "Side",
     "Standing",
@@ -157,6 +158,28 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeFinding:
+    """A subgroup whose scores changed otherwise than everybody else's, beyond chance.
+
+    Attributes:
+        items: Attribute -> level.
+        estimate: Change of its mean minus that of everybody else; of a second or later finding within what was found
+            before.
+        explains: The subgroups that changed otherwise for its sake, itself among them.
+        inside: Whether a part of it changed otherwise still.
+        share: Of resampled cohorts, those in which it would have been named.
+        nested_in: Attribute -> level that it does not name and all of its cases have.
+    """
+
+    items: Mapping[str, str]
+    estimate: Estimate
+    explains: tuple[Mapping[str, str], ...]
+    inside: str
+    share: float
+    nested_in: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """What changed from one audit to another.
 
@@ -170,6 +193,7 @@ class Comparison:
         attributes: Per attribute, how the gap between its levels changed.
         subgroups: Outcome -> subgroups, most harmed first; the primary outcome comes first, others are exploratory.
         primary: Levels of the attributes fixed beforehand, a family of tests of their own; most harmed first.
+        findings: Where the primary outcome changed otherwise than for everybody else, most harmful first.
         method: How changes were tested, in words.
         search: Which subgroups were looked for.
         settings: The settings that held: those of the first audit.
@@ -190,6 +214,7 @@ class Comparison:
     attributes: tuple[AttributeChange, ...]
     subgroups: Mapping[str, tuple[SubgroupChange, ...]]
     primary: tuple[SubgroupChange, ...] = ()
+    findings: tuple[ChangeFinding, ...] = ()
     method: str = ""
     search: Search | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -9,9 +9,10 @@ from segfair.audit.words import (
     format_p,
     metric_digits,
     metric_name,
+    plural,
     subgroup_name,
 )
-from segfair.compare.result import Comparison, SubgroupChange, Verdict
+from segfair.compare.result import ChangeFinding, Comparison, SubgroupChange, Verdict
 
 __all__ = ["largest_possible_loss", "outcome_digits", "reach_verdict"]
 
@@ -75,6 +76,9 @@ def _subgroup_sentences(comparison: Comparison) -> list[str]:
         found.append(f"{len(harmed)} of {tested} subgroups {were} harmed, most of all {_who(harmed[0], digits)}")
     if gained:
         found.append(f"{len(gained)} of {tested} subgroups gained, most of all {_who(gained[0], digits)}")
+    if comparison.findings:
+        told = "; ".join(_finding(finding, digits) for finding in comparison.findings[:3])
+        found.append(f"What differs goes back to {plural(len(comparison.findings), 'finding')}: {told}")
     if not harmed:
         none = "None is shown to have been harmed" if gained else f"None of {tested} subgroups is shown to have changed"
         bound = largest_possible_loss(comparison)
@@ -82,6 +86,15 @@ def _subgroup_sentences(comparison: Comparison) -> list[str]:
             none += f"; losses of up to {format_number(bound, digits)} cannot be excluded"
         found.append(none)
     return found
+
+
+def _finding(finding: ChangeFinding, digits: int) -> str:
+    """Who changed otherwise than everybody else, and by how much."""
+    estimate = finding.estimate
+    interval = f", {format_interval(estimate.ci, digits, signed=True)}" if estimate.ci else ""
+    value = format_number(estimate.value, digits, signed=True)
+    who = subgroup_name(finding.items.items(), length=40)
+    return f"{who} (n = {estimate.n_cases}) changed by {value}{interval} against everybody else"
 
 
 def _levelling_down(comparison: Comparison) -> list[str]:

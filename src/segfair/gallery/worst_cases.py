@@ -74,7 +74,7 @@ def build_gallery(
     """
     available = {case.id for case in cohort if case.label is not None and case.prediction is not None}
     groups, n_groups = choose_cases(result, available)
-    config = result.config
+    config = result.about.config
     return draw_groups(
         groups,
         with_pictures(cohort, config.protocol),
@@ -166,8 +166,8 @@ def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[Galler
     Returns:
         The groups, all cases first, and how many subgroups are flagged in all.
     """
-    panel, outcome = Panel.of_result(result), result.primary_outcome
-    sign = 1 if result.outcomes[outcome].better == "higher" else -1
+    panel, outcome = Panel.of_result(result), result.subgroups.primary_outcome
+    sign = 1 if result.subgroups.outcomes[outcome].better == "higher" else -1
     ids, values = panel.case_ids, panel.scores[outcome]
     order = sorted(
         (row for row in panel.defined(outcome)[0] if not panel.penalised[row] and ids[row] in available),
@@ -188,12 +188,12 @@ def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[Galler
 
 def _flagged(result: AuditResult) -> list[Divergence]:
     """Findings and subgroups beyond the margin that are worse, most harmful first, each once."""
-    table = result.subgroups[result.primary_outcome]
+    table = result.subgroups[result.subgroups.primary_outcome]
     # An audit of format 1 has no findings: there every significant subgroup is shown.
-    found = {finding.items for finding in result.findings}
+    found = {finding.items for finding in result.subgroups.findings}
     rows = {
         row.subgroup: row
-        for row in (*(result.primary_subgroups or ()), *table)
+        for row in (*(result.subgroups.primary_levels or ()), *table)
         if harmful(row.difference, table.better)
         and (
             row.subgroup in found

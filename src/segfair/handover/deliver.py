@@ -103,19 +103,19 @@ def deliver(
         AuditError: Two ids have the same pseudonym.
     """
     if delivery.record:
-        result = dataclasses.replace(result, record=delivery.record)
+        result = dataclasses.replace(result, about=dataclasses.replace(result.about, record=delivery.record))
     if delivery.key is not None:
         result = pseudonymise(result, delivery.key)
     # Before anything is written: an audit that cannot be shared leaves no half of what was asked for.
     handed_on = share(result) if delivery.share is not None else None
-    nameless = bool(result.pseudonym_key) or result.shared
+    nameless = bool(result.about.pseudonym_key) or result.about.shared
     without_command = dataclasses.replace(origin, command="") if origin is not None else None
     page = write_report(
         result,
         delivery.out,
         command="" if nameless else command,
         extras=_extras(result, delivery.figures),
-        inputs=inputs if result.inputs else None,
+        inputs=inputs if result.about.inputs else None,
         origin=without_command if nameless else origin,
     )
     if handed_on is not None and delivery.share is not None:
@@ -125,7 +125,7 @@ def deliver(
 
 def _extras(result: AuditResult, figures: FigureFormat | None) -> dict[str, bytes]:
     extras = {}
-    if result.record:
+    if result.about.record:
         extras[MODEL_CARD] = model_card(result).encode("utf-8")
     if figures is not None:
         from segfair.report.audit.figure_files import figure_files

@@ -37,15 +37,17 @@ from segfair.audit.result import (
     Finding,
     LevelFacts,
     Score,
+    Scores,
     Stability,
+    Subgroups,
     Verdict,
     WorstOff,
 )
 from segfair.audit.result.record import KNOWN_KEYS
 from segfair.errors import ConfigError
-from segfair.handover.pseudonyms import without_paths
+from segfair.handover.pseudonyms import with_alert, without_paths
 from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, rename_levels
-from segfair.subgroups.lattice import Divergence, Estimate, Item, SubgroupTable
+from segfair.subgroups.lattice import Divergence, Estimate, Item, Subgroup, SubgroupTable
 from segfair.subgroups.search import Search
 
 __all__ = ["SMALLEST", "CellTotals", "share"]
@@ -177,16 +179,17 @@ def share(result: AuditResult) -> AuditResult:
 
 def _two_valued_outcomes(result: AuditResult) -> set[str]:
     """The outcomes of 0 and 1 only, whose means tell counts; refuses an audit that leaves nothing to share."""
-    rows = result.case_scores
+    rows = result.cases.scores
     if not rows.rows:
         raise ConfigError("--share: this audit.json was made to be shared already; share from the full one")
     if len(rows.rows) < SMALLEST:
         raise ConfigError(f"--share: {len(rows.rows)} cases are too few to hide anybody among; {SMALLEST} is the least")
     binary = {name for name in rows.metrics if {*rows.column(name)} - {None} <= {0.0, 1.0}}
-    if result.primary_outcome in binary:
+    outcome = result.subgroups.primary_outcome
+    if outcome in binary:
         raise ConfigError(
-            f"--share: {result.primary_outcome} is 0 or 1 for every case, so that a mean tells a count; share the "
-            "audit of another outcome"
+            f"--share: {outcome} is 0 or 1 for every case, so that a mean tells a count; share the audit of another "
+            "outcome"
         )
     return binary
 
@@ -200,59 +203,64 @@ def _told_part(
     ids: CaseIds,
 ) -> AuditResult:
     """The audit with the levels and subgroups that are told, and nothing that rests on another."""
-    kept = {name: _told_rows(table, told) for name, table in tables.items()}
-    n_hidden = sum(len(table) for table in tables.values()) - sum(map(len, kept.values()))
-    attributes, blind = _attributes(result, shown, binary)
-    incomplete = {name for name, level in _counted_levels(result) - shown}
-    complete = result.outcomes[result.primary_outcome].n_cases == len(result.case_scores.rows)
-    outcomes = tuple(name for name in result.config.outcomes if name not in binary)
+    facts, blind = _attributes(result, shown, binary)
+    outcomes = tuple(name for name in result.about.config.outcomes if name not in binary)
+    counts = CaseCounts(result.cases.counts.n_scored, {}, (), {})
+    rows = dataclasses.replace(result.cases.scores, rows=(), subjects=())
     return dataclasses.replace(
         result,
-        config=dataclasses.replace(result.config, outcomes=outcomes),
-        cases=CaseCounts(result.cases.n_scored, {}, (), {}),
-        case_scores=dataclasses.replace(result.case_scores, rows=(), subjects=()),
-        alerts=(
-            *(alert for alert in result.alerts if alert.kind in _TOLD_ALERTS),
-            *_hidden_alert(result, shown, n_hidden),
+        about=dataclasses.replace(
+            result.about,
+            config=dataclasses.replace(result.about.config, outcomes=outcomes),
+            joined=None,
+            record=_record(result, ids),
+            shared=True,
         ),
-        scores=_scores(result.scores, n_blind=len(blind)),
-        definitions=() if blind else tuple(dataclasses.replace(entry, changes=()) for entry in result.definitions),
-        attributes=attributes,
-        # "quartiles of 87 values" in a cohort of 90 tells how many have none.
-        bins={
-            name: dataclasses.replace(bins, binning=_VALUES_COUNTED.sub("", bins.binning))
-            for name, bins in result.bins.items()
-        },
-        outcomes={
-            name: dataclasses.replace(facts, global_divergence=())
-            for name, facts in result.outcomes.items()
-            if name in tables
-        },
-        subgroups=kept,
-        primary_subgroups=None if result.primary_subgroups is None else _told_rows(result.primary_subgroups, told),
+        cases=dataclasses.replace(result.cases, counts=counts, scores=rows, gallery=None),
+        attributes=dataclasses.replace(
+            result.attributes,
+            facts=facts,
+            # "quartiles of 87 values" in a cohort of 90 tells how many have none.
+            bins={
+                name: dataclasses.replace(bins, binning=_VALUES_COUNTED.sub("", bins.binning))
+                for name, bins in result.attributes.bins.items()
+            },
+            # How many lack a value is the size of the level "missing".
+            columns={},
+        ),
+        scores=_scores(result, shown, n_blind=len(blind)),
+        subgroups=_subgroups(result, tables, shown, told),
+        verdict=_verdict(result, tables, shown, told),
+    )
+
+
+def _subgroups(
+    result: AuditResult,
+    tables: Mapping[str, SubgroupTable],
+    shown: set[Item],
+    told: set[tuple[str, frozenset[Item]]],
+) -> Subgroups:
+    full = result.subgroups
+    complete = full.outcomes[full.primary_outcome].n_cases == len(result.cases.scores.rows)
+    return dataclasses.replace(
+        full,
+        tables={name: _told_rows(table, told) for name, table in tables.items()},
+        outcomes={name: dataclasses.replace(full.outcomes[name], global_divergence=()) for name in tables},
+        primary_levels=None if full.primary_levels is None else _told_rows(full.primary_levels, told),
+        power=tuple(entry for entry in full.power if complete and (entry.attribute, entry.level) in shown),
+        second_labels=None,
         search=_without_twins(result),
-        verdict=_verdict(result, told),
         findings=_findings(result, told),
         worst_off=_worst_off(result, told),
-        fairness=tuple(entry for entry in result.fairness if entry.attribute not in incomplete),
-        power=tuple(entry for entry in result.power if complete and (entry.attribute, entry.level) in shown),
-        gates=tuple(dataclasses.replace(entry, reason="the full report says why") for entry in result.gates),
-        record=_record(result, ids),
-        two_rulers=None,
-        gallery=None,
-        shared=True,
-        # How many lack a value is the size of the level "missing".
-        columns={},
-        joined=None,
     )
 
 
 def _without_twins(result: AuditResult) -> Search | None:
     """The search without what tells of small groups: which levels are the same cases, how many are not in a level."""
-    if result.search is None:
+    if result.subgroups.search is None:
         return None
-    left_out = tuple(entry for entry in result.search.left_out if entry.what in result.left_out)
-    return dataclasses.replace(result.search, left_out=left_out)
+    left_out = tuple(entry for entry in result.subgroups.search.left_out if entry.what in result.attributes.left_out)
+    return dataclasses.replace(result.subgroups.search, left_out=left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +309,7 @@ class _Universe:
 def _tell_levels(result: AuditResult, universe: _Universe) -> set[Item]:
     """Levels that are told; within an attribute the largest first, so that the smallest protects a small one."""
     told = set()
-    for entry in result.attributes:
+    for entry in result.attributes.facts:
         for level in sorted(entry.levels, key=lambda level: -level.n):
             inside = universe.members(frozenset({(entry.name, level.level)}))
             if int(universe.totals.counts[inside].sum()) == level.n and universe.totals.tell(inside):
@@ -315,7 +323,9 @@ def _tell_subgroups(
     """(outcome, items) of the subgroups that are told, the family that was fixed beforehand first."""
     totals = universe.totals
     told = set()
-    families = [(result.primary_outcome, result.primary_subgroups)] if result.primary_subgroups else []
+    families = (
+        [(result.subgroups.primary_outcome, result.subgroups.primary_levels)] if result.subgroups.primary_levels else []
+    )
     for name, table in (*families, *tables.items()):
         known = totals.codes[:, universe.defined[name]] == 1
         for row in table or ():
@@ -342,7 +352,7 @@ def _plain(row: Divergence) -> Divergence:
 def _attributes(result: AuditResult, shown: set[Item], binary: set[str]) -> tuple[tuple[AttributeFacts, ...], set[str]]:
     """The attributes with the levels that are told, and the names of those whose D_v rests on a hidden one."""
     facts, blind = [], set()
-    for entry in result.attributes:
+    for entry in result.attributes.facts:
         found = entry.disparity
         ends = (found.dsc_low, found.dsc_high, found.normhd_low, found.normhd_high) if found else ()
         if any(end is not None and (entry.name, end.level) not in shown for end in ends):
@@ -372,22 +382,33 @@ def _level(level: LevelFacts, binary: set[str]) -> LevelFacts:
 
 def _counted_levels(result: AuditResult) -> set[Item]:
     """The levels that group scores are made of."""
-    rule = result.config.judging
+    rule = result.about.config.judging
     return {
-        (entry.name, level.level) for entry in result.attributes for level in entry.levels if level.n >= rule.min_cases
+        (entry.name, level.level)
+        for entry in result.attributes.facts
+        for level in entry.levels
+        if level.n >= rule.min_cases
     }
 
 
-def _scores(scores: Mapping[str, Score], *, n_blind: int) -> dict[str, Score]:
+def _scores(result: AuditResult, shown: set[Item], *, n_blind: int) -> Scores:
     hidden = ("FS", "TS") if n_blind == 1 else ()
-    return {
-        name: Score(None, reason=_HIDDEN_FS) if name in hidden else dataclasses.replace(score, all_levels=None)
-        for name, score in scores.items()
-    }
+    incomplete = {name for name, level in _counted_levels(result) - shown}
+    definitions = (dataclasses.replace(entry, changes=()) for entry in result.scores.definitions)
+    return Scores(
+        {
+            name: Score(None, reason=_HIDDEN_FS) if name in hidden else dataclasses.replace(score, all_levels=None)
+            for name, score in result.scores.items()
+        },
+        () if n_blind else tuple(definitions),
+        tuple(entry for entry in result.scores.variants if entry.attribute not in incomplete),
+    )
 
 
 def _hidden_alert(result: AuditResult, shown: set[Item], n_hidden: int) -> tuple[Alert, ...]:
-    n_levels = sum((entry.name, level.level) not in shown for entry in result.attributes for level in entry.levels)
+    n_levels = sum(
+        (entry.name, level.level) not in shown for entry in result.attributes.facts for level in entry.levels
+    )
     if not n_levels and not n_hidden:
         return ()
     return (
@@ -400,23 +421,36 @@ def _hidden_alert(result: AuditResult, shown: set[Item], n_hidden: int) -> tuple
     )
 
 
-def _verdict(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> Verdict:
-    """The verdict; its sentence only where every group that it names is told."""
-    outcome = result.primary_outcome
+def _verdict(
+    result: AuditResult,
+    tables: Mapping[str, SubgroupTable],
+    shown: set[Item],
+    told: set[tuple[str, frozenset[Item]]],
+) -> Verdict:
+    full, outcome = result.verdict, result.subgroups.primary_outcome
+    sentence = full.sentence
     # How many predictions were unusable is told of nobody.
-    told_all = all((outcome, group.items) in told for group in result.verdict.groups)
-    if told_all and not any(cause.turns for cause in result.verdict.causes):
-        return dataclasses.replace(result.verdict, causes=())
+    if any((outcome, group.items) not in told for group in full.groups) or any(cause.turns for cause in full.causes):
+        sentence = (
+            f"{full.kind.capitalize()}; the group that this rests on is not shown, to protect the few cases in it or "
+            "beside it."
+        )
+    n_hidden = sum((name, row.subgroup.items) not in told for name, table in tables.items() for row in table)
     return Verdict(
-        result.verdict.kind,
-        f"{result.verdict.kind.capitalize()}; the group that this rests on is not shown, to protect the few cases "
-        "in it or beside it.",
+        full.kind,
+        sentence,
+        groups=tuple(group for group in full.groups if (outcome, group.items) in told),
+        alerts=(
+            *(alert for alert in full.alerts if alert.kind in _TOLD_ALERTS),
+            *_hidden_alert(result, shown, n_hidden),
+        ),
+        gates=tuple(dataclasses.replace(entry, reason="the full report says why") for entry in full.gates),
     )
 
 
 def _findings(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> tuple[Finding, ...]:
     """The findings that are told, without the groups that are not."""
-    outcome = result.primary_outcome
+    outcome = result.subgroups.primary_outcome
     return tuple(
         dataclasses.replace(
             finding,
@@ -426,13 +460,13 @@ def _findings(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> tu
             stability=_stability(finding.stability, outcome, told),
             nested_in=Subgroup(frozenset()),
         )
-        for finding in result.findings
+        for finding in result.subgroups.findings
         if (outcome, finding.items.items) in told
     )
 
 
 def _worst_off(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> WorstOff | None:
-    worst, outcome = result.worst_off, result.primary_outcome
+    worst, outcome = result.subgroups.worst_off, result.subgroups.primary_outcome
     if worst is None or (outcome, worst.items.items) not in told:
         return None
     return WorstOff(worst.items, _stability(worst.stability, outcome, told))
@@ -455,10 +489,10 @@ def _without_subjects(estimate: Estimate) -> Estimate:
 
 def _record(result: AuditResult, ids: CaseIds) -> dict[str, Any]:
     """The known keys of the record but the approver's name, unless they quote an id or a path of the audit."""
-    paths = {text for text in result.inputs.values() if len(text) > 3}
+    paths = {text for text in result.about.inputs.values() if len(text) > 3}
     return {
         key: value
-        for key, value in result.record.items()
+        for key, value in result.about.record.items()
         if key in KNOWN_KEYS
         and key != "approver"
         and not ids.stand_in(str(value))
@@ -471,7 +505,7 @@ def _without_ids_in_levels(shared: AuditResult, quoting: tuple[str, ...]) -> Aud
     if not quoting:
         return shared
     names = {
-        name: {level: f"level {count}" for count, level in enumerate(shared.bins[name].levels, start=1)}
+        name: {level: f"level {count}" for count, level in enumerate(shared.attributes.bins[name].levels, start=1)}
         for name in quoting
     }
     alert = Alert(
@@ -480,4 +514,4 @@ def _without_ids_in_levels(shared: AuditResult, quoting: tuple[str, ...]) -> Aud
         "with --attributes if it tells who somebody is.",
     )
     renamed = rename_levels(shared, names)
-    return dataclasses.replace(renamed, alerts=(*renamed.alerts, alert))
+    return with_alert(renamed, alert)

@@ -35,12 +35,13 @@ _WORST = 10
 
 def model_card(result: AuditResult) -> str:
     """The card as one Markdown text; the same audit gives the same text."""
+    version = _text(result.about.versions.get("segfair", ""))
     parts = [
         f"# Model card: {_title(result)}",
-        f"Written by segfair {_text(result.versions.get('segfair', ''))} from audit.json. It reports what was measured "
-        "on one cohort; it approves nothing.",
+        f"Written by segfair {version} from audit.json. It reports what was measured on one cohort; it approves "
+        "nothing.",
         "## Study",
-        _pairs(result.record) or "No record of the study was given (`--record study.toml`).",
+        _pairs(result.about.record) or "No record of the study was given (`--record study.toml`).",
         "## Verdict",
         _verdict(result),
         *_gates(result),
@@ -61,9 +62,9 @@ def model_card(result: AuditResult) -> str:
 
 
 def _title(result: AuditResult) -> str:
-    model = result.record.get("model", "unnamed model")
+    model = result.about.record.get("model", "unnamed model")
     name = model.get("name", "unnamed model") if isinstance(model, Mapping) else model
-    version = model.get("version") if isinstance(model, Mapping) else result.record.get("version")
+    version = model.get("version") if isinstance(model, Mapping) else result.about.record.get("version")
     return _text(name, 120) + (f" {_text(version, 60)}" if version is not None else "")
 
 
@@ -99,18 +100,20 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _gates(result: AuditResult) -> list[str]:
-    if not result.gates:
+    if not result.verdict.gates:
         return []
-    rows = [[_text(entry.gate), entry.state, _text(entry.reason) if entry.reason else ""] for entry in result.gates]
+    rows = [
+        [_text(entry.gate), entry.state, _text(entry.reason) if entry.reason else ""] for entry in result.verdict.gates
+    ]
     return [_table(["Gate", "State", "Why"], rows)]
 
 
 def _cohort(result: AuditResult) -> str:
-    counts = result.cases
+    counts = result.cases.counts
     # An audit that was made to be shared lists no cases; its caveats tell how many were penalised or excluded.
     listed = (
         []
-        if result.shared
+        if result.about.shared
         else [
             f"- {len(counts.penalised)} of them with an unusable prediction, counted with the worst score",
             f"- {len(counts.unusable)} could not be audited and are in no mean",
@@ -120,7 +123,7 @@ def _cohort(result: AuditResult) -> str:
     lines = [
         f"- {plural(counts.n_scored, 'case')} in every mean",
         *listed,
-        f"- attributes: {', '.join(_text(entry.name, 80) for entry in result.attributes) or 'none'}",
+        f"- attributes: {', '.join(_text(entry.name, 80) for entry in result.attributes.facts) or 'none'}",
     ]
     return "\n".join(lines)
 
@@ -145,10 +148,10 @@ def _scores(scores: Mapping[str, Score]) -> str:
 
 
 def _groups(result: AuditResult) -> list[str]:
-    outcome = result.primary_outcome
-    digits = metric_digits(level.mean.get(outcome) for entry in result.attributes for level in entry.levels)
+    outcome = result.subgroups.primary_outcome
+    digits = metric_digits(level.mean.get(outcome) for entry in result.attributes.facts for level in entry.levels)
     parts = []
-    for entry in result.attributes:
+    for entry in result.attributes.facts:
         failures = any(level.failure_rate is not None for level in entry.levels)
         columns = ["Level", "n", f"Mean {metric_name(outcome)}", "95% interval", *(["Failed"] if failures else [])]
         parts.append(f"### {_text(entry.name, 80)}")
@@ -172,11 +175,11 @@ def _level(level: LevelFacts, outcome: str, digits: int, *, failures: bool) -> l
 
 
 def _worst(result: AuditResult) -> str:
-    outcome = result.primary_outcome
+    outcome = result.subgroups.primary_outcome
     table = result.subgroups[outcome]
-    families = [family for family in (result.primary_subgroups, table) if family is not None]
+    families = [family for family in (result.subgroups.primary_levels, table) if family is not None]
     # What the verdict speaks of is named, however many groups look worse by chance.
-    named = [headline(result), *(row_of(finding, families) for finding in result.findings)]
+    named = [headline(result), *(row_of(finding, families) for finding in result.subgroups.findings)]
     first = [row for row in named if row is not None and harmful(row.difference, table.better)]
     unique = {row.subgroup: row for row in (*first, *table.worst(len(table)))}
     rows = list(unique.values())[:_WORST]
@@ -203,27 +206,29 @@ def _worst(result: AuditResult) -> str:
 
 
 def _fixed(row: Divergence, result: AuditResult) -> bool:
-    return any(row is level for level in result.primary_subgroups or ())
+    return any(row is level for level in result.subgroups.primary_levels or ())
 
 
 def _caveats(result: AuditResult) -> str:
-    lines = [f"- {_text(alert.text)}" for alert in result.alerts]
-    lines += [f"- {_text(note)}" for note in result.outcomes[result.primary_outcome].notes]
+    lines = [f"- {_text(alert.text)}" for alert in result.verdict.alerts]
+    subgroups = result.subgroups
+    lines += [f"- {_text(note)}" for note in subgroups.outcomes[subgroups.primary_outcome].notes]
     lines.append("- A gap that was not found may still exist: see the power section of the report.")
     lines.append("- Groups are those that the metadata name; who is not in the metadata is not in the audit.")
     return "\n".join(lines)
 
 
 def _method(result: AuditResult) -> str:
-    protocol, facts = result.config.protocol, result.outcomes[result.primary_outcome]
+    protocol, outcome = result.about.config.protocol, result.subgroups.primary_outcome
+    versions = (f"{_text(name, 60)} {_text(found, 60)}" for name, found in result.about.versions.items())
     lines = [
-        f"- primary outcome: {metric_name(result.primary_outcome)}; {_text(facts.method)}",
+        f"- primary outcome: {metric_name(outcome)}; {_text(result.subgroups.outcomes[outcome].method)}",
         f"- protocol: {_text(protocol.name, 80)}, rules SHA-256 `{protocol.digest}`",
         *(
             f"- {_text(metric_name(entry.name), 80)}: {_text(entry.definition, 300)}"
             + (f" (empty masks: {_text(entry.empty_rule, 200)})" if entry.empty_rule else "")
-            for entry in result.metrics
+            for entry in result.cases.metrics
         ),
-        f"- versions: {', '.join(f'{_text(name, 60)} {_text(found, 60)}' for name, found in result.versions.items())}",
+        f"- versions: {', '.join(versions)}",
     ]
     return "\n".join(lines)

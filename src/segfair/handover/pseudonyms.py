@@ -32,7 +32,7 @@ from segfair.handover.redaction import (
 )
 from segfair.subgroups.search import LeftOut
 
-__all__ = ["fingerprint", "pseudonymise", "pseudonyms", "read_key", "without_paths"]
+__all__ = ["fingerprint", "pseudonymise", "pseudonyms", "read_key", "with_alert", "without_paths"]
 
 _LENGTH = 16
 """Hexadecimal digits: 64 bits, of which two of a million cases collide with a chance of 3e-8."""
@@ -111,9 +111,9 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
         AuditError: Two ids have the same pseudonym.
         ConfigError: The audit has pseudonyms already.
     """
-    if result.pseudonym_key:
+    if result.about.pseudonym_key:
         raise ConfigError("--pseudonymise: the audit has pseudonyms already, and pseudonyms of these match no other")
-    counts, rows = result.cases, result.case_scores
+    counts, rows = result.cases.counts, result.cases.scores
     place = rows.columns.index("case")
     names = pseudonyms(ids_of(result), key)
     ids = CaseIds.of(names)
@@ -127,70 +127,83 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
     # In the order of the pseudonyms: that of the ids would say which is which.
     order = sorted(range(len(clean_rows)), key=lambda index: clean_rows[index][place])
     quoting = levels_with_ids(result, ids)
-    hidden = rename_levels(
-        dataclasses.replace(
-            result,
-            cases=dataclasses.replace(
-                counts,
-                penalised=_renamed(counts.penalised, names),
-                missing_predictions=tuple(sorted(names[case] for case in counts.missing_predictions)),
-                excluded=_renamed(counts.excluded, names),
-                # Keyed as well: whoever has the labels could else look up whose digest stands beside a pseudonym.
-                label_sha256=dict(
-                    sorted((names[case], _keyed(digest, key)) for case, digest in counts.label_sha256.items())
-                ),
+    cases = dataclasses.replace(
+        result.cases,
+        counts=dataclasses.replace(
+            counts,
+            penalised=_renamed(counts.penalised, names),
+            missing_predictions=tuple(sorted(names[case] for case in counts.missing_predictions)),
+            excluded=_renamed(counts.excluded, names),
+            # Keyed as well: whoever has the labels could else look up whose digest stands beside a pseudonym.
+            label_sha256=dict(
+                sorted((names[case], _keyed(digest, key)) for case, digest in counts.label_sha256.items())
             ),
-            case_scores=dataclasses.replace(
-                rows,
-                rows=tuple(clean_rows[index] for index in order),
-                subjects=_renumbered([rows.subjects[index] for index in order]) if rows.subjects else (),
-            ),
-            pseudonym_key=fingerprint(key),
-            gallery=result.gallery.renamed(names) if result.gallery else None,
-            record=rewrite(result.record, ids.replaced),
         ),
-        {name: rename_each(result.bins[name].levels, ids) for name in quoting},
+        scores=dataclasses.replace(
+            rows,
+            rows=tuple(clean_rows[index] for index in order),
+            subjects=_renumbered([rows.subjects[index] for index in order]) if rows.subjects else (),
+        ),
+        gallery=result.cases.gallery.renamed(names) if result.cases.gallery else None,
+    )
+    record = rewrite(result.about.record, ids.replaced)
+    about = dataclasses.replace(result.about, pseudonym_key=fingerprint(key), record=record)
+    hidden = rename_levels(
+        dataclasses.replace(result, about=about, cases=cases),
+        {name: rename_each(result.attributes.bins[name].levels, ids) for name in quoting},
     )
     alert = Alert(
         "levels",
         f"Levels of {', '.join(quoting)} held case ids; pseudonyms stand for these. Leave such a column out with "
         "--attributes if it tells who somebody is.",
     )
-    return without_paths(dataclasses.replace(hidden, alerts=(*hidden.alerts, alert)) if quoting else hidden)
+    return without_paths(with_alert(hidden, alert) if quoting else hidden)
+
+
+def with_alert(result: AuditResult, alert: Alert) -> AuditResult:
+    """The audit with one more alert, the last."""
+    verdict = dataclasses.replace(result.verdict, alerts=(*result.verdict.alerts, alert))
+    return dataclasses.replace(result, verdict=verdict)
 
 
 def without_paths(result: AuditResult) -> AuditResult:
     """The audit without input paths, without sentences that may quote paths or ids, and without paths in the record."""
-    kept = [Alert(alert.kind, without_places(alert.text)) for alert in result.alerts if alert.kind != "cases"]
-    n_noticed = len(result.alerts) - len(kept)
+    kept = [Alert(alert.kind, without_places(alert.text)) for alert in result.verdict.alerts if alert.kind != "cases"]
+    n_noticed = len(result.verdict.alerts) - len(kept)
     if n_noticed:
         kept.append(Alert("cases", f"{n_noticed} kinds of peculiarities in the masks; the full report names them."))
+    left_out = result.attributes.left_out
+    search, second = result.subgroups.search, result.subgroups.second_labels
+    if search is not None:
+        entries = (LeftOut(entry.what, _NO_ATTRIBUTE) if entry.what in left_out else entry for entry in search.left_out)
+        search = dataclasses.replace(search, left_out=tuple(entries))
     return dataclasses.replace(
         result,
-        # Joined texts may quote ids, as levels do.
-        config=dataclasses.replace(result.config, join=()),
-        inputs={},
-        binning={},
-        two_rulers=dataclasses.replace(result.two_rulers, labels="") if result.two_rulers is not None else None,
-        notices=(),
-        left_out=dict.fromkeys(result.left_out, _NO_ATTRIBUTE),
-        search=dataclasses.replace(
-            result.search,
-            left_out=tuple(
-                LeftOut(entry.what, _NO_ATTRIBUTE) if entry.what in result.left_out else entry
-                for entry in result.search.left_out
-            ),
-        )
-        if result.search is not None
-        else None,
-        joined=None,
-        columns={
-            # What was decided by may quote a cell, and so may spellings.
-            name: dataclasses.replace(entry, why="", spellings={})
-            for name, entry in result.columns.items()
-        },
-        alerts=tuple(kept),
-        record=rewrite(result.record, without_places),
+        about=dataclasses.replace(
+            result.about,
+            # Joined texts may quote ids, as levels do.
+            config=dataclasses.replace(result.about.config, join=()),
+            inputs={},
+            notices=(),
+            joined=None,
+            record=rewrite(result.about.record, without_places),
+        ),
+        attributes=dataclasses.replace(
+            result.attributes,
+            binning={},
+            left_out=dict.fromkeys(left_out, _NO_ATTRIBUTE),
+            columns={
+                # What was decided by may quote a cell, and so may spellings.
+                name: dataclasses.replace(entry, why="", spellings={})
+                for name, entry in result.attributes.columns.items()
+            },
+        ),
+        subgroups=dataclasses.replace(
+            result.subgroups,
+            search=search,
+            second_labels=None if second is None else dataclasses.replace(second, labels=""),
+        ),
+        verdict=dataclasses.replace(result.verdict, alerts=tuple(kept)),
     )
 
 

@@ -108,8 +108,8 @@ def _bounded(case: str) -> str:
 
 def ids_of(result: AuditResult) -> tuple[str, ...]:
     """Every case id that an audit knows, in order of first appearance."""
-    counts = result.cases
-    ids = (*result.case_scores.column("case"), *counts.penalised, *counts.missing_predictions, *counts.excluded)
+    counts = result.cases.counts
+    ids = (*result.cases.scores.column("case"), *counts.penalised, *counts.missing_predictions, *counts.excluded)
     return tuple(dict.fromkeys(map(str, ids)))
 
 
@@ -128,7 +128,9 @@ def rewrite(value: Any, change: Callable[[str], str]) -> Any:
 
 def levels_with_ids(result: AuditResult, ids: CaseIds) -> tuple[str, ...]:
     """The attributes of which some level's name holds a case id; bins of a number hold none."""
-    return tuple(name for name, bins in result.bins.items() if not bins.edges and any(map(ids.stand_in, bins.levels)))
+    return tuple(
+        name for name, bins in result.attributes.bins.items() if not bins.edges and any(map(ids.stand_in, bins.levels))
+    )
 
 
 def rename_each(levels: Iterable[str], ids: CaseIds) -> dict[str, str]:
@@ -178,45 +180,49 @@ def rename_levels(result: AuditResult, names: Mapping[str, Mapping[str, str]]) -
             return {of_item.get(key, key): change(entry) for key, entry in value.items()}
         return tuple(map(change, value)) if isinstance(value, tuple) else value
 
-    whole = (
-        "alerts",
-        "subgroups",
-        "primary_subgroups",
-        "verdict",
-        "findings",
-        "worst_off",
-        "search",
-        "gates",
-        "two_rulers",
-        "gallery",
-    )
     return dataclasses.replace(
         result,
-        case_scores=_with_cells(result.case_scores, names),
-        bins={
-            name: dataclasses.replace(bins, levels=tuple(sorted(names[name][old] for old in bins.levels)))
-            if name in names
-            else bins
-            for name, bins in result.bins.items()
-        },
-        attributes=tuple(
-            _with_levels(entry, names[entry.name]) if entry.name in names else entry for entry in result.attributes
+        cases=dataclasses.replace(
+            result.cases,
+            scores=_with_cells(result.cases.scores, names),
+            gallery=change(result.cases.gallery),
         ),
-        definitions=tuple(
-            dataclasses.replace(entry, changes=tuple(map(sentence, entry.changes))) for entry in result.definitions
+        attributes=dataclasses.replace(
+            result.attributes,
+            facts=tuple(
+                _with_levels(entry, names[entry.name]) if entry.name in names else entry
+                for entry in result.attributes.facts
+            ),
+            bins={
+                name: dataclasses.replace(bins, levels=tuple(sorted(names[name][old] for old in bins.levels)))
+                if name in names
+                else bins
+                for name, bins in result.attributes.bins.items()
+            },
         ),
-        outcomes={
-            name: dataclasses.replace(
-                facts,
-                global_divergence=tuple((*renamed(*item), share) for *item, share in facts.global_divergence),
-                notes=tuple(map(sentence, facts.notes)),
-            )
-            for name, facts in result.outcomes.items()
-        },
-        power=tuple(
-            dataclasses.replace(entry, level=renamed(entry.attribute, entry.level)[1]) for entry in result.power
+        scores=dataclasses.replace(
+            result.scores,
+            definitions=tuple(
+                dataclasses.replace(entry, changes=tuple(map(sentence, entry.changes)))
+                for entry in result.scores.definitions
+            ),
         ),
-        **{name: change(getattr(result, name)) for name in whole},
+        subgroups=dataclasses.replace(
+            change(result.subgroups),
+            outcomes={
+                name: dataclasses.replace(
+                    facts,
+                    global_divergence=tuple((*renamed(*item), share) for *item, share in facts.global_divergence),
+                    notes=tuple(map(sentence, facts.notes)),
+                )
+                for name, facts in result.subgroups.outcomes.items()
+            },
+            power=tuple(
+                dataclasses.replace(entry, level=renamed(entry.attribute, entry.level)[1])
+                for entry in result.subgroups.power
+            ),
+        ),
+        verdict=change(result.verdict),
     )
 
 

@@ -14,9 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import cattrs
+from cattrs.gen import make_dict_unstructure_fn
 
 from segfair.errors import ConfigError
+from segfair.trees import Kind, structure, tree_converter
 
 __all__ = [
     "PROTOCOL_NAMES",
@@ -34,13 +38,14 @@ __all__ = [
 
 PROTOCOL_NAMES = ("default", "mama-mia")
 FORMAT = 1
+LabelValues = Literal["any"] | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelRule:
     """Which voxels count: `overlap` is "any" or a tuple of label values; `surface` says on which voxels."""
 
-    overlap: Literal["any"] | tuple[int, ...] = (1,)
+    overlap: LabelValues = (1,)
     surface: Literal["overlap", "any"] = "overlap"
 
 
@@ -92,7 +97,7 @@ class AttributeRule:
     """How one attribute is made from a metadata column.
 
     Attributes:
-        columns: Column names to look for; the first that exists is used.
+        columns: Column names to look for; the first that exists is used. In a file, empty: the attribute's own name.
         edges: Bin edges of a number, bins open on the left and closed on the right; outside is missing.
         labels: Level names of the bins, one fewer than edges; readable ranges where empty.
         contains: (text, level) pairs; the first whose text the lower-cased value contains decides.
@@ -100,10 +105,10 @@ class AttributeRule:
         missing: "drop" (the case leaves this attribute only) or the name of the level missing values get.
     """
 
-    columns: tuple[str, ...]
+    columns: tuple[str, ...] = ()
     edges: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
-    contains: tuple[tuple[str, str], ...] = ()
+    contains: Annotated[tuple[tuple[str, str], ...], Kind('a list of pairs such as ["post", "postmenopausal"]')] = ()
     levels: tuple[str, ...] = ()
     missing: str = "missing"
 
@@ -148,34 +153,15 @@ class Protocol:
 
     def to_dict(self) -> dict[str, Any]:
         """The protocol in the TOML file's layout: plain dicts, lists, strings and numbers."""
-        listed = {}
-        for name, rule in self.attributes.items():
-            # Only what is set: an empty list of edges would read as a decision.
-            listed[name] = {
-                key: [list(pair) for pair in value] if key == "contains" else _plain(value)
-                for key, value in dataclasses.asdict(rule).items()
-                if value not in ((), "")
-            }
-        tree: dict[str, Any] = {
-            "format": FORMAT,
-            "name": self.name,
-            "metrics": list(self.metrics),
-            "label": {
-                "overlap": format_label_values(self.label.overlap),
-                "surface": self.label.surface,
-            },
-            "regions": {name: format_label_values(values) for name, values in self.regions.items()},
-            "surface": dataclasses.asdict(self.surface),
-            "normhd": dataclasses.asdict(self.normhd),
-            "empty": dataclasses.asdict(self.empty),
-            "grid": dataclasses.asdict(self.grid),
-            "fairness": dataclasses.asdict(self.fairness),
-            "attributes": {"use": "listed" if self.listed_only else "usable", "listed": listed},
-        }
-        if self.ignore_label is not None:
-            tree["label"]["ignore"] = self.ignore_label
-        if self.gates:
-            tree["gates"] = {"require": list(self.gates)}
+        tree: dict[str, Any] = _converter.unstructure(
+            _File(
+                **{name: getattr(self, name) for name in _AS_THEY_ARE},
+                format=FORMAT,
+                label=_Label(self.label.overlap, self.label.surface, self.ignore_label),
+                attributes=_Attributes("listed" if self.listed_only else "usable", self.attributes),
+                gates=_Gates(self.gates),
+            )
+        )
         return tree
 
     @property
@@ -191,8 +177,25 @@ class Protocol:
         Raises:
             ConfigError: An unknown key, a value of the wrong kind, or an unknown format number.
         """
-        merged = _merge(_default_tree(), tree, source)
-        return _parse(merged, source).replace(chosen=_chosen(tree))
+        merged = _merge(tomllib.loads(protocol_text("default")), tree)
+        if merged["format"] != FORMAT:
+            raise ConfigError(f"{source}: format is {merged['format']!r}, this version reads format {FORMAT}")
+        file = structure(_converter, merged, _File, source=source)
+        for name, values in file.regions.items():
+            if values == "any":
+                raise ConfigError(f'{source}, [regions] {name}: name the label values, for example {name} = "1,2"')
+        return cls(
+            **{name: getattr(file, name) for name in _AS_THEY_ARE},
+            label=LabelRule(file.label.overlap, file.label.surface),
+            ignore_label=file.label.ignore,
+            attributes={
+                name: _checked(name, rule, f"{source}, [attributes.listed.{name}]")
+                for name, rule in file.attributes.listed.items()
+            },
+            listed_only=file.attributes.use == "listed",
+            gates=file.gates.require,
+            chosen=_chosen(tree),
+        )
 
 
 def load_protocol(name_or_path: str | Path) -> Protocol:
@@ -228,7 +231,7 @@ def protocol_text(name_or_path: str | Path) -> str:
         raise ConfigError(f"protocol {path}: cannot be read ({error})") from error
 
 
-def parse_label_values(text: str | int) -> Literal["any"] | tuple[int, ...]:
+def parse_label_values(text: str | int) -> LabelValues:
     """`"any"` -> "any"; `"1"` or `"1,2"` -> the values.
 
     Raises:
@@ -245,7 +248,7 @@ def parse_label_values(text: str | int) -> Literal["any"] | tuple[int, ...]:
     return values
 
 
-def format_label_values(values: Literal["any"] | tuple[int, ...]) -> str:
+def format_label_values(values: LabelValues) -> str:
     """The inverse of `parse_label_values`."""
     return "any" if values == "any" else ",".join(str(value) for value in values)
 
@@ -257,135 +260,80 @@ def _chosen(tree: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(found | ({"regions"} if tree.get("regions") else set()))
 
 
-def _default_tree() -> dict[str, Any]:
-    return tomllib.loads(protocol_text("default"))
-
-
-def _merge(base: Mapping[str, Any], change: Mapping[str, Any], source: str) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """`change` over `base`, tables merged key by key; free tables (regions, attributes) are replaced."""
     merged = dict(base)
     for key, value in change.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in ("regions", "listed"):
-            merged[key] = _merge(merged[key], value, source)
+            merged[key] = _merge(merged[key], value)
         else:
             merged[key] = value
     return merged
 
 
-def _parse(tree: Mapping[str, Any], source: str) -> Protocol:
-    known = {
-        "format",
-        "name",
-        "metrics",
-        "label",
-        "regions",
-        "surface",
-        "normhd",
-        "empty",
-        "grid",
-        "fairness",
-    }
-    _refuse_unknown(tree, known | {"attributes", "gates"}, source)
-    if tree.get("format") != FORMAT:
-        raise ConfigError(f"{source}: format is {tree.get('format')!r}, this version reads format {FORMAT}")
-    if not isinstance(tree.get("name"), str):
-        raise ConfigError(f"{source}: name must be text")
-    label = dict(tree["label"])
-    _refuse_unknown(label, {"overlap", "surface", "ignore"}, f"{source}, [label]")
-    attributes = dict(tree["attributes"])
-    _refuse_unknown(attributes, {"use", "listed"}, f"{source}, [attributes]")
-    gates = tree.get("gates", {})
-    if not isinstance(gates, Mapping):
-        raise ConfigError(f'{source}, [gates]: expected a table such as require = ["FS >= 0.85"], got {gates!r}')
-    _refuse_unknown(gates, {"require"}, f"{source}, [gates]")
-    regions = {}
-    for name, text in tree["regions"].items():
-        values = parse_label_values(text)
-        if values == "any":
-            raise ConfigError(f'{source}, [regions] {name}: name the label values, for example {name} = "1,2"')
-        regions[name] = values
-    ignore = label.get("ignore")
-    if ignore is not None and not isinstance(ignore, int):
-        raise ConfigError(f"{source}, [label] ignore: expected a whole number, got {ignore!r}")
-    return Protocol(
-        name=tree["name"],
-        metrics=_texts(tree["metrics"], f"{source}, metrics"),
-        label=LabelRule(
-            parse_label_values(label["overlap"]),
-            _choice(label["surface"], ("overlap", "any"), f"{source}, [label] surface"),
-        ),
-        regions=regions,
-        ignore_label=ignore,
-        surface=_rule(SurfaceRule, tree["surface"], f"{source}, [surface]", image_border=("background", "none")),
-        normhd=_rule(NormHDRule, tree["normhd"], f"{source}, [normhd]", unit=("mm", "voxels", "px")),
-        empty=_rule(EmptyRule, tree["empty"], f"{source}, [empty]", one_distance=("diagonal", "undefined")),
-        grid=_rule(GridRule, tree["grid"], f"{source}, [grid]", match=("affine", "shape")),
-        fairness=_rule(FairnessRule, tree["fairness"], f"{source}, [fairness]", levels=("all", "min-cases")),
-        attributes={name: _attribute_rule(name, rule, source) for name, rule in attributes.get("listed", {}).items()},
-        listed_only=_choice(attributes["use"], ("usable", "listed"), f"{source}, [attributes] use") == "listed",
-        gates=_texts(gates.get("require", ()), f"{source}, [gates] require"),
-    )
-
-
-def _attribute_rule(name: str, tree: Any, source: str) -> AttributeRule:
-    where = f"{source}, [attributes.listed.{name}]"
-    if not isinstance(tree, Mapping):
-        raise ConfigError(f"{where}: expected a table, got {tree!r}")
-    _refuse_unknown(tree, {entry.name for entry in dataclasses.fields(AttributeRule)}, where)
-    edges = tuple(float(edge) for edge in tree.get("edges", ()))
-    labels = _texts(tree.get("labels", ()), f"{where} labels")
+def _checked(name: str, rule: AttributeRule, where: str) -> AttributeRule:
+    """A listed attribute whose bins make sense; its column is the one of its name, where no other is given."""
+    edges, labels = rule.edges, rule.labels
     if any(low >= high for low, high in itertools.pairwise(edges)):
         raise ConfigError(f"{where} edges: must rise, got {list(edges)}")
     if labels and len(labels) != len(edges) - 1:
         raise ConfigError(f"{where} labels: {len(edges)} edges make {len(edges) - 1} bins, got {len(labels)} labels")
-    return AttributeRule(
-        columns=_texts(tree.get("columns", (name,)), f"{where} columns"),
-        edges=edges,
-        labels=labels,
-        contains=tuple((str(text), str(level)) for text, level in tree.get("contains", ())),
-        levels=_texts(tree.get("levels", ()), f"{where} levels"),
-        missing=str(tree.get("missing", "missing")),
+    return dataclasses.replace(rule, columns=rule.columns or (name,))
+
+
+# The layout of a protocol's file, where it is not that of `Protocol`.
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    overlap: LabelValues
+    surface: Literal["overlap", "any"]
+    ignore: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Attributes:
+    use: Literal["usable", "listed"]
+    listed: Mapping[str, AttributeRule] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gates:
+    require: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    format: int
+    name: str
+    metrics: tuple[str, ...]
+    label: _Label
+    regions: Mapping[str, LabelValues]
+    surface: SurfaceRule
+    normhd: NormHDRule
+    empty: EmptyRule
+    grid: GridRule
+    fairness: FairnessRule
+    attributes: _Attributes
+    gates: Annotated[_Gates, Kind('a table such as require = ["FS >= 0.85"]')] = _Gates()
+
+
+_AS_THEY_ARE = ("name", "metrics", "regions", "surface", "normhd", "empty", "grid", "fairness")
+
+
+def _build_converter() -> cattrs.Converter:
+    converter = tree_converter()
+    converter.register_structure_hook(LabelValues, lambda value, _: parse_label_values(value))
+    converter.register_unstructure_hook(LabelValues, format_label_values)
+    # Only what is set: an empty list of edges would read as a decision.
+    plain = make_dict_unstructure_fn(AttributeRule, converter)
+    converter.register_unstructure_hook(
+        AttributeRule, lambda rule: {key: value for key, value in plain(rule).items() if value not in ([], "")}
     )
+    for kind in (_Label, _File):
+        written = make_dict_unstructure_fn(kind, converter, _cattrs_omit_if_default=True)
+        converter.register_unstructure_hook(kind, written)
+    return converter
 
 
-def _rule(kind: type[Any], tree: Any, where: str, **choices: tuple[str, ...]) -> Any:
-    if not isinstance(tree, Mapping):
-        raise ConfigError(f"{where}: expected a table, got {tree!r}")
-    fields = {entry.name: entry for entry in dataclasses.fields(kind)}
-    _refuse_unknown(tree, set(fields), where)
-    values: dict[str, Any] = {}
-    for name, value in tree.items():
-        default = fields[name].default
-        if name in choices:
-            values[name] = _choice(value, choices[name], f"{where} {name}")
-        elif isinstance(default, bool):
-            if not isinstance(value, bool):
-                raise ConfigError(f"{where} {name}: expected true or false, got {value!r}")
-            values[name] = value
-        else:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ConfigError(f"{where} {name}: expected a number, got {value!r}")
-            values[name] = float(value)
-    return kind(**values)
-
-
-def _choice(value: Any, choices: tuple[str, ...], where: str) -> Any:
-    if value not in choices:
-        raise ConfigError(f"{where}: expected {' or '.join(choices)}, got {value!r}")
-    return value
-
-
-def _texts(values: Any, where: str) -> tuple[str, ...]:
-    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
-        raise ConfigError(f"{where}: expected a list of texts, got {values!r}")
-    return tuple(values)
-
-
-def _refuse_unknown(tree: Mapping[str, Any], known: set[str], where: str) -> None:
-    unknown = sorted(set(tree) - known)
-    if unknown:
-        raise ConfigError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+_converter = _build_converter()

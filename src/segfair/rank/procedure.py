@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.attributes.fit import AttributeTable, fit_attributes
+from segfair.attributes.joins import check_joins, join_levels
 from segfair.audit.certainty import CohortScores, challenge_of
 from segfair.audit.choices.cases import settle_pictures
 from segfair.audit.choices.labels import (
@@ -30,6 +31,7 @@ from segfair.audit.choices.labels import (
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.describe import absent_attribute_alerts, empty_label_alerts, versions
 from segfair.audit.design import Units, build_design, subject_notice, with_subjects
+from segfair.audit.level_alerts import level_alerts
 from segfair.audit.mask_facts import COPIED, check_threshold, copies_labels, size_alerts, threshold_alert
 from segfair.audit.panel import Panel
 from segfair.audit.result import Alert, AuditConfig, Score, distinct_alerts
@@ -92,6 +94,7 @@ def run_ranking(
         InputError: A file is unusable and the configuration says that this is an error, or some labels have a voxel
             size and others none.
     """
+    check_joins(cohort, config.join)
     asked, named = config, labels_are_named(config, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(config, cohort, asked=[] if by is None else [by.lower()])
@@ -112,7 +115,7 @@ def run_ranking(
     check_many_values(scores.baseline, labels_are_named=named)
     check_regions_occur(scores.baseline, config)
     check_threshold(scores.tables.values(), config.threshold)
-    return rank_scored(scores, config, by=by)
+    return _rank(scores, config, by=by)
 
 
 def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = None) -> Ranking:
@@ -126,10 +129,17 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
 
     Raises:
         ConfigError: A metric, attribute or column that is not there, or learned bins.
+        MetadataError: Texts to be joined that are not there.
     """
+    check_joins(scores.cohort, config.join)
+    return _rank(scores, config, by=by)
+
+
+def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking:
     learned = [name for name, bins in config.bins.items() if bins == "tree"]
     if learned:
         raise ConfigError(f"--bins {learned[0]}=tree: learned bins differ from team to team; give edges")
+    scores = dataclasses.replace(scores, cohort=join_levels(scores.cohort, config.join))
     asked, config = config, with_subjects(config, scores.cohort)
     attributes = _attributes_of(scores, config)
     by = choose_score(by, scores, attributes, config)
@@ -161,11 +171,10 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
             rank_interval=(int(stability.low[team]), int(stability.high[team])),
             first=float(stability.first[team]),
             beats_next=float(stability.beats[team, order[place + 1]]) if place + 1 < len(order) else None,
-            scores=_scores_of(scores.tables[scores.names[team]], attributes, config, units, by),
             ranks={name: int(found[team]) for name, (found, _) in under.items()},
             values={name: float(found[team]) for name, (_, found) in under.items()},
             without_one=span(without_one[:, team], int(ranks[team])),
-            **_facts_of(scores, scores.names[team], attributes, config),
+            **_facts_of(scores, scores.names[team], attributes, config, units, by),
         )
         for place, team in enumerate(order)
     )
@@ -243,35 +252,20 @@ def _baseline(
     )
 
 
-def _scores_of(
-    table: ScoreTable, attributes: AttributeTable, config: AuditConfig, units: Units, by: str
-) -> dict[str, Score]:
-    """The scores of one team with interval and chance level: what an audit of it says, number for number."""
-    found: dict[str, Score] = {}
-    if by not in CHALLENGE:
-        values = table.defined(by)[1]
-        low, high = stats.mean_interval(
-            values,
-            rng=config.resampling.stream(f"scores/{by}"),
-            draws=config.bootstrap,
-            subjects=units.subjects,
-            limits=mean_limits(by, values, config),
-        )
-        found[by] = Score(float(values.mean()), ci=(low, high) if len(values) > 1 else None)
-    panel = Panel.of_scores(table, attributes, units, config)
-    challenge = challenge_of(panel, attributes)
-    if challenge is None:
-        return found
-    point = {name: Score(getattr(challenge, name.lower())) for name in _SCORES}
-    return found | CohortScores.of(panel, attributes).scores(point)
-
-
-def _facts_of(scores: TeamScores, team: str, attributes: AttributeTable, config: AuditConfig) -> dict[str, Any]:
-    """What a standing says of a team apart from its scores and ranks."""
+def _facts_of(
+    scores: TeamScores, team: str, attributes: AttributeTable, config: AuditConfig, units: Units, by: str
+) -> dict[str, Any]:
+    """What a standing says of a team apart from its rank and the score that decides."""
     table = scores.tables[team]
     reasons = list(table.penalised.values())
-    challenge = challenge_of(Panel.of_scores(table, attributes, Units(), config), attributes)
+    panel = Panel.of_scores(table, attributes, units, config)
+    challenge = challenge_of(panel, attributes)
+    found = {} if by in CHALLENGE else {by: _mean_score(table, config, units, by)}
+    if challenge is not None:
+        point = {name: Score(getattr(challenge, name.lower())) for name in _SCORES}
+        found |= CohortScores.of(panel, attributes).scores(point)
     return {
+        "scores": found,
         "disparities": challenge.disparities if challenge else (),
         "n_penalised": len(reasons),
         "n_missing": sum(reason in (NO_PREDICTION, NO_SCORES) for reason in reasons),
@@ -282,6 +276,19 @@ def _facts_of(scores: TeamScores, team: str, attributes: AttributeTable, config:
             **dict(Counter(text for score in table.scores for text in score.alerts).most_common()),
         },
     }
+
+
+def _mean_score(table: ScoreTable, config: AuditConfig, units: Units, by: str) -> Score:
+    """A team's mean of a metric with its interval: what an audit of it says, number for number."""
+    values = table.defined(by)[1]
+    low, high = stats.mean_interval(
+        values,
+        rng=config.resampling.stream(f"scores/{by}"),
+        draws=config.bootstrap,
+        subjects=units.subjects,
+        limits=mean_limits(by, values, config),
+    )
+    return Score(float(values.mean()), ci=(low, high) if len(values) > 1 else None)
 
 
 def _alerts(
@@ -303,6 +310,7 @@ def _alerts(
         *size_alerts(scores.baseline, config),
         *(Alert(kind, text) for kind, text in scores.cohort.alerts),
         *(Alert("column", text) for text in attributes.alerts),
+        *level_alerts(attributes, scores.cohort, min_cases=config.min_cases),
         *(
             Alert("labels", text)
             for text in value_alerts(scores.baseline, config.protocol, scores.cohort, roles=["labels"])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from segfair.attributes.fit import AttributeTable
@@ -12,6 +11,7 @@ from segfair.audit.result import Alert, AuditConfig, Score
 from segfair.audit.result.gallery import Gallery
 from segfair.fairness.challenge import Disparity
 from segfair.rank.teams import TeamScores
+from segfair.trees import tree_converter
 
 __all__ = [
     "WINNER_PROBABILITY",
@@ -32,6 +32,7 @@ WINNER_PROBABILITY = 0.95
 """A winner is first in at least this share of resampled cohorts."""
 
 _LISTED = 3
+_SETTINGS = ("min_cases", "bootstrap", "permutations", "subject_column", "stratify", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Standing:
     n_penalised: int
     n_missing: int
     problem: str = ""
-    alerts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    alerts: Mapping[str, int] = field(default_factory=dict)
     copied: bool = False
 
 
@@ -195,7 +196,7 @@ class Ranking:
     scores: TeamScores
     attributes: AttributeTable
     versions: Mapping[str, str]
-    galleries: Mapping[str, Gallery] = dataclasses.field(default_factory=dict)
+    galleries: Mapping[str, Gallery] = field(default_factory=dict)
 
     @property
     def n_cases(self) -> int:
@@ -215,35 +216,33 @@ class Ranking:
 
     def to_dict(self) -> dict[str, Any]:
         """The contents of `rank.json`: plain dicts, lists, texts, finite numbers and None."""
-        return {
-            "format": FORMAT,
-            "by": self.by,
-            "lower_is_better": self.lower_is_better,
-            "settings": {
-                "min_cases": self.config.min_cases,
-                "bootstrap": self.config.bootstrap,
-                "permutations": self.config.permutations,
-                "subject_column": self.config.subject_column,
-                "stratify": self.config.stratify,
-                "seed": self.config.seed,
-                "winner_probability": WINNER_PROBABILITY,
-            },
-            "protocol": self.config.protocol.to_dict(),
-            "inputs": {role: str(path) for role, path in self.scores.cohort.inputs.items()},
-            "versions": dict(self.versions),
-            "n_cases": self.n_cases,
-            "n_patients": self.n_patients,
-            "excluded": [{"case": case, "reason": reason} for case, reason in self.scores.excluded.items()],
-            "attributes": [attribute.name for attribute in self.attributes.attributes],
-            "verdict": dataclasses.asdict(self.verdict),
-            "teams": [dataclasses.asdict(entry) for entry in self.standings],
-            "penalised": {team: table.penalised for team, table in self.scores.tables.items() if table.penalised},
-            "baseline": dataclasses.asdict(self.baseline),
-            "variants": [dataclasses.asdict(entry) for entry in self.variants],
-            "left_out": [dataclasses.asdict(entry) for entry in self.left_out],
-            "alerts": [dataclasses.asdict(entry) for entry in self.alerts],
-            "notices": list(self.notices),
-        }
+        tree: dict[str, Any] = tree_converter().unstructure(
+            {
+                "format": FORMAT,
+                "by": self.by,
+                "lower_is_better": self.lower_is_better,
+                "settings": {
+                    **{name: getattr(self.config, name) for name in _SETTINGS},
+                    "winner_probability": WINNER_PROBABILITY,
+                },
+                "protocol": self.config.protocol.to_dict(),
+                "inputs": self.scores.cohort.inputs,
+                "versions": self.versions,
+                "n_cases": self.n_cases,
+                "n_patients": self.n_patients,
+                "excluded": [{"case": case, "reason": reason} for case, reason in self.scores.excluded.items()],
+                "attributes": [attribute.name for attribute in self.attributes.attributes],
+                "verdict": self.verdict,
+                "teams": self.standings,
+                "penalised": {team: table.penalised for team, table in self.scores.tables.items() if table.penalised},
+                "baseline": self.baseline,
+                "variants": self.variants,
+                "left_out": self.left_out,
+                "alerts": self.alerts,
+                "notices": self.notices,
+            }
+        )
+        return tree
 
 
 def reach_verdict(

@@ -59,7 +59,7 @@ def write_report(
     """
     directory = Path(directory)
     extras = extras or {}
-    names = [name for name in FILES if name != "cases.csv" or result.case_scores.rows]
+    names = [name for name in FILES if name != "cases.csv" or result.cases.scores.rows]
     refuse_foreign(directory, [*FILES, *extras], ours=is_ours(directory))
     written = datetime.now(UTC)
     with placed_together(directory, first=MANIFEST, earlier=written_files(directory)) as unfinished:
@@ -84,23 +84,23 @@ def _write_files(
 ) -> None:
     result.save(folder / "audit.json")
     if "cases.csv" in names:
-        write_csv(result.case_scores.to_frame(), folder / "cases.csv")
+        write_csv(result.cases.scores.to_frame(), folder / "cases.csv")
     write_csv(result.to_frame(), folder / "subgroups.csv")
-    protocol = result.config.protocol
+    protocol = result.about.config.protocol
     digests = {
         "protocol (rules)": protocol.digest,
         **{name: hash_file(folder / name) for name in ("audit.json", "cases.csv", "subgroups.csv") if name in names},
     }
     page = render_page(_page_data(result, written, command, digests, origin))
     (folder / "report.html").write_text(page, "utf-8", newline="\n")
-    ids = [str(case) for case in result.case_scores.column("case")]
+    ids = [str(case) for case in result.cases.scores.column("case")]
     manifest = build_manifest(
         outputs={name: folder / name for name in names if name != MANIFEST},
-        inputs=hash_inputs(result.inputs, {*ids, *result.cases.excluded}) if inputs is None else inputs,
+        inputs=hash_inputs(result.about.inputs, {*ids, *result.cases.counts.excluded}) if inputs is None else inputs,
         command=command,
         protocol=protocol.name,
         protocol_digest=protocol.digest,
-        versions=result.versions,
+        versions=result.about.versions,
         written=written.isoformat(timespec="seconds"),
         origin=origin,
     )

@@ -30,9 +30,9 @@ def gallery_section(result: AuditResult, metrics: Sequence[str]) -> Data | None:
         result: The audit.
         metrics: Metrics that stand beneath each picture.
     """
-    if result.gallery is None:
+    if result.cases.gallery is None:
         return None
-    return gallery_data(result.gallery, result.case_scores, metrics, outcome=result.primary_outcome)
+    return gallery_data(result.cases.gallery, result.cases.scores, metrics, outcome=result.subgroups.primary_outcome)
 
 
 def gallery_data(gallery: Gallery, rows: CaseScores, metrics: Sequence[str], *, outcome: str) -> Data:

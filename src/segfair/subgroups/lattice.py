@@ -44,7 +44,6 @@ __all__ = [
     "item_members",
     "least_count",
     "level_membership",
-    "mine_subgroups",
     "pack_items",
     "redundant",
     "shapley_values",
@@ -137,23 +136,6 @@ def least_count(min_support: float, n_cases: int) -> int:
     """Fewest cases that are at least a share of some cases; never 0."""
     # 1e-9 keeps a support such as 0.07 of 100 cases at 7 cases in spite of 0.07 * 100 > 7 in floating point.
     return max(1, math.ceil(min_support * n_cases - 1e-9))
-
-
-def mine_subgroups(table: AttributeTable, *, min_support: float, max_items: int | None = None) -> Membership:
-    """Mines all intersectional subgroups of at least `min_support` of the cases: DivExplorer's lattice.
-
-    However many there are; `segfair.subgroups.search` keeps their number within bounds.
-
-    Args:
-        table: Categorical attributes of the cases. A case whose code is -1 has no item of that attribute.
-        min_support: Smallest share of cases, in (0, 1]; at least one case.
-        max_items: Longest combination; None: whatever occurs.
-
-    Returns:
-        The lattice; without cases or attributes it has no subgroups.
-    """
-    least = least_count(min_support, len(table.case_ids))
-    return combine_items(table, frequent_items(table, least), min_count=least, max_items=max_items)
 
 
 def frequent_items(table: AttributeTable, min_count: int) -> list[Item]:

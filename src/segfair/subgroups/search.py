@@ -101,8 +101,8 @@ def search_subgroups(table: AttributeTable, bounds: SearchBounds) -> tuple[Membe
         bounds: How far to go.
 
     Returns:
-        The lattice, and what it covers (`n_tested` still 0). Within the budget it is that of `mine_subgroups`, to the
-        last row.
+        The lattice, and what it covers (`n_tested` still 0). Within the budget it holds every combination of at least
+        `min_support`, as DivExplorer's does.
 
     Raises:
         ConfigError: A length below 1.

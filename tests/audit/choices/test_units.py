@@ -203,11 +203,11 @@ def test_an_area_is_no_volume(tmp_path: Path) -> None:
             cases.append(Case(f"P{index}", path, path))
         return segfair.run_audit(Cohort(tuple(cases)), AuditConfig(DEFAULT, permutations=19, bootstrap=100))
 
-    assert audit(label, label).case_scores.column("area_mm2") == [pytest.approx(96.0)] * 2
+    assert audit(label, label).cases.scores.column("area_mm2") == [pytest.approx(96.0)] * 2
     slices = audit(label[..., None], label[..., None])
-    assert slices.case_scores.column("volume") == [pytest.approx(288.0)] * 2
-    assert not [alert for alert in slices.alerts if alert.kind == "size"]
-    (alert,) = [alert for alert in audit(label[..., None], label).alerts if alert.kind == "size"]
+    assert slices.cases.scores.column("volume") == [pytest.approx(288.0)] * 2
+    assert not [alert for alert in slices.verdict.alerts if alert.kind == "size"]
+    (alert,) = [alert for alert in audit(label[..., None], label).verdict.alerts if alert.kind == "size"]
     assert alert.text.startswith("1 of 2 labels have two axes, such as P1, the others three")
 
 
@@ -314,7 +314,7 @@ def test_an_audit_says_pixels_in_every_file(tmp_path: Path, call_cli) -> None:
         *quick,
     )
     assert again.returncode == 0, again.stderr
-    assert AuditResult.load(tmp_path / "s" / "audit.json").outcomes["assd_px"].better == "lower"
+    assert AuditResult.load(tmp_path / "s" / "audit.json").subgroups.outcomes["assd_px"].better == "lower"
     compared = call_cli("compare", tmp_path / "out", tmp_path / "out", "--out", tmp_path / "c")
     assert compared.returncode == 0, compared.stderr
     assert_no_mm((tmp_path / "c" / "comparison.html").read_text("utf-8"))
@@ -370,10 +370,10 @@ def test_a_size_that_no_label_needs_is_told(tmp_path: Path) -> None:
         cases.append(Case(f"P{index}", *paths, {"sex": "FM"[index % 2]}))
     config = AuditConfig(DEFAULT, spacing_mm=(9.0, 9.0, 9.0), permutations=19, bootstrap=100, min_cases=2)
     result = segfair.run_audit(Cohort(tuple(cases), columns=("sex",)), config)
-    assert [alert.text for alert in result.alerts if alert.kind == "size"] == [
+    assert [alert.text for alert in result.verdict.alerts if alert.kind == "size"] == [
         "--spacing was not needed: the file of every label says how large a voxel is."
     ]
-    assert result.case_scores.column("volume")[0] == masks(0, flat=False)[0].sum()
+    assert result.cases.scores.column("volume")[0] == masks(0, flat=False)[0].sum()
 
 
 def test_second_labels_without_a_size_are_refused_where_the_first_have_one(tmp_path: Path) -> None:
@@ -387,7 +387,7 @@ def test_second_labels_without_a_size_are_refused_where_the_first_have_one(tmp_p
     config = AuditConfig(DEFAULT, permutations=19, bootstrap=100, min_cases=2, missing_prediction="worst")
     cohort = dataclasses.replace(flat, cases=tuple(sized))
     result = segfair.run_audit(cohort, config)
-    assert "hd95_mm" in result.case_scores.metrics
+    assert "hd95_mm" in result.cases.scores.metrics
     with pytest.raises(ConfigError, match=r"--labels2 .*: its files do not say how large a voxel is"):
         measure_again(result, cohort, tmp_path / "labels")
 

@@ -47,10 +47,11 @@ def test_a_verdict_that_stands_without_them_says_nothing() -> None:
 
 
 def test_a_gate_on_it_is_undecided_unless_somebody_chose() -> None:
-    open_ = dataclasses.replace(lost_at_one_site(dataclasses.replace(DEFAULT, missing_prediction="worst")))
-    (gate,) = check_gates(open_, ["significant(dsc) == 0"])
+    chosen = lost_at_one_site(dataclasses.replace(DEFAULT, missing_prediction="worst"))
+    (gate,) = check_gates(chosen, ["significant(dsc) == 0"])
     assert gate.state == "fail"
-    unchosen = dataclasses.replace(open_, config=dataclasses.replace(open_.config, missing_prediction=None))
+    config = dataclasses.replace(chosen.about.config, missing_prediction=None)
+    unchosen = dataclasses.replace(chosen, about=dataclasses.replace(chosen.about, config=config))
     (gate,) = check_gates(unchosen, ["significant(dsc) == 0"])
     assert gate.state == "undecided"
     assert "the verdict rests on 16 unusable predictions" in gate.reason

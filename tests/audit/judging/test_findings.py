@@ -28,7 +28,7 @@ def with_gaps(columns: dict[str, list[str]], *gaps: tuple[dict[str, str], float]
 
 
 def names(result: AuditResult) -> list[dict[str, str]]:
-    return [dict(finding.items.items) for finding in result.findings]
+    return [dict(finding.items.items) for finding in result.subgroups.findings]
 
 
 def test_one_gap_is_one_finding_however_many_rows_it_shows_in() -> None:
@@ -36,7 +36,7 @@ def test_one_gap_is_one_finding_however_many_rows_it_shows_in() -> None:
     result = with_gaps(cohort(1), (planted, 0.25))
     rows = [row for row in result.subgroups["dsc"] if row.significant]
     assert len(rows) > 3
-    (finding,) = result.findings
+    (finding,) = result.subgroups.findings
     assert dict(finding.items.items) == planted
     assert {entry.items for entry in finding.explains} == {row.subgroup for row in rows}
     assert finding.inside == "no part of it is significantly worse still"
@@ -51,7 +51,7 @@ def test_two_gaps_are_two_findings_most_harmful_first() -> None:
     first, second = {"age": "age0", "density": "density2"}, {"site": "site1"}
     result = with_gaps(cohort(2), (first, 0.3), (second, 0.08))
     assert names(result) == [first, second]
-    assert result.findings[1].estimate.kind == "difference within strata"
+    assert result.subgroups.findings[1].estimate.kind == "difference within strata"
     assert "and 1 further finding: site = site1" in result.verdict.sentence
 
 
@@ -59,17 +59,17 @@ def test_a_gap_inside_a_gap_is_told_with_the_one_that_holds_it() -> None:
     outer, inner = {"density": "density2"}, {"density": "density2", "age": "age0"}
     result = with_gaps(cohort(3, 900), (outer, 0.12), (inner, 0.25))
     assert {frozenset(entry.items()) for entry in names(result)} == {frozenset(outer.items()), frozenset(inner.items())}
-    told = {len(finding.items): finding.inside for finding in result.findings}
+    told = {len(finding.items): finding.inside for finding in result.subgroups.findings}
     assert told[1] == "age = age0, density = density2 inside it is significantly worse still"
     assert told[2] == "no part of it is significantly worse still"
 
 
 def test_without_a_gap_there_is_no_finding_and_the_worst_is_not_sure() -> None:
     result = with_gaps(cohort(4))
-    assert result.findings == ()
-    assert result.worst_off is not None
-    assert result.worst_off.stability.share < 0.6
-    assert len(result.worst_off.stability.set_95) > 3
+    assert result.subgroups.findings == ()
+    assert result.subgroups.worst_off is not None
+    assert result.subgroups.worst_off.stability.share < 0.6
+    assert len(result.subgroups.worst_off.stability.set_95) > 3
 
 
 def test_levels_fixed_beforehand_come_first() -> None:
@@ -77,4 +77,6 @@ def test_levels_fixed_beforehand_come_first() -> None:
     dsc = np.random.default_rng(5).normal(0.8, 0.08, 400) - 0.1 * (np.array(columns["sex"]) == "sex0")
     config = dataclasses.replace(DEFAULT, primary=("sex",))
     result = audit(config, dsc=np.clip(dsc, 0, 1), **columns)
-    assert [(dict(finding.items.items), finding.declared) for finding in result.findings] == [({"sex": "sex0"}, True)]
+    assert [(dict(finding.items.items), finding.declared) for finding in result.subgroups.findings] == [
+        ({"sex": "sex0"}, True)
+    ]

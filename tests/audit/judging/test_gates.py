@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.score_fixtures import audit_of, found_only_beforehand, skewed_dice, write_tables
 
 from segfair.audit.judging.gates import check_gates, exit_code, parse_gate, require_answerable
@@ -123,7 +124,7 @@ def test_the_interval_decides_not_the_point(
     result: AuditResult, interval: tuple[float, float] | None, gate: str, expected: str
 ) -> None:
     scores = {**result.scores, "FS": Score(0.9, ci=interval)}
-    assert state(dataclasses.replace(result, scores=scores), gate) == expected
+    assert state(changed(result, scores={"by_name": scores}), gate) == expected
 
 
 @pytest.mark.parametrize("text", ["DSC > 0", "FS >= 1", "NormHD <= 0", "NormHD < 5", "worst.hd95_mm < 500"])
@@ -143,12 +144,12 @@ def test_a_distance_is_required_from_above(
     result: AuditResult, interval: tuple[float, float], gate: str, expected: str
 ) -> None:
     scores = {**result.scores, "NormHD": Score(0.1, ci=interval)}
-    assert state(dataclasses.replace(result, scores=scores), gate) == expected
+    assert state(changed(result, scores={"by_name": scores}), gate) == expected
 
 
 def test_a_score_without_a_value_is_undecided_and_says_why(result: AuditResult) -> None:
     scores = {**result.scores, "FS": Score(None, reason="no attribute has two levels of at least 10 cases")}
-    (facts,) = check_gates(dataclasses.replace(result, scores=scores), ["FS >= 0.85"])
+    (facts,) = check_gates(changed(result, scores={"by_name": scores}), ["FS >= 0.85"])
     assert facts.state == "undecided"
     assert "no attribute" in facts.reason
 
@@ -204,7 +205,7 @@ def test_a_significant_subgroup_fails_and_silence_needs_power(result: AuditResul
     assert state(harmed, "significant(dsc) == 0") == "fail"
     equal = audit_of({"dsc": rng.normal(0.8, 0.05, 400)}, {"sex": sex})
     assert state(equal, "significant(dsc) == 0") == "pass"
-    finer = dataclasses.replace(equal, config=dataclasses.replace(equal.config, power_gap=0.005))
+    finer = changed(equal, about={"config": dataclasses.replace(equal.about.config, power_gap=0.005)})
     (facts,) = check_gates(finer, ["significant(dsc) == 0"])
     assert facts.state == "undecided"
     assert "cannot detect a gap of 0.005 with 80 % power in 2 of 2 levels" in facts.reason
@@ -229,15 +230,15 @@ def test_what_is_significant_in_the_family_fixed_beforehand_fails_too() -> None:
 def test_a_level_without_a_case_is_no_blind_spot() -> None:
     rng = np.random.default_rng(6)
     equal = audit_of({"dsc": rng.normal(0.8, 0.05, 400)}, {"sex": rng.choice(["F", "M"], 400)})
-    empty = dataclasses.replace(equal, power=(*equal.power, PowerFacts("age", "71+", 0, None, None)))
-    small = dataclasses.replace(equal, power=(*equal.power, PowerFacts("age", "71+", 3, 0.2, 200)))
+    empty = changed(equal, subgroups={"power": (*equal.subgroups.power, PowerFacts("age", "71+", 0, None, None))})
+    small = changed(equal, subgroups={"power": (*equal.subgroups.power, PowerFacts("age", "71+", 3, 0.2, 200))})
     assert state(empty, "significant(dsc) == 0") == "pass"
     assert state(small, "significant(dsc) == 0") == "undecided"
 
 
 def test_coverage_counts_every_chosen_case(result: AuditResult) -> None:
     counts = CaseCounts(98, {"a": "no prediction"}, ("a",), {"b": "label: broken", "c": TAUGHT_BINS})
-    audit = dataclasses.replace(result, cases=counts)
+    audit = changed(result, cases={"counts": counts})
     assert state(audit, "coverage >= 0.97") == "pass"  # 97 of 99: the case that taught the bins was scored
     assert state(audit, "coverage >= 0.98") == "fail"
 
@@ -250,13 +251,13 @@ def test_a_gate_on_what_was_not_examined_is_refused(result: AuditResult) -> None
     ]:
         with pytest.raises(ConfigError, match=re.escape(message)):
             check_gates(result, [gate])
-    config = dataclasses.replace(result.config, margin={})
+    config = dataclasses.replace(result.about.config, margin={})
     with pytest.raises(ConfigError, match=r"declare the margin, for example --margin dsc=0\.05"):
         require_answerable([parse_gate("within_margin(sex)")], config, directions={"dsc": "higher"})
 
 
 def test_an_audit_without_its_cases_cannot_say_who_is_worst(result: AuditResult) -> None:
-    shared = dataclasses.replace(result, case_scores=dataclasses.replace(result.case_scores, rows=()))
+    shared = changed(result, cases={"scores": dataclasses.replace(result.cases.scores, rows=())})
     with pytest.raises(ConfigError, match="no scores of single cases"):
         check_gates(shared, ["worst.dsc > 0.5"])
 

@@ -6,20 +6,31 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-SMALL = ("--spatial-size", 16, 16, 16, "--epochs", 1, "--batch-size", 8)
+from segfair.mitigation.experiment import procedure
+from segfair.mitigation.experiment.studies import PhantomSize
+
+SMALL = ("--spatial-size", 16, 16, 16, "--epochs", 1, "--batch-size", 8, "--attributes", "age_group,menopause")
+"""Two attributes, and so one heat map a page: what is drawn is not the point."""
+
+
+CASES = (40, 30, 60)
+"""That train, validate and test: a tenth of the embedded study's predictions and audits."""
 
 
 @pytest.fixture(scope="module")
-def outcome(once, run_cli) -> Path:
-    """A plain and two mitigated models of the embedded study. Read it, or copy it."""
+def outcome(once, call_cli) -> Path:
+    """A plain and two mitigated models of the embedded study with few cases. Read it, or copy it."""
 
     def make(folder: Path) -> Path:
-        done = run_cli("mitigate", *SMALL, "--strategy", "fairmedseg", "--strategy", "balanced", "--out", folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(procedure, "PhantomSize", partial(PhantomSize, cases=CASES))
+            done = call_cli("mitigate", *SMALL, "--strategy", "fairmedseg", "--strategy", "balanced", "--out", folder)
         assert done.returncode == 0, done.stderr
         assert "epochs = 1" in done.stdout, "the configuration that holds is printed"
         return folder
@@ -33,9 +44,9 @@ def test_every_strategy_and_the_baseline_leave_the_same_files(outcome: Path) -> 
         folder = outcome / strategy
         names = {path.name for path in folder.iterdir()}
         assert {"checkpoint_best.pt", "checkpoint_last.pt", "history.csv", "bundle", "predictions", "audit"} <= names
-        assert len(list((folder / "predictions" / "test").glob("*.nii.gz"))) == 400
+        assert len(list((folder / "predictions" / "test").glob("*.nii.gz"))) == CASES[2]
         audit = json.loads((folder / "audit" / "audit.json").read_text("utf-8"))
-        assert audit["cases"]["n_scored"] == 400
+        assert audit["cases"]["n_scored"] == CASES[2]
         assert audit["cases"]["penalised"] == []
         torch.load(folder / "checkpoint_best.pt", weights_only=True)
     assert (outcome / "fairmedseg" / "weights.csv").is_file()
@@ -49,7 +60,7 @@ def test_comparison_json_has_what_the_contract_names(outcome: Path) -> None:
         for part in ("test", "validation"):
             assert {"DSC", "NormHD", "PS", "FS", "TS", "worst_subgroup"} == set(model[part])
         assert model["diagnosis"]["subgroup"] == model["test"]["worst_subgroup"]["items"]
-        assert 0 < model["diagnosis"]["training"]["n"] < 120
+        assert 0 < model["diagnosis"]["training"]["n"] < CASES[0]
         worst = model["test"]["worst_subgroup"]
         assert worst["n"] >= 5
         assert set(worst) == {"items", "n", "dsc"}
@@ -67,7 +78,7 @@ def test_the_page_compares_every_strategy_with_plain_training(outcome: Path) -> 
 def test_the_three_sets_are_disjoint(outcome: Path) -> None:
     split = json.loads((outcome / "splits.json").read_text("utf-8"))
     parts = [set(split[part]) for part in ("train", "validation", "test")]
-    assert [len(part) for part in parts] == [120, 100, 400]
+    assert tuple(len(part) for part in parts) == CASES
     assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
 
 
@@ -96,7 +107,16 @@ def test_wrong_settings_stop_before_anything_is_trained(call_cli, tmp_path: Path
 def test_two_processes_of_torchrun_leave_what_one_does(write_tree, tmp_path: Path) -> None:
     tree, out = write_tree(tmp_path / "data", n_cases=12), tmp_path / "out"
     (tmp_path / "config.toml").write_text("spacing_mm = [2.0, 2.0, 2.0]\n[network.unet]\nchannels = [4, 8]\n")
-    options = (*SMALL, "--config", tmp_path / "config.toml", "--strategy", "divergence-sampling", "--out", out)
+    options = (
+        *SMALL[:-1],
+        "age,menopause",
+        "--config",
+        tmp_path / "config.toml",
+        "--strategy",
+        "divergence-sampling",
+        "--out",
+        out,
+    )
     done = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),

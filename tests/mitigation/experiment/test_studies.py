@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from segfair.mitigation.data.preprocessing import Preprocessing
-from segfair.mitigation.experiment.studies import Study, data_study
+from segfair.mitigation.experiment.studies import PhantomSize, Study, data_study, phantom_study
 from segfair.protocol.rules import load_protocol
 
 
@@ -34,3 +34,12 @@ def test_a_new_run_makes_its_own_split_and_a_resumed_one_keeps_it(write_tree, tm
     other = study(tree.root, out, seed=1)
     assert other.split.train != first.split.train, "the seed of this run, not the file of the last one"
     assert set(first.skipped) == {tree.few_phases, tree.unlabelled, tree.without_files}
+
+
+def test_the_embedded_study_has_its_documented_numbers_of_cases_and_no_case_twice(tmp_path: Path) -> None:
+    made = phantom_study(PhantomSize(size=(16, 16, 16)), protocol=load_protocol("default"), out=tmp_path, seed=0)
+    parts = (made.split.train, made.split.validation, made.split.test)
+    assert [len(part) for part in parts] == [120, 100, 400]
+    assert len({case for part in parts for case in part}) == 620
+    assert {case.id for case in made.test} == set(made.split.test)
+    assert len(list((tmp_path / "labels").glob("*.nii.gz"))) == 400

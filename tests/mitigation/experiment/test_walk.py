@@ -58,20 +58,25 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
-def walk(run_cli, write_tree, tmp_path_factory: pytest.TempPathFactory) -> Walk:
-    root = tmp_path_factory.mktemp("walk")
+def walk(once, run_cli, call_cli, write_tree) -> Walk:
+    """Trained in a process of its own, as a user does; predicted and audited in this one."""
+    return once("walk", lambda root: walk_through(root, run_cli, call_cli, write_tree))
+
+
+def walk_through(root: Path, run_cli, call_cli, write_tree) -> Walk:
     tree = write_tree(root / "data", n_cases=24, phantom=True)
     drop_row(tree.root / "clinical_and_imaging_info.xlsx", UNKNOWN)
     (root / "config.toml").write_text(CONFIG)
     out, masks, report = root / "out", root / "masks", root / "report"
-    options = ("--config", root / "config.toml", "--strategy", "divergence-sampling", "--out", out)
-    mitigate = run_cli("mitigate", tree.root, *options)
+    # Two attributes, and so one heat map a page: what is drawn is not the point.
+    options = ("--config", root / "config.toml", "--strategy", "divergence-sampling", "--attributes", "age,menopause")
+    mitigate = run_cli("mitigate", tree.root, *options, "--out", out)
     assert mitigate.returncode == 0, mitigate.stderr
     checkpoint = out / "divergence-sampling" / "checkpoint_best.pt"
-    predict = run_cli("predict", checkpoint, tree.root / "images", masks, "--boxes", tree.root / "patient_info_files")
+    predict = call_cli("predict", checkpoint, tree.root / "images", masks, "--boxes", tree.root / "patient_info_files")
     assert predict.returncode == 0, predict.stderr
     table = tree.root / "clinical_and_imaging_info.xlsx"
-    audit = run_cli("audit", masks, tree.root, table, "--protocol", "mama-mia", "--permutations", 99, "--out", report)
+    audit = call_cli("audit", masks, tree.root, table, "--protocol", "mama-mia", "--permutations", 99, "--out", report)
     assert audit.returncode == 0, audit.stderr
     return Walk(tree, out, masks, report, mitigate, predict, audit)
 
@@ -233,22 +238,23 @@ def test_the_audit_within_mitigate_is_an_audit_of_the_test_predictions(walk: Wal
 
 
 def test_weights_of_an_audit_train_a_one_shot_model_on_patches_in_processes(
-    walk: Walk, run_cli, tmp_path: Path
+    walk: Walk, call_cli, tmp_path: Path
 ) -> None:
     (tmp_path / "ids.txt").write_text("\n".join(case for case in walk.split["train"] if case != UNKNOWN))
     audit, table = walk.out / "erm" / "audit" / "audit.json", walk.tree.root / "clinical_and_imaging_info.xlsx"
     weights = tmp_path / "weights.csv"
-    made = run_cli("weights", audit, "--metadata", table, "--cases", tmp_path / "ids.txt", "--out", weights)
+    made = call_cli("weights", audit, "--metadata", table, "--cases", tmp_path / "ids.txt", "--out", weights)
     assert made.returncode == 0, made.stderr
     assert np.mean([float(row["weight"]) for row in rows(weights)]) == pytest.approx(1)
     # The case without metadata has no subgroup and so no weight; it is given the mean.
     weights.write_text(weights.read_text() + f"{UNKNOWN},1,\n")
     options = ("--strategy", "one-shot", "--weights", weights, "--no-baseline", "--epochs", 1, "--workers", 2)
+    options = (*options, "--attributes", "age,menopause")
     sizes = ("--patch", 16, 16, 16, "--samples-per-case", 2, "--spacing", 4, 4, 4)
     out = tmp_path / "out"
     config = tmp_path / "config.toml"
     config.write_text("[network.unet]\nchannels = [4, 8]\n")
-    done = run_cli("mitigate", walk.tree.root, "--config", config, *options, *sizes, "--out", out)
+    done = call_cli("mitigate", walk.tree.root, "--config", config, *options, *sizes, "--out", out)
     assert done.returncode == 0, done.stderr
     written = {path.name for path in (out / "one-shot" / "predictions" / "test").iterdir()}
     assert written == {f"{case}.nii.gz" for case in walk.tree.test}

@@ -16,11 +16,11 @@ from tests.mitigation.toy_training import (
     train,
     whole,
 )
+from tests.subgroups.whole_lattice import mine_subgroups
 from torch import nn
 
 from segfair.errors import ConfigError
 from segfair.mitigation.training.evaluation import evaluate, foreground, total_scores, worst_subgroup
-from segfair.subgroups.lattice import mine_subgroups
 
 
 class Hungry(nn.Module):

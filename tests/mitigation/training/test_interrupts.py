@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +39,22 @@ class StopsAt(Volumes):
         return super().__getitem__(draw)
 
 
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Strategy -> the folder of its uninterrupted training, which is made when first asked for."""
+
+    @functools.cache
+    def made(name: str) -> Path:
+        folder = tmp_path_factory.mktemp("straight") / name
+        train(folder, name)
+        return folder
+
+    return made
+
+
 @pytest.mark.parametrize("name", ["erm", "fairmedseg", "divergence-sampling", "groupdro", "jtt", "adversarial"])
 @pytest.mark.parametrize("at", [5, 8, 9, 20])
-def test_ctrl_c_saves_and_resume_goes_on_bit_for_bit(tmp_path: Path, name: str, at: int) -> None:
-    train(tmp_path / "straight", name)
+def test_ctrl_c_saves_and_resume_goes_on_bit_for_bit(straight, tmp_path: Path, name: str, at: int) -> None:
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "parts", name, training=StopsAt(TRAIN_IDS, noise=0.2, faint=FAINT, at=at + 1))
@@ -51,12 +65,12 @@ def test_ctrl_c_saves_and_resume_goes_on_bit_for_bit(tmp_path: Path, name: str, 
     epoch, draw = divmod(at - 1, 8)
     assert (saved["epoch"], saved["step"]) == (epoch, draw // 3 + 1)
     resumed, _ = train(tmp_path / "parts", name, network=tiny_network(seed=99, dropout=0.3), resume=True)
-    assert same_state(tmp_path / "straight", tmp_path / "parts")
+    assert same_state(straight(name), tmp_path / "parts")
     for table in ("history.csv", "weights.csv"):
-        straight = tmp_path / "straight" / table
-        assert straight.exists() == (tmp_path / "parts" / table).exists()
-        if straight.exists():
-            assert straight.read_bytes() == (tmp_path / "parts" / table).read_bytes()
+        expected = straight(name) / table
+        assert expected.exists() == (tmp_path / "parts" / table).exists()
+        if expected.exists():
+            assert expected.read_bytes() == (tmp_path / "parts" / table).read_bytes()
     assert len(resumed.history) == 4
 
 

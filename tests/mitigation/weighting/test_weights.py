@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE, make_table
+from tests.subgroups.whole_lattice import mine_subgroups
 
 import segfair.mitigation.weighting.weights
 from segfair.mitigation.weighting.reweighter import (
@@ -32,7 +33,7 @@ from segfair.mitigation.weighting.weights import (
     strengths,
     tilt,
 )
-from segfair.subgroups.lattice import Subgroup, divergences, mine_subgroups
+from segfair.subgroups.lattice import Subgroup, divergences
 
 
 def group(**items: str) -> Subgroup:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.report.pages import FEW, Page, draw
 from tests.report_fixtures import make_result
 
@@ -49,14 +50,18 @@ def test_the_word_is_nowhere_but_in_the_name_of_a_score(options: dict[str, Any])
 @pytest.mark.parametrize(
     "change",
     [
-        {"attributes": (), "power": (), "fairness": ()},
-        {"scores": {}, "definitions": (), "alerts": ()},
-        {"subgroups": {"dsc": SubgroupTable("dsc", "higher", 0, None, ())}},
-        {"gates": (), "record": {}, "left_out": {}, "notices": (), "inputs": {}, "bins": {}},
+        {"attributes": {"facts": ()}, "subgroups": {"power": ()}, "scores": {"variants": ()}},
+        {"scores": {"by_name": {}, "definitions": ()}, "verdict": {"alerts": ()}},
+        {"subgroups": {"tables": {"dsc": SubgroupTable("dsc", "higher", 0, None, ())}}},
+        {
+            "verdict": {"gates": ()},
+            "about": {"record": {}, "notices": (), "inputs": {}},
+            "attributes": {"left_out": {}, "bins": {}},
+        },
     ],
 )
 def test_what_is_not_there_is_not_drawn(change: dict[str, Any]) -> None:
-    page = Page(draw(dataclasses.replace(make_result(levels=FEW), **change)))
+    page = Page(draw(changed(make_result(levels=FEW), **change)))
     assert "None" not in page.visible.replace("None: every case", "")
     assert "nan" not in page.visible.lower().split()
 
@@ -68,7 +73,7 @@ def test_a_cohort_without_attributes_still_has_a_page() -> None:
 
 def test_without_rows_of_cases_there_are_no_maps_and_no_worst_cases() -> None:
     result = make_result(levels=FEW)
-    bare = dataclasses.replace(result, case_scores=dataclasses.replace(result.case_scores, rows=()))
+    bare = changed(result, cases={"scores": dataclasses.replace(result.cases.scores, rows=())})
     sections = page_data(bare, written="")["sections"]
     assert sections["maps"] is None
     assert sections["cases"] is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from tests.audit.made_up_audits import changed
 from tests.report.pages import FEW, Page, draw
 from tests.report_fixtures import make_result
 
@@ -21,5 +22,5 @@ def test_penalised_cases_stand_with_their_effect(page: Page, result: AuditResult
 def test_chance_level_stands_with_fs(page: Page) -> None:
     assert "FS 0.930; a model with no disparity would score 0.962 (0.941 to 0.979) on this cohort." in page.visible
     stratified = make_result(levels=FEW)
-    stratified = dataclasses.replace(stratified, config=dataclasses.replace(stratified.config, stratify="site"))
+    stratified = changed(stratified, about={"config": dataclasses.replace(stratified.about.config, stratify="site")})
     assert "a model whose only disparity is that of site would score" in Page(draw(stratified)).visible

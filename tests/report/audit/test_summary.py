@@ -68,6 +68,6 @@ def test_of_metrics_where_lower_is_better_the_highest_is_worst(outcome: str) -> 
     data = page_data(result, written="")
     rows = [row for row in result.subgroups[outcome] if row.difference > 0]
     assert data["sections"]["worst"]["findings"][0]["sentence"].startswith(f"{rows[0].n} of 300 cases")
-    values = result.case_scores.column(outcome)
-    first = result.case_scores.column("case")[values.index(max(values))]
+    values = result.cases.scores.column(outcome)
+    first = result.cases.scores.column("case")[values.index(max(values))]
     assert data["sections"]["cases"]["table"]["rows"][0][0]["text"] == first

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.report.comparison.pages import draw, section
 from tests.report.pages import Page
 from tests.report_fixtures import make_result
@@ -42,8 +43,8 @@ def test_the_table_holds_every_subgroup_of_every_outcome(levelled: Comparison, h
 def test_a_large_lattice_stays_below_two_megabytes() -> None:
     many = {f"attribute_{index}": tuple(f"level {code}" for code in range(4)) for index in range(8)}
     base = make_result(n_cases=1506, levels=many, min_support=0.005)
-    base = dataclasses.replace(base, config=dataclasses.replace(base.config, permutations=99, bootstrap=100))
-    dice = np.array(base.case_scores.column("dsc"), dtype=float) + np.random.default_rng(0).normal(0, 0.05, 1506)
+    base = changed(base, about={"config": dataclasses.replace(base.about.config, permutations=99, bootstrap=100)})
+    dice = np.array(base.cases.scores.column("dsc"), dtype=float) + np.random.default_rng(0).normal(0, 0.05, 1506)
     comparison = run_comparison(base, with_scores(base, {"dsc": dice}))
     assert len(comparison.subgroups["dsc"]) > 3500
     assert len(draw(comparison).encode()) < 2_000_000

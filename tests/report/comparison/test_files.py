@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.audit.made_up_audits import changed
 from tests.report.comparison.pages import N, cohort, draw
 from tests.report.pages import Page
 from tests.report_fixtures import HOSTILE, make_result
@@ -36,12 +37,14 @@ def test_it_needs_nothing_from_anywhere(html: str) -> None:
 
 def test_names_from_outside_are_text(html: str) -> None:
     base = make_result(levels=HOSTILE, n_cases=120)
-    base = dataclasses.replace(
+    base = changed(
         base,
-        config=dataclasses.replace(base.config, permutations=99, bootstrap=100),
-        inputs={"<i>": "javascript:alert(6)"},
+        about={
+            "config": dataclasses.replace(base.about.config, permutations=99, bootstrap=100),
+            "inputs": {"<i>": "javascript:alert(6)"},
+        },
     )
-    dice = np.array(base.case_scores.column("dsc"), dtype=float) - 0.2
+    dice = np.array(base.cases.scores.column("dsc"), dtype=float) - 0.2
     attack = "</title><script>alert(9)</script>"
     comparison = run_comparison(base, with_scores(base, {"dsc": dice}), names=(attack, "\u202enew"))
     comparison = dataclasses.replace(comparison, notices=("</p><script>alert(4)</script>",))
@@ -78,7 +81,7 @@ def test_writing_replaces_its_own_and_nothing_else(levelled: Comparison, tmp_pat
 def test_compare_on_the_command_line(call_cli, tmp_path: Path) -> None:
     female = cohort()["sex"] == "F"
     base = audit_of({"dsc": np.random.default_rng(0).normal(0.7, 0.05, N)}, cohort())
-    worse = np.array(base.case_scores.column("dsc"), dtype=float) - 0.1 * female
+    worse = np.array(base.cases.scores.column("dsc"), dtype=float) - 0.1 * female
     for name, result in (("old", base), ("new", with_scores(base, {"dsc": worse}))):
         (tmp_path / name).mkdir()
         result.save(tmp_path / name / "audit.json")

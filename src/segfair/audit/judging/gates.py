@@ -190,14 +190,14 @@ def check_gates(result: AuditResult, gates: Iterable[str | Gate]) -> tuple[GateF
     Raises:
         ConfigError: A gate outside of the grammar, or about something the audit did not examine.
     """
-    if result.shared:
+    if result.about.shared:
         raise ConfigError("gates: this audit was made to be shared and leaves groups out; decide them on the full one")
     read = [parse_gate(gate) if isinstance(gate, str) else gate for gate in gates]
     require_answerable(
         read,
-        result.config,
-        directions={metric.name: metric.better for metric in result.metrics},
-        attributes=[entry.name for entry in result.attributes],
+        result.about.config,
+        directions={metric.name: metric.better for metric in result.cases.metrics},
+        attributes=[entry.name for entry in result.attributes.facts],
     )
     judge: Mapping[Form, Callable[[AuditResult, Gate], Judgement]] = {
         "score": _score,
@@ -217,8 +217,10 @@ def check_gates(result: AuditResult, gates: Iterable[str | Gate]) -> tuple[GateF
 
 def _doubt(result: AuditResult, gate: Gate) -> str:
     """Why a gate on the verdict is undecided whatever its numbers say, as a clause; empty where it is not."""
-    on_verdict = gate.form == "within_margin" or (gate.form == "significant" and gate.name == result.primary_outcome)
-    open_ = [cause for cause in result.verdict.causes if cause.turns and not is_chosen(cause, result.config)]
+    on_verdict = gate.form == "within_margin" or (
+        gate.form == "significant" and gate.name == result.subgroups.primary_outcome
+    )
+    open_ = [cause for cause in result.verdict.causes if cause.turns and not is_chosen(cause, result.about.config)]
     if not on_verdict or not open_:
         return ""
     what = " and on ".join(f"{cause.n_cases:,} {cause.what}" for cause in open_)
@@ -263,10 +265,10 @@ def _mean(result: AuditResult, metric: str) -> tuple[float | None, tuple[float, 
         return None, None
     low, high = stats.mean_interval(
         values,
-        rng=result.config.resampling.stream(f"gate/{metric}"),
-        draws=result.config.bootstrap,
+        rng=result.about.config.resampling.stream(f"gate/{metric}"),
+        draws=result.about.config.bootstrap,
         subjects=panel.units.subjects,
-        limits=mean_limits(metric, values, result.config),
+        limits=mean_limits(metric, values, result.about.config),
     )
     return float(values.mean()), (low, high) if np.isfinite(low) and np.isfinite(high) else None
 
@@ -285,14 +287,14 @@ def _worst(result: AuditResult, gate: Gate) -> Judgement:
     bounds = simultaneous_means(
         members.reshape(len(table), len(where)),
         values,
-        rng=result.config.resampling.stream(f"gate/worst.{gate.name}"),
-        draws=result.config.bootstrap,
+        rng=result.about.config.resampling.stream(f"gate/worst.{gate.name}"),
+        draws=result.about.config.bootstrap,
         subjects=panel.units.subjects,
-        min_cases=result.config.min_cases,
+        min_cases=result.about.config.min_cases,
     )
     judged = np.flatnonzero(np.isfinite(bounds[:, 0]))
     if not len(judged):
-        return "undecided", f"no subgroup has the {result.config.min_cases} cases that it takes to be judged"
+        return "undecided", f"no subgroup has the {result.about.config.min_cases} cases that it takes to be judged"
     states = {row: _by_interval(bounds[row, 0], bounds[row, 1], gate) for row in judged}
     rank = {"pass": 0, "undecided": 1, "fail": 2}
     reach = -bounds[:, 0] if gate.sign in (">=", ">") else bounds[:, 1]
@@ -309,9 +311,9 @@ def _worst(result: AuditResult, gate: Gate) -> Judgement:
 
 
 def _within_margin(result: AuditResult, gate: Gate) -> Judgement:
-    outcome = result.primary_outcome
-    margin = result.config.margin[outcome]
-    facts = next(entry for entry in result.attributes if entry.name == gate.name)
+    outcome = result.subgroups.primary_outcome
+    margin = result.about.config.margin[outcome]
+    facts = next(entry for entry in result.attributes.facts if entry.name == gate.name)
     rows = _level_rows(result, gate.name)
     beyond = [level for level, row in rows.items() if row.margin == "beyond margin"]
     if beyond:
@@ -324,7 +326,7 @@ def _within_margin(result: AuditResult, gate: Gate) -> Judgement:
             f"{level.level} (n = {level.n}{_open(rows[level.level], margin) if level.level in rows else ''})"
             for level in unclear
         )
-        hint = "" if gate.name in result.config.primary else f"; --primary {gate.name} would test it by itself"
+        hint = "" if gate.name in result.about.config.primary else f"; --primary {gate.name} would test it by itself"
         return "undecided", (
             f"open at a margin of {margin:g} in {outcome} for {gate.name}: {listed or 'no level has a case'}{hint}"
         )
@@ -360,7 +362,7 @@ def _difference(row: Divergence) -> str:
 def _level_rows(result: AuditResult, attribute: str) -> dict[str, Divergence]:
     """Level -> its row, from the primary family where the attribute was fixed beforehand."""
     rows: dict[str, Divergence] = {}
-    for table in (result.primary_subgroups, result.subgroups[result.primary_outcome]):
+    for table in (result.subgroups.primary_levels, result.subgroups[result.subgroups.primary_outcome]):
         for row in table or ():
             for subgroup in (row.subgroup, *row.aliases):
                 if len(subgroup) == 1:
@@ -371,9 +373,9 @@ def _level_rows(result: AuditResult, attribute: str) -> dict[str, Divergence]:
 
 
 def _significant(result: AuditResult, gate: Gate) -> Judgement:
-    table, facts = result.subgroups[gate.name], result.outcomes[gate.name]
+    table, facts = result.subgroups[gate.name], result.subgroups.outcomes[gate.name]
     # Levels fixed beforehand are a family of their own, and what the verdict says of them counts here too.
-    primary = [row for row in (result.primary_subgroups or ()) if facts.primary and row.significant is not None]
+    primary = [row for row in (result.subgroups.primary_levels or ()) if facts.primary and row.significant is not None]
     for rows, n_tested, who in (
         (primary, len(primary), "levels fixed beforehand"),
         (table, facts.n_tested, "tested subgroups"),
@@ -382,7 +384,7 @@ def _significant(result: AuditResult, gate: Gate) -> Judgement:
         if found:
             # A subgroup and everybody else are one test, and may be two rows.
             count = f"{len(found)} {who} {'is' if len(found) == 1 else 'are'} significant ({plural(n_tested, 'test')})"
-            named = [finding.items for finding in result.findings] if facts.primary else []
+            named = [finding.items for finding in result.subgroups.findings] if facts.primary else []
             first = next((row for items in named for row in found if row.subgroup == items), found[0])
             explained = f", explained by {plural(len(named), 'finding')}" if named else ""
             return "fail", (
@@ -391,10 +393,13 @@ def _significant(result: AuditResult, gate: Gate) -> Judgement:
     beside = f" and none of {len(primary)} levels fixed beforehand" if primary else ""
     none = f"none of {facts.n_tested} tested subgroups{beside} is significant"
     if not facts.primary:
-        return "undecided", f"{none}, but power is known for the primary outcome {result.primary_outcome} only"
-    gap = result.config.power_gap
+        return (
+            "undecided",
+            f"{none}, but power is known for the primary outcome {result.subgroups.primary_outcome} only",
+        )
+    gap = result.about.config.power_gap
     # A level without a case, or without anybody else, has no gap that could be missed.
-    levels = [entry for entry in result.power if 0 < entry.n < facts.n_cases]
+    levels = [entry for entry in result.subgroups.power if 0 < entry.n < facts.n_cases]
     blind = [entry for entry in levels if entry.detectable_gap is None or entry.detectable_gap > gap]
     if not levels or not facts.n_tested:
         return "undecided", f"{none}, and no level could have been: there are too few cases or attributes"
@@ -411,9 +416,9 @@ def _significant(result: AuditResult, gate: Gate) -> Judgement:
 
 def _coverage(result: AuditResult, gate: Gate) -> Judgement:
     """The share of the chosen cases that were scored on a usable prediction; counted, not estimated."""
-    usable = result.cases.n_scored - len(result.cases.penalised)
-    lost = sum(reason != TAUGHT_BINS for reason in result.cases.excluded.values())
-    chosen = result.cases.n_scored + lost
+    usable = result.cases.counts.n_scored - len(result.cases.counts.penalised)
+    lost = sum(reason != TAUGHT_BINS for reason in result.cases.counts.excluded.values())
+    chosen = result.cases.counts.n_scored + lost
     share = usable / chosen if chosen else 0.0
     state: State = "pass" if _COMPARE[gate.sign](share, gate.limit) else "fail"
     return state, f"{usable} of {chosen} cases ({share:.1%}) were scored on a usable prediction"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from segfair.audit.result import AuditConfig, AuditResult, Finding, OutcomeFacts, PowerFacts, Verdict
+from segfair.audit.result import AuditConfig, AuditResult, Finding, PowerFacts, Subgroups, Verdict
 from segfair.audit.significance import CONSTANT
 from segfair.audit.words import (
     clean,
@@ -20,26 +20,16 @@ from segfair.subgroups.lattice import Divergence, Estimate, SubgroupTable
 __all__ = ["compared", "describe_row", "detectable", "headline", "reach_verdict", "row_of"]
 
 
-def reach_verdict(
-    config: AuditConfig,
-    table: SubgroupTable,
-    facts: OutcomeFacts,
-    *,
-    findings: Sequence[Finding] = (),
-    primary: SubgroupTable | None = None,
-    power: Sequence[PowerFacts] = (),
-) -> Verdict:
+def reach_verdict(config: AuditConfig, subgroups: Subgroups) -> Verdict:
     """The answer: a disparity, no gap beyond the declared margin, no difference shown, open, or too few cases.
 
     Args:
         config: Margin, level, smallest group.
-        table: The subgroups of the primary outcome.
-        facts: What its tests rest on.
-        findings: What explains the significant ones, most harmful first.
-        primary: The levels fixed beforehand; None where there are none.
-        power: What the cohort could have shown.
+        subgroups: What was found of the primary outcome.
     """
-    outcome, margin = table.outcome, config.margin.get(table.outcome)
+    outcome = config.outcomes[0]
+    table, facts, primary = subgroups[outcome], subgroups.outcomes[outcome], subgroups.primary_levels
+    findings, margin = subgroups.findings, config.margin.get(outcome)
     name = metric_name(outcome)
     families = [family for family in (primary, table) if family is not None and len(family)] or [table]
     judged = [row for row in families[0] if row.significant is not None]
@@ -75,7 +65,7 @@ def reach_verdict(
     return Verdict(
         "no difference shown",
         f"No difference in {name} was shown between any of {n_tested} {where} and everybody else"
-        f"{detectable(power, facts.n_cases)}.",
+        f"{detectable(subgroups.power, facts.n_cases)}.",
     )
 
 
@@ -118,9 +108,9 @@ def headline(result: AuditResult) -> Divergence | None:
 
     It is the verdict's, else the one of which most speaks that it is worse.
     """
-    table = result.subgroups[result.primary_outcome]
-    families = [family for family in (result.primary_subgroups, table) if family is not None]
-    named = [*result.verdict.groups[:1], *([result.worst_off.items] if result.worst_off else [])]
+    table = result.subgroups[result.subgroups.primary_outcome]
+    families = [family for family in (result.subgroups.primary_levels, table) if family is not None]
+    named = [*result.verdict.groups[:1], *([result.subgroups.worst_off.items] if result.subgroups.worst_off else [])]
     for group in named:
         row = next((row for family in families for row in family if row.subgroup == group), None)
         if row is not None and harmful(row.difference, table.better):

@@ -1,7 +1,12 @@
 """What an audit was asked and what it found, part by part: facts only, and their JSON. Computes nothing."""
 
+from segfair.audit.result.about import (
+    About,
+    AuditConfig,
+)
 from segfair.audit.result.attributes import (
     AttributeFacts,
+    Attributes,
     Bins,
     ColumnFacts,
     LevelFacts,
@@ -10,22 +15,10 @@ from segfair.audit.result.cases import (
     RESERVED_NAMES,
     TAUGHT_BINS,
     CaseCounts,
+    Cases,
     CaseScores,
     Direction,
     MetricFacts,
-)
-from segfair.audit.result.findings import (
-    Alert,
-    Cause,
-    Explained,
-    Finding,
-    GateFacts,
-    OutcomeFacts,
-    PowerFacts,
-    Stability,
-    Verdict,
-    WorstOff,
-    distinct_alerts,
 )
 from segfair.audit.result.result import (
     AuditResult,
@@ -36,21 +29,38 @@ from segfair.audit.result.scores import (
     FairnessScore,
     Interval,
     Score,
+    Scores,
 )
-from segfair.audit.result.settings import (
-    AuditConfig,
+from segfair.audit.result.subgroups import (
+    Explained,
+    Finding,
+    OutcomeFacts,
+    PowerFacts,
+    Stability,
+    Subgroups,
+    WorstOff,
+)
+from segfair.audit.result.verdict import (
+    Alert,
+    Cause,
+    GateFacts,
+    Verdict,
+    distinct_alerts,
 )
 
 __all__ = [
     "RESERVED_NAMES",
     "TAUGHT_BINS",
+    "About",
     "Alert",
     "AttributeFacts",
+    "Attributes",
     "AuditConfig",
     "AuditResult",
     "Bins",
     "CaseCounts",
     "CaseScores",
+    "Cases",
     "Cause",
     "Chance",
     "ColumnFacts",
@@ -66,7 +76,9 @@ __all__ = [
     "OutcomeFacts",
     "PowerFacts",
     "Score",
+    "Scores",
     "Stability",
+    "Subgroups",
     "Verdict",
     "WorstOff",
     "distinct_alerts",

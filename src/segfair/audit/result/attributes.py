@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from segfair.audit.result.scores import Chance, Interval
 from segfair.fairness.challenge import Disparity
 
-__all__ = ["AttributeFacts", "Bins", "ColumnFacts", "LevelFacts"]
+__all__ = ["AttributeFacts", "Attributes", "Bins", "ColumnFacts", "LevelFacts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,22 @@ class AttributeFacts:
     disparity_ci: Interval | None = None
     disparity_chance: Chance | None = None
     primary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What became of the columns of the metadata.
+
+    Attributes:
+        facts: Per attribute and level.
+        bins: Attribute -> how it was made.
+        left_out: Metadata column -> why it became no attribute.
+        columns: Metadata column -> how it was read, and what was missing.
+        binning: The plan that made the attributes (`BinningPlan.to_dict`), to apply it to other cases.
+    """
+
+    facts: tuple[AttributeFacts, ...]
+    bins: Mapping[str, Bins]
+    left_out: Mapping[str, str]
+    columns: Mapping[str, ColumnFacts] = field(default_factory=dict)
+    binning: Mapping[str, Any] = field(default_factory=dict)

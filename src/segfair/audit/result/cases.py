@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from segfair.audit.result.gallery import Gallery
+
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RESERVED_NAMES", "TAUGHT_BINS", "CaseCounts", "CaseScores", "Direction", "MetricFacts"]
+__all__ = ["RESERVED_NAMES", "TAUGHT_BINS", "CaseCounts", "CaseScores", "Cases", "Direction", "MetricFacts"]
 
 Direction = Literal["higher", "lower", "signed", "neither"]
 """Which values of a metric are better; a signed one is best at zero."""
@@ -86,3 +88,20 @@ class MetricFacts:
     definition: str
     empty_rule: str
     n_undefined: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """What was scored, and how.
+
+    Attributes:
+        counts: How many cases, and what became of the others.
+        scores: One row a case; without rows in an audit that was made to be shared.
+        metrics: How each metric was defined.
+        gallery: Pictures of the worst cases; None: there are none.
+    """
+
+    counts: CaseCounts
+    scores: CaseScores
+    metrics: tuple[MetricFacts, ...]
+    gallery: Gallery | None = None

@@ -1,34 +1,56 @@
 """The layout of `audit.json` (`"format": 2`): the one converter between an `AuditResult` and plain values.
 
-Says where the file differs from the types, and nothing else; knows no meaning of any value.
+The parts of a result lie flat in the file, as `PLACES` says. Says where else the file differs from the types, and
+nothing more; knows no meaning of any value.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import cattrs
-from cattrs.gen import make_dict_structure_fn
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
 from segfair.audit.result.attributes import AttributeFacts, LevelFacts
+from segfair.audit.result.scores import Scores
+from segfair.audit.result.subgroups import Subgroups
 from segfair.errors import InputError
 from segfair.protocol.rules import Protocol
 from segfair.subgroups.lattice import Divergence, Item, Subgroup
 
-__all__ = ["FORMAT", "from_tree", "read_tree", "to_tree", "write_tree"]
+__all__ = ["FORMAT", "PLACES", "from_tree", "read_tree", "to_tree", "write_tree"]
 
 FORMAT = 2
 """Since 2 a row bears the estimate of its test; in 1 the raw divergence stood beside the test of another quantity."""
+_PLACES = """
+config=about.config inputs=about.inputs versions=about.versions cases=cases.counts case_scores=cases.scores
+metrics=cases.metrics bins=attributes.bins left_out=attributes.left_out notices=about.notices alerts=verdict.alerts
+scores=scores.by_name definitions=scores.definitions attributes=attributes.facts outcomes=subgroups.outcomes
+subgroups=subgroups.tables verdict=verdict.kind,sentence,groups,causes fairness=scores.variants
+primary_subgroups=subgroups.primary_levels power=subgroups.power gates=verdict.gates joined=about.joined
+columns=attributes.columns record=about.record binning=attributes.binning pseudonym_key=about.pseudonym_key
+shared=about.shared two_rulers=subgroups.second_labels gallery=cases.gallery search=subgroups.search
+findings=subgroups.findings worst_off=subgroups.worst_off
+"""
+PLACES: dict[str, tuple[str, tuple[str, ...]]] = {
+    key: (part, tuple(names.split(","))) for key, part, names in (re.split("[=.]", place) for place in _PLACES.split())
+}
+"""Key of the file, in its order -> part of the result and field; several fields are an object under the key."""
 _TABLE_KEYS = ("better", "n_cases", "mean")
 _Result = TypeVar("_Result")
 
 
 def to_tree(result: Any) -> dict[str, Any]:
     """A result as plain dicts, lists, texts, finite numbers and None."""
-    tree: dict[str, Any] = _converter.unstructure(result)
+    parts = _converter.unstructure(result)
+    tree = {
+        key: parts[part][names[0]] if len(names) == 1 else {name: parts[part][name] for name in names}
+        for key, (part, names) in PLACES.items()
+    }
     protocol = tree["config"].pop("protocol")
     cases = tree["cases"]
     return {
@@ -69,7 +91,12 @@ def from_tree(tree: Mapping[str, Any], kind: type[_Result]) -> _Result:
                 for name, rows in tree["subgroups"].items()
             },
         }
-        return _converter.structure(flat, kind)
+        parts: dict[str, dict[str, Any]] = {part: {} for part, _ in PLACES.values()}
+        for key, (part, names) in PLACES.items():
+            if key in flat:  # a file of an earlier version has not got them all
+                held = {names[0]: flat[key]} if len(names) == 1 else flat[key]
+                parts[part] |= {name: held[name] for name in names if name in held}
+        return _converter.structure(parts, kind)
     except (cattrs.BaseValidationError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"audit.json: not a complete audit ({error!r}); write it again with segfair audit") from error
 
@@ -150,6 +177,9 @@ def _build_converter() -> cattrs.Converter:
     _register_divergence(converter)
     _register_level(converter)
     _register_attribute(converter)
+    for part in (Scores, Subgroups):  # mappings to their readers, dataclasses to the file; last, they use the others
+        converter.register_structure_hook(part, make_dict_structure_fn(part, converter))
+        converter.register_unstructure_hook(part, make_dict_unstructure_fn(part, converter))
     return converter
 
 

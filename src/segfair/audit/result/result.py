@@ -1,4 +1,4 @@
-"""What an audit was asked and what it found. Computes nothing and draws nothing.
+"""What an audit was asked and what it found, in parts. Computes nothing and draws nothing.
 
 Together with the mask folders an `AuditResult` is enough to draw the report again and to compare two audits; its file
 is `audit.json`, whose layout `segfair.audit.result.codec` knows.
@@ -7,21 +7,17 @@ is `audit.json`, whose layout `segfair.audit.result.codec` knows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segfair.audit.result import codec
-from segfair.audit.result.attributes import AttributeFacts, Bins, ColumnFacts
-from segfair.audit.result.cases import CaseCounts, CaseScores, MetricFacts
-from segfair.audit.result.findings import Alert, Finding, GateFacts, OutcomeFacts, PowerFacts, Verdict, WorstOff
-from segfair.audit.result.gallery import Gallery
-from segfair.audit.result.scores import Definition, FairnessScore, Score
-from segfair.audit.result.second_labels import TwoRulers
-from segfair.audit.result.settings import AuditConfig
-from segfair.cases import Join
-from segfair.subgroups.lattice import SubgroupTable
-from segfair.subgroups.search import Search
+from segfair.audit.result.about import About
+from segfair.audit.result.attributes import Attributes
+from segfair.audit.result.cases import Cases
+from segfair.audit.result.scores import Scores
+from segfair.audit.result.subgroups import Subgroups
+from segfair.audit.result.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,70 +30,20 @@ class AuditResult:
     """Everything an audit found.
 
     Attributes:
-        config: The settings; `config.protocol` holds the scoring rules.
-        inputs: Role -> path, as handed in.
-        versions: Package -> version.
-        cases, case_scores, metrics, bins: What was scored, and how.
-        binning: The plan that made the attributes (`BinningPlan.to_dict`), to apply it to other cases.
-        left_out: Metadata column -> why it became no attribute.
-        notices, alerts: For the reader.
-        scores: "DSC", "NormHD", "PS", "FS", "TS" -> score.
-        fairness: Further fairness scores.
-        definitions: The scores under other definitions of NormHD.
-        attributes: Per attribute and level.
-        outcomes, subgroups: Outcome -> what its table rests on, and the table.
-        primary_subgroups: The levels of the primary attributes, a family of their own.
-        search: Which subgroups were looked for; None in an audit.json of a version that did not say.
-        power: What the cohort could have shown.
-        verdict: The answer.
-        findings: What explains the significant subgroups of the primary outcome, most harmful first.
-        worst_off: The subgroup of which most speaks that it is worse, beyond chance or not; None: none is.
-        gates: Gates and how they went.
-        columns: Metadata column -> how it was read, and what was missing.
-        joined: How rows of the table and cases were joined; None where there was no table to join.
-        record: What the user says about the study.
-        pseudonym_key: Fingerprint of the key behind the pseudonyms that stand for ids; empty: there are none.
-        shared: Whether this was made to be handed on: groups of few cases and all rows of cases are left out.
-        two_rulers: The same predictions against a second set of labels; None: there was none.
-        gallery: Pictures of the worst cases; None: there are none.
+        about: What was asked: settings, inputs, versions, the record of the study.
+        cases: The cases: how many, each one's scores, the metrics.
+        attributes: The attributes and their levels, and how they were made.
+        scores: "DSC", "NormHD", "PS", "FS", "TS" -> score; further ones beside them.
+        subgroups: Outcome -> its subgroups; what these rest on beside them.
+        verdict: The answer, its alerts and its gates.
     """
 
-    config: AuditConfig
-    inputs: Mapping[str, str]
-    versions: Mapping[str, str]
-    cases: CaseCounts
-    case_scores: CaseScores
-    metrics: tuple[MetricFacts, ...]
-    bins: Mapping[str, Bins]
-    left_out: Mapping[str, str]
-    notices: tuple[str, ...]
-    alerts: tuple[Alert, ...]
-    scores: Mapping[str, Score]
-    definitions: tuple[Definition, ...]
-    attributes: tuple[AttributeFacts, ...]
-    outcomes: Mapping[str, OutcomeFacts]
-    subgroups: Mapping[str, SubgroupTable]
+    about: About
+    cases: Cases
+    attributes: Attributes
+    scores: Scores
+    subgroups: Subgroups
     verdict: Verdict
-    fairness: tuple[FairnessScore, ...] = ()
-    primary_subgroups: SubgroupTable | None = None
-    power: tuple[PowerFacts, ...] = ()
-    gates: tuple[GateFacts, ...] = ()
-    joined: Join | None = None
-    columns: Mapping[str, ColumnFacts] = field(default_factory=dict)
-    record: Mapping[str, Any] = field(default_factory=dict)
-    binning: Mapping[str, Any] = field(default_factory=dict)
-    pseudonym_key: str = ""
-    shared: bool = False
-    two_rulers: TwoRulers | None = None
-    gallery: Gallery | None = None
-    search: Search | None = None
-    findings: tuple[Finding, ...] = ()
-    worst_off: WorstOff | None = None
-
-    @property
-    def primary_outcome(self) -> str:
-        """The outcome whose subgroups were tested as declared."""
-        return self.config.outcomes[0]
 
     def to_frame(self) -> pd.DataFrame:
         """The subgroups of all outcomes, most harmful first within each."""
@@ -111,7 +57,7 @@ class AuditResult:
         import pandas as pd
 
         scores = pd.DataFrame([{"score": name, "value": score.value} for name, score in self.scores.items()])
-        worst = self.subgroups[self.primary_outcome].worst(10)
+        worst = self.subgroups[self.subgroups.primary_outcome].worst(10)
         groups = pd.DataFrame(
             [
                 {"subgroup": row.subgroup.name, "n": row.n, "mean": row.mean, "divergence": row.divergence}

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from segfair.audit.result import codec
+from segfair.audit.result.about import AuditConfig
 from segfair.audit.result.attributes import AttributeFacts, LevelFacts
 from segfair.audit.result.cases import CaseCounts
 from segfair.audit.result.result import AuditResult
-from segfair.audit.result.settings import AuditConfig
+from segfair.audit.result.subgroups import Subgroups
 from segfair.fairness.challenge import Disparity, Extreme
 from segfair.protocol.rules import Protocol
 from segfair.subgroups.lattice import Divergence, Subgroup
@@ -179,18 +180,22 @@ def _bounds(name: str) -> Tree:
 
 
 def _result(writer: SchemaWriter) -> Tree:
-    properties = writer.fields(AuditResult, without=("subgroups",))
-    outcomes = {"type": "array", "items": writer.of(Divergence)}
-    properties["subgroups"] = {
-        "type": "object",
-        "additionalProperties": outcomes,
-        "description": "Outcome -> its subgroups, most harmful first.",
-    }
+    aside = ("tables",)  # what a table holds beside its rows stands under `outcomes`
+    kinds = get_type_hints(AuditResult)
+    fields = {part: writer.fields(kind, without=aside) for part, kind in kinds.items()}
+    rows = {"type": "array", "items": writer.of(Divergence)}
+    told = _told(Subgroups)["tables"]
+    fields["subgroups"]["tables"] = {"type": "object", "additionalProperties": rows, "description": told}
+    properties, required = {}, []
+    for key, (part, names) in codec.PLACES.items():
+        found = {name: fields[part][name] for name in names}
+        properties[key] = found[names[0]] if len(names) == 1 else writer.object(kinds[part], found, list(found))
+        required += [key] if set(names) & set(writer.needed(kinds[part])) else []
     extra = {
         "format": {"const": codec.FORMAT, "description": "A change that breaks readers comes with another number."},
         "protocol": writer.of(Protocol),
     }
-    return writer.object(AuditResult, extra | properties, [*extra, *writer.needed(AuditResult)])
+    return writer.object(AuditResult, extra | properties, [*extra, *required])
 
 
 def _config(writer: SchemaWriter) -> Tree:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Chance", "Definition", "FairnessScore", "Interval", "Score"]
+__all__ = ["Chance", "Definition", "FairnessScore", "Interval", "Score", "Scores"]
 
 Interval = tuple[float, float]
 
@@ -65,3 +66,27 @@ class Definition:
     ts: float | None
     changes: tuple[str, ...]
     used: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scores(Mapping[str, Score]):
+    """The scores of the cohort, by name: `scores["FS"]`.
+
+    Attributes:
+        by_name: "DSC", "NormHD", "PS", "FS", "TS" -> score.
+        variants: Further fairness scores.
+        definitions: The scores under other definitions of NormHD.
+    """
+
+    by_name: Mapping[str, Score]
+    definitions: tuple[Definition, ...]
+    variants: tuple[FairnessScore, ...] = ()
+
+    def __getitem__(self, name: str) -> Score:
+        return self.by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_name)
+
+    def __len__(self) -> int:
+        return len(self.by_name)

@@ -27,17 +27,11 @@ from segfair.files.tables import write_csv
 from segfair.mitigation.data.datasets import Augmentation, describe_cuts
 from segfair.mitigation.data.preprocessing import Preprocessing
 from segfair.mitigation.experiment.findings import WORST_MIN_CASES, TrainedModel, find_scores, least_support
-from segfair.mitigation.experiment.settings import (
-    MitigationSettings,
-    Size,
-    check_resumable,
-    load_settings,
-    read_weights,
-)
+from segfair.mitigation.experiment.settings import MitigationSettings, check_resumable, load_settings, read_weights
 from segfair.mitigation.experiment.studies import PhantomSize, Study, data_study, phantom_study
 from segfair.mitigation.experiment.summary import ModelSummary, read_epoch_weights, summarise
 from segfair.mitigation.experiment.summary_page import write_mitigation_page
-from segfair.mitigation.networks.backbones import Backbone, build_network, check_shape, fitting_size, times
+from segfair.mitigation.networks.backbones import Backbone, Size, build_network, check_shape, fitting_size, times
 from segfair.mitigation.networks.memory import check_memory
 from segfair.mitigation.prediction.bundle import export_bundle
 from segfair.mitigation.prediction.volumes import WindowInferer, describe, load_model
@@ -224,9 +218,9 @@ def _study(
 ) -> Study:
     size = cast(Size, settings.spatial_size)
     if settings.data is None:
-        phantom = PhantomSize(size=size)
+        phantom = PhantomSize(size=size, joins=settings.joins)
         if "swinunetr" in settings.backbones:
-            phantom = PhantomSize(size=size, cases=(12, 12, 12), planted=(2, 2, 2))
+            phantom = dataclasses.replace(phantom, cases=(12, 12, 12), planted=(2, 2, 2))
         if settings.attributes is not None:
             phantom = dataclasses.replace(phantom, attributes=settings.attributes)
         return phantom_study(
@@ -238,6 +232,7 @@ def _study(
         preprocessing=Preprocessing(phases=settings.phases, spacing_mm=settings.spacing_mm),
         protocol=protocol,
         attributes=settings.attributes,
+        joins=settings.joins,
         out=settings.out,
         cache=settings.cache or settings.out / "cache",
         seed=settings.seed,
@@ -369,6 +364,7 @@ def _audit(
         min_cases=WORST_MIN_CASES,
         # A model that fails on many cases is a finding of the comparison, not a mistake in what was handed over.
         missing_prediction="worst",
+        join=settings.joins,
         subject_column=settings.subject_column,
         seed=settings.seed,
     )

@@ -7,28 +7,34 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+import cattrs
 
 from segfair.attributes.binning import as_number
+from segfair.attributes.joins import LevelJoin, joins_of, parse_join
 from segfair.errors import ConfigError, InputError
 from segfair.files.cells import cell_text
 from segfair.files.tables import load_table
-from segfair.mitigation.networks.backbones import BACKBONES, Backbone, NetworkConfig
+from segfair.mitigation.networks.backbones import BACKBONES, Backbone, NetworkConfig, Size
 from segfair.mitigation.networks.devices import find_device
 from segfair.mitigation.training.catalogue import STRATEGIES
 from segfair.mitigation.training.objectives import LossName
 from segfair.phantom import PHASES
+from segfair.trees import Kind, structure, tree_converter
 
-__all__ = ["MitigationSettings", "Size", "check_resumable", "load_settings", "read_settings", "read_weights"]
+__all__ = ["MitigationSettings", "check_resumable", "load_settings", "read_settings", "read_weights"]
 
-Size = tuple[int, int, int]
+Count = Annotated[int, Kind("a whole number of at least 1", lambda value: value >= 1)]
+Natural = Annotated[int, Kind("a whole number of at least 0", lambda value: value >= 0)]
+_NAMES = Kind("a list of names", bool)
+Names = Annotated[tuple[str, ...], _NAMES]
+Spacing = tuple[float, float, float]
 
-_FREE_ON_RESUME = {
-    *("resume", "out", "data", "metadata", "cache", "device", "amp", "workers", "strategies", "baseline"),
-}
+_FREE_ON_RESUME = {"out", "data", "metadata", "cache", "device", "amp", "workers", "strategies", "baseline"}
 """What may change when a run goes on: where it runs, where things lie, and further strategies."""
 
 
@@ -46,6 +52,7 @@ class MitigationSettings:
         spatial_size: Voxels that the network sees; with `samples_per_case` those of a patch.
         samples_per_case: Patches a case; None: whole volumes.
         attributes: Metadata columns; None: every usable one (phantom: age group, menopause, density).
+        join: Texts of a column that are taken as one level, as `--join` takes them.
         id_column, sheet: Of the table; None: the column, and the sheet, that hold most of the case ids.
         subject_column: Column that tells which cases are of one patient.
         alpha, min_support, loss, outcome: Of FairMedSeg and the divergences.
@@ -64,34 +71,35 @@ class MitigationSettings:
     out: Path
     data: Path | None = None
     metadata: Path | None = None
-    backbones: tuple[Backbone, ...] = ("unet",)
-    strategies: tuple[str, ...] = ("fairmedseg",)
+    backbones: Annotated[tuple[Backbone, ...], _NAMES] = ("unet",)
+    strategies: Names = ("fairmedseg",)
     baseline: bool = True
-    network: Mapping[Backbone, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    epochs: int | None = None
-    batch_size: int | None = None
-    lr: float | None = None
-    spatial_size: Size | None = None
-    samples_per_case: int | None = None
-    attributes: tuple[str, ...] | None = None
+    network: Annotated[Mapping[str, Any], Kind("tables such as [network.unet]")] = field(default_factory=dict)
+    epochs: Count | None = None
+    batch_size: Count | None = None
+    lr: Annotated[float, Kind("a number above 0", lambda value: value > 0)] | None = None
+    spatial_size: Annotated[Size, Kind("three whole numbers from 1 on", lambda sides: min(sides) >= 1)] | None = None
+    samples_per_case: Count | None = None
+    attributes: Names | None = None
+    join: Names | None = None
     id_column: str | None = None
     sheet: str | None = None
     subject_column: str | None = None
-    alpha: float | Literal["auto"] = 0.2
-    min_support: float = 0.001
-    loss: LossName = "dice-ce"
+    alpha: Annotated[float | Literal["auto"], Kind("a number in [0, 1], or auto")] = 0.2
+    min_support: Annotated[float, Kind("a share above 0, at most 1", lambda value: 0 < value <= 1)] = 0.001
+    loss: Annotated[LossName, Kind(f"one of {', '.join(get_args(LossName))}")] = "dice-ce"
     outcome: Literal["dsc", "ps"] = "dsc"
     reduction: Literal["mean", "sum"] = "mean"
-    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    phases: int = 3
+    spacing_mm: Annotated[Spacing, Kind("three numbers above 0", lambda sides: min(sides) > 0)] = (1.0, 1.0, 1.0)
+    phases: Count = 3
     device: str = "auto"
     amp: bool | None = None
-    workers: int = 0
+    workers: Natural = 0
     cache: Path | None = None
-    seed: int = 0
+    seed: Natural = 0
     resume: bool = False
     bias: bool = True
-    one_shot_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    one_shot_weights: Mapping[str, float] = field(default_factory=dict, metadata={"in_file": False})
 
     def complete(self) -> MitigationSettings:
         """Every default filled in.
@@ -99,9 +107,15 @@ class MitigationSettings:
         Raises:
             ConfigError: Unknown names, values of the wrong kind, or settings that contradict each other.
         """
-        for name in _KINDS:
-            _check_kind(name, getattr(self, name))
+        given = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        weights = given.pop("one_shot_weights")
+        read = structure(_converter, given, MitigationSettings, source="")
+        return dataclasses.replace(read, one_shot_weights=weights)._filled()
+
+    def _filled(self) -> MitigationSettings:
+        """See `complete`; every value is of its kind."""
         self._check_choices()
+        joins_of(self.joins)
         device = find_device(self.device)
         if self.amp and not device.startswith("cuda"):
             raise ConfigError(
@@ -137,23 +151,25 @@ class MitigationSettings:
         config = make(backbone, in_channels=self.phases, out_channels=2)
         return dataclasses.replace(config, options={**config.options, **self.network.get(backbone, {})})
 
+    @property
+    def joins(self) -> tuple[LevelJoin, ...]:
+        """What `join` means.
+
+        Raises:
+            ConfigError: A text that is none.
+        """
+        return tuple(map(parse_join, self.join or ()))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `config.toml`; what is None is left out, TOML has no word for it.
 
         The case weights are in a table of their own, and whether a run goes on is not a setting of its outcome.
         """
-        tree = {}
-        for entry in dataclasses.fields(self):
-            value = getattr(self, entry.name)
-            if value is not None and entry.name not in ("one_shot_weights", "resume", "network"):
-                tree[entry.name] = str(value) if isinstance(value, Path) else _plain(value)
-        if self.network:
-            # A table: TOML wants it after the plain values.
-            tree["network"] = {
-                backbone: {key: _plain(value) for key, value in widths.items()}
-                for backbone, widths in self.network.items()
-            }
-        return tree
+        return {
+            name: value
+            for name, value in _converter.unstructure(self).items()
+            if value not in (None, {}) and name not in ("one_shot_weights", "resume")
+        }
 
     def _check_choices(self) -> None:
         for option, chosen, known in (
@@ -223,16 +239,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         tree = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"--config {path}: cannot be read ({error})") from error
-    known = {entry.name for entry in dataclasses.fields(MitigationSettings)} - {"one_shot_weights"}
-    unknown = sorted(set(tree) - known)
-    if unknown:
-        raise ConfigError(f"--config {path}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    values: dict[str, Any] = {}
-    for name, value in tree.items():
-        values[name] = Path(value) if name in _PATHS and isinstance(value, str) else _as_tuples(value)
-        if name in _KINDS:
-            _check_kind(name, values[name], where=f"--config {path}: ")
-    return values
+    read = structure(_converter, {"out": "", **tree}, MitigationSettings, source=f"--config {path}")
+    return {name: getattr(read, name) for name in tree}
 
 
 def check_resumable(settings: MitigationSettings, path: Path) -> None:
@@ -248,15 +256,13 @@ def check_resumable(settings: MitigationSettings, path: Path) -> None:
     if not path.is_file():
         return
     # A run of an older version may lack a key; it then had the default.
-    before = MitigationSettings(**{**read_settings(path), "out": settings.out})
-    for entry in dataclasses.fields(MitigationSettings):
-        if entry.name in _FREE_ON_RESUME | {"one_shot_weights"}:
-            continue
-        was, now = (_plain(getattr(one, entry.name)) for one in (before, settings))
-        if was != now:
+    before = MitigationSettings(**{**read_settings(path), "out": settings.out}).to_dict()
+    now = settings.to_dict()
+    for name in (entry.name for entry in dataclasses.fields(MitigationSettings)):
+        if name not in _FREE_ON_RESUME and before.get(name) != now.get(name):
             raise ConfigError(
-                f"--resume: {path} has {entry.name} = {_told(was)}, now it is {_told(now)}; give the same settings "
-                f"(--config {path}), or leave out --resume to start anew"
+                f"--resume: {path} has {name} = {_told(before.get(name))}, now it is {_told(now.get(name))}; give the "
+                f"same settings (--config {path}), or leave out --resume to start anew"
             )
 
 
@@ -279,64 +285,6 @@ def read_weights(path: Path) -> dict[str, float]:
     return weights
 
 
-def _whole(least: int) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _triple(part: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, tuple) and len(value) == 3 and all(map(part, value))
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, tuple) and bool(value) and all(isinstance(part, str) for part in value)
-
-
-def _flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-_PATHS = ("out", "data", "metadata", "cache")
-_KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(_PATHS, (lambda value: isinstance(value, Path), "a path")),
-    **dict.fromkeys(
-        ("epochs", "batch_size", "samples_per_case", "phases"), (_whole(1), "a whole number of at least 1")
-    ),
-    **dict.fromkeys(("seed", "workers"), (_whole(0), "a whole number of at least 0")),
-    **dict.fromkeys(("baseline", "amp", "resume", "bias"), (_flag, "true or false")),
-    **dict.fromkeys(("backbones", "strategies", "attributes"), (_texts, "a list of names")),
-    **dict.fromkeys(("device", "id_column", "sheet", "subject_column"), (_text, "a text")),
-    "network": (lambda value: isinstance(value, Mapping), "tables such as [network.unet]"),
-    "lr": (lambda value: _number(value) and value > 0, "a number above 0"),
-    "min_support": (lambda value: _number(value) and 0 < value <= 1, "a share above 0, at most 1"),
-    "alpha": (lambda value: _number(value) or value == "auto", "a number in [0, 1], or auto"),
-    "spatial_size": (_triple(_whole(1)), "three whole numbers from 1 on"),
-    "spacing_mm": (_triple(lambda part: _number(part) and part > 0), "three numbers above 0"),
-    "loss": (lambda value: value in get_args(LossName), f"one of {', '.join(get_args(LossName))}"),
-    "outcome": (lambda value: value in ("dsc", "ps"), "dsc or ps"),
-    "reduction": (lambda value: value in ("mean", "sum"), "mean or sum"),
-}
-
-
-def _check_kind(name: str, value: Any, *, where: str = "") -> None:
-    fits, kind = _KINDS[name]
-    # None stands for a default that depends on the data, where the field has none of its own.
-    if value is None and name in _OPTIONAL:
-        return
-    if not fits(value):
-        raise ConfigError(f"{where}{name}: expected {kind}, got {_told(_plain(value))}")
-
-
-_OPTIONAL = {entry.name for entry in dataclasses.fields(MitigationSettings) if entry.default is None}
-
-
 def _as_tuples(value: Any) -> Any:
     """Tuples where TOML has lists."""
     if isinstance(value, Mapping):
@@ -344,11 +292,21 @@ def _as_tuples(value: Any) -> Any:
     return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
-
-
 def _told(value: Any) -> str:
     return "unset" if value is None else repr(value)
+
+
+def _build_converter() -> cattrs.Converter:
+    converter = tree_converter()
+    converter.register_structure_hook(Any, lambda value, _: _as_tuples(value))
+    # Which names there are is said once, for options and files alike; see `_check_choices`.
+    converter.register_structure_hook_func(
+        lambda kind: kind == Backbone, lambda value, _: converter.structure(value, str)
+    )
+    converter.register_structure_hook(
+        float | Literal["auto"], lambda value, _: value if value == "auto" else converter.structure(value, float)
+    )
+    return converter
+
+
+_converter = _build_converter()

@@ -90,11 +90,11 @@ def mitigation_data(summary: MitigationSummary, *, written: str) -> Data:
     return {
         "title": "Mitigation: models compared by subgroup",
         "written": written,
-        "version": first.versions.get("segfair", ""),
+        "version": first.about.versions.get("segfair", ""),
         "outcome": metric_name("dsc"),
         "n_models": plural(len(summary.models), "model"),
-        "n_cases": f"{first.cases.n_scored:,}",
-        "protocol": clean(first.config.protocol.name, length=60),
+        "n_cases": f"{first.cases.counts.n_scored:,}",
+        "protocol": clean(first.about.config.protocol.name, length=60),
         "sections": sections,
         "titles": _TITLES,
         "contents": [{"id": key, "title": title} for key, title in _TITLES.items() if sections[key]],
@@ -246,8 +246,8 @@ def _maps(models: Sequence[ModelSummary]) -> Data | None:
     name = clean(models[0].name, length=40)
     return {
         "note": (
-            f"Hatched cells have fewer than {base.config.min_cases} cases, too few to be judged. All maps have the "
-            f"colours of {name}: white is its mean, and differences beyond its largest are drawn as the largest."
+            f"Hatched cells have fewer than {base.about.config.min_cases} cases, too few to be judged. All maps have "
+            f"the colours of {name}: white is its mean, and differences beyond its largest are drawn as the largest."
         ),
         "pairs": [
             {
@@ -273,7 +273,7 @@ def _method(summary: MitigationSummary) -> Data:
         "tests": clean(compared.method, length=600) if compared is not None else "",
         "versions": [
             definition(clean(name), clean(version))
-            for name, version in {**summary.models[0].audit.versions, **_training_versions()}.items()
+            for name, version in {**summary.models[0].audit.about.versions, **_training_versions()}.items()
         ],
     }
 

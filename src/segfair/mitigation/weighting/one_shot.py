@@ -54,7 +54,7 @@ def one_shot_weights(
         InputError: The table has none of the cases, or the audit does not say how its attributes were made.
         ConfigError: Neither `cases` nor `id_column` says what the cases are called.
     """
-    if not result.binning:
+    if not result.attributes.binning:
         raise InputError("audit.json: does not say how its attributes were made; audit again with this version")
     if cases is not None:
         wanted = read_case_list(cases, part="train")
@@ -74,11 +74,11 @@ def one_shot_weights(
     cohort = Cohort(
         tuple(Case(case, metadata=rows.rows[case]) for case in dict.fromkeys(wanted)), columns=tuple(table.columns)
     )
-    attributes = BinningPlan.from_dict(result.binning).apply(cohort)
+    attributes = BinningPlan.from_dict(result.attributes.binning).apply(cohort)
 
     subgroups: list[Subgroup] = []
     deficits: list[float] = []
-    audited = result.subgroups[result.primary_outcome]
+    audited = result.subgroups[result.subgroups.primary_outcome]
     harm = -1.0 if audited.better == "higher" else 1.0
     for row in audited:
         shrunken = row.divergence if row.divergence_shrunk is None else row.divergence_shrunk

@@ -34,6 +34,6 @@ def figure_files(result: AuditResult, kind: Literal["svg", "png", "pdf"]) -> dic
 def _name(key: str, result: AuditResult) -> str:
     number = key.removeprefix("attribute")
     if key != number and number.isdecimal():
-        attribute = re.sub(r"[^A-Za-z0-9]+", "-", result.attributes[int(number)].name).strip("-")[:40]
+        attribute = re.sub(r"[^A-Za-z0-9]+", "-", result.attributes.facts[int(number)].name).strip("-")[:40]
         return f"{key}-{attribute}" if attribute else key
     return key

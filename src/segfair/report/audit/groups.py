@@ -34,11 +34,11 @@ _MAX_ITEMS = 16
 
 def attribute_section(result: AuditResult) -> list[Data]:
     """Dots per level, the level table, and what sets each D_v."""
-    outcome = result.primary_outcome
+    outcome = result.subgroups.primary_outcome
     # The interval of a tiny level can be as wide as the scale: cut at the edge, it does not flatten all others.
     ends = [
         value
-        for attribute in result.attributes
+        for attribute in result.attributes.facts
         for level in attribute.levels
         for value in (
             level.mean.get(outcome),
@@ -52,10 +52,12 @@ def attribute_section(result: AuditResult) -> list[Data]:
     digits = metric_digits(ends)
     rows = rows_of_levels(result)
     drawn = attributes_drawn(result)
-    lengths = (len(clean(level.level)) for entry in result.attributes if entry.name in drawn for level in entry.levels)
+    lengths = (
+        len(clean(level.level)) for entry in result.attributes.facts if entry.name in drawn for level in entry.levels
+    )
     longest = max(lengths, default=0)
     sections = []
-    for index, attribute in enumerate(result.attributes):
+    for index, attribute in enumerate(result.attributes.facts):
         if attribute.name not in drawn:
             continue
         shown = AttributeFacts(attribute.name, attribute.disparity, attribute.levels[:_MAX_LEVELS])
@@ -63,7 +65,7 @@ def attribute_section(result: AuditResult) -> list[Data]:
         drawing = level_dots(
             shown,
             metric=outcome,
-            overall=result.outcomes[outcome].mean,
+            overall=result.subgroups.outcomes[outcome].mean,
             limits=(low - room, high + room),
             name_length=min(20, longest),
             digits=digits,
@@ -90,8 +92,8 @@ def attribute_section(result: AuditResult) -> list[Data]:
 
 
 def _level_table(attribute: AttributeFacts, rows: dict[Subgroup, Divergence], result: AuditResult, digits: int) -> Data:
-    outcome = result.primary_outcome
-    facts = result.outcomes[outcome]
+    outcome = result.subgroups.primary_outcome
+    facts = result.subgroups.outcomes[outcome]
     failures = any(level.failure_rate is not None for level in attribute.levels)
     others = [
         name for name in ("dsc", "normhd") if name != outcome and any(name in level.mean for level in attribute.levels)
@@ -99,7 +101,7 @@ def _level_table(attribute: AttributeFacts, rows: dict[Subgroup, Divergence], re
 
     def standing_of(level: LevelFacts) -> Data:
         if level.small:
-            return cell("too few cases", sub=f"fewer than {result.config.min_cases} cases", tone="small")
+            return cell("too few cases", sub=f"fewer than {result.about.config.min_cases} cases", tone="small")
         row = rows.get(Subgroup(frozenset({(attribute.name, level.level)})))
         if row is None:
             return cell("–")
@@ -183,8 +185,8 @@ def _set_by(found: Disparity) -> list[str]:
 
 def why_section(result: AuditResult) -> Data | None:
     """Which items make up the divergence of the worst subgroups, and of the whole lattice."""
-    outcome = result.primary_outcome
-    rows, facts = result.subgroups[outcome], result.outcomes[outcome]
+    outcome = result.subgroups.primary_outcome
+    rows, facts = result.subgroups[outcome], result.subgroups.outcomes[outcome]
     digits = outcome_digits(rows)
     large = [
         row
@@ -192,7 +194,7 @@ def why_section(result: AuditResult) -> Data | None:
         if len(row.subgroup) > 1
         and row.shapley
         and harmful(row.difference, rows.better)
-        and judged(row, result.config, rows.n_cases)
+        and judged(row, result.about.config, rows.n_cases)
     ]
     shown = [*(row for row in large if row.significant), *(row for row in large if not row.significant)][:_MAX_REASONS]
     limits = _ends(share for row in shown for share in row.shapley.values())
@@ -257,7 +259,7 @@ def _bars(
     key: str,
     what: str,
 ) -> Data:
-    facts = result.outcomes[result.primary_outcome]
+    facts = result.subgroups.outcomes[result.subgroups.primary_outcome]
     values = "; ".join(
         f"{item_name(item, length=30)} {format_number(share, digits, signed=True)}" for item, share in shares
     )
@@ -276,12 +278,12 @@ def _bars(
 
 def power_section(result: AuditResult) -> Data | None:
     """What this cohort could have shown about each level."""
-    if not result.power:
+    if not result.subgroups.power:
         return None
-    outcome = result.primary_outcome
-    digits = metric_digits(entry.detectable_gap for entry in result.power)
+    outcome = result.subgroups.primary_outcome
+    digits = metric_digits(entry.detectable_gap for entry in result.subgroups.power)
     drawn = attributes_drawn(result)
-    gap = result.config.power_gap
+    gap = result.about.config.power_gap
     return {
         "gap": format_number(gap, 3),
         "outcome": metric_name(outcome),
@@ -304,7 +306,7 @@ def power_section(result: AuditResult) -> Data | None:
                     "–" if entry.n_needed is None else f"{entry.n_needed:,}",
                     _power_words(entry.detectable_gap, entry.n, gap, result),
                 ]
-                for entry in result.power
+                for entry in result.subgroups.power
                 if entry.attribute in drawn
             ],
             note=attributes_note(result),
@@ -313,7 +315,7 @@ def power_section(result: AuditResult) -> Data | None:
 
 
 def _power_words(detectable: float | None, n: int, gap: float, result: AuditResult) -> str:
-    if detectable is None or n < result.config.min_cases:
+    if detectable is None or n < result.about.config.min_cases:
         return "too few cases"
     if detectable <= gap:
         return "such a difference would be found"

@@ -48,8 +48,8 @@ _COLUMNS = (
 
 def subgroup_section(result: AuditResult) -> Data:
     """Forest plot and table of the primary outcome, and the worst subgroups of the exploratory ones."""
-    outcome = result.primary_outcome
-    rows, facts = result.subgroups[outcome], result.outcomes[outcome]
+    outcome = result.subgroups.primary_outcome
+    rows, facts = result.subgroups[outcome], result.subgroups.outcomes[outcome]
     columns = [
         column
         for column in _COLUMNS
@@ -62,18 +62,18 @@ def subgroup_section(result: AuditResult) -> Data:
     payload, n_omitted = encode_tables((_table(result, name, columns) for name in result.subgroups), columns)
     drawn = _forest_rows(rows, result)
     n_kept = len(rows) - n_redundant
-    search = result.search
-    least = result.config.min_support if search is None else search.min_support
+    search = result.subgroups.search
+    least = result.about.config.min_support if search is None else search.min_support
     of_length = "" if search is None or search.max_items is None else f"{_items(search.max_items)} and "
     return {
-        "exploratory": bool(result.primary_subgroups),
+        "exploratory": bool(result.subgroups.primary_levels),
         "uncorrected": uncorrected_note(facts),
         "method": clean(facts.method, length=600),
         "notes": [clean(note, length=400) for note in facts.notes],
         "count": (
             f"{plural(len(rows), 'subgroup')} of {of_length}at least {format_share(least)} of the cases"
             + (
-                f", or a single level of at least {plural(result.config.min_cases, 'case')}"
+                f", or a single level of at least {plural(result.about.config.min_cases, 'case')}"
                 if any(row.support < least for row in rows)
                 else ""
             )
@@ -106,7 +106,7 @@ def _items(length: int) -> str:
 def _forest_rows(rows: SubgroupTable, result: AuditResult) -> list[Divergence]:
     """The most harmful subgroups that are large enough, and a few of the best served; all where they are few."""
     kept = [row for row in rows if not row.redundant]
-    large = [row for row in kept if judged(row, result.config, rows.n_cases)] or kept
+    large = [row for row in kept if judged(row, result.about.config, rows.n_cases)] or kept
     if len(large) <= _FOREST_WORST + _FOREST_BEST:
         return large
     return [*large[:_FOREST_WORST], *large[-_FOREST_BEST:]]
@@ -115,17 +115,17 @@ def _forest_rows(rows: SubgroupTable, result: AuditResult) -> list[Divergence]:
 def _table(result: AuditResult, name: str, columns: Sequence[_Column]) -> RowTable:
     """All rows of one outcome."""
     table_ = result.subgroups[name]
-    explained = _explained(result) if name == result.primary_outcome else {}
+    explained = _explained(result) if name == result.subgroups.primary_outcome else {}
     return RowTable(
-        metric_name(name) + ("" if result.outcomes[name].primary else " (exploratory)"),
+        metric_name(name) + ("" if result.subgroups.outcomes[name].primary else " (exploratory)"),
         outcome_digits(table_),
-        [_row(row, table_, result.outcomes[name], columns, explained) for row in table_],
+        [_row(row, table_, result.subgroups.outcomes[name], columns, explained) for row in table_],
     )
 
 
 def _explained(result: AuditResult) -> dict[Subgroup, str]:
     """Each significant subgroup -> the finding that explains it, in words."""
-    numbered = list(enumerate(result.findings, start=1))
+    numbered = list(enumerate(result.subgroups.findings, start=1))
     words = {entry.items: f"explained by finding {k}" for k, finding in numbered for entry in finding.explains}
     return words | {finding.items: f"finding {k}" for k, finding in numbered}
 
@@ -151,8 +151,8 @@ def _row(
 
 def _exploratory(result: AuditResult, name: str) -> Data:
     """The worst subgroups of an outcome that is not the primary one."""
-    rows, facts = result.subgroups[name], result.outcomes[name]
-    large = [row for row in rows if not row.redundant and judged(row, result.config, rows.n_cases)]
+    rows, facts = result.subgroups[name], result.subgroups.outcomes[name]
+    large = [row for row in rows if not row.redundant and judged(row, result.about.config, rows.n_cases)]
     return table(
         f"{metric_name(name)} (exploratory): most harmful subgroups",
         [

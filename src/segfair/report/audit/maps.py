@@ -30,11 +30,11 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
             put side by side; None: its own.
         key: Beginning of the figures' ids, unique in the page.
     """
-    outcome = result.primary_outcome
+    outcome = result.subgroups.primary_outcome
     base = like or result
-    facts = base.outcomes[outcome]
+    facts = base.subgroups.outcomes[outcome]
     # An audit that was made to be shared has no rows of cases to average.
-    pairs = _pairs(base) if base.case_scores.rows and result.case_scores.rows else []
+    pairs = _pairs(base) if base.cases.scores.rows and result.cases.scores.rows else []
     if not pairs or facts.mean is None:
         return None
     maps = _maps(result, pairs)
@@ -42,7 +42,7 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
     large = [
         float(np.max(np.abs(cells.means[enough] - facts.mean)))
         for cells in (maps if like is None else _maps(base, pairs))
-        if (enough := cells.counts >= base.config.min_cases).any()
+        if (enough := cells.counts >= base.about.config.min_cases).any()
     ]
     span = max(large, default=0.0) or 0.1
     figures = []
@@ -53,7 +53,7 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
             better=facts.better,
             overall=facts.mean,
             span=span,
-            min_cases=base.config.min_cases,
+            min_cases=base.about.config.min_cases,
             digits=digits,
         )
         figures.append(
@@ -64,7 +64,7 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
                     key=f"{key}{index}",
                     label=(
                         f"Heat map of mean {metric_name(outcome)} by {names[0]} and {names[1]}. "
-                        f"{_extreme_cells(cells, facts.better, result.config.min_cases, digits)} "
+                        f"{_extreme_cells(cells, facts.better, result.about.config.min_cases, digits)} "
                         "The table below holds every cell."
                     ),
                     caption="",
@@ -72,25 +72,27 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
                 ),
             }
         )
-    n_pairs = len(list(itertools.combinations(result.attributes, 2)))
+    n_pairs = len(list(itertools.combinations(result.attributes.facts, 2)))
     return {
         "figures": figures,
         "note": f"{len(maps)} of {n_pairs} pairs of attributes: those that the most divergent subgroups name."
         if n_pairs > len(maps)
         else "",
-        "min_cases": result.config.min_cases,
+        "min_cases": result.about.config.min_cases,
         "outcome": metric_name(outcome),
     }
 
 
 def _pairs(result: AuditResult) -> list[tuple[AttributeFacts, AttributeFacts]]:
-    by_name = {attribute.name: attribute for attribute in result.attributes if attribute.name in result.bins}
+    by_name = {
+        attribute.name: attribute for attribute in result.attributes.facts if attribute.name in result.attributes.bins
+    }
     every = list(itertools.combinations(by_name, 2))
     if len(every) > _MAX_MAPS:
-        rows = result.subgroups[result.primary_outcome]
+        rows = result.subgroups[result.subgroups.primary_outcome]
         named: dict[tuple[str, str], None] = {}
         for row in rows.worst(len(rows)):
-            if len(row.subgroup) > 1 and judged(row, result.config, rows.n_cases):
+            if len(row.subgroup) > 1 and judged(row, result.about.config, rows.n_cases):
                 names = {name for name, _ in row.subgroup.items}
                 named.update(dict.fromkeys(pair for pair in every if names.issuperset(pair)))
             if len(named) >= _MAX_MAPS:
@@ -106,7 +108,7 @@ def _maps(result: AuditResult, pairs: Sequence[tuple[AttributeFacts, AttributeFa
     return [
         cell_means(
             panel,
-            result.primary_outcome,
+            result.subgroups.primary_outcome,
             (rows.name, _most_populous(rows, _MAP_ROWS)),
             (columns.name, _most_populous(columns, _MAP_COLUMNS)),
         )

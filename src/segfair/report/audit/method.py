@@ -22,16 +22,16 @@ _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "signed
 
 def case_section(result: AuditResult) -> Data | None:
     """The cases with the worst values of the primary outcome, pictures first."""
-    scores = result.case_scores
-    outcome = result.primary_outcome
+    scores = result.cases.scores
+    outcome = result.subgroups.primary_outcome
     place = {name: index for index, name in enumerate(scores.columns)}
     rows = [row for row in scores.rows if row[place[outcome]] is not None]
     if not rows:
         return None
-    sign = 1 if result.outcomes[outcome].better == "higher" else -1
+    sign = 1 if result.subgroups.outcomes[outcome].better == "higher" else -1
     rows.sort(key=lambda row: (sign * row[place[outcome]], str(row[place["case"]])))
     distances = ("hd95_mm", "hd95_vox", "hd95_px")
-    wanted = dict.fromkeys((outcome, *result.config.outcomes, "dsc", "normhd", *distances, *LABEL_SIZES))
+    wanted = dict.fromkeys((outcome, *result.about.config.outcomes, "dsc", "normhd", *distances, *LABEL_SIZES))
     metrics = [name for name in wanted if name in scores.metrics][:6]
     digits = {name: metric_digits(scores.column(name)) for name in metrics}
     drawn = attributes_drawn(result)
@@ -72,7 +72,7 @@ def method_section(
             + (f", critical |t| {facts.critical:.2f}" if facts.critical is not None else ""),
             "notes": [clean(note, length=400) for note in facts.notes],
         }
-        for name, facts in result.outcomes.items()
+        for name, facts in result.subgroups.outcomes.items()
     ]
     return {
         "outcomes": outcomes,
@@ -80,16 +80,16 @@ def method_section(
         "metrics": table(
             "How each metric was defined",
             ["Metric", "Unit", "Direction", "Definition", "Empty masks", number_column("Cases without a value")],
-            [_metric_row(entry) for entry in result.metrics],
+            [_metric_row(entry) for entry in result.cases.metrics],
         ),
         "settings": [definition(name, value, code=True) for name, value in _settings(result)],
         # The page speaks of FS, whatever the protocol's file calls its table.
         "protocol": [
             definition(name.replace("fairness.", "FS."), value, code=True)
-            for name, value in _flat(result.config.protocol.to_dict())
+            for name, value in _flat(result.about.config.protocol.to_dict())
         ],
-        "protocol_name": clean(result.config.protocol.name, length=60),
-        "versions": [definition(clean(name), clean(version)) for name, version in result.versions.items()],
+        "protocol_name": clean(result.about.config.protocol.name, length=60),
+        "versions": [definition(clean(name), clean(version)) for name, version in result.about.versions.items()],
         "digests": [definition(name, value, code=True) for name, value in digests.items()],
         "command": clean(command, length=2000) if command else "",
         "redrawn": {"when": redrawn[0], "command": clean(redrawn[1], length=2000) if redrawn[1] else ""}
@@ -100,9 +100,9 @@ def method_section(
 
 def _search_words(result: AuditResult) -> str:
     """What was searched; an audit.json that does not say so held all combinations."""
-    if result.search is None:
+    if result.subgroups.search is None:
         return "All combinations of levels with enough cases were searched."
-    return search_sentence(result.search)
+    return search_sentence(result.subgroups.search)
 
 
 def _metric_row(entry: MetricFacts) -> list[Data]:
@@ -117,7 +117,7 @@ def _metric_row(entry: MetricFacts) -> list[Data]:
 
 
 def _settings(result: AuditResult) -> list[tuple[str, str]]:
-    config = result.config
+    config = result.about.config
     return [(name, text) for name in config.__slots__ if name != "protocol" and (text := _plain(getattr(config, name)))]
 
 
@@ -147,7 +147,7 @@ def _flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
 def column_section(result: AuditResult) -> Data:
     """Which columns became attributes and how, and which did not and why."""
     used = table(
-        f"Columns that became attributes ({len(result.bins)})",
+        f"Columns that became attributes ({len(result.attributes.bins)})",
         ["Attribute", "Column", "How", "Levels", "Missing"],
         [
             [
@@ -158,19 +158,19 @@ def column_section(result: AuditResult) -> Data:
                 + (f", … ({len(bins.levels)} in all)" if len(bins.levels) > 40 else ""),
                 _missing(result, bins.column),
             ]
-            for name, bins in result.bins.items()
+            for name, bins in result.attributes.bins.items()
         ],
     )
-    taken = {bins.column for bins in result.bins.values()}
-    reasons = {name: why for name, why in result.left_out.items() if name not in taken}
-    reasons |= {name: entry.why for name, entry in result.columns.items() if name not in {*taken, *reasons}}
+    taken = {bins.column for bins in result.attributes.bins.values()}
+    reasons = {name: why for name, why in result.attributes.left_out.items() if name not in taken}
+    reasons |= {name: entry.why for name, entry in result.attributes.columns.items() if name not in {*taken, *reasons}}
     left_out = table(
         f"Columns left out ({len(reasons)})",
         ["Column", "Read as", "Why", "Missing"],
         [
             [
                 clean(name, length=NAME_LENGTH),
-                clean(result.columns[name].read_as) if name in result.columns else "",
+                clean(result.attributes.columns[name].read_as) if name in result.attributes.columns else "",
                 clean(why, length=300),
                 _missing(result, name),
             ]
@@ -185,13 +185,13 @@ def column_section(result: AuditResult) -> Data:
 
 
 def _why(result: AuditResult, column: str) -> str:
-    entry = result.columns.get(column)
+    entry = result.attributes.columns.get(column)
     return clean(entry.why, length=200) if entry is not None and entry.why else ""
 
 
 def _missing(result: AuditResult, column: str) -> Any:
     """How many cases lack a value, and how that is spelt."""
-    entry = result.columns.get(column)
+    entry = result.attributes.columns.get(column)
     if entry is None:
         return ""
     spelt = [
@@ -202,7 +202,11 @@ def _missing(result: AuditResult, column: str) -> Any:
 
 def _not_searched(result: AuditResult) -> Data | None:
     """What was left out of the search beside columns."""
-    listed = [entry for entry in result.search.left_out if entry.what not in result.left_out] if result.search else []
+    listed = (
+        [entry for entry in result.subgroups.search.left_out if entry.what not in result.attributes.left_out]
+        if result.subgroups.search
+        else []
+    )
     if not listed:
         return None
     rest = len(listed) - _MOST_LISTED
@@ -226,12 +230,12 @@ def input_section(result: AuditResult) -> Data:
     return {
         "paths": [
             definition(_ROLES.get(role) or clean(role, length=60).capitalize(), clean(path, length=1000), code=True)
-            for role, path in result.inputs.items()
+            for role, path in result.about.inputs.items()
         ],
         # What an alert says is not said again.
         "notices": [
             clean(notice, length=600)
-            for notice in result.notices
-            if notice not in {alert.text for alert in result.alerts}
+            for notice in result.about.notices
+            if notice not in {alert.text for alert in result.verdict.alerts}
         ],
     }

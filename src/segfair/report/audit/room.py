@@ -20,7 +20,7 @@ MOST_ATTRIBUTES = 30
 def rows_of_levels(result: AuditResult) -> dict[Subgroup, Divergence]:
     """Each level -> the test that says most about it; a level with the same cases as another has that one's."""
     found: dict[Subgroup, Divergence] = {}
-    for row in (*result.subgroups[result.primary_outcome], *(result.primary_subgroups or ())):
+    for row in (*result.subgroups[result.subgroups.primary_outcome], *(result.subgroups.primary_levels or ())):
         for alias in row.aliases:
             if len(alias) == 1:
                 found.setdefault(alias, row)
@@ -31,8 +31,9 @@ def rows_of_levels(result: AuditResult) -> dict[Subgroup, Divergence]:
 
 def attributes_drawn(result: AuditResult) -> frozenset[str]:
     """Names of the attributes: all, or those fixed beforehand and those of the strongest evidence."""
-    if len(result.attributes) <= MOST_ATTRIBUTES:
-        return frozenset(entry.name for entry in result.attributes)
+    facts = result.attributes.facts
+    if len(facts) <= MOST_ATTRIBUTES:
+        return frozenset(entry.name for entry in facts)
     rows = rows_of_levels(result)
 
     def evidence(entry: AttributeFacts) -> tuple[bool, float, float, float]:
@@ -45,16 +46,16 @@ def attributes_drawn(result: AuditResult) -> frozenset[str]:
             -max((abs(row.t or 0.0) for row in tested), default=0.0),
         )
 
-    return frozenset(entry.name for entry in sorted(result.attributes, key=evidence)[:MOST_ATTRIBUTES])
+    return frozenset(entry.name for entry in sorted(facts, key=evidence)[:MOST_ATTRIBUTES])
 
 
 def attributes_note(result: AuditResult) -> str:
     """How many attributes the page leaves out; empty where it has room for all."""
-    rest = len(result.attributes) - MOST_ATTRIBUTES
+    rest = len(result.attributes.facts) - MOST_ATTRIBUTES
     if rest <= 0:
         return ""
     return (
-        f"Of {len(result.attributes):,} attributes those fixed beforehand and those with the strongest evidence of a "
+        f"Of {rest + MOST_ATTRIBUTES:,} attributes those fixed beforehand and those with the strongest evidence of a "
         f"difference; audit.json has the other {rest:,}."
     )
 

@@ -50,7 +50,7 @@ _LISTED = 30
 
 def record_section(result: AuditResult) -> list[Data]:
     """What the user says about the study, nested keys joined by dots."""
-    return [definition(_RECORD_NAMES.get(name, name), value) for name, value in _flat(result.record)]
+    return [definition(_RECORD_NAMES.get(name, name), value) for name, value in _flat(result.about.record)]
 
 
 def _flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
@@ -75,14 +75,14 @@ def gate_section(result: AuditResult) -> list[Data]:
             "tone": _STATES[gate.state][1],
             "reason": clean(gate.reason, length=400),
         }
-        for gate in result.gates
+        for gate in result.verdict.gates
     ]
 
 
 def alert_section(result: AuditResult) -> Data:
     """What the reader must know before believing a number."""
     kinds: dict[str, list[str]] = {}
-    for alert in result.alerts:
+    for alert in result.verdict.alerts:
         kinds.setdefault(alert.kind, []).append(clean(alert.text, length=900))
     groups = [
         {
@@ -114,8 +114,8 @@ def alert_section(result: AuditResult) -> Data:
         )
         if effect
         else None,
-        "penalised": _case_list("Penalised cases", result.cases.penalised),
-        "excluded": _case_list("Cases in no mean", result.cases.unusable),
+        "penalised": _case_list("Penalised cases", result.cases.counts.penalised),
+        "excluded": _case_list("Cases in no mean", result.cases.counts.unusable),
     }
 
 
@@ -140,9 +140,9 @@ def score_section(result: AuditResult) -> Data:
         if (words := chance_words(score, result))
     ]
     all_levels = scores["FS"].all_levels if "FS" in scores else None
-    if all_levels is not None and result.config.protocol.fairness.levels == "min-cases":
+    if all_levels is not None and result.about.config.protocol.fairness.levels == "min-cases":
         chances.append(
-            f"FS counts levels of at least {plural(result.config.min_cases, 'case')}; "
+            f"FS counts levels of at least {plural(result.about.config.min_cases, 'case')}; "
             f"over all levels, however small, it is {format_number(all_levels)}."
         )
     rows: list[list[Data | str]] = [
@@ -190,7 +190,7 @@ def _score_figure(result: AuditResult) -> Data | None:
 
 
 def _variants(result: AuditResult) -> Data | None:
-    if not result.fairness:
+    if not result.scores.variants:
         return None
     drawn = attributes_drawn(result)
     return table(
@@ -218,7 +218,7 @@ def _variants(result: AuditResult) -> Data | None:
                     else "",
                 ),
             ]
-            for entry in sorted(result.fairness, key=lambda entry: entry.attribute)
+            for entry in sorted(result.scores.variants, key=lambda entry: entry.attribute)
             if entry.attribute in drawn
         ],
         note=attributes_note(result),
@@ -226,7 +226,7 @@ def _variants(result: AuditResult) -> Data | None:
 
 
 def _definitions(result: AuditResult) -> Data | None:
-    if not result.definitions:
+    if not result.scores.definitions:
         return None
     return table(
         "The scores under other definitions of NormHD",
@@ -239,8 +239,8 @@ def _definitions(result: AuditResult) -> Data | None:
                 format_number(entry.fs, 4),
                 format_number(entry.ts, 4),
                 "; ".join(clean(change, length=200) for change in entry.changes[:6])
-                or ("" if entry.used else "not told here" if result.shared else "no order of levels"),
+                or ("" if entry.used else "not told here" if result.about.shared else "no order of levels"),
             ]
-            for entry in result.definitions
+            for entry in result.scores.definitions
         ],
     )

@@ -15,7 +15,7 @@ _SHOWN = 40
 
 def ruler_section(result: AuditResult) -> Data | None:
     """Both gaps, their difference, and how far the labels agree, group by group."""
-    facts = result.two_rulers
+    facts = result.subgroups.second_labels
     if facts is None:
         return None
     name = metric_name(facts.outcome)

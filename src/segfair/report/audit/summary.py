@@ -77,9 +77,9 @@ def verdict_section(result: AuditResult) -> Data:
 
 def headline_facts(result: AuditResult) -> list[Data]:
     """The handful of numbers that carry the verdict."""
-    counts = result.cases
-    outcome = result.primary_outcome
-    rows, facts = result.subgroups[outcome], result.outcomes[outcome]
+    counts = result.cases.counts
+    outcome = result.subgroups.primary_outcome
+    rows, facts = result.subgroups[outcome], result.subgroups.outcomes[outcome]
     digits = outcome_digits(rows)
     tally = [
         f"{n:,} {word}"
@@ -112,8 +112,12 @@ def headline_facts(result: AuditResult) -> list[Data]:
             _fact(
                 "Subgroups tested",
                 f"{facts.n_tested:,}",
-                f"{n_significant:,} beyond chance at the {result.config.level:g} level, all tests counted"
-                + (f"; {plural(len(result.findings), 'finding')} explain them" if result.findings else "")
+                f"{n_significant:,} beyond chance at the {result.about.config.level:g} level, all tests counted"
+                + (
+                    f"; {plural(len(result.subgroups.findings), 'finding')} explain them"
+                    if result.subgroups.findings
+                    else ""
+                )
                 + _primary_count(result),
             )
         )
@@ -122,7 +126,7 @@ def headline_facts(result: AuditResult) -> list[Data]:
 
 def _primary_count(result: AuditResult) -> str:
     """How many levels fixed beforehand are beyond chance: a family of tests of their own."""
-    tested = [row for row in result.primary_subgroups or () if row.significant is not None]
+    tested = [row for row in result.subgroups.primary_levels or () if row.significant is not None]
     if not tested:
         return ""
     return f"; {sum(bool(row.significant) for row in tested):,} of {plural(len(tested), 'level')} fixed beforehand"
@@ -141,8 +145,8 @@ def chance_words(score: Score, result: AuditResult) -> str:
     if score.chance is None:
         return ""
     who = (
-        f"a model whose only disparity is that of {clean(result.config.stratify, length=30)}"
-        if result.config.stratify
+        f"a model whose only disparity is that of {clean(result.about.config.stratify, length=30)}"
+        if result.about.config.stratify
         else "a model with no disparity"
     )
     chance = score.chance
@@ -151,11 +155,12 @@ def chance_words(score: Score, result: AuditResult) -> str:
 
 def worst_section(result: AuditResult) -> Data | None:
     """The findings, each in a sentence with its evidence; without any, the subgroup that is likeliest to be worse."""
-    rows, facts = result.subgroups[result.primary_outcome], result.outcomes[result.primary_outcome]
+    found, outcome = result.subgroups, result.subgroups.primary_outcome
+    rows, facts = found[outcome], found.outcomes[outcome]
     digits = outcome_digits(rows)
-    if result.findings:
-        n_explained = sum(len(finding.explains) for finding in result.findings)
-        told = [_finding(result, finding, digits) for finding in result.findings]
+    if found.findings:
+        n_explained = sum(len(finding.explains) for finding in found.findings)
+        told = [_finding(result, finding, digits) for finding in found.findings]
         return {
             "intro": f"{plural(len(told), 'finding')} for {plural(n_explained, 'significant subgroup')}: what remains "
             "once its cases are set apart is not beyond chance.",
@@ -164,7 +169,7 @@ def worst_section(result: AuditResult) -> Data | None:
     worst = headline(result)
     if worst is None:
         return None
-    share = "" if result.worst_off is None else f" {_stability_sentence(result.worst_off.stability)}"
+    share = "" if found.worst_off is None else f" {_stability_sentence(found.worst_off.stability)}"
     return {
         "intro": uncorrected_note(facts) or "No subgroup stands apart beyond chance. Most speaks for this one:",
         "findings": [
@@ -179,7 +184,8 @@ def worst_section(result: AuditResult) -> Data | None:
 
 
 def _finding(result: AuditResult, finding: Finding, digits: int) -> Data | None:
-    families = [table for table in (result.primary_subgroups, result.subgroups[result.primary_outcome]) if table]
+    found = result.subgroups
+    families = [table for table in (found.primary_levels, found[found.primary_outcome]) if table]
     row = row_of(finding, families)
     if row is None:
         return None
@@ -213,7 +219,7 @@ def _stability_sentence(stability: Stability) -> str:
 
 def _sentence(row: Divergence, estimate: Estimate | None, rows: SubgroupTable, result: AuditResult, digits: int) -> str:
     """Who, how many, both means, and the difference with its interval and p."""
-    name, config = metric_name(rows.outcome), result.config
+    name, config = metric_name(rows.outcome), result.about.config
     size = f"{row.n:,} of {plural(rows.n_cases, 'case')}"
     if estimate is not None and estimate.n_subjects is not None and estimate.n_subjects != row.n:
         size += f", {plural(estimate.n_subjects, 'subject')}"
@@ -327,11 +333,11 @@ def forest(
 
 def primary_section(result: AuditResult) -> Data | None:
     """The attributes fixed beforehand, tested as a family of their own."""
-    rows = result.primary_subgroups
+    rows = result.subgroups.primary_levels
     if rows is None or not len(rows):
         return None
-    facts = result.outcomes[result.primary_outcome]
-    names = ", ".join(clean(name, length=40) for name in result.config.primary)
+    facts = result.subgroups.outcomes[result.subgroups.primary_outcome]
+    names = ", ".join(clean(name, length=40) for name in result.about.config.primary)
     return {
         "names": names,
         "figure": forest(rows.rows[:24], rows, facts, result, key="primary"),

@@ -1,19 +1,20 @@
-"""What an audit is asked: every setting with its default. Reads no file and checks nothing against data."""
+"""What an audit was asked, and of what: every setting with its default. Reads no file, checks nothing against data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from segfair.attributes.binning import ReadAs
 from segfair.attributes.joins import LevelJoin
+from segfair.cases import Join
 from segfair.fairness.level_means import JudgingRule
 from segfair.protocol.rules import Protocol
 from segfair.stats.resampling import Resampling
 from segfair.subgroups.search import SearchBounds
 
-__all__ = ["AuditConfig"]
+__all__ = ["About", "AuditConfig"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +94,28 @@ class AuditConfig:
     def bounds(self) -> SearchBounds:
         """How far subgroups are searched."""
         return SearchBounds(self.min_support, self.min_cases, self.max_items, self.max_subgroups)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an audit was asked, and of what.
+
+    Attributes:
+        config: The settings; `config.protocol` holds the scoring rules.
+        inputs: Role -> path, as handed in.
+        versions: Package -> version.
+        notices: For the reader.
+        joined: How rows of the table and cases were joined; None where there was no table to join.
+        record: What the user says about the study.
+        pseudonym_key: Fingerprint of the key behind the pseudonyms that stand for ids; empty: there are none.
+        shared: Whether this was made to be handed on: groups of few cases and all rows of cases are left out.
+    """
+
+    config: AuditConfig
+    inputs: Mapping[str, str]
+    versions: Mapping[str, str]
+    notices: tuple[str, ...]
+    joined: Join | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+    pseudonym_key: str = ""
+    shared: bool = False

@@ -1,26 +1,15 @@
-"""What an audit found: outcomes, power, alerts, verdict, gates. Facts only: tests nothing and judges nothing."""
+"""The subgroups of an audit: their tables, and what these rest on. Facts only: tests nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from segfair.subgroups.lattice import Better, Estimate, Subgroup
+from segfair.audit.result.second_labels import TwoRulers
+from segfair.subgroups.lattice import Better, Estimate, Subgroup, SubgroupTable
+from segfair.subgroups.search import Search
 
-__all__ = [
-    "Alert",
-    "Cause",
-    "Explained",
-    "Finding",
-    "GateFacts",
-    "OutcomeFacts",
-    "PowerFacts",
-    "Stability",
-    "Verdict",
-    "WorstOff",
-    "distinct_alerts",
-]
+__all__ = ["Explained", "Finding", "OutcomeFacts", "PowerFacts", "Stability", "Subgroups", "WorstOff"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +47,6 @@ class PowerFacts:
     n: int
     detectable_gap: float | None
     n_needed: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """Something the reader must know before believing a number."""
-
-    kind: str
-    text: str
-
-
-def distinct_alerts(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
-    """The alerts in their order, each text once: the first that says it stands."""
-    found: dict[str, Alert] = {}
-    for alert in alerts:
-        found.setdefault(alert.text, alert)
-    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +90,7 @@ class Finding:
     inside: str
     stability: Stability
     declared: bool = False
-    nested_in: Subgroup = Subgroup(frozenset())
+    nested_in: Subgroup = field(default_factory=lambda: Subgroup(frozenset()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,47 +102,39 @@ class WorstOff:
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
-    """What a verdict would be without the cases of one kind.
+class Subgroups(Mapping[str, SubgroupTable]):
+    """The subgroups of each outcome: `subgroups["dsc"]`.
 
     Attributes:
-        what: The kind, in the plural.
-        n_cases: How many there are.
-        kind, sentence: The verdict without them.
-        turns: Whether it is another.
-        fs, fs_without: FS with and without them; None where there is none.
+        tables: Outcome -> its subgroups, most harmful first.
+        outcomes: Outcome -> what its table rests on.
+        primary_levels: The levels of the primary attributes, a family of their own.
+        power: What the cohort could have shown.
+        second_labels: The same predictions against a second set of labels; None: there was none.
+        search: Which subgroups were looked for; None in an audit.json of a version that did not say.
+        findings: What explains the significant subgroups of the primary outcome, most harmful first.
+        worst_off: The subgroup of which most speaks that it is worse, beyond chance or not; None: none is.
     """
 
-    what: str
-    n_cases: int
-    kind: str
-    sentence: str
-    turns: bool
-    fs: float | None = None
-    fs_without: float | None = None
+    tables: Mapping[str, SubgroupTable]
+    outcomes: Mapping[str, OutcomeFacts]
+    primary_levels: SubgroupTable | None = None
+    power: tuple[PowerFacts, ...] = ()
+    second_labels: TwoRulers | None = None
+    search: Search | None = None
+    findings: tuple[Finding, ...] = ()
+    worst_off: WorstOff | None = None
 
+    def __getitem__(self, outcome: str) -> SubgroupTable:
+        return self.tables[outcome]
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The answer.
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
 
-    Attributes:
-        kind: In a word.
-        sentence: In a sentence; where it rests on cases of one kind, the first of two says so.
-        groups: Those that the sentence names.
-        causes: What it would be without cases of each kind that there are.
-    """
+    def __len__(self) -> int:
+        return len(self.tables)
 
-    kind: str
-    sentence: str
-    groups: tuple[Subgroup, ...] = ()
-    causes: tuple[Cause, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GateFacts:
-    """One gate and how it went."""
-
-    gate: str
-    state: Literal["pass", "fail", "undecided"]
-    reason: str
+    @property
+    def primary_outcome(self) -> str:
+        """The outcome whose subgroups were tested as declared."""
+        return next(name for name, facts in self.outcomes.items() if facts.primary)
