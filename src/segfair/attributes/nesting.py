@@ -5,7 +5,8 @@ Counts cases only. Levels of missing values, and levels that hold nearly everybo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,17 +43,16 @@ class Nested:
 def nested_levels(table: AttributeTable, *, min_cases: int) -> tuple[Nested, ...]:
     """Levels of at least `min_cases` cases that lie inside a level of another attribute, the largest first.
 
-    Two attributes that are the same level by level are passed over, and of two levels with the same cases one is told.
-    Those of an attribute that is finer than the other throughout come last.
+    Of attributes that are the same level by level the first stands for all, and of two levels with the same cases one
+    is told. Those of an attribute that is finer than the other throughout come last.
     """
+    entries = _without_twins(table.attributes)
     n_cases = len(table.case_ids)
-    n_levels = sum(int((_sizes(entry) >= min_cases).sum()) for entry in table.attributes)
+    n_levels = sum(int((_sizes(entry) >= min_cases).sum()) for entry in entries)
     found: dict[frozenset[Item], Nested] = {}
-    for inner, outer in _pairs(table):
+    for inner, outer in itertools.permutations(entries, 2):
         counts = _crossed(inner, outer)
-        inside, within = _inside(counts, inner), _inside(counts.T, outer)
-        if inside.all() and within.all():
-            continue
+        inside = _inside(counts, inner)
         sizes, around = _sizes(inner), _sizes(outer)
         for level in np.flatnonzero(inside & (sizes >= min_cases)):
             place = int(counts[level].argmax())
@@ -102,8 +102,14 @@ def _is_telling(n_inner: int, n_outer: int, n_cases: int, *, n_tried: int) -> bo
     return bool(share <= _NEARLY_ALL and n_tried * share**n_inner <= _BY_CHANCE)
 
 
-def _pairs(table: AttributeTable) -> Iterator[tuple[Attribute, Attribute]]:
-    return ((one, other) for one in table.attributes for other in table.attributes if one is not other)
+def _without_twins(attributes: Sequence[Attribute]) -> list[Attribute]:
+    """The attributes, each that is level by level the same as an earlier one left out."""
+    kept: list[Attribute] = []
+    for entry in attributes:
+        crossed = [(_crossed(entry, other), other) for other in kept]
+        if not any(_inside(counts, entry).all() and _inside(counts.T, other).all() for counts, other in crossed):
+            kept.append(entry)
+    return kept
 
 
 def _sizes(attribute: Attribute) -> NDArray[np.intp]:
