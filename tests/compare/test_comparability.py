@@ -11,6 +11,7 @@ from tests.audit.made_up_audits import changed
 from tests.compare.models import N, cohort, noisy, scores_of, with_config
 from tests.score_fixtures import audit_of, with_scores
 
+from segfair.attributes.joins import parse_join
 from segfair.audit.result import AuditResult
 from segfair.compare.procedure import run_comparison
 from segfair.errors import ConfigError, InputError
@@ -152,3 +153,17 @@ def test_masks_against_a_table_is_told(first: AuditResult) -> None:
     table = changed(first, about={"inputs": {"scores": "scores.csv", "metadata": "metadata.csv"}})
     masks = changed(first, about={"inputs": {"predictions": "preds", "labels": "labels"}})
     assert any("read a table of scores" in notice for notice in run_comparison(masks, table).notices)
+
+
+def test_levels_joined_in_one_audit_only_are_refused_and_joined_in_both_are_not() -> None:
+    dice = np.random.default_rng(3).uniform(0.5, 1, 60)
+    menopause = ["pre", "pre (late)", "post"] * 20
+    join = (parse_join("menopause: pre (late) = pre"),)
+    apart, joined = (audit_of(scores_of(dice), {"menopause": menopause}, join=how) for how in ((), join))
+    refuse(apart, joined, r"menopause is pre.* --join \(--join is .*menopause: pre \(late\) = pre")
+    assert run_comparison(joined, joined).n_paired == 60
+    mended = audit_of(scores_of(dice), {"menopause": ["pre", "pre", "post"] * 20})
+    assert any(
+        text.startswith("--join is menopause: pre (late) = pre in the first audit and not given in the second")
+        for text in run_comparison(joined, mended).notices
+    )

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tests.rank_fixtures import board, rows
 
+from segfair.attributes.joins import parse_join
 from segfair.audit.result import AuditConfig
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, MetadataError
 from segfair.protocol.rules import load_protocol
 from segfair.rank.procedure import rank_scored
 from segfair.rank.team_tables import load_team_scores
@@ -100,3 +101,25 @@ def test_a_direction_that_was_assumed_is_an_alert_of_the_ranking(tmp_path: Path)
     config = AuditConfig(load_protocol("default"), bootstrap=100, permutations=19)
     ranking = rank_scored(scores, config, by="sharpness")
     assert any("Higher is taken as better for sharpness" in alert.text for alert in ranking.alerts)
+
+
+def test_levels_are_joined_in_a_ranking_too(tmp_path: Path) -> None:
+    cases = [f"C{number}" for number in range(24)]
+    (tmp_path / "metadata.csv").write_text(
+        "id,view\n" + "".join(f"{case},{('axial', 'sagittal', 'sagital')[n % 3]}\n" for n, case in enumerate(cases))
+    )
+    (tmp_path / "scores").mkdir()
+    for team, dice in (("one", 0.8), ("two", 0.7)):
+        lines = "".join(f"{case},{dice + n / 200},{0.1 + n / 500}\n" for n, case in enumerate(cases))
+        (tmp_path / "scores" / f"{team}.csv").write_text("case,dsc,normhd\n" + lines)
+    protocol = load_protocol("default")
+    scores = load_team_scores(tmp_path / "scores", tmp_path / "metadata.csv", protocol=protocol)
+    apart = rank_scored(scores, AuditConfig(protocol, bootstrap=100, permutations=19, min_cases=5))
+    assert [alert.kind for alert in apart.alerts] == ["spelling"]
+    join = (parse_join("view: sagital = sagittal"),)
+    joined = rank_scored(scores, AuditConfig(protocol, bootstrap=100, permutations=19, min_cases=5, join=join))
+    assert joined.attributes["view"].levels == ("axial", "sagittal")
+    assert joined.alerts == ()
+    with pytest.raises(MetadataError, match="no case has 'saggital' in view"):
+        wrong = (parse_join("view: saggital = sagittal"),)
+        rank_scored(scores, AuditConfig(protocol, join=wrong))

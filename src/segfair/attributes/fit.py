@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +30,7 @@ from segfair.attributes.binning import (
     level_text,
     number_bins,
 )
+from segfair.attributes.joins import LevelJoin, join_levels, join_values, joins_of
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, MetadataError, close_names, some
 from segfair.files.cells import is_missing
@@ -68,6 +69,7 @@ class Attribute:
         binning: How its levels came about, in words.
         edges: Finite bin edges of a number, else empty. Bins are open on the left and closed on the right;
             quartiles have one more bin at either end.
+        missing: The level of missing values; empty where there is none, or nobody knows.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Attribute:
     column: str
     binning: str
     edges: tuple[float, ...] = ()
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,7 @@ class AttributeBins:
         bins: How its values become levels.
         missing: Level of missing values, or "drop".
         had_missing: Whether values were missing when the bins were fitted; the level then always exists.
+        joined: (folded text, level) of texts that are replaced before they are binned.
     """
 
     name: str
@@ -158,10 +162,11 @@ class AttributeBins:
     bins: ColumnBins
     missing: str
     had_missing: bool
+    joined: tuple[tuple[str, str], ...] = ()
 
     def apply(self, values: Sequence[object]) -> tuple[Attribute, list[str]]:
         """The attribute of some cases, and what a reader has to know."""
-        encoded = self.bins.encode(values)
+        encoded = self.bins.encode(join_values(values, dict(self.joined)))
         levels = self.bins.levels
         codes = np.array(encoded.codes, dtype=np.int16)
         if self.missing != DROP:
@@ -169,9 +174,9 @@ class AttributeBins:
                 levels = (*levels, self.missing)
             if self.missing in levels:
                 codes[codes < 0] = levels.index(self.missing)
-        return Attribute(self.name, levels, codes, self.column, self.bins.binning, self.bins.edges), self._notices(
-            encoded
-        )
+        missing = self.missing if self.missing in levels else ""
+        made = Attribute(self.name, levels, codes, self.column, self.bins.binning, self.bins.edges, missing)
+        return made, self._notices(encoded)
 
     def _notices(self, encoded: Encoded) -> list[str]:
         fate = "left out of it" if self.missing == DROP else f"counted as {self.missing}"
@@ -263,6 +268,7 @@ def fit_attributes(
     max_levels: int = 20,
     subject_column: str | None = None,
     read_as: Mapping[str, ReadAs] | None = None,
+    joins: Sequence[LevelJoin] = (),
 ) -> BinningPlan:
     """Decides which columns become attributes, and how.
 
@@ -282,15 +288,18 @@ def fit_attributes(
         subject_column: Column that names patients: no attribute unless it is chosen.
         read_as: Column or attribute -> "categorical" (every value is a level), "ordered" (likewise, neighbours in
             groups where they are many) or "numeric" (ranges); it replaces what would be inferred.
+        joins: Texts of columns that are one level; the plan joins them in other cases, too.
 
     Returns:
         The plan; without cases it has no attributes.
 
     Raises:
         MetadataError: A column that does not exist, or one that was chosen, or given edges, and cannot be used.
-        ConfigError: Edges that are not rising numbers.
+        ConfigError: Edges that are not rising numbers, joins that contradict each other or make a level of text among
+            ranges of numbers.
     """
-    return _Fitter(cohort, protocol, chosen, edges or {}, max_levels, subject_column, read_as or {}).fit()
+    joined = join_levels(cohort, joins)
+    return _Fitter(joined, protocol, chosen, edges or {}, max_levels, subject_column, read_as or {}, joins).fit()
 
 
 def parse_bins(text: str) -> tuple[str, tuple[float, ...] | Literal["tree"]]:
@@ -326,6 +335,7 @@ class _Fitter:
     max_levels: int
     subject_column: str | None
     read_as: Mapping[str, ReadAs]
+    joins: Sequence[LevelJoin]
     source: dict[str, str | None] = field(default_factory=dict)
     """Attribute of the protocol -> the column that it is made from."""
     left_out: dict[str, str] = field(default_factory=dict)
@@ -372,7 +382,11 @@ class _Fitter:
         return [*self.source, *(column for column in self.cohort.columns if column not in taken)]
 
     def tell_unused(self, names: Sequence[str]) -> None:
-        """Columns that the protocol's own attributes hide, and bins that nobody asks for."""
+        """Columns that the protocol's own attributes hide, bins that nobody asks for, and what was joined."""
+        self.notices += [
+            f"{join.column}: {' and '.join(map(repr, join.texts))} are taken as the level {join.level!r} (--join)"
+            for join in self.joins
+        ]
         for name, column in self.source.items():
             if name in self.cohort.columns and column not in (None, name):
                 self.notices.append(f"column {name} is not used: the protocol takes {name} from column {column}")
@@ -487,13 +501,31 @@ class _Fitter:
         else:
             inferred = self.infer(name, present, n_cases=len(values), read_as=read_as)
             bins, why = inferred.bins, inferred.why
+        joined = joins_of(self.joins).get(column, {})
+        self.require_place(column, bins, rule.missing, joined.values())
         bins = self.merge_missing(name, bins, rule.missing, inferred=not (rule.contains or rule.levels))
         codes = bins.encode(values).codes
         if rule.missing == DROP and all(code < 0 for code in codes):
             raise UnusableColumnError("no value that counts", kind="empty")
         kind = {"levels": "levels", "bins": "ranges of numbers", "contains": "levels by the words in it"}[bins.kind]
         self.readings[column] = ColumnReading("ordered levels" if read_as == "ordered" else kind, why)
-        return AttributeBins(name, column, bins, rule.missing, any(code < 0 for code in codes))
+        return AttributeBins(
+            name, column, bins, rule.missing, any(code < 0 for code in codes), tuple(sorted(joined.items()))
+        )
+
+    def require_place(self, column: str, bins: ColumnBins, missing: str, joined: Iterable[str]) -> None:
+        """Refuses a joined level that ranges of numbers would count as missing."""
+        for level in joined:
+            if (
+                bins.kind == "bins"
+                and not is_missing(level)
+                and fold(level) != fold(missing)
+                and as_number(level) is None
+            ):
+                raise ConfigError(
+                    f"--join {column}: {level!r} has no place among ranges of numbers ({', '.join(bins.levels)}); join "
+                    f"to a number, to {missing!r}, or take every value as a level with --categorical {column}"
+                )
 
     def rule_of(self, name: str, column: str) -> tuple[AttributeRule, str]:
         """How a column is to become an attribute, and who says so: what was asked for, before the protocol."""

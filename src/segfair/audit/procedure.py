@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import BinningPlan
+from segfair.attributes.joins import check_joins, join_levels
 from segfair.audit.certainty import CohortScores, challenge_of, point_scores
 from segfair.audit.choices.cases import score_cases, settle
 from segfair.audit.choices.groups import Study, form_groups
@@ -33,6 +34,7 @@ from segfair.audit.judging.causes import check_causes
 from segfair.audit.judging.findings import explain_subgroups, name_worst
 from segfair.audit.judging.power import power_of_levels
 from segfair.audit.judging.verdict import reach_verdict
+from segfair.audit.level_alerts import level_alerts
 from segfair.audit.mask_facts import mask_alerts
 from segfair.audit.result import (
     TAUGHT_BINS,
@@ -99,6 +101,9 @@ def run_audit(
     """
     asked = config or AuditConfig(load_protocol("default"))
     config, cohort, outcome_notices = settle(asked, cohort, scores)
+    if plan is None:  # a plan of other cases may join what these do not have
+        check_joins(cohort, config.join)
+    cohort = join_levels(cohort, config.join)
     cohort, scores = score_cases(
         cohort,
         config,
@@ -151,6 +156,7 @@ def run_audit(
             alerts=distinct_alerts(
                 [
                     *cohort_alerts(study.cohort, attributes, found.search),
+                    *level_alerts(study.patients, study.cohort, min_cases=config.min_cases),
                     *mask_alerts(scores, config),
                     *(Alert("labels", text) for text in value_alerts(scores, config.protocol, cohort)),
                     *alerts(scores, attributes, levels, definitions, config, excluded),
@@ -201,7 +207,7 @@ def examine_subgroups(study: Study) -> Subgroups:
         primary,
         power,
         search=dataclasses.replace(search, n_tested=outcomes[first].n_tested),
-        findings=explain_subgroups(to_explain, config, better=better),
+        findings=explain_subgroups(to_explain, attributes.select(where), config, better=better),
         worst_off=name_worst(families[first], config, better=better),
     )
 

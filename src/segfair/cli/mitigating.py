@@ -83,6 +83,7 @@ def _given(options: MitigateOptions) -> dict[str, Any]:
         "one_shot_weights": read_weights(models.weights) if models.weights else None,
         "metadata": data.metadata,
         "attributes": data.attributes and split(data.attributes),
+        "join": data.join and tuple(data.join),
         "id_column": data.id_column,
         "sheet": data.sheet,
         "subject_column": data.subject_column,

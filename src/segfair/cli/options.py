@@ -65,6 +65,10 @@ Categorical = Annotated[
 Ordered = Annotated[
     list[str] | None, option("The same, with levels in order; many become groups.", GROUPS, metavar="COL")
 ]
+Join = Annotated[
+    list[str] | None,
+    option("Texts of a column that are one level: COL: a, b = c.", GROUPS, metavar="TEXT"),
+]
 Numeric = Annotated[list[str] | None, option("A column of numbers, to be cut into ranges.", GROUPS, metavar="COL")]
 LowerIsBetter = Annotated[list[str] | None, option("A column of which lower values are better.", RULES, metavar="COL")]
 HigherIsBetter = Annotated[
@@ -90,6 +94,7 @@ class Reading:
     categorical: Categorical = None
     ordered: Ordered = None
     numeric: Numeric = None
+    join: Join = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +219,9 @@ class DataOptions:
 
     metadata: Annotated[Path | None, option("Metadata table; the one in DATA by default.", DATA)] = None
     attributes: Annotated[str | None, option("Metadata columns to use, comma-separated.", DATA)] = None
+    join: Annotated[
+        list[str] | None, option("Texts of a column that are one level: COL: a, b = c.", DATA, metavar="TEXT")
+    ] = None
     id_column: Annotated[str | None, option("Metadata column with the case ids; found by itself.", DATA)] = None
     sheet: Annotated[str | None, option("Sheet of an XLSX table; found by its content.", DATA)] = None
     subject_column: Annotated[str | None, option("Column that tells which cases are of one patient.", DATA)] = None

@@ -29,11 +29,13 @@ def selection(options: AuditOptions | RankOptions) -> dict[str, Any]:
 def _groups(options: AuditOptions | RankOptions) -> dict[str, Any]:
     """The settings of an audit that a ranking shares."""
     from segfair.attributes.fit import parse_bins
+    from segfair.attributes.joins import parse_join
 
     return {
         "attributes": None if options.attributes is None else split(options.attributes),
         "bins": dict(parse_bins(text) for text in options.bins or ()),
         "read_as": _read_as(options),
+        "join": tuple(map(parse_join, options.reading.join or ())),
         "subject_column": options.selection.subject_column,
         "seed": options.seed,
     }

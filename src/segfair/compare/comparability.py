@@ -209,6 +209,8 @@ def require_same_bins(before: AuditResult, after: AuditResult, paired: Paired) -
         InputError: Naming the attribute, and the case.
     """
     shared = paired.shared_attributes
+    joins = ["; ".join(map(str, result.about.config.join)) or "none" for result in (before, after)]
+    joined = f" (--join is {joins[0]} in one and {joins[1]} in the other)" if joins[0] != joins[1] else ""
     levels = [panel.attributes.labels() for panel in paired.panels]
     for name in shared:
         mine, theirs = before.attributes.bins[name], after.attributes.bins[name]
@@ -222,7 +224,7 @@ def require_same_bins(before: AuditResult, after: AuditResult, paired: Paired) -
             if one != other:
                 raise InputError(
                     f"case {case}: {name} is {one or 'missing'} in one audit and {other or 'missing'} in the other; "
-                    "audit both with the same metadata and --bins"
+                    f"audit both with the same metadata, --bins and --join{joined}"
                 )
     if before.cases.scores.attributes and after.cases.scores.attributes and not shared:
         raise InputError(
@@ -318,6 +320,11 @@ def _other_settings(first: AuditConfig, second: AuditConfig) -> list[str]:
         found.append(
             f"--threshold differs: the first audit scored {first_rule}, the second {second_rule}; what changed may "
             "be due to that"
+        )
+    joins = ["; ".join(sorted(map(str, config.join))) or "not given" for config in (first, second)]
+    if joins[0] != joins[1]:
+        found.append(
+            f"--join is {joins[0]} in the first audit and {joins[1]} in the second; the levels of paired cases agree"
         )
     for name, option, how in (
         ("stratify", "--stratify", "here cases are permuted over the whole cohort"),

@@ -360,8 +360,9 @@ def _findings(
             explains=tuple(dict(sorted(entry.items.items)) for entry in finding.explains),
             inside=finding.inside,
             share=finding.stability.share,
+            nested_in=dict(sorted(finding.nested_in.items)),
         )
-        for finding in explain_subgroups([family], pairs.config, better=better)
+        for finding in explain_subgroups([family], pairs.attributes.select(where), pairs.config, better=better)
     )
 
 

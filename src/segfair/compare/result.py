@@ -168,6 +168,7 @@ class ChangeFinding:
         explains: The subgroups that changed otherwise for its sake, itself among them.
         inside: Whether a part of it changed otherwise still.
         share: Of resampled cohorts, those in which it would have been named.
+        nested_in: Attribute -> level that it does not name and all of its cases have.
     """
 
     items: Mapping[str, str]
@@ -175,6 +176,7 @@ class ChangeFinding:
     explains: tuple[Mapping[str, str], ...]
     inside: str
     share: float
+    nested_in: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ from segfair.audit.result.record import KNOWN_KEYS
 from segfair.errors import ConfigError
 from segfair.handover.pseudonyms import with_alert, without_paths
 from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, rename_levels
-from segfair.subgroups.lattice import Divergence, Estimate, Item, SubgroupTable
+from segfair.subgroups.lattice import Divergence, Estimate, Item, Subgroup, SubgroupTable
 from segfair.subgroups.search import Search
 
 __all__ = ["SMALLEST", "CellTotals", "share"]
@@ -458,6 +458,7 @@ def _findings(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> tu
             explains=_told_groups(finding.explains, outcome, told),
             inside=finding.inside if finding.inside.startswith("no part") else "a part of it stands apart still",
             stability=_stability(finding.stability, outcome, told),
+            nested_in=Subgroup(frozenset()),
         )
         for finding in result.subgroups.findings
         if (outcome, finding.items.items) in told

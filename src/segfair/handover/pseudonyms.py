@@ -180,7 +180,13 @@ def without_paths(result: AuditResult) -> AuditResult:
     return dataclasses.replace(
         result,
         about=dataclasses.replace(
-            result.about, inputs={}, notices=(), joined=None, record=rewrite(result.about.record, without_places)
+            result.about,
+            # Joined texts may quote ids, as levels do.
+            config=dataclasses.replace(result.about.config, join=()),
+            inputs={},
+            notices=(),
+            joined=None,
+            record=rewrite(result.about.record, without_places),
         ),
         attributes=dataclasses.replace(
             result.attributes,

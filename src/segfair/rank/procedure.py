@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.attributes.fit import AttributeTable, fit_attributes
+from segfair.attributes.joins import check_joins, join_levels
 from segfair.audit.certainty import CohortScores, challenge_of
 from segfair.audit.choices.cases import settle_pictures
 from segfair.audit.choices.labels import (
@@ -30,6 +31,7 @@ from segfair.audit.choices.labels import (
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.describe import absent_attribute_alerts, empty_label_alerts, versions
 from segfair.audit.design import Units, build_design, subject_notice, with_subjects
+from segfair.audit.level_alerts import level_alerts
 from segfair.audit.mask_facts import COPIED, check_threshold, copies_labels, size_alerts, threshold_alert
 from segfair.audit.panel import Panel
 from segfair.audit.result import Alert, AuditConfig, Score, distinct_alerts
@@ -92,6 +94,7 @@ def run_ranking(
         InputError: A file is unusable and the configuration says that this is an error, or some labels have a voxel
             size and others none.
     """
+    check_joins(cohort, config.join)
     asked, named = config, labels_are_named(config, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(config, cohort, asked=[] if by is None else [by.lower()])
@@ -112,7 +115,7 @@ def run_ranking(
     check_many_values(scores.baseline, labels_are_named=named)
     check_regions_occur(scores.baseline, config)
     check_threshold(scores.tables.values(), config.threshold)
-    return rank_scored(scores, config, by=by)
+    return _rank(scores, config, by=by)
 
 
 def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = None) -> Ranking:
@@ -126,10 +129,17 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
 
     Raises:
         ConfigError: A metric, attribute or column that is not there, or learned bins.
+        MetadataError: Texts to be joined that are not there.
     """
+    check_joins(scores.cohort, config.join)
+    return _rank(scores, config, by=by)
+
+
+def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking:
     learned = [name for name, bins in config.bins.items() if bins == "tree"]
     if learned:
         raise ConfigError(f"--bins {learned[0]}=tree: learned bins differ from team to team; give edges")
+    scores = dataclasses.replace(scores, cohort=join_levels(scores.cohort, config.join))
     asked, config = config, with_subjects(config, scores.cohort)
     attributes = _attributes_of(scores, config)
     by = choose_score(by, scores, attributes, config)
@@ -197,6 +207,7 @@ def _attributes_of(scores: TeamScores, config: AuditConfig) -> AttributeTable:
         edges=config.bins,
         subject_column=config.subject_column,
         read_as=config.read_as,
+        joins=config.join,
     )
     return plan.apply(scores.cohort)
 
@@ -299,6 +310,7 @@ def _alerts(
         *size_alerts(scores.baseline, config),
         *(Alert(kind, text) for kind, text in scores.cohort.alerts),
         *(Alert("column", text) for text in attributes.alerts),
+        *level_alerts(attributes, scores.cohort, min_cases=config.min_cases),
         *(
             Alert("labels", text)
             for text in value_alerts(scores.baseline, config.protocol, scores.cohort, roles=["labels"])

@@ -8,6 +8,8 @@ import numpy as np
 from tests.audit.made_up_audits import DEFAULT, audit
 
 from segfair.audit.result import AuditResult
+from segfair.handover.disclosure import share
+from segfair.report.audit.summary import worst_section
 
 
 def cohort(seed: int, n_cases: int = 400) -> dict[str, list[str]]:
@@ -80,3 +82,24 @@ def test_levels_fixed_beforehand_come_first() -> None:
     assert [(dict(finding.items.items), finding.declared) for finding in result.subgroups.findings] == [
         ({"sex": "sex0"}, True)
     ]
+
+
+def test_a_finding_tells_the_level_that_all_its_cases_have() -> None:
+    # All 60 "pre" are of Duke, and so are 60 others: the gap of "pre" may be the site's.
+    site = ["Duke"] * 120 + ["NACT"] * 180
+    menopause = ["pre"] * 60 + ["post"] * 240
+    rng = np.random.default_rng(5)
+    dsc = rng.normal(0.8, 0.06, 300) - 0.2 * (np.array(menopause) == "pre")
+    result = audit(DEFAULT, dsc=np.clip(dsc, 0, 1), menopause=menopause, site=site, sex=["f", "m"] * 150)
+    (finding,) = result.subgroups.findings
+    assert (finding.items.items, finding.nested_in.items) == ({("menopause", "pre")}, {("site", "Duke")})
+    (told,) = worst_section(result)["findings"]
+    assert "All its cases are of site = Duke, so that the gap may be due to that." in told["evidence"]
+    assert AuditResult.from_dict(result.to_dict()).subgroups.findings == result.subgroups.findings
+    assert result.to_dict()["findings"][0]["nested_in"] == {"site": "Duke"}
+    assert share(result).subgroups.findings[0].nested_in.items == frozenset()
+
+
+def test_a_finding_of_cases_of_all_kinds_lies_inside_nothing() -> None:
+    (finding,) = with_gaps(cohort(1), ({"age": "age0", "density": "density2"}, 0.25)).subgroups.findings
+    assert finding.nested_in.items == frozenset()

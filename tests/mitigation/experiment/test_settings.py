@@ -129,6 +129,7 @@ OTHER: dict[str, Any] = {
     "spatial_size": (16, 16, 16),
     "samples_per_case": 2,
     "attributes": ("site",),
+    "join": ("site: a = b",),
     "subject_column": "patient",
     "alpha": 0.7,
     "min_support": 0.5,
@@ -167,6 +168,14 @@ def test_without_an_earlier_run_there_is_nothing_to_compare(begun: MitigationSet
     check_resumable(begun, tmp_path / "absent.toml")
     check_resumable(begun, begun.out / "config.toml")
     assert read_settings(begun.out / "config.toml")["epochs"] == 100
+
+
+def test_a_join_that_is_none_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--join 'site: a': no level behind an equal sign"):
+        MitigationSettings(tmp_path, join=("site: a",)).complete()
+    settings = MitigationSettings(tmp_path, join=("site: a = b", "site: c = b")).complete()
+    assert [join.texts for join in settings.joins] == [("a",), ("c",)]
+    assert settings.to_dict()["join"] == ["site: a = b", "site: c = b"]
 
 
 def test_equal_names_are_trained_once(tmp_path: Path) -> None:

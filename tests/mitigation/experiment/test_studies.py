@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from segfair.attributes.joins import parse_join
 from segfair.mitigation.data.preprocessing import Preprocessing
 from segfair.mitigation.experiment.studies import PhantomSize, Study, data_study, phantom_study
 from segfair.protocol.rules import load_protocol
@@ -37,7 +38,10 @@ def test_a_new_run_makes_its_own_split_and_a_resumed_one_keeps_it(write_tree, tm
 
 
 def test_the_embedded_study_has_its_documented_numbers_of_cases_and_no_case_twice(tmp_path: Path) -> None:
-    made = phantom_study(PhantomSize(size=(16, 16, 16)), protocol=load_protocol("default"), out=tmp_path, seed=0)
+    size = PhantomSize(size=(16, 16, 16), joins=(parse_join("menopause: pre, post = any"),))
+    made = phantom_study(size, protocol=load_protocol("default"), out=tmp_path, seed=0)
+    assert all("any" in table["menopause"].levels for table in made.attributes.values())
+    assert all(not {"pre", "post"} & set(table["menopause"].levels) for table in made.attributes.values())
     parts = (made.split.train, made.split.validation, made.split.test)
     assert [len(part) for part in parts] == [120, 100, 400]
     assert len({case for part in parts for case in part}) == 620

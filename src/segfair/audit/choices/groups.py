@@ -102,6 +102,7 @@ def form_groups(cohort: Cohort, scores: ScoreTable, config: AuditConfig, plan: B
         edges=edges,
         subject_column=config.subject_column,
         read_as=config.read_as,
+        joins=config.join,
     )
     patients = _name_teachers(plan.apply(audited), config, n_teachers=len(scored) - len(audited))
     described, terciles = derive_columns(audited, scores) if config.derive else (audited, {})

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import stats
+from segfair.attributes.fit import AttributeTable
+from segfair.attributes.nesting import levels_around
 from segfair.audit.result import AuditConfig, Explained, Finding, Stability, WorstOff
 from segfair.audit.significance import FamilyOfTests, estimate_of
 from segfair.audit.words import subgroup_name
-from segfair.subgroups.lattice import Better, Membership
+from segfair.subgroups.lattice import Better, Membership, Subgroup
 
 __all__ = ["explain_subgroups", "name_worst"]
 
@@ -20,11 +22,14 @@ _MOST_LISTED = 50
 """Subgroups of a set that holds the worst; a longer list says that nothing is known, which its first fifty say too."""
 
 
-def explain_subgroups(families: Sequence[FamilyOfTests], config: AuditConfig, *, better: Better) -> tuple[Finding, ...]:
+def explain_subgroups(
+    families: Sequence[FamilyOfTests], attributes: AttributeTable, config: AuditConfig, *, better: Better
+) -> tuple[Finding, ...]:
     """Finds what explains the significant subgroups: levels fixed beforehand first, then all others within them.
 
     Args:
         families: Of one outcome, over the same cases; the declared one, where there is one, before the lattice.
+        attributes: Of these cases.
         config: Level, numbers of resamples, smallest group.
         better: Direction of the outcome.
 
@@ -57,13 +62,15 @@ def explain_subgroups(families: Sequence[FamilyOfTests], config: AuditConfig, *,
             estimate = estimate_of(step.row, _within(family, strata), step.test, config)
             if estimate is None:
                 continue
+            subgroup = family.membership.subgroups[step.row]
             finding = Finding(
-                items=family.membership.subgroups[step.row],
+                items=subgroup,
                 estimate=estimate,
                 explains=tuple(Explained(family.membership.subgroups[row]) for row in step.explains),
                 inside="",
                 stability=_stability(step.row, step.lead, family.membership),
                 declared=family.declared,
+                nested_in=Subgroup(levels_around(members, subgroup.items, attributes)),
             )
             found.append((finding, members))
             codes = np.zeros(len(members), dtype=np.intp) if strata is None else strata

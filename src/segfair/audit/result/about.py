@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from segfair.attributes.binning import ReadAs
+from segfair.attributes.joins import LevelJoin
 from segfair.cases import Join
 from segfair.fairness.level_means import JudgingRule
 from segfair.protocol.rules import Protocol
@@ -26,6 +27,7 @@ class AuditConfig:
         attributes: Metadata columns to use; None: every usable one, or the protocol's own.
         bins: Column -> bin edges.
         read_as: Column -> "categorical", "ordered" or "numeric", where that is not left to be inferred.
+        join: Texts of a column that are taken as one level.
         outcomes: Metrics whose subgroups are examined; the first is the primary one.
         min_support: Smallest share of cases of a mined subgroup; single levels of `min_cases` join them.
         min_cases: Smallest number of members, and of others, of a subgroup that is judged.
@@ -55,6 +57,7 @@ class AuditConfig:
     attributes: tuple[str, ...] | None = None
     bins: Mapping[str, tuple[float, ...] | Literal["tree"]] = field(default_factory=dict)
     read_as: Mapping[str, ReadAs] = field(default_factory=dict)
+    join: tuple[LevelJoin, ...] = ()
     outcomes: tuple[str, ...] = ("dsc",)
     min_support: float = 0.05
     min_cases: int = 10

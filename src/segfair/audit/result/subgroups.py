@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from segfair.audit.result.second_labels import TwoRulers
 from segfair.subgroups.lattice import Better, Estimate, Subgroup, SubgroupTable
@@ -81,6 +81,7 @@ class Finding:
         inside: Whether a part of it is worse still.
         stability: How surely it is this subgroup.
         declared: Whether it is a level fixed beforehand, tested in a family of its own.
+        nested_in: Levels that it does not name and all of its cases have, so that the gap may be theirs.
     """
 
     items: Subgroup
@@ -89,6 +90,7 @@ class Finding:
     inside: str
     stability: Stability
     declared: bool = False
+    nested_in: Subgroup = field(default_factory=lambda: Subgroup(frozenset()))
 
 
 @dataclass(frozen=True, slots=True)

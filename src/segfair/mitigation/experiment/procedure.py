@@ -218,9 +218,9 @@ def _study(
 ) -> Study:
     size = cast(Size, settings.spatial_size)
     if settings.data is None:
-        phantom = PhantomSize(size=size)
+        phantom = PhantomSize(size=size, joins=settings.joins)
         if "swinunetr" in settings.backbones:
-            phantom = PhantomSize(size=size, cases=(12, 12, 12), planted=(2, 2, 2))
+            phantom = dataclasses.replace(phantom, cases=(12, 12, 12), planted=(2, 2, 2))
         if settings.attributes is not None:
             phantom = dataclasses.replace(phantom, attributes=settings.attributes)
         return phantom_study(
@@ -232,6 +232,7 @@ def _study(
         preprocessing=Preprocessing(phases=settings.phases, spacing_mm=settings.spacing_mm),
         protocol=protocol,
         attributes=settings.attributes,
+        joins=settings.joins,
         out=settings.out,
         cache=settings.cache or settings.out / "cache",
         seed=settings.seed,
@@ -363,6 +364,7 @@ def _audit(
         min_cases=WORST_MIN_CASES,
         # A model that fails on many cases is a finding of the comparison, not a mistake in what was handed over.
         missing_prediction="worst",
+        join=settings.joins,
         subject_column=settings.subject_column,
         seed=settings.seed,
     )

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 import cattrs
 
 from segfair.attributes.binning import as_number
+from segfair.attributes.joins import LevelJoin, joins_of, parse_join
 from segfair.errors import ConfigError, InputError
 from segfair.files.cells import cell_text
 from segfair.files.tables import load_table
@@ -51,6 +52,7 @@ class MitigationSettings:
         spatial_size: Voxels that the network sees; with `samples_per_case` those of a patch.
         samples_per_case: Patches a case; None: whole volumes.
         attributes: Metadata columns; None: every usable one (phantom: age group, menopause, density).
+        join: Texts of a column that are taken as one level, as `--join` takes them.
         id_column, sheet: Of the table; None: the column, and the sheet, that hold most of the case ids.
         subject_column: Column that tells which cases are of one patient.
         alpha, min_support, loss, outcome: Of FairMedSeg and the divergences.
@@ -79,6 +81,7 @@ class MitigationSettings:
     spatial_size: Annotated[Size, Kind("three whole numbers from 1 on", lambda sides: min(sides) >= 1)] | None = None
     samples_per_case: Count | None = None
     attributes: Names | None = None
+    join: Names | None = None
     id_column: str | None = None
     sheet: str | None = None
     subject_column: str | None = None
@@ -112,6 +115,7 @@ class MitigationSettings:
     def _filled(self) -> MitigationSettings:
         """See `complete`; every value is of its kind."""
         self._check_choices()
+        joins_of(self.joins)
         device = find_device(self.device)
         if self.amp and not device.startswith("cuda"):
             raise ConfigError(
@@ -146,6 +150,15 @@ class MitigationSettings:
         # Two channels and a softmax: a single sigmoid starts slowly on small lesions and can stay empty.
         config = make(backbone, in_channels=self.phases, out_channels=2)
         return dataclasses.replace(config, options={**config.options, **self.network.get(backbone, {})})
+
+    @property
+    def joins(self) -> tuple[LevelJoin, ...]:
+        """What `join` means.
+
+        Raises:
+            ConfigError: A text that is none.
+        """
+        return tuple(map(parse_join, self.join or ()))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `config.toml`; what is None is left out, TOML has no word for it.

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from segfair.attributes.fit import AttributeTable, BinningPlan, fit_attributes
+from segfair.attributes.joins import LevelJoin, check_joins
 from segfair.audit.words import plural
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError
@@ -71,6 +72,7 @@ class PhantomSize:
     cases: tuple[int, int, int] = (120, 100, 400)
     planted: tuple[int, int, int] = (4, 3, 13)
     attributes: tuple[str, ...] = ("age_group", "menopause", "breast_density")
+    joins: tuple[LevelJoin, ...] = ()
 
 
 def phantom_study(settings: PhantomSize, *, protocol: Protocol, out: Path, seed: int, bias: bool = True) -> Study:
@@ -94,7 +96,8 @@ def phantom_study(settings: PhantomSize, *, protocol: Protocol, out: Path, seed:
         part: Cohort(tuple(Case(case.id, metadata=case.metadata) for case in cases), columns=columns)
         for part, cases in parts.items()
     }
-    plan = fit_attributes(cohorts["train"], protocol=protocol, chosen=settings.attributes)
+    check_joins(Cohort(tuple(Case(case.id, metadata=case.metadata) for case in every), columns), settings.joins)
+    plan = fit_attributes(cohorts["train"], protocol=protocol, chosen=settings.attributes, joins=settings.joins)
     (out / "labels").mkdir(parents=True, exist_ok=True)
     labelled = []
     for case in parts["test"]:
@@ -159,6 +162,7 @@ def data_study(
     preprocessing: Preprocessing,
     protocol: Protocol,
     attributes: tuple[str, ...] | None,
+    joins: tuple[LevelJoin, ...] = (),
     out: Path,
     cache: Path | None,
     seed: int,
@@ -185,6 +189,7 @@ def data_study(
         sheet=sheet,
         subject_column=subject_column,
     )
+    check_joins(source.cohort(), joins)
     label_name, values = source.trained_label
     preprocessing = dataclasses.replace(preprocessing, label=values)
     prepared = prepare(source.cases, preprocessing, cache=cache, executor=executor, on_done=on_done)
@@ -194,12 +199,15 @@ def data_study(
         usable,
         protocol=protocol,
         attributes=attributes,
+        joins=joins,
         earlier=out / "splits.json" if resume else None,
         seed=seed,
         subject_column=subject_column,
     )
     cohorts = {part: source.cohort(getattr(split, part)) for part in ("train", "validation", "test")}
-    plan = fit_attributes(cohorts["train"], protocol=protocol, chosen=attributes, subject_column=subject_column)
+    plan = fit_attributes(
+        cohorts["train"], protocol=protocol, chosen=attributes, subject_column=subject_column, joins=joins
+    )
     if not plan.attributes:
         raise ConfigError(
             f"mitigate: no metadata column of the {plural(len(split.train), 'training case')} can be an attribute ("
@@ -246,6 +254,7 @@ def _split(
     *,
     protocol: Protocol,
     attributes: tuple[str, ...] | None,
+    joins: tuple[LevelJoin, ...],
     earlier: Path | None,
     seed: int,
     subject_column: str | None,
@@ -255,7 +264,7 @@ def _split(
         split.check_cases(usable)
         return split
     cohort = source.cohort(usable)
-    plan = fit_attributes(cohort, protocol=protocol, chosen=attributes, subject_column=subject_column)
+    plan = fit_attributes(cohort, protocol=protocol, chosen=attributes, subject_column=subject_column, joins=joins)
     table = plan.apply(cohort)
     subjects = {case.id: case.metadata.get(subject_column) for case in cohort} if subject_column else None
     return split_cases(

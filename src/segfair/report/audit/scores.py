@@ -34,6 +34,8 @@ _ALERTS = {
     "direction": "Which values are better",
     "labels": "Which voxels count",
     "column": "Columns left out",
+    "spelling": "Levels that may be one",
+    "nested": "Levels inside levels",
     "copied": "Equal to their labels",
     "size": "Size of a voxel",
     "levels": "Ids in names of levels",

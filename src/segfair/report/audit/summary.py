@@ -195,6 +195,9 @@ def _finding(result: AuditResult, finding: Finding, digits: int) -> Data | None:
     others = len(finding.explains) - 1
     parts = [
         f"It explains {plural(others, 'further significant subgroup')}." if others > 0 else "",
+        f"All its cases are of {subgroup_name(finding.nested_in.items)}, so that the gap may be due to that."
+        if finding.nested_in.items
+        else "",
         f"{finding.inside[:1].upper()}{finding.inside[1:]}.",
         _stability_sentence(finding.stability),
         "Fixed beforehand, and tested in a family of its own." if finding.declared else "",

@@ -23,7 +23,7 @@ __all__ = ["leaderboard_data", "without_folders"]
 
 _PATIENTS = 10
 """Patients that are listed; rank.json holds all."""
-_PRIVATE_ALERTS = ("small", "attribute", "empty")
+_PRIVATE_ALERTS = ("small", "spelling", "nested", "attribute", "empty")
 _ALERTS = {
     "undefined": "Patients that could not be left out",
     "baseline": "Worse than nothing",
@@ -34,6 +34,8 @@ _ALERTS = {
     "excluded": "Cases left out",
     "empty": "Empty labels",
     "equal": "Equal submissions",
+    "spelling": "Levels that may be one",
+    "nested": "Levels inside levels",
     "small": "Small groups",
     "attribute": "Missing attribute",
 }
