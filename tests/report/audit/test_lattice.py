@@ -34,10 +34,10 @@ OLD_WOMEN = row({"age": "old", "sex": "f"}, 3, 0.59, redundant=True)
 def test_a_column_is_there_where_some_row_has_a_value() -> None:
     plain = section(row({"sex": "f"}, 4, 0.6))
     assert [column["title"] for column in plain["columns"]] == [
-        "Subgroup", "n", "Mean", "Others", "Difference", "Divergence (Eq. 1)", "Standing",
+        "Subgroup", "n", "Mean", "Others", "Difference", "Standing",
     ]  # fmt: skip
     tested = section(WOMEN, row({"sex": "m"}, 4, 0.8, divergence_shrunk=0.05))
-    assert [column["title"] for column in tested["columns"]][-3:] == ["Divergence (Eq. 1)", "Shrunken", "Standing"]
+    assert [column["title"] for column in tested["columns"]][-3:] == ["Difference", "Adjusted p", "Standing"]
 
 
 def test_redundant_subgroups_are_counted_kept_in_the_data_and_not_among_the_first_rows() -> None:

@@ -38,11 +38,9 @@ _COLUMNS = (
     _Column("Mean", "number", lambda row: row.mean),
     _Column("Others", "number", lambda row: row.rest_mean),
     _Column("Difference", "signed", lambda row: row.estimate.value if row.estimate else None),
-    _Column("95% interval, all at once", "interval", lambda row: row.estimate.ci if row.estimate else None),
+    _Column("95% interval", "interval", lambda row: row.estimate.ci if row.estimate else None),
     _Column("Adjusted p", "p", lambda row: row.p_adjusted),
     _Column("At equal covariates", "signed", lambda row: row.adjusted.difference if row.adjusted else None),
-    _Column("Divergence (Eq. 1)", "signed", lambda row: row.divergence),
-    _Column("Shrunken", "signed", lambda row: row.divergence_shrunk),
 )
 
 
