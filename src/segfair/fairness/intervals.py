@@ -41,10 +41,8 @@ __all__ = [
     "score_interval",
 ]
 
-_LEAST_KEPT = 0.3
+_LEAST_KEPT = 0.1
 """An attribute's level offsets are shrunken to no less than this share."""
-_OWN_NOISE_FROM = 0.5
-"""From this multiple of the offsets on noise is the levels' own; below it mixes with that of shuffled cases."""
 _SHARE_OF_TAIL = 0.8
 """Of the nominal tail, for the limit of the largest disparity: what noise is assumed is itself estimated. Measured in
 full, up to 5 % of these limits were too mild where 2.5 % should be."""
@@ -223,7 +221,7 @@ def inverted_interval(
 
     The weakest disparity: multiples of the observed offsets, which are shrunken per attribute by the share that noise
     explains. At multiple 0 the noise is that of shuffled cases, so that the test is the permutation test and no
-    disparity is possible exactly where its p is at least the tail; from half of the offsets on it is the levels' own.
+    disparity is possible exactly where its p is at least the tail; from multiple 1 on it is the levels' own.
 
     The strongest disparity: noise inflates a largest difference the less, the farther the other levels are from both
     ends, so which truth could have given so mild a score depends on what is not known. Offsets in the shape of the
@@ -264,7 +262,7 @@ def inverted_interval(
     def strong_enough(multiple: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether so strong a score as the observed one would not be rare."""
         times = factor(multiple)
-        share = np.minimum(times / _OWN_NOISE_FROM, 1.0)
+        share = np.minimum(times, 1.0)
         drawn = harm(times * offsets + np.sqrt(1 - share) * chance + np.sqrt(share) * own)
         return np.asarray((np.count_nonzero(drawn >= reached, axis=0) + 1) / (len(drawn) + 1) >= tail - 1e-12)
 
@@ -298,7 +296,8 @@ def _own_noise(
     own = resampled.means[np.arange(len(shuffled.means)) % len(resampled.means)] - observed.means
     # From the variance over n + 1 that exponential weights give to the unbiased one over n.
     own = own * np.sqrt((units + 1) / np.maximum(units - 1, 1))
-    common = shuffled.means - shuffled.means.mean(axis=0)
+    # Other shuffles than those of the same rows, with which this noise is mixed near no disparity.
+    common = np.roll(shuffled.means - shuffled.means.mean(axis=0), len(shuffled.means) // 2, axis=0)
     df = MEAN_PRIOR_DF + units - 1
     share = MEAN_PRIOR_DF / df
     stretch = scipy.stats.t.isf(tail, df) / scipy.stats.norm.isf(tail)
