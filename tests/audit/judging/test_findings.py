@@ -103,3 +103,16 @@ def test_a_finding_tells_the_level_that_all_its_cases_have() -> None:
 def test_a_finding_of_cases_of_all_kinds_lies_inside_nothing() -> None:
     (finding,) = with_gaps(cohort(1), ({"age": "age0", "density": "density2"}, 0.25)).subgroups.findings
     assert finding.nested_in.items == frozenset()
+
+
+def test_a_level_fixed_beforehand_speaks_first_however_small_its_gap() -> None:
+    columns = cohort(6, 600)
+    first, second = {"sex": "sex0"}, {"age": "age0", "density": "density2"}
+    dsc = np.random.default_rng(6).normal(0.8, 0.08, 600)
+    for items, gap in ((first, 0.06), (second, 0.3)):
+        dsc -= gap * np.all([np.array(columns[name]) == level for name, level in items.items()], axis=0)
+    result = audit(dataclasses.replace(DEFAULT, primary=("sex",)), dsc=np.clip(dsc, 0, 1), **columns)
+    assert names(result) == [second, first], "most harmful first"
+    assert [group.items for group in result.verdict.groups] == [frozenset(found.items()) for found in (first, second)]
+    assert result.verdict.sentence.startswith("Disparity found: mean DSC is")
+    assert "exploratory" not in result.verdict.sentence

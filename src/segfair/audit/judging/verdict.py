@@ -74,7 +74,9 @@ def _of_findings(
 ) -> Verdict | None:
     """The verdict where something is beyond chance; None where nothing is, or nothing that the margin lets count."""
     outcome, margin = table.outcome, config.margin.get(table.outcome)
-    told = [(finding, row_of(finding, families)) for finding in findings]
+    # What was fixed beforehand speaks first.
+    ordered = sorted(findings, key=lambda finding: not finding.declared)
+    told = [(finding, row_of(finding, families)) for finding in ordered]
     worse = [
         (finding, row)
         for finding, row in told
@@ -90,7 +92,7 @@ def _of_findings(
         groups = (finding.items, *(other.items for other, _ in worse[1:4]))
         return Verdict("disparity found", f"Disparity found: {label}{text}{is_open}{more}.", groups)
     if told and margin is None:
-        finding, row = told[-1]
+        finding, row = ([entry for entry in told if entry[0].declared] or told)[-1]
         text = describe_row(row, outcome, config, finding.estimate) if row else subgroup_name(finding.items.items)
         label = "" if finding.declared or len(families) == 1 else "exploratory: "
         sentence = f"Disparity found: {label}the rest is worse off than one group: {text}."
