@@ -29,7 +29,9 @@ def reach_verdict(config: AuditConfig, subgroups: Subgroups) -> Verdict:
     """
     outcome = config.outcomes[0]
     table, facts, primary = subgroups[outcome], subgroups.outcomes[outcome], subgroups.primary_levels
-    findings, margin = subgroups.findings, config.margin.get(outcome)
+    margin = config.margin.get(outcome)
+    # What was fixed beforehand speaks first.
+    findings = sorted(subgroups.findings, key=lambda finding: not finding.declared)
     name = metric_name(outcome)
     families = [family for family in (primary, table) if family is not None and len(family)] or [table]
     judged = [row for row in families[0] if row.significant is not None]
@@ -74,9 +76,7 @@ def _of_findings(
 ) -> Verdict | None:
     """The verdict where something is beyond chance; None where nothing is, or nothing that the margin lets count."""
     outcome, margin = table.outcome, config.margin.get(table.outcome)
-    # What was fixed beforehand speaks first.
-    ordered = sorted(findings, key=lambda finding: not finding.declared)
-    told = [(finding, row_of(finding, families)) for finding in ordered]
+    told = [(finding, row_of(finding, families)) for finding in findings]
     worse = [
         (finding, row)
         for finding, row in told
