@@ -292,10 +292,7 @@ def _describe_method(test: stats.MaxT, config: AuditConfig, design: Design) -> s
         f"{config.level:g}; two-sided, exact when no group differs at all"
     )
     if config.margin:
-        text += (
-            "; a margin is judged on the difference to everybody else, which is the divergence (and its simultaneous "
-            "interval) divided by the share of the others"
-        )
+        text += "; a margin is judged on the difference to everybody else"
     return text
 
 

@@ -162,9 +162,9 @@ def describe_row(row: Divergence, outcome: str, config: AuditConfig, estimate: E
 
 def compared(estimate: Estimate, config: AuditConfig) -> str:
     """Within what the members are compared with others, where that is not plain."""
-    within = []
-    if estimate.kind == "difference within strata":
-        within.append(clean(config.stratify, length=40) if config.stratify else "what the other findings leave")
-    if estimate.units == "cases within subjects":
-        within.append("subjects")
-    return f"within {' and '.join(within)} " if within else "over subjects " if estimate.units == "subjects" else ""
+    within = [clean(config.stratify, length=40)] if config.stratify else []
+    within += ["subjects"] if estimate.units == "cases within subjects" else []
+    if within:
+        return f"within {' and '.join(within)} "
+    beside = "apart from the other findings " if estimate.kind == "difference within strata" else ""
+    return f"over subjects {beside}" if estimate.units == "subjects" else beside
