@@ -256,7 +256,8 @@ def inverted_interval(
     def harm(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
         return sign * statistic(dataclasses.replace(observed, means=centre + deviations))
 
-    reached = sign * estimate - 1e-9 * (1.0 + np.abs(estimate))
+    known = np.where(np.isfinite(estimate), estimate, np.nan)
+    reached = sign * known - 1e-9 * (1.0 + np.abs(known))
     lenient = np.maximum(sign * estimate, np.median(harm(own), axis=0))
 
     def strong_enough(multiple: NDArray[np.float64]) -> NDArray[np.bool_]:
