@@ -51,7 +51,7 @@ def trained(once, call_cli, tree) -> Path:
         options = ("--config", config, "--strategy", "divergence-sampling", "--attributes", "age,menopause")
         common = ("mitigate", tree.root, *options)
         cache = ("--cache", root / "cache")
-        two = ("--backbone", "unet", "--backbone", "segresnet", "--spatial-size", 32, 32, 32)
+        two = ("--backbone", "unet", "--backbone", "segresnet", "--spatial-size", 16, 16, 16)
         done = call_cli(*common, *cache, *two, "--out", out)
         assert done.returncode == 0, done.stderr
         alone = ("--backbone", "swinunetr", "--spatial-size", 64, 32, 32, "--no-baseline")
