@@ -81,7 +81,7 @@ def attribute_facts(
             rate = rate_ci = None
             if failed is not None and n:
                 rate = float(failed[inside].mean())
-                rate_ci = stats.defined_interval(stats.rate_interval(failed[inside].sum(), np.array(n)))
+                rate_ci = stats.rate_interval(int(failed[inside].sum()), n)
             levels.append(
                 LevelFacts(
                     level=level,

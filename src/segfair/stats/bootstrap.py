@@ -276,34 +276,18 @@ def _moderated_errors(membership: Membership, outcome: NDArray[np.float64]) -> N
     return error
 
 
-def rate_interval(
-    successes: NDArray[np.floating] | NDArray[np.integer],
-    trials: NDArray[np.floating] | NDArray[np.integer],
-    *,
-    confidence: float = 0.95,
-) -> NDArray[np.float64]:
+def rate_interval(successes: int, trials: int, *, confidence: float = 0.95) -> Interval | None:
     """Wilson's interval of a rate such as the share of failed cases; of use also where no or every case failed.
 
-    Not scipy's `binomtest`, whose last digits differ: files of older versions would no longer be met to the byte.
-
-    Args:
-        successes: Counts of any shape.
-        trials: Counts, of the same shape.
-        confidence: Of the interval.
-
-    Returns:
-        (..., 2); NaN without trials.
+    None without trials.
 
     References:
         Wilson 1927.
     """
-    quantile = scipy.stats.norm.ppf(0.5 + confidence / 2)
-    count = np.where(np.asarray(trials) > 0, trials, np.nan).astype(np.float64)
-    rate = successes / count
-    centre = rate + quantile**2 / (2 * count)
-    reach = quantile * np.sqrt(rate * (1 - rate) / count + quantile**2 / (4 * count**2))
-    bounds: NDArray[np.float64] = np.stack([centre - reach, centre + reach], axis=-1)
-    return np.asarray(np.clip(bounds / (1 + quantile**2 / count)[..., None], 0.0, 1.0), dtype=np.float64)
+    if not trials:
+        return None
+    bounds = scipy.stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return float(bounds.low), float(bounds.high)
 
 
 def _studentise(
