@@ -47,3 +47,24 @@ def test_the_notebook_view_is_escaped() -> None:
     html = audit(**made)._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
+
+
+def test_format_1_opens_with_the_estimates_that_its_rows_hold() -> None:
+    """Format 1 had the divergence and its simultaneous interval, which are the difference times the share of the rest."""
+    made = planted(np.random.default_rng(3), 90, 0.1)
+    result = audit(dataclasses.replace(DEFAULT, primary=("sex",), margin={"dsc": 0.05}), **made)
+    tree = json.loads(json.dumps(result.to_dict()))
+    tree["format"] = 1
+    del tree["findings"], tree["worst_off"], tree["verdict"]["groups"], tree["verdict"]["causes"]
+    for row in (*tree["subgroups"]["dsc"], *tree["primary_subgroups"]["rows"]):
+        del row["estimate"]
+        row["margin"] = "insufficient evidence" if row["margin"] == "open" else row["margin"]
+    older = AuditResult.from_dict(tree)
+    assert older.subgroups.findings == ()
+    for mine, theirs in zip(result.subgroups["dsc"], older.subgroups["dsc"], strict=True):
+        assert mine.margin == theirs.margin
+        assert theirs.estimate is not None
+        assert mine.estimate is not None
+        assert theirs.estimate.value == pytest.approx(mine.estimate.value)
+        assert (theirs.estimate.p_adjusted, theirs.estimate.n_cases) == (mine.p_adjusted, mine.n)
+    assert older.to_dict()["format"] == 2
