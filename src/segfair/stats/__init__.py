@@ -15,6 +15,7 @@ from segfair.stats.bootstrap import (
     subgroup_intervals,
 )
 from segfair.stats.bounds import Standing, margin_standing, simultaneous_means
+from segfair.stats.cells import crossed
 from segfair.stats.contrast import count_subjects
 from segfair.stats.findings import Named, explain, worst_off
 from segfair.stats.paired import PairedTest, paired_max_t, paired_outcomes
@@ -34,6 +35,7 @@ __all__ = [
     "SubgroupIntervals",
     "adjusted_max_t",
     "count_subjects",
+    "crossed",
     "defined",
     "defined_interval",
     "detectable_gap",

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cells", "Membership", "Shares", "collapse", "distinct_rows"]
+__all__ = ["Cells", "Membership", "Shares", "collapse", "crossed", "distinct_rows"]
 
 Membership = NDArray[np.bool_] | NDArray[np.uint8]
 """(n_subgroups, n_cases), non-zero for members."""
@@ -90,6 +91,11 @@ class Cells:
         for first in range(0, n_subgroups, step):
             rows = slice(first, min(first + step, n_subgroups))
             yield rows, self.columns[rows].astype(kind)
+
+
+def crossed(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.intp]:
+    """(n,) codes of the pairs of two codings of the same things, in the order of the first, then of the second."""
+    return np.asarray(np.unique(np.stack([one, other]), axis=1, return_inverse=True)[1].ravel(), dtype=np.intp)
 
 
 def collapse(membership: Membership | Shares, *, blocks: NDArray[np.integer] | None = None) -> Cells:

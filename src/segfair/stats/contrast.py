@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.stats.cells import Cells, Membership, Shares, collapse
+from segfair.stats.cells import Cells, Membership, Shares, collapse, crossed
 
 __all__ = [
     "MEAN_PRIOR_DF",
@@ -348,7 +348,7 @@ def families(
         found.append(Family(rows, contrast, average(centred), touched[rows].astype(np.float64)))
     if within.any():
         rows = np.flatnonzero(within)
-        blocks = np.unique(np.stack([stratum, subject]), axis=1, return_inverse=True)[1].ravel()
+        blocks = crossed(stratum, subject)
         contrast = prepare_contrast(members[rows], strata=blocks, covariates=covariates, prior_df=prior_df)
         found.append(Family(rows, contrast, outcome, divided[rows].astype(np.float64), subject))
     return found
@@ -388,8 +388,7 @@ def quantile_blocks(values: NDArray[np.float64], strata: NDArray[np.intp], *, n_
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     rank -= starts[strata]
-    pairs = np.stack([strata, np.unique(values, return_inverse=True)[1]])
-    tied = np.unique(pairs, axis=1, return_inverse=True)[1].ravel()
+    tied = crossed(strata, np.unique(values, return_inverse=True)[1])
     least = np.full(int(tied.max(initial=-1)) + 1, len(order), dtype=np.intp)
     np.minimum.at(least, tied, rank)
     rank = least[tied]

@@ -13,14 +13,14 @@ References:
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segfair.stats.bootstrap import exponential_weights
-from segfair.stats.cells import Membership, distinct_rows
+from segfair.stats.cells import Membership, crossed, distinct_rows
 from segfair.stats.contrast import Family, families
 from segfair.stats.permutation import MaxT, family_test
 
@@ -105,14 +105,13 @@ def explain(
             shown = test.significant(level if not rows else level * _LATER)
             if not shown.any() or len(rows) == _MOST:
                 return rows, tests, leads
-            rank = _preference(lengths, harm * test.difference)
+            # Of equal evidence short before long, worse before better; among those that are alike evidence decides.
+            rank = crossed(lengths, ~(harm * test.difference > 0))
             row = int(_leaders(np.where(shown, np.abs(test.t), -np.inf)[:, None], rank, tie)[0])
-            lead = np.zeros(len(lengths))
-            for resampled in _resampled_t(parts, test, representative, sign, rng=rng, draws=draws):
-                lead += np.bincount(_leaders(np.abs(resampled), rank, tie), minlength=len(lengths))
+            resampled = _resampled_t(parts, test, representative, sign, rng=rng, draws=draws)
             rows.append(row)
-            leads.append(lead / draws)
-            stratum = np.unique(np.stack([stratum, membership[row]]), axis=1, return_inverse=True)[1].ravel()
+            leads.append(_shares(map(np.abs, resampled), rank, tie))
+            stratum = crossed(stratum, membership[row])
 
     rows, tests, leads = one_by_one(first, _TIE)
     if len(rows) > 1:
@@ -170,22 +169,8 @@ def worst_off(
     if not (evidence > 0).any():
         return None
     parts = families(membership[distinct], outcome, strata=strata, subjects=subjects, min_divided=min_cases)
-    lead = np.zeros(len(lengths))
-    for t in _resampled_t(parts, test, representative, sign, rng=rng, draws=draws):
-        lead += np.bincount(_leaders(harm * t, lengths), minlength=len(lengths))
-    return int(_leaders(evidence[:, None], lengths)[0]), lead / draws
-
-
-def _preference(lengths: NDArray[np.intp], harmful: NDArray[np.float64]) -> NDArray[np.intp]:
-    """(n_subgroups,) rank of each among those of equal evidence: short before long, worse before better."""
-    order = np.lexsort((~(harmful > 0), lengths))
-    rank = np.empty(len(order), dtype=np.intp)
-    rank[order] = np.arange(len(order))
-    # Those that are alike share a rank, and evidence decides between them.
-    key = np.stack([lengths[order], ~(harmful > 0)[order]])
-    fresh = np.any(np.diff(key, axis=1, prepend=-1) != 0, axis=0)
-    rank[order] = np.cumsum(fresh)
-    return rank
+    resampled = _resampled_t(parts, test, representative, sign, rng=rng, draws=draws)
+    return int(_leaders(evidence[:, None], lengths)[0]), _shares((harm * t for t in resampled), lengths)
 
 
 def _leaders(evidence: NDArray[np.float64], rank: NDArray[np.intp], tie: float = _TIE) -> NDArray[np.intp]:
@@ -194,6 +179,12 @@ def _leaders(evidence: NDArray[np.float64], rank: NDArray[np.intp], tie: float =
     tied = (evidence >= evidence.max(axis=0) - tie) & (evidence > -np.inf)
     best = np.where(tied, rank[:, None], rank.max(initial=0) + 1).min(axis=0)
     return np.asarray(np.argmax(np.where(tied & (rank[:, None] == best), evidence, -np.inf), axis=0), dtype=np.intp)
+
+
+def _shares(resampled: Iterable[NDArray[np.float64]], rank: NDArray[np.intp], tie: float = _TIE) -> NDArray[np.float64]:
+    """(n_subgroups,) share of resamples, (n_subgroups, some draws) of evidence at a time, that each would lead."""
+    led = np.concatenate([_leaders(evidence, rank, tie) for evidence in resampled])
+    return np.bincount(led, minlength=len(rank)) / len(led)
 
 
 def _resampled_t(

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from segfair.stats.cells import crossed
+
 __all__ = [
     "EXACT_LIMIT",
     "Resampling",
@@ -131,8 +133,7 @@ def subject_rearrangements(
         (at most `step`, n_cases) positions.
     """
     _, first, subject, n_cases = np.unique(subjects, return_index=True, return_inverse=True, return_counts=True)
-    _, kind = np.unique(np.stack([strata[first], n_cases]), axis=1, return_inverse=True)
-    kind = kind.ravel()
+    kind = crossed(strata[first], n_cases)
     by_kind = np.argsort(kind, kind="stable")
     place = np.empty_like(by_kind)
     place[by_kind] = np.arange(len(by_kind))

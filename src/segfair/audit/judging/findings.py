@@ -74,7 +74,7 @@ def explain_subgroups(
             )
             found.append((finding, members))
             codes = np.zeros(len(members), dtype=np.intp) if strata is None else strata
-            strata = np.unique(np.stack([codes, members]), axis=1, return_inverse=True)[1].ravel()
+            strata = stats.crossed(codes, members)
     told = [dataclasses.replace(finding, inside=_inside(finding, who, found, harm)) for finding, who in found]
     return tuple(sorted(told, key=lambda finding: -harm * finding.estimate.value))
 
