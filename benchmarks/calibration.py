@@ -461,6 +461,20 @@ class Disparity:
     best: float | fairness.Statistic
     worst: float | None
 
+    def interval(
+        self, observed: fairness.LevelMeans, resampled: fairness.LevelMeans, shuffled: fairness.LevelMeans
+    ) -> Floats:
+        """(n_scores, 2) as the report has it."""
+        return fairness.score_interval(
+            self.compute,
+            observed=observed,
+            resampled=resampled,
+            shuffled=shuffled,
+            worse=self.worse,
+            best=self.best,
+            worst=self.worst,
+        ).reshape(-1, 2)
+
 
 def overall(means: fairness.LevelMeans) -> Floats:
     """The cohort's mean."""
@@ -535,15 +549,7 @@ def _score_intervals(
         values, drawn, null, true = (
             score.compute(means).reshape(len(means.means), -1) for means in (observed, resampled, shuffled, truth)
         )
-        reported = fairness.score_interval(
-            score.compute,
-            observed=observed,
-            resampled=resampled,
-            shuffled=shuffled,
-            worse=score.worse,
-            best=score.best,
-            worst=score.worst,
-        ).reshape(-1, 2)
+        reported = score.interval(observed, resampled, shuffled)
         for column, (value, right) in enumerate(zip(values[0], true[0], strict=True)):
             replicates = drawn[:, column]
             if not (np.isfinite(value) and np.isfinite(replicates).all()):
@@ -621,14 +627,7 @@ def judge_fs(
     shuffled = fairness.permuted_level_means(levels, outcomes, rng=rng, permutations=draws)
     for name in ("FS", "D_v"):
         score = DISPARITIES[name]
-        bounds = fairness.score_interval(
-            score.compute,
-            observed=observed,
-            resampled=resampled,
-            shuffled=shuffled,
-            worse=score.worse,
-            best=score.best,
-        ).reshape(-1, 2)
+        bounds = score.interval(observed, resampled, shuffled)
         null = score.compute(shuffled).reshape(draws, -1)
         values, right = (np.ravel(score.compute(means)[0]) for means in (observed, truth))
         for column, (low, high) in enumerate(bounds):
