@@ -16,11 +16,16 @@ from segfair.audit.design import Design
 from segfair.audit.result import AuditConfig, OutcomeFacts
 from segfair.subgroups.lattice import Adjusted, Divergence, Estimate, Membership, SubgroupTable
 
-__all__ = ["FamilyOfTests", "compare_with_rest", "estimate_of", "infer_subgroups", "mean_limits"]
+__all__ = ["FamilyOfTests", "compare_with_rest", "estimate_of", "infer_subgroups", "is_share", "mean_limits"]
 
 Interval = tuple[float, float]
-SHARES = ("dsc", "iou", "sensitivity", "precision", "nsd")
+_SHARES = ("dsc", "iou", "sensitivity", "precision", "nsd")
 CONSTANT = "every case has the same value, so there is nothing to compare"
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric, of a region too (`dsc_tumour`), lies between 0 and 1 by its definition."""
+    return metric.partition("_")[0] in _SHARES
 
 
 def mean_limits(name: str, values: NDArray[np.float64], config: AuditConfig) -> Interval:
@@ -35,7 +40,7 @@ def mean_limits(name: str, values: NDArray[np.float64], config: AuditConfig) -> 
     """
     metric = name.lower()
     low, high = -np.inf, np.inf
-    if metric.partition("_")[0] in SHARES:
+    if is_share(metric):
         low, high = 0.0, 1.0
     elif metric == "normhd":
         low, high = 0.0, 1.0 if config.protocol.normhd.clip else np.inf
@@ -171,7 +176,7 @@ def _complete(table: SubgroupTable, family: FamilyOfTests, test: stats.MaxT, con
 
     def possible(interval: Interval | None) -> Interval | None:
         """No share lies outside of [0, 1], so no divergence of one lies further from the mean than that."""
-        if interval is None or table.outcome.partition("_")[0] not in SHARES:
+        if interval is None or not is_share(table.outcome):
             return interval
         return max(interval[0], -mean), min(interval[1], 1 - mean)
 
@@ -215,7 +220,7 @@ def _estimates(
 ) -> list[Estimate | None]:
     """What is said of each row; None where nobody is left to compare with."""
     # Two shares differ by no more than 1.
-    most = 1.0 if metric.partition("_")[0] in SHARES else np.inf
+    most = 1.0 if is_share(metric) else np.inf
     intervals = np.clip(test.estimate_interval(config.level), -most, most)
     subjects = design.units.subjects
     sizes = np.count_nonzero(members, axis=1)

@@ -193,7 +193,8 @@ def _flagged(result: AuditResult) -> list[Divergence]:
     found = {finding.items for finding in result.subgroups.findings}
     rows = {
         row.subgroup: row
-        for row in (*(result.subgroups.primary_levels or ()), *table)
+        for family in result.subgroups.families
+        for row in family
         if harmful(row.difference, table.better)
         and (
             row.subgroup in found

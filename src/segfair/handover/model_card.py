@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from segfair.audit.judging.verdict import headline, row_of
+from segfair.audit.judging.verdict import headline
 from segfair.audit.result import AuditResult, LevelFacts, Score
 from segfair.audit.words import (
     clean,
@@ -177,9 +177,8 @@ def _level(level: LevelFacts, outcome: str, digits: int, *, failures: bool) -> l
 def _worst(result: AuditResult) -> str:
     outcome = result.subgroups.primary_outcome
     table = result.subgroups[outcome]
-    families = [family for family in (result.subgroups.primary_levels, table) if family is not None]
     # What the verdict speaks of is named, however many groups look worse by chance.
-    named = [headline(result), *(row_of(finding, families) for finding in result.subgroups.findings)]
+    named = [headline(result), *(result.subgroups.find(finding.items) for finding in result.subgroups.findings)]
     first = [row for row in named if row is not None and harmful(row.difference, table.better)]
     unique = {row.subgroup: row for row in (*first, *table.worst(len(table)))}
     rows = list(unique.values())[:_WORST]

@@ -12,6 +12,7 @@ from segfair.audit.certainty import challenge_of
 from segfair.audit.choices.groups import Study
 from segfair.audit.result import AuditConfig, Cause, Verdict
 from segfair.audit.words import format_number
+from segfair.protocol.rules import PROTOCOL_NAMES
 from segfair.scoring.scores import label_size_column
 
 __all__ = ["check_causes", "is_chosen"]
@@ -29,18 +30,16 @@ def check_causes(study: Study, verdict: Verdict, conclude: Callable[[Study], Ver
         verdict: Of all of them.
         conclude: The verdict of some cases.
     """
-    causes = []
+    kinds = [(what, left_out) for what, left_out in _kinds(study) if left_out.any() and not left_out.all()]
+    if not kinds:
+        return verdict
+    causes, fs = [], _fairness(study)
     brief = dataclasses.replace(study.config, bootstrap=min(_DRAWS, study.config.bootstrap), adjust=())
-    for what, left_out in _kinds(study):
-        kept = np.flatnonzero(~left_out)
-        if len(kept) == len(left_out) or not len(kept):
-            continue
-        rest = dataclasses.replace(study.select(kept), config=brief)
+    for what, left_out in kinds:
+        rest = dataclasses.replace(study.select(np.flatnonzero(~left_out)), config=brief)
         other = conclude(rest)
-        named = verdict.groups[:1]
-        turns = other.kind != verdict.kind or any(group not in other.groups for group in named)
-        fs, fs_without = _fairness(study), _fairness(rest)
-        causes.append(Cause(what, int(left_out.sum()), other.kind, other.sentence, turns, fs, fs_without))
+        turns = other.kind != verdict.kind or any(group not in other.groups for group in verdict.groups[:1])
+        causes.append(Cause(what, int(left_out.sum()), other.kind, other.sentence, turns, fs, _fairness(rest)))
     lead = " ".join(map(_lead, filter(lambda cause: cause.turns, causes)))
     sentence = f"{lead} {verdict.sentence}" if lead else verdict.sentence
     return dataclasses.replace(verdict, sentence=sentence, causes=tuple(causes))
@@ -50,7 +49,7 @@ def is_chosen(cause: Cause, config: AuditConfig) -> bool:
     """Whether the user has said what such cases are worth, so that a verdict may rest on them."""
     if cause.what == PENALISED:
         return config.missing_prediction is not None
-    return config.protocol.name not in ("default", "mama-mia")
+    return config.protocol.name not in PROTOCOL_NAMES
 
 
 def _kinds(study: Study) -> Iterator[tuple[str, NDArray[np.bool_]]]:

@@ -18,7 +18,7 @@ from segfair import stats
 from segfair.audit.judging.causes import is_chosen
 from segfair.audit.panel import Panel
 from segfair.audit.result import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
-from segfair.audit.significance import SHARES, mean_limits
+from segfair.audit.significance import is_share, mean_limits
 from segfair.audit.words import format_interval, format_number, metric_name, plural, subgroup_name
 from segfair.errors import ConfigError
 from segfair.stats.bounds import simultaneous_means
@@ -120,7 +120,7 @@ def _compare_with(gate: Gate, direction: str) -> None:
 def _require_decision(gate: Gate) -> None:
     """Refuses a limit that every value meets, or none."""
     name = gate.name or gate.form
-    share = gate.form == "coverage" or gate.name in ("DSC", "PS", "FS", "TS") or gate.name.partition("_")[0] in SHARES
+    share = gate.form == "coverage" or gate.name in ("DSC", "PS", "FS", "TS") or is_share(gate.name)
     if share and not 0 <= gate.limit <= 1:
         raise ConfigError(f"gate {gate.text!r}: {name} lies between 0 and 1, got {gate.limit:g}")
     # A distance that is not clipped has no largest value.
@@ -362,8 +362,8 @@ def _difference(row: Divergence) -> str:
 def _level_rows(result: AuditResult, attribute: str) -> dict[str, Divergence]:
     """Level -> its row, from the primary family where the attribute was fixed beforehand."""
     rows: dict[str, Divergence] = {}
-    for table in (result.subgroups.primary_levels, result.subgroups[result.subgroups.primary_outcome]):
-        for row in table or ():
+    for table in result.subgroups.families:
+        for row in table:
             for subgroup in (row.subgroup, *row.aliases):
                 if len(subgroup) == 1:
                     ((name, level),) = subgroup.items

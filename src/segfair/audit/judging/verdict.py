@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from segfair.audit.result import AuditConfig, AuditResult, Finding, PowerFacts, Subgroups, Verdict
 from segfair.audit.significance import CONSTANT
@@ -17,7 +17,7 @@ from segfair.audit.words import (
 )
 from segfair.subgroups.lattice import Divergence, Estimate, SubgroupTable
 
-__all__ = ["compared", "describe_row", "detectable", "headline", "reach_verdict", "row_of"]
+__all__ = ["compared", "describe_row", "detectable", "headline", "reach_verdict"]
 
 
 def reach_verdict(config: AuditConfig, subgroups: Subgroups) -> Verdict:
@@ -28,12 +28,12 @@ def reach_verdict(config: AuditConfig, subgroups: Subgroups) -> Verdict:
         subgroups: What was found of the primary outcome.
     """
     outcome = config.outcomes[0]
-    table, facts, primary = subgroups[outcome], subgroups.outcomes[outcome], subgroups.primary_levels
+    facts, primary = subgroups.outcomes[outcome], subgroups.primary_levels
     margin = config.margin.get(outcome)
     # What was fixed beforehand speaks first.
     findings = sorted(subgroups.findings, key=lambda finding: not finding.declared)
     name = metric_name(outcome)
-    families = [family for family in (primary, table) if family is not None and len(family)] or [table]
+    families = subgroups.families
     judged = [row for row in families[0] if row.significant is not None]
     where = "levels fixed beforehand" if families[0] is primary else "subgroups"
     beyond = [row for family in families for row in family if row.margin == "beyond margin"]
@@ -49,7 +49,7 @@ def reach_verdict(config: AuditConfig, subgroups: Subgroups) -> Verdict:
             f"No gap beyond the declared margin of {margin:g} in {name}: none of {len(judged)} {where} can be further "
             "than that behind everybody else.",
         )
-    if (found := _of_findings(findings, families, table, config)) is not None:
+    if (found := _of_findings(findings, subgroups, config)) is not None:
         return found
     if margin is not None and judged:
         n_open = sum(row.margin != "within margin" for row in families[0])
@@ -71,32 +71,32 @@ def reach_verdict(config: AuditConfig, subgroups: Subgroups) -> Verdict:
     )
 
 
-def _of_findings(
-    findings: Sequence[Finding], families: Sequence[SubgroupTable], table: SubgroupTable, config: AuditConfig
-) -> Verdict | None:
+def _of_findings(findings: Sequence[Finding], subgroups: Subgroups, config: AuditConfig) -> Verdict | None:
     """The verdict where something is beyond chance; None where nothing is, or nothing that the margin lets count."""
-    outcome, margin = table.outcome, config.margin.get(table.outcome)
-    told = [(finding, row_of(finding, families)) for finding in findings]
-    worse = [
-        (finding, row)
-        for finding, row in told
-        if harmful(finding.estimate.value, table.better) and (row is None or row.margin != "within margin")
-    ]
+    outcome = config.outcomes[0]
+    better, margin = subgroups[outcome].better, config.margin.get(outcome)
+
+    def counts(finding: Finding) -> bool:
+        row = subgroups.find(finding.items)
+        return harmful(finding.estimate.value, better) and (row is None or row.margin != "within margin")
+
+    def sentence(finding: Finding, before: str = "", behind: str = "") -> str:
+        row = subgroups.find(finding.items)
+        label = "" if finding.declared or len(subgroups.families) == 1 else "exploratory: "
+        clause = describe_row(row, outcome, config, finding.estimate) if row else subgroup_name(finding.items.items)
+        return f"Disparity found: {label}{before}{clause}{behind}."
+
+    worse = list(filter(counts, findings))
     if worse:
-        finding, row = worse[0]
-        text = describe_row(row, outcome, config, finding.estimate) if row else subgroup_name(finding.items.items)
         is_open = f"; whether it is beyond the margin of {margin:g} is open" if margin is not None else ""
-        others = ", ".join(subgroup_name(other.items.items) for other, _ in worse[1:4])
+        others = ", ".join(subgroup_name(other.items.items) for other in worse[1:4])
         more = f"; and {plural(len(worse) - 1, 'further finding')}: {others}" if len(worse) > 1 else ""
-        label = "" if finding.declared or len(families) == 1 else "exploratory: "
-        groups = (finding.items, *(other.items for other, _ in worse[1:4]))
-        return Verdict("disparity found", f"Disparity found: {label}{text}{is_open}{more}.", groups)
-    if told and margin is None:
-        finding, row = ([entry for entry in told if entry[0].declared] or told)[-1]
-        text = describe_row(row, outcome, config, finding.estimate) if row else subgroup_name(finding.items.items)
-        label = "" if finding.declared or len(families) == 1 else "exploratory: "
-        sentence = f"Disparity found: {label}the rest is worse off than one group: {text}."
-        return Verdict("disparity found", sentence, (finding.items,))
+        groups = tuple(finding.items for finding in worse[:4])
+        return Verdict("disparity found", sentence(worse[0], behind=f"{is_open}{more}"), groups)
+    if findings and margin is None:
+        best = ([finding for finding in findings if finding.declared] or findings)[-1]
+        before = "the rest is worse off than one group: "
+        return Verdict("disparity found", sentence(best, before), (best.items,))
     return None
 
 
@@ -110,20 +110,14 @@ def headline(result: AuditResult) -> Divergence | None:
 
     It is the verdict's, else the one of which most speaks that it is worse.
     """
-    table = result.subgroups[result.subgroups.primary_outcome]
-    families = [family for family in (result.subgroups.primary_levels, table) if family is not None]
-    named = [*result.verdict.groups[:1], *([result.subgroups.worst_off.items] if result.subgroups.worst_off else [])]
-    for group in named:
-        row = next((row for family in families for row in family if row.subgroup == group), None)
+    found = result.subgroups
+    table = found[found.primary_outcome]
+    named = [*result.verdict.groups[:1], *([found.worst_off.items] if found.worst_off else [])]
+    for row in map(found.find, named):
         if row is not None and harmful(row.difference, table.better):
             return row
     behind = [row for row in table if harmful(row.difference, table.better)]
     return next((row for row in behind if row.significant is not None), behind[0] if behind else None)
-
-
-def row_of(finding: Finding, families: Iterable[SubgroupTable]) -> Divergence | None:
-    """The row of a finding's subgroup, from the family fixed beforehand where it is there."""
-    return next((row for family in families for row in family if row.subgroup == finding.items), None)
 
 
 def detectable(power: Sequence[PowerFacts], n_cases: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from segfair.audit.result.second_labels import TwoRulers
-from segfair.subgroups.lattice import Better, Estimate, Subgroup, SubgroupTable
+from segfair.subgroups.lattice import Better, Divergence, Estimate, Subgroup, SubgroupTable
 from segfair.subgroups.search import Search
 
 __all__ = ["Explained", "Finding", "OutcomeFacts", "PowerFacts", "Stability", "Subgroups", "WorstOff"]
@@ -138,3 +138,13 @@ class Subgroups(Mapping[str, SubgroupTable]):
     def primary_outcome(self) -> str:
         """The outcome whose subgroups were tested as declared."""
         return next(name for name, facts in self.outcomes.items() if facts.primary)
+
+    @property
+    def families(self) -> tuple[SubgroupTable, ...]:
+        """The tables of the primary outcome, that of the levels fixed beforehand first, where there are any."""
+        declared = (self.primary_levels,) if self.primary_levels else ()
+        return (*declared, self[self.primary_outcome])
+
+    def find(self, group: Subgroup) -> Divergence | None:
+        """The row of a subgroup on the primary outcome, of the first family that has it; None: no family has."""
+        return next((row for family in self.families for row in family if row.subgroup == group), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segfair.audit.judging.verdict import compared, headline, row_of
+from segfair.audit.judging.verdict import compared, headline
 from segfair.audit.result import AuditConfig, AuditResult, Finding, OutcomeFacts, Score, Stability
 from segfair.audit.words import (
     clean,
@@ -187,11 +187,9 @@ def worst_section(result: AuditResult) -> Data | None:
 
 def _finding(result: AuditResult, finding: Finding, digits: int) -> Data | None:
     found = result.subgroups
-    families = [table for table in (found.primary_levels, found[found.primary_outcome]) if table]
-    row = row_of(finding, families)
+    row, rows = found.find(finding.items), found[found.primary_outcome]
     if row is None:
         return None
-    rows = families[-1]
     others = len(finding.explains) - 1
     parts = [
         f"It explains {plural(others, 'further significant subgroup')}." if others > 0 else "",
