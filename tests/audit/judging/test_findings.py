@@ -116,3 +116,15 @@ def test_a_level_fixed_beforehand_speaks_first_however_small_its_gap() -> None:
     assert [group.items for group in result.verdict.groups] == [frozenset(found.items()) for found in (first, second)]
     assert result.verdict.sentence.startswith("Disparity found: mean DSC is")
     assert "exploratory" not in result.verdict.sentence
+
+
+def test_what_a_level_fixed_beforehand_explains_in_the_lattice_is_told_with_it() -> None:
+    columns = cohort(5, 600)
+    dsc = np.random.default_rng(5).normal(0.8, 0.08, 600) - 0.12 * (np.array(columns["sex"]) == "sex0")
+    result = audit(dataclasses.replace(DEFAULT, primary=("sex",)), dsc=np.clip(dsc, 0, 1), **columns)
+    rows = {row.subgroup for row in result.subgroups["dsc"] if row.significant}
+    assert len(rows) > 20
+    (finding,) = result.subgroups.findings
+    explained = [entry.items for entry in finding.explains]
+    assert rows <= set(explained)
+    assert len(explained) == len(set(explained)), "each is told once"

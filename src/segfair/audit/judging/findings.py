@@ -57,6 +57,7 @@ def explain_subgroups(
             # Within levels that were found already the lattice is another test.
             first=None if found else family.test,
         )
+        found = _with_rest(found, family, named, config)
         for step in named:
             members = family.membership.matrix[step.row]
             estimate = estimate_of(step.row, _within(family, strata), step.test, config)
@@ -77,6 +78,34 @@ def explain_subgroups(
             strata = stats.crossed(codes, members)
     told = [dataclasses.replace(finding, inside=_inside(finding, who, found, harm)) for finding, who in found]
     return tuple(sorted(told, key=lambda finding: -harm * finding.estimate.value))
+
+
+def _with_rest(
+    found: list[tuple[Finding, NDArray[np.bool_]]],
+    family: FamilyOfTests,
+    named: Sequence[stats.Named],
+    config: AuditConfig,
+) -> list[tuple[Finding, NDArray[np.bool_]]]:
+    """What was found before, with the significant subgroups of a further family that nothing named in it explains.
+
+    They are so for the sake of what was found before, within which they no longer are: each of the finding whose
+    members it follows most.
+    """
+    if not found or family.test is None:
+        return found
+    subgroups, matrix = family.membership.subgroups, family.membership.matrix
+    told = {entry.items for finding, _ in found for entry in finding.explains}
+    told |= {subgroups[row] for step in named for row in step.explains}
+    shown = np.flatnonzero(family.test.significant(config.level))
+    rest = np.array([row for row in shown if subgroups[row] not in told], dtype=np.intp)
+    apart = np.array([who - who.mean() for _, who in found])
+    owner = np.argmax(np.abs(matrix[rest] @ apart.T) / np.linalg.norm(apart, axis=1), axis=1)
+
+    def with_rest(finding: Finding, index: int) -> Finding:
+        more = tuple(Explained(subgroups[row]) for row in rest[owner == index])
+        return dataclasses.replace(finding, explains=(*finding.explains, *more))
+
+    return [(with_rest(finding, index), who) for index, (finding, who) in enumerate(found)]
 
 
 def name_worst(family: FamilyOfTests, config: AuditConfig, *, better: Better) -> WorstOff | None:
