@@ -72,11 +72,11 @@ def from_tree(tree: Mapping[str, Any], kind: type[_Result]) -> _Result:
     Raises:
         InputError: Not an audit, or of another format number.
     """
-    if tree.get("format") == 1:
-        tree = _from_format_1(tree)
-    if tree.get("format") != FORMAT:
-        raise InputError(f"audit.json: format is {tree.get('format')!r}, this version reads {FORMAT}")
+    if tree.get("format") not in (1, FORMAT):
+        raise InputError(f"audit.json: format is {tree.get('format')!r}, this version reads 1 and {FORMAT}")
     try:
+        if tree["format"] == 1:
+            tree = _from_format_1(tree)
         cases = tree["cases"]
         flat = {
             **tree,
@@ -97,7 +97,7 @@ def from_tree(tree: Mapping[str, Any], kind: type[_Result]) -> _Result:
                 held = {names[0]: flat[key]} if len(names) == 1 else flat[key]
                 parts[part] |= {name: held[name] for name in names if name in held}
         return _converter.structure(parts, kind)
-    except (cattrs.BaseValidationError, KeyError, TypeError, ValueError) as error:
+    except (cattrs.BaseValidationError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"audit.json: not a complete audit ({error!r}); write it again with segfair audit") from error
 
 
@@ -124,18 +124,11 @@ def _from_format_1(tree: Mapping[str, Any]) -> dict[str, Any]:
         margin = "open" if row["margin"] == "insufficient evidence" else row["margin"]
         return {**row, "estimate": estimate, "margin": margin}
 
-    try:
-        is_plain = not (tree["config"]["stratify"] or tree["config"]["subject_column"])
-        changed = {
-            "subgroups": {name: list(map(row_of, rows)) for name, rows in tree["subgroups"].items()},
-            "primary_subgroups": None,
-        }
-        if tree.get("primary_subgroups"):
-            declared = tree["primary_subgroups"]
-            changed["primary_subgroups"] = {**declared, "rows": list(map(row_of, declared["rows"]))}
-        return {**tree, **changed, "format": 2}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"audit.json: not a complete audit ({error!r}); write it again with segfair audit") from error
+    is_plain = not (tree["config"]["stratify"] or tree["config"]["subject_column"])
+    subgroups = {name: list(map(row_of, rows)) for name, rows in tree["subgroups"].items()}
+    declared = tree.get("primary_subgroups")
+    primary = {**declared, "rows": list(map(row_of, declared["rows"]))} if declared else None
+    return {**tree, "subgroups": subgroups, "primary_subgroups": primary, "format": FORMAT}
 
 
 def write_tree(tree: Mapping[str, Any], path: Path) -> None:
