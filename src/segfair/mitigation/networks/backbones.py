@@ -1,20 +1,21 @@
-"""The three networks, unet, segresnet and swinunetr, and the sizes of volume they take.
+"""The networks, unet, resenc, segresnet, swinunetr and those of others, and the sizes of image they take.
 
-Builds MONAI networks from a plain description, and refuses before the first step a size that would fail in it.
-Never trains, never reads a file.
+Builds MONAI networks, or one by a function that the user names, from a plain description, and refuses before the first
+step a size that would fail in it. Never trains, never reads a file.
 
 References:
     Poeta et al. Divergence-Aware Training with Automatic Subgroup Mitigation for Breast Tumor Segmentation.
     2025 (FairMedSeg), section 4.
     Ronneberger et al. U-Net. MICCAI 2015. Myronenko. 3D MRI brain tumor segmentation using autoencoder
     regularization. BrainLes 2018. Hatamizadeh et al. Swin UNETR. BrainLes 2021.
+    Isensee et al. nnU-Net Revisited. MICCAI 2024 (residual encoder, deep supervision).
 """
 
 from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
@@ -33,22 +34,32 @@ __all__ = [
     "times",
 ]
 
-Backbone = Literal["unet", "segresnet", "swinunetr"]
+Backbone = Literal["unet", "resenc", "segresnet", "swinunetr"]
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
-Size = tuple[int, int, int]
-"""Voxels along each axis."""
+Size = tuple[int, ...]
+"""Voxels along each axis; two for planar networks."""
 
-Option = int | float | bool | tuple[int, ...]
+Option = int | float | bool | tuple[int, ...] | tuple[tuple[int, ...], ...]
+
+_CLASSES: Mapping[str, str] = {
+    "unet": "UNet",
+    "resenc": "DynUNet",
+    "segresnet": "SegResNet",
+    "swinunetr": "SwinUNETR",
+}
 
 # The paper's widths (section 4). Dropout 0.1 and blocks of the SegResNet are those of its BraTS configuration.
 _PAPER: Mapping[Backbone, Mapping[str, Option]] = {
     "unet": {"channels": (16, 32, 64, 128, 256), "residual_units": 2, "dropout": 0.0},
+    # No network of the paper: its widths are those of the unet beside it.
+    "resenc": {"channels": (16, 32, 64, 128, 256), "strides": (), "deep_supervision": True, "dropout": 0.0},
     "segresnet": {"init_filters": 32, "blocks_down": (1, 2, 2, 4), "blocks_up": (1, 1, 1), "dropout": 0.1},
     "swinunetr": {"feature_size": 48, "checkpointing": False},
 }
 # Widths that train on volumes of 32^3 (SwinUNETR: 64^3) on a processor in minutes.
 _SMALL: Mapping[Backbone, Mapping[str, Option]] = {
     "unet": {"channels": (8, 16, 32), "residual_units": 2, "dropout": 0.0},
+    "resenc": {"channels": (8, 16, 32), "strides": (), "deep_supervision": True, "dropout": 0.0},
     "segresnet": {"init_filters": 8, "blocks_down": (1, 2, 2, 4), "blocks_up": (1, 1, 1), "dropout": 0.1},
     "swinunetr": {"feature_size": 12, "checkpointing": False},
 }
@@ -59,29 +70,37 @@ class NetworkConfig:
     """A network as plain values, enough to build it again.
 
     Attributes:
-        name: Which backbone.
+        name: Which backbone, or `module:function` of a network of one's own. The function is called with
+            `spatial_dims`, `in_channels`, `out_channels` and the options, and returns a module from images to logits.
         in_channels: Phases of the image.
         out_channels: 1, a logit for the lesion (sigmoid); more, one logit a class with the background first
             (softmax). Two learn faster and more steadily from the few lesion voxels of a volume than one does.
-        options: Widths and depths. unet: `channels`, `residual_units`, `dropout`; segresnet: `init_filters`,
-            `blocks_down`, `blocks_up`, `dropout`; swinunetr: `feature_size`, `checkpointing` (recomputes
-            activations in the backward pass: slower, far less memory).
+        options: Widths and depths. unet: `channels`, `residual_units`, `dropout`; resenc: `channels`, `strides` (one
+            entry a level below the first, each a list of 1 or 2 an axis; empty: 2 everywhere), `deep_supervision`,
+            `dropout`; segresnet: `init_filters`, `blocks_down`, `blocks_up`, `dropout`; swinunetr: `feature_size`,
+            `checkpointing` (recomputes activations in the backward pass: slower, far less memory).
+        dims: 3 for volumes, 2 for planar images.
     """
 
-    name: Backbone
+    name: str
     in_channels: int = 3
     out_channels: int = 2
     options: Mapping[str, Option] = field(default_factory=dict)
+    dims: int = 3
 
     def __post_init__(self) -> None:
-        if self.name not in BACKBONES:
-            raise ConfigError(f"backbone {self.name!r}: expected one of {', '.join(BACKBONES)}")
+        if self.name not in BACKBONES and not self.is_own:
+            raise ConfigError(f"backbone {self.name!r}: expected one of {', '.join(BACKBONES)}, or module:function")
+        if self.dims not in (2, 3):
+            raise ConfigError(f"backbone {self.name}: expected 2 or 3 dimensions, got {self.dims}")
         if self.in_channels < 1 or self.out_channels < 1:
             raise ConfigError(
                 f"backbone {self.name}: needs at least one input and one output channel, got {self.in_channels} "
                 f"and {self.out_channels}"
             )
-        known = _PAPER[self.name]
+        if self.is_own:
+            return
+        known = _PAPER[cast(Backbone, self.name)]
         unknown = sorted(set(self.options) - set(known))
         if unknown:
             raise ConfigError(
@@ -93,25 +112,24 @@ class NetworkConfig:
         _check_widths(self)
 
     @classmethod
-    def paper(cls, name: Backbone, *, in_channels: int = 3, out_channels: int = 2, **options: Option) -> NetworkConfig:
+    def paper(cls, name: str, *, in_channels: int = 3, out_channels: int = 2, **options: Option) -> NetworkConfig:
         """The paper's widths, some of them changed by `options`."""
         return cls(name, in_channels=in_channels, out_channels=out_channels, options=options)
 
     @classmethod
-    def small(cls, name: Backbone, *, in_channels: int = 3, out_channels: int = 2, **options: Option) -> NetworkConfig:
+    def small(cls, name: str, *, in_channels: int = 3, out_channels: int = 2, **options: Option) -> NetworkConfig:
         """Widths for the embedded phantom, some of them changed by `options`."""
-        return cls(
-            name, in_channels=in_channels, out_channels=out_channels, options={**_SMALL.get(name, {}), **options}
-        )
+        widths = _SMALL.get(cast(Backbone, name), {})
+        return cls(name, in_channels=in_channels, out_channels=out_channels, options={**widths, **options})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint, TOML or JSON."""
-        options = {key: list(value) if isinstance(value, tuple) else value for key, value in self.options.items()}
         return {
             "name": self.name,
             "in_channels": self.in_channels,
             "out_channels": self.out_channels,
-            "options": options,
+            "options": {key: _as_lists(value) for key, value in self.options.items()},
+            "dims": self.dims,
         }
 
     @classmethod
@@ -127,31 +145,48 @@ class NetworkConfig:
                 in_channels=int(tree["in_channels"]),
                 out_channels=int(tree["out_channels"]),
                 options=dict(tree["options"]),
+                # Checkpoints from before there were planar networks do not say it.
+                dims=int(tree.get("dims", 3)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"network description: {error!r} in {dict(tree)}") from error
 
     @property
-    def multiple(self) -> int:
-        """Every side of the volume must be a multiple of this."""
+    def is_own(self) -> bool:
+        """Whether the network is one that the user brings."""
+        return ":" in self.name
+
+    @property
+    def multiples(self) -> Size:
+        """Each side of the image must be a multiple of its entry; 1 where a network of one's own takes any."""
         if self.name == "unet":
-            return int(2 ** (len(cast(tuple[int, ...], self.options["channels"])) - 1))
+            return (int(2 ** (len(cast(tuple[int, ...], self.options["channels"])) - 1)),) * self.dims
+        if self.name == "resenc":
+            return tuple(math.prod(steps) for steps in zip(*self._strides(), strict=True))
         if self.name == "segresnet":
-            return int(2 ** (len(cast(tuple[int, ...], self.options["blocks_down"])) - 1))
-        return 32
+            return (int(2 ** (len(cast(tuple[int, ...], self.options["blocks_down"])) - 1)),) * self.dims
+        return (32 if self.name == "swinunetr" else 1,) * self.dims
+
+    def _strides(self) -> tuple[tuple[int, ...], ...]:
+        """Of resenc: one entry a level below the first, one number an axis."""
+        given = cast(tuple[tuple[int, ...], ...], self.options["strides"])
+        n_levels = len(cast(tuple[int, ...], self.options["channels"]))
+        return given or ((2,) * self.dims,) * (n_levels - 1)
 
     @property
-    def monai_name(self) -> str:
-        """Class name in `monai.networks.nets`."""
-        return {"unet": "UNet", "segresnet": "SegResNet", "swinunetr": "SwinUNETR"}[self.name]
+    def target(self) -> str:
+        """Whom to call with `arguments`, as a MONAI bundle names it."""
+        return self.name.replace(":", ".") if self.is_own else _CLASSES[self.name]
 
     @property
-    def monai_arguments(self) -> dict[str, Any]:
-        """Keyword arguments of the MONAI class."""
-        ends = {"spatial_dims": 3, "in_channels": self.in_channels, "out_channels": self.out_channels}
-        options: dict[str, Any] = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in self.options.items()
-        }
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the network's class or function."""
+        ends = {"spatial_dims": self.dims, "in_channels": self.in_channels, "out_channels": self.out_channels}
+        options: dict[str, Any] = {key: _as_lists(value) for key, value in self.options.items()}
+        if self.is_own:
+            return ends | options
+        if self.name == "resenc":
+            return ends | self._residual_encoder()
         if self.name == "unet":
             return ends | {
                 "channels": options["channels"],
@@ -168,6 +203,29 @@ class NetworkConfig:
             }
         return ends | {"feature_size": options["feature_size"], "use_checkpoint": options["checkpointing"]}
 
+    def _residual_encoder(self) -> dict[str, Any]:
+        """DynUNet with residual blocks in its encoder.
+
+        As in nnU-Net, kernels are flat along an axis until it is halved for the first time: its voxels are longer than
+        the others until then.
+        """
+        strides = self._strides()
+        kernels = [
+            [3 if any(steps[axis] > 1 for steps in strides[: level + 1]) else 1 for axis in range(self.dims)]
+            for level in range(len(strides) + 1)
+        ]
+        steps = [list(entry) for entry in strides]
+        return {
+            "kernel_size": kernels,
+            "strides": [[1] * self.dims, *steps],
+            "upsample_kernel_size": steps,
+            "filters": list(cast(tuple[int, ...], self.options["channels"])),
+            "dropout": self.options["dropout"] or None,
+            "deep_supervision": self.options["deep_supervision"],
+            "deep_supr_num": min(len(strides) - 1, 3),
+            "res_block": True,
+        }
+
 
 def build_network(config: NetworkConfig) -> nn.Module:
     """Builds the network with fresh weights from torch's global generator (seed it first for equal ones).
@@ -175,26 +233,49 @@ def build_network(config: NetworkConfig) -> nn.Module:
     Returns:
         A module: (B, in_channels, X, Y, Z) float32 -> (B, out_channels, X, Y, Z) logits.
 
+    In training, a network with deep supervision gives (B, H, out_channels, ...) logits of H heads, the finest first.
+
     Raises:
-        ConfigError: SwinUNETR without einops.
+        ConfigError: SwinUNETR without einops, or a function that cannot be imported or called.
     """
+    if config.is_own:
+        return _built_by_user(config)
     if config.name == "swinunetr" and importlib.util.find_spec("einops") is None:
         raise ConfigError(
             'backbone swinunetr: needs the package einops; install it with `pip install "segfair[mitigate]"`'
         )
     from monai.networks import nets
 
-    network = getattr(nets, config.monai_name)(**config.monai_arguments)
+    network = getattr(nets, config.target)(**config.arguments)
     return cast(nn.Module, network)
+
+
+def _built_by_user(config: NetworkConfig) -> nn.Module:
+    where = f"network {config.name}"
+    module, _, function = config.name.partition(":")
+    try:
+        make: Callable[..., object] = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"{where}: cannot be imported ({error}); expected module:function, with the module on PYTHONPATH"
+        ) from error
+    try:
+        network = make(**config.arguments)
+    except TypeError as error:
+        named = ", ".join(config.arguments)
+        raise ConfigError(f"{where}: cannot be called with the keywords {named} ({error})") from error
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"{where}: returned {type(network).__name__}; expected a torch.nn.Module")
+    return network
 
 
 def fitting_size(config: NetworkConfig, size: Sequence[int]) -> Size:
     """The smallest size that holds `size` and that the network can be trained on."""
-    step = config.multiple
-    x, y, z = (max(step, math.ceil(side / step) * step) for side in size)
-    if config.name != "segresnet" and x * y * z == step**3:
-        return (2 * step, 2 * step, 2 * step)
-    return (x, y, z)
+    steps = config.multiples
+    sides = tuple(max(step, math.ceil(side / step) * step) for step, side in zip(steps, size, strict=True))
+    if config.name != "segresnet" and not config.is_own and sides == steps:
+        return tuple(2 * step for step in steps)
+    return sides
 
 
 def check_shape(config: NetworkConfig, size: Sequence[int], *, what: str = "spatial size") -> Size:
@@ -204,19 +285,22 @@ def check_shape(config: NetworkConfig, size: Sequence[int], *, what: str = "spat
     swinunetr needs more than one voxel at the bottom; the group norm of segresnet does not.
 
     Returns:
-        The size as three ints.
+        The size as one int an axis.
 
     Raises:
-        ConfigError: Not three positive sides, or a size that fails; the message has the nearest that fits.
+        ConfigError: Not one positive side an axis, or a size that fails; the message has the nearest that fits.
     """
     sides = tuple(int(side) for side in size)
-    if len(sides) != 3 or min(sides, default=0) < 1:
-        raise ConfigError(f"{what} {list(size)}: expected three positive numbers of voxels")
+    if len(sides) != config.dims or min(sides, default=0) < 1:
+        number = {2: "two", 3: "three"}[config.dims]
+        raise ConfigError(f"{what} {list(size)}: expected {number} positive numbers of voxels")
     fit = fitting_size(config, sides)
     if fit == sides:
         return fit
-    if any(side % config.multiple for side in sides):
-        reason = f"{config.name} halves each side, so each must be a multiple of {config.multiple}"
+    steps = config.multiples
+    if any(side % step for side, step in zip(sides, steps, strict=True)):
+        even = str(steps[0]) if len(set(steps)) == 1 else times(steps)
+        reason = f"{config.name} halves each side, so each must be a multiple of {even}"
     else:
         reason = f"{config.name} would normalise over a single voxel at its bottom"
     raise ConfigError(f"{what} {times(sides)}: {reason}; the next size that fits is {times(fit)}")
@@ -224,39 +308,76 @@ def check_shape(config: NetworkConfig, size: Sequence[int], *, what: str = "spat
 
 def _check_widths(config: NetworkConfig) -> None:
     where = f"backbone {config.name}"
-    options = config.options
-    for key, value in options.items():
-        numbers = value if isinstance(value, tuple) else (value,)
-        lowest = 0 if key in ("dropout", "residual_units", "checkpointing") else 1
+    for key, value in config.options.items():
+        if key == "strides":
+            continue
+        numbers = cast("tuple[int, ...]", value if isinstance(value, tuple) else (value,))
+        lowest = 0 if key in ("dropout", "residual_units", "checkpointing", "deep_supervision") else 1
         if not numbers or min(numbers) < lowest:
             raise ConfigError(f"{where}: {key} must be at least {lowest}, got {value}")
-    if "dropout" in options and cast(float, options["dropout"]) >= 1:
-        raise ConfigError(f"{where}: dropout must lie in [0, 1), got {options['dropout']}")
-    if config.name == "unet" and len(cast(tuple[int, ...], options["channels"])) < 2:
-        raise ConfigError(f"{where}: channels needs at least two levels, got {options['channels']}")
-    if config.name == "segresnet":
-        filters = cast(int, options["init_filters"])
-        down, up = cast(tuple[int, ...], options["blocks_down"]), cast(tuple[int, ...], options["blocks_up"])
-        if filters % 8:
-            raise ConfigError(
-                f"{where}: init_filters must be a multiple of 8 (group norm), got {filters}; "
-                f"try {math.ceil(filters / 8) * 8}"
-            )
-        if len(up) != len(down) - 1:
-            raise ConfigError(
-                f"{where}: blocks_up needs one entry fewer than blocks_down, got {len(up)} and {len(down)}"
-            )
-    if config.name == "swinunetr":
-        width = cast(int, options["feature_size"])
-        if width % 12:
-            raise ConfigError(
-                f"{where}: feature_size must be a multiple of 12, got {width}; try {math.ceil(width / 12) * 12}"
-            )
+    if "dropout" in config.options and cast(float, config.options["dropout"]) >= 1:
+        raise ConfigError(f"{where}: dropout must lie in [0, 1), got {config.options['dropout']}")
+    _CHECKS[cast(Backbone, config.name)](config, where)
+
+
+def _check_unet(config: NetworkConfig, where: str) -> None:
+    if len(cast(tuple[int, ...], config.options["channels"])) < 2:
+        raise ConfigError(f"{where}: channels needs at least two levels, got {config.options['channels']}")
+
+
+def _check_resenc(config: NetworkConfig, where: str) -> None:
+    channels = cast(tuple[int, ...], config.options["channels"])
+    strides = cast(tuple[tuple[int, ...], ...], config.options["strides"])
+    if len(channels) < 3:
+        raise ConfigError(f"{where}: channels needs at least three levels, got {channels}")
+    fits = len(strides) in (0, len(channels) - 1) and all(
+        len(steps) == config.dims and set(steps) <= {1, 2} and 2 in steps for steps in strides
+    )
+    if not fits:
+        raise ConfigError(
+            f"{where}: strides needs {len(channels) - 1} entries of {config.dims} numbers, each 1 or 2 and one of them "
+            f"2, got {_as_lists(strides)}"
+        )
+
+
+def _check_segresnet(config: NetworkConfig, where: str) -> None:
+    filters = cast(int, config.options["init_filters"])
+    down, up = (cast(tuple[int, ...], config.options[key]) for key in ("blocks_down", "blocks_up"))
+    if filters % 8:
+        raise ConfigError(
+            f"{where}: init_filters must be a multiple of 8 (group norm), got {filters}; "
+            f"try {math.ceil(filters / 8) * 8}"
+        )
+    if len(up) != len(down) - 1:
+        raise ConfigError(f"{where}: blocks_up needs one entry fewer than blocks_down, got {len(up)} and {len(down)}")
+
+
+def _check_swinunetr(config: NetworkConfig, where: str) -> None:
+    width = cast(int, config.options["feature_size"])
+    if width % 12:
+        raise ConfigError(
+            f"{where}: feature_size must be a multiple of 12, got {width}; try {math.ceil(width / 12) * 12}"
+        )
+
+
+_CHECKS: Mapping[Backbone, Callable[[NetworkConfig, str], None]] = {
+    "unet": _check_unet,
+    "resenc": _check_resenc,
+    "segresnet": _check_segresnet,
+    "swinunetr": _check_swinunetr,
+}
+
+
+def _as_lists(value: Option) -> Any:
+    """Lists where there are tuples, as JSON and TOML want them."""
+    return [_as_lists(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _as_kind(name: str, key: str, value: Any, example: Option) -> Option:
     """`value` in the kind of `example`; TOML and JSON give lists where a tuple is meant."""
     try:
+        if key == "strides":
+            return tuple(tuple(int(step) for step in steps) for steps in value)
         if isinstance(example, tuple):
             return tuple(int(part) for part in value)
         if isinstance(example, bool):

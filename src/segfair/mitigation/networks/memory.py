@@ -137,11 +137,12 @@ def memory_remedy(
         batch = next(b for b in range(batch_size - 1, 0, -1) if need(size, b) <= limit_bytes)
         tips.append(f"--batch-size {batch} fits")
     patch = list(fitting_size(config, size))
-    smallest = fitting_size(config, (1, 1, 1))
+    smallest = fitting_size(config, (1,) * config.dims)
     while need(patch, 1) > limit_bytes and tuple(patch) != smallest:
         # The longest side that can shrink loses an eighth, in steps the network takes.
-        axis = max((a for a in range(3) if patch[a] > smallest[a]), key=lambda a: patch[a])
-        cut = max(1, patch[axis] // 8 // config.multiple) * config.multiple
+        axis = max((a for a in range(config.dims) if patch[a] > smallest[a]), key=lambda a: patch[a])
+        step = config.multiples[axis]
+        cut = max(1, patch[axis] // 8 // step) * step
         patch[axis] = max(smallest[axis], patch[axis] - cut)
     if need(patch, 1) <= limit_bytes:
         if tuple(patch) != tuple(size):
@@ -166,7 +167,7 @@ def _on_meta(config: NetworkConfig) -> nn.Module:
 
 
 def _working_bytes(tensor: torch.Tensor, *, padded: bool) -> int:
-    if not padded or tensor.ndim != 5:
+    if not padded or tensor.ndim not in (4, 5):
         return tensor.numel() * tensor.element_size()
     channels = math.ceil(tensor.shape[1] / 16) * 16
     return tensor.numel() // max(1, tensor.shape[1]) * channels * tensor.element_size()

@@ -68,7 +68,7 @@ def export_bundle(checkpoint: Path, folder: Path, *, title: str = "segfair model
         spacing = model.preprocessing.spacing_mm
         text = _README.format(
             title=title,
-            network=model.config.monai_name,
+            network=model.config.target,
             phases=model.preprocessing.phases,
             resampling=f", resampled to {' x '.join(f'{side:g}' for side in spacing)} mm" if spacing else "",
         )
@@ -96,7 +96,7 @@ def _metadata(model: Model, title: str) -> dict[str, Any]:
         },
         "name": title,
         "task": "segmentation of lesions",
-        "description": f"{model.config.monai_name} for {phases}-phase 3-D images",
+        "description": f"{model.config.target} for {phases}-phase {model.config.dims}-D images",
         "authors": "see the training",
         "copyright": "see the training",
         "network_data_format": {
@@ -152,7 +152,7 @@ def _inference(model: Model) -> dict[str, Any]:
         "cases": "$[{'image': [str(p) for p in sorted(f.glob('*.nii*'))][:@phases]} for f in @folders] "
         "or [{'image': f} for f in @files]",
         **(_RESAMPLING | {"spacing": list(settings.spacing_mm)} if settings.spacing_mm is not None else {}),
-        "network_def": {"_target_": model.config.monai_name, **model.config.monai_arguments},
+        "network_def": {"_target_": model.config.target, **model.config.arguments},
         "network": "$@network_def.to(@device).eval()",
         "preprocessing": {"_target_": "Compose", "transforms": _forward(model.preprocessing)},
         "dataset": {"_target_": "Dataset", "data": "@cases", "transform": "@preprocessing"},
