@@ -47,6 +47,7 @@ CODE = (
     "phantom/*.py",
     "mitigation/networks/backbones.py",
     "mitigation/training/batches.py",
+    "mitigation/data/augmentation.py",
     "mitigation/data/datasets.py",
     "mitigation/training/evaluation.py",
     "mitigation/training/loop.py",
@@ -140,7 +141,8 @@ def run_seed(block: Block, seed: int, strategies: Sequence[str], setting: Settin
 
     from segfair.attributes.fit import fit_attributes
     from segfair.cases import Case, Cohort
-    from segfair.mitigation.data.datasets import Augmentation, from_arrays
+    from segfair.mitigation.data.augmentation import Augmentation
+    from segfair.mitigation.data.datasets import from_arrays
     from segfair.mitigation.training.objectives import dice_ce
     from segfair.mitigation.training.strategy import TrainingContext
     from segfair.phantom import sample_cases

@@ -71,7 +71,8 @@ def one_epoch(name: str) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from segfair.mitigation.data.datasets import Augmentation, from_arrays
+    from segfair.mitigation.data.augmentation import Augmentation
+    from segfair.mitigation.data.datasets import from_arrays
     from segfair.mitigation.networks.backbones import NetworkConfig, build_network
     from segfair.mitigation.networks.memory import estimate_memory
     from segfair.mitigation.training.objectives import case_loss

@@ -13,7 +13,8 @@ pytest.importorskip("monai")
 from monai.transforms import ResizeWithPadOrCropd  # noqa: E402
 
 from segfair.errors import ConfigError, InputError  # noqa: E402
-from segfair.mitigation.data.datasets import Augmentation, PreparedCase, describe_cuts, from_arrays  # noqa: E402
+from segfair.mitigation.data.augmentation import Augmentation  # noqa: E402
+from segfair.mitigation.data.datasets import PreparedCase, describe_cuts, from_arrays  # noqa: E402
 
 PLAIN = {"flip": 0.0, "intensity": 0.0}
 
@@ -169,7 +170,7 @@ def test_a_cache_file_that_has_gone_is_named(tmp_path):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"size": (8, 8)},
+        {"size": (8,)},
         {"size": (8, 8, 0)},
         {"size": (8, 8, 8), "samples_per_case": 0},
         {"size": (8, 8, 8), "flip": 1.2},

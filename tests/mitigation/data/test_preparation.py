@@ -15,7 +15,7 @@ pytest.importorskip("monai")
 from segfair.errors import ConfigError, InputError  # noqa: E402
 from segfair.files.images.masks import write_image, write_mask  # noqa: E402
 from segfair.mitigation.data import preparation  # noqa: E402
-from segfair.mitigation.data.datasets import Augmentation  # noqa: E402
+from segfair.mitigation.data.augmentation import Augmentation  # noqa: E402
 from segfair.mitigation.data.preparation import prepare  # noqa: E402
 from segfair.mitigation.data.preprocessing import Preprocessing, load_volume  # noqa: E402
 from segfair.mitigation.data.sources import TrainingCase, read_training_source  # noqa: E402

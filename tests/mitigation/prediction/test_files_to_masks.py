@@ -12,7 +12,7 @@ pytest.importorskip("nibabel")
 from segfair.attributes.fit import fit_attributes  # noqa: E402
 from segfair.files.image_files import find_images  # noqa: E402
 from segfair.files.images.masks import read_mask  # noqa: E402
-from segfair.mitigation.data.datasets import Augmentation  # noqa: E402
+from segfair.mitigation.data.augmentation import Augmentation  # noqa: E402
 from segfair.mitigation.data.preparation import prepare  # noqa: E402
 from segfair.mitigation.data.preprocessing import Preprocessing  # noqa: E402
 from segfair.mitigation.data.sources import read_training_source  # noqa: E402

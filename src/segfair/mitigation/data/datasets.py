@@ -1,7 +1,6 @@
 """Prepared cases and the datasets that the training loop draws from; every item carries its case's id.
 
-Crops, flips and intensities change here, by the seed of each draw. Never preprocesses, and never decides which
-cases are drawn.
+What a draw changes is said in `augmentation`. Never preprocesses, and never decides which cases are drawn.
 """
 
 from __future__ import annotations
@@ -17,18 +16,14 @@ from typing import Any, cast
 import numpy as np
 import torch
 from monai.data.meta_obj import get_track_meta, set_track_meta
-from monai.transforms.compose import Compose
-from monai.transforms.croppad.dictionary import RandCropByPosNegLabeld, ResizeWithPadOrCropd, SpatialPadd
-from monai.transforms.intensity.dictionary import RandScaleIntensityd, RandShiftIntensityd
-from monai.transforms.spatial.dictionary import RandFlipd
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from segfair.errors import ConfigError, InputError
+from segfair.errors import InputError
+from segfair.mitigation.data.augmentation import FOREGROUND, Augmentation
 from segfair.mitigation.networks.backbones import Size, times
 
 __all__ = [
-    "Augmentation",
     "PreparedCase",
     "PreparedData",
     "TrainingVolumes",
@@ -42,61 +37,6 @@ _KEYS = ("image", "label")
 
 Item = dict[str, Any]
 """`image` (C, X, Y, Z) float32, `label` (1, X, Y, Z) uint8 of 0 and 1, `id`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """What training does to a prepared volume, each time it is drawn.
-
-    Attributes:
-        size: Voxels that the network sees.
-        samples_per_case: None: the whole volume, cropped and padded around its centre to `size`. A number: so many
-            crops of `size` from each drawn case; a batch of B cases then holds B times as many crops.
-        foreground: Share of crops whose centre is a lesion voxel.
-        flip: Probability of a flip along each axis.
-        intensity: Image values are multiplied by 1 +- this, and shifted by +- this (of a standard deviation).
-    """
-
-    size: Size
-    samples_per_case: int | None = None
-    foreground: float = 0.5
-    flip: float = 0.5
-    intensity: float = 0.1
-
-    def __post_init__(self) -> None:
-        if len(self.size) != 3 or min(self.size) < 1:
-            raise ConfigError(f"size {list(self.size)}: expected three positive numbers of voxels")
-        if self.samples_per_case is not None and self.samples_per_case < 1:
-            raise ConfigError(f"samples per case: at least 1, got {self.samples_per_case}")
-        if not 0 <= self.foreground <= 1 or not 0 <= self.flip <= 1:
-            raise ConfigError(
-                f"foreground share and flip probability lie in [0, 1], got {self.foreground} and {self.flip}"
-            )
-        if self.intensity < 0:
-            raise ConfigError(f"intensity change: cannot be negative, got {self.intensity}")
-
-    def transforms(self) -> Compose:
-        """The steps as MONAI transforms; all their randomness comes from `set_random_state`."""
-        if self.samples_per_case is None:
-            fit: list[Any] = [ResizeWithPadOrCropd(_KEYS, spatial_size=self.size)]
-        else:
-            # A case without a lesion gives background crops only.
-            crop = RandCropByPosNegLabeld(
-                _KEYS,
-                label_key="label",
-                spatial_size=self.size,
-                pos=self.foreground,
-                neg=1 - self.foreground,
-                num_samples=self.samples_per_case,
-            )
-            fit = [SpatialPadd(_KEYS, spatial_size=self.size), crop]
-        flips = [RandFlipd(_KEYS, prob=self.flip, spatial_axis=axis) for axis in range(3)]
-        # With probability 1: the paper gives a range and no probability.
-        change = [
-            RandScaleIntensityd("image", factors=self.intensity, prob=1.0),
-            RandShiftIntensityd("image", offsets=self.intensity, prob=1.0),
-        ]
-        return Compose([*fit, *flips, *change])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +89,9 @@ class PreparedCase:
 
     def cut_by(self, size: Size) -> int:
         """Lesion voxels that are lost when the volume is cropped around its centre to `size`, all crops counted."""
-        kept = [_centre(n, wanted) for n, wanted in zip(self.shape, size, strict=True)]
+        # A planar image is one slice thick.
+        sides = (*size, *self.shape[len(size) :])
+        kept = [_centre(n, wanted) for n, wanted in zip(self.shape, sides, strict=True)]
         if all(low <= a and b <= high for (low, high), (a, b) in zip(kept, self.extent, strict=False)):
             return self.n_cropped
         _, label = self.load()
@@ -245,11 +187,16 @@ class TrainingVolumes(Dataset[Any]):
         position, seed = (draw, 0) if isinstance(draw, int) else draw
         case = self._cases[position]
         image, label = case.load()
+        if self.augmentation.is_planar:
+            image, label = image[..., 0], label[..., 0]
+        data = {"image": image, "label": label}
+        if self.augmentation.samples_per_case is not None:
+            data[FOREGROUND] = (label == 1).any(dim=0, keepdim=True)
         self._transforms.set_random_state(seed=seed)
         with warnings.catch_warnings(), _plain_tensors():
             # A case without a lesion has no lesion voxel to crop around; that is decided above, not surprising.
             warnings.filterwarnings("ignore", message="Num foregrounds 0", category=UserWarning)
-            made = self._transforms({"image": image, "label": label})
+            made = self._transforms(data)
         if self.augmentation.samples_per_case is None:
             return _item(cast(Mapping[str, Any], made), case.id)
         return [_item(part, case.id) for part in cast(list[Mapping[str, Any]], made)]
@@ -318,8 +265,9 @@ def _plain_tensors() -> Iterator[None]:
 
 
 def _item(made: Mapping[str, Any], case_id: str) -> Item:
-    plain = {key: made[key].as_tensor() if hasattr(made[key], "as_tensor") else made[key] for key in _KEYS}
-    return {**plain, "id": case_id}
+    image, label = (made[key].as_tensor() if hasattr(made[key], "as_tensor") else made[key] for key in _KEYS)
+    # What turns a label makes floats of it.
+    return {"image": image, "label": label.to(torch.uint8), "id": case_id}
 
 
 def _centre(n: int, wanted: int) -> tuple[int, int]:

@@ -24,7 +24,8 @@ from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditConfig, AuditResult
 from segfair.audit.words import search_sentence
 from segfair.files.tables import write_csv
-from segfair.mitigation.data.datasets import Augmentation, describe_cuts
+from segfair.mitigation.data.augmentation import Augmentation
+from segfair.mitigation.data.datasets import describe_cuts
 from segfair.mitigation.data.preprocessing import Preprocessing
 from segfair.mitigation.experiment.findings import WORST_MIN_CASES, TrainedModel, find_scores, least_support
 from segfair.mitigation.experiment.settings import MitigationSettings, check_resumable, load_settings, read_weights
