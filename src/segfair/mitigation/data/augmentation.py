@@ -156,7 +156,7 @@ class Augmentation:
         upsampling = "bilinear" if self.is_planar else "trilinear"
         return [
             RandGaussianNoised("image", prob=0.1, std=0.3),
-            RandGaussianSmoothd("image", prob=0.2, **{f"sigma_{axis}": (0.5, 1.0) for axis in "xyz"[: len(self.size)]}),
+            RandGaussianSmoothd("image", sigma_x=(0.5, 1.0), sigma_y=(0.5, 1.0), sigma_z=(0.5, 1.0), prob=0.2),
             RandScaleIntensityd("image", factors=0.25, prob=0.15),
             RandScaleIntensityFixedMeand("image", factors=0.25, preserve_range=True, prob=0.15),
             RandSimulateLowResolutiond("image", prob=0.25, zoom_range=(0.5, 1.0), upsample_mode=upsampling),
