@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +29,12 @@ from tests.mitigation.toy_training import (
 )
 from torch import nn
 
+from segfair.errors import ConfigError
 from segfair.mitigation.networks.checkpoints import load_checkpoint
 from segfair.mitigation.training.batches import plan_epoch
 from segfair.mitigation.training.loop import TrainingError, fit
+from segfair.mitigation.training.progress import TrainingProgress
+from segfair.mitigation.training.state import EpochRecord
 from segfair.mitigation.training.strategies import make_strategy
 from segfair.mitigation.training.strategy import EpochScores, StrategyOptions
 
@@ -47,7 +53,7 @@ def test_a_training_learns_and_writes_its_files(tmp_path: Path) -> None:
     assert best["description"] == {"backbone": "toy"}
     assert "training" not in best
     assert all(torch.equal(value, best["network"][key]) for key, value in network.state_dict().items())
-    quality = [record.quality for record in result.history]
+    quality = [record.quality("ts") for record in result.history]
     assert quality.index(max(quality)) + 1 == result.best_epoch
     assert best["scores"]["ts"] == result.history[result.best_epoch - 1].ts
     assert result.validation.dsc.mean() == pytest.approx(result.history[result.best_epoch - 1].dsc, abs=1e-12)
@@ -171,3 +177,118 @@ def test_strategies_that_look_at_training_scores_need_the_plain_cases(tmp_path: 
             protocol=PROTOCOL,
             out=tmp_path,
         )
+
+
+STRONG = replace(SETTINGS, optimiser="adamw", schedule="one-cycle", weight_decay=0.01, average=0.1, select="ema")
+
+
+def test_the_average_of_the_weights_is_what_is_validated_and_kept(tmp_path: Path) -> None:
+    result, network = train(tmp_path, "erm", ctx=context(6), settings=STRONG)
+    assert result.best_epoch == 6
+    last = load_checkpoint(tmp_path / "checkpoint_last.pt")
+    average, raw = last["training"]["average"]["network"], last["training"]["module"]
+    kept = network.state_dict()
+    assert all(torch.equal(kept[key], average[key]) for key in kept)
+    assert any(not torch.equal(kept[key], raw[f"network.{key}"]) for key in kept)
+    assert result.validation is not None
+    assert result.validation.dsc.mean() == pytest.approx(result.history[-1].dsc, abs=1e-12)
+
+
+@pytest.mark.parametrize("select", ["dice", "ps", "worst", "last"])
+def test_the_kept_epoch_is_the_one_that_was_asked_for(tmp_path: Path, select: Any) -> None:
+    result, _ = train(tmp_path, "erm", ctx=context(8), settings=replace(SETTINGS, lr=0.1, select=select))
+    column = {"dice": "dsc", "ps": "ps", "worst": "worst_dsc", "last": "epoch"}[select]
+    values = [getattr(record, column) for record in result.history]
+    assert result.best_epoch == values.index(max(values)) + 1
+    kept = load_checkpoint(tmp_path / "checkpoint_best.pt")
+    assert kept["epoch"] == result.best_epoch
+
+
+def test_validation_now_and_then_and_always_at_the_end(tmp_path: Path) -> None:
+    result, _ = train(tmp_path, ctx=context(5), settings=replace(SETTINGS, validate_every=2))
+    assert [record.dsc is not None for record in result.history] == [False, True, False, True, True]
+    history = rows(tmp_path / "history.csv")
+    assert [bool(row["dsc"]) for row in history] == [False, True, False, True, True]
+    # Weights stand until the next validation.
+    table = rows(tmp_path / "weights.csv")
+    first, second = ([row["weight"] for row in table if row["epoch"] == epoch] for epoch in "23")
+    assert first == second
+    assert result.best_epoch in (2, 4, 5)
+
+
+def test_without_validation_cases_the_end_is_kept(tmp_path: Path) -> None:
+    ctx = context(3)
+    result = fit(
+        tiny_network(),
+        make_strategy("balanced", ctx),
+        ctx,
+        training=Volumes(TRAIN_IDS),
+        validation=None,
+        settings=STRONG,
+        inferer=whole,
+        protocol=PROTOCOL,
+        out=tmp_path,
+    )
+    assert result.validation is None
+    assert result.best_epoch == 3
+    assert all(record.dsc is None and record.loss > 0 for record in result.history)
+    # A choice by validation needs some: nothing could be chosen.
+    with pytest.raises(ConfigError, match="--select ts: chooses by validation cases, and there are none"):
+        fit(
+            tiny_network(),
+            make_strategy("erm", ctx),
+            ctx,
+            training=Volumes(TRAIN_IDS),
+            validation=None,
+            settings=SETTINGS,
+            inferer=whole,
+            protocol=PROTOCOL,
+            out=tmp_path / "ts",
+        )
+
+
+def test_a_strong_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    whole_run, _ = train(tmp_path / "whole", ctx=context(4), settings=STRONG)
+
+    class Stop(TrainingProgress):
+        def epoch(self, record: EpochRecord) -> None:
+            if record.epoch == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", ctx=context(4), settings=STRONG, progress=Stop())
+    parts, _ = train(tmp_path / "parts", ctx=context(4), settings=STRONG, resume=True)
+    assert same_state(tmp_path / "whole", tmp_path / "parts")
+    assert whole_run.history == parts.history
+    with pytest.raises(ConfigError, match="trained with optimiser adamw, now it is adam"):
+        train(tmp_path / "parts", ctx=context(4), settings=replace(STRONG, optimiser="adam"), resume=True)
+
+
+class TwoHeads(nn.Module):
+    """A network with deep supervision: two heads in training, the first alone otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = tiny_network()
+        self.coarse = nn.Conv3d(1, 1, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        fine = self.body(image)
+        return torch.stack([fine, self.coarse(image)], dim=1) if self.training else fine
+
+
+def test_networks_with_deep_supervision_train_all_their_heads(tmp_path: Path) -> None:
+    network = TwoHeads()
+    before = network.coarse.weight.clone()
+    result, _ = train(tmp_path, "erm", ctx=context(6), network=network, settings=STRONG)
+    assert result.history[-1].loss < result.history[0].loss
+    assert not torch.equal(before, network.coarse.weight)
+
+
+def test_a_compiled_network_trains_to_the_same_weights(tmp_path: Path) -> None:
+    if shutil.which("g++") is None and shutil.which("gcc") is None:
+        pytest.skip("compiling needs a C++ compiler")
+    plain, network = train(tmp_path / "plain", "erm", ctx=context(1))
+    compiled, other = train(tmp_path / "compiled", "erm", ctx=context(1), settings=replace(SETTINGS, compiled=True))
+    assert compiled.history[0].loss == pytest.approx(plain.history[0].loss, rel=1e-4)
+    assert network.state_dict().keys() == other.state_dict().keys()

@@ -251,3 +251,10 @@ def test_adversary_must_see_the_network_first() -> None:
 
 def test_toy_network_has_few_parameters() -> None:
     assert flat_state(tiny_network()).size < 200
+
+
+def test_deep_supervision_weighs_each_head_half_of_the_next_finer_one() -> None:
+    logits, label = torch.randn(2, 3, 2, 6, 6, 6), (torch.rand(2, 1, 6, 6, 6) > 0.7).float()
+    recorded = RecordedLoss(dice_ce)(logits, label)
+    heads = [dice_ce(logits[:, head], label) for head in range(3)]
+    torch.testing.assert_close(recorded, (heads[0] + heads[1] / 2 + heads[2] / 4) / 1.75)

@@ -6,7 +6,7 @@ import torch
 
 from segfair.errors import ConfigError
 
-__all__ = ["find_device"]
+__all__ = ["find_device", "half_precision"]
 
 
 def find_device(name: str) -> str:
@@ -25,3 +25,10 @@ def find_device(name: str) -> str:
     if number and int(number) >= torch.cuda.device_count():
         raise ConfigError(f"--device {name}: torch sees {torch.cuda.device_count()} GPUs, numbered from 0")
     return name
+
+
+def half_precision(device: str) -> torch.dtype:
+    """The 16-bit numbers of a device: bfloat16, which needs no scaling of the loss, where a GPU has it."""
+    if device.startswith("cuda") and not torch.cuda.is_bf16_supported():
+        return torch.float16
+    return torch.bfloat16

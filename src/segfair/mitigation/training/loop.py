@@ -8,7 +8,7 @@ strategy by name and opens no image: datasets do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from segfair.errors import SegfairError
+from segfair.errors import ConfigError, SegfairError
 from segfair.fairness.challenge import ChallengeScores
 from segfair.mitigation.networks.checkpoints import load_checkpoint, save_checkpoint
 from segfair.mitigation.training.batches import CaseDataset, check_order, load, plan_epoch, stack
@@ -59,19 +59,19 @@ class TrainingError(SegfairError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FitResult:
-    """What a training left; the network holds the weights of the best epoch.
+    """What a training left; the network holds the weights that are kept.
 
     Attributes:
         history: One record an epoch.
         best_epoch: Epoch of `checkpoint_best.pt`.
-        validation: Validation scores of the best network.
+        validation: Validation scores of the kept network; None without validation cases.
         training: Scores of the training cases without augmentation by the best network; None where no
             `plain_training` was given.
     """
 
     history: tuple[EpochRecord, ...]
     best_epoch: int
-    validation: ScoredCases
+    validation: ScoredCases | None
     training: ScoredCases | None
 
 
@@ -81,7 +81,7 @@ def fit(
     context: TrainingContext,
     *,
     training: CaseDataset,
-    validation: CaseDataset,
+    validation: CaseDataset | None,
     settings: FitSettings,
     inferer: Inferer,
     protocol: ScoringProtocol,
@@ -91,18 +91,18 @@ def fit(
     resume: bool = False,
     progress: TrainingProgress | None = None,
 ) -> FitResult:
-    """Trains a network with a strategy and keeps the epoch of the best validation TS.
+    """Trains a network with a strategy and keeps the weights that `settings.select` says.
 
     Writes the files of `state` after each epoch. Ctrl-C or SIGTERM finishes the step at hand,
     saves and raises KeyboardInterrupt; `resume` then goes on with the next step. Under torchrun every process calls
     this with the same arguments.
 
     Args:
-        network: Ends up with the best epoch's weights.
+        network: Ends up with the weights that are kept.
         strategy: Made for `context`; used once.
         context: Attributes of the cases, number of epochs, seed.
         training: Training cases with augmentation, in the order of `context.training`.
-        validation: Whole validation volumes, in the order of `context.validation`.
+        validation: Whole validation volumes, in the order of `context.validation`; None where nothing is validated.
         settings: See there.
         inferer: Predicts whole volumes.
         protocol: Scores them.
@@ -118,7 +118,10 @@ def fit(
         TrainingError: The loss is no longer a number.
     """
     _check_data(strategy, context, training, validation, plain_training)
-    membership, _ = mine_validation(context.validation, min_support=context.min_support)
+    if validation is None and settings.select not in ("ema", "last"):
+        raise ConfigError(
+            f"--select {settings.select}: chooses by validation cases, and there are none; use ema or last"
+        )
     ranks = join(settings.device)
     tell = progress if progress is not None and ranks.main else TrainingProgress()
     with (
@@ -130,7 +133,6 @@ def fit(
         )
         scored = partial(
             evaluate,
-            network,
             inferer=inferer,
             protocol=protocol,
             batch_size=settings.validation_batch_size,
@@ -140,20 +142,22 @@ def fit(
             ranks=ranks,
         )
         run.begin(training, resume=resume)
+        validate = Validation(validation, scored, context, protocol, settings)
         steps_per_epoch = -(-len(training) // settings.batch_size)
         tell.start(steps_per_epoch * context.epochs, steps_per_epoch * run.epoch + run.step)
         try:
             while run.epoch < context.epochs:
                 loss = train_epoch(run, training, stop=stop, progress=tell)
-                validated = scored(validation)
+                epoch = run.epoch + 1
+                validated = validate.after(epoch, run.judged)
                 # An epoch counts once it is validated: stopped here, it is validated again.
                 stop.check(ranks)
-                total = total_scores(validated, context.validation, protocol, min_cases=settings.min_cases)
-                wanted = plain_training if strategy.needs_training_scores(run.epoch + 1) else None
-                learned = None if wanted is None else scored(wanted).dsc
-                record = _record(run, loss, validated, membership, total)
-                outcome = validated.dsc if settings.outcome == "dsc" else validated.ps
-                strategy.update(EpochScores(record.epoch, outcome, total.ts, learned))
+                wanted = plain_training if strategy.needs_training_scores(epoch) else None
+                learned = None if wanted is None else scored(run.judged, wanted).dsc
+                if validated is not None or learned is not None:
+                    strategy.update(validate.told(epoch, validated, learned))
+                facts: dict[str, Any] = {**validate.summed_up(validated), **strategy.facts()}
+                record = EpochRecord(epoch, float(run.optimizer.param_groups[0]["lr"]), loss, **facts)
                 run.end_epoch(record)
                 tell.epoch(record)
         except Interrupted:
@@ -168,8 +172,8 @@ def fit(
         result = FitResult(
             tuple(run.history),
             int(best["epoch"]),
-            scored(validation),
-            None if plain_training is None else scored(plain_training),
+            None if validation is None else scored(network, validation),
+            None if plain_training is None else scored(network, plain_training),
         )
         # Asked for while scoring: nothing is left to save, but what called this must stop as well.
         if any(ranks.gather(stop.wished)):
@@ -181,12 +185,13 @@ def _check_data(
     strategy: Strategy,
     context: TrainingContext,
     training: CaseDataset,
-    validation: CaseDataset,
+    validation: CaseDataset | None,
     plain_training: CaseDataset | None,
 ) -> None:
     """Weights and attributes are taken by position within a dataset: all of them must mean the same cases."""
     check_order(training, context.training.case_ids, "training")
-    check_order(validation, context.validation.case_ids, "validation")
+    if validation is not None:
+        check_order(validation, context.validation.case_ids, "validation")
     if plain_training is not None:
         check_order(plain_training, context.training.case_ids, "training without augmentation")
     elif any(strategy.needs_training_scores(epoch) for epoch in range(1, context.epochs + 1)):
@@ -246,7 +251,7 @@ def train_epoch(run: TrainingRun, training: CaseDataset, *, stop: StopWish, prog
         run.strategy.observe(seen, values)
         run.loss_sum += float(values.sum())
         run.loss_count += len(values)
-        run.step += 1
+        run.after_step()
         progress.step()
         stop.check(ranks)
     return run.loss_sum / run.loss_count
@@ -262,21 +267,62 @@ def _check_finite(case_ids: Sequence[str], losses: NDArray[np.float64], run: Tra
         )
 
 
-def _record(
-    run: TrainingRun, loss: float, scores: ScoredCases, membership: Membership, total: ChallengeScores
-) -> EpochRecord:
-    worst = worst_subgroup(membership, scores.dsc, min_cases=run.settings.min_cases)
-    return EpochRecord(
-        epoch=run.epoch + 1,
-        lr=float(run.optimizer.param_groups[0]["lr"]),
-        loss=loss,
-        dsc=float(scores.dsc.mean()),
-        normhd=float(scores.normhd.mean()),
-        ps=float(scores.ps.mean()),
-        fs=total.fs,
-        ts=total.ts,
-        worst_subgroup=worst.name if worst else None,
-        worst_n=worst.n if worst else None,
-        worst_dsc=worst.dsc if worst else None,
-        **run.strategy.facts(),
-    )
+class Validation:
+    """The validation cases of one training: when they are scored, and what their scores mean.
+
+    Args:
+        cases: Whole volumes; None: nothing is ever validated.
+        scored: (network, cases) -> their scores.
+        context: Attributes of the cases, number of epochs.
+        protocol: The scoring rules.
+        settings: How often, and whose divergences count.
+    """
+
+    def __init__(
+        self,
+        cases: CaseDataset | None,
+        scored: Callable[[nn.Module, CaseDataset], ScoredCases],
+        context: TrainingContext,
+        protocol: ScoringProtocol,
+        settings: FitSettings,
+    ) -> None:
+        self._cases = cases
+        self._scored = scored
+        self._context = context
+        self._protocol = protocol
+        self._settings = settings
+        self._membership: Membership | None = None
+        if cases is not None:
+            self._membership, _ = mine_validation(context.validation, min_support=context.min_support)
+
+    def after(self, epoch: int, network: nn.Module) -> ScoredCases | None:
+        """Scores of the cases after an epoch, from 1; None in an epoch that is not validated."""
+        due = epoch % self._settings.validate_every == 0 or epoch == self._context.epochs
+        return self._scored(network, self._cases) if due and self._cases is not None else None
+
+    def told(self, epoch: int, scores: ScoredCases | None, training_dsc: NDArray[np.float64] | None) -> EpochScores:
+        """What a strategy learns from an epoch."""
+        if scores is None:
+            return EpochScores(epoch, None, None, training_dsc)
+        outcome = scores.dsc if self._settings.outcome == "dsc" else scores.ps
+        return EpochScores(epoch, outcome, self._total(scores).ts, training_dsc)
+
+    def summed_up(self, scores: ScoredCases | None) -> dict[str, Any]:
+        """The fields of a record that validation fills."""
+        if scores is None or self._membership is None:
+            return {}
+        total = self._total(scores)
+        worst = worst_subgroup(self._membership, scores.dsc, min_cases=self._settings.min_cases)
+        return {
+            "dsc": float(scores.dsc.mean()),
+            "normhd": float(scores.normhd.mean()),
+            "ps": float(scores.ps.mean()),
+            "fs": total.fs,
+            "ts": total.ts,
+            "worst_subgroup": worst.name if worst else None,
+            "worst_n": worst.n if worst else None,
+            "worst_dsc": worst.dsc if worst else None,
+        }
+
+    def _total(self, scores: ScoredCases) -> ChallengeScores:
+        return total_scores(scores, self._context.validation, self._protocol, min_cases=self._settings.min_cases)

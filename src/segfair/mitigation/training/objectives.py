@@ -122,9 +122,21 @@ class RecordedLoss:
 
     def __call__(self, logits: Tensor, label: Tensor, /) -> Tensor:
         """The per-case losses, remembered without their gradient."""
-        losses = self.loss(logits, label)
+        losses = _over_heads(self.loss, logits, label)
         self.last = losses.detach()
         return losses
+
+
+def _over_heads(loss: CaseLoss, logits: Tensor, label: Tensor) -> Tensor:
+    """(B,) losses of logits (B, C, ...), or with deep supervision (B, H, C, ...) the weighted mean over H heads.
+
+    Each head counts half of the next finer one, as in nnU-Net.
+    """
+    if logits.ndim == label.ndim:
+        return loss(logits, label)
+    shares = [0.5**head for head in range(logits.shape[1])]
+    total = sum((share * loss(logits[:, head], label) for head, share in enumerate(shares)), torch.zeros(()))
+    return total / sum(shares)
 
 
 class MeanObjective:

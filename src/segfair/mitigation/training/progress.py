@@ -66,7 +66,11 @@ class RichProgress(TrainingProgress):
         self._bar.advance(self._task)
 
     def epoch(self, record: EpochRecord) -> None:
-        """Prints mean and worst-subgroup validation Dice."""
+        """Prints mean and worst-subgroup validation Dice, where the epoch was validated."""
+        start = f"{self._title}: epoch {record.epoch}/{self._n_epochs}  loss {record.loss:.4f}"
+        if record.dsc is None:
+            self._console.print(start, highlight=False, markup=False, soft_wrap=True)
+            return
         worst = (
             f"worst subgroup {record.worst_dsc:.3f} ({record.worst_subgroup}, n = {record.worst_n})"
             if record.worst_dsc is not None
@@ -74,8 +78,7 @@ class RichProgress(TrainingProgress):
         )
         total = "undefined" if record.ts is None else f"{record.ts:.3f}"
         self._console.print(
-            f"{self._title}: epoch {record.epoch}/{self._n_epochs}  loss {record.loss:.4f}  "
-            f"validation Dice {record.dsc:.3f}, {worst}, TS {total}",
+            f"{start}  validation Dice {record.dsc:.3f}, {worst}, TS {total}",
             highlight=False,
             markup=False,
             soft_wrap=True,

@@ -1,20 +1,19 @@
 """The state of one training and its files: what the loop changes, and what a checkpoint must hold to go on from.
 
 `checkpoint_last.pt` holds everything and is written after each epoch and after an interruption, `checkpoint_best.pt`
-the network of the best validation TS so far. `history.csv` has one row an epoch. `weights.csv`, where the strategy
-weights cases, has one row an epoch and case: the weights that the epoch's validation has set for the next. Never takes
-a step itself.
+the network that is kept: of the end, or of the best validation so far. `history.csv` has one row an epoch.
+`weights.csv`, where the strategy weights cases, has one row an epoch and case: the weights that the epoch's validation
+has set for the next. Never takes a step itself.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -23,7 +22,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from segfair.errors import ConfigError
 from segfair.mitigation.networks.checkpoints import append_rows, load_checkpoint, save_checkpoint, trim_rows
+from segfair.mitigation.networks.devices import half_precision
 from segfair.mitigation.training.batches import CaseDataset, stack
+from segfair.mitigation.training.catalogue import Selection
+from segfair.mitigation.training.optimisers import (
+    AveragedWeights,
+    OptimiserName,
+    ScheduleName,
+    make_optimiser,
+    set_rate,
+)
 from segfair.mitigation.training.ranks import Ranks
 from segfair.mitigation.training.strategy import Strategy, TrainingContext
 
@@ -39,11 +47,17 @@ class FitSettings:
 
     Attributes:
         batch_size: Cases of a step, over all processes; with patches each gives several items.
-        lr: Adam's first learning rate; it falls to 0 along a cosine over each stage.
+        lr: The largest learning rate of each stage.
+        optimiser, schedule, weight_decay: See `optimisers`.
+        average: Share of a stage's steps over whose end the weights are averaged; 0: they are not. The average is what
+            is validated and kept.
+        select: Which weights are kept; see `SELECTIONS`.
+        validate_every: Epochs between two validations; the last epoch is always validated.
+        compiled: Whether the network is compiled first.
         grad_clip: Largest gradient norm.
         outcome: Whose divergences drive the strategy: "dsc", or "ps" (0.5 (DSC + 1 - NormHD)).
         device: "cpu", "cuda" or "cuda:N".
-        amp: Half precision for the network; on a GPU only.
+        amp: Half precision for the network (bfloat16 where the GPU has it); on a GPU only.
         workers: Loader processes.
         validation_batch_size: Whole volumes predicted together.
         min_cases: Smallest subgroup that can be the worst one, and smallest level that FS counts where the
@@ -52,6 +66,13 @@ class FitSettings:
 
     batch_size: int = 4
     lr: float = 1e-4
+    optimiser: OptimiserName = "adam"
+    schedule: ScheduleName = "cosine"
+    weight_decay: float = 0.0
+    average: float = 0.0
+    select: Selection = "ts"
+    validate_every: int = 1
+    compiled: bool = False
     grad_clip: float = 12.0
     outcome: Literal["dsc", "ps"] = "dsc"
     device: str = "cpu"
@@ -63,13 +84,15 @@ class FitSettings:
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.validation_batch_size < 1:
             raise ConfigError(f"batch size: at least 1, got {min(self.batch_size, self.validation_batch_size)}")
+        if self.select not in get_args(Selection):
+            raise ConfigError(f"select {self.select!r}: expected one of {', '.join(get_args(Selection))}")
         if self.amp and not self.device.startswith("cuda"):
             raise ConfigError(f"amp: half precision needs a GPU, the device is {self.device}; use --no-amp")
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """One row of `history.csv`: the epoch's training, and the validation after it.
+    """One row of `history.csv`: the epoch's training, and the validation after it, empty where there was none.
 
     `loss` is the mean per-case segmentation loss over the epoch's draws, the same quantity for every strategy.
     """
@@ -77,21 +100,27 @@ class EpochRecord:
     epoch: int
     lr: float
     loss: float
-    dsc: float
-    normhd: float
-    ps: float
-    fs: float | None
-    ts: float | None
-    worst_subgroup: str | None
-    worst_n: int | None
-    worst_dsc: float | None
+    dsc: float | None = None
+    normhd: float | None = None
+    ps: float | None = None
+    fs: float | None = None
+    ts: float | None = None
+    worst_subgroup: str | None = None
+    worst_n: int | None = None
+    worst_dsc: float | None = None
     alpha: float | None = None
     temperature: float | None = None
 
-    @property
-    def quality(self) -> float:
-        """What the best checkpoint has most of: TS, or PS where no attribute can be judged."""
-        return self.ps if self.ts is None else self.ts
+    def quality(self, select: Selection) -> float | None:
+        """What the kept checkpoint has most of; None where the epoch was not validated.
+
+        TS and the worst subgroup give way to PS where no attribute, and to DSC where no subgroup, can be judged.
+        """
+        if select == "worst":
+            return self.dsc if self.worst_dsc is None else self.worst_dsc
+        if select == "ts":
+            return self.ps if self.ts is None else self.ts
+        return self.dsc if select == "dice" else self.ps
 
 
 _HISTORY_COLUMNS = tuple(field.name for field in dataclasses.fields(EpochRecord))
@@ -109,7 +138,7 @@ class _Step(nn.Module):
     def forward(
         self, image: Tensor, label: Tensor, case_ids: tuple[str, ...], batch_size: int, amp: bool
     ) -> tuple[Tensor, Tensor]:
-        with torch.autocast(image.device.type, torch.float16, enabled=amp):
+        with torch.autocast(image.device.type, half_precision(image.device.type), enabled=amp):
             logits = self.network(image)
         loss = self.objective(logits, label, case_ids, batch_size=batch_size)
         return loss, self.losses.last
@@ -145,7 +174,8 @@ class TrainingRun:
         self.description = dict(description)
         gpu = settings.device.startswith("cuda")
         self.device = f"cuda:{ranks.local}" if settings.device == "cuda" and ranks.world > 1 else settings.device
-        self.scaler = torch.amp.GradScaler("cuda", enabled=settings.amp and gpu)
+        scaled = settings.amp and gpu and half_precision("cuda") == torch.float16
+        self.scaler = torch.amp.GradScaler("cuda", enabled=scaled)
         self.epoch = self.step = self.loss_count = 0
         self.loss_sum = 0.0
         self.history: list[EpochRecord] = []
@@ -169,9 +199,12 @@ class TrainingRun:
     def _prepare(self, training: CaseDataset) -> None:
         """Moves the network to its device, lets the strategy look at it, and builds the optimiser."""
         self.network.to(self.device)
-        if all(parameter.dim() != 4 for parameter in self.network.parameters()):
-            # Volumes train up to a third faster so (UNet, batches of 4 on a processor); planar networks cannot.
-            self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        planar = any(parameter.dim() == 4 for parameter in self.network.parameters())
+        # Volumes train up to a third faster so (UNet, batches of 4 on a processor), planar images up to half.
+        layout = torch.channels_last if planar else torch.channels_last_3d
+        self.network.to(memory_format=layout)  # type: ignore[call-overload]
+        if self.settings.compiled:
+            self.network.compile()
         example = training[(0, 0)]
         image, _, _ = stack([example] if isinstance(example, Mapping) else example[:1])
         torch.manual_seed(self.context.seed)
@@ -181,9 +214,26 @@ class TrainingRun:
         self._bare = step
         self.module: nn.Module = DistributedDataParallel(step) if self.ranks.world > 1 else step
         self._new_optimizer()
+        n_steps = -(-len(training) // self.settings.batch_size) * max(self.strategy.stages)
+        share = self.settings.average
+        self._average = AveragedWeights(self.network, horizon=share * n_steps) if share else None
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated and kept: the average of the weights, or the weights themselves."""
+        return self.network if self._average is None else self._average.network
+
+    def after_step(self) -> None:
+        """Counts a step that the optimiser has taken."""
+        if self._average is not None:
+            self._average.update(self.network)
+        self.step += 1
 
     def _new_optimizer(self) -> None:
-        self.optimizer = torch.optim.Adam(self._bare.parameters(), lr=self.settings.lr)
+        settings = self.settings
+        self.optimizer = make_optimiser(
+            settings.optimiser, self._bare.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
+        )
 
     # Time within the run
 
@@ -202,15 +252,16 @@ class TrainingRun:
         if self.step == 0 and self.epoch == start > 0 and self._initial is not None:
             self._bare.load_state_dict(self._initial)
             self._new_optimizer()
+            if self._average is not None:
+                self._average.restart(self.network)
 
     def set_learning_rate(self, steps_per_epoch: int) -> float:
-        """The cosine's value at the step at hand, put into the optimiser."""
+        """The schedule's value at the step at hand, put into the optimiser."""
         start, length = self.stage()
-        done = ((self.epoch - start) * steps_per_epoch + self.step) / (length * steps_per_epoch)
-        rate = 0.5 * self.settings.lr * (1 + math.cos(math.pi * done))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        return rate
+        step = (self.epoch - start) * steps_per_epoch + self.step
+        return set_rate(
+            self.optimizer, self.settings.schedule, lr=self.settings.lr, step=step, n_steps=length * steps_per_epoch
+        )
 
     def seed_step(self) -> None:
         """Makes dropout and the like a function of seed, epoch, step and process."""
@@ -221,11 +272,7 @@ class TrainingRun:
         """Counts the epoch and writes its rows and checkpoints."""
         self.epoch, self.step, self.loss_sum, self.loss_count = record.epoch, 0, 0.0, 0
         self.history.append(record)
-        # A first network that only finds the failures is not the result, however well it scores.
-        last_stage = record.epoch > sum(self.strategy.stages[:-1])
-        better = last_stage and (self._best is None or record.quality > self._best)
-        if better:
-            self._best = record.quality
+        better = self._is_better(record)
         if not self.ranks.main:
             return
         append_rows(self.out / "history.csv", _HISTORY_COLUMNS, [dataclasses.asdict(record)])
@@ -233,6 +280,18 @@ class TrainingRun:
         if better:
             save_checkpoint(self.out / "checkpoint_best.pt", self._shared(record))
         self.save_last()
+
+    def _is_better(self, record: EpochRecord) -> bool:
+        """Whether the network is the one to keep, as far as is known."""
+        if self.settings.select in ("ema", "last"):
+            return record.epoch == sum(self.strategy.stages)
+        quality = record.quality(self.settings.select)
+        # A first network that only finds the failures is not the result, however well it scores.
+        last_stage = record.epoch > sum(self.strategy.stages[:-1])
+        if quality is None or not last_stage or (self._best is not None and quality <= self._best):
+            return False
+        self._best = quality
+        return True
 
     def _append_weights(self, epoch: int) -> None:
         weights = self.strategy.weights
@@ -270,6 +329,7 @@ class TrainingRun:
             "scaler": self.scaler.state_dict(),
             "strategy": self.strategy.state_dict(),
             "initial": self._initial,
+            "average": None if self._average is None else self._average.state_dict(),
         }
         save_checkpoint(self.out / "checkpoint_last.pt", {**self._shared(record), "training": training})
 
@@ -277,7 +337,7 @@ class TrainingRun:
         scores = {} if record is None else dataclasses.asdict(record)
         return {
             "epoch": self.epoch,
-            "network": self.network.state_dict(),
+            "network": self.judged.state_dict(),
             "description": self.description,
             "scores": scores,
         }
@@ -290,6 +350,11 @@ class TrainingRun:
             "seed": self.context.seed,
             "batch size": self.settings.batch_size,
             "learning rate": self.settings.lr,
+            "optimiser": self.settings.optimiser,
+            "schedule": self.settings.schedule,
+            "weight decay": self.settings.weight_decay,
+            "averaging": self.settings.average,
+            "selection": self.settings.select,
             "gradient clipping": self.settings.grad_clip,
             "outcome": self.settings.outcome,
             "training cases": list(self.context.training.case_ids),
@@ -301,7 +366,8 @@ class TrainingRun:
         path = self.out / "checkpoint_last.pt"
         saved = load_checkpoint(path, device=self.device)["training"]
         for key, value in self._identity().items():
-            if saved["identity"][key] != value:
+            # A training of an earlier version lacks the newer keys; it had their defaults.
+            if key in saved["identity"] and saved["identity"][key] != value:
                 was, now = (f"{len(v)} cases" if isinstance(v, list) else v for v in (saved["identity"][key], value))
                 raise ConfigError(
                     f"resume: {path} was trained with {key} {was}, now it is {now}; give the same settings, "
@@ -316,6 +382,8 @@ class TrainingRun:
         self.scaler.load_state_dict(saved["scaler"])
         self.strategy.load_state_dict(saved["strategy"])
         self._initial = saved["initial"]
+        if self._average is not None and saved.get("average") is not None:
+            self._average.load_state_dict(saved["average"])
         if self.ranks.main:
             trim_rows(self.out / "history.csv", last_epoch=self.epoch)
             trim_rows(self.out / "weights.csv", last_epoch=self.epoch)

@@ -59,6 +59,8 @@ class FairMedSeg(Strategy):
 
     def update(self, scores: EpochScores) -> None:
         """New weights, and with alpha "auto" a new alpha."""
+        if scores.outcome is None:
+            return
         self.reweighter.update_array(scores.outcome)
         if self.tuner is not None and scores.total_score is not None:
             self.tuner.update(scores.total_score)
@@ -108,7 +110,8 @@ class DivergenceSampling(Strategy):
 
     def update(self, scores: EpochScores) -> None:
         """New weights."""
-        self.weights = self.reweighter.update_array(scores.outcome)
+        if scores.outcome is not None:
+            self.weights = self.reweighter.update_array(scores.outcome)
 
     def facts(self) -> dict[str, float]:
         """The temperature, once there is one."""

@@ -84,14 +84,15 @@ class EpochScores:
 
     Attributes:
         epoch: From 1.
-        outcome: (n_validation,) finite, higher is better, in the order of the validation table.
+        outcome: (n_validation,) finite, higher is better, in the order of the validation table; None in an epoch that
+            was not validated.
         total_score: TS on the validation cases; None where undefined.
         training_dsc: (n_training,) Dice of the training cases without augmentation, in epochs of
             `needs_training_scores`; None in others.
     """
 
     epoch: int
-    outcome: NDArray[np.float64]
+    outcome: NDArray[np.float64] | None
     total_score: float | None = None
     training_dsc: NDArray[np.float64] | None = None
 
