@@ -23,6 +23,7 @@ from segfair.mitigation.prediction.volumes import (  # noqa: E402
     Model,
     WindowInferer,
     describe,
+    find_checkpoints,
     load_model,
     predict_images,
 )
@@ -147,10 +148,10 @@ def test_every_voxel_of_a_larger_volume_is_predicted_in_place():
     torch.testing.assert_close(logits, image[:, :1])
 
 
-def trained_checkpoint(path: Path, name="unet", *, preprocessing=None, window=(16, 16, 16)) -> Path:
+def trained_checkpoint(path: Path, name="unet", *, preprocessing=None, window=(16, 16, 16), seed=1) -> Path:
     preprocessing = preprocessing or Preprocessing()
     config = NetworkConfig.small(name, in_channels=preprocessing.phases)
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     network = build_network(config)
     path.parent.mkdir(parents=True, exist_ok=True)
     description = describe(config, preprocessing, window, attributes={"age": [1.0]})
@@ -326,3 +327,51 @@ def test_dropout_is_off_whatever_state_the_network_comes_in(tmp_path):
     write_pair(tmp_path / "images", "P1", "RAS", (1.0, 1.0, 1.0), (24, 24, 24))
     predict_images(model_of(Moody().train()), find_images(tmp_path / "images", n_channels=2), tmp_path / "out")
     assert not read_mask(tmp_path / "out" / "P1.nii.gz").array.any()
+
+
+def test_folds_predict_together_and_must_be_of_one_build(tmp_path):
+    folder = tmp_path / "erm"
+    for fold in (1, 2):
+        trained_checkpoint(folder / f"fold-{fold}" / "checkpoint_best.pt", seed=fold)
+    found = find_checkpoints(folder)
+    assert [path.parent.name for path in found] == ["fold-1", "fold-2"]
+    assert find_checkpoints(found[0]) == (found[0],)
+    assert find_checkpoints(found[0].parent) == (found[0],)
+    image = torch.rand(1, 3, 16, 16, 16)
+    one, other = (load_model(path).network(image) for path in found)
+    both = load_model(*found)
+    torch.testing.assert_close(both.network(image), (one + other) / 2)
+    trained_checkpoint(tmp_path / "third.pt", "segresnet")
+    with pytest.raises(ConfigError, match=r"differs from that of .*only models of one build predict together"):
+        load_model(found[0], tmp_path / "third.pt")
+    with pytest.raises(InputError, match=r"no checkpoint_best\.pt in it, nor in fold-"):
+        find_checkpoints(tmp_path)
+
+
+def test_a_checkpoint_does_not_choose_which_code_is_run(tmp_path, monkeypatch):
+    (tmp_path / "mine_to_trust.py").write_text(
+        "from torch import nn\n"
+        "def make(spatial_dims, in_channels, out_channels):\n"
+        "    return nn.Conv3d(in_channels, out_channels, 1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = NetworkConfig("mine_to_trust:make", in_channels=2)
+    description = describe(config, Preprocessing(phases=2), (8, 8, 8))
+    save_checkpoint(
+        tmp_path / "own.pt",
+        {"epoch": 1, "network": build_network(config).state_dict(), "description": description, "scores": {}},
+    )
+    with pytest.raises(InputError, match="its network is code, mine_to_trust:make; if you trust it, name it with"):
+        load_model(tmp_path / "own.pt")
+    model = load_model(tmp_path / "own.pt", own_network="mine_to_trust:make")
+    assert model.network(torch.zeros(1, 2, 4, 4, 4)).shape == (1, 2, 4, 4, 4)
+
+
+def test_flips_and_the_largest_part_are_taken_from_the_checkpoint(tmp_path):
+    config = NetworkConfig.small("unet", in_channels=2)
+    description = describe(config, Preprocessing(phases=2), (8, 8, 8), flips=[0, 2], keep_largest=True)
+    state = build_network(config).state_dict()
+    save_checkpoint(tmp_path / "c.pt", {"epoch": 1, "network": state, "description": description, "scores": {}})
+    model = load_model(tmp_path / "c.pt")
+    assert model.inferer == WindowInferer((8, 8, 8), flips=(0, 2))
+    assert model.keep_largest

@@ -41,13 +41,16 @@ are used{resampling}.
 """
 
 
-def export_bundle(checkpoint: Path, folder: Path, *, title: str = "segfair model") -> Path:
+def export_bundle(
+    checkpoint: Path, folder: Path, *, title: str = "segfair model", own_network: str | None = None
+) -> Path:
     """Writes the bundle of a checkpoint's network; files of an earlier bundle are replaced.
 
     Args:
         checkpoint: A checkpoint of a training.
         folder: The bundle's folder, made if need be.
         title: What the bundle is called.
+        own_network: See `load_model`; whoever runs the bundle needs the module, too.
 
     Returns:
         The folder.
@@ -55,7 +58,7 @@ def export_bundle(checkpoint: Path, folder: Path, *, title: str = "segfair model
     Raises:
         InputError: The checkpoint is unusable, or the folder cannot be written.
     """
-    model = load_model(checkpoint)
+    model = load_model(checkpoint, own_network=own_network)
     try:
         for name in ("configs", "models", "docs"):
             (folder / name).mkdir(parents=True, exist_ok=True)

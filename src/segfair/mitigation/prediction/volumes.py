@@ -1,19 +1,18 @@
-"""A checkpoint and images -> masks in each image's own geometry. Needs no metadata: fairness was trained in.
+"""Checkpoints and images -> masks in each image's own geometry. Needs no metadata: fairness was trained in.
 
-Whole volumes are predicted, in overlapping windows where they are larger than what the network was trained on. The
-training loop validates with the same inferer. Never scores.
+Whole volumes are predicted by `inferers`; the training loop validates with the same. Never scores.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from monai.inferers.utils import sliding_window_inference
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -24,50 +23,27 @@ from segfair.mitigation.data.boxes import BreastBox, read_box
 from segfair.mitigation.data.preprocessing import Preprocessing, Volume, load_volume, restore
 from segfair.mitigation.networks.backbones import NetworkConfig, Size, build_network, times
 from segfair.mitigation.networks.checkpoints import load_checkpoint
-from segfair.mitigation.networks.devices import find_device
+from segfair.mitigation.networks.devices import find_device, half_precision
+from segfair.mitigation.prediction.components import largest_component
+from segfair.mitigation.prediction.inferers import Ensemble, WindowInferer
 
-__all__ = ["Model", "PredictionReport", "WindowInferer", "describe", "load_model", "predict_images"]
+__all__ = [
+    "Model",
+    "PredictionReport",
+    "WindowInferer",
+    "describe",
+    "find_checkpoints",
+    "load_model",
+    "predict_images",
+]
 
 _MOSTLY = 0.5
 """A box that holds less of a prediction than this is worth a warning."""
 
 
-@dataclass(frozen=True, slots=True)
-class WindowInferer:
-    """Predicts whole volumes with a network of a fixed window.
-
-    A volume that fits is padded with zeros around its centre and predicted at once, as training pads it. A larger
-    one is predicted in windows that overlap, and their logits are averaged, the middle of a window counting most.
-
-    Attributes:
-        window: Voxels that the network sees at once.
-        overlap: Share of a window that its neighbour sees too.
-    """
-
-    window: Size
-    overlap: float = 0.5
-
-    def __call__(self, inputs: Tensor, network: nn.Module) -> Tensor:
-        """(B, C, X, Y, Z) -> logits of the same grid."""
-        sides = tuple(inputs.shape[2:])
-        if any(side > wanted for side, wanted in zip(sides, self.window, strict=True)):
-            logits = sliding_window_inference(
-                inputs, self.window, sw_batch_size=1, predictor=network, overlap=self.overlap, mode="gaussian"
-            )
-            return cast(Tensor, logits)
-        before = [(wanted - side) // 2 for side, wanted in zip(sides, self.window, strict=True)]
-        # torch pads from the last axis on.
-        padding: list[int] = []
-        for low, side, wanted in reversed(list(zip(before, sides, self.window, strict=True))):
-            padding += [low, wanted - side - low]
-        logits = network(nn.functional.pad(inputs, padding) if any(padding) else inputs)
-        place = (slice(low, low + side) for low, side in zip(before, sides, strict=True))
-        return cast(Tensor, logits[(slice(None), slice(None), *place)])
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A trained network and how it wants its images.
+    """A trained network, or several as one, and how it wants its images.
 
     Attributes:
         network: In evaluation mode.
@@ -75,6 +51,8 @@ class Model:
         preprocessing: What is done to an image before.
         window: Voxels that it was trained on.
         description: The checkpoint's whole description.
+        flips: Axes along which images are flipped as well when they are predicted.
+        keep_largest: Whether the largest connected part of a mask alone is kept.
     """
 
     network: nn.Module
@@ -82,6 +60,8 @@ class Model:
     preprocessing: Preprocessing
     window: Size
     description: Mapping[str, Any] = field(default_factory=dict)
+    flips: tuple[int, ...] = ()
+    keep_largest: bool = False
 
     @property
     def label_value(self) -> int:
@@ -92,7 +72,7 @@ class Model:
     @property
     def inferer(self) -> WindowInferer:
         """Predicts whole volumes."""
-        return WindowInferer(self.window)
+        return WindowInferer(self.window, flips=self.flips)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +99,7 @@ def describe(config: NetworkConfig, preprocessing: Preprocessing, window: Size, 
         config: How the network is built.
         preprocessing: What is done to an image before.
         window: Voxels that it is trained on.
-        more: Further entries for the reader, such as the attributes' bins.
+        more: `flips` and `keep_largest` (see `Model`), and entries for the reader, such as the attributes' bins.
     """
     return {
         "backbone": config.to_dict(),
@@ -129,28 +109,72 @@ def describe(config: NetworkConfig, preprocessing: Preprocessing, window: Size, 
     }
 
 
-def load_model(path: str | Path, *, device: str = "cpu") -> Model:
-    """Builds the network of a checkpoint, ready to predict.
+def find_checkpoints(path: Path) -> tuple[Path, ...]:
+    """The checkpoints that a path means: a file, or the kept ones of a training, of its folds and seeds.
 
     Raises:
-        InputError: No such file, or not a checkpoint of a segmentation network.
-        ConfigError: A description that this version cannot build, or no such device.
+        InputError: A folder without a training in it.
+    """
+    if not path.is_dir():
+        return (path,)
+    for pattern in ("checkpoint_best.pt", "fold-*/checkpoint_best.pt", "seed-*/fold-*/checkpoint_best.pt"):
+        found = tuple(sorted(path.glob(pattern)))
+        if found:
+            return found
+    raise InputError(f"checkpoint {path}: no checkpoint_best.pt in it, nor in fold-*; name the folder of a model")
+
+
+def load_model(*paths: str | Path, device: str = "cpu", own_network: str | None = None) -> Model:
+    """Builds the network of a checkpoint, or of several as one, ready to predict.
+
+    Args:
+        paths: Checkpoints of one build, such as those of the folds of a training.
+        device: Where to predict.
+        own_network: `module:function` of a network of one's own, whose code is trusted to run.
+
+    Raises:
+        InputError: No such file, not a checkpoint of a segmentation network, or one whose network is code that was not
+            named.
+        ConfigError: A description that this version cannot build, checkpoints of several builds, or no such device.
     """
     device = find_device(device)
+    models = [_load_one(Path(path), device, own_network) for path in paths]
+    first = models[0]
+    if len(models) == 1:
+        return first
+    for path, model in zip(paths[1:], models[1:], strict=True):
+        same = (model.config, model.preprocessing, model.window) == (first.config, first.preprocessing, first.window)
+        if not same:
+            raise ConfigError(
+                f"checkpoint {path}: its network or preprocessing differs from that of {paths[0]}; only models of one "
+                "build predict together"
+            )
+    return dataclasses.replace(first, network=Ensemble(model.network for model in models).to(device).eval())
+
+
+def _load_one(path: Path, device: str, own_network: str | None) -> Model:
     checkpoint = load_checkpoint(path, device=device)
     description = checkpoint.get("description") or {}
     try:
         config = NetworkConfig.from_dict(description["backbone"])
         preprocessing = Preprocessing.from_dict(description["preprocessing"])
-        x, y, z = (int(side) for side in description["window"])
+        window = tuple(int(side) for side in description["window"])
+        flips = tuple(int(axis) for axis in description.get("flips", ()))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"checkpoint {path}: does not say how its network is built ({error!r})") from error
+    if config.is_own and config.name != own_network:
+        # A file from elsewhere must not choose which code is run.
+        raise InputError(
+            f"checkpoint {path}: its network is code, {config.name}; if you trust it, name it with --network "
+            f"{config.name}"
+        )
     network = build_network(config)
     try:
         network.load_state_dict(checkpoint["network"])
     except RuntimeError as error:
         raise InputError(f"checkpoint {path}: its weights do not fit its description ({error})") from error
-    return Model(network.to(device).eval(), config, preprocessing, (x, y, z), description)
+    keep_largest = bool(description.get("keep_largest", False))
+    return Model(network.to(device).eval(), config, preprocessing, window, description, flips, keep_largest)
 
 
 def predict_images(
@@ -258,7 +282,7 @@ def _as_it_is(item: tuple[str, Volume | str]) -> tuple[str, Volume | str]:
 def _mask(model: Model, volume: Volume, *, device: str, amp: bool) -> NDArray[np.bool_]:
     kind = device.split(":")[0]
     try:
-        with torch.inference_mode(), torch.autocast(kind, torch.float16, enabled=amp):
+        with torch.inference_mode(), torch.autocast(kind, half_precision(device), enabled=amp):
             logits = model.inferer(volume.image[None].to(device), model.network)[0].float()
     except (RuntimeError, MemoryError) as error:
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "alloc" not in str(error).lower():
@@ -268,7 +292,8 @@ def _mask(model: Model, volume: Volume, *, device: str, amp: bool) -> NDArray[np
             f"{times(model.window)}; predict with more memory (--device cpu), or train with a smaller --patch"
         ) from error
     probability = _foreground_probability(logits).cpu().numpy()
-    return restore(probability, volume.grid, volume.source)
+    mask = restore(probability, volume.grid, volume.source)
+    return largest_component(mask) if model.keep_largest else mask
 
 
 def _foreground_probability(logits: Tensor) -> Tensor:
