@@ -39,7 +39,7 @@ def test_two_masks_of_one_case_are_refused_and_probabilities_are_no_second_mask(
 
 
 def test_masks_of_other_cases_that_are_not_read_are_found(tmp_path: Path) -> None:
-    touch(tmp_path, "a.nii.gz", "b.tif", "images/a.nii.gz", "more/c.nii.gz", ".git/d.nii.gz")
+    touch(tmp_path, "a.nii.gz", "b.bmp", "images/a.nii.gz", "more/c.nii.gz", ".git/d.nii.gz")
     assert set(unread_masks(tmp_path, ["a"])) == {"b", "c"}, "images bear the names of masks that are read"
     assert unread_masks(tmp_path, ["a", "b", "c"]) == {}
 

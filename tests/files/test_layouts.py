@@ -84,8 +84,8 @@ def test_nothing_there(tmp_path):
 
 
 def test_only_other_files_there(tmp_path):
-    make(tmp_path, "a.tif", "b.tif")
-    with pytest.raises(InputError, match=r"no mask among its 2 entries \(such as a\.tif\).* masks end in \.nii\.gz"):
+    make(tmp_path, "a.bmp", "b.bmp")
+    with pytest.raises(InputError, match=r"no mask among its 2 entries \(such as a\.bmp\).* masks end in \.nii\.gz"):
         find_labels(tmp_path)
 
 

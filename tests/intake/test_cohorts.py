@@ -249,7 +249,7 @@ def test_north_america_becomes_a_level(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ["label", "prediction"])
-@pytest.mark.parametrize("place", ["{case}.tif", "batch2/{case}.nii.gz"])
+@pytest.mark.parametrize("place", ["{case}.bmp", "batch2/{case}.nii.gz"])
 def test_masks_that_are_there_and_are_not_read_stop(tmp_path: Path, role: str, place: str) -> None:
     """Three of twenty: their cases would leave the audit, or count as missed, without a word."""
     study = Study(tmp_path)

@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.errors import cut_text
+from segfair.errors import ConfigError, cut_text
 from segfair.files import column_names as names
 from segfair.files.cells import is_missing, parse_number
 
@@ -40,6 +40,7 @@ __all__ = [
     "number_bins",
     "quantile_bins",
     "readable_edges",
+    "readings_of",
     "text_levels",
 ]
 
@@ -68,6 +69,28 @@ _MOSTLY_NUMBERS = 0.8
 
 ReadAs = Literal["categorical", "ordered", "numeric"]
 """How a user says a column is meant."""
+
+
+def readings_of(
+    *, categorical: Iterable[str] = (), ordered: Iterable[str] = (), numeric: Iterable[str] = ()
+) -> dict[str, ReadAs]:
+    """Column -> how it is meant.
+
+    Raises:
+        ConfigError: A column that is meant in two ways.
+    """
+    found: dict[str, ReadAs] = {}
+    told: tuple[tuple[ReadAs, Iterable[str]], ...] = (
+        ("categorical", categorical),
+        ("ordered", ordered),
+        ("numeric", numeric),
+    )
+    for kind, columns in told:
+        for column in columns:
+            if found.get(column, kind) != kind:
+                raise ConfigError(f"--{found[column]} {column} and --{kind} {column}: one of them can hold")
+            found[column] = kind
+    return found
 
 
 class UnusableColumnError(ValueError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segfair.cli.app import app
-from segfair.cli.options import MODELS, RUN, Debug, MitigateOptions, option, split, spread
+from segfair.cli.options import MODELS, RUN, Debug, MitigateOptions, option, split, split_all, spread
 from segfair.cli.terminal import say_models, say_nothing
 from segfair.errors import ConfigError
 
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 def mitigate(
     data: Annotated[
         Path | None,
-        typer.Argument(metavar="[DATA]", help="MAMA-MIA tree, nnU-Net raw or Decathlon; else the embedded phantom."),
+        typer.Argument(
+            metavar="[DATA]",
+            help="Data set of images and labels, or a table of their paths; else the embedded phantom.",
+        ),
     ] = None,
     backbone: Annotated[list[str] | None, option("unet (default), segresnet, swinunetr; repeatable.", MODELS)] = None,
     strategy: Annotated[
@@ -37,6 +40,7 @@ def mitigate(
     *,
     options: MitigateOptions,
     resume: Annotated[bool, option("Go on where an earlier run stopped.", RUN, "--resume")] = False,
+    overwrite: Annotated[bool, option("Remove the training that OUT holds.", RUN, "--overwrite")] = False,
     config: Annotated[
         Path | None, option("TOML file of settings, such as OUT/config.toml; options override it.", RUN)
     ] = None,
@@ -57,6 +61,7 @@ def mitigate(
         "backbones": backbone and tuple(backbone),
         "strategies": strategy and tuple(strategy),
         "resume": resume or None,
+        "overwrite": overwrite or None,
     }
     settings = load_settings(config, {name: value for name, value in given.items() if value is not None}, out=out)
     # Under torchrun every process does the same; the first one speaks for all.
@@ -82,11 +87,15 @@ def _given(options: MitigateOptions) -> dict[str, Any]:
         "outcome": models.outcome,
         "one_shot_weights": read_weights(models.weights) if models.weights else None,
         "metadata": data.metadata,
+        **dataclasses.asdict(data.selection),
+        "protocol": data.protocol,
+        "label": data.label and tuple(data.label),
         "attributes": data.attributes and split(data.attributes),
-        "join": data.join and tuple(data.join),
-        "id_column": data.id_column,
-        "sheet": data.sheet,
-        "subject_column": data.subject_column,
+        "bins": data.bins and tuple(data.bins),
+        "categorical": split_all(data.reading.categorical) or None,
+        "ordered": split_all(data.reading.ordered) or None,
+        "numeric": split_all(data.reading.numeric) or None,
+        "join": data.reading.join and tuple(data.reading.join),
         "phases": data.phases,
         "spacing_mm": data.spacing,
         "spatial_size": data.patch or data.spatial_size,

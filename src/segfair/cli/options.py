@@ -218,17 +218,21 @@ class DataOptions:
     """Where the data of a mitigation come from, and what a network sees of them."""
 
     metadata: Annotated[Path | None, option("Metadata table; the one in DATA by default.", DATA)] = None
-    attributes: Annotated[str | None, option("Metadata columns to use, comma-separated.", DATA)] = None
-    join: Annotated[
-        list[str] | None, option("Texts of a column that are one level: COL: a, b = c.", DATA, metavar="TEXT")
+    selection: Selection = field(default_factory=Selection)
+    protocol: Annotated[
+        str | None, option("Scoring rules: default, mama-mia, or a TOML file; they say what is trained, too.", RULES)
     ] = None
-    id_column: Annotated[str | None, option("Metadata column with the case ids; found by itself.", DATA)] = None
-    sheet: Annotated[str | None, option("Sheet of an XLSX table; found by its content.", DATA)] = None
-    subject_column: Annotated[str | None, option("Column that tells which cases are of one patient.", DATA)] = None
-    phases: Annotated[int | None, option("Phases that become channels; 3.", DATA, min=1)] = None
-    spacing: Annotated[tuple[float, float, float] | None, option("Voxel size in mm; 1 1 1.", DATA, metavar="X Y Z")] = (
-        None
-    )
+    label: Label = None
+    attributes: Attributes = None
+    bins: Annotated[list[str] | None, option("Edges of a number, e.g. age=0,40,50,60,70,100.", GROUPS)] = None
+    reading: Reading = field(default_factory=Reading)
+    phases: Annotated[
+        int | None, option("Phases that become channels; those that cases have by default.", DATA, min=1)
+    ] = None
+    spacing: Annotated[
+        tuple[float, float, float] | None,
+        option("Voxel size in mm; 1 1 1, and of pictures without a size as it is.", DATA, metavar="X Y Z"),
+    ] = None
     spatial_size: Annotated[
         tuple[int, int, int] | None, option("Voxels that the network sees.", DATA, metavar="X Y Z")
     ] = None
@@ -338,3 +342,8 @@ def _gathered(kind: Any, values: dict[str, Any]) -> Any:
 def split(text: str) -> tuple[str, ...]:
     """The names in a text with commas between them."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def split_all(texts: list[str] | None) -> tuple[str, ...]:
+    """The names in several such texts."""
+    return tuple(name for text in texts or () for name in split(text))

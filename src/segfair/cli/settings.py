@@ -9,11 +9,10 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from segfair.cli.options import AuditOptions, RankOptions, is_number, split
+from segfair.cli.options import AuditOptions, RankOptions, is_number, split, split_all
 from segfair.errors import ConfigError
 
 if TYPE_CHECKING:
-    from segfair.attributes.binning import ReadAs
     from segfair.audit.judging.gates import Gate
     from segfair.audit.result import AuditConfig
     from segfair.cases import Cohort
@@ -28,33 +27,23 @@ def selection(options: AuditOptions | RankOptions) -> dict[str, Any]:
 
 def _groups(options: AuditOptions | RankOptions) -> dict[str, Any]:
     """The settings of an audit that a ranking shares."""
+    from segfair.attributes.binning import readings_of
     from segfair.attributes.fit import parse_bins
     from segfair.attributes.joins import parse_join
 
+    reading = options.reading
     return {
         "attributes": None if options.attributes is None else split(options.attributes),
         "bins": dict(parse_bins(text) for text in options.bins or ()),
-        "read_as": _read_as(options),
-        "join": tuple(map(parse_join, options.reading.join or ())),
+        "read_as": readings_of(
+            categorical=split_all(reading.categorical),
+            ordered=split_all(reading.ordered),
+            numeric=split_all(reading.numeric),
+        ),
+        "join": tuple(map(parse_join, reading.join or ())),
         "subject_column": options.selection.subject_column,
         "seed": options.seed,
     }
-
-
-def _read_as(options: AuditOptions | RankOptions) -> dict[str, ReadAs]:
-    """How columns are meant; a column that is named twice is a contradiction."""
-    found: dict[str, ReadAs] = {}
-    told: tuple[tuple[ReadAs, list[str] | None], ...] = (
-        ("categorical", options.reading.categorical),
-        ("ordered", options.reading.ordered),
-        ("numeric", options.reading.numeric),
-    )
-    for kind, columns in told:
-        for column in (name for text in columns or () for name in split(text)):
-            if found.get(column, kind) != kind:
-                raise ConfigError(f"--{found[column]} {column} and --{kind} {column}: one of them can hold")
-            found[column] = kind
-    return found
 
 
 def audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = None, **settings: Any) -> AuditConfig:

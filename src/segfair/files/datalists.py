@@ -15,16 +15,20 @@ from segfair.errors import ConfigError, InputError
 from segfair.files.cells import compose
 from segfair.files.images.masks import mask_stem
 
-__all__ = ["Dataset", "ListedCase", "dataset_beside", "listed_id", "read_case_list", "read_dataset"]
+__all__ = ["Dataset", "ListedCase", "Part", "dataset_beside", "listed_id", "read_case_list", "read_dataset"]
+
+
+Part = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, slots=True)
 class ListedCase:
-    """One entry of a list of cases: its id ("" where the list gives none) and its files."""
+    """One entry of a list of cases: its id ("" where the list gives none), its files, and its part of the split."""
 
     id: str
     label: Path | None
     images: tuple[Path, ...]
+    part: Part = "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +39,18 @@ class Dataset:
         label_names: Name -> label values in file order, without background and the ignore label.
         ignore_label: The label value of voxels that count nowhere; None if there is none.
         cases: The training cases where the file lists them one by one, their paths relative to its folder.
+        held_out: The cases that it lists for validation and test, those with a label.
         n_channels: Images of a case, by `channel_names` (nnU-Net v1: `modality`); None where it does not say.
+        regions_class_order: The value that each region is written with, in file order (nnU-Net); empty where it does
+            not say.
     """
 
     label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ignore_label: int | None = None
     cases: tuple[ListedCase, ...] = ()
+    held_out: tuple[ListedCase, ...] = ()
     n_channels: int | None = None
+    regions_class_order: tuple[int, ...] = ()
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -61,7 +70,15 @@ def read_dataset(path: Path) -> Dataset:
     names, ignore = _labels(tree.get("labels", {}), path)
     channels = tree.get("channel_names", tree.get("modality"))
     n_channels = len(channels) if isinstance(channels, dict | list) and channels else None
-    return Dataset(names, ignore, tuple(_cases(tree, path)), n_channels)
+    held_out = (*_held_out(tree, path, "validation"), *_held_out(tree, path, "test"))
+    return Dataset(names, ignore, tuple(_cases(tree, path)), held_out, n_channels, _class_order(tree, path))
+
+
+def _class_order(tree: dict[str, Any], path: Path) -> tuple[int, ...]:
+    order = tree.get("regions_class_order") or []
+    if not isinstance(order, list) or not all(_is_whole(value) for value in order):
+        raise InputError(f"{path}: regions_class_order must be a list of whole numbers, got {order!r}")
+    return tuple(int(value) for value in order)
 
 
 def _labels(labels: Any, path: Path) -> tuple[dict[str, tuple[int, ...]], int | None]:
@@ -102,23 +119,31 @@ def _cases(tree: dict[str, Any], path: Path) -> list[ListedCase]:
         training = tree.get("training", [])
         # Some generators write only how many there are.
         entries = [("", entry, "image") for entry in training] if isinstance(training, list) else []
-    cases = []
-    for number, (case, entry, key) in enumerate(entries, start=1):
-        images = entry.get(key, []) if isinstance(entry, dict) else None
-        images = [images] if isinstance(images, str) else images
-        label = entry.get("label") if isinstance(entry, dict) else None
-        if not (
-            isinstance(images, list)
-            and all(isinstance(image, str) for image in images)
-            and isinstance(label, str | None)
-        ):
-            raise InputError(
-                f"{path}: training case {case or number} must be an object such as"
-                f' {{"{key}": "...", "label": "..."}}, got {entry!r}'
-            )
-        here = path.parent
-        cases.append(ListedCase(case, here / label if label else None, tuple(here / image for image in images)))
-    return cases
+    return [_case(case, entry, key, path, number) for number, (case, entry, key) in enumerate(entries, start=1)]
+
+
+def _held_out(tree: dict[str, Any], path: Path, part: Part) -> list[ListedCase]:
+    """The cases of another section than training; images without labels, as the Decathlon lists them, are none."""
+    listed = tree.get(part, [])
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    cases = [_case("", entry, "image", path, number, part) for number, entry in enumerate(entries, start=1)]
+    return [case for case in cases if case.label is not None]
+
+
+def _case(case: str, entry: Any, key: str, path: Path, number: int, part: Part = "train") -> ListedCase:
+    images = entry.get(key, []) if isinstance(entry, dict) else None
+    images = [images] if isinstance(images, str) else images
+    label = entry.get("label") if isinstance(entry, dict) else None
+    if not (
+        isinstance(images, list) and all(isinstance(image, str) for image in images) and isinstance(label, str | None)
+    ):
+        section = "training" if part == "train" else part
+        raise InputError(
+            f"{path}: {section} case {case or number} must be an object such as"
+            f' {{"{key}": "...", "label": "..."}}, got {entry!r}'
+        )
+    here = path.parent
+    return ListedCase(case, here / label if label else None, tuple(here / image for image in images), part)
 
 
 def dataset_beside(path: Path | None, *, required: bool) -> tuple[Dataset, tuple[str, ...]]:
@@ -126,7 +151,7 @@ def dataset_beside(path: Path | None, *, required: bool) -> tuple[Dataset, tuple
     if path is None or not path.is_file():
         return Dataset(), ()
     try:
-        return replace(read_dataset(path), cases=()), ()
+        return replace(read_dataset(path), cases=(), held_out=()), ()
     except InputError as error:
         if required:
             raise

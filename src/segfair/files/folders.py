@@ -24,8 +24,11 @@ __all__ = [
     "unread_masks",
 ]
 
-# Formats without loss that people keep masks in, and that are not read here.
-_UNREAD_SUFFIXES = (".tif", ".tiff", ".bmp", ".gif", ".npy", ".img", ".mgz", ".mat", ".dcm")
+# Formats that people keep masks in, and that are not read here.
+_UNREAD_SUFFIXES = (".bmp", ".gif", ".jpg", ".jpeg", ".img", ".mgz", ".mat", ".dcm")
+
+# Formats of many things: beside another file of its case such a file is no mask.
+_BESIDE = (".tif", ".tiff", ".npy")
 
 Role = Literal["labels", "predictions", "images"]
 
@@ -68,7 +71,8 @@ def is_folder(entry: Path) -> bool:
 def masks_in(folder: Path, role: Role) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Case id -> file of one folder, sorted, and what was passed over.
 
-    nnU-Net saves class probabilities as `ID.npz` next to the mask `ID.nii.gz`; these are no second mask.
+    nnU-Net saves class probabilities as `ID.npz` next to the mask `ID.nii.gz`; these are no second mask, and neither is
+    a TIFF or NPY file next to one of another format.
 
     Raises:
         InputError: No mask in it.
@@ -79,6 +83,7 @@ def masks_in(folder: Path, role: Role) -> tuple[dict[str, Path], tuple[str, ...]
         candidates.setdefault(compose(mask_stem(path.name) or ""), []).append(path)
     if not candidates:
         raise nothing_found(folder, role)
+    candidates, n_beside = _without_others(candidates)
     n_probabilities = 0
     for case, paths in candidates.items():
         if len(paths) > 1:
@@ -88,10 +93,28 @@ def masks_in(folder: Path, role: Role) -> tuple[dict[str, Path], tuple[str, ...]
                 names = " and ".join(path.name for path in (masks or paths))
                 raise PairingError(f"{role} {folder}: case {case} has two files, {names}; keep one of them")
             candidates[case] = masks
-    notices: tuple[str, ...] = ()
+    notices = []
     if n_probabilities:
-        notices = (f"{n_probabilities} .npz files of class probabilities in {folder} are passed over",)
-    return {case: paths[0] for case, paths in sorted(candidates.items())}, notices
+        notices.append(f"{n_probabilities} .npz files of class probabilities in {folder} are passed over")
+    if n_beside:
+        notices.append(
+            f"{n_beside} files ({', '.join(_BESIDE)}) beside masks of other formats in {folder} are passed over"
+        )
+    return {case: paths[0] for case, paths in sorted(candidates.items())}, tuple(notices)
+
+
+def _without_others(candidates: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], int]:
+    """The files of each case without TIFF and NPY files that are something else, and how many these are.
+
+    Where one of them bears the name of a mask in another format, all of them are (the images, features).
+    """
+    mixed = any(0 < sum(path.suffix.lower() in _BESIDE for path in paths) < len(paths) for paths in candidates.values())
+    if not mixed:
+        return candidates, 0
+    kept = {case: [path for path in paths if path.suffix.lower() not in _BESIDE] for case, paths in candidates.items()}
+    return {case: paths for case, paths in kept.items() if paths}, sum(map(len, candidates.values())) - sum(
+        map(len, kept.values())
+    )
 
 
 def _holds_probabilities(path: Path) -> bool:

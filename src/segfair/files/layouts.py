@@ -33,6 +33,8 @@ Kind = Literal["flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon", 
 
 # nnU-Net's folders of labels; dataset.json lies beside them.
 NNUNET_LABELS = ("labelsTr", "labelsTs", "gt_segmentations")
+# Names of the folder of labels beside a folder of images.
+LABEL_FOLDERS = ("labels", "masks", "segmentations")
 # What nnU-Net writes next to its predictions.
 PREDICTION_FILES = ("summary.json", "plans.json", "predict_from_raw_data_args.json")
 PREDICTION_WORDS = r"pred|preds|predicted|predictions?|outputs?|inferences?|inferred|results?|automatic"
@@ -68,9 +70,9 @@ class MaskFolder:
 def find_labels(path: Path) -> MaskFolder:
     """The reference masks of a data set.
 
-    Known are a flat folder; the MAMA-MIA root (`segmentations/expert`); an nnU-Net raw data set (`labelsTr` and
-    `dataset.json`), its `labelsTr` itself, or the `gt_segmentations` of a preprocessed one; a Decathlon
-    `dataset.json` or its folder.
+    Known are a flat folder; a data set with the folders `images` and `labels`; the MAMA-MIA root
+    (`segmentations/expert`); an nnU-Net raw data set (`labelsTr` and `dataset.json`), its `labelsTr` itself, or the
+    `gt_segmentations` of a preprocessed one; a Decathlon `dataset.json` or its folder.
 
     Raises:
         InputError: Nothing there, no mask in it, or a broken `dataset.json`.
@@ -160,7 +162,7 @@ def _find(path: Path, role: Role) -> MaskFolder:
         raise nothing_found(path, role)
     found = _mama_mia(path, role) or _nnunet(path, role)
     if found is None and not has_masks(path):
-        found = _decathlon(path, role) or _bids(path, role) or _case_folders(path, role)
+        found = _decathlon(path, role) or _beside_images(path, role) or _bids(path, role) or _case_folders(path, role)
     return found or _one_folder(path, role, "flat", path / "dataset.json")
 
 
@@ -191,6 +193,17 @@ def _decathlon(path: Path, role: Role) -> MaskFolder | None:
     list_file = path / "dataset.json"
     dataset = read_dataset(list_file) if list_file.is_file() else Dataset()
     return _listed(list_file, dataset, role) if dataset.cases else None
+
+
+def _beside_images(path: Path, role: Role) -> MaskFolder | None:
+    """The labels of a data set with the folders `images` and `labels` (or another name for them); None else."""
+    folders = [path / name for name in LABEL_FOLDERS if (path / name).is_dir()]
+    if role != "labels" or not folders or not (path / "images").is_dir():
+        return None
+    if len(folders) > 1:
+        names = " and ".join(folder.name for folder in folders)
+        raise InputError(f"{role} {path}: has the folders {names}; hand over the one that holds the labels")
+    return _one_folder(folders[0], role, "flat", path / "dataset.json", f"{role}: {folders[0]}")
 
 
 def _bids(path: Path, role: Role) -> MaskFolder | None:

@@ -188,11 +188,11 @@ def test_gzip_of_many_members_and_padding(tmp_path, labels):
 def test_folder_missing_empty_and_unknown(tmp_path):
     (tmp_path / "d.nii.gz").mkdir()
     (tmp_path / "e.nii.gz").touch()
-    (tmp_path / "f.tif").write_bytes(b"x")
+    (tmp_path / "f.bmp").write_bytes(b"x")
     assert "is a folder" in refusal(tmp_path / "d.nii.gz")
     assert "is empty (0 bytes)" in refusal(tmp_path / "e.nii.gz")
     assert "No such file" in refusal(tmp_path / "missing.nii")
-    assert ".nii.gz" in refusal(tmp_path / "f.tif")
+    assert ".nii.gz" in refusal(tmp_path / "f.bmp")
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".png", ".npz"])

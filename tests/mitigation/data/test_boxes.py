@@ -10,6 +10,7 @@ import pytest
 from segfair.errors import InputError
 from segfair.files.images.masks import write_mask
 from segfair.mitigation.data.boxes import BreastBox, box_notice, find_boxes, read_box
+from segfair.mitigation.data.regions import Regions
 
 CORNERS = {"x_min": 5, "x_max": 9, "y_min": 2, "y_max": 6, "z_min": 0, "z_max": 3}
 
@@ -48,17 +49,19 @@ def test_a_box_that_misses_most_of_a_lesion_is_named(tmp_path):
     file = tmp_path / "l.nii.gz"
     write_mask(file, label, affine=np.eye(4))
     swapped = BreastBox(((0, 3), (3, 7), (5, 10)))
-    assert box_notice("P1", swapped, file, (1,)) == (
+    assert box_notice("P1", swapped, file, Regions()) == (
         "case P1: the breast box holds 0% of the lesion; with x as the first stored axis it would hold 100%"
     )
     elsewhere = BreastBox(((0, 3), (3, 7), (3, 7)))
-    assert box_notice("P1", elsewhere, file, "any") == "case P1: the breast box holds 0% of the lesion"
-    assert box_notice("P1", swapped.reversed(), file, (1,)) is None
+    assert (
+        box_notice("P1", elsewhere, file, Regions.of_values("any")) == "case P1: the breast box holds 0% of the lesion"
+    )
+    assert box_notice("P1", swapped.reversed(), file, Regions()) is None
     # Half of it is enough not to be doubted, a third is not.
-    assert box_notice("P1", BreastBox(((6, 9), (4, 5), (0, 2))), file, (1,)) is None
-    assert "33%" in (box_notice("P1", BreastBox(((6, 7), (4, 6), (0, 2))), file, (1,)) or "")
+    assert box_notice("P1", BreastBox(((6, 9), (4, 5), (0, 2))), file, Regions()) is None
+    assert "33%" in (box_notice("P1", BreastBox(((6, 7), (4, 6), (0, 2))), file, Regions()) or "")
     # Another label value is no lesion.
-    assert box_notice("P1", swapped, file, (2,)) is None
+    assert box_notice("P1", swapped, file, Regions.of_values((2,))) is None
 
 
 def test_files_without_a_box_and_broken_ones(tmp_path):

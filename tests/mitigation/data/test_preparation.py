@@ -18,6 +18,7 @@ from segfair.mitigation.data import preparation  # noqa: E402
 from segfair.mitigation.data.augmentation import Augmentation  # noqa: E402
 from segfair.mitigation.data.preparation import prepare  # noqa: E402
 from segfair.mitigation.data.preprocessing import Preprocessing, load_volume  # noqa: E402
+from segfair.mitigation.data.regions import Regions  # noqa: E402
 from segfair.mitigation.data.sources import TrainingCase, read_training_source  # noqa: E402
 
 ONE_PHASE = Preprocessing(phases=1)
@@ -50,20 +51,24 @@ def volumes(data, name):
     return item["image"], item["label"]
 
 
+def reference_of(data):
+    reference = data.cases["P1"].reference
+    assert reference is not None
+    return reference
+
+
 def test_a_mama_mia_tree_is_prepared(mama_mia, tmp_path):
     source = read_training_source(mama_mia.root)
     seen: list[str] = []
     data = prepare(source.cases, Preprocessing(), cache=tmp_path / "cache", on_done=seen.append)
-    assert tuple(data.cases) == source.ids == tuple(seen)
+    assert source.ids == tuple(seen)
+    assert set(source.ids) - set(data.cases) == {mama_mia.swapped_box}
     assert data.spacing_mm == (1.0, 1.0, 1.0)
-    assert data.skipped == {}
-    assert [notice for notice in data.notices if "breast box" in notice] == [
-        f"case {mama_mia.swapped_box}: the breast box holds 0% of the lesion"
-    ]
-    item = data.training(source.ids, Augmentation((32, 32, 32)))[(0, 3)]
+    assert "the breast box ((20, 26), (0, 24), (0, 4)) lies outside" not in data.skipped[mama_mia.swapped_box]
+    item = data.training(tuple(data.cases), Augmentation((32, 32, 32)))[(0, 3)]
     assert item["image"].shape == (3, 32, 32, 32)
     # Lesions enhance after the first phase, wherever flips and resampling have put them.
-    lesion = item["label"][0] > 0
+    lesion = item["label"][0] == 1
     assert float(item["image"][1][lesion].mean()) > float(item["image"][0][lesion].mean()) + 0.5
 
 
@@ -73,7 +78,9 @@ def test_memory_cache_and_no_cache_give_the_same(tmp_path):
     stored = prepare([case], ONE_PHASE, cache=tmp_path / "cache")
     for a, b in zip(volumes(kept, "P1"), volumes(stored, "P1"), strict=True):
         assert torch.equal(a, b)
-    facts = [dataclasses.replace(data.cases["P1"], path=None, tensors=None) for data in (kept, stored)]
+    grids = [grid for data in (kept, stored) for grid in (reference_of(data).grid, reference_of(data).source)]
+    assert all(grid.shape == (9, 8, 7) and np.array_equal(grid.affine, np.eye(4)) for grid in grids)
+    facts = [dataclasses.replace(data.cases["P1"], path=None, tensors=None, reference=None) for data in (kept, stored)]
     assert [getattr(facts[0], f.name) for f in dataclasses.fields(facts[0])] == [
         getattr(facts[1], f.name) for f in dataclasses.fields(facts[1])
     ]
@@ -106,7 +113,7 @@ def test_whatever_changes_is_prepared_again(change, tmp_path, count_loads):
     elif change == "normalise":
         settings = dataclasses.replace(settings, normalise="phase")
     else:
-        settings = dataclasses.replace(settings, label="any")
+        settings = dataclasses.replace(settings, regions=Regions.of_values("any"))
     prepare([case], settings, cache=tmp_path / "cache")
     assert len(count_loads) == 2
 
@@ -139,7 +146,7 @@ def test_cases_that_cannot_be_used_are_skipped_with_their_reason(tmp_path):
     for cache in (None, tmp_path / "cache"):
         data = prepare([good, bad, absent], ONE_PHASE, cache=cache)
         assert list(data.cases) == ["P1"]
-        assert "label P2_label.nii.gz is 9x8x6, the image 9x8x7" in data.skipped["P2"]
+        assert "label P2_label.nii.gz is 9x8x6, 1x1x1 mm, RAS, the image 9x8x7" in data.skipped["P2"]
         assert "absent.nii.gz" in data.skipped["P3"]
     with pytest.raises(InputError, match="none of 2 cases can be trained on; for example P2"):
         prepare([bad, absent], ONE_PHASE, cache=None)

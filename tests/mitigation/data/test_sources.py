@@ -118,9 +118,6 @@ def test_an_nnunet_data_set(tmp_path):
     assert [path.name for path in source.cases[0].images] == ["P1_0000.nii.gz", "P1_0001.nii.gz"]
     assert source.given_split == {}
     assert source.ignore_label == 2
-    assert (
-        "voxels of the ignore label 2 are background while training, and count nowhere in the audit" in source.notices
-    )
 
 
 def test_a_decathlon_list(tmp_path):
@@ -181,11 +178,11 @@ def numbered_data(root, name, n_cases, *, channels=(0,)):
     return root
 
 
-@pytest.mark.parametrize("phases", [1, 3])
+@pytest.mark.parametrize("phases", [1, None])
 def test_numbered_cases_are_read_as_cases(tmp_path, phases):
     root = numbered_data(tmp_path, "case", 12, channels=(None,))
     source = read_training_source(root, phases=phases)
-    # One file may hold all phases; that it ends in _0000 says nothing where this is the case's own name.
+    # That a name ends in _0000 says nothing where it is the case's own.
     assert source.ids == tuple(f"case_{number:04d}" for number in range(12))
     assert any("12 files in" in text and "read as 12 cases" in text for text in source.notices)
 

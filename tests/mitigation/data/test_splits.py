@@ -144,7 +144,7 @@ def test_too_few_patients():
     with pytest.raises(ConfigError, match="patients are too few"):
         split_cases(table, seed=0, subjects=dict.fromkeys(table.case_ids, "one"))
     with pytest.raises(ConfigError, match="none of the cases"):
-        split_cases(table, seed=0, given=dict.fromkeys(table.case_ids, "train"))
+        split_cases(table, seed=0, given=dict.fromkeys(table.case_ids, "test"))
 
 
 def test_a_split_survives_its_file(tmp_path):

@@ -1,4 +1,4 @@
-"""Which values the PNG masks of a folder hold, all files together. Decides nothing about what they mean."""
+"""Which values the pictures (PNG, TIFF) in a folder of masks hold, all together. Never says what they mean."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from segfair.errors import InputError
 from segfair.files.images.masks import read_mask
+from segfair.files.images.pictures import is_picture
 
 __all__ = ["MOST_LEVELS", "grey_levels"]
 
@@ -18,7 +19,7 @@ MOST_LEVELS = 16
 
 
 def grey_levels(paths: Iterable[Path]) -> tuple[int, ...]:
-    """The values in the PNG files among some masks, rising; other formats say themselves what they hold.
+    """The values in the pictures among some masks, rising; other formats say themselves what they hold.
 
     The search ends early once there are more than `MOST_LEVELS`. A file that cannot be read has no values here; what is
     wrong with it is found when its case is scored.
@@ -26,7 +27,7 @@ def grey_levels(paths: Iterable[Path]) -> tuple[int, ...]:
     Args:
         paths: Mask files.
     """
-    pictures = [path for path in paths if path.name.lower().endswith(".png")]
+    pictures = [path for path in paths if is_picture(path)]
     found: set[int] = set()
     # Decoding a picture leaves Python to others; a folder of thousands is read in a second or two.
     with ThreadPoolExecutor(4) as pool:

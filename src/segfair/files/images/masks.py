@@ -1,9 +1,8 @@
-"""One mask or image file at a time: NIfTI (`segfair.files.images.nifti`), NRRD, MetaImage, PNG and NPZ; writes NIfTI.
+"""One mask or image file at a time: NIfTI, pictures (modules of their names), NRRD, MetaImage, NPZ, NPY; writes NIfTI.
 
-The only importer of SimpleITK and Pillow, each when a file needs it. Never guesses: what cannot be a label map is
-refused with the path and a remedy. PNG and NPZ without `affine` and `spacing`, and NRRD and MetaImage whose header
-gives no spacing, do not say how large a voxel is (`Mask.has_size`); a PNG's pHYs is the size of a print, not of a
-patient, and is not looked at.
+The only importer of SimpleITK, when a file needs it. Never guesses: what cannot be a label map is refused with the
+path and a remedy. Pictures, NPY, NPZ without `affine` and `spacing`, and NRRD and MetaImage whose header gives no
+spacing, do not say how large a voxel is (`Mask.has_size`).
 """
 
 from __future__ import annotations
@@ -20,12 +19,21 @@ from numpy.typing import ArrayLike, NDArray
 from segfair.errors import InputError
 from segfair.files.images.grids import Mask, align, describe_difference, describe_grid
 from segfair.files.images.headers import read_text_header, refuse_data_outside
-from segfair.files.images.nifti import LPS, read_nifti, write_nifti
+from segfair.files.images.nifti import LPS, count_nifti_channels, read_nifti, write_nifti
+from segfair.files.images.pictures import (
+    PICTURE_SUFFIXES,
+    colours_of,
+    is_picture,
+    label_pixels,
+    luminance,
+    read_picture,
+)
 
 __all__ = [
     "MASK_SUFFIXES",
     "Mask",
     "align",
+    "count_channels",
     "describe_difference",
     "describe_grid",
     "has_size",
@@ -38,7 +46,7 @@ __all__ = [
 ]
 
 # The longer of two endings comes first; `.seg.nrrd` is what 3D Slicer writes.
-MASK_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd", ".png", ".npz")
+MASK_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd", ".png", ".tiff", ".tif", ".npz", ".npy")
 
 # Integers stored as floats, or rescaled by the header, come back with rounding errors; a probability map whose
 # values are all this near to whole numbers means the same mask at every sensible threshold.
@@ -75,7 +83,7 @@ def has_size(path: Path) -> bool | None:
             return read_text_header(path).has_size
     except (OSError, InputError, zipfile.BadZipFile):
         return None
-    return suffix != ".png"
+    return suffix not in (*PICTURE_SUFFIXES, ".npy")
 
 
 def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = False) -> Mask:
@@ -87,7 +95,7 @@ def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = Fa
     Args:
         path: The file.
         within: Folder that the voxels of a detached header must not leave; None: the header's own.
-        white_is_one: Whether a PNG is one of black and white pictures, so that 255 means 1.
+        white_is_one: Whether a picture is one of black and white pictures, so that 255 means 1.
 
     Returns:
         The mask with a (4, 4) affine in RAS+ millimetres, for NIfTI as `nifti` says; the identity for
@@ -100,7 +108,7 @@ def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = Fa
     """
     stored = _read(Path(path), "mask", within)
     labels = _as_labels(stored.array, Path(path))
-    if white_is_one and path.name.lower().endswith(".png"):
+    if white_is_one and is_picture(path):
         labels = np.minimum(labels, 1)
     return dataclasses.replace(stored, array=labels)
 
@@ -122,13 +130,33 @@ def read_image(path: Path, *, within: Path | None = None) -> Mask:
 def read_channels(path: Path) -> tuple[Mask, ...]:
     """Reads the channels of one image file, each as `read_image` would; most files have one.
 
+    The colours of a picture are channels, three of them also where all are equal.
+
     Raises:
         InputError: As `read_image`, but a fourth axis holds the channels.
     """
+    if is_picture(path):
+        stored = _read(path, "channels")
+        return tuple(
+            dataclasses.replace(stored, array=colour.astype(np.float32)) for colour in colours_of(stored.array)
+        )
     stored = _read(Path(path), "channels")
     array = stored.array
     channels = (array,) if array.ndim < 4 else tuple(array[..., channel] for channel in range(array.shape[3]))
     return tuple(dataclasses.replace(stored, array=channel.astype(np.float32)) for channel in channels)
+
+
+def count_channels(path: Path) -> int:
+    """How many channels an image file has; a picture whose colours are equal has one.
+
+    Raises:
+        InputError: As `read_channels`.
+    """
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        return count_nifti_channels(path)
+    channels = read_channels(path)
+    grey = is_picture(path) and all((channel.array == channels[0].array).all() for channel in channels[1:])
+    return 1 if grey else len(channels)
 
 
 def write_mask(path: Path, array: ArrayLike, *, affine: ArrayLike) -> None:
@@ -193,8 +221,13 @@ def _read_format(path: Path, role: Role, within: Path | None) -> Mask:
         # A damaged header may blow numbers up; what is not finite is refused later.
         with np.errstate(over="ignore", invalid="ignore"):
             return read_nifti(path)
-    if suffix == ".png":
-        return _without_size(_read_png(path, role))
+    if suffix in PICTURE_SUFFIXES:
+        pixels = read_picture(path)
+        if role == "channels":
+            return _without_size(pixels)
+        return _without_size(label_pixels(pixels, path) if role == "mask" else luminance(pixels))
+    if suffix == ".npy":
+        return _without_size(_read_npy(path))
     return _read_npz(path, role) if suffix == ".npz" else _read_itk(path, within)
 
 
@@ -256,25 +289,13 @@ def _read_itk(path: Path, within: Path | None) -> Mask:
     return Mask(array, LPS @ affine)
 
 
-def _read_png(path: Path, role: Role) -> NDArray[Any]:
-    from PIL import Image
-
+def _read_npy(path: Path) -> NDArray[Any]:
+    """A bare numpy array with axes (x, y, z) as stored."""
     try:
-        with Image.open(path) as picture:
-            # A palette's colours are decoration: its indices are the labels.
-            pixels = np.asarray(picture)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read as PNG ({error}); write or copy it again") from error
-    if pixels.ndim == 2:
-        return pixels.T
-    n_colours = pixels.shape[2] - 1 if pixels.shape[2] in (2, 4) else pixels.shape[2]
-    colours, alpha = pixels[..., :n_colours], pixels[..., n_colours:]
-    if role != "mask":
-        weights = (0.299, 0.587, 0.114) if n_colours == 3 else (1.0,)
-        return (colours @ np.array(weights, dtype=np.float32)).T
-    if (colours != colours[..., :1]).any() or (alpha != alpha.flat[:1]).any():
-        _refuse(path, "is a colour picture; save the label values as greyscale or palette PNG, one number per pixel")
-    return colours[..., 0].T
+        with path.open("rb") as stream:
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read as .npy ({error}); write it again with numpy.save") from error
 
 
 def _read_npz(path: Path, role: Role) -> Mask:
@@ -283,7 +304,7 @@ def _read_npz(path: Path, role: Role) -> Mask:
         with path.open("rb") as stream:
             archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                _refuse(path, "is not an .npz archive (a bare .npy array?); write it with numpy.savez")
+                _refuse(path, "is not an .npz archive (a bare .npy array?); write it with numpy.savez, or name it .npy")
             names = [name for name in archive.files if name not in ("spacing", "affine")]
             key = _npz_key(names, role, path)
             array: NDArray[Any] = np.asarray(archive[key])

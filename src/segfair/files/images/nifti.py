@@ -33,8 +33,10 @@ from numpy.typing import ArrayLike, NDArray
 from segfair.errors import InputError
 from segfair.files.images.grids import Mask
 
-__all__ = ["LPS", "read_nifti", "write_nifti"]
+__all__ = ["LPS", "count_nifti_channels", "read_nifti", "write_nifti"]
 
+# Bytes before the first voxel, those of NIfTI-2.
+_LONGEST_HEADER = 544
 # NIfTI's xyzt_units (lowest three bits): metres and micrometres; anything else is taken for millimetres.
 UNIT_MM = {1: 1e3, 3: 1e-3}
 # What readers of world axes that run to the left and to the back see where a file states no place.
@@ -48,22 +50,12 @@ def read_nifti(path: Path) -> Mask:
         InputError: It is no NIfTI file, or truncated or damaged.
         OSError: It cannot be read.
     """
-    from nibabel.nifti1 import Nifti1Header
-    from nibabel.nifti2 import Nifti2Header
     from nibabel.spatialimages import HeaderDataError
 
     content = path.read_bytes()
     if content[:2] == b"\x1f\x8b":
         content = _decompress(content, path)
-    header_type: Any
-    if int.from_bytes(content[:4], "little") == 540 or int.from_bytes(content[:4], "big") == 540:
-        header_type, magic, expected, first_voxel = Nifti2Header, content[4:7], b"n+2", 544
-    else:
-        header_type, magic, expected, first_voxel = Nifti1Header, content[344:347], b"n+1", 352
-    if len(content) < first_voxel or magic != expected:
-        raise InputError(
-            f"{path}: is not a NIfTI file; save it as .nii or .nii.gz again, or give it its true extension"
-        )
+    header_type, first_voxel = _kind_of(content, path)
     try:
         header: Any = header_type(content[: first_voxel - 4], check=False)
         if header["pixdim"][0] not in (-1, 1):
@@ -88,6 +80,47 @@ def read_nifti(path: Path) -> Mask:
         array = array * float(slope or 1.0) + float(intercept or 0.0)
     name = "sform" if header["sform_code"] else "qform" if header["qform_code"] else "pixdim"
     return Mask(array, affine, name, _other_affines(header, affine, HeaderDataError))
+
+
+def count_nifti_channels(path: Path) -> int:
+    """The length of the fourth axis, told by the header alone; 1 without one.
+
+    Raises:
+        InputError: It is no NIfTI file, its header is damaged, or it cannot be read.
+    """
+    from isal import igzip
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        with path.open("rb") as stream:
+            packed = stream.read(2) == b"\x1f\x8b"
+        unpacking: Any = igzip
+        opened: Any = unpacking.open(path, "rb") if packed else path.open("rb")
+        with opened as stream:
+            content = stream.read(_LONGEST_HEADER)
+        header_type, first_voxel = _kind_of(content, path)
+        shape = header_type(content[: first_voxel - 4], check=False).get_data_shape()
+    except (HeaderDataError, KeyError, ValueError, OverflowError, OSError, EOFError) as error:
+        raise InputError(f"{path}: its NIfTI header cannot be read ({error}); write or copy it again") from error
+    return int(np.prod(shape[3:], dtype=object))
+
+
+def _kind_of(content: bytes, path: Path) -> tuple[Any, int]:
+    """The type of the header that a file begins with, and where its first voxel can lie."""
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
+
+    kind: tuple[Any, bytes, bytes, int]
+    if int.from_bytes(content[:4], "little") == 540 or int.from_bytes(content[:4], "big") == 540:
+        kind = (Nifti2Header, content[4:7], b"n+2", 544)
+    else:
+        kind = (Nifti1Header, content[344:347], b"n+1", 352)
+    header_type, magic, expected, first_voxel = kind
+    if len(content) < first_voxel or magic != expected:
+        raise InputError(
+            f"{path}: is not a NIfTI file; save it as .nii or .nii.gz again, or give it its true extension"
+        )
+    return header_type, first_voxel
 
 
 def _other_affines(header: Any, affine: NDArray[np.float64], damaged: type[Exception]) -> Mapping[str, Any]:

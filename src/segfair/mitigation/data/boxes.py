@@ -1,5 +1,8 @@
 """Breast boxes of the MAMA-MIA data: the part of an image in which a lesion can lie. Never crops an image.
 
+What lies outside of the box is no lesion: predictions are cut to it, in validation, in the test and so in the audit,
+and training ignores what lies outside, since nothing that is said there counts. The network still sees the whole image.
+
 `patient_info_files/<id>.json` holds `primary_lesion.breast_coordinates`: `x_min` to `z_max`. The public pipelines
 for these data index the NIfTI array as nibabel reads it with `[z_min:z_max, y_min:y_max, x_min:x_max]`: their z is
 the first stored axis and their x the last.
@@ -15,13 +18,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segfair.errors import InputError
 from segfair.files.images.masks import read_mask
+from segfair.mitigation.data.regions import Regions
 
 __all__ = ["BOX_FOLDER", "BreastBox", "box_notice", "find_boxes", "read_box"]
 
@@ -48,6 +52,10 @@ class BreastBox:
         inside = np.zeros_like(mask)
         inside[self.slices()] = mask[self.slices()]
         return inside
+
+    def meets(self, shape: tuple[int, ...]) -> bool:
+        """Whether it holds a voxel of an image of this shape."""
+        return all(start < side for (start, _), side in zip(self.ranges, shape, strict=True))
 
     def share_inside(self, mask: NDArray[np.bool_]) -> float | None:
         """Share of a mask's voxels that the box holds; None for an empty mask."""
@@ -93,14 +101,13 @@ def find_boxes(folder: Path) -> dict[str, Path]:
     return found
 
 
-def box_notice(case_id: str, box: BreastBox, label: Path, values: Literal["any"] | tuple[int, ...]) -> str | None:
+def box_notice(case_id: str, box: BreastBox, label: Path, regions: Regions) -> str | None:
     """A warning where a box misses most of a case's lesion; None where it does not.
 
     Raises:
         InputError: The label cannot be read.
     """
-    array = read_mask(label).array
-    lesion = array != 0 if values == "any" else np.isin(array, values)
+    lesion = regions.counts(read_mask(label).array)
     share = box.share_inside(lesion)
     if share is None or share >= _MOSTLY:
         return None

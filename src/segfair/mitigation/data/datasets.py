@@ -21,6 +21,8 @@ from torch.utils.data import Dataset
 
 from segfair.errors import InputError
 from segfair.mitigation.data.augmentation import FOREGROUND, Augmentation
+from segfair.mitigation.data.outputs import Reference
+from segfair.mitigation.data.regions import LESION, Regions
 from segfair.mitigation.networks.backbones import Size, times
 
 __all__ = [
@@ -31,12 +33,13 @@ __all__ = [
     "describe_cuts",
     "from_arrays",
     "lesion_extent",
+    "marked",
 ]
 
 _KEYS = ("image", "label")
 
 Item = dict[str, Any]
-"""`image` (C, X, Y, Z) float32, `label` (1, X, Y, Z) uint8 of 0 and 1, `id`."""
+"""`image` (C, X, Y, Z) float32, `label` (R, X, Y, Z) uint8 of 0, 1 and `IGNORED`, `id`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,12 +50,13 @@ class PreparedCase:
         id: Case id.
         shape: Voxels along each axis.
         spacing_mm: Voxel size.
-        n_lesion: Lesion voxels of the whole label at this spacing.
+        n_lesion: Voxels of any region of the whole label at this spacing.
         n_cropped: Of these, how many the crop to the non-zero image has cut away.
         extent: Start and stop of the remaining lesion along each axis; empty where there is none.
         path: The cache file; None where the tensors are kept in memory.
-        tensors: Image (C, X, Y, Z) float32 and label (1, X, Y, Z) uint8, where kept in memory.
+        tensors: Image (C, X, Y, Z) float32 and label (R, X, Y, Z) uint8, where kept in memory.
         notices: What was noticed about its files.
+        reference: What it is scored against; None: its label here.
     """
 
     id: str
@@ -64,6 +68,7 @@ class PreparedCase:
     path: Path | None = None
     tensors: tuple[torch.Tensor, torch.Tensor] | None = None
     notices: tuple[str, ...] = ()
+    reference: Reference | None = None
 
     def load(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Image and label; from the cache they are mapped, so that a crop reads no more than it needs.
@@ -96,7 +101,7 @@ class PreparedCase:
             return self.n_cropped
         _, label = self.load()
         inside = label[(slice(None), *(slice(low, high) for low, high in kept))]
-        return self.n_lesion - int(inside.sum())
+        return self.n_lesion - int(marked(inside).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,11 +112,13 @@ class PreparedData:
         cases: Case id -> case.
         skipped: Case id -> why it cannot be trained on.
         spacing_mm: Voxel size of all of them.
+        regions: What their labels mark, a channel each.
     """
 
     cases: Mapping[str, PreparedCase]
     spacing_mm: tuple[float, float, float]
     skipped: Mapping[str, str] = field(default_factory=dict)
+    regions: Regions = LESION
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -124,7 +131,7 @@ class PreparedData:
 
     def whole(self, case_ids: Sequence[str]) -> WholeVolumes:
         """The dataset of these cases as whole volumes, uncropped and unchanged: as prediction sees them."""
-        return WholeVolumes(tuple(self.cases[case] for case in case_ids), self.spacing_mm)
+        return WholeVolumes(tuple(self.cases[case] for case in case_ids), self.spacing_mm, self.regions)
 
     def volumes_mm3(self, case_ids: Iterable[str]) -> dict[str, float]:
         """Case id -> volume of its lesion."""
@@ -146,11 +153,15 @@ class PreparedData:
 
 
 class WholeVolumes(Dataset[Item]):
-    """Prepared cases as they are."""
+    """Prepared cases as they are, with what they are scored against."""
 
-    def __init__(self, cases: tuple[PreparedCase, ...], spacing_mm: tuple[float, float, float]) -> None:
+    def __init__(
+        self, cases: tuple[PreparedCase, ...], spacing_mm: tuple[float, float, float], regions: Regions = LESION
+    ) -> None:
         self.case_ids = tuple(case.id for case in cases)
         self.spacing_mm = spacing_mm
+        self.regions = regions
+        self.references = {case.id: case.reference for case in cases if case.reference is not None}
         self._cases = cases
 
     def __len__(self) -> int:
@@ -191,7 +202,7 @@ class TrainingVolumes(Dataset[Any]):
             image, label = image[..., 0], label[..., 0]
         data = {"image": image, "label": label}
         if self.augmentation.samples_per_case is not None:
-            data[FOREGROUND] = (label == 1).any(dim=0, keepdim=True)
+            data[FOREGROUND] = marked(label)[None]
         self._transforms.set_random_state(seed=seed)
         with warnings.catch_warnings(), _plain_tensors():
             # A case without a lesion has no lesion voxel to crop around; that is decided above, not surprising.
@@ -219,26 +230,31 @@ def from_arrays(
     """
     cases = {}
     for case_id, image, label in zip(case_ids, images, labels, strict=True):
-        marked = torch.from_numpy((np.asarray(label) != 0).astype(np.uint8)[None])
-        tensors = (torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)), marked)
+        lesion = torch.from_numpy((np.asarray(label) != 0).astype(np.uint8)[None])
+        tensors = (torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)), lesion)
         cases[case_id] = PreparedCase(
             case_id,
             cast(Size, tuple(label.shape)),
             spacing_mm,
-            int(marked.sum()),
-            extent=lesion_extent(marked),
+            int(lesion.sum()),
+            extent=lesion_extent(lesion),
             tensors=tensors,
         )
     return PreparedData(cases, spacing_mm)
 
 
 def lesion_extent(label: torch.Tensor) -> tuple[tuple[int, int], ...]:
-    """Start and stop along each axis of what is marked in a (1, X, Y, Z) label; empty where nothing is."""
-    places = torch.nonzero(label[0])
+    """Start and stop along each axis of what is marked in a (R, X, Y, Z) label; empty where nothing is."""
+    places = torch.nonzero(marked(label))
     if not len(places):
         return ()
     low, high = places.amin(dim=0).tolist(), places.amax(dim=0).tolist()
     return tuple((int(a), int(b) + 1) for a, b in zip(low, high, strict=True))
+
+
+def marked(label: torch.Tensor) -> torch.Tensor:
+    """(R, X, Y, Z) label -> (X, Y, Z), whether a voxel is of any region."""
+    return (label == 1).any(dim=0)
 
 
 def describe_cuts(cuts: Mapping[str, float], *, n_cases: int, size: Size) -> str | None:

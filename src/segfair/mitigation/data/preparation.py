@@ -23,16 +23,20 @@ import torch
 
 from segfair.errors import ConfigError, InputError, SegfairError
 from segfair.mitigation.data.boxes import box_notice
-from segfair.mitigation.data.datasets import PreparedCase, PreparedData, lesion_extent
-from segfair.mitigation.data.preprocessing import Preprocessing, load_volume
+from segfair.mitigation.data.datasets import PreparedCase, PreparedData, lesion_extent, marked
+from segfair.mitigation.data.outputs import Reference
+from segfair.mitigation.data.preprocessing import Grid, Preprocessing, load_volume
 from segfair.mitigation.data.sources import TrainingCase
 from segfair.mitigation.networks.backbones import Size
-from segfair.protocol.rules import format_label_values
 
-__all__ = ["prepare"]
+__all__ = ["CacheError", "prepare"]
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 """Part of every cache key; to be raised when preprocessing itself changes."""
+
+
+class CacheError(InputError):
+    """The cache cannot be written; whatever is wrong with it is wrong for every case."""
 
 
 def prepare(
@@ -56,14 +60,15 @@ def prepare(
         The prepared cases in the order given; cases whose files cannot be used are skipped with their reason.
 
     Raises:
-        InputError: None of the cases can be used, no label holds a lesion, or the disk cannot hold them.
+        InputError: None of the cases can be used, or no label holds a lesion.
+        CacheError: The disk cannot hold them; what is prepared stays where it is.
         ConfigError: The spacing is kept as stored, and the cases have different ones.
     """
     if cache is not None:
         try:
             cache.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"cache {cache}: cannot be made ({error.strerror or error})") from error
+            raise CacheError(f"cache {cache}: cannot be made ({error.strerror or error})") from error
     prepared: dict[str, PreparedCase] = {}
     skipped: dict[str, str] = {}
     for case, result in zip(cases, _prepare_all(cases, preprocessing, cache, executor), strict=True):
@@ -79,12 +84,12 @@ def prepare(
         example = next((f"; for example {name}: {reason}" for name, reason in skipped.items()), "")
         raise InputError(f"none of {len(cases)} cases can be trained on{example}")
     if not any(case.n_lesion for case in prepared.values()):
-        values = format_label_values(preprocessing.label)
         raise InputError(
-            f"no label of {len(prepared)} cases, such as {next(iter(prepared))}, holds what is trained ({values}): the "
-            "masks are coded otherwise, or the wrong ones; name the values under labels in dataset.json"
+            f"no label of {len(prepared)} cases, such as {next(iter(prepared))}, holds what is trained "
+            f"({preprocessing.regions.describe()}): the masks are coded otherwise, or the wrong ones; name the values "
+            "with --label, or under labels in dataset.json"
         )
-    return PreparedData(prepared, _common_spacing(prepared.values()), skipped)
+    return PreparedData(prepared, _common_spacing(prepared.values()), skipped, preprocessing.regions)
 
 
 def _prepare_all(
@@ -101,37 +106,44 @@ def _prepare_case(case: TrainingCase, preprocessing: Preprocessing, cache: Path 
         path = None if cache is None else cache / f"{_key(case, preprocessing)}.pt"
         found = None if path is None else _cached(case, path)
         return found or _compute(case, preprocessing, path)
+    except CacheError:
+        raise
     except SegfairError as error:
         return str(error)
 
 
 def _compute(case: TrainingCase, preprocessing: Preprocessing, path: Path | None) -> PreparedCase:
-    volume = load_volume(case.images, preprocessing, label=case.label)
+    volume = load_volume(case.images, preprocessing, label=case.label, white_is_one=case.white_is_one, box=case.box)
     assert volume.label is not None
     notices = list(volume.notices)
-    if case.box is not None and (missed := box_notice(case.id, case.box, case.label, preprocessing.label)):
+    if case.box is not None and (missed := box_notice(case.id, case.box, case.label, preprocessing.regions)):
         notices.append(missed)
     spacing = np.linalg.norm(volume.grid.affine[:3, :3], axis=0)
     facts: dict[str, Any] = {
         "shape": list(volume.grid.shape),
         # Resampled spacings are what was asked for; the affine has it up to rounding.
         "spacing_mm": [round(float(side), 5) for side in spacing],
-        "n_lesion": int(volume.label.sum()) + volume.n_cropped,
+        "n_lesion": int(marked(volume.label).sum()) + volume.n_cropped,
         "n_cropped": volume.n_cropped,
         "extent": [list(pair) for pair in lesion_extent(volume.label)],
         "notices": notices,
+        "affine": volume.grid.affine.tolist(),
+        "source": {"shape": list(volume.source.shape), "affine": volume.source.affine.tolist()},
     }
     if path is None:
-        return _from_facts(case.id, facts, None, (volume.image, volume.label))
+        return _from_facts(case, facts, None, (volume.image, volume.label))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         torch.save({"image": volume.image, "label": volume.label, "facts": facts}, temporary)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
-        raise InputError(f"cache {path.parent}: cannot be written ({error}); is the disk full?") from error
+        raise CacheError(
+            f"cache {path.parent}: cannot be written ({error}); is the disk full? What was prepared is kept: make "
+            "room, or name another folder with --cache, and start again"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return _from_facts(case.id, facts, path, None)
+    return _from_facts(case, facts, path, None)
 
 
 def _cached(case: TrainingCase, path: Path) -> PreparedCase | None:
@@ -140,18 +152,19 @@ def _cached(case: TrainingCase, path: Path) -> PreparedCase | None:
         return None
     try:
         stored = torch.load(path, mmap=True, weights_only=True)
-        return _from_facts(case.id, stored["facts"], path, None)
+        return _from_facts(case, stored["facts"], path, None)
     except Exception:
         # Whatever is wrong with the file, the remedy is to make it again.
         return None
 
 
 def _from_facts(
-    case_id: str, facts: Mapping[str, Any], path: Path | None, tensors: tuple[torch.Tensor, torch.Tensor] | None
+    case: TrainingCase, facts: Mapping[str, Any], path: Path | None, tensors: tuple[torch.Tensor, torch.Tensor] | None
 ) -> PreparedCase:
+    shape, source = cast(Size, tuple(facts["shape"])), facts["source"]
     return PreparedCase(
-        case_id,
-        cast(Size, tuple(facts["shape"])),
+        case.id,
+        shape,
         cast(tuple[float, float, float], tuple(facts["spacing_mm"])),
         facts["n_lesion"],
         facts["n_cropped"],
@@ -159,6 +172,13 @@ def _from_facts(
         path,
         tensors,
         tuple(facts["notices"]),
+        Reference(
+            case.label,
+            case.white_is_one,
+            Grid(shape, np.array(facts["affine"])),
+            Grid(cast(Size, tuple(source["shape"])), np.array(source["affine"])),
+            case.box,
+        ),
     )
 
 
@@ -169,6 +189,7 @@ def _key(case: TrainingCase, preprocessing: Preprocessing) -> str:
         "images": [_digest(path) for path in case.images[: preprocessing.phases]],
         "label": _digest(case.label),
         "preprocessing": preprocessing.digest,
+        "white_is_one": case.white_is_one,
         "box": None if case.box is None else case.box.ranges,
         # Resampling is theirs.
         "monai": str(monai.__version__),
@@ -191,7 +212,7 @@ def _check_disk(case: PreparedCase, cache: Path, n_left: int) -> None:
     n_new = n_left - (len(list(cache.glob("*.pt"))) - 1)
     needed, free = case.path.stat().st_size * n_new, shutil.disk_usage(cache).free
     if needed > free:
-        raise InputError(
+        raise CacheError(
             f"cache {cache}: {n_new} more cases need about {needed / 2**30:.0f} GB, and {free / 2**30:.0f} GB are "
             "free; name another folder with --cache or choose a coarser --spacing"
         )

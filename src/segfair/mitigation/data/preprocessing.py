@@ -31,8 +31,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segfair.errors import ConfigError, GeometryError, InputError
-from segfair.files.images.grids import displacement_mm, right_angled
-from segfair.files.images.masks import read_channels
+from segfair.files.images.grids import Mask, align, describe_grid, displacement_mm, right_angled
+from segfair.files.images.masks import read_channels, read_mask
+from segfair.mitigation.data.boxes import BreastBox
+from segfair.mitigation.data.regions import IGNORED, LESION, Regions
 from segfair.mitigation.networks.backbones import Size
 
 __all__ = ["Grid", "Preprocessing", "Volume", "load_volume", "restore"]
@@ -51,13 +53,13 @@ class Preprocessing:
             file's.
         normalise: "case" takes mean and standard deviation of the image over all phases together, which keeps the
             enhancement from phase to phase; "phase" takes them phase by phase, which removes it.
-        label: Label values that are lesion, or "any" non-zero one.
+        regions: Which label values a network is taught to find.
     """
 
     phases: int = 3
     spacing_mm: tuple[float, float, float] | None = (1.0, 1.0, 1.0)
     normalise: Literal["case", "phase"] = "case"
-    label: Literal["any"] | tuple[int, ...] = (1,)
+    regions: Regions = LESION
 
     def __post_init__(self) -> None:
         if self.phases < 1:
@@ -73,24 +75,23 @@ class Preprocessing:
             "phases": self.phases,
             "spacing_mm": list(self.spacing_mm or ()),
             "normalise": self.normalise,
-            "label": "any" if self.label == "any" else list(self.label),
+            "regions": self.regions.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Preprocessing:
-        """The inverse of `to_dict`.
+        """The inverse of `to_dict`; `label`, the values of one lesion, is what earlier versions wrote for `regions`.
 
         Raises:
             ConfigError: A key is missing or unknown, or a value is of the wrong kind.
         """
         try:
-            label = tree["label"]
             spacing = tuple(float(side) for side in tree["spacing_mm"])
             return cls(
                 phases=int(tree["phases"]),
                 spacing_mm=cast(tuple[float, float, float], spacing) if spacing else None,
                 normalise=tree["normalise"],
-                label="any" if label == "any" else tuple(int(value) for value in label),
+                regions=Regions.from_dict(tree["regions"]) if "regions" in tree else Regions.of_label(tree["label"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"preprocessing description: {error!r} in {dict(tree)}") from error
@@ -120,10 +121,11 @@ class Volume:
 
     Attributes:
         image: (phases, X, Y, Z) float32.
-        label: (1, X, Y, Z) uint8, 1 where lesion; None where no label was asked for.
+        label: (R, X, Y, Z) uint8, 1 inside of a region, `IGNORED` where nothing counts; None where no label was asked
+            for.
         grid: The grid of `image` and `label`.
         source: The grid of the image file.
-        n_cropped: Lesion voxels of the resampled label that lie outside of the non-zero image and were cut away.
+        n_cropped: Voxels of any region of the resampled label that lie outside of the non-zero image and were cut away.
         notices: What was mended while reading.
     """
 
@@ -135,64 +137,67 @@ class Volume:
     notices: tuple[str, ...] = ()
 
 
-def load_volume(images: Sequence[Path], preprocessing: Preprocessing, *, label: Path | None = None) -> Volume:
+def load_volume(
+    images: Sequence[Path],
+    preprocessing: Preprocessing,
+    *,
+    label: Path | None = None,
+    white_is_one: bool = False,
+    box: BreastBox | None = None,
+) -> Volume:
     """Reads and preprocesses one case.
 
     Voxels that are not finite are read as 0, with a notice. Where 0 means no image (not in CT), the image is cropped to
-    the other voxels and normalised by them alone.
+    the other voxels and normalised by them alone. A picture is a volume of one slice, and one slice stays one whatever
+    the spacing.
 
     Args:
-        images: One file a phase in their order, or one four-dimensional file; surplus phases are left out.
+        images: One file a phase in their order, or one file of several channels; surplus phases are left out.
         preprocessing: The settings.
         label: The label, on the grid of the image (another orientation of the same grid will do).
+        white_is_one: Whether the label is one of black and white pictures, so that 255 means 1.
+        box: The part of the image, along its stored axes, in which a lesion can lie. The image keeps its surroundings;
+            outside of the box the target is ignored, for what is predicted there is taken away.
 
     Raises:
-        InputError: Fewer phases than asked for, an image of zeros only, a label that holds fractions, or axes without
-            right angles whose spacing was to be kept.
+        InputError: Fewer phases than asked for, an image of zeros only, a label that is no label map, whose lesion is
+            lost by resampling, or of which the box leaves nothing; or axes without right angles whose spacing was to
+            be kept.
         GeometryError: The phases, or image and label, lie on different grids.
     """
     notices: list[str] = []
-    image = _read(images[: preprocessing.phases], notices)
-    if image.shape[0] < preprocessing.phases:
-        raise InputError(
-            f"{_name(images)}: {image.shape[0]} phases, {preprocessing.phases} are needed; "
-            f"leave the case out or train with --phases {image.shape[0]}"
-        )
-    image = cast(MetaTensor, image[: preprocessing.phases])
-    if not bool((image != 0).any()):
-        raise InputError(f"{_name(images)}: every voxel is 0; the image is empty")
+    image, on_file = _read(images, preprocessing.phases, notices)
     source = _grid(image)
     data: dict[str, Any] = {"image": image}
     if label is not None:
-        data["label"] = _binary(_read([label], notices), preprocessing, label)
-    keys = list(data)
+        data["label"] = _read_label(label, on_file, images, white_is_one=white_is_one)
+    if box is not None and label is not None:
+        data["box"] = _box_mask(box, image, images)
+    n_stored = _n_counted(data, preprocessing.regions)
     # The labels are those of RAS+ affines, which is what the reader gives; MONAI's default is about to change.
-    data = _run([Orientationd(keys, axcodes="RAS", labels=(("L", "R"), ("P", "A"), ("I", "S")))], data)
-    if label is not None:
-        _check_same_grid(data, label, images)
-    upright = right_angled(source.affine)
+    data = _run([Orientationd(list(data), axcodes="RAS", labels=(("L", "R"), ("P", "A"), ("I", "S")))], data)
     if preprocessing.spacing_mm is not None:
-        stored = _grid(data["image"])
-        wanted = (_resampled_grid if upright else _upright_grid)(stored, preprocessing.spacing_mm)
-        for key, mode in zip(keys, ("bilinear", "nearest"), strict=False):
-            # An upright box around a tilted one holds corners that were never imaged.
-            data[key] = _resample(data[key], wanted, mode, padding="border" if upright else "zeros")
-    elif not upright:
+        data = _resampled(data, preprocessing.spacing_mm)
+    elif not right_angled(source.affine):
         raise InputError(
             f"{_name(images)}: its axes are not at right angles (gantry tilt), and its voxels were to be kept as they "
             "are; resample it with --spacing"
         )
-    n_before = int(data["label"].sum()) if label is not None else 0
+    n_before = _n_counted(data, preprocessing.regions)
+    if label is not None and n_stored and not n_before:
+        raise InputError(
+            f"{label.name}: its lesion of {n_stored} voxels is lost by resampling to "
+            f"{' x '.join(f'{side:g}' for side in preprocessing.spacing_mm or ())} mm; choose a finer --spacing"
+        )
     by_phase = preprocessing.normalise == "phase"
     empty_zeros = _zero_is_background(image)
-    crop = [CropForegroundd(keys, source_key="image", select_fn=_is_not_zero)] if empty_zeros else []
+    crop = [CropForegroundd(list(data), source_key="image", select_fn=_is_not_zero)] if empty_zeros else []
     data = _run([*crop, NormalizeIntensityd("image", nonzero=empty_zeros, channel_wise=by_phase)], data)
-    grid = _grid(data["image"])
     # Plain tensors from here on: the grid is kept beside them, and a batch needs no metadata.
     pixels = data["image"].as_tensor().to(torch.float32).contiguous()
-    marked = data["label"].as_tensor().to(torch.uint8).contiguous() if label is not None else None
-    n_cropped = n_before - int(marked.sum()) if marked is not None else 0
-    return Volume(pixels, marked, grid, source, n_cropped, tuple(notices))
+    target = _target(data, preprocessing.regions)
+    n_cropped = n_before - _n_counted(data, preprocessing.regions)
+    return Volume(pixels, target, _grid(data["image"]), source, n_cropped, tuple(notices))
 
 
 def restore(values: NDArray[np.float32], grid: Grid, source: Grid, *, threshold: float = 0.5) -> NDArray[np.bool_]:
@@ -284,53 +289,111 @@ def _resample(image: MetaTensor, wanted: Grid, mode: str, *, padding: str) -> Me
     return cast(MetaTensor, made)
 
 
-def _read(paths: Sequence[Path], notices: list[str]) -> MetaTensor:
-    """(channels, X, Y, Z) float32 with its affine; one file or one a channel, in every format that an audit reads."""
-    channels: list[NDArray[np.float32]] = []
-    grids: list[Grid] = []
-    for path in paths:
-        for channel in read_channels(path):
-            if channel.array.ndim != 3:
-                raise InputError(f"{path.name}: expected a volume of three dimensions, got {channel.array.ndim}")
-            channels.append(channel.array)
-            grids.append(Grid(cast(Size, channel.array.shape), channel.affine))
-    first = grids[0]
-    if any(grid.shape != first.shape or _apart(grid, first) for grid in grids[1:]):
+def _resampled(data: Mapping[str, Any], spacing_mm: tuple[float, float, float]) -> dict[str, Any]:
+    """Image, label and box at another spacing: image linear, the others nearest."""
+    stored = _grid(data["image"])
+    upright = right_angled(stored.affine)
+    lengths = np.linalg.norm(stored.affine[:3, :3], axis=0)
+    # A single slice has no neighbour to interpolate with.
+    sides = np.where(np.asarray(stored.shape) == 1, lengths, spacing_mm)
+    wanted = (_resampled_grid if upright else _upright_grid)(stored, cast(tuple[float, float, float], tuple(sides)))
+    return {
+        # An upright box around a tilted one holds corners that were never imaged.
+        key: _resample(
+            part, wanted, "bilinear" if key == "image" else "nearest", padding="border" if upright else "zeros"
+        )
+        for key, part in data.items()
+    }
+
+
+def _read(paths: Sequence[Path], phases: int, notices: list[str]) -> tuple[MetaTensor, Mask]:
+    """(phases, X, Y, Z) float32 with its affine, in every format that an audit reads, and the first channel's file."""
+    channels = [channel for path in paths[:phases] for channel in _channels(path, alone=len(paths) == 1)]
+    if len(channels) < phases:
+        raise InputError(
+            f"{_name(paths)}: {len(channels)} phases, {phases} are needed; "
+            f"leave the case out or train with --phases {len(channels)}"
+        )
+    channels = channels[:phases]
+    first = channels[0]
+    grids = [Grid(cast(Size, channel.array.shape), channel.affine) for channel in channels]
+    if any(grid.shape != grids[0].shape or _apart(grid, grids[0]) for grid in grids[1:]):
         raise GeometryError(f"{_name(paths)}: its phases lie on different grids; resample them onto one")
-    image = MetaTensor(torch.from_numpy(np.stack(channels)), affine=torch.from_numpy(first.affine))
+    array = _as_volumes(np.stack([channel.array for channel in channels]))
+    image = MetaTensor(torch.from_numpy(array), affine=torch.from_numpy(_full_affine(first)))
     wrong = ~torch.isfinite(image.as_tensor())
     if bool(wrong.any()):
         notices.append(f"{_name(paths)}: {int(wrong.sum())} voxels are not finite and were read as 0")
         image[wrong] = 0.0
-    return image
+    if not bool((image != 0).any()):
+        raise InputError(f"{_name(paths)}: every voxel is 0; the image is empty")
+    return image, first
 
 
-def _binary(label: MetaTensor, preprocessing: Preprocessing, path: Path) -> MetaTensor:
-    if label.shape[0] != 1:
-        raise InputError(f"{path.name}: a label has one value a voxel, got {label.shape[0]} channels")
-    values = label.as_tensor()
-    if bool((values != values.round()).any()):
-        raise InputError(f"{path.name}: label holds fractions; a label map of whole numbers is needed")
-    if preprocessing.label == "any":
-        marked = values != 0
-    else:
-        marked = torch.isin(values, torch.tensor(preprocessing.label, dtype=values.dtype))
-    return MetaTensor(marked.to(torch.float32), affine=label.affine)
+def _channels(path: Path, *, alone: bool) -> tuple[Mask, ...]:
+    """The channels of a file; a grey picture that is stored in colour has one, where other files hold the rest."""
+    channels = read_channels(path)
+    grey = not alone and len(channels) == 3 and all((channels[0].array == c.array).all() for c in channels[1:])
+    return channels[:1] if grey else channels
 
 
-def _check_same_grid(data: Mapping[str, Any], label: Path, images: Sequence[Path]) -> None:
-    image_grid, label_grid = _grid(data["image"]), _grid(data["label"])
-    if image_grid.shape != label_grid.shape:
-        shapes = ["x".join(str(side) for side in grid.shape) for grid in (label_grid, image_grid)]
-        raise GeometryError(
-            f"{_name(images)}: label {label.name} is {shapes[0]}, the image {shapes[1]}; resample one onto the other"
-        )
-    gap = _apart(label_grid, image_grid)
-    if gap:
-        raise GeometryError(
-            f"{_name(images)}: the corners of label {label.name} and image lie up to {gap:.3g} mm apart; "
-            "resample one onto the other"
-        )
+def _as_volumes(array: NDArray[Any]) -> NDArray[Any]:
+    """(C, X, Y) pictures as (C, X, Y, 1) volumes; volumes as they are."""
+    return array if array.ndim == 4 else array[..., None]
+
+
+def _full_affine(mask: Mask) -> NDArray[np.float64]:
+    """The affine of a file; a picture's third axis, along which it has no extent, is at right angles to it."""
+    affine = mask.affine.copy()
+    normal = np.cross(affine[:3, 0], affine[:3, 1])
+    if mask.array.ndim == 2 and not affine[:3, 2] @ normal:
+        affine[:3, 2] = normal / np.linalg.norm(normal)
+    return affine
+
+
+def _read_label(label: Path, image: Mask, images: Sequence[Path], *, white_is_one: bool) -> MetaTensor:
+    """(1, X, Y, Z) label values on the axes of the image's file."""
+    stored = read_mask(label, white_is_one=white_is_one)
+    aligned = align(stored, image, tolerance=GRID_TOLERANCE)
+    if aligned is None:
+        raise GeometryError(f"{_name(images)}: {_grids_differ(label, stored, image)}; resample one onto the other")
+    values = _as_volumes(np.ascontiguousarray(aligned.array, dtype=np.float32)[None])
+    return MetaTensor(torch.from_numpy(values), affine=torch.from_numpy(_full_affine(image)))
+
+
+def _grids_differ(label: Path, stored: Mask, image: Mask) -> str:
+    on_label, on_image = describe_grid(stored), describe_grid(image)
+    if on_label != on_image:
+        return f"label {label.name} is {on_label}, the image {on_image}"
+    gap = displacement_mm(stored.affine, image.affine, stored.array.shape)
+    return f"the corners of label {label.name} and image lie up to {gap:.3g} mm apart"
+
+
+def _box_mask(box: BreastBox, image: MetaTensor, images: Sequence[Path]) -> MetaTensor:
+    """(1, X, Y, Z), 1 inside of the box."""
+    inside = box.restrict(np.ones(tuple(image.shape[1:]), dtype=bool))
+    if not box.meets(inside.shape):
+        hint = "; with x as the first stored axis it would not" if box.reversed().meets(inside.shape) else ""
+        raise InputError(f"{_name(images)}: the breast box {box.ranges} lies outside of the image{hint}; correct it")
+    return MetaTensor(torch.from_numpy(inside[None].astype(np.float32)), affine=image.affine)
+
+
+def _n_counted(data: Mapping[str, Any], regions: Regions) -> int:
+    """Voxels of any region in a label, inside of the box; 0 without a label."""
+    if "label" not in data:
+        return 0
+    counted = regions.counts(data["label"].numpy()[0])
+    return int(counted.sum() if "box" not in data else (counted & (data["box"].numpy()[0] > 0)).sum())
+
+
+def _target(data: Mapping[str, Any], regions: Regions) -> torch.Tensor | None:
+    """What the network is taught, from the label's values and the box."""
+    if "label" not in data:
+        return None
+    target = regions.encode(data["label"].numpy()[0])
+    if "box" in data:
+        target[:, data["box"].numpy()[0] == 0] = IGNORED
+    return torch.from_numpy(target)
 
 
 def _apart(grid: Grid, other: Grid) -> float:

@@ -1,26 +1,33 @@
-"""Where training data come from: which images, label, metadata and breast box belong to a case. Reads no voxel.
+"""Where training data come from: which images, label, metadata and breast box belong to a case. Reads no label.
 
-Known are the MAMA-MIA tree, an nnU-Net raw data set and a Decathlon list, each with its metadata table. What cannot
-be used is skipped by name with its reason; nothing is left out in silence.
+Known are a folder of images and labels, the MAMA-MIA tree, an nnU-Net raw data set and a Decathlon list, each with its
+metadata table, and a table of paths. What cannot be used is skipped by name with its reason; nothing is left out in
+silence.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from segfair.cases import Case, Cohort
+from segfair.cases import Case, Cohort, Join
 from segfair.errors import ConfigError, InputError, some
 from segfair.files.cells import cell_text
+from segfair.files.datalists import Dataset, Part, dataset_beside, listed_id, read_dataset
 from segfair.files.image_files import describe_images, find_images
-from segfair.files.images.masks import mask_stem
+from segfair.files.images.masks import count_channels
+from segfair.files.images.pictures import is_picture
 from segfair.files.layouts import find_labels
+from segfair.files.path_tables import PathTable, is_path_table, read_path_table
 from segfair.files.tables import load_table
 from segfair.intake.case_ids import match_ids
 from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata
 from segfair.mitigation.data.boxes import BOX_FOLDER, BreastBox, find_boxes, read_box
+from segfair.mitigation.data.regions import Regions
+from segfair.protocol.rules import Protocol
 
 __all__ = ["GivenSplit", "TrainingCase", "TrainingSource", "read_training_source"]
 
@@ -33,7 +40,10 @@ METADATA_NAMES = (
 )
 SPLIT_NAME = "train_test_splits.csv"
 
-GivenSplit = Literal["train", "test"]
+_FEW_CASES = 5
+"""From so many cases on a single one can be odd."""
+
+GivenSplit = Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,7 @@ class TrainingCase:
         label: The reference mask.
         metadata: Column -> raw value; empty where the table has no row.
         box: The breast box, where there is one.
+        white_is_one: Whether the label is one of black and white pictures, so that 255 means 1.
     """
 
     id: str
@@ -53,6 +64,7 @@ class TrainingCase:
     label: Path
     metadata: Mapping[str, object] = field(default_factory=dict)
     box: BreastBox | None = None
+    white_is_one: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,12 @@ class TrainingSource:
         metadata: The table.
         label_names: Region name -> label values, where the data set names them.
         ignore_label: Label value of voxels that count nowhere; None if there is none.
+        regions_class_order: The value that each named region is written with (nnU-Net); empty: not said.
+        box_files: Case id in lower case -> patient's file with a breast box; empty where there are none.
+        subject_column: The column whose rows served several cases, and which so names patients; empty if none did.
+        joined: How rows and cases were joined.
+        missing: Column -> case id -> how its missing value is spelt in the table.
+        phases: Channels that every case has.
     """
 
     cases: tuple[TrainingCase, ...]
@@ -80,11 +98,24 @@ class TrainingSource:
     metadata: Path
     label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ignore_label: int | None = None
+    regions_class_order: tuple[int, ...] = ()
+    box_files: Mapping[str, Path] = field(default_factory=dict)
+    subject_column: str = ""
+    joined: Join | None = None
+    missing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    phases: int = 1
 
-    @property
-    def trained_label(self) -> tuple[str, tuple[int, ...]]:
-        """The name and values of what is trained: the first label that the data set names, else label 1."""
-        return next(iter(self.label_names.items()), ("lesion", (1,)))
+    def regions(self, protocol: Protocol) -> Regions:
+        """What a network is taught: the regions that the protocol scores.
+
+        Args:
+            protocol: The rules, resolved (`segfair.audit.choices.labels.resolve_protocol`).
+
+        Raises:
+            ConfigError: The data set's `regions_class_order` is none of these regions.
+        """
+        own = list(protocol.regions.items()) == list(self.label_names.items())
+        return Regions.of_protocol(protocol, order=self.regions_class_order if own else ())
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -104,20 +135,32 @@ class TrainingSource:
         """
         chosen = self.cases if case_ids is None else self.select(case_ids)
         return Cohort(
-            tuple(Case(case.id, case.label, None, case.metadata) for case in chosen),
+            tuple(
+                Case(case.id, case.label, None, case.metadata, white=("label",) if case.white_is_one else ())
+                for case in chosen
+            ),
             self.columns,
             self.id_column,
             label_names=self.label_names,
             ignore_label=self.ignore_label,
             inputs={"metadata": self.metadata},
+            subject_column=self.subject_column,
+            joined=self.joined,
+            missing=self.missing,
         )
+
+    def with_pictures(self, cohort: Cohort) -> TrainingSource:
+        """The source with each case told whether 255 means 1 in its label, as an audit of the cohort settled it."""
+        white = {case.id for case in cohort if "label" in case.white}
+        cases = tuple(dataclasses.replace(case, white_is_one=case.id in white) for case in self.cases)
+        return dataclasses.replace(self, cases=cases)
 
 
 def read_training_source(
     data: Path,
     *,
     metadata: Path | None = None,
-    phases: int = 3,
+    phases: int | None = None,
     id_column: str | None = None,
     sheet: str | None = None,
     subject_column: str | None = None,
@@ -127,9 +170,10 @@ def read_training_source(
     """Gathers the training cases of a data set.
 
     Args:
-        data: A MAMA-MIA tree, an nnU-Net raw data set, or a Decathlon `dataset.json` or its folder.
-        metadata: The metadata table; None: the one in the data set's folder, by name.
-        phases: Fewest phases of a case.
+        data: A folder of `images` and `labels`, a MAMA-MIA tree, an nnU-Net raw data set, a Decathlon `dataset.json` or
+            its folder, or a table of paths (`segfair.files.path_tables`).
+        metadata: The metadata table; None: the one in the data set's folder, by name, or the table of paths.
+        phases: Phases of a case, of which those with fewer are skipped; None: as many as all but a few odd cases have.
         id_column: Metadata column of case ids; None: the one that holds most of them.
         sheet: Sheet of an XLSX file; None: the one that holds most of the case ids.
         subject_column: Column that tells which cases are of one patient; it stays in the metadata.
@@ -137,8 +181,9 @@ def read_training_source(
         where: Only cases whose metadata fulfil this condition.
 
     Returns:
-        The source. Cases with too few phases, without label, without image or with a broken box file are skipped;
-        so is a row of the table that has no files. A case without a row stays, without metadata.
+        The source. Cases with too few phases, without label, without image, with an image whose header is broken or
+        with a broken box file are skipped; so is a row of the table that has no files. A case without a row stays,
+        without metadata.
 
     Raises:
         InputError: A folder or file that is missing or unusable, or no case that can be trained on.
@@ -146,30 +191,31 @@ def read_training_source(
         ConfigError: No metadata table, or a condition that cannot be read.
     """
     data = Path(data)
-    labels = find_labels(data)
-    images = find_images(data, case_ids=labels.files, n_channels=phases)
-    root = data if data.is_dir() else data.parent
-    table_path = metadata or _metadata_in(root)
-    # Images may be spelt otherwise than labels: DUKE_001 and duke_001.
-    found = match_ids(list(labels.files), images)
-    spelt = list(images)
-    files = {case: images[spelt[rows[0]]] for case, rows in found.rows.items()}
-    paired = {spelt[rows[0]] for rows in found.rows.values()}
-    everybody = sorted({*labels.files, *(name for name in images if name not in paired)})
-
+    files = _listed_files(data, sheet) if is_path_table(data) else _found_files(data, phases)
+    everybody = sorted({*files.labels, *files.images})
+    table_path = metadata or (data if is_path_table(data) else _metadata_in(files.root))
     table = read_metadata(table_path, sheet=sheet, case_ids=everybody)
-    rows = attach_metadata(table, everybody, id_column=id_column, subject_column=subject_column)
+    rows = attach_metadata(
+        table,
+        everybody,
+        id_column=id_column or (files.id_column if metadata is None else None),
+        subject_column=subject_column,
+    )
     chosen, choice = choose_cases(everybody, rows, cases=cases, where=where, what="files")
-    boxes = find_boxes(root) if (root / BOX_FOLDER).is_dir() else {}
+    boxes = find_boxes(files.root) if (files.root / BOX_FOLDER).is_dir() else {}
 
+    skipped = {case: reason for case in chosen if (reason := _incomplete(case, files))}
+    n_channels, unreadable = _count_channels({case: files.images[case] for case in chosen if case not in skipped})
+    skipped |= unreadable
+    wanted = phases or _common_phases(list(n_channels.values()))
     usable: list[TrainingCase] = []
-    skipped: dict[str, str] = {}
-    for case in chosen:
-        reason = _unusable(case, labels.files, files, phases)
+    for case, found in n_channels.items():
+        reason = _odd(files.images[case], found, wanted, asked=phases is not None)
         if reason is None:
             try:
                 box = read_box(boxes[case.casefold()]) if case.casefold() in boxes else None
-                usable.append(TrainingCase(case, files[case], labels.files[case], rows.of(case), box))
+                metadata_of = {column: value for column, value in rows.of(case).items() if column not in files.columns}
+                usable.append(TrainingCase(case, files.images[case], files.labels[case], metadata_of, box))
             except InputError as error:
                 reason = str(error)
         if reason is not None:
@@ -177,31 +223,189 @@ def read_training_source(
     if cases is None and where is None:
         skipped |= _rows_without_files(table.raw[rows.id_column].tolist(), everybody, rows)
     if not usable:
-        raise InputError(_nothing_left(data, skipped, phases))
+        raise InputError(_nothing_left(data, skipped, wanted))
     notices = [
-        *labels.notices,
-        describe_images(data, images),
+        *files.notices,
+        f"phases: {wanted}" if phases else f"phases: {wanted}, as found in the images; --phases takes fewer",
         f"metadata: {table_path}",
         *rows.notices,
         *choice,
         *_about(usable, skipped, boxes),
     ]
-    if labels.ignore_label is not None:
-        notices.append(
-            f"voxels of the ignore label {labels.ignore_label} are background while training, and count nowhere in the"
-            " audit"
-        )
+    ids = [case.id for case in usable]
     return TrainingSource(
         tuple(usable),
-        rows.columns,
+        tuple(column for column in rows.columns if column not in files.columns),
         rows.id_column,
         dict(sorted(skipped.items())),
         tuple(dict.fromkeys(notices)),
-        _given_split(root / SPLIT_NAME, [case.id for case in usable]),
+        _split_of(files, usable) or _given_split(files.root / SPLIT_NAME, ids),
         table_path,
-        labels.label_names,
-        labels.ignore_label,
+        files.label_names,
+        files.ignore_label,
+        files.regions_class_order,
+        boxes,
+        rows.subject_column,
+        rows.joined,
+        rows.missing,
+        wanted,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files of a data set, however it is laid out.
+
+    Attributes:
+        root: Its folder, where tables and boxes lie.
+        labels: Case id -> label.
+        images: Case id, spelt as that of its label -> images.
+        notices: What was found where.
+        label_names, ignore_label, regions_class_order: What the data set says about its labels.
+        parts: Case id -> its part of the split, where files are listed by part.
+        id_column: The column of ids of a table of paths.
+        columns: The columns of such a table that are paths, and no metadata.
+    """
+
+    root: Path
+    labels: Mapping[str, Path]
+    images: Mapping[str, tuple[Path, ...]]
+    notices: tuple[str, ...]
+    label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ignore_label: int | None = None
+    regions_class_order: tuple[int, ...] = ()
+    parts: Mapping[str, GivenSplit] = field(default_factory=dict)
+    id_column: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+def _found_files(data: Path, phases: int | None) -> _Files:
+    """The files of a folder, or of a list in JSON."""
+    masks = find_labels(data)
+    images = find_images(data, case_ids=masks.files, n_channels=phases)
+    root = data if data.is_dir() else data.parent
+    list_file = root / "dataset.json" if data.is_dir() else data
+    dataset = read_dataset(list_file) if list_file.is_file() else Dataset()
+    # Images may be spelt otherwise than labels: DUKE_001 and duke_001.
+    found = match_ids(list(masks.files), images)
+    spelt = list(images)
+    own_name = {spelt[places[0]]: case for case, places in found.rows.items()}
+    held_out = {listed_id(case): case for case in dataset.held_out if listed_id(case) not in masks.files}
+    parts: dict[str, GivenSplit] = {}
+    if dataset.held_out:
+        parts = {**dict.fromkeys(masks.files, "train"), **{listed_id(case): case.part for case in dataset.held_out}}
+    return _Files(
+        root,
+        {**masks.files, **{case: listed.label for case, listed in held_out.items() if listed.label is not None}},
+        {
+            **{own_name.get(name, name): paths for name, paths in images.items()},
+            **{case: listed.images for case, listed in held_out.items() if listed.images},
+        },
+        (*masks.notices, describe_images(data, images), *_about_parts(list_file, dataset)),
+        masks.label_names,
+        masks.ignore_label,
+        dataset.regions_class_order,
+        parts,
+    )
+
+
+def _about_parts(list_file: Path, dataset: Dataset) -> tuple[str, ...]:
+    counts = Counter(case.part for case in dataset.held_out)
+    listed = " and ".join(f"{n} for {part}" for part, n in counts.items())
+    return (f"{list_file}: also lists {listed}",) if counts else ()
+
+
+def _listed_files(path: Path, sheet: str | None) -> _Files:
+    """The files of a table of paths; what a `dataset.json` beside it says about labels holds."""
+    listed = read_path_table(path, sheet=sheet)
+    labels = listed.files.get("label", {})
+    for role, found in (("image", listed.images), ("label", labels)):
+        if not found:
+            raise InputError(f"{path}: names no {role}; a table to train on needs the columns id, image and label")
+    dataset, broken = dataset_beside(path.parent / "dataset.json", required=False)
+    return _Files(
+        path.parent,
+        labels,
+        listed.images,
+        (f"files: {len(listed.ids)} cases listed in {path}", *broken),
+        dataset.label_names,
+        dataset.ignore_label,
+        dataset.regions_class_order,
+        _listed_parts(listed, path),
+        listed.id_column,
+        tuple(column for column in listed.table.columns if column not in (*listed.columns, listed.id_column)),
+    )
+
+
+_PART_NAMES: Mapping[str, GivenSplit] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def _listed_parts(listed: PathTable, path: Path) -> dict[str, GivenSplit]:
+    """Case id -> part, by the column `split`; empty without one."""
+    column = next((name for name in listed.columns if name.strip().casefold() == "split"), None)
+    if column is None:
+        return {}
+    parts: dict[str, GivenSplit] = {}
+    for case, cell in zip(listed.ids, listed.table.raw[column], strict=True):
+        text = cell_text(cell).casefold()
+        if text and text not in _PART_NAMES:
+            raise InputError(
+                f"{path}, column {column}: case {case} is in {text!r}; expected one of {', '.join(_PART_NAMES)}, or an "
+                "empty cell"
+            )
+        if text:
+            parts[case] = _PART_NAMES[text]
+    return parts
+
+
+def _split_of(files: _Files, usable: Sequence[TrainingCase]) -> dict[str, GivenSplit]:
+    """The parts of the cases that can be used; empty where the data set lists none."""
+    return {case.id: files.parts[case.id] for case in usable if case.id in files.parts}
+
+
+def _incomplete(case: str, files: _Files) -> str | None:
+    """Which file of a case is not there; None where all are."""
+    if case not in files.labels:
+        return "no label"
+    if case not in files.images:
+        return "no image"
+    absent = [path for path in (*files.images[case], files.labels[case]) if not path.is_file()]
+    return f"{absent[0]} does not exist" if absent else None
+
+
+def _count_channels(images: Mapping[str, tuple[Path, ...]]) -> tuple[dict[str, int], dict[str, str]]:
+    """Case id -> number of channels, and case id -> why its image cannot be read.
+
+    Several files have one each; a single file may have more.
+    """
+    counts: dict[str, int] = {}
+    unreadable: dict[str, str] = {}
+    for case, paths in images.items():
+        try:
+            counts[case] = len(paths) if len(paths) > 1 else count_channels(paths[0])
+        except InputError as error:
+            unreadable[case] = str(error)
+    return counts, unreadable
+
+
+def _common_phases(counts: Sequence[int]) -> int:
+    """The most phases that all cases have but a few odd ones: a tenth, and one of a handful."""
+    n_odd = len(counts) // 10 or int(len(counts) >= _FEW_CASES)
+    return sorted(counts)[n_odd] if counts else 1
+
+
+def _odd(images: Sequence[Path], n_channels: int, wanted: int, *, asked: bool) -> str | None:
+    """Why the number of a case's channels keeps it from being used; None where it does not."""
+    if n_channels < wanted:
+        return f"{n_channels} of {wanted} phases"
+    # Phases follow each other, and the first ones can be taken; of colours the first is no picture in grey.
+    if not asked and n_channels > wanted and len(images) == 1 and is_picture(images[0]):
+        return f"{n_channels} colours, while most cases have {wanted} channel{'s' if wanted > 1 else ''}"
+    return None
 
 
 def _metadata_in(root: Path) -> Path:
@@ -211,20 +415,6 @@ def _metadata_in(root: Path) -> Path:
             f"data {root}: no metadata table in it ({', '.join(METADATA_NAMES)}); name one with --metadata"
         )
     return found[0]
-
-
-def _unusable(case: str, labels: Mapping[str, Path], images: Mapping[str, tuple[Path, ...]], phases: int) -> str | None:
-    if case not in labels:
-        return "no label"
-    if case not in images:
-        return "no image"
-    n_files = len(images[case])
-    # One file may hold all phases (how many shows when it is read), but not one that is numbered beside the id.
-    first_of_several = (mask_stem(images[case][0].name) or "").casefold() == f"{case}_0000".casefold()
-    if 1 < n_files < phases or (n_files == 1 and first_of_several and phases > 1):
-        return f"{n_files} of {phases} phases"
-    absent = [path for path in (*images[case], labels[case]) if not path.is_file()]
-    return f"{absent[0]} does not exist" if absent else None
 
 
 def _rows_without_files(values: Sequence[object], case_ids: Collection[str], rows: MetadataRows) -> dict[str, str]:
@@ -277,7 +467,8 @@ def _about(usable: Sequence[TrainingCase], skipped: Mapping[str, str], boxes: Ma
 
 
 def _nothing_left(data: Path, skipped: Mapping[str, str], phases: int) -> str:
-    case, reason = next(iter(skipped.items()), ("", ""))
+    with_phases = ((case, reason) for case, reason in skipped.items() if "phases" in reason)
+    case, reason = next(with_phases, next(iter(skipped.items()), ("", "")))
     example = f"; case {case}: {reason}" if case else ""
     hint = f"; fewer phases are used with --phases (now {phases})" if "phases" in reason else ""
     return f"data {data}: none of {len(skipped)} cases can be trained on{example}{hint}"

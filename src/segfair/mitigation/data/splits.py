@@ -113,7 +113,7 @@ def split_cases(
     test_share: float = 0.2,
     validation_share: float = 0.2,
     subjects: Mapping[str, object] | None = None,
-    given: Mapping[str, Literal["train", "test"]] | None = None,
+    given: Mapping[str, Part] | None = None,
     train_only: Iterable[str] = (),
 ) -> Split:
     """Splits cases by patient, so that the joint levels of all attributes spread alike over the three sets.
@@ -129,8 +129,9 @@ def split_cases(
         test_share: Share of the cases that test.
         validation_share: Share of the cases that validate.
         subjects: Case id -> patient; a case without one, or with a missing one, is a patient of its own.
-        given: The data set's own parts: its test cases test, and validation is drawn from its training cases; cases
-            that it does not name are left out, and so are training cases of patients that test.
+        given: The data set's own parts: its test cases test and its validation cases validate. A part that it lacks is
+            drawn from its training cases. Cases that it does not name are left out, and so are those of patients that
+            test, or validate, in another part: a patient is never divided.
         train_only: Cases that can only train, such as those without metadata; a given test case stays one.
 
     Raises:
@@ -144,47 +145,62 @@ def split_cases(
     cells = _cells(table)
     patients = {case: _patient(case, subjects) for case in table.case_ids}
     bound = set(train_only)
-    if given:
-        origin = "test cases are the data set's own; validation cases were drawn from its training cases"
-        test, pool, left_out = _given_test(table.case_ids, patients, given)
-        n_wanted = validation_share * len(pool)
-    else:
-        origin = "test and validation cases were drawn at random, by patient, balanced over joint attribute levels"
-        free = [case for case in table.case_ids if case not in bound]
-        test = _draw(free, test_share * len(table.case_ids), cells, patients, seed)
-        pool, left_out = _without(table.case_ids, test, bound, patients, "is tested")
-        n_wanted = validation_share * len(table.case_ids)
-    validation = _draw([case for case in pool if case not in bound], n_wanted, cells, patients, seed + 1)
-    train, lost = _without(pool, validation, bound, patients, "validates")
+    parts, left_out = _given_parts(table.case_ids, patients, given or dict.fromkeys(table.case_ids, "train"))
+    pool, n_cases = parts["train"], len(parts["train"])
+    own = [part for part in ("test", "validation") if parts[part]]
+
+    def drawn(share: float, seed: int, reason: str) -> list[str]:
+        nonlocal pool
+        found = _draw([case for case in pool if case not in bound], share * n_cases, cells, patients, seed)
+        pool, lost = _without(pool, found, bound, patients, reason)
+        left_out.update(lost)
+        return found
+
+    test = parts["test"] or drawn(test_share, seed, "is tested")
+    validation = parts["validation"] or drawn(validation_share, seed + 1, "validates")
+    train = pool
     if not train:
         raise ConfigError(f"split: {len(set(patients.values()))} patients are too few for three sets; use more data")
     return Split(
         tuple(sorted(train)),
         tuple(sorted(validation)),
         tuple(sorted(test)),
-        origin,
+        _origin(own),
         seed,
-        dict(sorted((left_out | lost).items())),
+        dict(sorted(left_out.items())),
     )
 
 
-def _given_test(
-    case_ids: Sequence[str], patients: Mapping[str, str], given: Mapping[str, Literal["train", "test"]]
-) -> tuple[list[str], list[str], dict[str, str]]:
-    """The data set's own test cases, what is left of its training cases, and why the others are in neither."""
-    test = [case for case in case_ids if given.get(case) == "test"]
-    tested = {patients[case] for case in test}
+def _origin(own: Sequence[str]) -> str:
+    """How a split came about whose parts `own` are those of the data set."""
+    if not own:
+        return "test and validation cases were drawn at random, by patient, balanced over joint attribute levels"
+    others = [part for part in ("test", "validation") if part not in own]
+    drawn = f"; {others[0]} cases were drawn from its training cases" if others else ""
+    return f"{' and '.join(own)} cases are the data set's own{drawn}"
+
+
+def _given_parts(
+    case_ids: Sequence[str], patients: Mapping[str, str], given: Mapping[str, Part]
+) -> tuple[dict[Part, list[str]], dict[str, str]]:
+    """The data set's own parts, and why other cases are in none of them.
+
+    Published splits may go by scan: a patient with a test case must not be learned from, nor validated on, in another
+    one, and a patient who validates must not be learned from.
+    """
+    parts: dict[Part, list[str]] = {}
     left_out = {case: "not named by the data set's own split" for case in case_ids if case not in given}
-    # Published splits may go by scan: a patient with a test case must not be learned from in another one.
-    left_out |= {
-        case: f"{patients[case]} is tested"
-        for case in case_ids
-        if given.get(case) == "train" and patients[case] in tested
-    }
-    pool = [case for case in case_ids if given.get(case) == "train" and case not in left_out]
-    if not test or not pool:
+    taken: dict[str, str] = {}
+    reasons: dict[Part, str] = {"test": "is tested", "validation": "validates", "train": ""}
+    for part, reason in reasons.items():
+        named = [case for case in case_ids if given.get(case) == part]
+        divided = {case: f"{patients[case]} {taken[patients[case]]}" for case in named if patients[case] in taken}
+        left_out |= divided
+        parts[part] = [case for case in named if case not in divided]
+        taken |= {patients[case]: reason for case in parts[part]}
+    if not parts["train"] or (set(given.values()) - {"train"} and not parts["test"] and not parts["validation"]):
         raise ConfigError("split: none of the cases that can be used is a training (or a test) case of the data set")
-    return test, pool, left_out
+    return parts, left_out
 
 
 def _without(

@@ -21,18 +21,25 @@ import tomli_w
 import torch
 
 from segfair.audit.procedure import run_audit
-from segfair.audit.result import AuditConfig, AuditResult
+from segfair.audit.result import AuditResult
 from segfair.audit.words import search_sentence
 from segfair.files.tables import write_csv
 from segfair.mitigation.data.augmentation import Augmentation
 from segfair.mitigation.data.datasets import describe_cuts
-from segfair.mitigation.data.preprocessing import Preprocessing
 from segfair.mitigation.experiment.findings import WORST_MIN_CASES, TrainedModel, find_scores, least_support
 from segfair.mitigation.experiment.settings import MitigationSettings, check_resumable, load_settings, read_weights
-from segfair.mitigation.experiment.studies import PhantomSize, Study, data_study, phantom_study
+from segfair.mitigation.experiment.studies import PhantomSize, Selection, Study, data_study, phantom_study
 from segfair.mitigation.experiment.summary import ModelSummary, read_epoch_weights, summarise
 from segfair.mitigation.experiment.summary_page import write_mitigation_page
-from segfair.mitigation.networks.backbones import Backbone, Size, build_network, check_shape, fitting_size, times
+from segfair.mitigation.networks.backbones import (
+    Backbone,
+    NetworkConfig,
+    Size,
+    build_network,
+    check_shape,
+    fitting_size,
+    times,
+)
 from segfair.mitigation.networks.memory import check_memory
 from segfair.mitigation.prediction.bundle import export_bundle
 from segfair.mitigation.prediction.volumes import WindowInferer, describe, load_model
@@ -44,7 +51,7 @@ from segfair.mitigation.training.state import FitSettings
 from segfair.mitigation.training.strategies import make_strategy
 from segfair.mitigation.training.strategy import StrategyOptions, TrainingContext
 from segfair.mitigation.weighting.weights import mine_validation
-from segfair.protocol.rules import Protocol, load_protocol
+from segfair.protocol.rules import Protocol
 from segfair.report.files import write_report
 
 __all__ = ["FORMAT", "MitigationSettings", "load_settings", "read_weights", "run_mitigation"]
@@ -73,8 +80,8 @@ def run_mitigation(
     if settings.resume:
         check_resumable(settings, settings.out / "config.toml")
     _check_networks(settings)
-    protocol = load_protocol("default")
-    study = _study(settings, protocol, executor, tell)
+    study = _study(settings, executor, tell)
+    protocol = study.protocol
     for notice in (*study.notices, *_unseen(settings, study)):
         tell(notice)
     models = _models(settings)
@@ -99,7 +106,7 @@ def run_mitigation(
     for model, fitted in zip(models, fits, strict=True):
         for notice in _predict(settings, study, model.folder):
             tell(f"{model.name}: {notice}")
-        audit = _audit(settings, study, protocol, model.folder, executor)
+        audit = _audit(study, model.folder, executor)
         trained.append(TrainedModel(model.name, model.backbone, model.strategy, fitted, audit))
 
     scores = find_scores(study, trained, protocol, settings.out)
@@ -214,32 +221,24 @@ class _Count:
             self.tell(f"{self.n_done:,} cases prepared")
 
 
-def _study(
-    settings: MitigationSettings, protocol: Protocol, executor: Executor | None, tell: Callable[[str], None]
-) -> Study:
+def _study(settings: MitigationSettings, executor: Executor | None, tell: Callable[[str], None]) -> Study:
     size = cast(Size, settings.spatial_size)
     if settings.data is None:
-        phantom = PhantomSize(size=size, joins=settings.joins)
+        phantom = PhantomSize(size=size)
         if "swinunetr" in settings.backbones:
             phantom = dataclasses.replace(phantom, cases=(12, 12, 12), planted=(2, 2, 2))
-        if settings.attributes is not None:
-            phantom = dataclasses.replace(phantom, attributes=settings.attributes)
         return phantom_study(
-            phantom, protocol=protocol, out=settings.out / "phantom", seed=settings.seed, bias=settings.bias
+            phantom, config=settings.audit_config, out=settings.out / "phantom", seed=settings.seed, bias=settings.bias
         )
     return data_study(
         settings.data,
-        metadata=settings.metadata,
-        preprocessing=Preprocessing(phases=settings.phases, spacing_mm=settings.spacing_mm),
-        protocol=protocol,
-        attributes=settings.attributes,
-        joins=settings.joins,
+        config=settings.audit_config,
         out=settings.out,
         cache=settings.cache or settings.out / "cache",
-        seed=settings.seed,
-        id_column=settings.id_column,
-        sheet=settings.sheet,
-        subject_column=settings.subject_column,
+        selection=Selection(
+            settings.metadata, settings.phases, settings.id_column, settings.sheet, settings.cases, settings.where
+        ),
+        spacing_mm=settings.spacing_mm,
         resume=settings.resume,
         executor=executor,
         on_done=_Count(tell),
@@ -299,8 +298,17 @@ def _options(settings: MitigationSettings) -> StrategyOptions:
     return StrategyOptions(alpha=settings.alpha, reduction=settings.reduction, case_weights=settings.one_shot_weights)
 
 
+def _network_config(settings: MitigationSettings, study: Study, backbone: Backbone) -> NetworkConfig:
+    """The backbone with the channels that the data have and that are taught."""
+    return dataclasses.replace(
+        settings.network_config(backbone),
+        in_channels=study.preprocessing.phases,
+        out_channels=study.preprocessing.regions.n_channels,
+    )
+
+
 def _train(settings: MitigationSettings, study: Study, protocol: Protocol, model: _Model) -> FitResult:
-    config = settings.network_config(model.backbone)
+    config = _network_config(settings, study, model.backbone)
     size = cast(Size, settings.spatial_size)
     augmentation = Augmentation(size, samples_per_case=settings.samples_per_case)
     context = _context(settings, study)
@@ -347,9 +355,7 @@ def _predict(settings: MitigationSettings, study: Study, folder: Path) -> tuple[
     return notices
 
 
-def _audit(
-    settings: MitigationSettings, study: Study, protocol: Protocol, folder: Path, executor: Executor | None
-) -> AuditResult:
+def _audit(study: Study, folder: Path, executor: Executor | None) -> AuditResult:
     """The audit of the test predictions, with the bins that were fitted on the training cases."""
     predictions = folder / "predictions" / "test"
     cases = tuple(
@@ -359,15 +365,12 @@ def _audit(
     )
     inputs = {"predictions": predictions, **study.test.inputs}
     cohort = dataclasses.replace(study.test, cases=cases, inputs=inputs)
-    config = AuditConfig(
-        protocol,
+    config = dataclasses.replace(
+        study.config,
         min_support=least_support(len(cases)),
         min_cases=WORST_MIN_CASES,
         # A model that fails on many cases is a finding of the comparison, not a mistake in what was handed over.
         missing_prediction="worst",
-        join=settings.joins,
-        subject_column=settings.subject_column,
-        seed=settings.seed,
     )
     result = run_audit(cohort, config, plan=study.plan, executor=executor)
     write_report(result, folder / "audit", command="segfair mitigate")

@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal, get_args
 
 import cattrs
 
-from segfair.attributes.binning import as_number
-from segfair.attributes.joins import LevelJoin, joins_of, parse_join
+from segfair.attributes.binning import as_number, readings_of
+from segfair.attributes.fit import parse_bins
+from segfair.attributes.joins import joins_of, parse_join
+from segfair.audit.result import AuditConfig
 from segfair.errors import ConfigError, InputError
 from segfair.files.cells import cell_text
 from segfair.files.tables import load_table
@@ -24,6 +26,7 @@ from segfair.mitigation.networks.devices import find_device
 from segfair.mitigation.training.catalogue import STRATEGIES
 from segfair.mitigation.training.objectives import LossName
 from segfair.phantom import PHASES
+from segfair.protocol.rules import load_protocol
 from segfair.trees import Kind, structure, tree_converter
 
 __all__ = ["MitigationSettings", "check_resumable", "load_settings", "read_settings", "read_weights"]
@@ -51,19 +54,27 @@ class MitigationSettings:
         epochs, batch_size, lr: Budget of every model.
         spatial_size: Voxels that the network sees; with `samples_per_case` those of a patch.
         samples_per_case: Patches a case; None: whole volumes.
+        protocol: Scoring rules: the name of a protocol, or its TOML file.
+        label: Which voxels count, as `--label` takes them; None: what the protocol's file or the data set says.
         attributes: Metadata columns; None: every usable one (phantom: age group, menopause, density).
+        bins: Columns and their edges, as `--bins` takes them.
+        categorical, ordered, numeric: Columns that are read so.
         join: Texts of a column that are taken as one level, as `--join` takes them.
         id_column, sheet: Of the table; None: the column, and the sheet, that hold most of the case ids.
-        subject_column: Column that tells which cases are of one patient.
+        subject_column: Column that tells which cases are of one patient; None: a column of patients whose values
+            repeat. "none": every case is a patient.
+        cases, where: Which cases are used, as `--cases` and `--where` take them.
         alpha, min_support, loss, outcome: Of FairMedSeg and the divergences.
         reduction: Whether FairMedSeg's Eq. 3 is the mean over a batch or the paper's sum.
-        spacing_mm, phases: Preprocessing of data on disk.
+        spacing_mm: Voxel size to resample to; None: 1 mm, or as stored where no file says how large a voxel is.
+        phases: Phases of a case; None: those that the cases have.
         device: "auto", "cpu", "cuda" or "cuda:N".
         amp: Half precision; None: on a GPU.
         workers: Processes that prepare, load and score; 0: this one.
         cache: Folder of prepared volumes; None: in `out`.
         seed: Of split, initial weights and training; the phantom's cases too.
         resume: Go on where an earlier run in `out` stopped.
+        overwrite: Remove the training that `out` holds.
         bias: Whether the phantom's planted subgroup looks different.
         one_shot_weights: Case weights from an earlier audit, for the strategy `one-shot`.
     """
@@ -80,24 +91,33 @@ class MitigationSettings:
     lr: Annotated[float, Kind("a number above 0", lambda value: value > 0)] | None = None
     spatial_size: Annotated[Size, Kind("three whole numbers from 1 on", lambda sides: min(sides) >= 1)] | None = None
     samples_per_case: Count | None = None
+    protocol: str = "default"
+    label: Names | None = None
     attributes: Names | None = None
+    bins: Names | None = None
+    categorical: Names | None = None
+    ordered: Names | None = None
+    numeric: Names | None = None
     join: Names | None = None
     id_column: str | None = None
     sheet: str | None = None
     subject_column: str | None = None
+    cases: str | None = None
+    where: str | None = None
     alpha: Annotated[float | Literal["auto"], Kind("a number in [0, 1], or auto")] = 0.2
     min_support: Annotated[float, Kind("a share above 0, at most 1", lambda value: 0 < value <= 1)] = 0.001
     loss: Annotated[LossName, Kind(f"one of {', '.join(get_args(LossName))}")] = "dice-ce"
     outcome: Literal["dsc", "ps"] = "dsc"
     reduction: Literal["mean", "sum"] = "mean"
-    spacing_mm: Annotated[Spacing, Kind("three numbers above 0", lambda sides: min(sides) > 0)] = (1.0, 1.0, 1.0)
-    phases: Count = 3
+    spacing_mm: Annotated[Spacing, Kind("three numbers above 0", lambda sides: min(sides) > 0)] | None = None
+    phases: Count | None = None
     device: str = "auto"
     amp: bool | None = None
     workers: Natural = 0
     cache: Path | None = None
     seed: Natural = 0
     resume: bool = False
+    overwrite: bool = False
     bias: bool = True
     one_shot_weights: Mapping[str, float] = field(default_factory=dict, metadata={"in_file": False})
 
@@ -115,7 +135,7 @@ class MitigationSettings:
     def _filled(self) -> MitigationSettings:
         """See `complete`; every value is of its kind."""
         self._check_choices()
-        joins_of(self.joins)
+        joins_of(self.audit_config.join)
         device = find_device(self.device)
         if self.amp and not device.startswith("cuda"):
             raise ConfigError(
@@ -135,6 +155,7 @@ class MitigationSettings:
             epochs=self.epochs or (100 if large else 2 if transformer else 10),
             batch_size=self.batch_size or (1 if large and not self.samples_per_case else 2 if transformer else 4),
             lr=self.lr or (1e-4 if large else 3e-3),
+            phases=self.phases or (None if large else len(PHASES)),
             spatial_size=self.spatial_size or ((320, 320, 128) if large else (phantom_size,) * 3),
             device=device,
             amp=device.startswith("cuda") if self.amp is None else self.amp,
@@ -143,22 +164,35 @@ class MitigationSettings:
     def network_config(self, backbone: Backbone) -> NetworkConfig:
         """The backbone at the paper's widths with data, at the phantom's small ones without, changed by `network`.
 
+        It takes the phases that were asked for, else as many as the phantom has, and finds one lesion; a study knows
+        how many channels its data have and teach.
+
         Raises:
             ConfigError: Widths that the backbone cannot be built with.
         """
         make = NetworkConfig.paper if self.data is not None else NetworkConfig.small
-        # Two channels and a softmax: a single sigmoid starts slowly on small lesions and can stay empty.
-        config = make(backbone, in_channels=self.phases, out_channels=2)
+        config = make(backbone, in_channels=self.phases or len(PHASES), out_channels=2)
         return dataclasses.replace(config, options={**config.options, **self.network.get(backbone, {})})
 
     @property
-    def joins(self) -> tuple[LevelJoin, ...]:
-        """What `join` means.
+    def audit_config(self) -> AuditConfig:
+        """What the audits of the run are asked.
 
         Raises:
-            ConfigError: A text that is none.
+            ConfigError: No such protocol, or a text that is no label, bins or join.
         """
-        return tuple(map(parse_join, self.join or ()))
+        return AuditConfig(
+            load_protocol(self.protocol),
+            labels=self.label or (),
+            attributes=self.attributes,
+            bins=dict(map(parse_bins, self.bins or ())),
+            read_as=readings_of(
+                categorical=self.categorical or (), ordered=self.ordered or (), numeric=self.numeric or ()
+            ),
+            join=tuple(map(parse_join, self.join or ())),
+            subject_column=self.subject_column,
+            seed=self.seed,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `config.toml`; what is None is left out, TOML has no word for it.
@@ -168,7 +202,7 @@ class MitigationSettings:
         return {
             name: value
             for name, value in _converter.unstructure(self).items()
-            if value not in (None, {}) and name not in ("one_shot_weights", "resume")
+            if value not in (None, {}) and name not in ("one_shot_weights", "resume", "overwrite")
         }
 
     def _check_choices(self) -> None:
@@ -207,7 +241,10 @@ class MitigationSettings:
             return
         if self.metadata is not None:
             raise ConfigError("--metadata: belongs to DATA, and there is none; name the data set as well")
-        if self.phases != len(PHASES):
+        for name in ("label", "cases", "where"):
+            if getattr(self, name) is not None:
+                raise ConfigError(f"--{name}: belongs to DATA, and there is none; name the data set as well")
+        if self.phases not in (None, len(PHASES)):
             raise ConfigError(
                 f"--phases {self.phases}: the embedded phantom has {len(PHASES)}; name a data set, or leave it out"
             )

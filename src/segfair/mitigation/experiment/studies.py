@@ -17,23 +17,29 @@ import numpy as np
 import torch
 
 from segfair.attributes.fit import AttributeTable, BinningPlan, fit_attributes
-from segfair.attributes.joins import LevelJoin, check_joins
+from segfair.attributes.joins import check_joins
+from segfair.audit.choices.cases import settle
+from segfair.audit.choices.labels import label_notices
+from segfair.audit.result import AuditConfig
 from segfair.audit.words import plural
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError
-from segfair.files.images.masks import write_mask
+from segfair.files.images.masks import has_size, write_mask
+from segfair.intake.case_rows import NO_SUBJECTS
+from segfair.intake.mask_values import picture_notices
 from segfair.mitigation.data.datasets import PreparedData, from_arrays
+from segfair.mitigation.data.outputs import foreground
 from segfair.mitigation.data.preparation import prepare
 from segfair.mitigation.data.preprocessing import Preprocessing
 from segfair.mitigation.data.sources import TrainingSource, read_training_source
 from segfair.mitigation.data.splits import Split, load_split, split_cases
 from segfair.mitigation.prediction.volumes import Model, predict_images
-from segfair.mitigation.training.evaluation import foreground
 from segfair.phantom import FIELD_OF_VIEW_MM, PhantomCase, sample_cases
 from segfair.protocol.rules import Protocol
 
-__all__ = ["PhantomSize", "Study", "data_study", "phantom_study"]
+__all__ = ["PhantomSize", "Selection", "Study", "data_study", "phantom_study"]
 
+Spacing = tuple[float, float, float]
 Predict = Callable[[Model, Path, str, bool], tuple[str, ...]]
 
 
@@ -47,6 +53,8 @@ class Study:
         plan: How attributes are made; fitted on the training cases.
         attributes: Part -> attributes of its cases, in the split's order.
         test: The test cases with their labels, without predictions.
+        config: What the audit of the test cases is asked; who is a patient is settled.
+        protocol: The scoring rules, resolved: which voxels count, in which unit.
         preprocessing: What a checkpoint has to do to an image.
         predict: (model, folder, device, amp) -> notices; writes one mask a test case.
         skipped: Case -> why nothing is done with it.
@@ -58,10 +66,24 @@ class Study:
     plan: BinningPlan
     attributes: Mapping[str, AttributeTable]
     test: Cohort
+    config: AuditConfig
+    protocol: Protocol
     preprocessing: Preprocessing
     predict: Predict
     skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which files, rows and cases of a data set are taken; see `read_training_source`."""
+
+    metadata: Path | None = None
+    phases: int | None = None
+    id_column: str | None = None
+    sheet: str | None = None
+    cases: str | None = None
+    where: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +94,14 @@ class PhantomSize:
     cases: tuple[int, int, int] = (120, 100, 400)
     planted: tuple[int, int, int] = (4, 3, 13)
     attributes: tuple[str, ...] = ("age_group", "menopause", "breast_density")
-    joins: tuple[LevelJoin, ...] = ()
 
 
-def phantom_study(settings: PhantomSize, *, protocol: Protocol, out: Path, seed: int, bias: bool = True) -> Study:
+def phantom_study(settings: PhantomSize, *, config: AuditConfig, out: Path, seed: int, bias: bool = True) -> Study:
     """The embedded study; labels of the test cases are written to `out/labels`.
 
     Args:
         settings: Numbers of cases and voxels.
-        protocol: Decides how metadata become attributes.
+        config: How metadata become attributes, and by which rules masks are scored.
         out: Folder for the test labels.
         seed: Seed of the cases.
         bias: Whether the planted subgroup looks different.
@@ -96,8 +117,8 @@ def phantom_study(settings: PhantomSize, *, protocol: Protocol, out: Path, seed:
         part: Cohort(tuple(Case(case.id, metadata=case.metadata) for case in cases), columns=columns)
         for part, cases in parts.items()
     }
-    check_joins(Cohort(tuple(Case(case.id, metadata=case.metadata) for case in every), columns), settings.joins)
-    plan = fit_attributes(cohorts["train"], protocol=protocol, chosen=settings.attributes, joins=settings.joins)
+    check_joins(Cohort(tuple(Case(case.id, metadata=case.metadata) for case in every), columns), config.join)
+    plan = _fit(cohorts["train"], dataclasses.replace(config, attributes=config.attributes or settings.attributes))
     (out / "labels").mkdir(parents=True, exist_ok=True)
     labelled = []
     for case in parts["test"]:
@@ -119,6 +140,8 @@ def phantom_study(settings: PhantomSize, *, protocol: Protocol, out: Path, seed:
         plan=plan,
         attributes={part: plan.apply(cohort) for part, cohort in cohorts.items()},
         test=Cohort(tuple(labelled), columns=columns),
+        config=config,
+        protocol=config.protocol,
         preprocessing=Preprocessing(phases=3, spacing_mm=None),
         predict=partial(_predict_phantom, parts["test"]),
         notices=(
@@ -151,63 +174,56 @@ def _predict_phantom(
         with torch.no_grad(), torch.autocast(device.partition(":")[0], enabled=amp):
             masks = foreground(model.inferer(images, network)).cpu().numpy()
         for case, mask in zip(batch, masks, strict=True):
-            write_mask(folder / f"{case.id}.nii.gz", mask, affine=case.affine)
+            write_mask(folder / f"{case.id}.nii.gz", mask[0], affine=case.affine)
     return ()
 
 
 def data_study(
     data: Path,
     *,
-    metadata: Path | None,
-    preprocessing: Preprocessing,
-    protocol: Protocol,
-    attributes: tuple[str, ...] | None,
-    joins: tuple[LevelJoin, ...] = (),
+    config: AuditConfig,
     out: Path,
     cache: Path | None,
-    seed: int,
-    id_column: str | None = None,
-    sheet: str | None = None,
-    subject_column: str | None = None,
+    selection: Selection = Selection(),
+    spacing_mm: Spacing | None = None,
     resume: bool = False,
     executor: Executor | None = None,
     on_done: Callable[[str], None] | None = None,
 ) -> Study:
     """A study of a data set on disk.
 
+    Which voxels count, what grey levels mean and who is a patient are settled as an audit of the labels settles them.
     A run that goes on (`resume`) takes the split of `out/splits.json`; a new one makes its own, since settings and
     cases may have changed.
+
+    Args:
+        data: The data set, see `read_training_source`.
+        config: What the audit of the test cases is asked; its seed draws the split.
+        out: Folder of the run.
+        cache: Folder of prepared volumes; None keeps them in memory.
+        selection: Which files, rows and cases.
+        spacing_mm: Voxel size to resample to. None: 1 mm, and as stored where no file says how large a voxel is.
+        resume: Whether an earlier run goes on.
+        executor: Where volumes are prepared; None: in this process.
+        on_done: Called with each case id once it is prepared or skipped.
 
     Raises:
         InputError, ConfigError: The data cannot be used, or the split is one of other data.
     """
-    source = read_training_source(
-        data,
-        metadata=metadata,
-        phases=preprocessing.phases,
-        id_column=id_column,
-        sheet=sheet,
-        subject_column=subject_column,
+    source = read_training_source(data, **dataclasses.asdict(selection), subject_column=config.subject_column)
+    check_joins(source.cohort(), config.join)
+    settled, labelled, settled_notices = settle(config, source.cohort(), None)
+    source = source.with_pictures(labelled)
+    # Settled on all cases, so that no part of them is asked again with another answer.
+    config = dataclasses.replace(config, subject_column=settled.subject_column or NO_SUBJECTS)
+    preprocessing = Preprocessing(
+        source.phases, spacing_mm or _own_spacing(source), regions=source.regions(settled.protocol)
     )
-    check_joins(source.cohort(), joins)
-    label_name, values = source.trained_label
-    preprocessing = dataclasses.replace(preprocessing, label=values)
     prepared = prepare(source.cases, preprocessing, cache=cache, executor=executor, on_done=on_done)
     usable = [case for case in source.ids if case in prepared.cases]
-    split = _split(
-        source,
-        usable,
-        protocol=protocol,
-        attributes=attributes,
-        joins=joins,
-        earlier=out / "splits.json" if resume else None,
-        seed=seed,
-        subject_column=subject_column,
-    )
+    split = _split(source, usable, settled, earlier=out / "splits.json" if resume else None)
     cohorts = {part: source.cohort(getattr(split, part)) for part in ("train", "validation", "test")}
-    plan = fit_attributes(
-        cohorts["train"], protocol=protocol, chosen=attributes, subject_column=subject_column, joins=joins
-    )
+    plan = _fit(cohorts["train"], settled)
     if not plan.attributes:
         raise ConfigError(
             f"mitigate: no metadata column of the {plural(len(split.train), 'training case')} can be an attribute ("
@@ -218,7 +234,7 @@ def data_study(
 
     def predict(model: Model, folder: Path, device: str, amp: bool) -> tuple[str, ...]:
         folder.mkdir(parents=True, exist_ok=True)
-        report = predict_images(model, images, folder, device=device, amp=amp)
+        report = predict_images(model, images, folder, boxes=source.box_files or None, device=device, amp=amp)
         failed = (f"{case} was not predicted: {reason}" for case, reason in report.failed.items())
         return (*report.notices, *failed)
 
@@ -229,48 +245,63 @@ def data_study(
         split=split,
         plan=plan,
         attributes={part: plan.apply(cohort) for part, cohort in cohorts.items()},
-        test=dataclasses.replace(cohorts["test"], label_names={label_name: values}),
+        test=cohorts["test"],
+        config=config,
+        protocol=settled.protocol,
         preprocessing=preprocessing,
         predict=predict,
         skipped=skipped,
-        notices=(*source.notices, *_label_notices(source), *prepared.notices, *lost, split.origin),
+        notices=tuple(
+            dict.fromkeys(
+                (
+                    *source.notices,
+                    *label_notices(config, labelled, settled.protocol),
+                    *picture_notices(labelled, settled.protocol),
+                    *settled_notices,
+                    f"trained, predicted and audited: label {preprocessing.regions.describe()}",
+                    *prepared.notices,
+                    *lost,
+                    split.origin,
+                )
+            )
+        ),
     )
 
 
-def _label_notices(source: TrainingSource) -> tuple[str, ...]:
-    """Which label is trained, where the data set names more than label 1."""
-    name, values = source.trained_label
-    others = [f"{other} = {','.join(map(str, found))}" for other, found in source.label_names.items() if other != name]
-    if not others and values == (1,):
-        return ()
-    shown = f"{name} = {','.join(map(str, values))}"
-    left = f"; {', '.join(others)} are background, for the network has one output" if others else ""
-    return (f"label that is trained, predicted and audited: {shown}{left}",)
+def _own_spacing(source: TrainingSource) -> Spacing | None:
+    """1 mm; None, which keeps voxels as they are, where no image says how large they are."""
+    return (1.0, 1.0, 1.0) if any(has_size(case.images[0]) is not False for case in source.cases) else None
 
 
-def _split(
-    source: TrainingSource,
-    usable: list[str],
-    *,
-    protocol: Protocol,
-    attributes: tuple[str, ...] | None,
-    joins: tuple[LevelJoin, ...],
-    earlier: Path | None,
-    seed: int,
-    subject_column: str | None,
-) -> Split:
+def _fit(cohort: Cohort, config: AuditConfig) -> BinningPlan:
+    """How attributes are made, as an audit with these settings would fit them on the cohort."""
+    learned = [name for name, edges in config.bins.items() if edges == "tree"]
+    if learned:
+        raise ConfigError(
+            f"--bins {learned[0]}=tree: is learned from scores, and before a training there are none; give the edges"
+        )
+    return fit_attributes(
+        cohort,
+        protocol=config.protocol,
+        chosen=config.attributes,
+        edges=config.bins,
+        subject_column=config.subject_column,
+        read_as=config.read_as,
+        joins=config.join,
+    )
+
+
+def _split(source: TrainingSource, usable: list[str], config: AuditConfig, *, earlier: Path | None) -> Split:
     if earlier is not None and earlier.is_file():
         split = load_split(earlier)
         split.check_cases(usable)
         return split
     cohort = source.cohort(usable)
-    plan = fit_attributes(cohort, protocol=protocol, chosen=attributes, subject_column=subject_column, joins=joins)
-    table = plan.apply(cohort)
-    subjects = {case.id: case.metadata.get(subject_column) for case in cohort} if subject_column else None
+    column = config.subject_column
     return split_cases(
-        table,
-        seed=seed,
-        subjects=subjects,
+        _fit(cohort, config).apply(cohort),
+        seed=config.seed,
+        subjects={case.id: case.metadata.get(column) for case in cohort} if column else None,
         given=source.given_split or None,
         train_only=[case.id for case in cohort if not case.metadata],
     )

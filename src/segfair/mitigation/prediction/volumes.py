@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from segfair.errors import ConfigError, InputError, SegfairError, some
 from segfair.files.images.masks import write_mask
 from segfair.mitigation.data.boxes import BreastBox, read_box
-from segfair.mitigation.data.preprocessing import Preprocessing, Volume, load_volume, restore
+from segfair.mitigation.data.outputs import put_back, region_probabilities
+from segfair.mitigation.data.preprocessing import Preprocessing, Volume, load_volume
 from segfair.mitigation.networks.backbones import NetworkConfig, Size, build_network, times
 from segfair.mitigation.networks.checkpoints import load_checkpoint
 from segfair.mitigation.networks.devices import find_device, half_precision
@@ -62,12 +63,6 @@ class Model:
     description: Mapping[str, Any] = field(default_factory=dict)
     flips: tuple[int, ...] = ()
     keep_largest: bool = False
-
-    @property
-    def label_value(self) -> int:
-        """What a predicted lesion is in the masks that are written: the label that was trained."""
-        label = self.preprocessing.label
-        return 1 if label == "any" else label[0]
 
     @property
     def inferer(self) -> WindowInferer:
@@ -224,14 +219,17 @@ def predict_images(
             failed[case] = volume
         else:
             notices.extend(volume.notices)
-            mask = _mask(model, volume, device=device, amp=amp)
+            probabilities = _probabilities(model, volume, device=device, amp=amp)
+            masks = put_back(probabilities, volume.grid, volume.source)
+            if model.keep_largest:
+                masks = np.stack([largest_component(mask) for mask in masks])
             if boxes is not None:
                 box = _box(case, boxes, notices)
                 if box is None:
                     unboxed.append(case)
                 else:
-                    mask = _restricted(case, mask, box, notices)
-            write_mask(out / f"{case}.nii.gz", mask * np.uint8(model.label_value), affine=volume.source.affine)
+                    masks = _restricted(case, masks, box, notices)
+            write_mask(out / f"{case}.nii.gz", model.preprocessing.regions.decode(masks), affine=volume.source.affine)
             written.append(case)
         if on_done is not None:
             on_done(case)
@@ -279,7 +277,8 @@ def _as_it_is(item: tuple[str, Volume | str]) -> tuple[str, Volume | str]:
     return item
 
 
-def _mask(model: Model, volume: Volume, *, device: str, amp: bool) -> NDArray[np.bool_]:
+def _probabilities(model: Model, volume: Volume, *, device: str, amp: bool) -> NDArray[np.float32]:
+    """(R, X, Y, Z) on the network's grid."""
     kind = device.split(":")[0]
     try:
         with torch.inference_mode(), torch.autocast(kind, half_precision(device), enabled=amp):
@@ -291,20 +290,7 @@ def _mask(model: Model, volume: Volume, *, device: str, amp: bool) -> NDArray[np
             f"out of memory on {device}, predicting a volume of {times(volume.grid.shape)} in windows of "
             f"{times(model.window)}; predict with more memory (--device cpu), or train with a smaller --patch"
         ) from error
-    probability = _foreground_probability(logits).cpu().numpy()
-    mask = restore(probability, volume.grid, volume.source)
-    return largest_component(mask) if model.keep_largest else mask
-
-
-def _foreground_probability(logits: Tensor) -> Tensor:
-    """(K, X, Y, Z) logits -> (X, Y, Z), above 0.5 where the network says lesion.
-
-    One channel: its sigmoid. Several: the largest other class against the background alone, so that 0.5 is where
-    the background stops being the likeliest.
-    """
-    if logits.shape[0] == 1:
-        return logits[0].sigmoid()
-    return (logits[1:].amax(dim=0) - logits[0]).sigmoid()
+    return region_probabilities(logits, len(model.preprocessing.regions)).cpu().numpy()
 
 
 def _box(case: str, boxes: Mapping[str, Path], notices: list[str]) -> BreastBox | None:
@@ -317,12 +303,14 @@ def _box(case: str, boxes: Mapping[str, Path], notices: list[str]) -> BreastBox 
         return None
 
 
-def _restricted(case: str, mask: NDArray[np.bool_], box: BreastBox, notices: list[str]) -> NDArray[np.bool_]:
-    share = box.share_inside(mask)
+def _restricted(case: str, masks: NDArray[np.bool_], box: BreastBox, notices: list[str]) -> NDArray[np.bool_]:
+    """The (R, X, Y, Z) masks inside of the box; a notice where it holds little of what was predicted."""
+    lesion: NDArray[np.bool_] = np.logical_or.reduce(masks)
+    share = box.share_inside(lesion)
     if share is not None and share < _MOSTLY:
-        other = box.reversed().share_inside(mask) or 0.0
+        other = box.reversed().share_inside(lesion) or 0.0
         hint = f"; with x as the first stored axis it would hold {other:.0%}" if other >= _MOSTLY else ""
         notices.append(
             f"case {case}: the breast box holds {share:.0%} of the predicted lesion, the rest was removed{hint}"
         )
-    return box.restrict(mask)
+    return np.stack([box.restrict(mask) for mask in masks])

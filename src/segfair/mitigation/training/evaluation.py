@@ -15,10 +15,15 @@ from torch import Tensor, nn
 from segfair.attributes.fit import AttributeTable
 from segfair.errors import ConfigError
 from segfair.fairness import ChallengeScores, JudgingRule, challenge_scores
+from segfair.files.images.masks import Mask, align, read_mask
+from segfair.mitigation.data.outputs import Reference, foreground, label_map, region_probabilities
+from segfair.mitigation.data.regions import IGNORED, Regions
+from segfair.mitigation.networks.devices import half_precision
 from segfair.mitigation.training.batches import CaseDataset, load, same_shapes
 from segfair.mitigation.training.ranks import Ranks
 from segfair.protocol.rules import Protocol as ScoringProtocol
-from segfair.scoring.cohort import score_pair
+from segfair.scoring.pairs import score_pair, worst_score
+from segfair.scoring.scores import CaseScore
 from segfair.subgroups.lattice import Membership, Subgroup
 
 __all__ = [
@@ -26,7 +31,6 @@ __all__ = [
     "ScoredCases",
     "Worst",
     "evaluate",
-    "foreground",
     "memory_advice",
     "total_scores",
     "worst_subgroup",
@@ -70,7 +74,9 @@ def evaluate(
 
     Args:
         network: Put into evaluation mode, and left there.
-        dataset: Whole volumes; volumes of one shape are predicted together, up to `batch_size`.
+        dataset: Whole volumes; volumes of one shape are predicted together, up to `batch_size`. A case with a reference
+            is scored as the audit of a written prediction would, on the grid of its label's file; one without is scored
+            on the network's grid.
         inferer: Predicts whole volumes.
         protocol: The scoring rules; they must define DSC and NormHD.
         batch_size: Volumes predicted together.
@@ -84,6 +90,9 @@ def evaluate(
     """
     ranks = ranks or Ranks()
     rules = protocol.replace(metrics=("dsc", "normhd"))
+    # Volumes that were made in memory have neither.
+    regions: Regions = getattr(dataset, "regions", Regions.of_protocol(protocol))
+    references: Mapping[str, Reference] = getattr(dataset, "references", {})
     network.eval()
     own = [(position, 0) for position in range(len(dataset))[ranks.rank :: ranks.world]]
     chunks = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
@@ -93,13 +102,14 @@ def evaluate(
             with (
                 torch.inference_mode(),
                 memory_advice(images),
-                torch.autocast(device.split(":")[0], torch.float16, enabled=amp),
+                torch.autocast(device.split(":")[0], half_precision(device), enabled=amp),
             ):
-                predictions = foreground(inferer(images.to(device), network)).cpu().numpy()
-            for case_id, label, prediction in zip(case_ids, labels.numpy(), predictions, strict=True):
-                score = score_pair(
-                    (label[0] != 0).astype(np.uint8), prediction, spacing_mm=dataset.spacing_mm, protocol=rules
-                )
+                logits = inferer(images.to(device), network)
+            for case_id, label, found in zip(case_ids, labels.numpy(), logits, strict=True):
+                if case_id in references:
+                    score = _score_on_file(found, references[case_id], regions, rules)
+                else:
+                    score = _score_in_memory(found, label, regions, rules, dataset.spacing_mm)
                 # Both are defined for every pair of masks, empty ones included.
                 values = cast(Mapping[str, float], score.values)
                 scores[case_id] = (values["dsc"], values["normhd"])
@@ -108,14 +118,31 @@ def evaluate(
     return ScoredCases(tuple(dataset.case_ids), pairs[:, 0], pairs[:, 1])
 
 
-def foreground(logits: Tensor) -> Tensor:
-    """(B, C, X, Y, Z) logits -> (B, X, Y, Z) uint8 masks.
+def _score_in_memory(
+    logits: Tensor,
+    target: NDArray[np.uint8],
+    regions: Regions,
+    rules: ScoringProtocol,
+    spacing_mm: tuple[float, float, float],
+) -> CaseScore:
+    """(C, X, Y, Z) logits against (R, X, Y, Z) targets on the same grid, as label maps of the same values."""
+    prediction = regions.decode(foreground(logits[None], len(regions))[0].cpu().numpy())
+    prediction[target[0] == IGNORED] = 0
+    return score_pair(regions.decode(target == 1), prediction, spacing_mm=spacing_mm, protocol=rules)
 
-    One channel: where the logit is above 0. Several: where another channel than 0, the background, has the largest.
-    """
-    # Not argmax: over the channels of a volume it takes longer than the network itself.
-    found = logits[:, 0] > 0 if logits.shape[1] == 1 else logits[:, 1:].amax(1) > logits[:, 0]
-    return found.to(torch.uint8)
+
+def _score_on_file(logits: Tensor, reference: Reference, regions: Regions, rules: ScoringProtocol) -> CaseScore:
+    """(C, X, Y, Z) logits against the label as it is stored."""
+    probabilities = region_probabilities(logits.float(), len(regions)).cpu().numpy()
+    label = read_mask(reference.label, white_is_one=reference.white_is_one)
+    spacing_mm = label.spacing_mm if label.has_size else None
+    written = Mask(label_map(probabilities, reference, regions), reference.source.affine)
+    aligned = align(written, label, tolerance=rules.grid.tolerance)
+    if aligned is None:
+        return worst_score(
+            label.array, spacing_mm=spacing_mm, protocol=rules, reason="another grid", axes_mm=label.axes_mm
+        )
+    return score_pair(label.array, aligned.array, spacing_mm=spacing_mm, protocol=rules, axes_mm=label.axes_mm)
 
 
 def total_scores(

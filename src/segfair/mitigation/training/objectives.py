@@ -1,7 +1,9 @@
 """What one training step minimises: per-case losses and, from them, one scalar a batch.
 
-Logits with one channel mean a sigmoid and a binary label, with several a softmax over classes of which channel 0 is
-the background (counted in the Dice term, as MONAI does by default). Every objective returns its part of the batch's
+Logits with as many channels as the label mean a sigmoid and a binary target each (one lesion, or regions that may lie
+in each other); several channels for a label of one mean a softmax over classes of which channel 0 is the background
+(counted in the Dice term, as MONAI does by default). Where the label is `IGNORED`, in all of its channels, a voxel
+counts in no term. Every objective returns its part of the batch's
 loss, `sum over these cases / batch size`, so that the parts of several processes add up to the loss of the batch.
 Never decides a weight.
 
@@ -23,6 +25,8 @@ from monai.networks.utils import one_hot
 from torch import Tensor, nn
 from torch.nn import functional
 
+from segfair.mitigation.data.regions import IGNORED
+
 __all__ = [
     "AdversarialObjective",
     "CaseLoss",
@@ -42,7 +46,7 @@ LossName = Literal["dice-ce", "dice-focal"]
 
 
 class CaseLoss(Protocol):
-    """(logits (B, C, ...), label (B, 1, ...)) -> (B,) losses that carry gradient."""
+    """(logits (B, C, ...), label (B, R, ...)) -> (B,) losses that carry gradient."""
 
     def __call__(self, logits: Tensor, label: Tensor, /) -> Tensor:
         """The loss of each case of the batch."""
@@ -58,7 +62,7 @@ class Objective(Protocol):
 
         Args:
             logits: (B, C, ...).
-            label: (B, 1, ...).
+            label: (B, R, ...).
             case_ids: B ids; patches of one case share its id.
             batch_size: Cases of the whole batch over all processes; None for B.
         """
@@ -69,18 +73,22 @@ def dice_ce(logits: Tensor, label: Tensor) -> Tensor:
 
     Args:
         logits: (B, C, ...); see the module docstring for what C means.
-        label: (B, 1, ...) class numbers.
+        label: (B, 1, ...) class numbers, or (B, C, ...) of 0 and 1; `IGNORED` where a voxel does not count.
 
     Returns:
-        (B,) float32; on a single case equal to MONAI's `DiceCELoss(sigmoid=True)` for one channel, and to
-        `DiceCELoss(softmax=True, to_onehot_y=True)` for several. An empty label is fine.
+        (B,) float32; on a single case equal to MONAI's `DiceCELoss(sigmoid=True)` for as many channels as the label
+        has, and to `DiceCELoss(softmax=True, to_onehot_y=True)` for several of a label of one. An empty label is fine;
+        a case of which no voxel counts has a loss of 0.
     """
     logits, label = logits.float(), label.float()
-    if logits.shape[1] == 1:
-        entropy = functional.binary_cross_entropy_with_logits(logits, label, reduction="none")
+    counted = _counted(label)
+    if counted is not None:
+        label = label * counted
+    if logits.shape[1] == label.shape[1]:
+        entropy: Tensor = functional.binary_cross_entropy_with_logits(logits, label, reduction="none")
     else:
-        entropy = functional.cross_entropy(logits, label[:, 0].long(), reduction="none")
-    return _dice(logits, label) + entropy.flatten(1).mean(1)
+        entropy = functional.cross_entropy(logits, label[:, 0].long(), reduction="none")[:, None]
+    return _dice(logits, label, counted) + _mean(entropy, counted)
 
 
 def dice_focal(logits: Tensor, label: Tensor, *, gamma: float = 2.0) -> Tensor:
@@ -88,7 +96,7 @@ def dice_focal(logits: Tensor, label: Tensor, *, gamma: float = 2.0) -> Tensor:
 
     Args:
         logits: (B, C, ...); see the module docstring for what C means.
-        label: (B, 1, ...) class numbers.
+        label: (B, 1, ...) class numbers, or (B, C, ...) of 0 and 1; `IGNORED` where a voxel does not count.
         gamma: Focal exponent.
 
     Returns:
@@ -96,16 +104,40 @@ def dice_focal(logits: Tensor, label: Tensor, *, gamma: float = 2.0) -> Tensor:
         through a sigmoid, also where the Dice term uses a softmax).
     """
     logits, label = logits.float(), label.float()
-    classes = label if logits.shape[1] == 1 else one_hot(label, num_classes=logits.shape[1])
+    counted = _counted(label)
+    if counted is not None:
+        label = label * counted
+    classes = label if logits.shape[1] == label.shape[1] else one_hot(label, num_classes=logits.shape[1])
     focal: Tensor = FocalLoss(gamma=gamma, reduction="none")(logits, classes)
-    return _dice(logits, label) + focal.flatten(1).mean(1)
+    return _dice(logits, label, counted) + _mean(focal, counted)
 
 
-def _dice(logits: Tensor, label: Tensor) -> Tensor:
-    binary = logits.shape[1] == 1
-    dice = DiceLoss(sigmoid=binary, softmax=not binary, to_onehot_y=not binary, reduction="none")
-    terms: Tensor = dice(logits, label)
-    return terms.flatten(1).mean(1)
+def _counted(label: Tensor) -> Tensor | None:
+    """(B, 1, ...), 1 where a voxel counts; None where all do."""
+    ignored = label[:, :1] == IGNORED
+    # Without any the arithmetic is that of a plain loss, to the last bit.
+    return (~ignored).float() if bool(ignored.any()) else None
+
+
+def _mean(terms: Tensor, counted: Tensor | None) -> Tensor:
+    """(B, C, ...) terms -> (B,) their mean over the channels and the voxels that count."""
+    if counted is None:
+        return terms.flatten(1).mean(1)
+    sums = (terms * counted).flatten(1).sum(1)
+    return sums / (counted.flatten(1).sum(1) * terms.shape[1]).clamp(min=1)
+
+
+def _dice(logits: Tensor, label: Tensor, counted: Tensor | None) -> Tensor:
+    binary = logits.shape[1] == label.shape[1]
+    if counted is None:
+        dice = DiceLoss(sigmoid=binary, softmax=not binary, to_onehot_y=not binary, reduction="none")
+        terms: Tensor = dice(logits, label)
+        return terms.flatten(1).mean(1)
+    # The probabilities of voxels that do not count are taken out, which no argument of DiceLoss does.
+    probabilities = (logits.sigmoid() if binary else logits.softmax(1)) * counted
+    classes = (label if binary else one_hot(label, num_classes=logits.shape[1])) * counted
+    masked: Tensor = DiceLoss(reduction="none")(probabilities, classes)
+    return masked.flatten(1).mean(1)
 
 
 def case_loss(name: LossName) -> CaseLoss:
