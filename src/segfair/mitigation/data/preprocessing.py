@@ -27,6 +27,7 @@ from monai.transforms.croppad.dictionary import CropForegroundd
 from monai.transforms.intensity.dictionary import NormalizeIntensityd
 from monai.transforms.spatial.array import SpatialResample
 from monai.transforms.spatial.dictionary import Orientationd
+from monai.transforms.utility.dictionary import Lambdad
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -37,10 +38,42 @@ from segfair.mitigation.data.boxes import BreastBox
 from segfair.mitigation.data.regions import IGNORED, LESION, Regions
 from segfair.mitigation.networks.backbones import Size
 
-__all__ = ["Grid", "Preprocessing", "Volume", "load_volume", "restore"]
+__all__ = ["Grid", "Intensities", "Preprocessing", "Volume", "load_volume", "restore"]
 
 GRID_TOLERANCE = 0.01
 """Image and label may put a corner of the volume this far apart, in shortest voxel edges; scanners and tools round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intensities:
+    """Grey values under the labels of a data set, one number a channel: what CT is standardised by.
+
+    Attributes:
+        low, high: .5th and 99.5th percentile, between which values are clipped.
+        mean, spread: Mean and standard deviation.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    mean: tuple[float, ...]
+    spread: tuple[float, ...]
+
+    def standardise(self, image: torch.Tensor) -> torch.Tensor:
+        """(C, X, Y, Z) -> the same, clipped, with the data set's mean at 0 and its deviation as unit."""
+        low, high, mean, spread = (
+            torch.tensor(values, dtype=image.dtype)[:, None, None, None]
+            for values in (self.low, self.high, self.mean, self.spread)
+        )
+        return (torch.minimum(torch.maximum(image, low), high) - mean) / spread
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """Plain values."""
+        return {name: list(getattr(self, name)) for name in ("low", "high", "mean", "spread")}
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> Intensities:
+        """The inverse of `to_dict`."""
+        return cls(*(tuple(float(value) for value in tree[name]) for name in ("low", "high", "mean", "spread")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +85,16 @@ class Preprocessing:
         spacing_mm: Voxel size to resample to (image linear, label nearest), in RAS order; None keeps the
             file's.
         normalise: "case" takes mean and standard deviation of the image over all phases together, which keeps the
-            enhancement from phase to phase; "phase" takes them phase by phase, which removes it.
+            enhancement from phase to phase; "phase" takes them phase by phase, which removes it. "ct" clips and
+            standardises by the data set, as nnU-Net does where grey values mean the same in every image.
+        intensities: Those of the data set, for "ct".
         regions: Which label values a network is taught to find.
     """
 
     phases: int = 3
     spacing_mm: tuple[float, float, float] | None = (1.0, 1.0, 1.0)
-    normalise: Literal["case", "phase"] = "case"
+    normalise: Literal["case", "phase", "ct"] = "case"
+    intensities: Intensities | None = None
     regions: Regions = LESION
 
     def __post_init__(self) -> None:
@@ -66,8 +102,10 @@ class Preprocessing:
             raise ConfigError(f"phases: at least one is needed, got {self.phases}")
         if self.spacing_mm is not None and (len(self.spacing_mm) != 3 or min(self.spacing_mm) <= 0):
             raise ConfigError(f"spacing: expected three positive millimetres, got {self.spacing_mm}")
-        if self.normalise not in ("case", "phase"):
-            raise ConfigError(f"normalise: expected case or phase, got {self.normalise!r}")
+        if self.normalise not in ("case", "phase", "ct"):
+            raise ConfigError(f"normalise: expected case, phase or ct, got {self.normalise!r}")
+        if (self.normalise == "ct") != (self.intensities is not None):
+            raise ConfigError("normalise: ct, and ct alone, standardises by intensities of the data set")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint, TOML or JSON; TOML has no null, so a kept spacing is an empty list."""
@@ -76,6 +114,7 @@ class Preprocessing:
             "spacing_mm": list(self.spacing_mm or ()),
             "normalise": self.normalise,
             "regions": self.regions.to_dict(),
+            **({} if self.intensities is None else {"intensities": self.intensities.to_dict()}),
         }
 
     @classmethod
@@ -91,6 +130,7 @@ class Preprocessing:
                 phases=int(tree["phases"]),
                 spacing_mm=cast(tuple[float, float, float], spacing) if spacing else None,
                 normalise=tree["normalise"],
+                intensities=Intensities.from_dict(tree["intensities"]) if "intensities" in tree else None,
                 regions=Regions.from_dict(tree["regions"]) if "regions" in tree else Regions.of_label(tree["label"]),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -192,7 +232,11 @@ def load_volume(
     by_phase = preprocessing.normalise == "phase"
     empty_zeros = _zero_is_background(image)
     crop = [CropForegroundd(list(data), source_key="image", select_fn=_is_not_zero)] if empty_zeros else []
-    data = _run([*crop, NormalizeIntensityd("image", nonzero=empty_zeros, channel_wise=by_phase)], data)
+    if preprocessing.intensities is None:
+        normalise: Any = NormalizeIntensityd("image", nonzero=empty_zeros, channel_wise=by_phase)
+    else:
+        normalise = Lambdad("image", func=preprocessing.intensities.standardise)
+    data = _run([*crop, normalise], data)
     # Plain tensors from here on: the grid is kept beside them, and a batch needs no metadata.
     pixels = data["image"].as_tensor().to(torch.float32).contiguous()
     target = _target(data, preprocessing.regions)

@@ -219,10 +219,7 @@ def predict_images(
             failed[case] = volume
         else:
             notices.extend(volume.notices)
-            probabilities = _probabilities(model, volume, device=device, amp=amp)
-            masks = put_back(probabilities, volume.grid, volume.source)
-            if model.keep_largest:
-                masks = np.stack([largest_component(mask) for mask in masks])
+            masks = _masks(model, volume, device=device, amp=amp)
             if boxes is not None:
                 box = _box(case, boxes, notices)
                 if box is None:
@@ -275,6 +272,12 @@ def _volumes(
 
 def _as_it_is(item: tuple[str, Volume | str]) -> tuple[str, Volume | str]:
     return item
+
+
+def _masks(model: Model, volume: Volume, *, device: str, amp: bool) -> NDArray[np.bool_]:
+    """(R, ...) on the grid of the image file."""
+    masks = put_back(_probabilities(model, volume, device=device, amp=amp), volume.grid, volume.source)
+    return np.stack([largest_component(mask) for mask in masks]) if model.keep_largest else masks
 
 
 def _probabilities(model: Model, volume: Volume, *, device: str, amp: bool) -> NDArray[np.float32]:
