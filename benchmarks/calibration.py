@@ -28,7 +28,7 @@ from cohorts import Floats
 from numpy.typing import NDArray
 
 from segfair import fairness, stats
-from segfair.stats.bootstrap import expansion
+from segfair.stats.intervals.bootstrap import expansion
 from segfair.stats.cells import collapse
 from segfair.stats.contrast import PRIOR_DF
 
