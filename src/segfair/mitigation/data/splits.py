@@ -20,7 +20,20 @@ from numpy.typing import NDArray
 from segfair.attributes.fit import AttributeTable
 from segfair.errors import ConfigError, InputError, some
 
-__all__ = ["Split", "load_split", "split_cases"]
+__all__ = [
+    "FORMAT",
+    "Split",
+    "draw_folds",
+    "draw_part",
+    "joint_cells",
+    "load_split",
+    "patient_of",
+    "read_split_tree",
+    "split_cases",
+    "split_of",
+    "without_drawn",
+    "write_split_tree",
+]
 
 FORMAT = 1
 PARTS = ("train", "validation", "test")
@@ -33,7 +46,8 @@ class Split:
     """Which cases train, validate and test.
 
     Attributes:
-        train, validation, test: Case ids, sorted; no case is in two of them.
+        train, validation, test: Case ids, sorted; no case is in two of them. Nothing has to validate: a fold that
+            trains for a fixed number of epochs chooses nothing.
         origin: How the split came about, one sentence.
         seed: Seed of what was drawn.
         left_out: Case id -> why it is in none of them.
@@ -51,9 +65,18 @@ class Split:
         twice = sorted(case for case, n in counts.items() if n > 1)
         if twice:
             raise ConfigError(f"split: {len(twice)} cases are in two of {', '.join(PARTS)}: {some(twice)}")
-        empty = [part for part in PARTS if not getattr(self, part)]
+        empty = [part for part in ("train", "test") if not getattr(self, part)]
         if empty:
             raise ConfigError(f"split: no case for {' and '.join(empty)}; more cases or larger shares are needed")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `splits.json`."""
+        return {
+            "origin": self.origin,
+            "seed": self.seed,
+            **{part: list(getattr(self, part)) for part in PARTS},
+            "left_out": dict(self.left_out),
+        }
 
     def save(self, path: Path) -> None:
         """Writes `splits.json`, whole or not at all.
@@ -61,19 +84,7 @@ class Split:
         Raises:
             InputError: It cannot be written.
         """
-        tree: dict[str, Any] = {
-            "format": FORMAT,
-            "origin": self.origin,
-            "seed": self.seed,
-            **{part: list(getattr(self, part)) for part in PARTS},
-            "left_out": dict(self.left_out),
-        }
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            temporary.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            temporary.replace(path)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        write_split_tree({"format": FORMAT, **self.to_dict()}, path)
 
     def check_cases(self, case_ids: Collection[str]) -> None:
         """Refuses a split of other data.
@@ -96,14 +107,55 @@ def load_split(path: Path) -> Split:
         InputError: Not a split of this format.
         ConfigError: A case in two parts, or a part without cases.
     """
+    tree = read_split_tree(path)
+    if "folds" in tree:
+        raise InputError(f"{path}: holds folds, not one split; go on with --folds, or train into a new folder")
+    if tree.get("format") != FORMAT:
+        raise InputError(f"{path}: format is {tree.get('format')!r}, this version reads format {FORMAT}")
+    return split_of(tree, path)
+
+
+def split_of(tree: Mapping[str, Any], path: Path) -> Split:
+    """The split that `Split.to_dict` has written; `path` is where it came from, for messages.
+
+    Raises:
+        InputError: Not a split.
+        ConfigError: A case in two parts, or a part without cases.
+    """
     try:
-        tree = json.loads(path.read_text("utf-8"))
-        if tree["format"] != FORMAT:
-            raise InputError(f"{path}: format is {tree['format']!r}, this version reads format {FORMAT}")
         train, validation, test = (tuple(map(str, tree[part])) for part in PARTS)
         return Split(train, validation, test, str(tree["origin"]), int(tree["seed"]), dict(tree["left_out"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: cannot be read as a split ({error!r})") from error
+
+
+def read_split_tree(path: Path) -> dict[str, Any]:
+    """What a `splits.json` holds.
+
+    Raises:
+        InputError: It cannot be read, or holds no JSON object.
+    """
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a split ({error!r})") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: cannot be read as a split (expected a JSON object, got a {type(tree).__name__})")
+    return tree
+
+
+def write_split_tree(tree: Mapping[str, Any], path: Path) -> None:
+    """Writes a `splits.json`, whole or not at all.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def split_cases(
@@ -141,8 +193,8 @@ def split_cases(
             f"split: shares of test {test_share:g} and validation {validation_share:g} must lie in (0, 1) and "
             "leave something to train on"
         )
-    cells = _cells(table)
-    patients = {case: _patient(case, subjects) for case in table.case_ids}
+    cells = joint_cells(table)
+    patients = {case: patient_of(case, subjects) for case in table.case_ids}
     bound = set(train_only)
     if given:
         origin = "test cases are the data set's own; validation cases were drawn from its training cases"
@@ -151,12 +203,12 @@ def split_cases(
     else:
         origin = "test and validation cases were drawn at random, by patient, balanced over joint attribute levels"
         free = [case for case in table.case_ids if case not in bound]
-        test = _draw(free, test_share * len(table.case_ids), cells, patients, seed)
-        pool, left_out = _without(table.case_ids, test, bound, patients, "is tested")
+        test = draw_part(free, test_share * len(table.case_ids), cells, patients, seed)
+        pool, left_out = without_drawn(table.case_ids, test, bound, patients, "is tested")
         n_wanted = validation_share * len(table.case_ids)
-    validation = _draw([case for case in pool if case not in bound], n_wanted, cells, patients, seed + 1)
-    train, lost = _without(pool, validation, bound, patients, "validates")
-    if not train:
+    validation = draw_part([case for case in pool if case not in bound], n_wanted, cells, patients, seed + 1)
+    train, lost = without_drawn(pool, validation, bound, patients, "validates")
+    if not (train and validation):
         raise ConfigError(f"split: {len(set(patients.values()))} patients are too few for three sets; use more data")
     return Split(
         tuple(sorted(train)),
@@ -187,7 +239,7 @@ def _given_test(
     return test, pool, left_out
 
 
-def _without(
+def without_drawn(
     case_ids: Sequence[str], drawn: Sequence[str], bound: Collection[str], patients: Mapping[str, str], reason: str
 ) -> tuple[list[str], dict[str, str]]:
     """The cases that were not drawn, and those left out: bound to train, but their patient was drawn elsewhere."""
@@ -196,28 +248,51 @@ def _without(
     return [case for case in case_ids if case not in left_out and case not in chosen], left_out
 
 
-def _draw(
+def draw_part(
     case_ids: Sequence[str],
     n_wanted: float,
     cells: Mapping[str, tuple[int, ...]],
     patients: Mapping[str, str],
     seed: int,
 ) -> list[str]:
-    """About `n_wanted` of the cases, whole patients, with the same mixture of cells as the rest."""
-    from sklearn.model_selection import StratifiedGroupKFold
+    """About `n_wanted` of the cases, whole patients, with the same mixture of cells as the rest.
 
+    Raises:
+        ConfigError: Fewer than two patients.
+    """
     n_patients = len({patients[case] for case in case_ids})
     if n_patients < 2:
         raise ConfigError(f"split: {n_patients} patients are too few to draw a set from; use more data")
     n_folds = int(np.clip(round(len(case_ids) / n_wanted), 2, n_patients))
+    return draw_folds(case_ids, n_folds, cells, patients, seed)[0]
+
+
+def draw_folds(
+    case_ids: Sequence[str],
+    n_folds: int,
+    cells: Mapping[str, tuple[int, ...]],
+    patients: Mapping[str, str],
+    seed: int,
+) -> list[list[str]]:
+    """The cases in so many parts of whole patients, with the same mixture of cells in each.
+
+    Args:
+        case_ids: Cases of at least `n_folds` patients.
+        n_folds: Number of parts.
+        cells: Case -> its joint levels; see `joint_cells`.
+        patients: Case -> patient.
+        seed: Seed of the draw.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
     strata = _strata([cells[case] for case in case_ids], n_folds)
     groups = [patients[case] for case in case_ids]
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # The pooled rest may still be smaller than the number of folds; it then lies in some of them.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        _, chosen = next(folds.split(np.zeros(len(case_ids)), strata, groups))
-    return [case_ids[index] for index in chosen]
+        parts = [chosen for _, chosen in folds.split(np.zeros(len(case_ids)), strata, groups)]
+    return [[case_ids[index] for index in part] for part in parts]
 
 
 def _strata(cells: Sequence[tuple[int, ...]], n_folds: int) -> NDArray[np.intp]:
@@ -238,12 +313,14 @@ def _strata(cells: Sequence[tuple[int, ...]], n_folds: int) -> NDArray[np.intp]:
     return strata
 
 
-def _cells(table: AttributeTable) -> dict[str, tuple[int, ...]]:
+def joint_cells(table: AttributeTable) -> dict[str, tuple[int, ...]]:
+    """Case -> its level of every attribute."""
     codes = np.array([attribute.codes for attribute in table.attributes], dtype=int).reshape(-1, len(table.case_ids))
     return {case: tuple(int(code) for code in codes[:, index]) for index, case in enumerate(table.case_ids)}
 
 
-def _patient(case: str, subjects: Mapping[str, object] | None) -> str:
+def patient_of(case: str, subjects: Mapping[str, object] | None) -> str:
+    """The patient of a case, as messages name it; a case without one is a patient of its own."""
     subject = (subjects or {}).get(case)
     # A prefix keeps a case id from being taken for somebody else's patient number.
     return f"patient {subject}" if subject is not None and str(subject).strip() else f"case {case}"
