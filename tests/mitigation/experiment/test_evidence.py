@@ -214,9 +214,11 @@ def test_without_a_subgroup_to_judge_it_says_why() -> None:
     assert told["worst_subgroup"] is None
     assert told["reason"] == nobody.reason
     assert nobody.items == {}
-    assert nobody.rest == nobody.mean
+    assert nobody.rest is None
+    assert nobody.mean.mean.ci == (0.0, 0.0)
     assert nobody.null is not None
-    assert nobody.null.worst_subgroup is None
+    assert (nobody.null.worst_subgroup, nobody.null.rest) == (None, None)
+    assert nobody.null.mean is not None
     assert nobody.fairness is None
     assert "no subgroup" in find(dice, dice, folds=np.zeros(N_CASES)).reason
     assert "no subgroup" in find(dice, dice, attributes=table()).reason

@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from segfair.mitigation.experiment.gains import Choice, Evidence, NullSpread, PairedChange, ScoreChange
+from segfair.mitigation.experiment.gains import (
+    Choice,
+    Evidence,
+    NullSpread,
+    PairedChange,
+    ScoreChange,
+    conclude_gains,
+)
 from segfair.stats import MeanOverSeeds
 
 CHOICES = (
@@ -93,3 +100,14 @@ def test_the_most_frequent_choice_names_the_subgroup() -> None:
     assert found.items == {"sex": "F"}
     assert found.n_agreeing == 2
     assert evidence(None, change(0, 0)).to_dict()["worst_subgroup"] is None
+
+
+def test_a_change_that_seeds_explain_is_said_to_be_none() -> None:
+    told = conclude_gains("erm", {"balanced": evidence(change(0.01, 0.05), change(-0.004, 0.008), 0.04)})
+    assert told.kind == "No gain is shown"
+    assert "no gain, for erm differs from itself by up to 0.040 where only seeds differ" in told.sentence
+    assert told.sentence.startswith(
+        "balanced changes the subgroup that erm serves worst (sex = F, as 2 of 4 folds see it"
+    )
+    lost = conclude_gains("erm", {"balanced": evidence(change(-0.05, -0.01), change(-0.004, 0.008), 0.02)})
+    assert (lost.kind, "a loss" in lost.sentence) == ("No gain is shown", True)

@@ -82,8 +82,9 @@ def find_evidence(
     choices, members = choose_worst(plain.dsc.mean(axis=0), folds, rows, min_cases=min_cases)
     worst = _change(plain, other, members, subjects)
     reason = _too_few(choices, worst, min_cases)
+    rest = ~members
     if reason:
-        worst, members = None, np.zeros_like(members)
+        worst, members, rest = None, np.zeros_like(members), np.zeros_like(members)
     everybody = np.ones_like(members)
     mean = _change(plain, other, everybody, subjects)
     if mean is None:
@@ -96,10 +97,10 @@ def find_evidence(
         worst=worst,
         reason=reason,
         mean=mean,
-        rest=_change(plain, other, ~members, subjects),
+        rest=_change(plain, other, rest, subjects),
         fairness=_fairness_change(plain, other, attributes, subjects, protocol, min_cases=min_cases, seed=seed),
         choices=choices,
-        null=NullSpread(spread(members), spread(everybody), spread(~members)) if len(plain.dsc) > 1 else None,
+        null=NullSpread(spread(members), spread(everybody), spread(rest)) if len(plain.dsc) > 1 else None,
         margin=mean_margin,
         n_folds=len(np.unique(folds)),
     )

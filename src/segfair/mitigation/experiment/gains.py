@@ -5,14 +5,27 @@ Computes nothing but words; `evidence` finds the facts.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from segfair.audit.words import format_interval, format_number, plural, subgroup_name
 from segfair.stats import MeanOverSeeds
 
-__all__ = ["EVIDENCE_RULE", "MEAN_MARGIN", "Choice", "Evidence", "NullSpread", "PairedChange", "ScoreChange"]
+__all__ = [
+    "EVIDENCE_RULE",
+    "MEAN_MARGIN",
+    "Choice",
+    "Conclusion",
+    "Evidence",
+    "NullSpread",
+    "PairedChange",
+    "ScoreChange",
+    "conclude_gains",
+    "over_words",
+]
 
 Gain = Literal["gain", "loss", "open"]
 Kept = Literal["risen", "unchanged", "fallen", "open"]
@@ -26,7 +39,9 @@ EVIDENCE_RULE = (
     "with several seeds, the change is larger than what the plain model differs from itself by when only seeds differ. "
     "The mean has risen where its interval lies above 0; it is unchanged where its interval lies above minus the "
     "margin, so that a larger loss is excluded; it has fallen where its interval lies below 0 but not above minus the "
-    "margin; anything else is open. The rest are the cases outside of the subgroup that their fold was judged on."
+    "margin; anything else is open. The rest are the cases outside of the subgroup that their fold was judged on. A "
+    "strategy is recommended where, with several seeds, the worst subgroup has gained and the mean has risen or is "
+    "unchanged; of several, the one of the largest gain."
 )
 
 
@@ -111,7 +126,8 @@ class Evidence:
         worst: The worst subgroup; None where there is none to judge, and `reason` says why.
         reason: Empty where there is one.
         mean: All cases.
-        rest: The cases outside of the subgroup that their fold was judged on; None where there are none.
+        rest: The cases outside of the subgroup that their fold was judged on; None where there are none, and without a
+            worst subgroup.
         fairness: FS; None where no attribute can be judged.
         choices: The subgroup of each fold that has one, in the order of the folds.
         null: Of the plain model; None with one seed.
@@ -192,6 +208,111 @@ class Evidence:
             "n_folds": self.n_folds,
             "n_seeds": self.mean.mean.n_seeds,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The answer for one backbone.
+
+    Attributes:
+        kind: In a few words.
+        tone: "better", "worse" or "open".
+        sentence: With its numbers.
+    """
+
+    kind: str
+    tone: str
+    sentence: str
+
+
+def conclude_gains(plain: str, found: Mapping[str, Evidence]) -> Conclusion:
+    """Which model is recommended: the largest gain of the worst subgroup among those that keep the mean.
+
+    Args:
+        plain: Name of the plain model.
+        found: Name -> evidence of every other model of its backbone; at least one.
+    """
+    judged = {name: entry for name, entry in found.items() if entry.worst is not None}
+    if not judged:
+        reason = next(iter(found.values())).reason
+        return Conclusion("Insufficient evidence", "open", f"{reason[:1].upper()}{reason[1:]}.")
+    by_gain = sorted(judged, key=lambda name: _gain_of(judged[name]), reverse=True)
+    gained = [name for name in by_gain if judged[name].worst_word == "gain"]
+    kept = [name for name in gained if judged[name].mean_word in ("risen", "unchanged")]
+    name = (kept or gained or by_gain)[0]
+    best = judged[name]
+    told = f"{name} {_worst_sentence(best, plain)}; {_mean_sentence(best)}. {_chance_sentence(best, len(judged))}"
+    if gained and best.mean.mean.n_seeds == 1:
+        # Intervals over subjects alone are beyond 0 far too often where trainings differ in nothing but their seeds.
+        return Conclusion("A gain with one seed, to be repeated with others", "open", told)
+    if kept:
+        return Conclusion(f"Recommended: {name}", "better", told)
+    if gained:
+        reason = "has fallen" if best.mean_word == "fallen" else "is not shown to be unchanged"
+        return Conclusion("No strategy is recommended", "open", f"{told} Not recommended: the mean Dice {reason}.")
+    return Conclusion("No gain is shown", "open", told)
+
+
+def over_words(mean: MeanOverSeeds) -> str:
+    """What an interval runs over: `72 subjects and 3 seeds`."""
+    subjects = plural(mean.n_subjects, "subject")
+    return f"{subjects} and {plural(mean.n_seeds, 'seed')}" if mean.n_seeds > 1 else f"{subjects} alone"
+
+
+def _gain_of(found: Evidence) -> float:
+    return found.worst.mean.value if found.worst is not None else -math.inf
+
+
+def _worst_sentence(found: Evidence, plain: str) -> str:
+    if found.worst is None:
+        return f"cannot be judged: {found.reason}"
+    mean = found.worst.mean
+    who = (
+        f"{subgroup_name(found.items.items(), length=40)}, as {found.n_agreeing} of {found.n_folds} folds see it; "
+        f"{plural(mean.n_cases, 'case')} of {plural(mean.n_subjects, 'subject')}"
+    )
+    return (
+        f"changes the subgroup that {plain} serves worst ({who}) by {_change_words(mean)}: {_gain_words(found, plain)}"
+    )
+
+
+def _gain_words(found: Evidence, plain: str) -> str:
+    """The word for the worst subgroup, and what stands against a gain."""
+    if found.worst_word != "open":
+        return f"a {found.worst_word}"
+    ci = found.worst.mean.ci if found.worst is not None else None
+    if ci is not None and (ci[0] > 0 or ci[1] < 0) and found.null is not None:
+        spread = format_number(found.null.worst_subgroup)
+        return f"no gain, for {plain} differs from itself by up to {spread} where only seeds differ"
+    return "no gain is shown"
+
+
+def _mean_sentence(found: Evidence) -> str:
+    words = {
+        "risen": "it has risen",
+        "unchanged": f"unchanged, a loss of {found.margin:g} is excluded",
+        "fallen": "it has fallen",
+        "open": f"not shown to be unchanged, a loss of {found.margin:g} is not excluded",
+    }
+    mean = found.mean.mean
+    parts = [
+        f"the mean of all {plural(mean.n_cases, 'case')} changes by {_change_words(mean)}: {words[found.mean_word]}"
+    ]
+    if found.rest is not None:
+        parts.append(f"the rest changes by {_change_words(found.rest.mean)}")
+    return "; ".join(parts)
+
+
+def _chance_sentence(found: Evidence, n_models: int) -> str:
+    chance = f"Intervals run over {over_words(found.mean.mean)}"
+    if found.mean.mean.n_seeds == 1:
+        chance += ": one training a model and fold, and another seed may give another answer"
+    several = f" The largest change of {n_models} strategies, each judged on its own." if n_models > 1 else ""
+    return f"{chance}.{several}"
+
+
+def _change_words(mean: MeanOverSeeds) -> str:
+    return f"{format_number(mean.value, signed=True)} (95% interval {format_interval(mean.ci, signed=True)})"
 
 
 def _listed(interval: tuple[float, float] | None) -> list[float] | None:
