@@ -28,9 +28,9 @@ from cohorts import Floats
 from numpy.typing import NDArray
 
 from segfair import fairness, stats
-from segfair.stats.bootstrap import expansion
 from segfair.stats.cells import collapse
 from segfair.stats.contrast import PRIOR_DF
+from segfair.stats.intervals.bootstrap import expansion
 
 Counts = dict[str, list[float]]
 PRIORS = {"max-T, Welch": 1e-9, "max-T, pooled": 1e9, "max-T, prior 20": 20.0, "segfair (prior 10)": PRIOR_DF}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from segfair import fairness as d
 from segfair.fairness.intervals import change_interval, inverted_interval, score_interval
-from segfair.stats.bootstrap import interval
+from segfair.stats.intervals.bootstrap import interval
 
 
 def intervals_of_fs(rng: np.random.Generator, effect: float, n_cases: int) -> tuple[float, float, np.ndarray, float]:

@@ -11,6 +11,8 @@ import pytest
 import torch
 from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE
 
+from segfair import stats
+from segfair.mitigation.experiment.gains import MEAN_MARGIN, Evidence, NullSpread, PairedChange
 from segfair.mitigation.training.catalogue import STRATEGIES
 from segfair.mitigation.training.objectives import FairMedSegObjective
 from segfair.mitigation.weighting.reweighter import LITERAL, DivergenceReweighter
@@ -82,3 +84,11 @@ def test_the_table_of_strategies_is_the_programs() -> None:
     for name, entry in STRATEGIES.items():
         hook = {"sampling": "draws", "loss": "loss", "none": ""}[entry.hook]
         assert row(f"`{name}`") == [entry.rule, hook, entry.paper]
+
+
+def test_what_is_said_about_evidence_is_what_is_written() -> None:
+    mean = PairedChange(0.8, 0.8, stats.mean_over_seeds(np.zeros((2, 4))))
+    told = Evidence(mean, "", mean, mean, None, (), NullSpread(0.0, 0.0, 0.0), MEAN_MARGIN, 2).to_dict()
+    named = re.findall(r"^\| `(worst_subgroup|mean|rest|FS|null|over)` \|", PAGE, re.MULTILINE)
+    assert set(named) == set(told) - {"reason", "n_folds", "n_seeds"}
+    assert f"-{MEAN_MARGIN:g}" in row("unchanged")[0]

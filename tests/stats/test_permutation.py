@@ -11,8 +11,8 @@ import pytest
 
 import segfair.stats.permutation as module
 from segfair.stats import cells
-from segfair.stats.bootstrap import subgroup_intervals
 from segfair.stats.contrast import PRIOR_DF
+from segfair.stats.intervals.bootstrap import subgroup_intervals
 from segfair.stats.permutation import false_discovery, max_t
 from segfair.stats.shrinkage import shrink
 

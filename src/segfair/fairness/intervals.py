@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from segfair.fairness.level_means import LevelMeans
 from segfair.fairness.scores import Statistic, per_attribute
-from segfair.stats.bootstrap import Interval, interval
 from segfair.stats.contrast import MEAN_PRIOR_DF
+from segfair.stats.intervals.bootstrap import Interval, interval
 
 __all__ = [
     "ChanceLevel",

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import Attribute
-from segfair.stats.bootstrap import exponential_weights
 from segfair.stats.cells import Cells, collapse
+from segfair.stats.intervals.bootstrap import exponential_weights
 from segfair.stats.resampling import draw_signs, random_rearrangements, subject_rearrangements
 
 __all__ = [

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.stats.bootstrap import exponential_weights
+from segfair.stats.intervals.bootstrap import exponential_weights
 
 __all__ = [
     "CohortScorer",

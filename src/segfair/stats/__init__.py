@@ -1,11 +1,14 @@
-"""Inference on arrays: permutation tests, intervals, chance levels, shrinkage, adjustment, power, margins.
+"""Inference on arrays: permutation tests, intervals, seeds, chance levels, shrinkage, adjustment, power, margins.
 
 Arrays in, arrays out: no tables, files, settings or names of attributes. Outcomes are finite; leave cases without
 one out beforehand. What cannot be computed is NaN, and the docstring says when.
 """
 
 from segfair.stats.adjustment import Adjustment, adjusted_max_t, log_volume, spline_basis
-from segfair.stats.bootstrap import (
+from segfair.stats.cells import crossed
+from segfair.stats.contrast import count_subjects
+from segfair.stats.findings import Named, explain, worst_off
+from segfair.stats.intervals.bootstrap import (
     SubgroupIntervals,
     defined,
     defined_interval,
@@ -14,10 +17,8 @@ from segfair.stats.bootstrap import (
     rate_interval,
     subgroup_intervals,
 )
-from segfair.stats.bounds import Standing, margin_standing, simultaneous_means
-from segfair.stats.cells import crossed
-from segfair.stats.contrast import count_subjects
-from segfair.stats.findings import Named, explain, worst_off
+from segfair.stats.intervals.bounds import Standing, margin_standing, simultaneous_means
+from segfair.stats.intervals.over_seeds import MeanOverSeeds, mean_over_seeds
 from segfair.stats.paired import PairedTest, paired_max_t, paired_outcomes
 from segfair.stats.permutation import Alternative, MaxT, Method, false_discovery, max_t
 from segfair.stats.power import detectable_gap, n_needed, null_critical
@@ -27,6 +28,7 @@ __all__ = [
     "Adjustment",
     "Alternative",
     "MaxT",
+    "MeanOverSeeds",
     "Method",
     "Named",
     "PairedTest",
@@ -46,6 +48,7 @@ __all__ = [
     "margin_standing",
     "max_t",
     "mean_interval",
+    "mean_over_seeds",
     "n_needed",
     "null_critical",
     "paired_max_t",

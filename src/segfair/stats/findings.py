@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.stats.bootstrap import exponential_weights
 from segfair.stats.cells import Membership, crossed, distinct_rows
 from segfair.stats.contrast import Family, families
+from segfair.stats.intervals.bootstrap import exponential_weights
 from segfair.stats.permutation import MaxT, family_test
 
 __all__ = ["Named", "explain", "worst_off"]

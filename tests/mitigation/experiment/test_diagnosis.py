@@ -16,6 +16,8 @@ from segfair.mitigation.experiment.diagnosis import (
     diagnose_models,
     drawn_share,
     part_of,
+    pooled_parts,
+    rule,
 )
 
 FITTED, MISSED = Part(4, 0.91, 0.93), Part(4, 0.20, 0.93)
@@ -89,3 +91,30 @@ def test_share_of_the_draws_by_hand() -> None:
     # The literal equations weigh nobody before the first validation: the loss is the plain term alone.
     assert drawn_share(members, np.array([[0.0, 0, 0, 0]])) == 0.25
     assert drawn_share(np.zeros(0, dtype=bool)) == 0.0
+
+
+def test_folds_are_pooled_case_by_case() -> None:
+    cases = ["a", "b", "c", "d"]
+    members = np.array([True, False, True, False])
+    # Three folds; nothing was ever learned from d.
+    training = [
+        (["a", "b"], np.array([0.9, 0.6])),
+        (["c", "b"], np.array([0.5, 0.8])),
+        (["a", "c"], np.array([0.7, 0.5])),
+    ]
+    held_out = np.array([[0.2, 0.9, 0.4, 0.7], [0.4, 0.9, 0.4, 0.7]])
+    learned, out_of_fold = pooled_parts(cases, members, training=training, held_out=held_out)
+    # a: (.9 + .7) / 2, c: .5; b: (.6 + .8) / 2.
+    assert (learned.n, learned.dsc, learned.rest) == (2, pytest.approx(0.65), pytest.approx(0.7))
+    assert (out_of_fold.n, out_of_fold.dsc, out_of_fold.rest) == (2, pytest.approx(0.35), pytest.approx(0.8))
+
+
+def test_with_folds_the_words_are_of_cases_out_of_fold() -> None:
+    found = diagnose(MISSED, FAILS, share=0.033, held_out="out-of-fold")
+    assert found.kind == diagnose(MISSED, FAILS, share=0.033).kind
+    assert "out-of-fold Dice 0.200" in found.sentence
+    assert "validation" not in found.sentence
+    assert diagnose_models([(MISSED, FAILS, 0.033)], held_out="out-of-fold") == (found,)
+    assert "among the out-of-fold cases" in rule("out-of-fold")
+    assert "validation" not in rule("out-of-fold")
+    assert "among the validation cases" in rule()

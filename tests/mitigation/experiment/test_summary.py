@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.mitigation.toy_folds import conclude_folds
 from tests.mitigation.toy_models import conclude, model
 
 from segfair.errors import InputError
@@ -73,6 +74,49 @@ def test_backbones_are_compared_with_their_own_plain_model() -> None:
     ]
     compared = [entry.against for entry in summary.models if entry.against is not None]
     assert [entry.before.name for entry in compared] == ["unet-erm", "segresnet-erm"]
+
+
+def test_with_folds_a_gain_that_keeps_the_mean_is_recommended() -> None:
+    models = {
+        "balanced": {"gain": 0.08, "rest": -0.05},
+        "divergence-sampling": {"gain": 0.06},
+        "groupdro": {"gain": 0.03},
+    }
+    (conclusion,) = conclude_folds(3, models).conclusions
+    # The largest gain is paid for by the mean.
+    assert (conclusion.kind, conclusion.tone) == ("Recommended: divergence-sampling", "better")
+    for told in (
+        "the subgroup that erm serves worst (sex = F, as 5 of 5 folds see it; 50 cases of 25 subjects) by +0.060 (95%",
+        ": a gain; the mean of all 200 cases changes by +0.01",
+        "it has risen; the rest changes by −0.001 (95%",
+        "Intervals run over 100 subjects and 3 seeds. The largest change of 3 strategies, each judged on its own.",
+    ):
+        assert told in conclusion.sentence
+
+
+def test_with_folds_a_gain_that_the_mean_pays_for_is_not() -> None:
+    (conclusion,) = conclude_folds(3, {"balanced": {"gain": 0.08, "rest": -0.05}}).conclusions
+    assert (conclusion.kind, conclusion.tone) == ("No strategy is recommended", "open")
+    assert "it has fallen" in conclusion.sentence
+    assert conclusion.sentence.endswith("Not recommended: the mean Dice has fallen.")
+    (conclusion,) = conclude_folds(3, {"balanced": {"gain": 0.04, "rest": -0.02}}).conclusions
+    assert "a loss of 0.01 is not excluded" in conclusion.sentence
+    assert conclusion.sentence.endswith("Not recommended: the mean Dice is not shown to be unchanged.")
+
+
+def test_with_folds_and_no_gain_or_one_seed_it_says_so() -> None:
+    (conclusion,) = conclude_folds(1, {"fairmedseg": {}}).conclusions
+    assert (conclusion.kind, conclusion.tone) == ("No gain is shown", "open")
+    assert ": no gain is shown; the mean of all 200 cases changes by" in conclusion.sentence
+    assert "unchanged, a loss of 0.01 is excluded" in conclusion.sentence
+    assert "100 subjects alone: one training a model and fold, and another seed may give" in conclusion.sentence
+    assert "strategies" not in conclusion.sentence
+    (conclusion,) = conclude_folds(1, {"fairmedseg": {"gain": 0.1}}).conclusions
+    assert (conclusion.kind, conclusion.tone) == ("A gain with one seed, to be repeated with others", "open")
+    assert ": a gain; " in conclusion.sentence
+    (conclusion,) = conclude_folds(2, {"fairmedseg": {"gain": 0.1}}, min_cases=150).conclusions
+    assert conclusion.kind == "Insufficient evidence"
+    assert conclusion.sentence == "No subgroup of at least 150 cases lies below the plain model's mean."
 
 
 def test_weights_of_each_epoch(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.mitigation.toy_folds import conclude_folds
 from tests.mitigation.toy_models import conclude, model
 
 from segfair.mitigation.experiment.summary_page import mitigation_data, write_mitigation_page
@@ -44,3 +45,28 @@ def test_the_page_says_what_each_strategy_of_the_run_does() -> None:
     assert [entry["name"] for entry in told] == ["erm", "balanced"]
     assert STRATEGIES["balanced"].rule in told[1]["value"]
     assert "Puyol-Anton" in told[1]["value"]
+
+
+def test_without_folds_there_is_no_section_of_evidence() -> None:
+    page = mitigation_data(conclude(model("erm", women=0.5), model("balanced", women=0.6)), written="today")
+    assert page["sections"]["evidence"] is None
+    assert "evidence" not in [entry["id"] for entry in page["contents"]]
+    assert page["cases"] == "120 test cases"
+    assert [entry["caption"].split(":")[0] for entry in page["sections"]["scores"]] == [
+        "Test cases",
+        "Validation cases",
+    ]
+
+
+def test_with_folds_all_cases_are_told_of_out_of_fold(tmp_path: Path) -> None:
+    summary = conclude_folds(2, {"divergence-sampling": {"gain": 0.06}, "balanced": {"gain": 0.02, "rest": -0.02}})
+    page = mitigation_data(summary, written="today")
+    assert page["cases"] == "200 cases, out of fold"
+    assert [entry["id"] for entry in page["contents"]][:3] == ["verdict", "evidence", "scores"]
+    assert [entry["caption"].split(":")[0] for entry in page["sections"]["scores"]] == ["All cases, out of fold"]
+    text = write_mitigation_page(summary, tmp_path).read_text("utf-8")
+    # Weights are told of test and validation cases; there are none.
+    assert "test cases" not in text
+    assert "alidation" not in text
+    assert "best validation TS" not in text
+    assert "Out-of-fold Dice" in text

@@ -21,7 +21,7 @@ from segfair.audit.result import TAUGHT_BINS, AuditConfig, AuditResult, GateFact
 from segfair.audit.significance import is_share, mean_limits
 from segfair.audit.words import format_interval, format_number, metric_name, plural, subgroup_name
 from segfair.errors import ConfigError
-from segfair.stats.bounds import simultaneous_means
+from segfair.stats.intervals.bounds import simultaneous_means
 from segfair.subgroups.lattice import Divergence
 
 __all__ = [

@@ -20,7 +20,20 @@ from numpy.typing import NDArray
 from segfair.attributes.fit import AttributeTable
 from segfair.errors import ConfigError, InputError, some
 
-__all__ = ["Split", "load_split", "split_cases"]
+__all__ = [
+    "FORMAT",
+    "Split",
+    "draw_folds",
+    "draw_part",
+    "joint_cells",
+    "load_split",
+    "patient_of",
+    "read_split_tree",
+    "split_cases",
+    "split_of",
+    "without_drawn",
+    "write_split_tree",
+]
 
 FORMAT = 1
 PARTS = ("train", "validation", "test")
@@ -33,7 +46,8 @@ class Split:
     """Which cases train, validate and test.
 
     Attributes:
-        train, validation, test: Case ids, sorted; no case is in two of them.
+        train, validation, test: Case ids, sorted; no case is in two of them. Nothing has to validate: a fold that
+            trains for a fixed number of epochs chooses nothing.
         origin: How the split came about, one sentence.
         seed: Seed of what was drawn.
         left_out: Case id -> why it is in none of them.
@@ -51,9 +65,18 @@ class Split:
         twice = sorted(case for case, n in counts.items() if n > 1)
         if twice:
             raise ConfigError(f"split: {len(twice)} cases are in two of {', '.join(PARTS)}: {some(twice)}")
-        empty = [part for part in PARTS if not getattr(self, part)]
+        empty = [part for part in ("train", "test") if not getattr(self, part)]
         if empty:
             raise ConfigError(f"split: no case for {' and '.join(empty)}; more cases or larger shares are needed")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `splits.json`."""
+        return {
+            "origin": self.origin,
+            "seed": self.seed,
+            **{part: list(getattr(self, part)) for part in PARTS},
+            "left_out": dict(self.left_out),
+        }
 
     def save(self, path: Path) -> None:
         """Writes `splits.json`, whole or not at all.
@@ -61,19 +84,7 @@ class Split:
         Raises:
             InputError: It cannot be written.
         """
-        tree: dict[str, Any] = {
-            "format": FORMAT,
-            "origin": self.origin,
-            "seed": self.seed,
-            **{part: list(getattr(self, part)) for part in PARTS},
-            "left_out": dict(self.left_out),
-        }
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            temporary.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            temporary.replace(path)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        write_split_tree({"format": FORMAT, **self.to_dict()}, path)
 
     def check_cases(self, case_ids: Collection[str]) -> None:
         """Refuses a split of other data.
@@ -96,14 +107,55 @@ def load_split(path: Path) -> Split:
         InputError: Not a split of this format.
         ConfigError: A case in two parts, or a part without cases.
     """
+    tree = read_split_tree(path)
+    if "folds" in tree:
+        raise InputError(f"{path}: holds folds, not one split; go on with --folds, or train into a new folder")
+    if tree.get("format") != FORMAT:
+        raise InputError(f"{path}: format is {tree.get('format')!r}, this version reads format {FORMAT}")
+    return split_of(tree, path)
+
+
+def split_of(tree: Mapping[str, Any], path: Path) -> Split:
+    """The split that `Split.to_dict` has written; `path` is where it came from, for messages.
+
+    Raises:
+        InputError: Not a split.
+        ConfigError: A case in two parts, or a part without cases.
+    """
     try:
-        tree = json.loads(path.read_text("utf-8"))
-        if tree["format"] != FORMAT:
-            raise InputError(f"{path}: format is {tree['format']!r}, this version reads format {FORMAT}")
         train, validation, test = (tuple(map(str, tree[part])) for part in PARTS)
         return Split(train, validation, test, str(tree["origin"]), int(tree["seed"]), dict(tree["left_out"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: cannot be read as a split ({error!r})") from error
+
+
+def read_split_tree(path: Path) -> dict[str, Any]:
+    """What a `splits.json` holds.
+
+    Raises:
+        InputError: It cannot be read, or holds no JSON object.
+    """
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a split ({error!r})") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: cannot be read as a split (expected a JSON object, got a {type(tree).__name__})")
+    return tree
+
+
+def write_split_tree(tree: Mapping[str, Any], path: Path) -> None:
+    """Writes a `splits.json`, whole or not at all.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def split_cases(
@@ -111,7 +163,7 @@ def split_cases(
     *,
     seed: int,
     test_share: float = 0.2,
-    validation_share: float = 0.2,
+    validation_share: float | None = 0.2,
     subjects: Mapping[str, object] | None = None,
     given: Mapping[str, Part] | None = None,
     train_only: Iterable[str] = (),
@@ -127,7 +179,7 @@ def split_cases(
             serve the balance only, and attributes of the training are fitted on the training cases afterwards.
         seed: Seed of the draw.
         test_share: Share of the cases that test.
-        validation_share: Share of the cases that validate.
+        validation_share: Share of the cases that validate; None: none is drawn.
         subjects: Case id -> patient; a case without one, or with a missing one, is a patient of its own.
         given: The data set's own parts: its test cases test and its validation cases validate. A part that it lacks is
             drawn from its training cases. Cases that it does not name are left out, and so are those of patients that
@@ -137,13 +189,14 @@ def split_cases(
     Raises:
         ConfigError: Shares that leave nothing to train on, or too few patients.
     """
-    if not (0 < test_share < 1 and 0 < validation_share < 1 and test_share + validation_share < 1):
+    shares = [test_share, *([] if validation_share is None else [validation_share])]
+    if min(shares) <= 0 or sum(shares) >= 1:
         raise ConfigError(
-            f"split: shares of test {test_share:g} and validation {validation_share:g} must lie in (0, 1) and "
-            "leave something to train on"
+            f"split: shares of test and validation, {' and '.join(f'{share:g}' for share in shares)}, must lie in "
+            "(0, 1) and leave something to train on"
         )
-    cells = _cells(table)
-    patients = {case: _patient(case, subjects) for case in table.case_ids}
+    cells = joint_cells(table)
+    patients = {case: patient_of(case, subjects) for case in table.case_ids}
     bound = set(train_only)
     parts, left_out = _given_parts(table.case_ids, patients, given or dict.fromkeys(table.case_ids, "train"))
     pool, n_cases = parts["train"], len(parts["train"])
@@ -151,13 +204,15 @@ def split_cases(
 
     def drawn(share: float, seed: int, reason: str) -> list[str]:
         nonlocal pool
-        found = _draw([case for case in pool if case not in bound], share * n_cases, cells, patients, seed)
-        pool, lost = _without(pool, found, bound, patients, reason)
+        found = draw_part([case for case in pool if case not in bound], share * n_cases, cells, patients, seed)
+        pool, lost = without_drawn(pool, found, bound, patients, reason)
         left_out.update(lost)
         return found
 
     test = parts["test"] or drawn(test_share, seed, "is tested")
-    validation = parts["validation"] or drawn(validation_share, seed + 1, "validates")
+    validation = parts["validation"]
+    if not validation and validation_share is not None:
+        validation = drawn(validation_share, seed + 1, "validates")
     train = pool
     if not train:
         raise ConfigError(f"split: {len(set(patients.values()))} patients are too few for three sets; use more data")
@@ -165,17 +220,18 @@ def split_cases(
         tuple(sorted(train)),
         tuple(sorted(validation)),
         tuple(sorted(test)),
-        _origin(own),
+        _origin(own, {"test": test, "validation": validation}),
         seed,
         dict(sorted(left_out.items())),
     )
 
 
-def _origin(own: Sequence[str]) -> str:
+def _origin(own: Sequence[str], parts: Mapping[str, Sequence[str]]) -> str:
     """How a split came about whose parts `own` are those of the data set."""
+    others = [part for part in parts if part not in own and parts[part]]
     if not own:
-        return "test and validation cases were drawn at random, by patient, balanced over joint attribute levels"
-    others = [part for part in ("test", "validation") if part not in own]
+        names = " and ".join(others)
+        return f"{names} cases were drawn at random, by patient, balanced over joint attribute levels"
     drawn = f"; {others[0]} cases were drawn from its training cases" if others else ""
     return f"{' and '.join(own)} cases are the data set's own{drawn}"
 
@@ -203,7 +259,7 @@ def _given_parts(
     return parts, left_out
 
 
-def _without(
+def without_drawn(
     case_ids: Sequence[str], drawn: Sequence[str], bound: Collection[str], patients: Mapping[str, str], reason: str
 ) -> tuple[list[str], dict[str, str]]:
     """The cases that were not drawn, and those left out: bound to train, but their patient was drawn elsewhere."""
@@ -212,28 +268,51 @@ def _without(
     return [case for case in case_ids if case not in left_out and case not in chosen], left_out
 
 
-def _draw(
+def draw_part(
     case_ids: Sequence[str],
     n_wanted: float,
     cells: Mapping[str, tuple[int, ...]],
     patients: Mapping[str, str],
     seed: int,
 ) -> list[str]:
-    """About `n_wanted` of the cases, whole patients, with the same mixture of cells as the rest."""
-    from sklearn.model_selection import StratifiedGroupKFold
+    """About `n_wanted` of the cases, whole patients, with the same mixture of cells as the rest.
 
+    Raises:
+        ConfigError: Fewer than two patients.
+    """
     n_patients = len({patients[case] for case in case_ids})
     if n_patients < 2:
         raise ConfigError(f"split: {n_patients} patients are too few to draw a set from; use more data")
     n_folds = int(np.clip(round(len(case_ids) / n_wanted), 2, n_patients))
+    return draw_folds(case_ids, n_folds, cells, patients, seed)[0]
+
+
+def draw_folds(
+    case_ids: Sequence[str],
+    n_folds: int,
+    cells: Mapping[str, tuple[int, ...]],
+    patients: Mapping[str, str],
+    seed: int,
+) -> list[list[str]]:
+    """The cases in so many parts of whole patients, with the same mixture of cells in each.
+
+    Args:
+        case_ids: Cases of at least `n_folds` patients.
+        n_folds: Number of parts.
+        cells: Case -> its joint levels; see `joint_cells`.
+        patients: Case -> patient.
+        seed: Seed of the draw.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
     strata = _strata([cells[case] for case in case_ids], n_folds)
     groups = [patients[case] for case in case_ids]
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # The pooled rest may still be smaller than the number of folds; it then lies in some of them.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        _, chosen = next(folds.split(np.zeros(len(case_ids)), strata, groups))
-    return [case_ids[index] for index in chosen]
+        parts = [chosen for _, chosen in folds.split(np.zeros(len(case_ids)), strata, groups)]
+    return [[case_ids[index] for index in part] for part in parts]
 
 
 def _strata(cells: Sequence[tuple[int, ...]], n_folds: int) -> NDArray[np.intp]:
@@ -254,12 +333,14 @@ def _strata(cells: Sequence[tuple[int, ...]], n_folds: int) -> NDArray[np.intp]:
     return strata
 
 
-def _cells(table: AttributeTable) -> dict[str, tuple[int, ...]]:
+def joint_cells(table: AttributeTable) -> dict[str, tuple[int, ...]]:
+    """Case -> its level of every attribute."""
     codes = np.array([attribute.codes for attribute in table.attributes], dtype=int).reshape(-1, len(table.case_ids))
     return {case: tuple(int(code) for code in codes[:, index]) for index, case in enumerate(table.case_ids)}
 
 
-def _patient(case: str, subjects: Mapping[str, object] | None) -> str:
+def patient_of(case: str, subjects: Mapping[str, object] | None) -> str:
+    """The patient of a case, as messages name it; a case without one is a patient of its own."""
     subject = (subjects or {}).get(case)
     # A prefix keeps a case id from being taken for somebody else's patient number.
     return f"patient {subject}" if subject is not None and str(subject).strip() else f"case {case}"

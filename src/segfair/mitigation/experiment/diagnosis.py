@@ -5,7 +5,7 @@ Pure functions of numbers; imports no torch. The thresholds are conventions, pri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -19,13 +19,14 @@ __all__ = [
     "MIN_CASES",
     "MORE",
     "RARE",
-    "RULE",
     "Diagnosis",
     "Part",
     "diagnose",
     "diagnose_models",
     "drawn_share",
     "part_of",
+    "pooled_parts",
+    "rule",
 ]
 
 Kind = Literal[
@@ -36,6 +37,9 @@ Kind = Literal[
     "insufficient evidence",
 ]
 
+HeldOut = Literal["validation", "out-of-fold"]
+"""What the cases that a model is diagnosed on, and did not learn from, are called."""
+
 GAP = 0.05
 """Mean Dice below that of the other cases from which on a gap counts."""
 RARE = 0.10
@@ -44,15 +48,19 @@ MORE = 1.5
 """How many times larger a share has to be to count as more often."""
 MIN_CASES = 3
 """Fewest training and validation cases from which anything is concluded."""
-RULE = (
-    f"A gap counts from {GAP:g} of mean Dice below the other cases. Without one among the training cases, or with one "
-    "less than half as large as among the validation cases, the subgroup is learned but does not generalise (more "
-    "cases or augmentation help). With one, it is rare and under-learned where it made up less than "
-    f"{100 * RARE:g} % of what was trained on (drawing it more often helps), and hard in itself where it made up more. "
-    "It is not hard in itself where drawing it more often is seen to help: where another model of the run, in which it "
-    f"made up at least {MORE:g} times as much, has less than half of the gap among the training cases. "
-    f"Nothing is concluded from fewer than {MIN_CASES} training or validation cases."
-)
+
+
+def rule(held_out: HeldOut = "validation") -> str:
+    """How a diagnosis is made, in words."""
+    return (
+        f"A gap counts from {GAP:g} of mean Dice below the other cases. Without one among the training cases, or with "
+        f"one less than half as large as among the {held_out} cases, the subgroup is learned but does not generalise "
+        "(more cases or augmentation help). With one, it is rare and under-learned where it made up less than "
+        f"{100 * RARE:g} % of what was trained on (drawing it more often helps), and hard in itself where it made up "
+        "more. It is not hard in itself where drawing it more often is seen to help: where another model of the run, "
+        f"in which it made up at least {MORE:g} times as much, has less than half of the gap among the training cases. "
+        f"Nothing is concluded from fewer than {MIN_CASES} training or {held_out} cases."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +115,36 @@ def part_of(members: NDArray[np.bool_], dsc: NDArray[np.float64]) -> Part:
     )
 
 
+def pooled_parts(
+    case_ids: Sequence[str],
+    members: NDArray[np.bool_],
+    *,
+    training: Iterable[tuple[Sequence[str], NDArray[np.float64]]],
+    held_out: NDArray[np.float64],
+) -> tuple[Part, Part]:
+    """The subgroup among what the folds learned from and, out of fold, among what they did not.
+
+    A case counts once: with its mean Dice over all trainings that learned from it, and over the seeds that held it out.
+
+    Args:
+        case_ids: All cases.
+        members: (n_cases,) whether each is in the subgroup.
+        training: For each training (a fold with a seed) the cases that it learned from and their Dice.
+        held_out: (n_seeds, n_cases) out-of-fold Dice.
+
+    Returns:
+        Training and held-out part; a case that no fold learned from is in the latter alone.
+    """
+    position = {case: place for place, case in enumerate(case_ids)}
+    sums, counts = np.zeros(len(case_ids)), np.zeros(len(case_ids))
+    for cases, dsc in training:
+        places = [position[case] for case in cases]
+        sums[places] += dsc
+        counts[places] += 1
+    learned = counts > 0
+    return part_of(members[learned], sums[learned] / counts[learned]), part_of(members, held_out.mean(axis=0))
+
+
 def drawn_share(members: NDArray[np.bool_], weights: NDArray[np.float64] | None = None) -> float:
     """Share of the members in what was trained on.
 
@@ -129,8 +167,15 @@ def drawn_share(members: NDArray[np.bool_], weights: NDArray[np.float64] | None 
     return float(shares.mean())
 
 
-def diagnose(training: Part, validation: Part, *, share: float, responds: bool = False) -> Diagnosis:
-    """Why a subgroup is served worse by one model; `RULE` in words.
+def diagnose(
+    training: Part,
+    validation: Part,
+    *,
+    share: float,
+    responds: bool = False,
+    held_out: HeldOut = "validation",
+) -> Diagnosis:
+    """Why a subgroup is served worse by one model; `rule` in words.
 
     Args:
         training: The subgroup among the training cases, scored without augmentation.
@@ -138,23 +183,29 @@ def diagnose(training: Part, validation: Part, *, share: float, responds: bool =
         share: See `drawn_share`.
         responds: Whether a model that saw the subgroup more often fits its training cases clearly better: evidence
             that it is not hard in itself.
+        held_out: What the cases not trained on are called.
     """
     kind = _kind(training, validation, share=share, responds=responds)
-    return Diagnosis(kind, _sentence(kind, training, validation, share), training, validation, share)
+    sentence = _sentence(kind, training, validation, share, held_out)
+    return Diagnosis(kind, sentence, training, validation, share)
 
 
-def diagnose_models(parts: Sequence[tuple[Part, Part, float]]) -> tuple[Diagnosis, ...]:
+def diagnose_models(
+    parts: Sequence[tuple[Part, Part, float]], *, held_out: HeldOut = "validation"
+) -> tuple[Diagnosis, ...]:
     """Diagnoses of one subgroup by the models of one run, each told what the others show.
 
     Args:
         parts: For each model its `training`, `validation` and `share`.
+        held_out: What the cases not trained on are called.
     """
     gaps = [(share, training.gap) for training, _, share in parts if training.gap is not None]
     responds = any(
         more >= MORE * less and left < before / 2 for less, before in gaps for more, left in gaps if before >= GAP
     )
     return tuple(
-        diagnose(training, validation, share=share, responds=responds) for training, validation, share in parts
+        diagnose(training, validation, share=share, responds=responds, held_out=held_out)
+        for training, validation, share in parts
     )
 
 
@@ -178,9 +229,9 @@ _REASONS = {
 }
 
 
-def _sentence(kind: Kind, training: Part, validation: Part, share: float) -> str:
+def _sentence(kind: Kind, training: Part, validation: Part, share: float, held_out: HeldOut) -> str:
     numbers = "; ".join(
         f"{name} Dice {format_number(part.dsc)} (others {format_number(part.rest)}, {plural(part.n, 'case')})"
-        for name, part in (("training", training), ("validation", validation))
+        for name, part in (("training", training), (held_out, validation))
     )
     return f"{_REASONS[kind]}: {numbers}; {100 * share:.1f} % of what was trained on"

@@ -21,11 +21,11 @@ from segfair.audit.words import format_interval, format_number, plural, subgroup
 from segfair.compare.procedure import run_comparison
 from segfair.compare.result import Comparison, SubgroupChange
 from segfair.errors import InputError
+from segfair.mitigation.experiment.gains import Conclusion, Evidence, conclude_gains
 
 __all__ = [
     "NEGLIGIBLE",
     "RULE",
-    "Conclusion",
     "EpochWeights",
     "MitigationSummary",
     "ModelSummary",
@@ -68,12 +68,13 @@ class ModelSummary:
     Attributes:
         name: Its folder.
         backbone, strategy: What it is.
-        scores: "test" and "validation" -> scores, as in `comparison.json`.
+        scores: "test" (with folds "pooled") and "validation" -> scores, as in `comparison.json`.
         diagnosis: As in `comparison.json`; None without a worst subgroup.
-        audit: Of the test cases.
+        audit: Of the test cases; with folds of all cases, out of fold.
         epochs: Trained epochs; `best_epoch` is reported.
         weights: One entry an epoch; empty where the strategy weighs no case.
         against: Change from the plain model of the same backbone; None for that itself, and without one.
+        evidence: What may be said of this change, with folds; None for the plain model, and without folds.
     """
 
     name: str
@@ -86,27 +87,14 @@ class ModelSummary:
     best_epoch: int
     weights: tuple[EpochWeights, ...] = ()
     against: Comparison | None = None
+    evidence: Evidence | None = None
 
     @property
     def worst(self) -> Mapping[str, Any] | None:
-        """The worst subgroup of the test cases; None where none is large enough."""
-        found: Mapping[str, Any] | None = self.scores["test"]["worst_subgroup"]
+        """The worst subgroup of the audited cases; None where none is large enough."""
+        scores = self.scores["pooled"] if "pooled" in self.scores else self.scores["test"]
+        found: Mapping[str, Any] | None = scores["worst_subgroup"]
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """The answer for one backbone.
-
-    Attributes:
-        kind: In a few words.
-        tone: "better", "worse" or "open".
-        sentence: With its numbers.
-    """
-
-    kind: str
-    tone: str
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +150,7 @@ def worst_change(model: ModelSummary, plain: ModelSummary) -> SubgroupChange | N
 
 
 def reach_conclusion(models: Sequence[ModelSummary], *, baseline: str) -> Conclusion:
-    """Which model serves the worst subgroup best, and at what change of mean Dice.
+    """Which model serves the worst subgroup best, and at what change of mean Dice; with folds, on what evidence.
 
     Args:
         models: Those of one backbone.
@@ -190,6 +178,9 @@ def reach_conclusion(models: Sequence[ModelSummary], *, baseline: str) -> Conclu
             if others
             else f"{best.name} serves {_worst_words(best)} worst.",
         )
+    found = {model.name: model.evidence for model in models if model.evidence is not None}
+    if found:
+        return conclude_gains(plain.name, found)
     if best is plain:
         shown = [format_number((model.worst or {})["dsc"]) for model in judged]
         tied = shown.count(format_number((plain.worst or {})["dsc"])) > 1

@@ -14,6 +14,8 @@ from typing import Any
 from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural, shorten
 from segfair.compare.verdict import outcome_digits
 from segfair.mitigation.experiment import diagnosis
+from segfair.mitigation.experiment.evidence_page import evidence_section
+from segfair.mitigation.experiment.gains import EVIDENCE_RULE
 from segfair.mitigation.experiment.summary import RULE, MitigationSummary, ModelSummary
 from segfair.mitigation.experiment.weight_figures import weight_lines
 from segfair.mitigation.training.catalogue import STRATEGIES
@@ -28,6 +30,7 @@ __all__ = ["mitigation_data", "write_mitigation_page"]
 
 _TITLES = {
     "verdict": "Verdict",
+    "evidence": "Evidence",
     "scores": "Scores",
     "why": "Why a gap remains",
     "changes": "What each strategy changed",
@@ -38,6 +41,11 @@ _TITLES = {
 }
 _MARKS = {"better": "▲", "worse": "▼", "open": "◆"}
 _SCORES = ("DSC", "NormHD", "PS", "FS", "TS")
+_SCORED = {
+    "pooled": "All cases, out of fold: each by the networks of the fold that did not train on it",
+    "test": "Test cases: never seen while training",
+    "validation": "Validation cases: they chose the epoch and drove the weights, so they flatter",
+}
 _LISTED = 60
 """Subgroups of a strategy that the page lists; its own comparison page holds all."""
 
@@ -67,16 +75,15 @@ def mitigation_data(summary: MitigationSummary, *, written: str) -> Data:
         summary: What was found; at least one model.
         written: When the page is written, as it shall stand there.
     """
-    first = summary.models[0].audit
+    first, pooled = summary.models[0].audit, _is_pooled(summary.models)
     sections = {
         "verdict": _verdict(summary),
-        "scores": {
-            part: _score_table(summary.models, part, caption)
-            for part, caption in (
-                ("test", "Test cases: never seen while training"),
-                ("validation", "Validation cases: they chose the epoch and drove the weights, so they flatter"),
-            )
-        },
+        "evidence": evidence_section(summary.models),
+        "scores": [
+            _score_table(summary.models, part, caption)
+            for part, caption in _SCORED.items()
+            if all(part in model.scores for model in summary.models)
+        ],
         "why": _why(summary.models),
         "changes": [_change(model, index) for index, model in enumerate(summary.models) if model.against is not None],
         "weights": [_weights(model, index) for index, model in enumerate(summary.models) if model.weights],
@@ -93,12 +100,18 @@ def mitigation_data(summary: MitigationSummary, *, written: str) -> Data:
         "version": first.about.versions.get("segfair", ""),
         "outcome": metric_name("dsc"),
         "n_models": plural(len(summary.models), "model"),
-        "n_cases": f"{first.cases.counts.n_scored:,}",
+        "cases": f"{first.cases.counts.n_scored:,} {'cases, out of fold' if pooled else 'test cases'}",
+        "scope": "all cases, out of fold," if pooled else "the test cases",
         "protocol": clean(first.about.config.protocol.name, length=60),
         "sections": sections,
         "titles": _TITLES,
         "contents": [{"id": key, "title": title} for key, title in _TITLES.items() if sections[key]],
     }
+
+
+def _is_pooled(models: Sequence[ModelSummary]) -> bool:
+    """Whether the run had folds, so that all cases are audited, out of fold."""
+    return any("pooled" in model.scores for model in models)
 
 
 def _verdict(summary: MitigationSummary) -> list[Data]:
@@ -141,15 +154,18 @@ def _why(models: Sequence[ModelSummary]) -> Data | None:
     found = [(model, model.diagnosis) for model in models if model.diagnosis is not None]
     if not found:
         return None
+    pooled = _is_pooled(models)
+    held_out: diagnosis.HeldOut = "out-of-fold" if pooled else "validation"
+    who = "The subgroup" if pooled else "The subgroup of the test cases"
     return {
-        "rule": diagnosis.RULE,
+        "rule": diagnosis.rule(held_out),
         "table": table(
-            "The subgroup of the test cases that each model serves worst: Dice where it trained, and where not",
+            f"{who} that each model serves worst: Dice where it trained, and where not",
             [
                 "Model",
                 "Subgroup",
                 "Why",
-                *map(number_column, ("Training Dice", "others", "Validation Dice", "others", "Share")),
+                *map(number_column, ("Training Dice", "others", f"{held_out.capitalize()} Dice", "others", "Share")),
             ],
             [
                 [
@@ -265,7 +281,7 @@ def _method(summary: MitigationSummary) -> Data:
     compared = next((model.against for model in summary.models if model.against is not None), None)
     known = {name: STRATEGIES[name] for name in dict.fromkeys(model.strategy for model in summary.models)}
     return {
-        "rule": RULE,
+        "rule": EVIDENCE_RULE if any(model.evidence is not None for model in summary.models) else RULE,
         "strategies": [
             definition(name, clean(f"{entry.rule}{f' ({entry.paper})' if entry.paper else ''}", length=400))
             for name, entry in known.items()
@@ -287,11 +303,14 @@ def _budget(summary: MitigationSummary) -> Data:
         if len(models) > 1
         else ""
     )
+    told = (
+        "Every case is scored by the networks of the fold that did not train on it."
+        if _is_pooled(models)
+        else f"Reported is the epoch of the best validation TS ({epochs}). One training a model: another seed may give "
+        "another order."
+    )
     return {
-        "sentence": (
-            f"{equal}Reported is the epoch of the best validation TS ({epochs}). One training a model: another seed "
-            "may give another order."
-        ),
+        "sentence": f"{equal}{told}",
         "pairs": [definition(clean(name), clean(value, length=200)) for name, value in summary.budget.items()],
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segfair.stats.bounds import margin_standing, simultaneous_means
+from segfair.stats.intervals.bounds import margin_standing, simultaneous_means
 from segfair.stats.permutation import max_t
 
 WITHIN, BEYOND, OPEN = "within margin", "beyond margin", "open"

@@ -21,9 +21,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.stats.bootstrap import Interval, expansion, exponential_weights
 from segfair.stats.cells import Membership, collapse
 from segfair.stats.contrast import MEAN_PRIOR_DF
+from segfair.stats.intervals.bootstrap import Interval, expansion, exponential_weights
 
 __all__ = ["Standing", "margin_standing", "simultaneous_means"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segfair.stats import studentised
-from segfair.stats.bootstrap import (
+from segfair.stats.intervals import studentised
+from segfair.stats.intervals.bootstrap import (
     mean_interval,
 )
-from segfair.stats.studentised import reach, resample_means
+from segfair.stats.intervals.studentised import reach, resample_means
 
 
 def test_studentised_mean_by_hand() -> None:

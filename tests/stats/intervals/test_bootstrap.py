@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from segfair.stats.bootstrap import (
+from segfair.stats.intervals.bootstrap import (
     expansion,
     exponential_weights,
     interval,

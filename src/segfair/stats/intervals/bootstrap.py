@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, collapse
 from segfair.stats.contrast import prepare_contrast
-from segfair.stats.studentised import reach, resample_means
+from segfair.stats.intervals.studentised import reach, resample_means
 
 __all__ = [
     "Interval",
