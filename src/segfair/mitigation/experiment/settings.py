@@ -21,9 +21,19 @@ from segfair.audit.result import AuditConfig
 from segfair.errors import ConfigError, InputError
 from segfair.files.cells import cell_text
 from segfair.files.tables import load_table
+from segfair.mitigation.data.augmentation import Strength
 from segfair.mitigation.networks.backbones import BACKBONES, Backbone, NetworkConfig, Size
 from segfair.mitigation.networks.devices import find_device
-from segfair.mitigation.training.catalogue import STRATEGIES
+from segfair.mitigation.training.catalogue import (
+    RECIPES,
+    SELECTIONS,
+    STRATEGIES,
+    OptimiserName,
+    Recipe,
+    RecipeName,
+    ScheduleName,
+    Selection,
+)
 from segfair.mitigation.training.objectives import LossName
 from segfair.phantom import PHASES
 from segfair.protocol.rules import load_protocol
@@ -35,7 +45,10 @@ Count = Annotated[int, Kind("a whole number of at least 1", lambda value: value 
 Natural = Annotated[int, Kind("a whole number of at least 0", lambda value: value >= 0)]
 _NAMES = Kind("a list of names", bool)
 Names = Annotated[tuple[str, ...], _NAMES]
-Spacing = tuple[float, float, float]
+Spacing = tuple[float, ...]
+Positive = Annotated[float, Kind("a number above 0", lambda value: value > 0)]
+Share = Annotated[float, Kind("a share from 0 to 1", lambda value: 0 <= value <= 1)]
+Axes = Annotated[tuple[Literal["x", "y", "z"], ...], Kind("axes such as x, y and z")]
 
 _FREE_ON_RESUME = {"out", "data", "metadata", "cache", "device", "amp", "workers", "strategies", "baseline"}
 """What may change when a run goes on: where it runs, where things lie, and further strategies."""
@@ -51,7 +64,21 @@ class MitigationSettings:
         metadata: Its table; None: the one in its folder.
         backbones, strategies: What to train; the plain baseline is added unless `baseline` is off.
         network: Backbone -> widths and depths that differ from its defaults, see `NetworkConfig`.
+        recipe: How networks are trained; None: "strong" with data, "paper" without.
+        optimiser, schedule, weight_decay, average, select, augmentation, test_flips: What differs from the recipe; see
+            `Recipe`.
+        flip_axes: Axes along which images are flipped, in training and where `test_flips` says so.
+        keep_largest: Whether the largest connected part of a predicted mask alone is kept.
+        compiled: Whether networks are compiled first.
+        init: Checkpoint to start from instead of random weights.
+        folds: A number of folds, a file of them, or a column; None: one split into three sets.
+        seeds: Trainings of each model, with different seeds; only with folds.
+        mean_margin: Loss of mean Dice from which on the mean is not called unchanged; only with folds.
         epochs, batch_size, lr: Budget of every model.
+        validate_every: Epochs between two validations.
+        validation_cases: Most validation cases; the others train.
+        modality: "ct" or "other"; None: by the values of the images.
+        normalise: How grey values are standardised, see `Preprocessing`; None: by the modality.
         spatial_size: Voxels that the network sees; with `samples_per_case` those of a patch.
         samples_per_case: Patches a case; None: whole volumes.
         protocol: Scoring rules: the name of a protocol, or its TOML file.
@@ -82,14 +109,38 @@ class MitigationSettings:
     out: Path
     data: Path | None = None
     metadata: Path | None = None
-    backbones: Annotated[tuple[Backbone, ...], _NAMES] = ("unet",)
+    backbones: Names = ("unet",)
     strategies: Names = ("fairmedseg",)
     baseline: bool = True
     network: Annotated[Mapping[str, Any], Kind("tables such as [network.unet]")] = field(default_factory=dict)
+    recipe: RecipeName | None = None
+    optimiser: OptimiserName | None = None
+    schedule: ScheduleName | None = None
+    weight_decay: Annotated[float, Kind("a number of at least 0", lambda value: value >= 0)] | None = None
+    average: Share | None = None
+    select: Selection | None = None
+    augmentation: Strength | None = None
+    test_flips: bool | None = None
+    flip_axes: Axes | None = None
+    keep_largest: bool = False
+    compiled: bool = False
+    init: Path | None = None
+    folds: str | None = None
+    seeds: Count = 1
+    mean_margin: Positive = 0.01
     epochs: Count | None = None
     batch_size: Count | None = None
-    lr: Annotated[float, Kind("a number above 0", lambda value: value > 0)] | None = None
-    spatial_size: Annotated[Size, Kind("three whole numbers from 1 on", lambda sides: min(sides) >= 1)] | None = None
+    lr: Positive | None = None
+    validate_every: Count = 1
+    validation_cases: Count | None = None
+    modality: Literal["ct", "other"] | None = None
+    normalise: Literal["case", "phase", "ct"] | None = None
+    spatial_size: (
+        Annotated[
+            Size, Kind("two or three whole numbers from 1 on", lambda sides: len(sides) in (2, 3) and min(sides) >= 1)
+        ]
+        | None
+    ) = None
     samples_per_case: Count | None = None
     protocol: str = "default"
     label: Names | None = None
@@ -109,7 +160,10 @@ class MitigationSettings:
     loss: Annotated[LossName, Kind(f"one of {', '.join(get_args(LossName))}")] = "dice-ce"
     outcome: Literal["dsc", "ps"] = "dsc"
     reduction: Literal["mean", "sum"] = "mean"
-    spacing_mm: Annotated[Spacing, Kind("three numbers above 0", lambda sides: min(sides) > 0)] | None = None
+    spacing_mm: (
+        Annotated[Spacing, Kind("two or three numbers above 0", lambda sides: len(sides) in (2, 3) and min(sides) > 0)]
+        | None
+    ) = None
     phases: Count | None = None
     device: str = "auto"
     amp: bool | None = None
@@ -144,24 +198,59 @@ class MitigationSettings:
         self._check_weights()
         self._check_network()
         self._check_phantom()
-        # Without data the embedded phantom trains in minutes on a processor; with data it is the paper's setting.
-        large = self.data is not None
-        transformer = "swinunetr" in self.backbones
-        phantom_size = 64 if transformer else 32
-        return dataclasses.replace(
+        self._check_evidence()
+        filled = dataclasses.replace(
             self,
             backbones=tuple(dict.fromkeys(self.backbones)),
             strategies=tuple(dict.fromkeys(self.strategies)),
-            epochs=self.epochs or (100 if large else 2 if transformer else 10),
-            batch_size=self.batch_size or (1 if large and not self.samples_per_case else 2 if transformer else 4),
-            lr=self.lr or (1e-4 if large else 3e-3),
-            phases=self.phases or (None if large else len(PHASES)),
-            spatial_size=self.spatial_size or ((320, 320, 128) if large else (phantom_size,) * 3),
+            recipe=self.recipe_name,
+            select=self.select or self.recipe_entry.select,
+            test_flips=self.recipe_entry.test_flips if self.test_flips is None else self.test_flips,
             device=device,
             amp=device.startswith("cuda") if self.amp is None else self.amp,
         )
+        return filled if self.data is not None else filled._for_phantom()
 
-    def network_config(self, backbone: Backbone) -> NetworkConfig:
+    def _for_phantom(self) -> MitigationSettings:
+        """Without data the embedded phantom trains in minutes on a processor; nothing is left to plan."""
+        transformer = "swinunetr" in self.backbones
+        return dataclasses.replace(
+            self,
+            epochs=self.epochs or (2 if transformer else 10),
+            batch_size=self.batch_size or (2 if transformer else 4),
+            lr=self.lr or 3e-3,
+            phases=self.phases or len(PHASES),
+            spatial_size=self.spatial_size or ((64,) * 3 if transformer else (32,) * 3),
+            augmentation=self.augmentation or self.recipe_entry.augmentation or "light",
+            flip_axes=("x", "y", "z") if self.flip_axes is None else self.flip_axes,
+        )
+
+    @property
+    def recipe_name(self) -> RecipeName:
+        """The recipe that holds."""
+        return self.recipe or ("paper" if self.data is None else "strong")
+
+    @property
+    def recipe_entry(self) -> Recipe:
+        """What the recipe says."""
+        return RECIPES[self.recipe_name]
+
+    def learning_rate(self, backbone: str) -> float:
+        """The largest learning rate of a backbone."""
+        recipe = self.recipe_entry
+        return self.lr or (recipe.lr_transformer if backbone == "swinunetr" else recipe.lr)
+
+    @property
+    def validates(self) -> bool:
+        """Whether anything of the run learns from validation cases, or chooses by them."""
+        return self.select not in ("ema", "last") or any(STRATEGIES[name].validates for name in self.strategies)
+
+    @property
+    def dims(self) -> int:
+        """Axes that a network sees, once the size is known."""
+        return 3 if self.spatial_size is None else len(self.spatial_size)
+
+    def network_config(self, backbone: str) -> NetworkConfig:
         """The backbone at the paper's widths with data, at the phantom's small ones without, changed by `network`.
 
         It takes the phases that were asked for, else as many as the phantom has, and finds one lesion; a study knows
@@ -172,7 +261,8 @@ class MitigationSettings:
         """
         make = NetworkConfig.paper if self.data is not None else NetworkConfig.small
         config = make(backbone, in_channels=self.phases or len(PHASES), out_channels=2)
-        return dataclasses.replace(config, options={**config.options, **self.network.get(backbone, {})})
+        options = {**config.options, **self.network.get(backbone, {})}
+        return dataclasses.replace(config, options=options, dims=self.dims)
 
     @property
     def audit_config(self) -> AuditConfig:
@@ -206,13 +296,12 @@ class MitigationSettings:
         }
 
     def _check_choices(self) -> None:
-        for option, chosen, known in (
-            ("backbone", self.backbones, BACKBONES),
-            ("strategy", self.strategies, STRATEGIES),
-        ):
-            for name in chosen:
-                if name not in known:
-                    raise ConfigError(f"--{option} {name}: expected one of {', '.join(known)}")
+        for name in self.backbones:
+            if name not in BACKBONES and ":" not in name:
+                raise ConfigError(f"--backbone {name}: expected one of {', '.join(BACKBONES)}")
+        for name in self.strategies:
+            if name not in STRATEGIES:
+                raise ConfigError(f"--strategy {name}: expected one of {', '.join(STRATEGIES)}")
         if self.alpha != "auto" and not 0 <= self.alpha <= 1:
             raise ConfigError(f"--alpha {self.alpha:g}: lies in [0, 1] or is auto")
 
@@ -227,7 +316,7 @@ class MitigationSettings:
 
     def _check_network(self) -> None:
         for backbone, widths in self.network.items():
-            if backbone not in BACKBONES or not isinstance(widths, Mapping):
+            if (backbone not in BACKBONES and ":" not in backbone) or not isinstance(widths, Mapping):
                 raise ConfigError(
                     f"network.{backbone}: expected a table for one of {', '.join(BACKBONES)}, for example "
                     "[network.unet] with channels = [8, 16, 32]"
@@ -235,15 +324,24 @@ class MitigationSettings:
         for backbone in self.backbones:
             self.network_config(backbone)
 
+    def _check_evidence(self) -> None:
+        if self.seeds > 1 and self.folds is None:
+            raise ConfigError("--seeds: several trainings of a model are compared over folds; give --folds as well")
+        if self.select is not None and self.select not in SELECTIONS:
+            raise ConfigError(f"--select {self.select}: expected one of {', '.join(SELECTIONS)}")
+        if self.average == 0 and self.select == "ema":
+            raise ConfigError("--select ema: keeps the average of the weights, and average is 0; use last")
+
     def _check_phantom(self) -> None:
         """What only a data set can have; with one there is nothing to refuse."""
         if self.data is not None:
             return
         if self.metadata is not None:
             raise ConfigError("--metadata: belongs to DATA, and there is none; name the data set as well")
-        for name in ("label", "cases", "where"):
+        for name in ("label", "cases", "where", "folds", "modality", "spacing_mm", "normalise"):
             if getattr(self, name) is not None:
-                raise ConfigError(f"--{name}: belongs to DATA, and there is none; name the data set as well")
+                option = name.replace("_mm", "")
+                raise ConfigError(f"--{option}: belongs to DATA, and there is none; name the data set as well")
         if self.phases not in (None, len(PHASES)):
             raise ConfigError(
                 f"--phases {self.phases}: the embedded phantom has {len(PHASES)}; name a data set, or leave it out"

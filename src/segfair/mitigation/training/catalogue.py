@@ -1,4 +1,4 @@
-"""The strategies by name: the rule, the paper and the hook of each, in words. Imports no torch and builds nothing.
+"""Strategies, selections and recipes by name: rule, paper and hook, in words. Imports no torch and builds nothing.
 
 Help texts, the documentation and the page of a mitigation say what stands here.
 """
@@ -7,9 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["BASELINE", "SELECTIONS", "STRATEGIES", "Selection", "StrategyEntry"]
+if TYPE_CHECKING:
+    from segfair.mitigation.data.augmentation import Strength
+
+__all__ = [
+    "BASELINE",
+    "RECIPES",
+    "SELECTIONS",
+    "STRATEGIES",
+    "OptimiserName",
+    "Recipe",
+    "RecipeName",
+    "ScheduleName",
+    "Selection",
+    "StrategyEntry",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +114,37 @@ SELECTIONS: Mapping[Selection, str] = {
     "subgroup",
 }
 """Name on the command line -> which weights of a training are kept, and at what price."""
+
+OptimiserName = Literal["adam", "adamw", "sgd"]
+ScheduleName = Literal["cosine", "one-cycle", "poly"]
+RecipeName = Literal["paper", "strong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is trained, whatever the data and whatever the strategy.
+
+    Attributes:
+        optimiser, schedule, weight_decay, average: See `FitSettings`.
+        lr: The largest learning rate; `lr_transformer` that of swinunetr.
+        select: Which weights are kept.
+        augmentation: How strongly images are changed; None: by the number of epochs.
+        test_flips: Whether test images are predicted with flips as well.
+    """
+
+    optimiser: OptimiserName
+    schedule: ScheduleName
+    weight_decay: float
+    average: float
+    lr: float
+    lr_transformer: float
+    select: Selection
+    augmentation: Strength | None
+    test_flips: bool
+
+
+RECIPES: Mapping[RecipeName, Recipe] = {
+    "paper": Recipe("adam", "cosine", 0.0, 0.0, 1e-4, 1e-4, "ts", "paper", test_flips=False),
+    "strong": Recipe("adamw", "one-cycle", 0.01, 0.02, 3e-3, 5e-4, "ema", None, test_flips=True),
+}
+"""Name on the command line -> recipe: that of FairMedSeg's paper, and one that is the default on a data set."""

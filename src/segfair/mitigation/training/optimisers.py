@@ -12,24 +12,22 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
+
+from segfair.mitigation.training.catalogue import OptimiserName, ScheduleName
 
 __all__ = [
     "OPTIMISERS",
     "SCHEDULES",
     "AveragedWeights",
-    "OptimiserName",
-    "ScheduleName",
     "make_optimiser",
     "set_rate",
 ]
 
-OptimiserName = Literal["adam", "adamw", "sgd"]
 OPTIMISERS: tuple[OptimiserName, ...] = get_args(OptimiserName)
-ScheduleName = Literal["cosine", "one-cycle", "poly"]
 SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 
 # Those of torch's OneCycleLR: share of the steps that rise, first and last rate as parts of the largest, momentum.

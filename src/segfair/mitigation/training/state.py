@@ -24,14 +24,8 @@ from segfair.errors import ConfigError
 from segfair.mitigation.networks.checkpoints import append_rows, load_checkpoint, save_checkpoint, trim_rows
 from segfair.mitigation.networks.devices import half_precision
 from segfair.mitigation.training.batches import CaseDataset, stack
-from segfair.mitigation.training.catalogue import Selection
-from segfair.mitigation.training.optimisers import (
-    AveragedWeights,
-    OptimiserName,
-    ScheduleName,
-    make_optimiser,
-    set_rate,
-)
+from segfair.mitigation.training.catalogue import OptimiserName, ScheduleName, Selection
+from segfair.mitigation.training.optimisers import AveragedWeights, make_optimiser, set_rate
 from segfair.mitigation.training.ranks import Ranks
 from segfair.mitigation.training.strategy import Strategy, TrainingContext
 
