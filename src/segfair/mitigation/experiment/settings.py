@@ -155,6 +155,7 @@ class MitigationSettings:
             epochs=self.epochs or (100 if large else 2 if transformer else 10),
             batch_size=self.batch_size or (1 if large and not self.samples_per_case else 2 if transformer else 4),
             lr=self.lr or (1e-4 if large else 3e-3),
+            spacing_mm=self.spacing_mm or (None if large else (1.0, 1.0, 1.0)),
             phases=self.phases or (None if large else len(PHASES)),
             spatial_size=self.spatial_size or ((320, 320, 128) if large else (phantom_size,) * 3),
             device=device,
@@ -299,7 +300,7 @@ def check_resumable(settings: MitigationSettings, path: Path) -> None:
         if name not in _FREE_ON_RESUME and before.get(name) != now.get(name):
             raise ConfigError(
                 f"--resume: {path} has {name} = {_told(before.get(name))}, now it is {_told(now.get(name))}; give the "
-                f"same settings (--config {path}), or leave out --resume to start anew"
+                f"same settings (--config {path}), or start anew with --overwrite in place of --resume"
             )
 
 
