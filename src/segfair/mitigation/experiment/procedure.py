@@ -148,8 +148,8 @@ def _refuse_to_delete(settings: MitigationSettings, models: Sequence[_Model]) ->
     held = [model.name for model in models if any(model.folder.glob("checkpoint_*.pt"))]
     if held and not settings.resume and not settings.overwrite:
         raise ConfigError(
-            f"--out {settings.out}: holds a training of {', '.join(held)}; go on with --resume, name another folder with "
-            "--out, or remove what is there with --overwrite"
+            f"--out {settings.out}: holds a training of {', '.join(held)}; go on with --resume, name another folder "
+            "with --out, or remove what is there with --overwrite"
         )
 
 
