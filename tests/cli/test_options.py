@@ -56,7 +56,12 @@ def test_options_come_back_nested() -> None:
                 "What is handed over",
             ],
         ),
-        ("mitigate", ["What is trained", "Data", "How it runs"]),
+        (
+                "mitigate",
+                [
+                    "What is trained", "Data", "Which cases", "How they are scored", "Which groups", "How it runs",
+                ],
+            ),
     ],
 )  # fmt: skip
 def test_help_keeps_the_order_of_its_panels(command: str, panels: list[str]) -> None:

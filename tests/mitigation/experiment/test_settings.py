@@ -174,7 +174,7 @@ def test_a_join_that_is_none_is_refused_before_anything_is_read(tmp_path: Path) 
     with pytest.raises(ConfigError, match=r"--join 'site: a': no level behind an equal sign"):
         MitigationSettings(tmp_path, join=("site: a",)).complete()
     settings = MitigationSettings(tmp_path, join=("site: a = b", "site: c = b")).complete()
-    assert [join.texts for join in settings.joins] == [("a",), ("c",)]
+    assert [join.texts for join in settings.audit_config.join] == [("a",), ("c",)]
     assert settings.to_dict()["join"] == ["site: a = b", "site: c = b"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from segfair.attributes.joins import parse_join
-from segfair.mitigation.data.preprocessing import Preprocessing
+from segfair.audit.result import AuditConfig
 from segfair.mitigation.experiment.studies import PhantomSize, Study, data_study, phantom_study
 from segfair.protocol.rules import load_protocol
 
@@ -14,13 +14,10 @@ def study(tree: Path, out: Path, *, seed: int, resume: bool = False) -> Study:
     out.mkdir(exist_ok=True)
     made = data_study(
         tree,
-        metadata=None,
-        preprocessing=Preprocessing(spacing_mm=(4.0, 4.0, 4.0)),
-        protocol=load_protocol("default"),
-        attributes=None,
+        config=AuditConfig(load_protocol("default"), seed=seed),
+        spacing_mm=(4.0, 4.0, 4.0),
         out=out,
         cache=out / "cache",
-        seed=seed,
         resume=resume,
     )
     made.split.save(out / "splits.json")
@@ -34,12 +31,12 @@ def test_a_new_run_makes_its_own_split_and_a_resumed_one_keeps_it(write_tree, tm
     assert study(tree.root, out, seed=0, resume=True).split == first.split
     other = study(tree.root, out, seed=1)
     assert other.split.train != first.split.train, "the seed of this run, not the file of the last one"
-    assert set(first.skipped) == {tree.few_phases, tree.unlabelled, tree.without_files}
+    assert set(first.skipped) == {tree.few_phases, tree.unlabelled, tree.without_files, tree.swapped_box}
 
 
 def test_the_embedded_study_has_its_documented_numbers_of_cases_and_no_case_twice(tmp_path: Path) -> None:
-    size = PhantomSize(size=(16, 16, 16), joins=(parse_join("menopause: pre, post = any"),))
-    made = phantom_study(size, protocol=load_protocol("default"), out=tmp_path, seed=0)
+    config = AuditConfig(load_protocol("default"), join=(parse_join("menopause: pre, post = any"),))
+    made = phantom_study(PhantomSize(size=(16, 16, 16)), config=config, out=tmp_path, seed=0)
     assert all("any" in table["menopause"].levels for table in made.attributes.values())
     assert all(not {"pre", "post"} & set(table["menopause"].levels) for table in made.attributes.values())
     parts = (made.split.train, made.split.validation, made.split.test)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from tests.mitigation.toy_training import (
     PROTOCOL,
     SIX,
@@ -19,8 +21,18 @@ from tests.mitigation.toy_training import (
 from tests.subgroups.whole_lattice import mine_subgroups
 from torch import nn
 
+from segfair.cases import Case
 from segfair.errors import ConfigError
-from segfair.mitigation.training.evaluation import evaluate, foreground, total_scores, worst_subgroup
+from segfair.files.images.masks import write_image, write_mask
+from segfair.mitigation.data.boxes import BreastBox
+from segfair.mitigation.data.outputs import put_back, region_probabilities
+from segfair.mitigation.data.preparation import prepare
+from segfair.mitigation.data.preprocessing import Preprocessing, load_volume
+from segfair.mitigation.data.regions import Regions
+from segfair.mitigation.data.sources import TrainingCase
+from segfair.mitigation.training.evaluation import evaluate, total_scores, worst_subgroup
+from segfair.scoring.cohort import score_case
+from segfair.scoring.pairs import score_pair
 
 
 class Hungry(nn.Module):
@@ -80,11 +92,74 @@ def test_evaluation_takes_volumes_of_several_shapes() -> None:
     assert scored.dsc.tolist() == [1.0] * 6
 
 
-def test_foreground_of_one_and_of_several_channels() -> None:
-    one = torch.tensor([-1.0, 0.0, 2.0]).reshape(1, 1, 3, 1, 1)
-    assert foreground(one).flatten().tolist() == [0, 0, 1]
-    three = torch.tensor([[1.0, 0.0, 0.0], [0.5, 2.0, 0.0], [0.0, 0.0, 0.5]]).T.reshape(1, 3, 3, 1, 1)
-    assert foreground(three).flatten().tolist() == (three.argmax(1) > 0).int().flatten().tolist()
+class Given(nn.Module):
+    """Answers with logits that were made beforehand, whatever it sees."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.logits
+
+
+BRATS = {"whole": (1, 2, 3), "core": (2, 3), "enhancing": (3,)}
+
+
+def random_labels(shape: tuple[int, ...], seed: int) -> NDArray[np.uint8]:
+    """Nested boxes of 1, 2 and 3, and a slab of 9."""
+    rng = np.random.default_rng(seed)
+    label = np.zeros(shape, np.uint8)
+    for depth, value in enumerate((1, 2, 3)):
+        low = rng.integers(1, 3, 3) + depth
+        label[tuple(slice(a, n - a) for a, n in zip(low, shape, strict=True))] = value
+    label[-1] = 9
+    return label
+
+
+def test_regions_in_memory_have_the_score_of_their_label_maps() -> None:
+    rules = PROTOCOL.replace(regions=BRATS, ignore_label=9)
+    regions = Regions.of_protocol(rules)
+    label, guess = random_labels((10, 9, 8), 0), random_labels((10, 9, 8), 1)
+    guess[-1] = 3  # where nothing counts
+
+    class One(Volumes):
+        def __getitem__(self, draw: tuple[int, int]) -> dict[str, Any]:
+            targets = torch.from_numpy(regions.encode(label))
+            return {"image": torch.zeros(1, 10, 9, 8), "label": targets, "id": "x"}
+
+    logits = torch.from_numpy(np.where(regions.encode(guess) == 1, 2.0, -2.0))[None]
+    scored = evaluate(Given(logits), One(("x",)), inferer=whole, protocol=rules)
+    expected = score_pair(label, guess, spacing_mm=(1.0, 1.0, 1.0), protocol=rules)
+    assert scored.dsc.tolist() == [expected.values["dsc"]]
+    assert scored.normhd.tolist() == [expected.values["normhd"]]
+    assert 0.3 < scored.dsc[0] < 1
+
+
+@pytest.mark.parametrize("box", [None, BreastBox(((0, 12), (3, 14), (0, 8)))])
+def test_a_case_on_disk_is_validated_as_its_written_prediction_is_audited(
+    tmp_path: Path, box: BreastBox | None
+) -> None:
+    """Another orientation and spacing, an image with a frame of zeros, regions, an ignored value, perhaps a box."""
+    affine = np.diag([-1.3, -0.8, 2.1, 1.0])
+    label, image = random_labels((12, 14, 8), 0), np.random.default_rng(5).uniform(1, 2, (12, 14, 8))
+    image[:2] = 0
+    write_mask(tmp_path / "l.nii.gz", label, affine=affine)
+    write_image(tmp_path / "i.nii.gz", image, affine=affine)
+    rules = PROTOCOL.replace(regions=BRATS, ignore_label=9)
+    settings = Preprocessing(1, (1.0, 1.0, 1.0), regions=Regions.of_protocol(rules))
+    case = TrainingCase("x", (tmp_path / "i.nii.gz",), tmp_path / "l.nii.gz", box=box)
+    prepared = prepare([case], settings, cache=None)
+    logits = 3 * torch.randn(1, 3, *prepared.cases["x"].shape, generator=torch.Generator().manual_seed(3))
+    scored = evaluate(Given(logits), prepared.whole(["x"]), inferer=whole, protocol=rules)
+
+    volume = load_volume(case.images, settings)
+    masks = put_back(region_probabilities(logits[0], 3).numpy(), volume.grid, volume.source, box)
+    write_mask(tmp_path / "p.nii.gz", settings.regions.decode(masks), affine=volume.source.affine)
+    audited = score_case(Case("x", case.label, tmp_path / "p.nii.gz"), rules)
+    assert scored.dsc.tolist() == [audited.values["dsc"]]
+    assert scored.normhd.tolist() == [audited.values["normhd"]]
+    assert 0 < scored.dsc[0] < 1
 
 
 def test_worst_subgroup_counts_only_large_enough_ones() -> None:

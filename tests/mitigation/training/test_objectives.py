@@ -11,6 +11,7 @@ from monai.losses.dice import DiceCELoss, DiceFocalLoss
 from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE, flat_state, tiny_network
 from torch import Tensor, nn
 
+from segfair.mitigation.data.regions import IGNORED
 from segfair.mitigation.training.objectives import (
     AdversarialObjective,
     FairMedSegObjective,
@@ -44,6 +45,44 @@ def test_each_case_has_monai_s_loss(name: str, channels: int, empty: bool) -> No
     single = MONAI[name, channels]()
     for i in range(3):
         assert losses[i].item() == pytest.approx(single(logits[i : i + 1], label[i : i + 1]).item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dice-ce", "dice-focal"])
+def test_regions_have_the_mean_loss_of_each_alone(name: str) -> None:
+    """Dice and cross-entropy of every region are those of a single one, averaged over the channels."""
+    rng = torch.Generator().manual_seed(2)
+    logits = 4 * torch.randn(2, 3, 6, 5, 4, generator=rng)
+    label = torch.randint(0, 2, (2, 3, 6, 5, 4), generator=rng)
+    loss = case_loss(name)  # type: ignore[arg-type]
+    alone = torch.stack([loss(logits[:, k : k + 1], label[:, k : k + 1]) for k in range(3)]).mean(0)
+    torch.testing.assert_close(loss(logits, label), alone)
+
+
+@pytest.mark.parametrize(("channels", "n_regions"), [(1, 1), (2, 1), (3, 3)])
+@pytest.mark.parametrize("name", ["dice-ce", "dice-focal"])
+def test_ignored_voxels_leave_the_loss_of_the_rest(name: str, channels: int, n_regions: int) -> None:
+    rng = torch.Generator().manual_seed(3)
+    logits = (4 * torch.randn(2, channels, 6, 5, 4, generator=rng)).requires_grad_()
+    label = torch.randint(0, 2, (2, n_regions, 6, 5, 4), generator=rng).to(torch.uint8)
+    label[:, :, 4:] = IGNORED
+    loss = case_loss(name)  # type: ignore[arg-type]
+    losses = loss(logits, label)
+    torch.testing.assert_close(losses, loss(logits[:, :, :4], label[:, :, :4]))
+    losses.sum().backward()
+    assert logits.grad is not None
+    assert not logits.grad[:, :, 4:].any(), "nothing is learned where nothing counts"
+    assert logits.grad[:, :, :4].abs().sum() > 0
+
+
+def test_a_case_of_which_nothing_counts_has_no_loss() -> None:
+    logits = torch.randn(2, 2, 3, 3, 3, requires_grad=True)
+    label = torch.zeros(2, 1, 3, 3, 3)
+    label[0] = IGNORED
+    losses = dice_ce(logits, label)
+    assert losses[0].item() == 0
+    losses.sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("loss", [dice_ce, dice_focal])

@@ -23,6 +23,7 @@ import torch
 from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditResult
 from segfair.audit.words import search_sentence
+from segfair.errors import ConfigError
 from segfair.files.tables import write_csv
 from segfair.mitigation.data.augmentation import Augmentation
 from segfair.mitigation.data.datasets import describe_cuts
@@ -73,9 +74,12 @@ def run_mitigation(
         The contents of `comparison.json`.
 
     Raises:
-        ConfigError, InputError: Settings or data that cannot be used; nothing has been trained then.
+        ConfigError, InputError: Settings or data that cannot be used, or a folder that holds a training; nothing has
+            been trained then.
     """
     settings = settings.complete()
+    models = _models(settings)
+    _refuse_to_delete(settings, models)
     settings.out.mkdir(parents=True, exist_ok=True)
     if settings.resume:
         check_resumable(settings, settings.out / "config.toml")
@@ -84,7 +88,6 @@ def run_mitigation(
     protocol = study.protocol
     for notice in (*study.notices, *_unseen(settings, study)):
         tell(notice)
-    models = _models(settings)
     context = _context(settings, study)
     for model in models:
         # Made once for nothing: one that cannot be must not be found out after hours of the others.
@@ -135,6 +138,20 @@ def _models(settings: MitigationSettings) -> list[_Model]:
     pairs = [(backbone, strategy) for backbone in settings.backbones for strategy in strategies]
     names = [strategy if alone else f"{backbone}-{strategy}" for backbone, strategy in pairs]
     return [_Model(name, *pair, settings.out / name) for name, pair in zip(names, pairs, strict=True)]
+
+
+def _refuse_to_delete(settings: MitigationSettings, models: Sequence[_Model]) -> None:
+    """A folder that holds a training is gone on with, left alone, or overwritten because somebody says so.
+
+    Raises:
+        ConfigError: It holds one, and nothing was said.
+    """
+    held = [model.name for model in models if any(model.folder.glob("checkpoint_*.pt"))]
+    if held and not settings.resume and not settings.overwrite:
+        raise ConfigError(
+            f"--out {settings.out}: holds a training of {', '.join(held)}; go on with --resume, name another folder "
+            "with --out, or remove what is there with --overwrite"
+        )
 
 
 def _begin_folder(settings: MitigationSettings, study: Study, models: Sequence[_Model]) -> None:

@@ -220,6 +220,7 @@ class MitigationSettings:
             batch_size=self.batch_size or (2 if transformer else 4),
             lr=self.lr or 3e-3,
             phases=self.phases or len(PHASES),
+            spacing_mm=self.spacing_mm or (1.0, 1.0, 1.0),
             spatial_size=self.spatial_size or ((64,) * 3 if transformer else (32,) * 3),
             augmentation=self.augmentation or self.recipe_entry.augmentation or "light",
             flip_axes=("x", "y", "z") if self.flip_axes is None else self.flip_axes,
@@ -338,10 +339,9 @@ class MitigationSettings:
             return
         if self.metadata is not None:
             raise ConfigError("--metadata: belongs to DATA, and there is none; name the data set as well")
-        for name in ("label", "cases", "where", "folds", "modality", "spacing_mm", "normalise"):
+        for name in ("label", "cases", "where", "folds", "modality", "normalise"):
             if getattr(self, name) is not None:
-                option = name.replace("_mm", "")
-                raise ConfigError(f"--{option}: belongs to DATA, and there is none; name the data set as well")
+                raise ConfigError(f"--{name}: belongs to DATA, and there is none; name the data set as well")
         if self.phases not in (None, len(PHASES)):
             raise ConfigError(
                 f"--phases {self.phases}: the embedded phantom has {len(PHASES)}; name a data set, or leave it out"
@@ -397,7 +397,7 @@ def check_resumable(settings: MitigationSettings, path: Path) -> None:
         if name not in _FREE_ON_RESUME and before.get(name) != now.get(name):
             raise ConfigError(
                 f"--resume: {path} has {name} = {_told(before.get(name))}, now it is {_told(now.get(name))}; give the "
-                f"same settings (--config {path}), or leave out --resume to start anew"
+                f"same settings (--config {path}), or start anew with --overwrite in place of --resume"
             )
 
 
