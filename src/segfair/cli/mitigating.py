@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segfair.cli.app import app
-from segfair.cli.options import MODELS, RUN, Debug, MitigateOptions, option, split, split_all, spread
+from segfair.cli.options import (
+    MODELS,
+    RUN,
+    Debug,
+    MitigateOptions,
+    WithSpacing,
+    option,
+    split,
+    split_all,
+    spread,
+)
+from segfair.cli.settings import parse_spacing
 from segfair.cli.terminal import say_models, say_nothing
 from segfair.errors import ConfigError
 
@@ -21,7 +32,8 @@ if TYPE_CHECKING:
 
 
 @app.command(
-    epilog="Example: segfair mitigate --backbone unet --strategy fairmedseg --strategy divergence-sampling",
+    cls=WithSpacing,
+    epilog="Example: segfair mitigate DATA --folds 5 --strategy divergence-sampling",
     rich_help_panel="Mitigate",
 )
 @spread
@@ -33,7 +45,9 @@ def mitigate(
             help="Data set of images and labels, or a table of their paths; else the embedded phantom.",
         ),
     ] = None,
-    backbone: Annotated[list[str] | None, option("unet (default), segresnet, swinunetr; repeatable.", MODELS)] = None,
+    backbone: Annotated[
+        list[str] | None, option("unet (default), resenc, segresnet, swinunetr; repeatable.", MODELS)
+    ] = None,
     strategy: Annotated[
         list[str] | None, option("fairmedseg (default), divergence-sampling, balanced, ...; repeatable.", MODELS)
     ] = None,
@@ -58,7 +72,7 @@ def mitigate(
     given = {
         **_given(options),
         "data": data,
-        "backbones": backbone and tuple(backbone),
+        "backbones": _backbones(backbone, options.models.network),
         "strategies": strategy and tuple(strategy),
         "resume": resume or None,
         "overwrite": overwrite or None,
@@ -74,6 +88,25 @@ def mitigate(
     tell(f"comparison: {out / 'comparison.html'}")
 
 
+def _backbones(named: list[str] | None, own: str | None) -> tuple[str, ...] | None:
+    """The networks that are trained; one of the user's own stands in place of the default."""
+    if own is None:
+        return tuple(named) if named else None
+    if ":" not in own:
+        raise ConfigError(f"--network {own}: expected module:function, such as my_networks:make_unet")
+    return (*(named or ()), own)
+
+
+def _sides(option_name: str, text: str | None) -> tuple[int, ...] | None:
+    """Two or three whole numbers of voxels."""
+    if text is None:
+        return None
+    parts = text.replace(",", " ").split()
+    if len(parts) not in (2, 3) or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ConfigError(f"{option_name} {text}: expected two or three whole numbers of voxels, such as 128 128 64")
+    return tuple(map(int, parts))
+
+
 def _given(options: MitigateOptions) -> dict[str, Any]:
     """The settings that options name, under the names of the settings file; None where an option was left out."""
     from segfair.mitigation.experiment.procedure import read_weights
@@ -85,6 +118,10 @@ def _given(options: MitigateOptions) -> dict[str, Any]:
         "min_support": models.min_support,
         "loss": models.loss,
         "outcome": models.outcome,
+        "recipe": models.recipe,
+        "select": models.select,
+        "init": models.init,
+        "keep_largest": models.keep_largest or None,
         "one_shot_weights": read_weights(models.weights) if models.weights else None,
         "metadata": data.metadata,
         **dataclasses.asdict(data.selection),
@@ -97,8 +134,10 @@ def _given(options: MitigateOptions) -> dict[str, Any]:
         "numeric": split_all(data.reading.numeric) or None,
         "join": data.reading.join and tuple(data.reading.join),
         "phases": data.phases,
-        "spacing_mm": data.spacing,
-        "spatial_size": data.patch or data.spatial_size,
+        "spacing_mm": data.spacing and parse_spacing(data.spacing),
+        "spatial_size": _sides("--patch", data.patch) or _sides("--spatial-size", data.spatial_size),
+        "modality": data.modality,
+        "splits": data.splits,
         "samples_per_case": data.samples_per_case or (2 if data.patch else None),
         "cache": data.cache,
         **dataclasses.asdict(options.compute),
@@ -120,10 +159,23 @@ def _processes(n_workers: int) -> Iterator[Executor | None]:
 
 @app.command(epilog="Example: segfair predict checkpoint_best.pt images/ masks/", rich_help_panel="Mitigate")
 def predict(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="checkpoint_best.pt of a training.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(metavar="CHECKPOINT", help="checkpoint_best.pt, or a model's folder: all of its folds."),
+    ],
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of masks; masks that exist are kept.")],
     boxes: Annotated[Path | None, typer.Option(help="Folder of breast boxes (patient_info_files).")] = None,
+    flips: Annotated[
+        bool | None, typer.Option("--flips/--no-flips", help="Predict flipped images, too; as the model was judged.")
+    ] = None,
+    keep_largest: Annotated[
+        bool | None,
+        typer.Option("--keep-largest/--keep-all", help="Keep the largest part alone; as the model was judged."),
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="module:function of the model's own network, whose code is trusted.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     debug: Debug = False,
 ) -> None:
@@ -131,9 +183,15 @@ def predict(
     _require_torch()
     from segfair.files.image_files import describe_images, find_images
     from segfair.mitigation.data.boxes import find_boxes
-    from segfair.mitigation.prediction.volumes import load_model, predict_images
+    from segfair.mitigation.prediction.volumes import adapted, find_checkpoints, load_model, predict_images
 
-    model = load_model(checkpoint, device=device)
+    checkpoints = find_checkpoints(checkpoint)
+    model = load_model(*checkpoints, device=device, own_network=network)
+    model = adapted(model, flips=flips, keep_largest=keep_largest)
+    if len(checkpoints) > 1:
+        typer.echo(
+            f"{len(checkpoints)} networks predict together: {', '.join(path.parent.name for path in checkpoints)}"
+        )
     found = find_images(images, n_channels=model.preprocessing.phases)
     typer.echo(describe_images(images, found))
     report = predict_images(model, found, out, boxes=find_boxes(boxes) if boxes else None, device=device)

@@ -209,6 +209,21 @@ class ModelOptions:
         float | None, option("Smallest share of validation cases of a subgroup; 0.001.", MODELS, min=1e-9, max=1.0)
     ] = None
     loss: Annotated[Literal["dice-ce", "dice-focal"] | None, option("Loss of a case; dice-ce.", MODELS)] = None
+    recipe: Annotated[
+        Literal["paper", "strong"] | None,
+        option("How networks are trained: strong with DATA, paper (to reproduce) without.", MODELS),
+    ] = None
+    select: Annotated[
+        Literal["ema", "last", "dice", "ps", "ts", "worst"] | None,
+        option("Weights that are kept: ema (averaged, of the end) or last, else the best epoch by validation.", MODELS),
+    ] = None
+    network: Annotated[
+        str | None, option("A network of your own in place of a backbone.", MODELS, metavar="MODULE:FUNCTION")
+    ] = None
+    init: Annotated[Path | None, option("Checkpoint to go on from instead of random weights.", MODELS)] = None
+    keep_largest: Annotated[
+        bool, option("Keep the largest connected part of a predicted mask alone.", MODELS, "--keep-largest")
+    ] = False
     outcome: Annotated[Literal["dsc", "ps"] | None, option("Whose divergences count; dsc.", MODELS)] = None
     weights: Annotated[Path | None, option("Case weights of segfair weights, for --strategy one-shot.", MODELS)] = None
 
@@ -230,14 +245,19 @@ class DataOptions:
         int | None, option("Phases that become channels; those that cases have by default.", DATA, min=1)
     ] = None
     spacing: Annotated[
-        tuple[float, float, float] | None,
-        option("Voxel size in mm; 1 1 1, and of pictures without a size as it is.", DATA, metavar="X Y Z"),
+        str | None,
+        option("Voxel size to resample to, in mm (pictures: in pixels); planned.", DATA, metavar="X Y [Z]"),
     ] = None
-    spatial_size: Annotated[
-        tuple[int, int, int] | None, option("Voxels that the network sees.", DATA, metavar="X Y Z")
-    ] = None
-    patch: Annotated[
-        tuple[int, int, int] | None, option("Train on patches of so many voxels.", DATA, metavar="X Y Z")
+    spatial_size: Annotated[str | None, option("Voxels that the network sees; planned.", DATA, metavar="X Y [Z]")] = (
+        None
+    )
+    patch: Annotated[str | None, option("Train on patches of so many voxels.", DATA, metavar="X Y [Z]")] = None
+    modality: Annotated[Literal["ct", "other"] | None, option("Kind of image; CT is told by its values.", DATA)] = None
+    splits: Annotated[
+        str | None,
+        option(
+            "Own split or folds: splits_final.json, splits.json, a table, or a column.", DATA, metavar="FILE|COLUMN"
+        ),
     ] = None
     samples_per_case: Annotated[int | None, option("Patches a case, with --patch; 2.", DATA, min=1)] = None
     cache: Annotated[Path | None, option("Folder of prepared volumes; OUT/cache by default.", DATA)] = None
@@ -247,9 +267,17 @@ class DataOptions:
 class ComputeOptions:
     """How a mitigation computes."""
 
+    folds: Annotated[
+        int | None, option("Train so many patient-disjoint folds, and judge all cases out of fold.", RUN, min=2)
+    ] = None
+    seeds: Annotated[int | None, option("Trainings of each model and fold; 1.", RUN, min=1)] = None
+    validate_every: Annotated[int | None, option("Epochs between two validations; 1.", RUN, min=1)] = None
+    validation_cases: Annotated[int | None, option("Most validation cases; the others train.", RUN, min=1)] = None
+    compiled: Annotated[bool | None, option("Compile networks first.", RUN, "--compile/--no-compile")] = None
+
     epochs: Annotated[int | None, option("Epochs of every model.", RUN, min=1)] = None
     batch_size: Annotated[int | None, option("Cases of a step.", RUN, min=1)] = None
-    lr: Annotated[float | None, option("Adam's learning rate.", RUN, min=1e-9)] = None
+    lr: Annotated[float | None, option("Largest learning rate; the recipe's.", RUN, min=1e-9)] = None
     device: Annotated[str | None, option("auto (default), cpu or cuda.", RUN)] = None
     amp: Annotated[bool | None, option("Half precision; on a GPU by default.", RUN, "--amp/--no-amp")] = None
     workers: Annotated[int | None, option("Processes that prepare, load and score; 0.", RUN, min=0)] = None
@@ -265,21 +293,24 @@ class MitigateOptions:
     compute: ComputeOptions = field(default_factory=ComputeOptions)
 
 
+_SIZES = ("--spacing", "--spatial-size", "--patch")
+
+
 class WithSpacing(TyperCommand):
-    """A command whose option `--spacing` takes two or three numbers, which click cannot say."""
+    """A command whose options of sizes take two or three numbers, which click cannot say."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Hands the numbers on as one value."""
         rest, joined = list(args), []
         while rest and rest[0] != "--":
             name, equals, first = rest.pop(0).partition("=")
-            if name != "--spacing":
+            if name not in _SIZES:
                 joined.append(f"{name}{equals}{first}")
                 continue
             lengths = [first] if equals else []
             while rest and len(lengths) < 3 and is_number(rest[0]):
                 lengths.append(rest.pop(0))
-            joined.append(f"--spacing={' '.join(lengths)}")
+            joined.append(f"{name}={' '.join(lengths)}")
         return super().parse_args(ctx, [*joined, *rest])
 
 

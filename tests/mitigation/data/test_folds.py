@@ -79,7 +79,7 @@ def test_cases_that_can_only_train_are_never_tested():
         assert not {subjects[case] for case in split.train} & held
 
 
-def test_given_folds_are_taken_as_they_are():
+def test_given_splits_are_taken_as_they_are():
     table = random_table(8, 2)
     a, b, c, d, e, f, g, h = table.case_ids
     given = {a: "10", b: "10", c: "2", d: "2", e: "9", f: "9", g: ONLY_TRAINS}
@@ -91,7 +91,7 @@ def test_given_folds_are_taken_as_they_are():
     assert splits[2].origin == "fold 3 of 3, as given"
 
 
-def test_a_patient_in_two_given_folds_is_told_and_never_learned_from():
+def test_a_patient_in_two_given_splits_is_told_and_never_learned_from():
     table = random_table(6, 3)
     a, b, c, d, e, f = table.case_ids
     given = {a: "0", b: "0", c: "1", d: "1", e: "2", f: "2"}

@@ -1,6 +1,6 @@
 """Folds: each case is tested once, by a network that has seen no case of its patient; and their `splits.json`.
 
-Folds are drawn here, or given (`given_folds`). Decides by ids and attributes only; reads no image.
+Folds are drawn here, or given (`given_splits`). Decides by ids and attributes only; reads no image.
 """
 
 from __future__ import annotations

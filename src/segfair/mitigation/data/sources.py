@@ -26,6 +26,7 @@ from segfair.files.tables import load_table
 from segfair.intake.case_ids import match_ids
 from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata
 from segfair.mitigation.data.boxes import BOX_FOLDER, BreastBox, find_boxes, read_box
+from segfair.mitigation.data.given_splits import column_parts
 from segfair.mitigation.data.regions import Regions
 from segfair.protocol.rules import Protocol
 
@@ -337,29 +338,13 @@ def _listed_files(path: Path, sheet: str | None) -> _Files:
     )
 
 
-_PART_NAMES: Mapping[str, GivenSplit] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-
-
 def _listed_parts(listed: PathTable, path: Path) -> dict[str, GivenSplit]:
     """Case id -> part, by the column `split`; empty without one."""
     column = next((name for name in listed.columns if name.strip().casefold() == "split"), None)
     if column is None:
         return {}
-    parts: dict[str, GivenSplit] = {}
-    for case, cell in zip(listed.ids, listed.table.raw[column], strict=True):
-        text = cell_text(cell).casefold()
-        if text and text not in _PART_NAMES:
-            raise InputError(
-                f"{path}, column {column}: case {case} is in {text!r}; expected one of {', '.join(_PART_NAMES)}, or an "
-                "empty cell"
-            )
-        if text:
-            parts[case] = _PART_NAMES[text]
-    return parts
+    cells = dict(zip(listed.ids, listed.table.raw[column], strict=True))
+    return dict(column_parts(cells, name=f"{column} of {path.name}").of)
 
 
 def _split_of(files: _Files, usable: Sequence[TrainingCase]) -> dict[str, GivenSplit]:

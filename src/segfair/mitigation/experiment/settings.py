@@ -39,7 +39,15 @@ from segfair.phantom import PHASES
 from segfair.protocol.rules import load_protocol
 from segfair.trees import Kind, structure, tree_converter
 
-__all__ = ["MitigationSettings", "check_resumable", "load_settings", "read_settings", "read_weights"]
+__all__ = [
+    "WORST_MIN_CASES",
+    "MitigationSettings",
+    "check_resumable",
+    "load_settings",
+    "read_settings",
+    "read_weights",
+    "with_earlier",
+]
 
 Count = Annotated[int, Kind("a whole number of at least 1", lambda value: value >= 1)]
 Natural = Annotated[int, Kind("a whole number of at least 0", lambda value: value >= 0)]
@@ -49,6 +57,23 @@ Spacing = tuple[float, ...]
 Positive = Annotated[float, Kind("a number above 0", lambda value: value > 0)]
 Share = Annotated[float, Kind("a share from 0 to 1", lambda value: 0 <= value <= 1)]
 Axes = Annotated[tuple[Literal["x", "y", "z"], ...], Kind("axes such as x, y and z")]
+
+WORST_MIN_CASES = 5
+"""Fewest cases of a subgroup that can be the worst one."""
+
+PLANNED = (
+    "spacing_mm",
+    "normalise",
+    "spatial_size",
+    "samples_per_case",
+    "network",
+    "batch_size",
+    "epochs",
+    "augmentation",
+    "flip_axes",
+    "phases",
+)
+"""What a plan fills in where it is open."""
 
 _FREE_ON_RESUME = {"out", "data", "metadata", "cache", "device", "amp", "workers", "strategies", "baseline"}
 """What may change when a run goes on: where it runs, where things lie, and further strategies."""
@@ -71,7 +96,8 @@ class MitigationSettings:
         keep_largest: Whether the largest connected part of a predicted mask alone is kept.
         compiled: Whether networks are compiled first.
         init: Checkpoint to start from instead of random weights.
-        folds: A number of folds, a file of them, or a column; None: one split into three sets.
+        folds: Number of folds; None: one split into three sets, unless `splits` names folds.
+        splits: A file, or a column, of a split or of folds that are given; None: they are drawn.
         seeds: Trainings of each model, with different seeds; only with folds.
         mean_margin: Loss of mean Dice from which on the mean is not called unchanged; only with folds.
         epochs, batch_size, lr: Budget of every model.
@@ -125,7 +151,8 @@ class MitigationSettings:
     keep_largest: bool = False
     compiled: bool = False
     init: Path | None = None
-    folds: str | None = None
+    folds: Annotated[int, Kind("a whole number of at least 2", lambda value: value >= 2)] | None = None
+    splits: str | None = None
     seeds: Count = 1
     mean_margin: Positive = 0.01
     epochs: Count | None = None
@@ -326,8 +353,6 @@ class MitigationSettings:
             self.network_config(backbone)
 
     def _check_evidence(self) -> None:
-        if self.seeds > 1 and self.folds is None:
-            raise ConfigError("--seeds: several trainings of a model are compared over folds; give --folds as well")
         if self.select is not None and self.select not in SELECTIONS:
             raise ConfigError(f"--select {self.select}: expected one of {', '.join(SELECTIONS)}")
         if self.average == 0 and self.select == "ema":
@@ -339,7 +364,7 @@ class MitigationSettings:
             return
         if self.metadata is not None:
             raise ConfigError("--metadata: belongs to DATA, and there is none; name the data set as well")
-        for name in ("label", "cases", "where", "folds", "modality", "normalise"):
+        for name in ("label", "cases", "where", "folds", "splits", "modality", "normalise"):
             if getattr(self, name) is not None:
                 raise ConfigError(f"--{name}: belongs to DATA, and there is none; name the data set as well")
         if self.phases not in (None, len(PHASES)):
@@ -399,6 +424,20 @@ def check_resumable(settings: MitigationSettings, path: Path) -> None:
                 f"--resume: {path} has {name} = {_told(before.get(name))}, now it is {_told(now.get(name))}; give the "
                 f"same settings (--config {path}), or start anew with --overwrite in place of --resume"
             )
+
+
+def with_earlier(settings: MitigationSettings, path: Path) -> MitigationSettings:
+    """What is left open is what an earlier run has planned.
+
+    Args:
+        settings: What is asked for now.
+        path: The earlier run's `config.toml`; without one nothing changes.
+    """
+    if not path.is_file():
+        return settings
+    before = read_settings(path)
+    planned = {name: before[name] for name in PLANNED if name in before and not getattr(settings, name)}
+    return dataclasses.replace(settings, **planned)
 
 
 def read_weights(path: Path) -> dict[str, float]:

@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,20 +25,24 @@ from segfair.audit.result import AuditConfig
 from segfair.audit.words import plural
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError
-from segfair.files.images.masks import has_size, write_mask
+from segfair.files.images.masks import write_mask
 from segfair.intake.case_rows import NO_SUBJECTS
 from segfair.intake.mask_values import picture_notices
 from segfair.mitigation.data.datasets import PreparedData, from_arrays
+from segfair.mitigation.data.folds import check_folds, fold_splits, load_folds
+from segfair.mitigation.data.given_splits import GivenFolds, GivenParts, given_splits
 from segfair.mitigation.data.outputs import foreground
 from segfair.mitigation.data.preparation import prepare
-from segfair.mitigation.data.preprocessing import Preprocessing
+from segfair.mitigation.data.preprocessing import Intensities, Preprocessing
+from segfair.mitigation.data.regions import Regions
 from segfair.mitigation.data.sources import TrainingSource, read_training_source
 from segfair.mitigation.data.splits import Split, load_split, split_cases
+from segfair.mitigation.experiment.settings import MitigationSettings
 from segfair.mitigation.prediction.volumes import Model, predict_images
 from segfair.phantom import FIELD_OF_VIEW_MM, PhantomCase, sample_cases
 from segfair.protocol.rules import Protocol
 
-__all__ = ["PhantomSize", "Selection", "Study", "data_study", "phantom_study"]
+__all__ = ["DataSet", "PhantomSize", "Study", "data_studies", "phantom_study", "pooled", "read_data"]
 
 Spacing = tuple[float, float, float]
 Predict = Callable[[Model, Path, str, bool], tuple[str, ...]]
@@ -72,18 +77,6 @@ class Study:
     predict: Predict
     skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which files, rows and cases of a data set are taken; see `read_training_source`."""
-
-    metadata: Path | None = None
-    phases: int | None = None
-    id_column: str | None = None
-    sheet: str | None = None
-    cases: str | None = None
-    where: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,58 +171,125 @@ def _predict_phantom(
     return ()
 
 
-def data_study(
-    data: Path,
+@dataclass(frozen=True, slots=True, eq=False)
+class DataSet:
+    """A data set on disk, with what an audit settles before it scores.
+
+    Attributes:
+        source: The cases that can be trained on.
+        config: What the audits of the run are asked; who is a patient is settled.
+        settled: The same with the protocol resolved: which voxels count.
+        notices: For the reader.
+    """
+
+    source: TrainingSource
+    config: AuditConfig
+    settled: AuditConfig
+    notices: tuple[str, ...]
+
+    @property
+    def regions(self) -> Regions:
+        """What a network is taught."""
+        return self.source.regions(self.settled.protocol)
+
+    @property
+    def subjects(self) -> dict[str, object] | None:
+        """Case id -> patient; None where every case is a patient."""
+        column = self.settled.subject_column
+        return {case.id: case.metadata.get(column) for case in self.source.cohort()} if column else None
+
+
+def read_data(settings: MitigationSettings) -> DataSet:
+    """Finds the cases of the data set, and settles what an audit would: voxels that count, grey levels, patients.
+
+    Raises:
+        InputError, ConfigError: The data cannot be used.
+    """
+    config = settings.audit_config
+    source = read_training_source(
+        cast(Path, settings.data),
+        metadata=settings.metadata,
+        phases=settings.phases,
+        id_column=settings.id_column,
+        sheet=settings.sheet,
+        cases=settings.cases,
+        where=settings.where,
+        subject_column=config.subject_column,
+    )
+    check_joins(source.cohort(), config.join)
+    settled, labelled, settled_notices = settle(config, source.cohort(), None)
+    # Settled on all cases, so that no part of them is asked again with another answer.
+    config = dataclasses.replace(config, subject_column=settled.subject_column or NO_SUBJECTS)
+    notices = (
+        *source.notices,
+        *label_notices(config, labelled, settled.protocol),
+        *picture_notices(labelled, settled.protocol),
+        *settled_notices,
+    )
+    return DataSet(source.with_pictures(labelled), config, settled, notices)
+
+
+def data_studies(
+    data: DataSet,
+    settings: MitigationSettings,
     *,
-    config: AuditConfig,
-    out: Path,
-    cache: Path | None,
-    selection: Selection = Selection(),
-    spacing_mm: Spacing | None = None,
-    resume: bool = False,
+    intensities: Intensities | None = None,
     executor: Executor | None = None,
     on_done: Callable[[str], None] | None = None,
-) -> Study:
-    """A study of a data set on disk.
+) -> tuple[Study, ...]:
+    """The studies of a data set: one, or with folds one a fold, which share volumes and attributes.
 
-    Which voxels count, what grey levels mean and who is a patient are settled as an audit of the labels settles them.
     A run that goes on (`resume`) takes the split of `out/splits.json`; a new one makes its own, since settings and
     cases may have changed.
 
     Args:
-        data: The data set, see `read_training_source`.
-        config: What the audit of the test cases is asked; its seed draws the split.
-        out: Folder of the run.
-        cache: Folder of prepared volumes; None keeps them in memory.
-        selection: Which files, rows and cases.
-        spacing_mm: Voxel size to resample to. None: 1 mm, and as stored where no file says how large a voxel is.
-        resume: Whether an earlier run goes on.
+        data: The data set.
+        settings: Planned: nothing is open.
+        intensities: Of CT.
         executor: Where volumes are prepared; None: in this process.
         on_done: Called with each case id once it is prepared or skipped.
 
     Raises:
         InputError, ConfigError: The data cannot be used, or the split is one of other data.
     """
-    source = read_training_source(data, **dataclasses.asdict(selection), subject_column=config.subject_column)
-    check_joins(source.cohort(), config.join)
-    settled, labelled, settled_notices = settle(config, source.cohort(), None)
-    source = source.with_pictures(labelled)
-    # Settled on all cases, so that no part of them is asked again with another answer.
-    config = dataclasses.replace(config, subject_column=settled.subject_column or NO_SUBJECTS)
+    source, settled = data.source, data.settled
     preprocessing = Preprocessing(
-        source.phases, spacing_mm or _own_spacing(source), regions=source.regions(settled.protocol)
+        source.phases,
+        _three(settings.spacing_mm),
+        settings.normalise or "case",
+        intensities if settings.normalise == "ct" else None,
+        regions=data.regions,
     )
+    cache = settings.cache or settings.out / "cache"
     prepared = prepare(source.cases, preprocessing, cache=cache, executor=executor, on_done=on_done)
     usable = [case for case in source.ids if case in prepared.cases]
-    split = _split(source, usable, settled, earlier=out / "splits.json" if resume else None)
+    splits = _splits(data, usable, settings)
+    skipped = {**source.skipped, **prepared.skipped}
+    lost = (f"{plural(len(skipped), 'case')} left out, see skipped.csv: {_example(skipped)}",) if skipped else ()
+    shared = (
+        *data.notices,
+        f"trained, predicted and audited: label {preprocessing.regions.describe()}",
+        *prepared.notices,
+        *lost,
+    )
+    # One plan for all folds, so that their cases are of the same subgroups; it looks at no score.
+    everybody = _plan(source.cohort(usable), settled) if len(splits) > 1 else None
+    return tuple(_data_study(data, split, everybody, prepared, preprocessing, skipped, shared) for split in splits)
+
+
+def _data_study(
+    data: DataSet,
+    split: Split,
+    plan: BinningPlan | None,
+    prepared: PreparedData,
+    preprocessing: Preprocessing,
+    skipped: Mapping[str, str],
+    notices: Sequence[str],
+) -> Study:
+    """The study of one split."""
+    source = data.source
     cohorts = {part: source.cohort(getattr(split, part)) for part in ("train", "validation", "test")}
-    plan = _fit(cohorts["train"], settled)
-    if not plan.attributes:
-        raise ConfigError(
-            f"mitigate: no metadata column of the {plural(len(split.train), 'training case')} can be an attribute ("
-            + "; ".join(f"{column}: {reason}" for column, reason in list(plan.left_out.items())[:5])
-            + "); more cases are needed, or a table with other columns (--metadata)"
-        )
+    plan = plan or _plan(cohorts["train"], data.settled)
     images = {case.id: case.images for case in source.select(split.test)}
 
     def predict(model: Model, folder: Path, device: str, amp: bool) -> tuple[str, ...]:
@@ -238,39 +298,46 @@ def data_study(
         failed = (f"{case} was not predicted: {reason}" for case, reason in report.failed.items())
         return (*report.notices, *failed)
 
-    skipped = {**source.skipped, **prepared.skipped}
-    lost = (f"{plural(len(skipped), 'case')} left out, see skipped.csv: {_example(skipped)}",) if skipped else ()
     return Study(
         prepared=prepared,
         split=split,
         plan=plan,
         attributes={part: plan.apply(cohort) for part, cohort in cohorts.items()},
         test=cohorts["test"],
-        config=config,
-        protocol=settled.protocol,
+        config=data.config,
+        protocol=data.settled.protocol,
         preprocessing=preprocessing,
         predict=predict,
         skipped=skipped,
-        notices=tuple(
-            dict.fromkeys(
-                (
-                    *source.notices,
-                    *label_notices(config, labelled, settled.protocol),
-                    *picture_notices(labelled, settled.protocol),
-                    *settled_notices,
-                    f"trained, predicted and audited: label {preprocessing.regions.describe()}",
-                    *prepared.notices,
-                    *lost,
-                    split.origin,
-                )
-            )
-        ),
+        notices=tuple(dict.fromkeys((*notices, split.origin))),
     )
 
 
-def _own_spacing(source: TrainingSource) -> Spacing | None:
-    """1 mm; None, which keeps voxels as they are, where no image says how large they are."""
-    return (1.0, 1.0, 1.0) if any(has_size(case.images[0]) is not False for case in source.cases) else None
+def pooled(studies: Sequence[Study]) -> Study:
+    """The folds as one: every test case of every fold, in id order."""
+    first = studies[0]
+    cases = sorted((case for study in studies for case in study.test), key=lambda case: case.id)
+    cohort = dataclasses.replace(first.test, cases=tuple(cases))
+    return dataclasses.replace(first, test=cohort, attributes={"test": first.plan.apply(cohort)})
+
+
+def _three(spacing: tuple[float, ...] | None) -> Spacing | None:
+    """Of pictures the slice is as thick as a pixel is wide: nothing is resampled along it."""
+    if spacing is None:
+        return None
+    x, y, z = (*spacing, 1.0)[:3]
+    return (x, y, z)
+
+
+def _plan(cohort: Cohort, config: AuditConfig) -> BinningPlan:
+    plan = _fit(cohort, config)
+    if not plan.attributes:
+        raise ConfigError(
+            f"mitigate: no metadata column of the {plural(len(cohort), 'training case')} can be an attribute ("
+            + "; ".join(f"{column}: {reason}" for column, reason in list(plan.left_out.items())[:5])
+            + "); more cases are needed, or a table with other columns (--metadata)"
+        )
+    return plan
 
 
 def _fit(cohort: Cohort, config: AuditConfig) -> BinningPlan:
@@ -291,20 +358,54 @@ def _fit(cohort: Cohort, config: AuditConfig) -> BinningPlan:
     )
 
 
-def _split(source: TrainingSource, usable: list[str], config: AuditConfig, *, earlier: Path | None) -> Split:
-    if earlier is not None and earlier.is_file():
-        split = load_split(earlier)
-        split.check_cases(usable)
-        return split
-    cohort = source.cohort(usable)
-    column = config.subject_column
-    return split_cases(
-        _fit(cohort, config).apply(cohort),
-        seed=config.seed,
-        subjects={case.id: case.metadata.get(column) for case in cohort} if column else None,
-        given=source.given_split or None,
-        train_only=[case.id for case in cohort if not case.metadata],
-    )
+def _splits(data: DataSet, usable: list[str], settings: MitigationSettings) -> tuple[Split, ...]:
+    """The one split, or those of the folds; of a run that goes on, those that it began with."""
+    earlier = settings.out / "splits.json"
+    cohort = data.source.cohort(usable)
+    given: GivenFolds | GivenParts | None = None
+    if settings.splits is not None:
+        columns = {name: {case.id: case.metadata.get(name) for case in cohort} for name in data.source.columns}
+        given = given_splits(settings.splits, columns, usable)
+    folded = settings.folds is not None or isinstance(given, GivenFolds)
+    if folded and isinstance(given, GivenParts):
+        raise ConfigError(
+            f"--splits {settings.splits}: is one split, and --folds asks for several; leave one of them out"
+        )
+    if settings.seeds > 1 and not folded:
+        raise ConfigError("--seeds: several trainings of a model are compared over folds; give --folds as well")
+    if settings.resume and earlier.is_file():
+        return _earlier(earlier, usable, n_folds=settings.folds, folded=folded)
+    common: dict[str, Any] = {
+        "seed": settings.seed,
+        "validation_share": _validation_share(settings, len(usable)),
+        "subjects": data.subjects,
+        "train_only": [case.id for case in cohort if not case.metadata],
+    }
+    table = _fit(cohort, data.settled).apply(cohort)
+    if folded:
+        folds = given.of if isinstance(given, GivenFolds) else None
+        return fold_splits(table, n_folds=settings.folds, given=folds, **common)
+    parts = given.of if isinstance(given, GivenParts) else data.source.given_split
+    return (split_cases(table, given=parts or None, **common),)
+
+
+def _earlier(path: Path, usable: Sequence[str], *, n_folds: int | None, folded: bool) -> tuple[Split, ...]:
+    """What a run that goes on began with."""
+    if folded:
+        splits = load_folds(path)
+        check_folds(splits, usable, n_folds=n_folds)
+        return splits
+    split = load_split(path)
+    split.check_cases(usable)
+    return (split,)
+
+
+def _validation_share(settings: MitigationSettings, n_cases: int) -> float | None:
+    """A fifth, or fewer where fewer are wanted; None where nothing of the run looks at validation cases."""
+    if not settings.validates:
+        return None
+    wanted = settings.validation_cases
+    return 0.2 if wanted is None else min(0.2, wanted / max(1, n_cases))
 
 
 def _example(reasons: Mapping[str, str]) -> str:

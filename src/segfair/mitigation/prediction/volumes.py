@@ -32,6 +32,7 @@ __all__ = [
     "Model",
     "PredictionReport",
     "WindowInferer",
+    "adapted",
     "describe",
     "find_checkpoints",
     "load_model",
@@ -145,6 +146,19 @@ def load_model(*paths: str | Path, device: str = "cpu", own_network: str | None 
                 "build predict together"
             )
     return dataclasses.replace(first, network=Ensemble(model.network for model in models).to(device).eval())
+
+
+def adapted(model: Model, *, flips: bool | None = None, keep_largest: bool | None = None) -> Model:
+    """The model with other choices for its predictions; None leaves what its checkpoint says.
+
+    Flips that a checkpoint does not name are those along every axis.
+    """
+    axes = model.flips
+    if flips is not None:
+        axes = (model.flips or tuple(range(len(model.window)))) if flips else ()
+    return dataclasses.replace(
+        model, flips=axes, keep_largest=model.keep_largest if keep_largest is None else keep_largest
+    )
 
 
 def _load_one(path: Path, device: str, own_network: str | None) -> Model:

@@ -7,7 +7,7 @@ import dataclasses
 from tests.mitigation.toy_folds import conclude_folds
 
 from segfair.audit.words import format_number
-from segfair.mitigation.experiment.evidence_page import evidence_section
+from segfair.mitigation.experiment.pages.evidence_page import evidence_section
 
 MODELS = {"divergence-sampling": {"gain": 0.06}, "balanced": {"gain": 0.02, "rest": -0.02}}
 

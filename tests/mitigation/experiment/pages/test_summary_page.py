@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.mitigation.toy_folds import conclude_folds
 from tests.mitigation.toy_models import conclude, model
 
-from segfair.mitigation.experiment.summary_page import mitigation_data, write_mitigation_page
+from segfair.mitigation.experiment.pages.summary_page import mitigation_data, write_mitigation_page
 from segfair.mitigation.training.catalogue import STRATEGIES
 
 

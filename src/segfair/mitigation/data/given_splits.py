@@ -1,7 +1,7 @@
-"""Folds that somebody else has made: which fold tests a case, by a file or by a column of the metadata.
+"""Splits and folds that somebody else has made, by a file or by a column of the metadata.
 
-Known files are nnU-Net's `splits_final.json`, `splits.json` of an earlier run with folds, and a table with a column
-`fold`. What they do not say is told; makes no split (`folds` does).
+Known files are nnU-Net's `splits_final.json`, `splits.json` of an earlier run, and a table with a column `fold` or
+`split`. What they do not say is told; makes no split (`splits` and `folds` do).
 """
 
 from __future__ import annotations
@@ -10,18 +10,28 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from segfair.attributes.binning import level_text
-from segfair.errors import InputError, MetadataError, some
-from segfair.files.cells import is_missing
+from segfair.errors import ConfigError, InputError, MetadataError, some
+from segfair.files.cells import cell_text, is_missing
 from segfair.files.tables import load_table
 from segfair.intake.case_ids import find_id_column, match_ids
 from segfair.mitigation.data.folds import ONLY_TRAINS, folds_of, refuse_twice
+from segfair.mitigation.data.splits import Part, load_split
 
-__all__ = ["FOLD_COLUMN", "GivenFolds", "column_folds", "read_folds"]
+__all__ = ["FOLD_COLUMN", "GivenFolds", "GivenParts", "column_folds", "column_parts", "given_splits", "read_folds"]
 
 FOLD_COLUMN = "fold"
 """The column of a table of folds."""
+SPLIT_COLUMN = "split"
+"""The column of a table of parts."""
+
+_PART_NAMES: Mapping[str, Part] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,92 @@ class GivenFolds:
 
     of: Mapping[str, str]
     notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenParts:
+    """One split that somebody else has made.
+
+    Attributes:
+        of: Case id -> its part; a case that is in none is not there.
+        notices: Sentences for the reader.
+    """
+
+    of: Mapping[str, Part]
+    notices: tuple[str, ...] = ()
+
+
+def given_splits(
+    text: str, columns: Mapping[str, Mapping[str, object]], case_ids: Sequence[str]
+) -> GivenFolds | GivenParts:
+    """What `--splits` names: folds, or one split.
+
+    Args:
+        text: A file, or a column of the metadata. A column of words such as train and test is one split, any other
+            folds.
+        columns: The metadata: column -> case id -> value.
+        case_ids: The cases.
+
+    Raises:
+        ConfigError: Neither a file nor a column.
+        InputError, MetadataError: A file of neither splits nor folds, or of other data.
+    """
+    path = Path(text)
+    if text in columns:
+        values = columns[text]
+        words = {cell_text(value).casefold() for value in values.values() if not is_missing(value)}
+        return column_parts(values, name=text) if words <= set(_PART_NAMES) else column_folds(values, name=text)
+    if not path.is_file():
+        raise ConfigError(
+            f"--splits {text}: neither a file nor a column of the metadata ({some(list(columns), 8)}); expected "
+            "nnU-Net's splits_final.json, splits.json of a run, a table with a column fold or split, or such a column"
+        )
+    if path.suffix.lower() != ".json":
+        table = load_table(path, wanted_ids=case_ids)
+        if any(column.strip().casefold() == SPLIT_COLUMN for column in table.columns):
+            return _table_parts(path, case_ids)
+        return read_folds(path, case_ids)
+    try:
+        tree: Any = json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as splits ({error})") from error
+    if not isinstance(tree, dict) or "folds" in tree:
+        return read_folds(path, case_ids)
+    split = load_split(path)
+    parts: dict[Part, tuple[str, ...]] = {"train": split.train, "validation": split.validation, "test": split.test}
+    listed = [(case, part) for part, cases in parts.items() for case in cases]
+    matches = match_ids(case_ids, [case for case, _ in listed])
+    return GivenParts({case: listed[rows[0]][1] for case, rows in matches.rows.items()})
+
+
+def column_parts(values: Mapping[str, object], *, name: str = SPLIT_COLUMN) -> GivenParts:
+    """One split from a column of words such as train, validation and test.
+
+    Args:
+        values: Case id -> word; a case with a missing one is in no part.
+        name: The column, for messages.
+
+    Raises:
+        InputError: Another word.
+    """
+    parts: dict[str, Part] = {}
+    for case, value in values.items():
+        text = cell_text(value).casefold()
+        if text and text not in _PART_NAMES:
+            raise InputError(
+                f"column {name}: case {case} is in {text!r}; expected one of {', '.join(_PART_NAMES)}, or an empty cell"
+            )
+        if text:
+            parts[case] = _PART_NAMES[text]
+    unnamed = [case for case in values if case not in parts]
+    lost = f"column {name}: {len(unnamed)} cases are in no part, and left out: {some(unnamed)}"
+    return GivenParts(parts, (lost,) if unnamed and parts else ())
+
+
+def _table_parts(path: Path, case_ids: Sequence[str]) -> GivenParts:
+    cells, column, notices = _cells(path, case_ids, SPLIT_COLUMN)
+    parts = column_parts(cells, name=f"{column} of {path.name}")
+    return GivenParts(parts.of, (*notices, *parts.notices))
 
 
 def read_folds(path: Path, case_ids: Sequence[str]) -> GivenFolds:
@@ -90,17 +186,23 @@ def column_folds(values: Mapping[str, object], *, name: str = FOLD_COLUMN) -> Gi
 
 
 def _table_folds(path: Path, case_ids: Sequence[str]) -> GivenFolds:
+    cells, column, notices = _cells(path, case_ids, FOLD_COLUMN)
+    folds = column_folds(cells, name=f"{column} of {path.name}")
+    return GivenFolds(folds.of, (*notices, *folds.notices))
+
+
+def _cells(path: Path, case_ids: Sequence[str], wanted: str) -> tuple[dict[str, object], str, tuple[str, ...]]:
+    """Case id -> value of a column of a table, the column as it is spelt there, and how rows were found."""
     table = load_table(path, wanted_ids=case_ids)
-    column = next((column for column in table.columns if column.strip().casefold() == FOLD_COLUMN), None)
+    column = next((column for column in table.columns if column.strip().casefold() == wanted), None)
     if column is None:
-        raise MetadataError(f"{path}: no column {FOLD_COLUMN}; columns are {some(table.columns, 20)}")
+        raise MetadataError(f"{path}: no column {wanted}; columns are {some(table.columns, 20)}")
     match = find_id_column(table.raw, case_ids, name=path.name)
     if column in match.several:
         raise MetadataError(f"{path}: {column} differs between the rows of one case; a case is tested once")
     values = table.column(column)
     cells = {case: values[match.rows[case]] if case in match.rows else None for case in case_ids}
-    folds = column_folds(cells, name=f"{column} of {path.name}")
-    return GivenFolds(folds.of, (*match.notices, *folds.notices))
+    return cells, column, tuple(match.notices)
 
 
 @dataclass(frozen=True, slots=True)

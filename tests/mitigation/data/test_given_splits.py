@@ -11,7 +11,7 @@ from tests.mitigation.data.test_splits import random_table
 from segfair.attributes.fit import AttributeTable
 from segfair.errors import InputError, MetadataError
 from segfair.mitigation.data.folds import ONLY_TRAINS, fold_splits, save_folds
-from segfair.mitigation.data.given_folds import column_folds, read_folds
+from segfair.mitigation.data.given_splits import column_folds, read_folds
 
 
 def table_of_cases(*case_ids: str) -> AttributeTable:

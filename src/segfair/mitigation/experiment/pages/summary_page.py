@@ -14,10 +14,10 @@ from typing import Any
 from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural, shorten
 from segfair.compare.verdict import outcome_digits
 from segfair.mitigation.experiment import diagnosis
-from segfair.mitigation.experiment.evidence_page import evidence_section
 from segfair.mitigation.experiment.gains import EVIDENCE_RULE
+from segfair.mitigation.experiment.pages.evidence_page import evidence_section
+from segfair.mitigation.experiment.pages.weight_figures import weight_lines
 from segfair.mitigation.experiment.summary import RULE, MitigationSummary, ModelSummary
-from segfair.mitigation.experiment.weight_figures import weight_lines
 from segfair.mitigation.training.catalogue import STRATEGIES
 from segfair.report.audit.maps import heat_map_section
 from segfair.report.comparison.changes import change_section, change_table

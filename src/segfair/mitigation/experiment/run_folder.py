@@ -1,0 +1,76 @@
+"""The folder of a run: what must not be deleted there, what a run writes before it begins, and whole files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from segfair.errors import ConfigError
+from segfair.files.tables import write_csv
+from segfair.mitigation.data.folds import save_folds
+from segfair.mitigation.experiment.settings import MitigationSettings
+from segfair.mitigation.experiment.studies import Study
+from segfair.mitigation.experiment.trainings import Model
+
+__all__ = ["begin_folder", "refuse_to_delete", "write_json"]
+
+_PARTS = ("predictions", "audit", "bundle", "comparison")
+_FILES = ("checkpoint_last.pt", "checkpoint_best.pt", "history.csv", "weights.csv")
+
+
+def refuse_to_delete(settings: MitigationSettings, models: Sequence[Model]) -> None:
+    """A folder that holds a training is gone on with, left alone, or overwritten because somebody says so.
+
+    Raises:
+        ConfigError: It holds one, and nothing was said.
+    """
+    held = [model.name for model in models if any(model.folder.rglob("checkpoint_*.pt"))]
+    if held and not settings.resume and not settings.overwrite:
+        raise ConfigError(
+            f"--out {settings.out}: holds a training of {', '.join(held)}; go on with --resume, name another folder "
+            "with --out, or remove what is there with --overwrite"
+        )
+
+
+def begin_folder(settings: MitigationSettings, studies: Sequence[Study], models: Sequence[Model]) -> None:
+    """Writes down what is about to be done, and removes what an earlier run has left."""
+    _write_skipped(studies[0].skipped, settings.out / "skipped.csv")
+    if not settings.resume:
+        for model in models:
+            _clear(model.folder)
+    if len(studies) > 1:
+        save_folds([study.split for study in studies], settings.out / "splits.json")
+    else:
+        studies[0].split.save(settings.out / "splits.json")
+    (settings.out / "config.toml").write_text(tomli_w.dumps(settings.to_dict()), "utf-8")
+
+
+def write_json(tree: Mapping[str, Any], path: Path) -> None:
+    """Writes a JSON file, whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.write_text(json.dumps(tree, indent=1, allow_nan=False, ensure_ascii=False), "utf-8")
+    unfinished.replace(path)
+
+
+def _clear(folder: Path) -> None:
+    """Removes an earlier run's model, all of it before anything is trained.
+
+    A run that is interrupted and goes on must not take the checkpoints or masks of another for its own.
+    """
+    for place in (folder, *folder.glob("fold-*"), *folder.glob("seed-*"), *folder.glob("seed-*/fold-*")):
+        for name in _PARTS:
+            shutil.rmtree(place / name, ignore_errors=True)
+        for name in _FILES:
+            (place / name).unlink(missing_ok=True)
+
+
+def _write_skipped(skipped: Mapping[str, str], path: Path) -> None:
+    """Every case that nothing is done with, and why; no file without any."""
+    path.unlink(missing_ok=True)
+    if skipped:
+        write_csv([{"case": case, "reason": reason} for case, reason in skipped.items()], path)

@@ -1,0 +1,265 @@
+"""One training of a run: from settings and a study to a kept network, its bundle and its masks. Judges nothing.
+
+All models of one backbone share cases, initial weights and budget; they differ in their strategy alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from segfair.errors import ConfigError
+from segfair.mitigation.data.augmentation import Augmentation
+from segfair.mitigation.experiment.settings import WORST_MIN_CASES, MitigationSettings
+from segfair.mitigation.experiment.studies import Study
+from segfair.mitigation.networks.backbones import NetworkConfig, Size, build_network
+from segfair.mitigation.networks.checkpoints import load_checkpoint
+from segfair.mitigation.prediction.bundle import export_bundle
+from segfair.mitigation.prediction.volumes import WindowInferer, describe, load_model
+from segfair.mitigation.training.catalogue import BASELINE
+from segfair.mitigation.training.loop import FitResult, fit
+from segfair.mitigation.training.objectives import case_loss
+from segfair.mitigation.training.progress import RichProgress
+from segfair.mitigation.training.state import FitSettings
+from segfair.mitigation.training.strategies import make_strategy
+from segfair.mitigation.training.strategy import StrategyOptions, TrainingContext
+
+__all__ = [
+    "Model",
+    "Training",
+    "augmentation_of",
+    "check_strategies",
+    "network_of",
+    "planned_models",
+    "planned_trainings",
+    "predict",
+    "train",
+]
+
+_THICK = 3.0
+"""Voxels so many times longer along one axis than along another are thick slices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A strategy on a backbone, in a folder of its name; trained once, or once a fold and seed."""
+
+    name: str
+    backbone: str
+    strategy: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """One training of a model.
+
+    Attributes:
+        model: What is trained.
+        study: On which cases.
+        seed: Of initial weights and of everything drawn.
+        repeat: Number of the seed, from 0.
+        folder: Of its checkpoints.
+        predictions: Folder of the masks of its test cases; trainings of a model and repeat share it.
+        title: For the user.
+    """
+
+    model: Model
+    study: Study
+    seed: int
+    repeat: int
+    folder: Path
+    predictions: Path
+    title: str
+
+
+def planned_models(settings: MitigationSettings) -> list[Model]:
+    """Every strategy on every backbone, the plain one first."""
+    strategies = list(settings.strategies)
+    if settings.baseline and BASELINE not in strategies:
+        strategies.insert(0, BASELINE)
+    alone = len(settings.backbones) == 1
+    pairs = [(backbone, strategy) for backbone in settings.backbones for strategy in strategies]
+    names = [strategy if alone else f"{backbone.replace(':', '.')}-{strategy}" for backbone, strategy in pairs]
+    return [Model(name, *pair, settings.out / name) for name, pair in zip(names, pairs, strict=True)]
+
+
+def planned_trainings(
+    settings: MitigationSettings, models: Sequence[Model], studies: Sequence[Study]
+) -> list[Training]:
+    """Seed by seed and fold by fold, the models of a fold one after the other."""
+    folded = len(studies) > 1
+    trainings = []
+    for repeat in range(settings.seeds):
+        for number, study in enumerate(studies, start=1):
+            for model in models:
+                place = model.folder / f"seed-{repeat + 1}" if settings.seeds > 1 else model.folder
+                parts = [f"{model.backbone}, {model.strategy}"]
+                parts += [f"seed {repeat + 1} of {settings.seeds}"] if settings.seeds > 1 else []
+                parts += [f"fold {number} of {len(studies)}"] if folded else []
+                trainings.append(
+                    Training(
+                        model,
+                        study,
+                        # The same for every model: the same initial weights, the same draws.
+                        settings.seed + 1000 * repeat + (number - 1),
+                        repeat,
+                        place / f"fold-{number}" if folded else place,
+                        place / "predictions" / ("pooled" if folded else "test"),
+                        ", ".join(parts),
+                    )
+                )
+    return trainings
+
+
+def check_strategies(settings: MitigationSettings, models: Sequence[Model], studies: Sequence[Study]) -> None:
+    """Makes every strategy once for nothing: one that cannot be must not be found out after hours of the others.
+
+    Raises:
+        ConfigError: As `make_strategy`.
+    """
+    for study in studies:
+        context = _context(settings, study, settings.seed)
+        for strategy in dict.fromkeys(model.strategy for model in models):
+            make_strategy(strategy, context, _options(settings))
+
+
+def network_of(settings: MitigationSettings, study: Study, backbone: str) -> NetworkConfig:
+    """The backbone with the channels that the data have and that are taught."""
+    return dataclasses.replace(
+        settings.network_config(backbone),
+        in_channels=study.preprocessing.phases,
+        out_channels=study.preprocessing.regions.n_channels,
+    )
+
+
+def augmentation_of(settings: MitigationSettings, study: Study) -> Augmentation:
+    """What training does to an image."""
+    size = cast(Size, settings.spatial_size)
+    spacing = study.prepared.spacing_mm
+    thick = max(range(3), key=lambda axis: spacing[axis])
+    return Augmentation(
+        size,
+        samples_per_case=settings.samples_per_case,
+        strength=settings.augmentation or "paper",
+        flips=_flips(settings),
+        thick_axis=thick if len(size) == 3 and spacing[thick] > _THICK * min(spacing) else None,
+    )
+
+
+def _flips(settings: MitigationSettings) -> tuple[int, ...]:
+    axes = settings.flip_axes if settings.flip_axes is not None else ("x", "y", "z")
+    return tuple("xyz".index(axis) for axis in axes)[: settings.dims]
+
+
+def _context(settings: MitigationSettings, study: Study, seed: int) -> TrainingContext:
+    return TrainingContext(
+        training=study.attributes["train"],
+        validation=study.attributes["validation"],
+        loss=case_loss(settings.loss),
+        epochs=cast(int, settings.epochs),
+        min_support=settings.min_support,
+        volumes_mm3=study.prepared.volumes_mm3(study.split.train),
+        seed=seed,
+    )
+
+
+def _options(settings: MitigationSettings) -> StrategyOptions:
+    return StrategyOptions(alpha=settings.alpha, reduction=settings.reduction, case_weights=settings.one_shot_weights)
+
+
+def train(settings: MitigationSettings, training: Training) -> FitResult:
+    """Trains, and leaves the kept network in the training's folder.
+
+    Raises:
+        ConfigError, InputError: A checkpoint to start from that does not fit.
+    """
+    study, model = training.study, training.model
+    config = network_of(settings, study, model.backbone)
+    size = cast(Size, settings.spatial_size)
+    context = _context(settings, study, training.seed)
+    # The same seed for every strategy: the same initial weights.
+    torch.manual_seed(training.seed)
+    network = build_network(config)
+    if settings.init is not None:
+        _start_from(settings.init, network, config)
+    flips = {"flips": list(_flips(settings))} if settings.test_flips else {}
+    description = describe(
+        config,
+        study.preprocessing,
+        size,
+        strategy=model.strategy,
+        seed=training.seed,
+        bins=study.plan.to_dict(),
+        keep_largest=settings.keep_largest,
+        **flips,
+    )
+    whole = study.prepared.whole
+    equal_shapes = settings.data is None
+    return fit(
+        network,
+        make_strategy(model.strategy, context, _options(settings)),
+        context,
+        training=study.prepared.training(study.split.train, augmentation_of(settings, study)),
+        validation=whole(study.split.validation) if study.split.validation else None,
+        plain_training=whole(study.split.train),
+        settings=_fit_settings(settings, model.backbone, 16 if equal_shapes and model.backbone != "swinunetr" else 1),
+        inferer=WindowInferer(size),
+        protocol=study.protocol,
+        out=training.folder,
+        description=description,
+        resume=settings.resume,
+        progress=RichProgress(training.title, context.epochs),
+    )
+
+
+def _fit_settings(settings: MitigationSettings, backbone: str, validation_batch_size: int) -> FitSettings:
+    recipe, select = settings.recipe_entry, settings.select or settings.recipe_entry.select
+    average = recipe.average if settings.average is None else settings.average
+    return FitSettings(
+        batch_size=cast(int, settings.batch_size),
+        lr=settings.learning_rate(backbone),
+        optimiser=settings.optimiser or recipe.optimiser,
+        schedule=settings.schedule or recipe.schedule,
+        weight_decay=recipe.weight_decay if settings.weight_decay is None else settings.weight_decay,
+        # "last" means the weights of the last step, and "ema" their average, also where the recipe has none.
+        average=0.0 if select == "last" else average or (0.02 if select == "ema" else 0.0),
+        select=select,
+        validate_every=settings.validate_every,
+        compiled=settings.compiled,
+        outcome=settings.outcome,
+        device=settings.device,
+        amp=bool(settings.amp),
+        workers=settings.workers,
+        validation_batch_size=validation_batch_size,
+        min_cases=WORST_MIN_CASES,
+    )
+
+
+def _start_from(path: Path, network: torch.nn.Module, config: NetworkConfig) -> None:
+    """Puts the weights of an earlier training into a network."""
+    checkpoint = load_checkpoint(path)
+    try:
+        network.load_state_dict(checkpoint["network"])
+    except RuntimeError as error:
+        was = ((checkpoint.get("description") or {}).get("backbone") or {}).get("name", "unknown")
+        first = str(error).strip().splitlines()[1:2]
+        raise ConfigError(
+            f"--init {path}: its weights, of a {was}, do not fit the {config.name} of this run "
+            f"({(first or ['other layers'])[0].strip()}); train with the settings of that run (--config)"
+        ) from error
+
+
+def predict(settings: MitigationSettings, training: Training) -> tuple[str, ...]:
+    """Masks of the test cases by the kept network, and the network as a MONAI bundle; notices for the reader."""
+    checkpoint = training.folder / "checkpoint_best.pt"
+    own = training.model.backbone if ":" in training.model.backbone else None
+    model = load_model(checkpoint, device=settings.device, own_network=own)
+    notices = training.study.predict(model, training.predictions, settings.device, bool(settings.amp))
+    export_bundle(checkpoint, training.folder / "bundle", own_network=own)
+    return notices
