@@ -101,3 +101,28 @@ def test_case_lists_that_name_nothing(tmp_path):
     write(tmp_path / "other.json", {"a": 1})
     with pytest.raises(InputError, match="expected nnU-Net's splits"):
         read_case_list(f"{tmp_path / 'other.json'}:0")
+
+
+def test_held_out_cases_are_those_with_a_label_in_other_sections(tmp_path):
+    tree = {
+        "labels": {"0": "background", "1": "tumour"},
+        "training": [{"image": "a.nii", "label": "la.nii"}],
+        "validation": [{"image": ["b0.nii", "b1.nii"], "label": "lb.nii"}],
+        "test": ["c.nii", {"image": "d.nii"}, {"image": "e.nii", "label": "le.nii"}],
+    }
+    dataset = read_dataset(write(tmp_path / "dataset.json", tree))
+    assert [case.label for case in dataset.cases] == [tmp_path / "la.nii"]
+    assert dataset.held_out == (
+        ListedCase("", tmp_path / "lb.nii", (tmp_path / "b0.nii", tmp_path / "b1.nii"), "validation"),
+        ListedCase("", tmp_path / "le.nii", (tmp_path / "e.nii",), "test"),
+    )
+    tree["test"] = [{"image": 3, "label": "x"}]
+    with pytest.raises(InputError, match=r"test case 1 must be an object such as"):
+        read_dataset(write(tmp_path / "dataset.json", tree))
+
+
+def test_the_order_in_which_regions_are_written(tmp_path):
+    tree = {"labels": {"background": 0, "whole": [1, 2]}, "regions_class_order": [2, 1]}
+    assert read_dataset(write(tmp_path / "dataset.json", tree)).regions_class_order == (2, 1)
+    with pytest.raises(InputError, match="regions_class_order must be a list of whole numbers, got 'x'"):
+        read_dataset(write(tmp_path / "dataset.json", {**tree, "regions_class_order": "x"}))
