@@ -58,3 +58,12 @@ def test_a_folder_without_masks_says_where_to_look(tmp_path: Path, names: tuple[
         raise nothing_found(touch(tmp_path, *names), "labels")
     with pytest.raises(Exception, match="does not exist; expected"):
         raise nothing_found(tmp_path / "gone", "labels")
+
+
+def test_tiff_and_npy_are_masks_unless_they_stand_beside_masks(tmp_path: Path) -> None:
+    touch(tmp_path, "a.tif", "b.tif")
+    assert masks_in(tmp_path, "labels")[0] == {"a": tmp_path / "a.tif", "b": tmp_path / "b.tif"}
+    touch(tmp_path, "a.nii.gz", "c.nii.gz")
+    files, notices = masks_in(tmp_path, "labels")
+    assert files == {"a": tmp_path / "a.nii.gz", "c": tmp_path / "c.nii.gz"}
+    assert notices == (f"2 files (.tif, .tiff, .npy) beside masks of other formats in {tmp_path} are passed over",)

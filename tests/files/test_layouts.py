@@ -456,3 +456,24 @@ def test_swapped_layouts(tmp_path):
 def test_the_same_folder_twice(tmp_path):
     make(tmp_path, "tree/segmentations/expert/a.nii.gz")
     assert "same files" in str(both(tmp_path / "tree", tmp_path / "tree/segmentations/expert"))
+
+
+# Folders of images and labels
+
+
+@pytest.mark.parametrize("name", ["labels", "masks", "segmentations"])
+def test_a_data_set_of_images_and_labels(tmp_path, name):
+    make(tmp_path, f"{name}/a.png", f"{name}/b.png", "images/a.png", "images/b.png")
+    write_json(tmp_path / "dataset.json", V2)
+    found = find_labels(tmp_path)
+    assert found.files == {"a": tmp_path / name / "a.png", "b": tmp_path / name / "b.png"}
+    assert found.label_names == {"whole": (1, 2, 3), "core": (2, 3), "enhancing": (3,)}
+    assert f"labels: {tmp_path / name}" in found.notices
+    with pytest.raises(InputError, match="2 of its sub-folders"):
+        find_predictions(tmp_path)
+
+
+def test_two_folders_that_may_be_the_labels(tmp_path):
+    make(tmp_path, "labels/a.png", "masks/a.png", "images/a.png")
+    with pytest.raises(InputError, match="has the folders labels and masks; hand over the one that holds the labels"):
+        find_labels(tmp_path)

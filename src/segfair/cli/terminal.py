@@ -120,9 +120,10 @@ def say_comparison(comparison: Comparison, page: Path) -> None:
 
 
 def say_models(models: Mapping[str, Any]) -> None:
-    """A line a trained model: its scores on the test cases and its worst subgroup."""
+    """A line a trained model: its scores on the test cases, or of all cases out of fold, and its worst subgroup."""
     for name, scores in models.items():
-        test, worst = scores["test"], scores["test"]["worst_subgroup"]
+        test = scores.get("pooled") or scores["test"]
+        worst = test["worst_subgroup"]
         line = "  ".join(
             f"{key} {test[key]:.3f}" for key in ("DSC", "NormHD", "PS", "FS", "TS") if test[key] is not None
         )

@@ -11,7 +11,9 @@ import pytest
 import SimpleITK
 
 from segfair.cases import Case
+from segfair.errors import InputError
 from segfair.files.images.masks import read_mask
+from segfair.files.images.nifti import count_nifti_channels
 from segfair.protocol.rules import load_protocol
 from segfair.scoring.cohort import score_case
 
@@ -144,3 +146,16 @@ def test_a_damaged_qform_beside_a_good_sform_costs_nothing(tmp_path: Path) -> No
     content[76:80] = np.float32(0).tobytes()
     without.write_bytes(content)
     np.testing.assert_allclose(read_mask(without).affine, QFORM)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize(("shape", "n_channels"), [((3, 4), 1), ((3, 4, 5), 1), ((3, 4, 5, 6), 6)])
+def test_channels_are_counted_by_the_header_alone(
+    tmp_path: Path, name: str, shape: tuple[int, ...], n_channels: int
+) -> None:
+    nib.save(nib.Nifti1Image(np.zeros(shape, np.float32), np.eye(4)), tmp_path / name)
+    assert count_nifti_channels(tmp_path / name) == n_channels
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[:30])
+    with pytest.raises(InputError, match=r"is not a NIfTI file|header cannot be read"):
+        count_nifti_channels(tmp_path / name)

@@ -16,7 +16,7 @@ from segfair.errors import ConfigError, InputError  # noqa: E402
 from segfair.files.images.masks import write_image, write_mask  # noqa: E402
 from segfair.mitigation.data import preparation  # noqa: E402
 from segfair.mitigation.data.augmentation import Augmentation  # noqa: E402
-from segfair.mitigation.data.preparation import prepare  # noqa: E402
+from segfair.mitigation.data.preparation import CacheError, prepare  # noqa: E402
 from segfair.mitigation.data.preprocessing import Preprocessing, load_volume  # noqa: E402
 from segfair.mitigation.data.regions import Regions  # noqa: E402
 from segfair.mitigation.data.sources import TrainingCase, read_training_source  # noqa: E402
@@ -61,10 +61,13 @@ def test_a_mama_mia_tree_is_prepared(mama_mia, tmp_path):
     source = read_training_source(mama_mia.root)
     seen: list[str] = []
     data = prepare(source.cases, Preprocessing(), cache=tmp_path / "cache", on_done=seen.append)
-    assert source.ids == tuple(seen)
-    assert set(source.ids) - set(data.cases) == {mama_mia.swapped_box}
+    assert tuple(data.cases) == source.ids == tuple(seen)
     assert data.spacing_mm == (1.0, 1.0, 1.0)
-    assert "the breast box ((20, 26), (0, 24), (0, 4)) lies outside" not in data.skipped[mama_mia.swapped_box]
+    assert data.skipped == {}
+    assert [notice for notice in data.notices if "breast box" in notice] == [
+        f"case {mama_mia.swapped_box}: the breast box ((0, 4), (0, 24), (20, 26)) lies outside of the image and is not "
+        "used"
+    ]
     item = data.training(tuple(data.cases), Augmentation((32, 32, 32)))[(0, 3)]
     assert item["image"].shape == (3, 32, 32, 32)
     # Lesions enhance after the first phase, wherever flips and resampling have put them.
@@ -200,3 +203,37 @@ def test_labels_without_anything_to_train_stop_before_the_training(tmp_path):
         write_mask(case.label, np.full((9, 8, 7), 255), affine=np.eye(4))
     with pytest.raises(InputError, match=r"no label of 2 cases, such as a, holds what is trained \(1\)"):
         prepare(cases, ONE_PHASE, cache=None)
+
+
+def test_a_full_disk_ends_the_preparation_and_keeps_what_is_there(tmp_path, monkeypatch):
+    cases = [write_case(tmp_path, f"P{number}", seed=number) for number in range(3)]
+    save, saved = torch.save, []
+
+    def full_at_the_second(tree, path):
+        saved.append(path)
+        if len(saved) > 1:
+            raise OSError(28, "No space left on device")
+        save(tree, path)
+
+    monkeypatch.setattr(preparation.torch, "save", full_at_the_second)
+    with pytest.raises(CacheError, match=r"No space left on device.*What was prepared is kept: make room"):
+        prepare(cases, ONE_PHASE, cache=tmp_path / "cache")
+    assert len(saved) == 2, "a full disk is told once, not for every case"
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".pt"]
+
+
+def test_each_wrong_case_is_skipped_and_named(tmp_path):
+    """Not finite voxels are named and read as 0; a lesion that resampling loses, and a label of fractions, are skipped."""
+    good, lost, odd, nan = (write_case(tmp_path, name) for name in ("good", "lost", "odd", "nan"))
+    speck = np.zeros((9, 8, 7), np.uint8)
+    speck[0, 0, 0] = 1
+    write_mask(lost.label, speck, affine=np.eye(4))
+    write_image(odd.label, np.full((9, 8, 7), 0.5), affine=np.eye(4))
+    holed = np.ones((9, 8, 7))
+    holed[0, 0, 0] = np.nan
+    write_image(nan.images[0], holed, affine=np.eye(4))
+    data = prepare([good, lost, odd, nan], dataclasses.replace(ONE_PHASE, spacing_mm=(3.0, 3.0, 3.0)), cache=None)
+    assert list(data.cases) == ["good", "nan"]
+    assert "its lesion of 1 voxels is lost by resampling" in data.skipped["lost"]
+    assert "looks like a probability map" in data.skipped["odd"]
+    assert data.cases["nan"].notices == ("nan.nii.gz: 1 voxels are not finite and were read as 0",)

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("monai")
 nib = pytest.importorskip("nibabel")
 
 from segfair.errors import ConfigError, GeometryError, InputError  # noqa: E402
+from segfair.mitigation.data.boxes import BreastBox  # noqa: E402
 from segfair.mitigation.data.preprocessing import Grid, Preprocessing, load_volume, restore  # noqa: E402
-from segfair.mitigation.data.regions import Regions  # noqa: E402
+from segfair.mitigation.data.regions import IGNORED, Regions  # noqa: E402
+from segfair.protocol.rules import load_protocol  # noqa: E402
 
 LPS = np.diag([-1.0, -1.0, 1.0])
 # Permuted, flipped and turned by 20 degrees about one axis: axes of the file are in no simple order.
@@ -395,3 +398,91 @@ def test_a_tilted_gantry_is_set_upright(tmp_path, degrees):
     assert dice(back, marked > 0) > 0.93
     with pytest.raises(InputError, match="not at right angles"):
         load_volume([image], Preprocessing(phases=1, spacing_mm=None))
+
+
+def test_a_picture_is_a_volume_of_one_slice_and_stays_one(tmp_path):
+    rng = np.random.default_rng(0)
+    picture, label = rng.integers(1, 200, (9, 7)).astype(np.uint8), np.zeros((9, 7), np.uint8)
+    label[2:5, 3:6] = 255
+    for suffix in (".png", ".tif"):
+        Image.fromarray(picture.T).save(tmp_path / f"i{suffix}")
+        Image.fromarray(label.T).save(tmp_path / f"l{suffix}")
+    np.save(tmp_path / "i.npy", picture)
+    np.save(tmp_path / "l.npy", np.minimum(label, 1))
+    kept = Preprocessing(phases=1, spacing_mm=None)
+    volumes = {
+        suffix: load_volume(
+            [tmp_path / f"i{suffix}"], kept, label=tmp_path / f"l{suffix}", white_is_one=suffix != ".npy"
+        )
+        for suffix in (".png", ".tif", ".npy")
+    }
+    expected = (picture - picture.mean(dtype=float)) / picture.std(dtype=float)
+    for volume in volumes.values():
+        np.testing.assert_allclose(volume.image[0, :, :, 0], expected, atol=1e-5)
+        np.testing.assert_array_equal(volume.label[0, :, :, 0], label > 0)
+        assert torch.equal(volume.image, volumes[".png"].image), "bit for bit in every format"
+    finer = load_volume([tmp_path / "i.png"], Preprocessing(1, (0.5, 0.5, 0.5)), label=tmp_path / "l.npy")
+    assert finer.image.shape == (1, 18, 14, 1), "one slice stays one"
+    mask = restore(finer.label[0].numpy().astype(np.float32), finer.grid, finer.source)
+    np.testing.assert_array_equal(mask[..., 0], label > 0)
+
+
+def test_colours_are_phases(tmp_path):
+    colours = np.random.default_rng(1).integers(1, 200, (6, 5, 3)).astype(np.uint8)
+    Image.fromarray(colours).save(tmp_path / "c.png")
+    volume = load_volume([tmp_path / "c.png"], Preprocessing(phases=3, spacing_mm=None))
+    assert volume.image.shape == (3, 5, 6, 1)
+    grey = np.repeat(colours[..., :1], 3, axis=2)
+    Image.fromarray(grey).save(tmp_path / "g.png")
+    three, one = (load_volume([tmp_path / "g.png"], Preprocessing(n, None)).image for n in (3, 1))
+    torch.testing.assert_close(three[1:2], one)
+    two = load_volume([tmp_path / "g.png", tmp_path / "g.png"], Preprocessing(2, None)).image
+    assert two.shape[0] == 2, "a grey file in colour is one phase of several"
+
+
+def test_regions_and_ignored_voxels_become_targets_after_resampling(tmp_path):
+    label = np.zeros((8, 8, 8), np.uint8)
+    label[1:7, 1:7, 1:7], label[2:6, 2:6, 2:6], label[7] = 1, 2, 9
+    file = write(tmp_path / "l.nii", label, np.diag([2.0, 2.0, 2.0, 1.0]))
+    image = write(tmp_path / "i.nii", np.ones(label.shape, np.float32), np.diag([2.0, 2.0, 2.0, 1.0]))
+    rules = load_protocol("default").replace(regions={"whole": (1, 2), "core": (2,)}, ignore_label=9)
+    volume = load_volume([image], Preprocessing(phases=1, regions=Regions.of_protocol(rules)), label=file)
+    fine = label.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    np.testing.assert_array_equal(volume.label.numpy() == 1, np.stack([np.isin(fine, (1, 2)), fine == 2]))
+    np.testing.assert_array_equal(volume.label.numpy()[1] == IGNORED, fine == 9)
+
+
+def test_outside_of_a_box_nothing_counts(tmp_path):
+    """The label in another orientation than the image; the box along the image's axes."""
+    affine = affine_of(LPS, (1.0, 1.0, 1.0))
+    label = np.zeros((8, 7, 6), np.uint8)
+    label[1:4, 2:5, 2:4] = 1
+    image = write(tmp_path / "i.nii", np.ones(label.shape, np.float32), affine)
+    flipped = affine @ np.array([[-1, 0, 0, 7], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    file = write(tmp_path / "l.nii", label[::-1], flipped)
+    box = BreastBox(((2, 20), (0, 7), (0, 6)))
+    target = load_volume([image], Preprocessing(phases=1), label=file, box=box).label[0].numpy()[::-1, ::-1]
+    np.testing.assert_array_equal(target[2:], label[2:], err_msg="inside as it is, whatever the box reaches beyond")
+    assert (target[:2] == IGNORED).all()
+    beyond = BreastBox(((9, 10), (0, 7), (0, 6)))
+    whole = load_volume([image], Preprocessing(phases=1), label=file, box=beyond).label
+    assert torch.equal(whole, load_volume([image], Preprocessing(phases=1), label=file).label), "made for another image"
+
+
+def test_a_lesion_that_resampling_loses_is_named_and_none_at_all_is_fine(tmp_path):
+    label = np.zeros((9, 9, 9), np.uint8)
+    image = write(tmp_path / "i.nii", np.ones(label.shape, np.float32), np.eye(4))
+    coarse = Preprocessing(phases=1, spacing_mm=(3.0, 3.0, 3.0))
+    none = load_volume([image], coarse, label=write(tmp_path / "n.nii", label, np.eye(4)))
+    assert not none.label.any()
+    label[0, 0, 0] = 1
+    with pytest.raises(
+        InputError, match=r"l\.nii: its lesion of 1 voxels is lost by resampling to 3 x 3 x 3 mm; choose"
+    ):
+        load_volume([image], coarse, label=write(tmp_path / "l.nii", label, np.eye(4)))
+
+
+def test_checkpoints_of_one_label_are_still_read():
+    tree = {"phases": 2, "spacing_mm": [1, 1, 1], "normalise": "case", "label": [2]}
+    assert Preprocessing.from_dict(tree).regions == Regions.of_values((2,))
+    assert Preprocessing.from_dict({**tree, "label": "any"}).regions == Regions.of_values("any")

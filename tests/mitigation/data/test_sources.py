@@ -6,10 +6,13 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from segfair.errors import ConfigError, InputError, MetadataError
 from segfair.files.images.masks import write_image, write_mask
+from segfair.mitigation.data.regions import Regions
 from segfair.mitigation.data.sources import read_training_source
+from segfair.protocol.rules import load_protocol
 
 
 def test_a_mama_mia_tree(mama_mia):
@@ -193,3 +196,116 @@ def test_numbered_cases_with_numbered_channels(tmp_path):
     single = numbered_data(tmp_path / "single", "case", 4)
     with pytest.raises(InputError, match="1 of 2 phases"):
         read_training_source(single, phases=2)
+
+
+def test_phases_are_those_that_nearly_all_cases_have(mama_mia, tmp_path):
+    source = read_training_source(mama_mia.root)
+    assert source.phases == 3
+    assert "phases: 3, as found in the images; --phases takes fewer" in source.notices
+    assert read_training_source(mama_mia.root, phases=4).phases == 4
+    for case, phases in (("A", 2), ("B", 2), ("C", 1), ("D", 2)):
+        write_volumes(tmp_path / "images", case, phases)
+        write_mask(tmp_path / "labels" / f"{case}.nii.gz", np.ones((4, 4, 4)), affine=np.eye(4))
+    (tmp_path / "metadata.csv").write_text("id,site\nA,1\nB,2\nC,2\nD,1\n")
+    assert read_training_source(tmp_path).phases == 1, "one of four is not odd"
+    write_volumes(tmp_path / "images", "E", 2)
+    write_mask(tmp_path / "labels" / "E.nii.gz", np.ones((4, 4, 4)), affine=np.eye(4))
+    source = read_training_source(tmp_path)
+    assert (source.phases, source.skipped) == (2, {"C": "1 of 2 phases"})
+
+
+def test_an_image_that_cannot_be_read_is_skipped_by_name(tmp_path):
+    for case in "ABC":
+        write_volumes(tmp_path / "images", case, 1, four_d=True)
+        write_mask(tmp_path / "labels" / f"{case}.nii.gz", np.ones((4, 4, 4)), affine=np.eye(4))
+    (tmp_path / "images" / "B.nii.gz").write_bytes(b"no image")
+    (tmp_path / "labels" / "D.nii.gz").touch()
+    write_volumes(tmp_path / "images", "E", 1, four_d=True)
+    (tmp_path / "metadata.csv").write_text("id,site\nA,1\nB,2\nC,2\n")
+    source = read_training_source(tmp_path)
+    assert source.ids == ("A", "C")
+    assert "B.nii.gz: is not a NIfTI file" in source.skipped["B"]
+    assert {case: source.skipped[case] for case in "DE"} == {"D": "no image", "E": "no label"}
+
+
+def write_pictures(root, colours):
+    for case, colour in colours.items():
+        pixels = np.full((4, 5, 3), 9, np.uint8)
+        pixels[0, 0, 0] += 9 * colour
+        for folder, picture in (("images", pixels), ("labels", np.ones((4, 5), np.uint8))):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(root / folder / f"{case}.png")
+    (root / "metadata.csv").write_text("id,site\n" + "".join(f"{case},1\n" for case in colours))
+    return root
+
+
+def test_pictures_are_grey_or_coloured_as_most_of_them_are(tmp_path):
+    mostly_grey = read_training_source(write_pictures(tmp_path / "g", {f"P{n}": n == 3 for n in range(8)}))
+    assert mostly_grey.phases == 1
+    assert mostly_grey.skipped == {"P3": "3 colours, while most cases have 1 channel"}
+    coloured = read_training_source(write_pictures(tmp_path / "c", {f"P{n}": n != 3 for n in range(8)}))
+    assert (coloured.phases, coloured.skipped) == (3, {"P3": "1 of 3 phases"})
+
+
+def test_a_table_of_paths(tmp_path):
+    rows = ["id,image1,image2,label,site,split"]
+    for number, part in enumerate(("train", "Training", "val", "test", "")):
+        write_volumes(tmp_path / "mri", f"P{number}", 2)
+        write_mask(tmp_path / "expert" / f"{number}.nii.gz", np.full((4, 4, 4), 2), affine=np.eye(4))
+        images = f"mri/P{number}_0000.nii.gz,mri/P{number}_0001.nii.gz"
+        rows.append(f"P{number},{images},expert/{number}.nii.gz,S{number % 2},{part}")
+    rows.append("P9,mri/P0_0000.nii.gz,,expert/absent.nii.gz,S1,train")
+    (tmp_path / "cases.csv").write_text("\n".join(rows))
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "lesion": 2}}))
+    source = read_training_source(tmp_path / "cases.csv")
+    assert source.ids == ("P0", "P1", "P2", "P3", "P4")
+    assert source.columns == ("site", "split"), "paths are no metadata"
+    assert source.cases[1].metadata == {"site": "S1", "split": "Training"}
+    assert [path.name for path in source.cases[1].images] == ["P1_0000.nii.gz", "P1_0001.nii.gz"]
+    assert source.cases[1].label == tmp_path / "expert" / "1.nii.gz"
+    assert source.given_split == {"P0": "train", "P1": "train", "P2": "validation", "P3": "test"}
+    assert source.label_names == {"lesion": (2,)}
+    assert source.skipped == {"P9": f"{tmp_path / 'expert' / 'absent.nii.gz'} does not exist"}
+    assert source.metadata == tmp_path / "cases.csv"
+
+
+def test_tables_of_paths_that_cannot_be_trained_on(tmp_path):
+    table = tmp_path / "cases.csv"
+    table.write_text("id,image,site\na,b,1\n")
+    with pytest.raises(InputError, match="names no label; a table to train on needs the columns id, image and label"):
+        read_training_source(table)
+    table.write_text("id,image,label,split\na,b,c,holdout\n")
+    with pytest.raises(InputError, match=r"column split: case a is in 'holdout'; expected one of train, training, val"):
+        read_training_source(table)
+
+
+def test_the_sections_of_a_decathlon_list_are_its_split(tmp_path):
+    def entry(case):
+        write_volumes(tmp_path / "images", case, 1, four_d=True)
+        write_mask(tmp_path / "labels" / f"{case}.nii.gz", np.ones((4, 4, 4)), affine=np.eye(4))
+        return {"image": f"./images/{case}.nii.gz", "label": f"./labels/{case}.nii.gz"}
+
+    tree = {
+        "labels": {"0": "background", "1": "lesion"},
+        "training": [entry("A"), entry("B")],
+        "validation": [entry("C")],
+        "test": [entry("D"), "./images/X.nii.gz"],
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(tree))
+    (tmp_path / "metadata.csv").write_text("id,site\nA,1\nB,2\nC,2\nD,1\n")
+    source = read_training_source(tmp_path)
+    assert source.given_split == {"A": "train", "B": "train", "C": "validation", "D": "test"}
+    assert f"{tmp_path / 'dataset.json'}: also lists 1 for validation and 1 for test" in source.notices
+    assert source.cases[3].label == tmp_path / "labels" / "D.nii.gz"
+
+
+def test_regions_are_those_of_the_protocol_in_the_data_set_s_order(tmp_path):
+    root = numbered_data(tmp_path, "case", 2, channels=(None,))
+    names = {"background": 0, "whole": [1, 2], "core": [2]}
+    (root / "dataset.json").write_text(json.dumps({"labels": names, "regions_class_order": [1, 2]}))
+    source = read_training_source(root)
+    rules = load_protocol("default")
+    own = rules.replace(regions={"whole": (1, 2), "core": (2,)})
+    assert [region.name for region in source.regions(own).each] == ["whole", "core"]
+    other = rules.replace(regions={"core": (2,), "whole": (1, 2)})
+    assert source.regions(other) == Regions.of_protocol(other), "an order of other regions says nothing about these"

@@ -147,6 +147,36 @@ def test_too_few_patients():
         split_cases(table, seed=0, given=dict.fromkeys(table.case_ids, "test"))
 
 
+def test_parts_that_a_data_set_brings_are_kept_and_divide_no_patient():
+    table = random_table(40, 0)
+    given = dict(zip(table.case_ids, [*["train"] * 24, *["validation"] * 8, *["test"] * 8], strict=True))
+    split = split_cases(table, seed=0, given=given)
+    for part in ("train", "validation", "test"):
+        assert set(getattr(split, part)) == {case for case, named in given.items() if named == part}
+    assert split.origin == "test and validation cases are the data set's own"
+    first, middle, last = table.case_ids[0], table.case_ids[24], table.case_ids[-1]
+    learned, checked = table.case_ids[1], table.case_ids[25]
+    subjects = {first: "p", middle: "p", last: "p", learned: "q", checked: "q"}
+    split = split_cases(table, seed=0, given=given, subjects=subjects)
+    assert split.left_out == {
+        first: "patient p is tested",
+        middle: "patient p is tested",
+        learned: "patient q validates",
+    }
+    assert last in split.test
+    assert checked in split.validation
+
+
+def test_a_part_that_a_data_set_lacks_is_drawn_from_its_training_cases():
+    table = random_table(40, 0)
+    given = dict(zip(table.case_ids, [*["train"] * 30, *["validation"] * 10], strict=True))
+    split = split_cases(table, seed=0, given=given)
+    assert set(split.validation) == set(table.case_ids[30:])
+    assert 5 <= len(split.test) <= 7, "about a fifth of thirty"
+    assert set(split.test) | set(split.train) == set(table.case_ids[:30])
+    assert split.origin == "validation cases are the data set's own; test cases were drawn from its training cases"
+
+
 def test_a_split_survives_its_file(tmp_path):
     split = Split(("a", "b"), ("c",), ("ä",), "drawn", 3, {"e": "no label"})
     split.save(tmp_path / "splits.json")

@@ -31,7 +31,7 @@ def test_a_new_run_makes_its_own_split_and_a_resumed_one_keeps_it(write_tree, tm
     assert study(tree.root, out, seed=0, resume=True).split == first.split
     other = study(tree.root, out, seed=1)
     assert other.split.train != first.split.train, "the seed of this run, not the file of the last one"
-    assert set(first.skipped) == {tree.few_phases, tree.unlabelled, tree.without_files, tree.swapped_box}
+    assert set(first.skipped) == {tree.few_phases, tree.unlabelled, tree.without_files}
 
 
 def test_the_embedded_study_has_its_documented_numbers_of_cases_and_no_case_twice(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_what_cannot_be_trained_on_is_listed_and_counted(walk: Walk) -> None:
     assert f"cases skipped: 1, no label ({tree.unlabelled})" in said
     assert f"cases skipped: 1, a row in the metadata, but no files ({tree.without_files})" in said
     assert f"cases without a breast box: 1 ({tree.without_box})" in said
-    assert f"case {tree.swapped_box}: the breast box holds 0% of the lesion" in said
+    assert f"case {tree.swapped_box}: the breast box ((0, 4), (0, 24), (20, 26)) lies outside of the image" in said
     assert "3 cases left out, see skipped.csv: " in said
     skipped = {row["case"]: row["reason"] for row in rows(walk.out / "skipped.csv")}
     assert set(skipped) == {tree.few_phases, tree.unlabelled, tree.without_files}
@@ -188,8 +188,10 @@ def test_too_few_phases_are_named_and_counted_when_predicting(walk: Walk) -> Non
     assert f"predictions without a breast box, not restricted: 1 ({walk.tree.without_box})" in walk.predict.stdout
 
 
-def test_boxes_only_take_away_what_lies_outside_of_them(walk: Walk) -> None:
-    free = walk.out / "divergence-sampling" / "predictions" / "test"
+def test_boxes_only_take_away_what_lies_outside_of_them(walk: Walk, call_cli, tmp_path: Path) -> None:
+    free, within = tmp_path / "free", walk.out / "divergence-sampling" / "predictions" / "test"
+    checkpoint = walk.out / "divergence-sampling" / "checkpoint_best.pt"
+    assert call_cli("predict", checkpoint, walk.tree.root / "images", free).returncode == 0
     n_removed = 0
     for case in walk.tree.test:
         box = json.loads((walk.tree.root / "patient_info_files" / f"{case}.json").read_text())
@@ -198,6 +200,7 @@ def test_boxes_only_take_away_what_lies_outside_of_them(walk: Walk) -> None:
         inside[tuple(slice(corners[f"{axis}_min"], corners[f"{axis}_max"]) for axis in "zyx")] = True
         whole = voxels(free / f"{case}.nii.gz")
         np.testing.assert_array_equal(voxels(walk.masks / f"{case}.nii.gz"), whole & inside)
+        np.testing.assert_array_equal(voxels(within / f"{case}.nii.gz"), whole & inside, err_msg="in the test, too")
         n_removed += np.count_nonzero(whole & ~inside)
     assert n_removed > 0, "predictions that the boxes do not touch would prove nothing"
 

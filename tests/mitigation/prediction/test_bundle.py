@@ -16,6 +16,7 @@ nib = pytest.importorskip("nibabel")
 from segfair.errors import InputError  # noqa: E402
 from segfair.files.image_files import find_images  # noqa: E402
 from segfair.mitigation.data.preprocessing import Preprocessing  # noqa: E402
+from segfair.mitigation.data.regions import LESION, Region, Regions  # noqa: E402
 from segfair.mitigation.networks.backbones import NetworkConfig, build_network  # noqa: E402
 from segfair.mitigation.networks.checkpoints import save_checkpoint  # noqa: E402
 from segfair.mitigation.prediction.bundle import export_bundle  # noqa: E402
@@ -54,10 +55,19 @@ def run_bundle(bundle: Path, images: Path, out: Path) -> None:
     assert torch.is_grad_enabled()
 
 
-@pytest.mark.parametrize("out_channels", [1, 2])
-def test_the_bundle_predicts_what_segfair_predicts(out_channels, mama_mia, tmp_path):
+NESTED = Regions((Region("whole", (1, 2, 300), 1), Region("core", (2, 300), 300)))
+
+
+@pytest.mark.parametrize(
+    ("out_channels", "regions"),
+    [(1, LESION), (2, LESION), (2, Regions.of_values((2,))), (2, NESTED)],
+    ids=["sigmoid", "softmax", "lesion = 2", "regions"],
+)
+def test_the_bundle_predicts_what_segfair_predicts(out_channels, regions, mama_mia, tmp_path):
     # Windows smaller than the images, so that they are laid alike too.
-    checkpoint = write_checkpoint(tmp_path / "c.pt", out_channels=out_channels, window=(16, 16, 16))
+    checkpoint = write_checkpoint(
+        tmp_path / "c.pt", out_channels=out_channels, preprocessing=Preprocessing(regions=regions), window=(16, 16, 16)
+    )
     bundle = export_bundle(checkpoint, tmp_path / "bundle")
     chosen = [mama_mia.usable[0], mama_mia.usable[-1]]
     for case in chosen:
@@ -74,10 +84,14 @@ def test_the_bundle_predicts_what_segfair_predicts(out_channels, mama_mia, tmp_p
         )
         assert ours.shape == theirs.shape
         np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-5)
-        a, b = np.asarray(ours.dataobj) > 0, np.asarray(theirs.dataobj) > 0
-        assert 0.05 < a.mean() < 0.95
-        # Two resamplers of the same probabilities: voxels on the threshold may differ, no more.
-        assert 2 * np.count_nonzero(a & b) / (a.sum() + b.sum()) > 0.98
+        maps = np.asarray(ours.dataobj), np.asarray(theirs.dataobj)
+        written = [region.written for region in regions.each]
+        assert all(set(np.unique(found)) <= {0, *written} for found in maps)
+        for value in written:
+            a, b = (found == value for found in maps)
+            assert 0.02 < a.mean() < 0.95
+            # Two resamplers of the same probabilities: voxels on the threshold may differ, no more.
+            assert 2 * np.count_nonzero(a & b) / (a.sum() + b.sum()) > 0.98
 
 
 def test_four_dimensional_files_and_kept_spacing(tmp_path):

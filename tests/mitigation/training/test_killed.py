@@ -68,6 +68,7 @@ assert run([*common, "--out", {again!r}, "--resume"]) == 0
 assert run([*common, "--no-baseline", "--loss", "dice-focal", "--out", {used!r}]) == 0
 for out, death, options in runs:
     assert run([*common, *options, "--out", out], death) == signal.SIGKILL, (out, "was not killed")
+    options = [option for option in options if option != "--overwrite"]
     assert run([*common, *options, "--out", out, "--resume"]) == 0, (out, "did not go on")
 """
 
@@ -85,7 +86,7 @@ def ended(write_tree, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Two attributes, and so one heat map a page: what is drawn is not the point.
     common += ["--cache", str(root / "cache"), "--attributes", "age,menopause"]
     runs = [(str(root / str(number)), death, ["--no-baseline"]) for number, death in enumerate(DEATHS.values())]
-    runs.append((str(root / "used"), (STEP, 5), []))
+    runs.append((str(root / "used"), (STEP, 5), ["--overwrite"]))
     places = {name: str(root / name) for name in ("straight", "again", "used")}
     code = PARENT.format(common=common, runs=runs, **places)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)

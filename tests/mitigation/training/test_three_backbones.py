@@ -93,7 +93,8 @@ def test_its_checkpoint_predicts_whole_images_and_its_predictions_are_audited(
     for case in tree.test:
         folder = next((tree.root / "images").glob(f"*/{case}_0000.nii.gz")).parent
         (images / folder.name).symlink_to(folder)
-    done = call_cli("predict", trained / name / "checkpoint_best.pt", images, tmp_path / "masks")
+    boxes = ("--boxes", tree.root / "patient_info_files")
+    done = call_cli("predict", trained / name / "checkpoint_best.pt", images, tmp_path / "masks", *boxes)
     assert done.returncode == 0, done.stderr
     for case in tree.test:
         mask = nib.load(tmp_path / "masks" / f"{case}.nii.gz")

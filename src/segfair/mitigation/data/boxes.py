@@ -48,7 +48,13 @@ class BreastBox:
         return first, second, third
 
     def restrict(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The part of a mask inside of the box; a box that reaches beyond the image is cut to it."""
+        """The part of a mask inside of the box.
+
+        A box that reaches beyond the image is cut to it; one that lies outside of it was made for another image, and
+        restricts nothing.
+        """
+        if not self.meets(mask.shape):
+            return mask
         inside = np.zeros_like(mask)
         inside[self.slices()] = mask[self.slices()]
         return inside
@@ -108,6 +114,8 @@ def box_notice(case_id: str, box: BreastBox, label: Path, regions: Regions) -> s
         InputError: The label cannot be read.
     """
     lesion = regions.counts(read_mask(label).array)
+    if not box.meets(lesion.shape):
+        return f"case {case_id}: the breast box {box.ranges} lies outside of the image and is not used"
     share = box.share_inside(lesion)
     if share is None or share >= _MOSTLY:
         return None

@@ -17,6 +17,7 @@ from segfair.errors import ConfigError, InputError, MetadataError, some
 from segfair.files.cells import cell_text, is_missing
 from segfair.files.tables import load_table
 from segfair.intake.case_ids import find_id_column, match_ids
+from segfair.intake.data_sets import PART_NAMES, parts_of
 from segfair.mitigation.data.folds import ONLY_TRAINS, folds_of, refuse_twice
 from segfair.mitigation.data.splits import Part, load_split
 
@@ -26,12 +27,6 @@ FOLD_COLUMN = "fold"
 """The column of a table of folds."""
 SPLIT_COLUMN = "split"
 """The column of a table of parts."""
-
-_PART_NAMES: Mapping[str, Part] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +74,7 @@ def given_splits(
     if text in columns:
         values = columns[text]
         words = {cell_text(value).casefold() for value in values.values() if not is_missing(value)}
-        return column_parts(values, name=text) if words <= set(_PART_NAMES) else column_folds(values, name=text)
+        return column_parts(values, name=text) if words <= set(PART_NAMES) else column_folds(values, name=text)
     if not path.is_file():
         raise ConfigError(
             f"--splits {text}: neither a file nor a column of the metadata ({some(list(columns), 8)}); expected "
@@ -113,15 +108,7 @@ def column_parts(values: Mapping[str, object], *, name: str = SPLIT_COLUMN) -> G
     Raises:
         InputError: Another word.
     """
-    parts: dict[str, Part] = {}
-    for case, value in values.items():
-        text = cell_text(value).casefold()
-        if text and text not in _PART_NAMES:
-            raise InputError(
-                f"column {name}: case {case} is in {text!r}; expected one of {', '.join(_PART_NAMES)}, or an empty cell"
-            )
-        if text:
-            parts[case] = _PART_NAMES[text]
+    parts = parts_of(values, where=f"column {name}")
     unnamed = [case for case in values if case not in parts]
     lost = f"column {name}: {len(unnamed)} cases are in no part, and left out: {some(unnamed)}"
     return GivenParts(parts, (lost,) if unnamed and parts else ())

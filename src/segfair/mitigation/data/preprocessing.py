@@ -201,8 +201,7 @@ def load_volume(
 
     Raises:
         InputError: Fewer phases than asked for, an image of zeros only, a label that is no label map, whose lesion is
-            lost by resampling, or of which the box leaves nothing; or axes without right angles whose spacing was to
-            be kept.
+            lost by resampling, or axes without right angles whose spacing was to be kept.
         GeometryError: The phases, or image and label, lie on different grids.
     """
     notices: list[str] = []
@@ -212,7 +211,7 @@ def load_volume(
     if label is not None:
         data["label"] = _read_label(label, on_file, images, white_is_one=white_is_one)
     if box is not None and label is not None:
-        data["box"] = _box_mask(box, image, images)
+        data["box"] = _box_mask(box, image)
     n_stored = _n_counted(data, preprocessing.regions)
     # The labels are those of RAS+ affines, which is what the reader gives; MONAI's default is about to change.
     data = _run([Orientationd(list(data), axcodes="RAS", labels=(("L", "R"), ("P", "A"), ("I", "S")))], data)
@@ -413,12 +412,9 @@ def _grids_differ(label: Path, stored: Mask, image: Mask) -> str:
     return f"the corners of label {label.name} and image lie up to {gap:.3g} mm apart"
 
 
-def _box_mask(box: BreastBox, image: MetaTensor, images: Sequence[Path]) -> MetaTensor:
+def _box_mask(box: BreastBox, image: MetaTensor) -> MetaTensor:
     """(1, X, Y, Z), 1 inside of the box."""
     inside = box.restrict(np.ones(tuple(image.shape[1:]), dtype=bool))
-    if not box.meets(inside.shape):
-        hint = "; with x as the first stored axis it would not" if box.reversed().meets(inside.shape) else ""
-        raise InputError(f"{_name(images)}: the breast box {box.ranges} lies outside of the image{hint}; correct it")
     return MetaTensor(torch.from_numpy(inside[None].astype(np.float32)), affine=image.affine)
 
 

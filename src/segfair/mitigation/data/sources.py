@@ -1,14 +1,12 @@
 """Where training data come from: which images, label, metadata and breast box belong to a case. Reads no label.
 
-Known are a folder of images and labels, the MAMA-MIA tree, an nnU-Net raw data set and a Decathlon list, each with its
-metadata table, and a table of paths. What cannot be used is skipped by name with its reason; nothing is left out in
+`intake.data_sets` knows the layouts. What cannot be used is skipped by name with its reason; nothing is left out in
 silence.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,17 +14,14 @@ from pathlib import Path
 from segfair.cases import Case, Cohort, Join
 from segfair.errors import ConfigError, InputError, some
 from segfair.files.cells import cell_text
-from segfair.files.datalists import Dataset, Part, dataset_beside, listed_id, read_dataset
-from segfair.files.image_files import describe_images, find_images
+from segfair.files.datalists import Part, is_path_table
 from segfair.files.images.masks import count_channels
 from segfair.files.images.pictures import is_picture
-from segfair.files.layouts import find_labels
-from segfair.files.path_tables import PathTable, is_path_table, read_path_table
 from segfair.files.tables import load_table
 from segfair.intake.case_ids import match_ids
 from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, read_metadata
+from segfair.intake.data_sets import DataSetFiles, find_files
 from segfair.mitigation.data.boxes import BOX_FOLDER, BreastBox, find_boxes, read_box
-from segfair.mitigation.data.given_splits import column_parts
 from segfair.mitigation.data.regions import Regions
 from segfair.protocol.rules import Protocol
 
@@ -172,7 +167,7 @@ def read_training_source(
 
     Args:
         data: A folder of `images` and `labels`, a MAMA-MIA tree, an nnU-Net raw data set, a Decathlon `dataset.json` or
-            its folder, or a table of paths (`segfair.files.path_tables`).
+            its folder, or a table of paths (`segfair.files.datalists`).
         metadata: The metadata table; None: the one in the data set's folder, by name, or the table of paths.
         phases: Phases of a case, of which those with fewer are skipped; None: as many as all but a few odd cases have.
         id_column: Metadata column of case ids; None: the one that holds most of them.
@@ -192,7 +187,7 @@ def read_training_source(
         ConfigError: No metadata table, or a condition that cannot be read.
     """
     data = Path(data)
-    files = _listed_files(data, sheet) if is_path_table(data) else _found_files(data, phases)
+    files = find_files(data, phases=phases, sheet=sheet)
     everybody = sorted({*files.labels, *files.images})
     table_path = metadata or (data if is_path_table(data) else _metadata_in(files.root))
     table = read_metadata(table_path, sheet=sheet, case_ids=everybody)
@@ -253,106 +248,12 @@ def read_training_source(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """The files of a data set, however it is laid out.
-
-    Attributes:
-        root: Its folder, where tables and boxes lie.
-        labels: Case id -> label.
-        images: Case id, spelt as that of its label -> images.
-        notices: What was found where.
-        label_names, ignore_label, regions_class_order: What the data set says about its labels.
-        parts: Case id -> its part of the split, where files are listed by part.
-        id_column: The column of ids of a table of paths.
-        columns: The columns of such a table that are paths, and no metadata.
-    """
-
-    root: Path
-    labels: Mapping[str, Path]
-    images: Mapping[str, tuple[Path, ...]]
-    notices: tuple[str, ...]
-    label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    ignore_label: int | None = None
-    regions_class_order: tuple[int, ...] = ()
-    parts: Mapping[str, GivenSplit] = field(default_factory=dict)
-    id_column: str | None = None
-    columns: tuple[str, ...] = ()
-
-
-def _found_files(data: Path, phases: int | None) -> _Files:
-    """The files of a folder, or of a list in JSON."""
-    masks = find_labels(data)
-    images = find_images(data, case_ids=masks.files, n_channels=phases)
-    root = data if data.is_dir() else data.parent
-    list_file = root / "dataset.json" if data.is_dir() else data
-    dataset = read_dataset(list_file) if list_file.is_file() else Dataset()
-    # Images may be spelt otherwise than labels: DUKE_001 and duke_001.
-    found = match_ids(list(masks.files), images)
-    spelt = list(images)
-    own_name = {spelt[places[0]]: case for case, places in found.rows.items()}
-    held_out = {listed_id(case): case for case in dataset.held_out if listed_id(case) not in masks.files}
-    parts: dict[str, GivenSplit] = {}
-    if dataset.held_out:
-        parts = {**dict.fromkeys(masks.files, "train"), **{listed_id(case): case.part for case in dataset.held_out}}
-    return _Files(
-        root,
-        {**masks.files, **{case: listed.label for case, listed in held_out.items() if listed.label is not None}},
-        {
-            **{own_name.get(name, name): paths for name, paths in images.items()},
-            **{case: listed.images for case, listed in held_out.items() if listed.images},
-        },
-        (*masks.notices, describe_images(data, images), *_about_parts(list_file, dataset)),
-        masks.label_names,
-        masks.ignore_label,
-        dataset.regions_class_order,
-        parts,
-    )
-
-
-def _about_parts(list_file: Path, dataset: Dataset) -> tuple[str, ...]:
-    counts = Counter(case.part for case in dataset.held_out)
-    listed = " and ".join(f"{n} for {part}" for part, n in counts.items())
-    return (f"{list_file}: also lists {listed}",) if counts else ()
-
-
-def _listed_files(path: Path, sheet: str | None) -> _Files:
-    """The files of a table of paths; what a `dataset.json` beside it says about labels holds."""
-    listed = read_path_table(path, sheet=sheet)
-    labels = listed.files.get("label", {})
-    for role, found in (("image", listed.images), ("label", labels)):
-        if not found:
-            raise InputError(f"{path}: names no {role}; a table to train on needs the columns id, image and label")
-    dataset, broken = dataset_beside(path.parent / "dataset.json", required=False)
-    return _Files(
-        path.parent,
-        labels,
-        listed.images,
-        (f"files: {len(listed.ids)} cases listed in {path}", *broken),
-        dataset.label_names,
-        dataset.ignore_label,
-        dataset.regions_class_order,
-        _listed_parts(listed, path),
-        listed.id_column,
-        tuple(column for column in listed.table.columns if column not in (*listed.columns, listed.id_column)),
-    )
-
-
-def _listed_parts(listed: PathTable, path: Path) -> dict[str, GivenSplit]:
-    """Case id -> part, by the column `split`; empty without one."""
-    column = next((name for name in listed.columns if name.strip().casefold() == "split"), None)
-    if column is None:
-        return {}
-    cells = dict(zip(listed.ids, listed.table.raw[column], strict=True))
-    return dict(column_parts(cells, name=f"{column} of {path.name}").of)
-
-
-def _split_of(files: _Files, usable: Sequence[TrainingCase]) -> dict[str, GivenSplit]:
+def _split_of(files: DataSetFiles, usable: Sequence[TrainingCase]) -> dict[str, GivenSplit]:
     """The parts of the cases that can be used; empty where the data set lists none."""
     return {case.id: files.parts[case.id] for case in usable if case.id in files.parts}
 
 
-def _incomplete(case: str, files: _Files) -> str | None:
+def _incomplete(case: str, files: DataSetFiles) -> str | None:
     """Which file of a case is not there; None where all are."""
     if case not in files.labels:
         return "no label"

@@ -12,16 +12,18 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
 from segfair.errors import ConfigError, InputError, some
+from segfair.files.datalists import Part
 
 __all__ = [
     "FORMAT",
+    "Part",
     "Split",
     "draw_folds",
     "draw_part",
@@ -37,8 +39,6 @@ __all__ = [
 
 FORMAT = 1
 PARTS = ("train", "validation", "test")
-
-Part = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,8 @@ class MitigationSettings:
     def _filled(self) -> MitigationSettings:
         """See `complete`; every value is of its kind."""
         self._check_choices()
+        if self.resume and self.overwrite:
+            raise ConfigError("--resume and --overwrite: go on with a training, or remove it; give one of them")
         joins_of(self.audit_config.join)
         device = find_device(self.device)
         if self.amp and not device.startswith("cuda"):

@@ -125,13 +125,24 @@ def _metadata(model: Model, title: str) -> dict[str, Any]:
                     "dtype": "float32",
                     "value_range": [0, 1],
                     "is_patch_data": True,
-                    "channel_def": {"0": "lesion"}
-                    if model.config.out_channels == 1
-                    else {str(k): "background" if k == 0 else f"class {k}" for k in range(model.config.out_channels)},
+                    "channel_def": _channels(model),
                 }
             },
         },
     }
+
+
+def _channels(model: Model) -> dict[str, str]:
+    """What each channel of the output is called."""
+    regions = model.preprocessing.regions
+    if model.config.out_channels == len(regions):
+        return {str(k): region.name or "lesion" for k, region in enumerate(regions.each)}
+    return {str(k): "background" if k == 0 else f"class {k}" for k in range(model.config.out_channels)}
+
+
+def _written(model: Model) -> list[int]:
+    """The value of each region in a label map, in the order in which they are written."""
+    return [region.written for region in model.preprocessing.regions.each]
 
 
 def _inference(model: Model) -> dict[str, Any]:
@@ -139,6 +150,7 @@ def _inference(model: Model) -> dict[str, Any]:
     settings = model.preprocessing
     return {
         "imports": [
+            "$import functools",
             "$import pathlib",
             "$import numpy as np",
             "$import torch",
@@ -149,6 +161,7 @@ def _inference(model: Model) -> dict[str, Any]:
         "dataset_dir": "images",
         "output_dir": "masks",
         "phases": settings.phases,
+        "written": _written(model),
         "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
         "folders": "$[f for f in sorted(pathlib.Path(@dataset_dir).iterdir()) if f.is_dir()]",
         "files": "$[str(f) for f in sorted(pathlib.Path(@dataset_dir).glob('*.nii*'))]",
@@ -207,10 +220,10 @@ def _forward(settings: Preprocessing) -> list[dict[str, Any]]:
 
 
 def _backward(model: Model) -> list[dict[str, Any]]:
-    """From logits on the network's grid to a mask on the grid of the image file."""
-    several = model.config.out_channels > 1
-    # As `predict` does: one channel by its sigmoid, several by the largest other class against the background.
-    probability = "$lambda x: torch.sigmoid(x[1:].amax(0, keepdim=True) - x[:1])" if several else "$torch.sigmoid"
+    """From logits on the network's grid to a label map on the grid of the image file, as `data.outputs` has it."""
+    a_channel_each = model.config.out_channels == len(model.preprocessing.regions)
+    against_background = "$lambda x: torch.sigmoid(x[1:].amax(0, keepdim=True) - x[:1])"
+    probability = "$torch.sigmoid" if a_channel_each else against_background
     return [
         _apply("pred", probability),
         {
@@ -220,14 +233,19 @@ def _backward(model: Model) -> list[dict[str, Any]]:
             "mode": "bilinear",
             "padding_mode": "zeros",
         },
-        _apply("pred", "$lambda x: (x > 0.5).to(torch.uint8)"),
+        # Regions are written over each other in their order.
+        _apply(
+            "pred",
+            "$lambda x: functools.reduce(lambda found, region: torch.where(region[0] > 0.5, region[1], found), "
+            "zip(x, @written), torch.zeros_like(x[0]))[None].to(torch.int32)",
+        ),
         {
             "_target_": "SaveImaged",
             "keys": "pred",
             "output_dir": "@output_dir",
             "output_postfix": "",
             "separate_folder": False,
-            "output_dtype": "$np.uint8",
+            "output_dtype": "$np.uint8" if all(0 <= value < 256 for value in _written(model)) else "$np.int32",
             "print_log": False,
         },
     ]

@@ -322,6 +322,9 @@ def _box(case: str, boxes: Mapping[str, Path], notices: list[str]) -> BreastBox 
 
 def _restricted(case: str, masks: NDArray[np.bool_], box: BreastBox, notices: list[str]) -> NDArray[np.bool_]:
     """The (R, X, Y, Z) masks inside of the box; a notice where it holds little of what was predicted."""
+    if not box.meets(masks.shape[1:]):
+        notices.append(f"case {case}: the breast box {box.ranges} lies outside of the image and is not used")
+        return masks
     lesion: NDArray[np.bool_] = np.logical_or.reduce(masks)
     share = box.share_inside(lesion)
     if share is not None and share < _MOSTLY:
