@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -14,17 +13,16 @@ import pytest
 import SimpleITK
 import torch
 from PIL import Image
+from tests.mitigation.data_studies import study_of
 
-from segfair.audit.result import AuditConfig
 from segfair.errors import ConfigError, InputError
 from segfair.files.images.masks import read_mask, write_image, write_mask
 from segfair.mitigation.data.regions import Regions
 from segfair.mitigation.experiment.procedure import run_mitigation
 from segfair.mitigation.experiment.settings import MitigationSettings
-from segfair.mitigation.experiment.studies import Study, data_study
+from segfair.mitigation.experiment.studies import Study
 from segfair.mitigation.prediction.volumes import load_model
 from segfair.phantom import PhantomCase, sample_cases
-from segfair.protocol.rules import load_protocol
 
 SPACING = (8.0, 8.0, 8.0)
 """Of the phantom at 16^3: nothing is resampled."""
@@ -135,9 +133,8 @@ def settings_of(data: Path, out: Path) -> MitigationSettings:
     )
 
 
-def study_of(data: Path, out: Path) -> Study:
-    config = AuditConfig(load_protocol("default"), attributes=("age", "breast_density"))
-    return data_study(data, config=config, out=out, cache=None, spacing_mm=SPACING)
+def own_study(data: Path, out: Path) -> Study:
+    return study_of(data, out, attributes=("age", "breast_density"), spacing_mm=SPACING)
 
 
 def trained_weights(data: Path, out: Path) -> dict[str, torch.Tensor]:
@@ -150,7 +147,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, dict[str
     """The study and the weights of plain folders of NIfTI."""
     root = tmp_path_factory.mktemp("folders")
     data = folders(root / "data")
-    return study_of(data, root), trained_weights(data, root / "out")
+    return own_study(data, root), trained_weights(data, root / "out")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -159,7 +156,7 @@ def test_every_layout_gives_the_same_tensors_and_weights(
 ) -> None:
     plain, weights = reference
     data = LAYOUTS[layout](tmp_path / "data")
-    study = study_of(data, tmp_path)
+    study = own_study(data, tmp_path)
     assert study.skipped == {}
     assert study.split == plain.split
     for case in CASES:
@@ -197,11 +194,7 @@ def write_pictures(root: Path, suffix: str) -> Path:
 
 
 def test_pictures_in_every_format_give_the_same_tensors(tmp_path: Path) -> None:
-    config = AuditConfig(load_protocol("default"))
-    studies = [
-        data_study(write_pictures(tmp_path / suffix[1:], suffix), config=config, out=tmp_path, cache=None)
-        for suffix in (".png", ".tif", ".npy")
-    ]
+    studies = [study_of(write_pictures(tmp_path / suffix[1:], suffix), tmp_path) for suffix in (".png", ".tif", ".npy")]
     first = studies[0]
     assert first.preprocessing.spacing_mm is None, "a pixel has no millimetres"
     assert "hd95_px" in first.protocol.metrics
@@ -217,7 +210,7 @@ def test_real_pictures_are_read_without_a_skipped_case(tmp_path: Path) -> None:
     data = Path(os.environ.get("SEGFAIR_BUSBRA", "no such folder"))
     if not data.is_dir():
         pytest.skip("SEGFAIR_BUSBRA names no folder with the BUS-BRA images")
-    study = data_study(data, config=AuditConfig(load_protocol("default")), out=tmp_path, cache=tmp_path / "cache")
+    study = study_of(data, tmp_path)
     assert study.skipped == {}
     assert len(study.prepared.cases) == 1875
     assert study.config.subject_column == "patient"
@@ -259,34 +252,29 @@ def test_one_region_that_is_asked_for_is_all_that_is_trained(tmp_path: Path) -> 
     data = folders(tmp_path / "data")
     for case in CASES:
         write_mask(data / "labels" / f"{case.id}.nii.gz", case.label * np.uint8(4), affine=case.affine)
-    config = AuditConfig(load_protocol("default"), labels=("4",), attributes=("age",))
-    study = data_study(data, config=config, out=tmp_path, cache=None, spacing_mm=SPACING)
+    study = study_of(data, tmp_path, label=("4",), attributes=("age",), spacing_mm=SPACING)
     assert study.preprocessing.regions == Regions.of_values((4,))
     assert all(case.n_lesion for case in study.prepared.cases.values())
     with pytest.raises(InputError, match=r"no label of 30 cases, such as .*, holds what is trained \(1\)"):
-        data_study(data, config=AuditConfig(load_protocol("default")), out=tmp_path, cache=None, spacing_mm=SPACING)
+        study_of(data, tmp_path, spacing_mm=SPACING)
 
 
 def test_bins_that_are_learned_from_scores_are_refused(tmp_path: Path) -> None:
-    config = AuditConfig(load_protocol("default"), bins={"age": "tree"})
     with pytest.raises(
         ConfigError, match="--bins age=tree: is learned from scores, and before a training there are none"
     ):
-        data_study(folders(tmp_path / "data"), config=config, out=tmp_path, cache=None, spacing_mm=SPACING)
+        study_of(folders(tmp_path / "data"), tmp_path, bins=("age=tree",), spacing_mm=SPACING)
 
 
 def test_patients_with_several_cases_are_never_divided_unasked(tmp_path: Path) -> None:
     data = folders(tmp_path / "data")
     rows = [f"{case.id},S{number // 2},{'AB'[number % 2]}" for number, case in enumerate(CASES)]
     (data / "metadata.csv").write_text("case,patient,site\n" + "\n".join(rows))
-    config = AuditConfig(load_protocol("default"))
-    study = data_study(data, config=config, out=tmp_path, cache=None, spacing_mm=SPACING)
+    study = study_of(data, tmp_path, spacing_mm=SPACING)
     assert study.config.subject_column == "patient"
     number = {case.id: index // 2 for index, case in enumerate(CASES)}
     parts = [{number[case] for case in part} for part in (study.split.train, study.split.validation, study.split.test)]
     assert sum(map(len, parts)) == len(set.union(*parts)) == 15
-    alone = data_study(
-        data, config=dataclasses.replace(config, subject_column="none"), out=tmp_path, cache=None, spacing_mm=SPACING
-    )
+    alone = study_of(data, tmp_path, subject_column="none", spacing_mm=SPACING)
     assert alone.config.subject_column == "none"
     assert alone.split.test != study.split.test

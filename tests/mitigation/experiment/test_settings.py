@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("monai")
@@ -17,6 +18,7 @@ from segfair.mitigation.experiment.settings import (  # noqa: E402
     check_resumable,
     load_settings,
     read_settings,
+    with_earlier,
 )
 from segfair.mitigation.networks.backbones import NetworkConfig  # noqa: E402
 
@@ -35,8 +37,25 @@ def test_settings_come_from_a_file_and_options_override_them(tmp_path: Path) -> 
 def test_defaults_depend_on_whether_there_are_data(tmp_path: Path) -> None:
     phantom = MitigationSettings(tmp_path).complete()
     assert (phantom.epochs, phantom.lr, phantom.batch_size, phantom.spatial_size) == (10, 3e-3, 4, (32, 32, 32))
-    paper = MitigationSettings(tmp_path, data=tmp_path).complete()
-    assert (paper.epochs, paper.lr, paper.spatial_size) == (100, 1e-4, (320, 320, 128))
+    assert (phantom.recipe, phantom.backbones, phantom.select) == ("paper", ("unet",), "ts")
+    # With data most is left to the plan, which knows them.
+    data = MitigationSettings(tmp_path, data=tmp_path).complete()
+    assert (data.recipe, data.backbones, data.select) == ("strong", ("resenc",), "ema")
+    assert (data.epochs, data.batch_size, data.spatial_size, data.spacing_mm) == (None, None, None, None)
+    assert (data.learning_rate("resenc"), data.learning_rate("swinunetr")) == (3e-3, 5e-4)
+    paper = MitigationSettings(tmp_path, data=tmp_path, recipe="paper").complete()
+    assert (paper.backbones, paper.select, paper.learning_rate("unet")) == (("unet",), "ts", 1e-4)
+
+
+def test_validation_cases_are_set_aside_where_something_looks_at_them(tmp_path: Path) -> None:
+    def validates(**settings: Any) -> bool:
+        return MitigationSettings(tmp_path, data=tmp_path, **settings).complete().validates
+
+    assert validates(strategies=("fairmedseg",))
+    assert validates(strategies=("erm",), select="dice")
+    assert validates(strategies=("erm",), recipe="paper")
+    assert not validates(strategies=("erm", "balanced"))
+    assert not validates(strategies=("erm", "balanced"), select="last")
 
 
 def test_widths_are_the_papers_with_data_the_small_ones_without_and_each_can_be_changed(tmp_path: Path) -> None:
@@ -51,8 +70,6 @@ def test_widths_are_the_papers_with_data_the_small_ones_without_and_each_can_be_
 
 
 def test_what_a_run_writes_down_is_what_it_reads(tmp_path: Path) -> None:
-    import tomli_w
-
     settings = MitigationSettings(
         tmp_path,
         data=tmp_path / "data",
@@ -79,14 +96,17 @@ def test_what_a_run_writes_down_is_what_it_reads(tmp_path: Path) -> None:
         ("lr = 0", "lr: expected a number above 0"),
         ("min_support = 2.0", "min_support: expected a share"),
         ('backbones = "unet"', "backbones: expected a list of names, got 'unet'"),
-        ("spatial_size = [32, 32]", "spatial_size: expected three whole numbers"),
-        ("spacing_mm = [1.0, 0.0, 1.0]", "spacing_mm: expected three numbers above 0"),
+        ("spatial_size = [32]", "spatial_size: expected two or three whole numbers"),
+        ("spacing_mm = [1.0, 0.0, 1.0]", "spacing_mm: expected two or three numbers above 0"),
         ('loss = "mse"', "loss: expected one of dice-ce, dice-focal, got 'mse'"),
         ('amp = "yes"', "amp: expected true or false, got 'yes'"),
         ("alpha = 7.0", r"alpha 7: lies in \[0, 1\] or is auto"),
         ("data = 3", "data: expected a path"),
         ("network = 3", "network: expected tables such as"),
-        ("[network]\nchannels = [4, 8]", "network.channels: expected a table for one of unet, segresnet, swinunetr"),
+        (
+            "[network]\nchannels = [4, 8]",
+            "network.channels: expected a table for one of unet, resenc, segresnet, swinunetr",
+        ),
         ("[network.unet]\nwidth = 3", "backbone unet: unknown option width; known are channels"),
         ("[network.unet]\nin_channels = 3", "backbone unet: unknown option in_channels"),
         ('[network.unet]\nchannels = "wide"', "backbone unet: channels must be a list of numbers, got 'wide'"),
@@ -145,8 +165,6 @@ FREE: dict[str, Any] = {"workers": 2, "strategies": ("erm", "balanced"), "baseli
 
 @pytest.fixture
 def begun(tmp_path: Path) -> MitigationSettings:
-    import tomli_w
-
     settings = MitigationSettings(tmp_path, data=tmp_path, device="cpu").complete()
     written(tmp_path / "config.toml", tomli_w.dumps(settings.to_dict()))
     return settings
@@ -167,7 +185,7 @@ def test_where_it_runs_and_further_models_may_change(name: str, begun: Mitigatio
 def test_without_an_earlier_run_there_is_nothing_to_compare(begun: MitigationSettings, tmp_path: Path) -> None:
     check_resumable(begun, tmp_path / "absent.toml")
     check_resumable(begun, begun.out / "config.toml")
-    assert read_settings(begun.out / "config.toml")["epochs"] == 100
+    assert "epochs" not in read_settings(begun.out / "config.toml"), "left to the plan"
 
 
 def test_a_join_that_is_none_is_refused_before_anything_is_read(tmp_path: Path) -> None:
@@ -181,3 +199,40 @@ def test_a_join_that_is_none_is_refused_before_anything_is_read(tmp_path: Path) 
 def test_equal_names_are_trained_once(tmp_path: Path) -> None:
     settings = MitigationSettings(tmp_path, backbones=("unet", "unet"), strategies=("erm", "erm")).complete()
     assert (settings.backbones, settings.strategies) == (("unet",), ("erm",))
+
+
+def test_a_run_that_goes_on_takes_what_was_planned(tmp_path: Path) -> None:
+    begun = MitigationSettings(
+        tmp_path, data=tmp_path, epochs=7, spatial_size=(64, 64), network={"resenc": {"stem": 2}}
+    )
+    path = written(tmp_path / "config.toml", tomli_w.dumps(begun.complete().to_dict()))
+    again = MitigationSettings(tmp_path, data=tmp_path, resume=True).complete()
+    taken = with_earlier(again, path)
+    assert (taken.epochs, taken.spatial_size, taken.network["resenc"]["stem"]) == (7, (64, 64), 2)
+    check_resumable(taken, path)
+    # What is said now holds, and is compared.
+    other = with_earlier(dataclasses.replace(again, epochs=9), path)
+    with pytest.raises(ConfigError, match="has epochs = 7, now it is 9"):
+        check_resumable(other, path)
+    assert with_earlier(again, tmp_path / "absent.toml") == again
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"select": "best"}, "select: expected"),
+        ({"recipe": "weak"}, "recipe: expected"),
+        ({"folds": 1}, "folds: expected a whole number of at least 2"),
+        ({"select": "ema", "average": 0.0}, "keeps the average of the weights, and average is 0; use last"),
+        ({"backbones": ("vnet",)}, "--backbone vnet: expected one of unet, resenc"),
+    ],
+)
+def test_choices_that_cannot_be(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        MitigationSettings(tmp_path, data=tmp_path, **settings).complete()
+
+
+def test_folds_belong_to_data(tmp_path: Path) -> None:
+    for name, value in (("folds", 5), ("splits", "fold"), ("modality", "ct")):
+        with pytest.raises(ConfigError, match=f"--{name}: belongs to DATA"):
+            MitigationSettings(tmp_path, **{name: value}).complete()

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.mitigation.data_studies import study_of
+
 from segfair.attributes.joins import parse_join
 from segfair.audit.result import AuditConfig
-from segfair.mitigation.experiment.studies import PhantomSize, Study, data_study, phantom_study
+from segfair.mitigation.experiment.studies import PhantomSize, Study, phantom_study
 from segfair.protocol.rules import load_protocol
 
 
 def study(tree: Path, out: Path, *, seed: int, resume: bool = False) -> Study:
     out.mkdir(exist_ok=True)
-    made = data_study(
-        tree,
-        config=AuditConfig(load_protocol("default"), seed=seed),
-        spacing_mm=(4.0, 4.0, 4.0),
-        out=out,
-        cache=out / "cache",
-        resume=resume,
-    )
+    made = study_of(tree, out, seed=seed, spacing_mm=(4.0, 4.0, 4.0), resume=resume)
     made.split.save(out / "splits.json")
     return made
 

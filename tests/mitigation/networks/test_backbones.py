@@ -219,3 +219,20 @@ def test_a_network_of_ones_own_is_built_by_its_function(tmp_path, monkeypatch):
     ):
         with pytest.raises(ConfigError, match=message):
             build_network(NetworkConfig(name, 1, options=options))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_stem_works_at_half_the_fineness_and_gives_back_the_whole(dims):
+    config = NetworkConfig("resenc", 1, options={"channels": (8, 16, 16), "stem": 2}, dims=dims)
+    assert config.multiples == (8,) * dims
+    size = fitting_size(config, (30,) * dims)
+    torch.manual_seed(0)
+    network = build_network(config)
+    # In training, too: a stem has no heads of its own.
+    assert network(torch.zeros((2, 1, *size))).shape == (2, 2, *size)
+    assert config.arguments["deep_supervision"] is False
+    torch.manual_seed(0)
+    same = eval(config.expression, {"torch": torch, "monai": monai})  # as a bundle builds it
+    assert all(torch.equal(value, same.state_dict()[key]) for key, value in network.state_dict().items())
+    assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert NetworkConfig.small("unet").expression is None

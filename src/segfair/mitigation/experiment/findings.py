@@ -92,7 +92,7 @@ def find_scores(
         model.name: ModelScores(
             {
                 "test": _test_scores(model.audit),
-                "validation": _validation_scores(reported, model.fits[0].validation),
+                **_validation_scores(reported, model.fits[0].validation),
                 "diagnosis": diagnosis,
             }
         )
@@ -281,14 +281,15 @@ def _told(subgroup: Subgroup, n: int, dsc: float) -> dict[str, Any]:
     return {"items": dict(sorted(subgroup.items)), "n": n, "dsc": dsc}
 
 
-def _validation_scores(study: Study, scored: ScoredCases | None) -> dict[str, Any] | None:
+def _validation_scores(study: Study, scored: ScoredCases | None) -> dict[str, Any]:
+    """The entry "validation"; none without validation cases."""
     if scored is None:
-        return None
+        return {}
     attributes = study.attributes["validation"]
     total = total_scores(scored, attributes, study.protocol, min_cases=WORST_MIN_CASES)
     membership, _ = mine_validation(attributes, min_support=least_support(len(attributes.case_ids)))
     worst = worst_subgroup(membership, scored.dsc, min_cases=WORST_MIN_CASES)
-    return {
+    scores = {
         "DSC": total.dsc,
         "NormHD": total.normhd,
         "PS": total.ps,
@@ -296,3 +297,4 @@ def _validation_scores(study: Study, scored: ScoredCases | None) -> dict[str, An
         "TS": total.ts,
         "worst_subgroup": None if worst is None else _told(worst.subgroup, worst.n, worst.dsc),
     }
+    return {"validation": scores}

@@ -158,7 +158,7 @@ def _studies(
 def _phantom(settings: MitigationSettings) -> Study:
     size = cast("tuple[int, int, int]", settings.spatial_size)
     phantom = PhantomSize(size=size)
-    if "swinunetr" in settings.backbones:
+    if "swinunetr" in settings.networks:
         phantom = dataclasses.replace(phantom, cases=(12, 12, 12), planted=(2, 2, 2))
     return phantom_study(
         phantom, config=settings.audit_config, out=settings.out / "phantom", seed=settings.seed, bias=settings.bias
@@ -210,7 +210,7 @@ def _budget(settings: MitigationSettings, studies: Sequence[Study]) -> dict[str,
     """What every model was given, in words."""
     split, folded = studies[0].split, len(studies) > 1
     recipe = settings.recipe_entry
-    rates = {name: settings.learning_rate(name) for name in settings.backbones}
+    rates = {name: settings.learning_rate(name) for name in settings.networks}
     shown = ", ".join(f"{rate:g}" if len(rates) == 1 else f"{name} {rate:g}" for name, rate in rates.items())
     test = sum(len(study.split.test) for study in studies)
     n_patches = settings.samples_per_case
@@ -260,7 +260,7 @@ def _unseen(settings: MitigationSettings, study: Study) -> list[str]:
         notices.append(f"{len(left_out)} cases are in none of the sets, for example {case}: {reason}")
     shapes = [study.prepared.cases[case].shape[: settings.dims] for case in study.split.train]
     largest = tuple(max(sides) for sides in zip(*shapes, strict=True))
-    holding = [fitting_size(network_of(settings, study, backbone), largest) for backbone in settings.backbones]
+    holding = [fitting_size(network_of(settings, study, backbone), largest) for backbone in settings.networks]
     fits = tuple(max(sides) for sides in zip(*holding, strict=True))
     smaller = tuple(map(min, size, fits))
     if math.prod(size) >= 2 * math.prod(smaller):
@@ -276,7 +276,7 @@ def _check_networks(settings: MitigationSettings) -> None:
     """Shape and memory of every backbone before the first step, each with its remedy."""
     size = cast(Size, settings.spatial_size)
     n_volumes = cast(int, settings.batch_size) * (settings.samples_per_case or 1)
-    for backbone in settings.backbones:
+    for backbone in settings.networks:
         config = settings.network_config(backbone)
         check_shape(config, size, what="patch" if settings.samples_per_case else "spatial size")
         check_memory(config, size, batch_size=n_volumes, amp=bool(settings.amp), device=settings.device)

@@ -87,7 +87,8 @@ class MitigationSettings:
         out: Folder of everything.
         data: Data set; None: the embedded phantom.
         metadata: Its table; None: the one in its folder.
-        backbones, strategies: What to train; the plain baseline is added unless `baseline` is off.
+        backbones, strategies: What to train; the plain baseline is added unless `baseline` is off. Without a backbone
+            "resenc" by the recipe "strong", else "unet".
         network: Backbone -> widths and depths that differ from its defaults, see `NetworkConfig`.
         recipe: How networks are trained; None: "strong" with data, "paper" without.
         optimiser, schedule, weight_decay, average, select, augmentation, test_flips: What differs from the recipe; see
@@ -135,7 +136,7 @@ class MitigationSettings:
     out: Path
     data: Path | None = None
     metadata: Path | None = None
-    backbones: Names = ("unet",)
+    backbones: Names | None = None
     strategies: Names = ("fairmedseg",)
     baseline: bool = True
     network: Annotated[Mapping[str, Any], Kind("tables such as [network.unet]")] = field(default_factory=dict)
@@ -230,7 +231,7 @@ class MitigationSettings:
         self._check_evidence()
         filled = dataclasses.replace(
             self,
-            backbones=tuple(dict.fromkeys(self.backbones)),
+            backbones=tuple(dict.fromkeys(self.networks)),
             strategies=tuple(dict.fromkeys(self.strategies)),
             recipe=self.recipe_name,
             select=self.select or self.recipe_entry.select,
@@ -242,7 +243,7 @@ class MitigationSettings:
 
     def _for_phantom(self) -> MitigationSettings:
         """Without data the embedded phantom trains in minutes on a processor; nothing is left to plan."""
-        transformer = "swinunetr" in self.backbones
+        transformer = "swinunetr" in self.networks
         return dataclasses.replace(
             self,
             epochs=self.epochs or (2 if transformer else 10),
@@ -259,6 +260,11 @@ class MitigationSettings:
     def recipe_name(self) -> RecipeName:
         """The recipe that holds."""
         return self.recipe or ("paper" if self.data is None else "strong")
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The backbones that are trained."""
+        return self.backbones or ("resenc" if self.recipe_name == "strong" else "unet",)
 
     @property
     def recipe_entry(self) -> Recipe:
@@ -326,7 +332,7 @@ class MitigationSettings:
         }
 
     def _check_choices(self) -> None:
-        for name in self.backbones:
+        for name in self.networks:
             if name not in BACKBONES and ":" not in name:
                 raise ConfigError(f"--backbone {name}: expected one of {', '.join(BACKBONES)}")
         for name in self.strategies:
@@ -351,7 +357,7 @@ class MitigationSettings:
                     f"network.{backbone}: expected a table for one of {', '.join(BACKBONES)}, for example "
                     "[network.unet] with channels = [8, 16, 32]"
                 )
-        for backbone in self.backbones:
+        for backbone in self.networks:
             self.network_config(backbone)
 
     def _check_evidence(self) -> None:

@@ -83,8 +83,8 @@ def planned_models(settings: MitigationSettings) -> list[Model]:
     strategies = list(settings.strategies)
     if settings.baseline and BASELINE not in strategies:
         strategies.insert(0, BASELINE)
-    alone = len(settings.backbones) == 1
-    pairs = [(backbone, strategy) for backbone in settings.backbones for strategy in strategies]
+    alone = len(settings.networks) == 1
+    pairs = [(backbone, strategy) for backbone in settings.networks for strategy in strategies]
     names = [strategy if alone else f"{backbone.replace(':', '.')}-{strategy}" for backbone, strategy in pairs]
     return [Model(name, *pair, settings.out / name) for name, pair in zip(names, pairs, strict=True)]
 

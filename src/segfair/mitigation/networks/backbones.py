@@ -52,14 +52,14 @@ _CLASSES: Mapping[str, str] = {
 _PAPER: Mapping[Backbone, Mapping[str, Option]] = {
     "unet": {"channels": (16, 32, 64, 128, 256), "residual_units": 2, "dropout": 0.0},
     # No network of the paper: its widths are those of the unet beside it.
-    "resenc": {"channels": (16, 32, 64, 128, 256), "strides": (), "deep_supervision": True, "dropout": 0.0},
+    "resenc": {"channels": (16, 32, 64, 128, 256), "strides": (), "stem": 1, "deep_supervision": True, "dropout": 0.0},
     "segresnet": {"init_filters": 32, "blocks_down": (1, 2, 2, 4), "blocks_up": (1, 1, 1), "dropout": 0.1},
     "swinunetr": {"feature_size": 48, "checkpointing": False},
 }
 # Widths that train on volumes of 32^3 (SwinUNETR: 64^3) on a processor in minutes.
 _SMALL: Mapping[Backbone, Mapping[str, Option]] = {
     "unet": {"channels": (8, 16, 32), "residual_units": 2, "dropout": 0.0},
-    "resenc": {"channels": (8, 16, 32), "strides": (), "deep_supervision": True, "dropout": 0.0},
+    "resenc": {"channels": (8, 16, 32), "strides": (), "stem": 1, "deep_supervision": True, "dropout": 0.0},
     "segresnet": {"init_filters": 8, "blocks_down": (1, 2, 2, 4), "blocks_up": (1, 1, 1), "dropout": 0.1},
     "swinunetr": {"feature_size": 12, "checkpointing": False},
 }
@@ -76,9 +76,11 @@ class NetworkConfig:
         out_channels: 1, a logit for the lesion (sigmoid); more, one logit a class with the background first
             (softmax). Two learn faster and more steadily from the few lesion voxels of a volume than one does.
         options: Widths and depths. unet: `channels`, `residual_units`, `dropout`; resenc: `channels`, `strides` (one
-            entry a level below the first, each a list of 1 or 2 an axis; empty: 2 everywhere), `deep_supervision`,
-            `dropout`; segresnet: `init_filters`, `blocks_down`, `blocks_up`, `dropout`; swinunetr: `feature_size`,
-            `checkpointing` (recomputes activations in the backward pass: slower, far less memory).
+            entry a level below the first, each a list of 1 or 2 an axis; empty: 2 everywhere), `stem` (the factor by
+            which a first convolution makes the image coarser, and the last one finer again: several times as fast on a
+            processor), `deep_supervision` (only with a stem of 1), `dropout`; segresnet: `init_filters`,
+            `blocks_down`, `blocks_up`, `dropout`; swinunetr: `feature_size`, `checkpointing` (recomputes activations
+            in the backward pass: slower, far less memory).
         dims: 3 for volumes, 2 for planar images.
     """
 
@@ -162,10 +164,26 @@ class NetworkConfig:
         if self.name == "unet":
             return (int(2 ** (len(cast(tuple[int, ...], self.options["channels"])) - 1)),) * self.dims
         if self.name == "resenc":
-            return tuple(math.prod(steps) for steps in zip(*self._strides(), strict=True))
+            stem = cast(int, self.options["stem"])
+            return tuple(stem * math.prod(steps) for steps in zip(*self._strides(), strict=True))
         if self.name == "segresnet":
             return (int(2 ** (len(cast(tuple[int, ...], self.options["blocks_down"])) - 1)),) * self.dims
         return (32 if self.name == "swinunetr" else 1,) * self.dims
+
+    @property
+    def stem(self) -> int:
+        """How many times coarser the network works inside; 1 but for a resenc with a stem."""
+        return cast(int, self.options.get("stem", 1))
+
+    @property
+    def expression(self) -> str | None:
+        """The whole network in Python, where it is more than one class; None where `target` and `arguments` say it."""
+        if self.stem == 1:
+            return None
+        width, step = cast("tuple[int, ...]", self.options["channels"])[0], self.stem
+        into = f"torch.nn.Conv{self.dims}d({self.in_channels}, {width}, {2 * step - 1}, {step}, {step - 1})"
+        back = f"torch.nn.ConvTranspose{self.dims}d({width}, {self.out_channels}, {step}, {step})"
+        return f"torch.nn.Sequential({into}, monai.networks.nets.DynUNet(**{self.arguments!r}), {back})"
 
     def _strides(self) -> tuple[tuple[int, ...], ...]:
         """Of resenc: one entry a level below the first, one number an axis."""
@@ -181,12 +199,17 @@ class NetworkConfig:
     @property
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of the network's class or function."""
-        ends = {"spatial_dims": self.dims, "in_channels": self.in_channels, "out_channels": self.out_channels}
+        ends: dict[str, Any] = {
+            "spatial_dims": self.dims,
+            "in_channels": self.in_channels,
+            "out_channels": self.out_channels,
+        }
         options: dict[str, Any] = {key: _as_lists(value) for key, value in self.options.items()}
         if self.is_own:
             return ends | options
         if self.name == "resenc":
-            return ends | self._residual_encoder()
+            inner = dict.fromkeys(("in_channels", "out_channels"), options["channels"][0]) if self.stem > 1 else {}
+            return ends | inner | self._residual_encoder()
         if self.name == "unet":
             return ends | {
                 "channels": options["channels"],
@@ -221,7 +244,7 @@ class NetworkConfig:
             "upsample_kernel_size": steps,
             "filters": list(cast(tuple[int, ...], self.options["channels"])),
             "dropout": self.options["dropout"] or None,
-            "deep_supervision": self.options["deep_supervision"],
+            "deep_supervision": self.options["deep_supervision"] and self.stem == 1,
             "deep_supr_num": min(len(strides) - 1, 3),
             "res_block": True,
         }
@@ -246,8 +269,19 @@ def build_network(config: NetworkConfig) -> nn.Module:
         )
     from monai.networks import nets
 
-    network = getattr(nets, config.target)(**config.arguments)
-    return cast(nn.Module, network)
+    network: nn.Module = getattr(nets, config.target)(**config.arguments)
+    return network if config.stem == 1 else _with_stem(network, config)
+
+
+def _with_stem(network: nn.Module, config: NetworkConfig) -> nn.Module:
+    """The same as `NetworkConfig.expression`, of modules."""
+    into, back = (nn.Conv2d, nn.ConvTranspose2d) if config.dims == 2 else (nn.Conv3d, nn.ConvTranspose3d)
+    width, step = cast("tuple[int, ...]", config.options["channels"])[0], config.stem
+    return nn.Sequential(
+        into(config.in_channels, width, 2 * step - 1, step, step - 1),
+        network,
+        back(width, config.out_channels, step, step),
+    )
 
 
 def _built_by_user(config: NetworkConfig) -> nn.Module:

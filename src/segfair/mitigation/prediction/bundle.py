@@ -154,6 +154,7 @@ def _inference(model: Model) -> dict[str, Any]:
             "$import pathlib",
             "$import numpy as np",
             "$import torch",
+            "$import monai",
             "$from monai.data import MetaTensor",
             "$from monai.transforms import SpatialResample",
         ],
@@ -168,7 +169,9 @@ def _inference(model: Model) -> dict[str, Any]:
         "cases": "$[{'image': [str(p) for p in sorted(f.glob('*.nii*'))][:@phases]} for f in @folders] "
         "or [{'image': f} for f in @files]",
         **(_RESAMPLING | {"spacing": list(settings.spacing_mm)} if settings.spacing_mm is not None else {}),
-        "network_def": {"_target_": model.config.target, **model.config.arguments},
+        "network_def": f"${model.config.expression}"
+        if model.config.expression
+        else {"_target_": model.config.target, **model.config.arguments},
         "network": "$@network_def.to(@device).eval()",
         "preprocessing": {"_target_": "Compose", "transforms": _forward(model.preprocessing)},
         "dataset": {"_target_": "Dataset", "data": "@cases", "transform": "@preprocessing"},

@@ -44,7 +44,7 @@ _SCORES = ("DSC", "NormHD", "PS", "FS", "TS")
 _SCORED = {
     "pooled": "All cases, out of fold: each by the networks of the fold that did not train on it",
     "test": "Test cases: never seen while training",
-    "validation": "Validation cases: they chose the epoch and drove the weights, so they flatter",
+    "validation": "Validation cases: they drove the weights, or chose the epoch, so they flatter",
 }
 _LISTED = 60
 """Subgroups of a strategy that the page lists; its own comparison page holds all."""
@@ -306,8 +306,8 @@ def _budget(summary: MitigationSummary) -> Data:
     told = (
         "Every case is scored by the networks of the fold that did not train on it."
         if _is_pooled(models)
-        else f"Reported is the epoch of the best validation TS ({epochs}). One training a model: another seed may give "
-        "another order."
+        else f"Reported is the network that was kept ({epochs}). One training a model: another seed may give another "
+        "order."
     )
     return {
         "sentence": f"{equal}{told}",
