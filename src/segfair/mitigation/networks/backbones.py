@@ -269,17 +269,17 @@ def build_network(config: NetworkConfig) -> nn.Module:
         )
     from monai.networks import nets
 
-    network: nn.Module = getattr(nets, config.target)(**config.arguments)
-    return network if config.stem == 1 else _with_stem(network, config)
+    make: Callable[..., nn.Module] = getattr(nets, config.target)
+    return make(**config.arguments) if config.stem == 1 else _with_stem(make, config)
 
 
-def _with_stem(network: nn.Module, config: NetworkConfig) -> nn.Module:
+def _with_stem(make: Callable[..., nn.Module], config: NetworkConfig) -> nn.Module:
     """The same as `NetworkConfig.expression`, of modules."""
     into, back = (nn.Conv2d, nn.ConvTranspose2d) if config.dims == 2 else (nn.Conv3d, nn.ConvTranspose3d)
     width, step = cast("tuple[int, ...]", config.options["channels"])[0], config.stem
     return nn.Sequential(
         into(config.in_channels, width, 2 * step - 1, step, step - 1),
-        network,
+        make(**config.arguments),
         back(width, config.out_channels, step, step),
     )
 
