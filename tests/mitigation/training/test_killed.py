@@ -79,7 +79,7 @@ def ended(write_tree, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("killed")
     tree = write_tree(root / "data", n_cases=12)
     (root / "config.toml").write_text(
-        "epochs = 3\nbatch_size = 2\nlr = 0.01\nspatial_size = [16, 16, 16]\nspacing_mm = [2.0, 2.0, 2.0]\n"
+        'backbones = ["unet"]\nepochs = 3\nbatch_size = 2\nlr = 0.01\nspatial_size = [16, 16, 16]\nspacing_mm = [2.0, 2.0, 2.0]\n'
         "[network.unet]\nchannels = [4, 8]\ndropout = 0.2\n"
     )
     common = [str(tree.root), "--config", str(root / "config.toml"), "--strategy", "divergence-sampling"]

@@ -66,7 +66,6 @@ PLANNED = (
     "normalise",
     "spatial_size",
     "samples_per_case",
-    "network",
     "batch_size",
     "epochs",
     "augmentation",
@@ -445,7 +444,10 @@ def with_earlier(settings: MitigationSettings, path: Path) -> MitigationSettings
         return settings
     before = read_settings(path)
     planned = {name: before[name] for name in PLANNED if name in before and not getattr(settings, name)}
-    return dataclasses.replace(settings, **planned)
+    # Of a table of widths a part may have been given, and the rest planned.
+    tables = {**before.get("network", {}), **settings.network}
+    network = {name: {**before.get("network", {}).get(name, {}), **table} for name, table in tables.items()}
+    return dataclasses.replace(settings, **planned | {"network": network})
 
 
 def read_weights(path: Path) -> dict[str, float]:
