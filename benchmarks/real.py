@@ -7,9 +7,9 @@ Medical Physics 2024); it is read and never copied. The five folds are those of 
 Images are resampled to half of their pixels (80 at the longer side), networks and budget are those that `mitigate`
 plans for a processor, one thread a fold, and every mask is scored on the grid of its image's file.
 
-Prints and writes to `benchmarks/results/real.json` for each recipe: mean Dice, that of the Toshiba device (139 images of
-72 patients) and of the rest, the gap raw and at equal lesion size with intervals over patients, with and without flips at
-test time, and processor minutes a fold.
+Prints and writes to `benchmarks/results/real.json` for each recipe: mean Dice, that of the Toshiba device (139 images
+of 72 patients) and of the rest, the gap raw and at equal lesion size with intervals over patients, with and without
+flips at test time, and processor minutes a fold.
 """
 
 from __future__ import annotations

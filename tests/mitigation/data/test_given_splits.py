@@ -1,4 +1,4 @@
-"""Folds of nnU-Net, of an earlier run, of a table or a column."""
+"""Splits and folds of nnU-Net, of an earlier run, of a table or a column."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from tests.mitigation.data.test_splits import random_table
 
 from segfair.attributes.fit import AttributeTable
-from segfair.errors import InputError, MetadataError
+from segfair.errors import ConfigError, InputError, MetadataError
 from segfair.mitigation.data.folds import ONLY_TRAINS, fold_splits, save_folds
-from segfair.mitigation.data.given_splits import column_folds, read_folds
+from segfair.mitigation.data.given_splits import GivenFolds, GivenParts, column_folds, given_splits, read_folds
+from segfair.mitigation.data.splits import Split
 
 
 def table_of_cases(*case_ids: str) -> AttributeTable:
@@ -105,3 +106,42 @@ def test_a_column_of_folds():
     assert dict(found.of) == {"a": "1", "b": "2", "c": "x y"}
     assert found.notices == ("column part: names no fold for 2 cases, which are left out: d, e",)
     assert column_folds({"a": "k1"}).notices == ()
+
+
+CASES = ["a", "b", "c", "d"]
+
+
+def test_a_name_means_a_column_before_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fold").write_text("a file of the same name")
+    folds = given_splits("fold", {"fold": {"a": 1, "b": 1, "c": 2, "d": 2}}, CASES)
+    assert isinstance(folds, GivenFolds)
+    assert dict(folds.of) == {"a": "1", "b": "1", "c": "2", "d": "2"}
+    parts = given_splits("set", {"set": {"a": "Train", "b": "val", "c": "testing", "d": None}}, CASES)
+    assert isinstance(parts, GivenParts)
+    assert dict(parts.of) == {"a": "train", "b": "validation", "c": "test"}
+    assert parts.notices == ("column set: 1 cases are in no part, and left out: d",)
+
+
+def test_one_split_of_a_run_or_of_a_table(tmp_path: Path):
+    Split(("a",), ("b",), ("c", "d"), "by hand", 0).save(tmp_path / "splits.json")
+    found = given_splits(str(tmp_path / "splits.json"), {}, CASES)
+    assert isinstance(found, GivenParts)
+    assert dict(found.of) == {"a": "train", "b": "validation", "c": "test", "d": "test"}
+    (tmp_path / "split.csv").write_text("case,Split\na,train\nb,train\nc,test\nd,\n")
+    found = given_splits(str(tmp_path / "split.csv"), {}, CASES)
+    assert isinstance(found, GivenParts)
+    assert dict(found.of) == {"a": "train", "b": "train", "c": "test"}
+    path = nnunet(tmp_path, (["a", "b"], ["c", "d"]), (["c", "d"], ["a", "b"]))
+    assert isinstance(given_splits(str(path), {}, CASES), GivenFolds)
+
+
+def test_what_is_neither_split_nor_folds_is_named(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"--splits site: neither a file nor a column of the metadata \(age\)"):
+        given_splits("site", {"age": dict.fromkeys(CASES, 1)}, CASES)
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(InputError, match=r"broken\.json: cannot be read as splits"):
+        given_splits(str(tmp_path / "broken.json"), {}, CASES)
+    (tmp_path / "split.csv").write_text("case,split\na,train\nb,holdout\nc,test\nd,test\n")
+    with pytest.raises(InputError, match="case b is in 'holdout'; expected one of train, training, val"):
+        given_splits(str(tmp_path / "split.csv"), {}, CASES)
