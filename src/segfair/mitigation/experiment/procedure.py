@@ -151,7 +151,7 @@ def _studies(
     for reason in reasons:
         tell(reason)
     _check_networks(settings)
-    studies = data_studies(data, settings, intensities=fingerprint.intensities, executor=executor, on_done=_Count(tell))
+    studies = data_studies(data, settings, intensities=fingerprint.intensities, executor=executor, on_done=_Count(tell, len(cases)))
     return settings, studies
 
 
@@ -233,15 +233,15 @@ def _budget(settings: MitigationSettings, studies: Sequence[Study]) -> dict[str,
 
 
 class _Count:
-    """Says after every hundred cases how many are prepared: a large data set takes hours."""
+    """Says now and then how many cases are prepared: a large data set takes hours."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self.tell, self.n_done = tell, 0
+    def __init__(self, tell: Callable[[str], None], n_cases: int) -> None:
+        self.tell, self.n_cases, self.n_done = tell, n_cases, 0
 
     def __call__(self, _case: str) -> None:
         self.n_done += 1
-        if self.n_done % 100 == 0:
-            self.tell(f"{self.n_done:,} cases prepared")
+        if self.n_done % max(100, self.n_cases // 5) == 0:
+            self.tell(f"{self.n_done:,} of {self.n_cases:,} cases prepared")
 
 
 def _unseen(settings: MitigationSettings, study: Study) -> list[str]:
