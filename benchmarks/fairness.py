@@ -52,6 +52,7 @@ CODE = (
     "mitigation/training/evaluation.py",
     "mitigation/training/loop.py",
     "mitigation/training/objectives.py",
+    "mitigation/training/optimisers.py",
     "mitigation/weighting/reweighter.py",
     "mitigation/training/state.py",
     "mitigation/training/strategies.py",

@@ -13,6 +13,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditResult
 from segfair.audit.words import plural, search_sentence
@@ -151,7 +153,8 @@ def _studies(
     for reason in reasons:
         tell(reason)
     _check_networks(settings)
-    studies = data_studies(data, settings, intensities=fingerprint.intensities, executor=executor, on_done=_Count(tell, len(cases)))
+    count = _Count(tell, len(cases))
+    studies = data_studies(data, settings, intensities=fingerprint.intensities, executor=executor, on_done=count)
     return settings, studies
 
 
@@ -250,7 +253,7 @@ def _unseen(settings: MitigationSettings, study: Study) -> list[str]:
     augmentation = augmentation_of(settings, study)
     cut = describe_cuts(study.prepared.cuts(study.split.train, augmentation), n_cases=len(study.split.train), size=size)
     left_out = study.split.left_out
-    notices = [cut] if cut else []
+    notices = [*([cut] if cut else []), _smallest_levels(study)]
     if study.split.validation:
         _, search = mine_validation(study.attributes["validation"], min_support=settings.min_support)
         if search.is_cut:
@@ -270,6 +273,16 @@ def _unseen(settings: MitigationSettings, study: Study) -> list[str]:
             f"rest is padding; --{option} {' '.join(map(str, smaller))} holds every one"
         )
     return notices
+
+
+def _smallest_levels(study: Study) -> str:
+    """How few training cases the rarest level of each attribute has: what a strategy has to learn from."""
+    rarest = []
+    for attribute in study.attributes["train"].attributes:
+        counts = np.bincount(attribute.codes[attribute.codes >= 0], minlength=len(attribute.levels))
+        code = int(counts.argmin())
+        rarest.append(f"{attribute.name} = {attribute.levels[code]} ({counts[code]:,})")
+    return f"training cases of the rarest levels, of {len(study.split.train):,}: {', '.join(rarest)}"
 
 
 def _check_networks(settings: MitigationSettings) -> None:
