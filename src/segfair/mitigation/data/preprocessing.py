@@ -187,8 +187,8 @@ def load_volume(
 ) -> Volume:
     """Reads and preprocesses one case.
 
-    Voxels that are not finite are read as 0, with a notice. Where 0 means no image (not in CT), the image is cropped to
-    the other voxels and normalised by them alone. A picture is a volume of one slice, and one slice stays one whatever
+    Voxels that are not finite are read as 0, with a notice. Where 0 means no image (not in CT, nor in pictures), the image
+    is cropped to the other voxels and normalised by them alone. A picture is a volume of one slice, and one slice stays one whatever
     the spacing.
 
     Args:
@@ -229,7 +229,9 @@ def load_volume(
             f"{' x '.join(f'{side:g}' for side in preprocessing.spacing_mm or ())} mm; choose a finer --spacing"
         )
     by_phase = preprocessing.normalise == "phase"
-    empty_zeros = _zero_is_background(image)
+    # In CT, and in a picture, black is a value like any other.
+    is_flat = image.shape[3] == 1
+    empty_zeros = preprocessing.intensities is None and not is_flat and _zero_is_background(image)
     crop = [CropForegroundd(list(data), source_key="image", select_fn=_is_not_zero)] if empty_zeros else []
     if preprocessing.intensities is None:
         normalise: Any = NormalizeIntensityd("image", nonzero=empty_zeros, channel_wise=by_phase)
