@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segfair.errors import InputError
+from segfair.errors import InputError, PairingError
 from segfair.files.cells import cell_text
 from segfair.files.datalists import (
     Dataset,
@@ -85,6 +85,7 @@ def _found_files(data: Path, phases: int | None) -> DataSetFiles:
     spelt = list(images)
     own_name = {spelt[places[0]]: case for case, places in found.rows.items()}
     held_out = {listed_id(case): case for case in dataset.held_out if listed_id(case) not in masks.files}
+    _refuse_two_meanings(list_file, dataset, masks.files)
     parts: dict[str, Part] = {}
     if dataset.held_out:
         parts = {**dict.fromkeys(masks.files, "train"), **{listed_id(case): case.part for case in dataset.held_out}}
@@ -101,6 +102,21 @@ def _found_files(data: Path, phases: int | None) -> DataSetFiles:
         dataset.regions_class_order,
         parts,
     )
+
+
+def _refuse_two_meanings(list_file: Path, dataset: Dataset, labels: Mapping[str, Path]) -> None:
+    """A name that means one case among those to train on and another among those held out.
+
+    Raises:
+        PairingError: With both files.
+    """
+    for case in dataset.held_out:
+        name = listed_id(case)
+        if case.label is not None and name in labels and case.label.resolve() != labels[name].resolve():
+            raise PairingError(
+                f"{list_file}: {name} is {labels[name]} under training and {case.label} under {case.part}; give the "
+                "files of one case another name"
+            )
 
 
 def _about_parts(list_file: Path, dataset: Dataset) -> tuple[str, ...]:

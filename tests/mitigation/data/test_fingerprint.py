@@ -106,3 +106,19 @@ def test_large_data_sets_are_known_from_some_of_their_cases_and_broken_files_are
         case.images[0].write_bytes(b"no image")
     with pytest.raises(InputError, match="none of 3 images can be read"):
         take_fingerprint(cases, LESION, phases=1)
+
+
+def test_labels_in_another_orientation_and_broken_voxels_do_not_spoil_what_ct_is_standardised_by(tmp_path):
+    image = np.full((8, 8, 8), -1000.0, dtype=np.float32)
+    image[2:5, 2:5, 2:4] = 50.0
+    image[2, 2, 2] = np.nan
+    case = write(tmp_path, "C", image)
+    # The same label, stored from right to left.
+    stored = nib.load(case.label)
+    flipped = np.asarray(stored.dataobj)[::-1]
+    affine = stored.affine @ np.diag([-1, 1, 1, 1])
+    affine[0, 3] = 7
+    nib.save(nib.Nifti1Image(np.ascontiguousarray(flipped), affine), case.label)
+    found = take_fingerprint([case], LESION, phases=1, modality="ct")
+    assert found.intensities is not None
+    assert found.intensities.mean == (50.0,)

@@ -14,9 +14,10 @@ pytest.importorskip("monai")
 nib = pytest.importorskip("nibabel")
 
 from segfair.errors import ConfigError, GeometryError, InputError  # noqa: E402
+from segfair.files.images.masks import write_image, write_mask  # noqa: E402
 from segfair.mitigation.data.boxes import BreastBox  # noqa: E402
 from segfair.mitigation.data.preprocessing import Grid, Preprocessing, load_volume, restore  # noqa: E402
-from segfair.mitigation.data.regions import IGNORED, Regions  # noqa: E402
+from segfair.mitigation.data.regions import IGNORED, Region, Regions  # noqa: E402
 from segfair.protocol.rules import load_protocol  # noqa: E402
 
 LPS = np.diag([-1.0, -1.0, 1.0])
@@ -486,3 +487,27 @@ def test_checkpoints_of_one_label_are_still_read():
     tree = {"phases": 2, "spacing_mm": [1, 1, 1], "normalise": "case", "label": [2]}
     assert Preprocessing.from_dict(tree).regions == Regions.of_values((2,))
     assert Preprocessing.from_dict({**tree, "label": "any"}).regions == Regions.of_values("any")
+
+
+def test_a_region_that_resampling_loses_is_named_where_another_survives(tmp_path):
+    label = np.zeros((24, 24, 24), dtype=np.uint8)
+    label[4:20, 4:20, 4:20] = 1
+    label[11, 11, 11] = 2
+    write_image(
+        tmp_path / "i.nii.gz", np.random.default_rng(0).normal(size=label.shape).astype(np.float32), affine=np.eye(4)
+    )
+    write_mask(tmp_path / "l.nii.gz", label, affine=np.eye(4))
+    regions = Regions((Region("liver", (1, 2), 1), Region("tumour", (2,), 2)))
+    made = load_volume(
+        [tmp_path / "i.nii.gz"], Preprocessing(1, (4.0, 4.0, 4.0), regions=regions), label=tmp_path / "l.nii.gz"
+    )
+    assert made.notices == ("l.nii.gz: tumour is lost by resampling; a finer --spacing keeps it",)
+
+
+def test_black_is_a_value_of_a_picture(tmp_path):
+    pixels = np.random.default_rng(0).integers(1, 255, (20, 16), dtype=np.uint8)
+    pixels[:, :6] = 0
+    Image.fromarray(pixels).save(tmp_path / "p.png")
+    made = load_volume([tmp_path / "p.png"], Preprocessing(1, None)).image.numpy()[0, ..., 0]
+    assert made.shape == (16, 20), "nothing is cropped"
+    np.testing.assert_allclose(made, ((pixels - pixels.mean()) / pixels.std()).T, atol=1e-4)

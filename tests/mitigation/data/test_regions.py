@@ -101,3 +101,15 @@ def test_a_description_survives():
     assert Regions.of_label("any") == Regions.of_values("any")
     with pytest.raises(ConfigError, match="there is none"):
         Regions(())
+
+
+def test_regions_that_overlap_without_nesting_are_given_back():
+    regions = Regions((Region("a", (1, 2), 1), Region("b", (2, 3), 3)))
+    label = np.array([[[0, 1, 2, 3]]], dtype=np.uint8)
+    np.testing.assert_array_equal(regions.decode(regions.encode(label) == 1), label)
+
+
+def test_more_regions_than_a_network_can_tell_apart_are_refused():
+    many = tuple(Region(f"r{value}", (value,), value) for value in range(1, 18))
+    with pytest.raises(ConfigError, match="17 are more than the 16 that can be trained together"):
+        Regions(many)

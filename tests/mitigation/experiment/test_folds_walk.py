@@ -119,7 +119,7 @@ def test_the_same_command_goes_on_and_changes_nothing(run: Run, call_cli: Any) -
     before = (run.out / "comparison.json").read_bytes()
     refused = call_cli("mitigate", run.data, "--config", run.out / "config.toml", "--out", run.out)
     assert refused.returncode == 2
-    assert "holds a training of erm, balanced; go on with --resume" in refused.stderr
+    assert "holds a training of balanced, erm; go on with --resume" in refused.stderr
     done = call_cli("mitigate", run.data, "--config", run.out / "config.toml", "--resume", "--out", run.out)
     assert done.returncode == 0, done.stderr
     assert (run.out / "comparison.json").read_bytes() == before
@@ -260,3 +260,24 @@ def test_a_network_of_ones_own_is_trained_and_predicts(
     assert done.returncode == 0, done.stderr
     bundle = json.loads((tmp_path / "out" / "erm" / "bundle" / "configs" / "inference.json").read_text())
     assert bundle["network_def"]["_target_"] == "my_networks.make"
+
+
+def test_a_strategy_that_needs_validation_is_not_added_to_a_split_without_it(
+    run: Run, call_cli: Any, tmp_path: Path
+) -> None:
+    config = ("--config", run.out.parent / "config.toml")
+    done = call_cli("mitigate", run.data, *config, "--strategy", "erm", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    more = ("--strategy", "erm", "--strategy", "divergence-sampling", "--resume")
+    refused = call_cli("mitigate", run.data, *config, *more, "--out", tmp_path / "out")
+    assert refused.returncode == 2
+    assert "--strategy divergence-sampling: learns from scores of validation cases" in refused.stderr
+    # Nor is another model put beside it on another split.
+    other = call_cli(
+        "mitigate", run.data, *config, "--strategy", "balanced", "--no-baseline", "--out", tmp_path / "out"
+    )
+    assert other.returncode == 2
+    assert "holds a training of erm" in other.stderr
+    empty = call_cli("mitigate", run.data, *config, "--splits", "nothing", "--out", tmp_path / "empty")
+    assert empty.returncode == 2
+    assert "neither a file nor a column" in empty.stderr

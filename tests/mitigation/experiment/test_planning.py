@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("monai")
 
+from segfair.errors import ConfigError
 from segfair.mitigation.data.fingerprint import Fingerprint
 from segfair.mitigation.data.preprocessing import Intensities
 from segfair.mitigation.experiment import planning
@@ -132,3 +133,36 @@ def test_a_size_that_no_network_halves_is_rounded_up() -> None:
     plan, reasons = planned(fingerprint((46, 46, 46), (1, 1, 1)), backbones=("unet", "segresnet"))
     assert "rounded up to what the network halves" in reasons
     assert all(side % 8 == 0 for side in plan.spatial_size or ())
+
+
+def test_numbers_of_another_length_are_mended_or_named() -> None:
+    plan, _ = planned(fingerprint((160, 120, 1), (1, 1, 1)), spacing_mm=(2.0, 2.0, 1.0), spatial_size=(80, 64, 1))
+    assert (plan.spacing_mm, plan.spatial_size) == ((2.0, 2.0), (80, 64))
+    for name, value, option in (
+        ("spacing_mm", (1.0, 1.0), "--spacing 1.0 1.0"),
+        ("spatial_size", (32, 32), "--spatial-size"),
+    ):
+        with pytest.raises(ConfigError, match=f"{option}.*: the images are volumes; three numbers are needed"):
+            planned(fingerprint((40, 40, 40), (1, 1, 1)), **{name: value})
+
+
+def test_a_size_that_is_asked_for_is_not_made_coarser() -> None:
+    plan, _ = planned(fingerprint((160, 160, 1), (1, 1, 1)), spatial_size=(160, 160))
+    assert plan.spacing_mm == (1.0, 1.0)
+
+
+def test_patches_are_counted_where_memory_is_and_shrink_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = fingerprint((320, 320, 200), (0.7, 0.7, 1.0), spread=0.2)
+    monkeypatch.setattr(planning, "available_memory", lambda _device: 4 * 2**30)
+    chosen = MitigationSettings(Path("out"), data=Path("data"), device="cpu", samples_per_case=4).complete()
+    plan, reasons = plan_training(dataclasses.replace(chosen, device="cuda"), found, n_training=80)
+    need = planning.estimate_memory(plan.network_config("resenc"), plan.spatial_size or (), batch_size=4, device="cuda")
+    assert plan.batch_size == 1
+    assert need <= 4 * 2**30
+    assert any("patches that the memory holds" in reason for reason in reasons)
+
+
+def test_strides_of_planar_networks_are_taken_before_anything_is_planned(tmp_path: Path) -> None:
+    table = {"resenc": {"channels": (8, 16, 16), "strides": ((2, 2), (2, 1))}}
+    plan, _ = planned(fingerprint((160, 120, 1), (1, 1, 1)), network=table)
+    assert plan.network_config("resenc").multiples == (8, 4)

@@ -236,3 +236,28 @@ def test_folds_belong_to_data(tmp_path: Path) -> None:
     for name, value in (("folds", 5), ("splits", "fold"), ("modality", "ct")):
         with pytest.raises(ConfigError, match=f"--{name}: belongs to DATA"):
             MitigationSettings(tmp_path, **{name: value}).complete()
+
+
+def test_another_recipe_or_size_takes_back_what_followed_from_the_old_one(tmp_path: Path) -> None:
+    paper = MitigationSettings(tmp_path, data=tmp_path, recipe="paper", spatial_size=(64, 64, 64), samples_per_case=2)
+    path = written(tmp_path / "c.toml", tomli_w.dumps(paper.complete().to_dict()))
+    strong = load_settings(path, {"recipe": "strong"}, out=tmp_path)
+    assert (strong.backbones, strong.select, strong.test_flips, strong.spatial_size) == (("resenc",), "ema", True, None)
+    assert load_settings(path, {"spatial_size": (32, 32, 32)}, out=tmp_path).samples_per_case is None
+    assert load_settings(path, {"epochs": 3}, out=tmp_path).samples_per_case == 2
+
+
+def test_without_averaging_the_last_weights_are_kept(tmp_path: Path) -> None:
+    settings = MitigationSettings(tmp_path, data=tmp_path, average=0.0).complete()
+    assert settings.select == "last"
+    assert settings.complete() == settings
+    with pytest.raises(ConfigError, match="--seeds: belongs to DATA and --folds"):
+        MitigationSettings(tmp_path, seeds=2).complete()
+
+
+def test_a_run_of_an_older_version_is_gone_on_with(tmp_path: Path) -> None:
+    tree = MitigationSettings(tmp_path).complete().to_dict()
+    for newer in ("recipe", "select", "test_flips", "augmentation", "flip_axes", "protocol", "seeds"):
+        tree.pop(newer, None)
+    path = written(tmp_path / "config.toml", tomli_w.dumps(tree))
+    check_resumable(MitigationSettings(tmp_path, resume=True).complete(), path)

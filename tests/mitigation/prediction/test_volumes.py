@@ -375,3 +375,11 @@ def test_flips_and_the_largest_part_are_taken_from_the_checkpoint(tmp_path):
     model = load_model(tmp_path / "c.pt")
     assert model.inferer == WindowInferer((8, 8, 8), flips=(0, 2))
     assert model.keep_largest
+
+
+def test_unfinished_folds_do_not_predict_as_if_they_were_all(tmp_path):
+    trained_checkpoint(tmp_path / "fold-1" / "checkpoint_best.pt")
+    trained_checkpoint(tmp_path / "fold-1" / "checkpoint_last.pt")
+    trained_checkpoint(tmp_path / "fold-2" / "checkpoint_last.pt")
+    with pytest.raises(InputError, match="fold-2 is not finished; go on with --resume"):
+        find_checkpoints(tmp_path)

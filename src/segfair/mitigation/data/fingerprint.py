@@ -19,18 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.errors import InputError, SegfairError
+from segfair.files.images.grids import align
 from segfair.files.images.masks import has_size, read_channels, read_mask
-from segfair.mitigation.data.preprocessing import Intensities
+from segfair.mitigation.data.preprocessing import GRID_TOLERANCE, Intensities
 from segfair.mitigation.data.regions import Regions
 from segfair.mitigation.data.sources import TrainingCase
 from segfair.mitigation.networks.backbones import times
 
-__all__ = ["Fingerprint", "Modality", "take_fingerprint"]
+__all__ = ["Fingerprint", "Modality", "take_fingerprint", "thick_axis"]
 
 Modality = Literal["ct", "other"]
 
 _MOST_CASES = 250
 _SAMPLED_VOXELS = 10_000
+_THICK = 3.0
+"""Voxels so many times longer along one axis than along another are thick slices (nnU-Net's threshold)."""
 _AIR = -500
 """Images of whole numbers that reach below it are taken for CT: air has -1000 HU."""
 
@@ -129,6 +132,12 @@ def take_fingerprint(
     return Fingerprint(len(cases), len(read), modality, sizes, spacings, sized, intensities)
 
 
+def thick_axis(spacing: Sequence[float]) -> int | None:
+    """The axis along which voxels are much longer than along another; None where there is none."""
+    longest = max(range(len(spacing)), key=lambda axis: spacing[axis])
+    return longest if spacing[longest] > _THICK * min(spacing) else None
+
+
 def _spread(n: int, most: int) -> list[int]:
     """At most so many positions, evenly over n."""
     positions: list[int] = np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)).tolist()
@@ -163,17 +172,16 @@ def _geometry(case: TrainingCase) -> tuple[tuple[int, ...], tuple[float, ...], b
 def _lesion_values(case: TrainingCase, *, regions: Regions, phases: int) -> NDArray[np.float32] | None:
     """(phases, n) some of the values under the label; None where there is none to be had."""
     try:
-        channels = [channel.array for path in case.images for channel in read_channels(path)][:phases]
-        label = read_mask(case.label, white_is_one=case.white_is_one).array
+        images = [channel for path in case.images for channel in read_channels(path)][:phases]
+        # A label may be stored in another orientation than its image.
+        label = align(read_mask(case.label, white_is_one=case.white_is_one), images[0], tolerance=GRID_TOLERANCE)
     except SegfairError:
         return None
-    if any(channel.shape != label.shape for channel in channels):
+    if label is None or any(image.array.shape != label.array.shape for image in images):
         return None
-    inside = np.flatnonzero(regions.counts(label))
-    if not len(inside):
-        return None
-    chosen = inside[_spread(len(inside), _SAMPLED_VOXELS)]
-    return np.stack([channel.ravel()[chosen] for channel in channels])
+    values = np.stack([image.array[regions.counts(label.array)] for image in images])
+    values = values[:, np.isfinite(values).all(axis=0)]
+    return values[:, _spread(values.shape[1], _SAMPLED_VOXELS)] if values.size else None
 
 
 def _intensities(values: Sequence[NDArray[np.float32]]) -> Intensities | None:

@@ -220,8 +220,10 @@ def _check_disk(case: PreparedCase, cache: Path, n_left: int) -> None:
 
 def _common_spacing(cases: Iterable[PreparedCase]) -> tuple[float, float, float]:
     first, *rest = cases
+    # The slice of a picture may be as thick as it likes.
+    axes = slice(2) if all(case.shape[2] == 1 for case in (first, *rest)) else slice(3)
     for case in rest:
-        if not np.allclose(case.spacing_mm, first.spacing_mm, rtol=1e-2):
+        if not np.allclose(case.spacing_mm[axes], first.spacing_mm[axes], rtol=1e-2):
             raise ConfigError(
                 f"spacing: case {first.id} has voxels of {first.spacing_mm} mm, case {case.id} of "
                 f"{case.spacing_mm}; give the one to resample to, such as --spacing 1 1 1"

@@ -187,9 +187,9 @@ def load_volume(
 ) -> Volume:
     """Reads and preprocesses one case.
 
-    Voxels that are not finite are read as 0, with a notice. Where 0 means no image (not in CT, nor in pictures), the image
-    is cropped to the other voxels and normalised by them alone. A picture is a volume of one slice, and one slice stays one whatever
-    the spacing.
+    Voxels that are not finite are read as 0, with a notice. Where 0 means no image (not in CT, nor in pictures), the
+    image is cropped to the other voxels and normalised by them alone. A picture is a volume of one slice, and one slice
+    stays one whatever the spacing.
 
     Args:
         images: One file a phase in their order, or one file of several channels; surplus phases are left out.
@@ -212,7 +212,7 @@ def load_volume(
         data["label"] = _read_label(label, on_file, images, white_is_one=white_is_one)
     if box is not None and label is not None:
         data["box"] = _box_mask(box, image)
-    n_stored = _n_counted(data, preprocessing.regions)
+    n_stored, had = _n_counted(data, preprocessing.regions), _present(data, preprocessing.regions)
     # The labels are those of RAS+ affines, which is what the reader gives; MONAI's default is about to change.
     data = _run([Orientationd(list(data), axcodes="RAS", labels=(("L", "R"), ("P", "A"), ("I", "S")))], data)
     if preprocessing.spacing_mm is not None:
@@ -223,6 +223,7 @@ def load_volume(
             "are; resample it with --spacing"
         )
     n_before = _n_counted(data, preprocessing.regions)
+    notices += _lost(had, _present(data, preprocessing.regions), label)
     if label is not None and n_stored and not n_before:
         raise InputError(
             f"{label.name}: its lesion of {n_stored} voxels is lost by resampling to "
@@ -426,6 +427,22 @@ def _n_counted(data: Mapping[str, Any], regions: Regions) -> int:
         return 0
     counted = regions.counts(data["label"].numpy()[0])
     return int(counted.sum() if "box" not in data else (counted & (data["box"].numpy()[0] > 0)).sum())
+
+
+def _present(data: Mapping[str, Any], regions: Regions) -> tuple[str, ...]:
+    """The regions that a label holds, by name; none without a label."""
+    if "label" not in data:
+        return ()
+    found = regions.encode(data["label"].numpy()[0])
+    return tuple(region.name for region, mask in zip(regions.each, found, strict=True) if (mask == 1).any())
+
+
+def _lost(before: Sequence[str], after: Sequence[str], label: Path | None) -> list[str]:
+    """Of several regions, those that resampling has left no voxel of."""
+    lost = [name for name in before if name not in after]
+    if not lost or not after or label is None:
+        return []
+    return [f"{label.name}: {', '.join(lost)} is lost by resampling; a finer --spacing keeps it"]
 
 
 def _target(data: Mapping[str, Any], regions: Regions) -> torch.Tensor | None:

@@ -20,6 +20,8 @@ from segfair.scoring.pairs import lesion_of
 
 __all__ = ["IGNORED", "LESION", "Region", "Regions"]
 
+_MOST = 16
+"""Regions of one network: each doubles the combinations that a voxel can be of."""
 IGNORED = 255
 """What a target holds where no voxel counts."""
 
@@ -54,6 +56,8 @@ class Regions:
     def __post_init__(self) -> None:
         if not self.each:
             raise ConfigError("regions: there is none; name at least one label that is trained")
+        if len(self.each) > _MOST:
+            raise ConfigError(f"regions: {len(self.each)} are more than the {_MOST} that can be trained together")
 
     @classmethod
     def of_protocol(cls, protocol: Protocol, *, order: Sequence[int] = ()) -> Regions:
@@ -110,15 +114,31 @@ class Regions:
     def decode(self, masks: NDArray[Any]) -> NDArray[np.integer[Any]]:
         """(R, X, Y, Z) masks -> (X, Y, Z) label map of the smallest type, whose regions are the masks.
 
-        So it is for masks that some label map can hold. Others (an inner region outside of its outer one) follow the
-        region that is written last.
+        So it is for masks that some label map can hold. Elsewhere (an inner region outside of its outer one) a voxel
+        takes the value that is in as many of its regions, and in as few others, as possible; among several the one that
+        is written last.
         """
-        written = [region.written for region in self.each]
-        kind = np.result_type(*map(np.min_scalar_type, written))
-        label: NDArray[np.integer[Any]] = np.zeros(masks.shape[1:], dtype=kind)
-        for mask, value in zip(masks, written, strict=True):
-            label[mask.astype(bool)] = value
+        table = self._values_by_code()
+        code: NDArray[np.int64] = np.zeros(masks.shape[1:], dtype=np.int64)
+        for place, mask in enumerate(masks):
+            code |= mask.astype(bool).astype(np.int64) << place
+        label: NDArray[np.integer[Any]] = table[code]
         return label
+
+    def _values_by_code(self) -> NDArray[np.integer[Any]]:
+        """(2^R,) the value of each combination of regions, as bits; 0 for none."""
+        written = [region.written for region in self.each]
+        values = sorted({value for region in self.each for value in _listed(region)} | set(written))
+        member = np.array([[value in _listed(region) for region in self.each] for value in values])
+        # The larger, the later a value is written; others come first.
+        order = [written.index(value) if value in written else -1 for value in values]
+        codes = (np.arange(2 ** len(self.each))[:, None] >> np.arange(len(self.each))) & 1 > 0
+        apart = (codes[:, None, :] != member[None, :, :]).sum(axis=2)
+        best = (apart * (len(self.each) + 2) - np.array(order)).argmin(axis=1)
+        kind = np.result_type(*map(np.min_scalar_type, values))
+        table: NDArray[np.integer[Any]] = np.array(values, dtype=kind)[best]
+        table[0] = 0
+        return table
 
     def counts(self, label: NDArray[Any]) -> NDArray[np.bool_]:
         """Where a label map holds a value of any region that is not ignored."""
@@ -166,6 +186,11 @@ class Regions:
 
 LESION = Regions()
 """One lesion, label value 1."""
+
+
+def _listed(region: Region) -> tuple[int, ...]:
+    """The values of a region; of "any" the one it is written with."""
+    return (region.written,) if region.values == "any" else region.values
 
 
 def _label_values(tree: Any) -> LabelValues:

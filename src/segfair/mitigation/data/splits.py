@@ -92,7 +92,8 @@ class Split:
         Raises:
             ConfigError: A case of the split is not among `case_ids`.
         """
-        absent = [case for part in PARTS for case in getattr(self, part) if case not in set(case_ids)]
+        known = set(case_ids)
+        absent = [case for part in PARTS for case in getattr(self, part) if case not in known]
         if absent:
             raise ConfigError(
                 f"split: {len(absent)} of its cases cannot be used now: {some(absent)}; the data have changed "

@@ -115,7 +115,7 @@ def _find_pooled(
     attributes = reported.attributes["test"]
     fold_of = {
         case: number
-        for number, study in enumerate(dict.fromkeys(training.study for training in trained[0].trainings))
+        for number, study in enumerate(dict.fromkeys(training.study for training in trained[0].trainings), start=1)
         for case in study.split.test
     }
     folds = np.array([fold_of[case] for case in attributes.case_ids])

@@ -10,23 +10,23 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
+from segfair.errors import ConfigError
 from segfair.mitigation.data.augmentation import Strength
-from segfair.mitigation.data.fingerprint import Fingerprint
+from segfair.mitigation.data.fingerprint import Fingerprint, thick_axis
 from segfair.mitigation.experiment.settings import MitigationSettings
 from segfair.mitigation.networks.backbones import NetworkConfig, Size, fitting_size, times
+from segfair.mitigation.networks.checkpoints import load_checkpoint
 from segfair.mitigation.networks.memory import available_memory, estimate_memory
 from segfair.mitigation.training.catalogue import SELECTIONS, Selection
 
-__all__ = ["describe_selection", "plan_training"]
+__all__ = ["describe_selection", "plan_training", "started_from"]
 
-_THICK = 3.0
-"""Voxels so many times longer along one axis than along another are thick slices (nnU-Net's threshold)."""
 _STRONG_FROM = 50
 """Epochs from which on strong augmentation pays; on real ultrasound at 14 epochs it cost .010 of Dice."""
 _SLIGHTLY = 1.2
@@ -65,7 +65,7 @@ _MEANS: Mapping[tuple[str, int], _Means] = {
 
 
 def plan_training(
-    settings: MitigationSettings, fingerprint: Fingerprint, *, n_training: int
+    settings: MitigationSettings, fingerprint: Fingerprint, *, n_training: int, phases: int = 1
 ) -> tuple[MitigationSettings, tuple[str, ...]]:
     """Fills in what the user has left open.
 
@@ -73,11 +73,15 @@ def plan_training(
         settings: With data.
         fingerprint: Of these data.
         n_training: Cases of one training.
+        phases: Channels of a case.
 
     Returns:
         The settings with nothing open that a training needs, and one sentence for each value that was planned.
+
+    Raises:
+        ConfigError: Two numbers where images are volumes.
     """
-    plan = _Plan(settings, fingerprint, n_training)
+    plan = _Plan(_of_dims(settings, fingerprint.dims), fingerprint, n_training, phases)
     plan.choose("spacing_mm", plan.spacing)
     plan.choose("normalise", plan.normalisation)
     if settings.recipe_name == "paper":
@@ -85,9 +89,12 @@ def plan_training(
         plan.choose("epochs", lambda: (100, "the paper's"))
         plan.choose("batch_size", lambda: (1 if not settings.samples_per_case else 4, "whole images are large"))
     else:
+        size_is_open = settings.spatial_size is None
         plan.choose("spatial_size", plan.size)
         plan.choose("network", plan.widths)
-        plan.fit_size()
+        if size_is_open:
+            plan.fit_size()
+            plan.fit_memory()
         plan.choose("batch_size", plan.batch)
         plan.choose("epochs", plan.epochs)
     plan.choose("augmentation", plan.strength)
@@ -95,11 +102,24 @@ def plan_training(
     return plan.settings, tuple(plan.reasons)
 
 
+def _of_dims(settings: MitigationSettings, dims: int) -> MitigationSettings:
+    """Sizes and spacings with one number an axis that a network sees; of pictures a third one means nothing."""
+    changes: dict[str, Any] = {}
+    for name, option in (("spacing_mm", "--spacing"), ("spatial_size", "--spatial-size or --patch")):
+        given = getattr(settings, name)
+        if given is not None and len(given) < dims:
+            raise ConfigError(f"{option} {' '.join(map(str, given))}: the images are volumes; three numbers are needed")
+        if given is not None:
+            changes[name] = given[:dims]
+    return replace(settings, **changes)
+
+
 class _Plan:
     """Settings that are being completed, and why each value is what it is."""
 
-    def __init__(self, settings: MitigationSettings, fingerprint: Fingerprint, n_training: int) -> None:
+    def __init__(self, settings: MitigationSettings, fingerprint: Fingerprint, n_training: int, phases: int) -> None:
         self.settings = settings
+        self.phases = phases
         self.fingerprint = fingerprint
         self.n_training = n_training
         self.dims = fingerprint.dims
@@ -120,24 +140,21 @@ class _Plan:
 
     # Images
 
-    def thick_axis(self, spacing: Sequence[float]) -> int | None:
-        """The axis along which voxels are much longer than along the others."""
-        longest = int(np.argmax(spacing))
-        return longest if self.dims == 3 and spacing[longest] > _THICK * min(spacing) else None
-
     def spacing(self) -> tuple[tuple[float, ...], str]:
         """The median one; along thick slices finer, as nnU-Net has it; coarser where the machine is small."""
         if self.settings.recipe_name == "paper" and self.fingerprint.has_size:
             return (1.0,) * self.dims, "the paper's"
         spacing = list(self.fingerprint.median_spacing)
         reason = "median of the images"
-        thick = self.thick_axis(spacing)
+        thick = thick_axis(spacing) if self.dims == 3 else None
         if thick is not None:
             finer = float(np.percentile(self.fingerprint.spacings[:, thick], 10))
             spacing[thick] = max(finer, min(spacing))
             reason += "; of thick slices the tenth percentile"
         median = np.median(self.fingerprint.sizes_at(spacing), axis=0)
-        excess = float(np.prod(median)) / self.means.voxels
+        # A size that the user has set is what there is time for.
+        room = math.prod(self.settings.spatial_size) if self.settings.spatial_size else self.means.voxels
+        excess = float(np.prod(median)) / room
         # On a GPU images are cut into patches instead: nothing is lost but the view of the whole.
         if not self.settings.device.startswith("cuda") and excess > _SLIGHTLY and not self.settings.samples_per_case:
             axes = [axis for axis in range(self.dims) if axis != thick]
@@ -229,36 +246,59 @@ class _Plan:
     def fit_size(self) -> None:
         """The size rounded up to what every backbone takes."""
         size = cast(Size, self.settings.spatial_size)
-        fitted = size
-        for backbone in self.settings.networks:
-            fitted = fitting_size(self.config(backbone), fitted)
+        self._round_up()
+        fitted = cast(Size, self.settings.spatial_size)
         if fitted != size:
             self.reasons.append(f"planned spatial size: {times(fitted)} (rounded up to what the network halves)")
-            self.settings = replace(self.settings, spatial_size=fitted)
 
     def config(self, backbone: str) -> NetworkConfig:
         """The network as it stands so far."""
-        return replace(self.settings.network_config(backbone), dims=self.dims)
+        return replace(self.settings.network_config(backbone), dims=self.dims, in_channels=self.phases)
 
     # Steps
 
+    def fit_memory(self) -> None:
+        """A size that one step of one image, or of its patches, can be taken with."""
+        shrunk = False
+        while not self._holds(1) and max(cast(Size, self.settings.spatial_size)) > 32:
+            size = list(cast(Size, self.settings.spatial_size))
+            size[size.index(max(size))] = int(max(size) * 0.8)
+            self.settings = replace(
+                self.settings, spatial_size=tuple(size), samples_per_case=self.settings.samples_per_case or 1
+            )
+            self._round_up()
+            shrunk = True
+        if shrunk:
+            size_now = times(cast(Size, self.settings.spatial_size))
+            self.reasons.append(f"planned spatial size: {size_now} (patches that the memory holds)")
+
+    def _round_up(self) -> None:
+        fitted = cast(Size, self.settings.spatial_size)
+        for backbone in self.settings.networks:
+            fitted = fitting_size(self.config(backbone), fitted)
+        self.settings = replace(self.settings, spatial_size=fitted)
+
+    def _holds(self, batch: int) -> bool:
+        """Whether the machine has memory for a step of so many images."""
+        limit = available_memory(self.settings.device)
+        if limit is None:
+            return True
+        kind = "cuda" if self.settings.device.startswith("cuda") else "cpu"
+        size, n_items = cast(Size, self.settings.spatial_size), batch * (self.settings.samples_per_case or 1)
+        return all(
+            estimate_memory(self.config(name), size, batch_size=n_items, amp=bool(self.settings.amp), device=kind)
+            <= 0.8 * limit
+            for name in self.settings.networks
+        )
+
     def batch(self) -> tuple[int, str]:
         """As the machine has time, and memory, for; at least ten steps an epoch."""
-        size = cast(Size, self.settings.spatial_size)
         batch = max(1, min(self.means.batch, self.n_training // 10))
-        limit = available_memory(self.settings.device)
         reason = "at least ten steps an epoch" if batch < self.means.batch else "as in nnU-Net's order of magnitude"
-        kind = "cuda" if self.settings.device.startswith("cuda") else "cpu"
-        while limit is not None and batch > 1 and self._need(size, batch, kind) > 0.8 * limit:
+        while batch > 1 and not self._holds(batch):
             batch //= 2
             reason = "as many as the memory holds"
         return batch, reason
-
-    def _need(self, size: Size, batch: int, kind: str) -> int:
-        return max(
-            estimate_memory(self.config(name), size, batch_size=batch, amp=bool(self.settings.amp), device=kind)
-            for name in self.settings.networks
-        )
 
     def epochs(self) -> tuple[int, str]:
         """As many as draw a fixed number of images."""
@@ -287,6 +327,29 @@ def _joined(planned: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
     if "strides" not in given and "strides" in table and len(table["strides"]) != len(table["channels"]) - 1:
         table["strides"] = ()
     return table
+
+
+def started_from(settings: MitigationSettings) -> MitigationSettings:
+    """What is open is that of the checkpoint that trainings start from: its network, size and spacing.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    if settings.init is None:
+        return settings
+    before = load_checkpoint(settings.init).get("description") or {}
+    network, preprocessing = before.get("backbone") or {}, before.get("preprocessing") or {}
+    changes: dict[str, Any] = {}
+    if settings.network == {} and network.get("name") in settings.networks:
+        changes["network"] = {network["name"]: dict(network["options"])}
+    for name, value in (
+        ("spatial_size", before.get("window")),
+        ("spacing_mm", preprocessing.get("spacing_mm")),
+        ("normalise", preprocessing.get("normalise")),
+    ):
+        if getattr(settings, name) is None and value:
+            changes[name] = tuple(value) if isinstance(value, list) else value
+    return replace(settings, **changes)
 
 
 def describe_selection(select: Selection) -> str:

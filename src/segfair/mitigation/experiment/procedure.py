@@ -23,7 +23,7 @@ from segfair.mitigation.data.datasets import describe_cuts
 from segfair.mitigation.data.fingerprint import take_fingerprint
 from segfair.mitigation.experiment.findings import TrainedModel, find_scores, least_support
 from segfair.mitigation.experiment.pages.summary_page import write_mitigation_page
-from segfair.mitigation.experiment.planning import describe_selection, plan_training
+from segfair.mitigation.experiment.planning import describe_selection, plan_training, started_from
 from segfair.mitigation.experiment.run_folder import begin_folder, refuse_to_delete, write_json
 from segfair.mitigation.experiment.settings import (
     WORST_MIN_CASES,
@@ -38,6 +38,7 @@ from segfair.mitigation.experiment.summary import ModelSummary, read_epoch_weigh
 from segfair.mitigation.experiment.trainings import (
     Training,
     augmentation_of,
+    check_start,
     check_strategies,
     network_of,
     planned_models,
@@ -50,6 +51,7 @@ from segfair.mitigation.networks.memory import check_memory
 from segfair.mitigation.training.catalogue import BASELINE
 from segfair.mitigation.training.loop import FitResult
 from segfair.mitigation.weighting.weights import mine_validation
+from segfair.phantom import PHASES
 from segfair.report.files import write_report
 from segfair.scoring.cohort import score_cohort
 
@@ -77,16 +79,14 @@ def run_mitigation(
     """
     settings = settings.complete()
     models = planned_models(settings)
-    refuse_to_delete(settings, models)
+    refuse_to_delete(settings)
     settings.out.mkdir(parents=True, exist_ok=True)
     if settings.resume:
         settings = with_earlier(settings, settings.out / "config.toml")
         check_resumable(settings, settings.out / "config.toml")
     settings, studies = _studies(settings, executor, tell)
-    for notice in dict.fromkeys(notice for study in studies for notice in (*study.notices, *_unseen(settings, study))):
-        tell(notice)
-    tell(describe_selection(settings.select or settings.recipe_entry.select))
     check_strategies(settings, models, studies)
+    _tell_before(settings, studies, tell)
     main = os.environ.get("RANK", "0") == "0"
     if main:
         begin_folder(settings, studies, models)
@@ -134,25 +134,38 @@ def run_mitigation(
     return comparison
 
 
+def _tell_before(settings: MitigationSettings, studies: Sequence[Study], tell: Callable[[str], None]) -> None:
+    """What the user has to know before hours of training."""
+    notices = [notice for study in studies for notice in (*study.notices, *_unseen(settings, study))]
+    notices.append(describe_selection(settings.select or settings.recipe_entry.select))
+    notices.extend(check_start(settings, studies[0]))
+    for notice in dict.fromkeys(notices):
+        tell(notice)
+
+
 def _studies(
     settings: MitigationSettings, executor: Executor | None, tell: Callable[[str], None]
 ) -> tuple[MitigationSettings, tuple[Study, ...]]:
     """The data of the run, and the settings that its plan has completed."""
     if settings.data is None:
-        _check_networks(settings)
+        _check_networks(settings, len(PHASES))
         return settings, (_phantom(settings),)
+    settings = started_from(settings)
     data = read_data(settings)
     cases = data.source.cases
+    # Test cases that the data set names itself have no part in the plan, nor in what CT is standardised by.
+    known = [case for case in cases if data.source.given_split.get(case.id) != "test"]
     fingerprint = take_fingerprint(
-        cases, data.regions, phases=data.source.phases, modality=settings.modality, executor=executor
+        known, data.regions, phases=data.source.phases, modality=settings.modality, executor=executor
     )
     tell(fingerprint.describe())
-    settings = dataclasses.replace(settings, phases=settings.phases or data.source.phases)
     share = 1 - 1 / settings.folds if settings.folds else 0.8
-    settings, reasons = plan_training(settings, fingerprint, n_training=max(1, round(share * len(cases))))
+    settings, reasons = plan_training(
+        settings, fingerprint, n_training=max(1, round(share * len(cases))), phases=data.source.phases
+    )
     for reason in reasons:
         tell(reason)
-    _check_networks(settings)
+    _check_networks(settings, data.source.phases)
     count = _Count(tell, len(cases))
     studies = data_studies(data, settings, intensities=fingerprint.intensities, executor=executor, on_done=count)
     return settings, studies
@@ -285,11 +298,11 @@ def _smallest_levels(study: Study) -> str:
     return f"training cases of the rarest levels, of {len(study.split.train):,}: {', '.join(rarest)}"
 
 
-def _check_networks(settings: MitigationSettings) -> None:
+def _check_networks(settings: MitigationSettings, phases: int) -> None:
     """Shape and memory of every backbone before the first step, each with its remedy."""
     size = cast(Size, settings.spatial_size)
     n_volumes = cast(int, settings.batch_size) * (settings.samples_per_case or 1)
     for backbone in settings.networks:
-        config = settings.network_config(backbone)
+        config = dataclasses.replace(settings.network_config(backbone), in_channels=phases)
         check_shape(config, size, what="patch" if settings.samples_per_case else "spatial size")
         check_memory(config, size, batch_size=n_volumes, amp=bool(settings.amp), device=settings.device)

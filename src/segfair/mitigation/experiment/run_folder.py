@@ -23,13 +23,13 @@ _PARTS = ("predictions", "audit", "bundle", "comparison")
 _FILES = ("checkpoint_last.pt", "checkpoint_best.pt", "history.csv", "weights.csv")
 
 
-def refuse_to_delete(settings: MitigationSettings, models: Sequence[Model]) -> None:
+def refuse_to_delete(settings: MitigationSettings) -> None:
     """A folder that holds a training is gone on with, left alone, or overwritten because somebody says so.
 
     Raises:
         ConfigError: It holds one, and nothing was said.
     """
-    held = [model.name for model in models if any(model.folder.rglob("checkpoint_*.pt"))]
+    held = [folder.name for folder in _trained(settings.out)]
     if held and not settings.resume and not settings.overwrite:
         raise ConfigError(
             f"--out {settings.out}: holds a training of {', '.join(held)}; go on with --resume, name another folder "
@@ -41,20 +41,30 @@ def begin_folder(settings: MitigationSettings, studies: Sequence[Study], models:
     """Writes down what is about to be done, and removes what an earlier run has left."""
     _write_skipped(studies[0].skipped, settings.out / "skipped.csv")
     if not settings.resume:
-        for model in models:
-            _clear(model.folder)
+        # All of them, for their split goes: another model beside them would be compared on other cases.
+        for folder in {*(model.folder for model in models), *_trained(settings.out)}:
+            _clear(folder)
     if len(studies) > 1:
         save_folds([study.split for study in studies], settings.out / "splits.json")
     else:
         studies[0].split.save(settings.out / "splits.json")
-    (settings.out / "config.toml").write_text(tomli_w.dumps(settings.to_dict()), "utf-8")
+    _write(settings.out / "config.toml", tomli_w.dumps(settings.to_dict()))
 
 
 def write_json(tree: Mapping[str, Any], path: Path) -> None:
     """Writes a JSON file, whole or not at all."""
+    _write(path, json.dumps(tree, indent=1, allow_nan=False, ensure_ascii=False))
+
+
+def _write(path: Path, text: str) -> None:
     unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(json.dumps(tree, indent=1, allow_nan=False, ensure_ascii=False), "utf-8")
+    unfinished.write_text(text, "utf-8")
     unfinished.replace(path)
+
+
+def _trained(out: Path) -> list[Path]:
+    """The folders of models that hold checkpoints, of whatever run."""
+    return sorted({out / path.relative_to(out).parts[0] for path in out.rglob("checkpoint_*.pt")})
 
 
 def _clear(folder: Path) -> None:

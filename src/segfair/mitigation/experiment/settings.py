@@ -70,7 +70,6 @@ PLANNED = (
     "epochs",
     "augmentation",
     "flip_axes",
-    "phases",
 )
 """What a plan fills in where it is open."""
 
@@ -233,7 +232,7 @@ class MitigationSettings:
             backbones=tuple(dict.fromkeys(self.networks)),
             strategies=tuple(dict.fromkeys(self.strategies)),
             recipe=self.recipe_name,
-            select=self.select or self.recipe_entry.select,
+            select=self.select or self._usual_selection,
             test_flips=self.recipe_entry.test_flips if self.test_flips is None else self.test_flips,
             device=device,
             amp=device.startswith("cuda") if self.amp is None else self.amp,
@@ -270,6 +269,12 @@ class MitigationSettings:
         """What the recipe says."""
         return RECIPES[self.recipe_name]
 
+    @property
+    def _usual_selection(self) -> Selection:
+        """That of the recipe; without an average of the weights, the last ones in its place."""
+        select = self.recipe_entry.select
+        return "last" if select == "ema" and self.average == 0 else select
+
     def learning_rate(self, backbone: str) -> float:
         """The largest learning rate of a backbone."""
         recipe = self.recipe_entry
@@ -282,8 +287,13 @@ class MitigationSettings:
 
     @property
     def dims(self) -> int:
-        """Axes that a network sees, once the size is known."""
-        return 3 if self.spatial_size is None else len(self.spatial_size)
+        """Axes that a network sees, as far as the settings tell: by the size, else by the strides of a network."""
+        if self.spatial_size is not None:
+            return len(self.spatial_size)
+        strides = [
+            table["strides"] for table in self.network.values() if isinstance(table, Mapping) and table.get("strides")
+        ]
+        return len(strides[0][0]) if strides else 3
 
     def network_config(self, backbone: str) -> NetworkConfig:
         """The backbone at the paper's widths with data, at the phantom's small ones without, changed by `network`.
@@ -371,9 +381,13 @@ class MitigationSettings:
             return
         if self.metadata is not None:
             raise ConfigError("--metadata: belongs to DATA, and there is none; name the data set as well")
-        for name in ("label", "cases", "where", "folds", "splits", "modality", "normalise"):
+        if self.seeds > 1:
+            raise ConfigError("--seeds: belongs to DATA and --folds, and there is none; name the data set as well")
+        for name in ("label", "cases", "where", "folds", "splits", "modality", "normalise", "validation_cases"):
             if getattr(self, name) is not None:
-                raise ConfigError(f"--{name}: belongs to DATA, and there is none; name the data set as well")
+                raise ConfigError(
+                    f"--{name.replace('_', '-')}: belongs to DATA, and there is none; name the data set as well"
+                )
         if self.phases not in (None, len(PHASES)):
             raise ConfigError(
                 f"--phases {self.phases}: the embedded phantom has {len(PHASES)}; name a data set, or leave it out"
@@ -386,7 +400,7 @@ def load_settings(path: Path | None, given: Mapping[str, Any], *, out: Path) -> 
     Raises:
         ConfigError: An unreadable file, an unknown key, or a value of the wrong kind.
     """
-    values = {} if path is None else read_settings(path)
+    values = {} if path is None else _without_consequences(read_settings(path), given)
     values = {**values, **given, "out": out}
     if isinstance(values.get("alpha"), str) and values["alpha"] != "auto":
         try:
@@ -394,6 +408,16 @@ def load_settings(path: Path | None, given: Mapping[str, Any], *, out: Path) -> 
         except ValueError:
             raise ConfigError(f"--alpha {values['alpha']}: lies in [0, 1] or is auto") from None
     return MitigationSettings(**values).complete()
+
+
+def _without_consequences(values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A file's settings without those that followed from one which is now another."""
+    if "recipe" in given and given["recipe"] != values.get("recipe"):
+        followed = {"select", "test_flips", "backbones", "augmentation", *PLANNED}
+        values = {name: value for name, value in values.items() if name not in followed}
+    if "spatial_size" in given and "samples_per_case" not in given:
+        values.pop("samples_per_case", None)
+    return values
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -423,7 +447,9 @@ def check_resumable(settings: MitigationSettings, path: Path) -> None:
     if not path.is_file():
         return
     # A run of an older version may lack a key; it then had the default.
-    before = MitigationSettings(**{**read_settings(path), "out": settings.out}).to_dict()
+    known = {**read_settings(path), "out": settings.out, "device": "cpu", "amp": None}
+    known["one_shot_weights"] = settings.one_shot_weights
+    before = MitigationSettings(**known).complete().to_dict()
     now = settings.to_dict()
     for name in (entry.name for entry in dataclasses.fields(MitigationSettings)):
         if name not in _FREE_ON_RESUME and before.get(name) != now.get(name):

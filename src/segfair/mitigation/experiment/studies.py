@@ -38,6 +38,7 @@ from segfair.mitigation.data.regions import Regions
 from segfair.mitigation.data.sources import TrainingSource, read_training_source
 from segfair.mitigation.data.splits import Split, load_split, split_cases
 from segfair.mitigation.experiment.settings import MitigationSettings
+from segfair.mitigation.networks.devices import half_precision
 from segfair.mitigation.prediction.volumes import Model, predict_images
 from segfair.phantom import FIELD_OF_VIEW_MM, PhantomCase, sample_cases
 from segfair.protocol.rules import Protocol
@@ -164,7 +165,7 @@ def _predict_phantom(
     for first in range(0, len(cases), 16):
         batch = cases[first : first + 16]
         images = torch.from_numpy(np.stack([case.image for case in batch])).to(device)
-        with torch.no_grad(), torch.autocast(device.partition(":")[0], enabled=amp):
+        with torch.no_grad(), torch.autocast(device.partition(":")[0], half_precision(device), enabled=amp):
             masks = foreground(model.inferer(images, network)).cpu().numpy()
         for case, mask in zip(batch, masks, strict=True):
             write_mask(folder / f"{case.id}.nii.gz", mask[0], affine=case.affine)
@@ -260,14 +261,18 @@ def data_studies(
         intensities if settings.normalise == "ct" else None,
         regions=data.regions,
     )
+    # A mistyped split is found out before hours of preparation.
+    given = _given(settings, source)
     cache = settings.cache or settings.out / "cache"
     prepared = prepare(source.cases, preprocessing, cache=cache, executor=executor, on_done=on_done)
-    usable = [case for case in source.ids if case in prepared.cases]
-    splits = _splits(data, usable, settings)
-    skipped = {**source.skipped, **prepared.skipped}
+    unknown = _of_unknown_patients(data)
+    usable = [case for case in source.ids if case in prepared.cases and case not in unknown]
+    splits = _splits(data, usable, given, settings)
+    skipped = {**source.skipped, **prepared.skipped, **unknown}
     lost = (f"{plural(len(skipped), 'case')} left out, see skipped.csv: {_example(skipped)}",) if skipped else ()
     shared = (
         *data.notices,
+        *(given.notices if given is not None else ()),
         f"trained, predicted and audited: label {preprocessing.regions.describe()}",
         *prepared.notices,
         *lost,
@@ -358,21 +363,46 @@ def _fit(cohort: Cohort, config: AuditConfig) -> BinningPlan:
     )
 
 
-def _splits(data: DataSet, usable: list[str], settings: MitigationSettings) -> tuple[Split, ...]:
-    """The one split, or those of the folds; of a run that goes on, those that it began with."""
-    earlier = settings.out / "splits.json"
-    cohort = data.source.cohort(usable)
-    given: GivenFolds | GivenParts | None = None
+def _of_unknown_patients(data: DataSet) -> dict[str, str]:
+    """Cases without a row, where patients are known: theirs may be one that is tested."""
+    if data.subjects is None:
+        return {}
+    return {
+        case.id: "no row in the table, so that its patient is not known"
+        for case in data.source.cases
+        if not case.metadata
+    }
+
+
+def _given(settings: MitigationSettings, source: TrainingSource) -> GivenFolds | GivenParts | None:
+    """What `--splits` names; None where it names nothing.
+
+    Raises:
+        ConfigError: It names none of the cases, or one split where folds are asked for.
+    """
+    given = None
     if settings.splits is not None:
-        columns = {name: {case.id: case.metadata.get(name) for case in cohort} for name in data.source.columns}
-        given = given_splits(settings.splits, columns, usable)
-    folded = settings.folds is not None or isinstance(given, GivenFolds)
-    if folded and isinstance(given, GivenParts):
+        cohort = source.cohort()
+        columns = {name: {case.id: case.metadata.get(name) for case in cohort} for name in source.columns}
+        given = given_splits(settings.splits, columns, source.ids)
+        if not given.of:
+            raise ConfigError(f"--splits {settings.splits}: names none of the {len(source.ids)} cases of these data")
+    if isinstance(given, GivenParts) and settings.folds is not None:
         raise ConfigError(
             f"--splits {settings.splits}: is one split, and --folds asks for several; leave one of them out"
         )
-    if settings.seeds > 1 and not folded:
+    if settings.seeds > 1 and settings.folds is None and not isinstance(given, GivenFolds):
         raise ConfigError("--seeds: several trainings of a model are compared over folds; give --folds as well")
+    return given
+
+
+def _splits(
+    data: DataSet, usable: list[str], given: GivenFolds | GivenParts | None, settings: MitigationSettings
+) -> tuple[Split, ...]:
+    """The one split, or those of the folds; of a run that goes on, those that it began with."""
+    earlier = settings.out / "splits.json"
+    cohort = data.source.cohort(usable)
+    folded = settings.folds is not None or isinstance(given, GivenFolds)
     if settings.resume and earlier.is_file():
         return _earlier(earlier, usable, n_folds=settings.folds, folded=folded)
     common: dict[str, Any] = {

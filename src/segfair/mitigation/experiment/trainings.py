@@ -15,13 +15,14 @@ import torch
 
 from segfair.errors import ConfigError
 from segfair.mitigation.data.augmentation import Augmentation
+from segfair.mitigation.data.fingerprint import thick_axis
 from segfair.mitigation.experiment.settings import WORST_MIN_CASES, MitigationSettings
 from segfair.mitigation.experiment.studies import Study
 from segfair.mitigation.networks.backbones import NetworkConfig, Size, build_network
 from segfair.mitigation.networks.checkpoints import load_checkpoint
 from segfair.mitigation.prediction.bundle import export_bundle
 from segfair.mitigation.prediction.volumes import WindowInferer, describe, load_model
-from segfair.mitigation.training.catalogue import BASELINE
+from segfair.mitigation.training.catalogue import BASELINE, STRATEGIES
 from segfair.mitigation.training.loop import FitResult, fit
 from segfair.mitigation.training.objectives import case_loss
 from segfair.mitigation.training.progress import RichProgress
@@ -33,6 +34,7 @@ __all__ = [
     "Model",
     "Training",
     "augmentation_of",
+    "check_start",
     "check_strategies",
     "network_of",
     "planned_models",
@@ -40,9 +42,6 @@ __all__ = [
     "predict",
     "train",
 ]
-
-_THICK = 3.0
-"""Voxels so many times longer along one axis than along another are thick slices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +120,14 @@ def check_strategies(settings: MitigationSettings, models: Sequence[Model], stud
     """Makes every strategy once for nothing: one that cannot be must not be found out after hours of the others.
 
     Raises:
-        ConfigError: As `make_strategy`.
+        ConfigError: As `make_strategy`, or a strategy that learns from validation cases, and there are none.
     """
+    blind = next((model.strategy for model in models if STRATEGIES[model.strategy].validates), None)
+    if blind is not None and any(not study.split.validation for study in studies):
+        raise ConfigError(
+            f"--strategy {blind}: learns from scores of validation cases, and this split has none (it was drawn for "
+            "strategies that need none); train into another folder (--out)"
+        )
     for study in studies:
         context = _context(settings, study, settings.seed)
         for strategy in dict.fromkeys(model.strategy for model in models):
@@ -141,20 +146,18 @@ def network_of(settings: MitigationSettings, study: Study, backbone: str) -> Net
 def augmentation_of(settings: MitigationSettings, study: Study) -> Augmentation:
     """What training does to an image."""
     size = cast(Size, settings.spatial_size)
-    spacing = study.prepared.spacing_mm
-    thick = max(range(3), key=lambda axis: spacing[axis])
     return Augmentation(
         size,
         samples_per_case=settings.samples_per_case,
         strength=settings.augmentation or "paper",
         flips=_flips(settings),
-        thick_axis=thick if len(size) == 3 and spacing[thick] > _THICK * min(spacing) else None,
+        thick_axis=thick_axis(study.prepared.spacing_mm) if len(size) == 3 else None,
     )
 
 
 def _flips(settings: MitigationSettings) -> tuple[int, ...]:
     axes = settings.flip_axes if settings.flip_axes is not None else ("x", "y", "z")
-    return tuple("xyz".index(axis) for axis in axes)[: settings.dims]
+    return tuple(index for axis in axes if (index := "xyz".index(axis)) < settings.dims)
 
 
 def _context(settings: MitigationSettings, study: Study, seed: int) -> TrainingContext:
@@ -241,6 +244,33 @@ def _fit_settings(settings: MitigationSettings, backbone: str, validation_batch_
     )
 
 
+def check_start(settings: MitigationSettings, study: Study) -> tuple[str, ...]:
+    """Compares the checkpoint that trainings start from with what they will be; notices for the reader.
+
+    Raises:
+        InputError: It cannot be read.
+        ConfigError: Its network, or what it does to an image, is another.
+    """
+    if settings.init is None:
+        return ()
+    before = load_checkpoint(settings.init).get("description") or {}
+    now = study.preprocessing.to_dict()
+    was = before.get("preprocessing", {})
+    for key, option in (("spacing_mm", "--spacing"), ("normalise", "normalise in --config"), ("regions", "--label")):
+        if key in was and was[key] != now[key]:
+            raise ConfigError(
+                f"--init {settings.init}: was trained with {key} {was[key]}, this run has {now[key]}; give the same "
+                f"({option})"
+            )
+    for backbone in settings.networks:
+        config = network_of(settings, study, backbone)
+        _start_from(settings.init, build_network(config), config)
+    return (
+        f"--init {settings.init}: cases that it has learned from are no test of what is trained from it, and which "
+        "these are is not known here",
+    )
+
+
 def _start_from(path: Path, network: torch.nn.Module, config: NetworkConfig) -> None:
     """Puts the weights of an earlier training into a network."""
     checkpoint = load_checkpoint(path)
@@ -251,7 +281,8 @@ def _start_from(path: Path, network: torch.nn.Module, config: NetworkConfig) -> 
         first = str(error).strip().splitlines()[1:2]
         raise ConfigError(
             f"--init {path}: its weights, of a {was}, do not fit the {config.name} of this run "
-            f"({(first or ['other layers'])[0].strip()}); train with the settings of that run (--config)"
+            f"({(first or ['other layers'])[0].strip()}); name it with --backbone, or give the settings of that run "
+            "(--config)"
         ) from error
 
 
@@ -261,5 +292,7 @@ def predict(settings: MitigationSettings, training: Training) -> tuple[str, ...]
     own = training.model.backbone if ":" in training.model.backbone else None
     model = load_model(checkpoint, device=settings.device, own_network=own)
     notices = training.study.predict(model, training.predictions, settings.device, bool(settings.amp))
-    export_bundle(checkpoint, training.folder / "bundle", own_network=own)
+    if settings.dims == 3:
+        # A bundle reads volumes; pictures are predicted by `segfair predict`.
+        export_bundle(checkpoint, training.folder / "bundle", own_network=own)
     return notices

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from segfair.errors import InputError
-from segfair.mitigation.data.preprocessing import Preprocessing
+from segfair.mitigation.data.preprocessing import Intensities, Preprocessing
 from segfair.mitigation.prediction.volumes import Model, load_model
 
 __all__ = ["export_bundle"]
@@ -210,6 +210,8 @@ def _forward(settings: Preprocessing) -> list[dict[str, Any]]:
     ]
     if settings.spacing_mm is not None:
         steps.append(_apply("image", "@resample"))
+    if settings.intensities is not None:
+        return [*steps, _apply("image", _standardised(settings.intensities))]
     steps += [
         {"_target_": "CropForegroundd", "keys": "image", "source_key": "image", "select_fn": "$lambda x: x != 0"},
         {
@@ -220,6 +222,15 @@ def _forward(settings: Preprocessing) -> list[dict[str, Any]]:
         },
     ]
     return steps
+
+
+def _standardised(intensities: Intensities) -> str:
+    """`Intensities.standardise` in MONAI's configuration language."""
+    low, high, mean, spread = (
+        f"torch.tensor({list(values)}).reshape(-1, 1, 1, 1)"
+        for values in (intensities.low, intensities.high, intensities.mean, intensities.spread)
+    )
+    return f"$lambda x: (torch.minimum(torch.maximum(x, {low}), {high}) - {mean}) / {spread}"
 
 
 def _backward(model: Model) -> list[dict[str, Any]]:

@@ -115,6 +115,12 @@ def find_checkpoints(path: Path) -> tuple[Path, ...]:
         return (path,)
     for pattern in ("checkpoint_best.pt", "fold-*/checkpoint_best.pt", "seed-*/fold-*/checkpoint_best.pt"):
         found = tuple(sorted(path.glob(pattern)))
+        begun = {place.parent for place in path.glob(pattern.replace("best", "last"))}
+        unfinished = sorted(place.name for place in begun - {place.parent for place in found})
+        if found and unfinished:
+            raise InputError(
+                f"checkpoint {path}: {', '.join(unfinished)} is not finished; go on with --resume, or name checkpoints"
+            )
         if found:
             return found
     raise InputError(f"checkpoint {path}: no checkpoint_best.pt in it, nor in fold-*; name the folder of a model")
@@ -151,11 +157,12 @@ def load_model(*paths: str | Path, device: str = "cpu", own_network: str | None 
 def adapted(model: Model, *, flips: bool | None = None, keep_largest: bool | None = None) -> Model:
     """The model with other choices for its predictions; None leaves what its checkpoint says.
 
-    Flips that a checkpoint does not name are those along every axis.
+    Flips that a checkpoint does not name are those along every axis, and of pictures from left to right.
     """
     axes = model.flips
     if flips is not None:
-        axes = (model.flips or tuple(range(len(model.window)))) if flips else ()
+        every = (0, 1, 2) if len(model.window) == 3 else (0,)
+        axes = (model.flips or every) if flips else ()
     return dataclasses.replace(
         model, flips=axes, keep_largest=model.keep_largest if keep_largest is None else keep_largest
     )
@@ -234,12 +241,10 @@ def predict_images(
         else:
             notices.extend(volume.notices)
             masks = _masks(model, volume, device=device, amp=amp)
-            if boxes is not None:
-                box = _box(case, boxes, notices)
-                if box is None:
-                    unboxed.append(case)
-                else:
-                    masks = _restricted(case, masks, box, notices)
+            box = None if boxes is None else _box(case, boxes, notices)
+            if boxes is not None and box is None:
+                unboxed.append(case)
+            masks = _kept(case, masks, box, model, notices)
             write_mask(out / f"{case}.nii.gz", model.preprocessing.regions.decode(masks), affine=volume.source.affine)
             written.append(case)
         if on_done is not None:
@@ -290,8 +295,7 @@ def _as_it_is(item: tuple[str, Volume | str]) -> tuple[str, Volume | str]:
 
 def _masks(model: Model, volume: Volume, *, device: str, amp: bool) -> NDArray[np.bool_]:
     """(R, ...) on the grid of the image file."""
-    masks = put_back(_probabilities(model, volume, device=device, amp=amp), volume.grid, volume.source)
-    return np.stack([largest_component(mask) for mask in masks]) if model.keep_largest else masks
+    return put_back(_probabilities(model, volume, device=device, amp=amp), volume.grid, volume.source)
 
 
 def _probabilities(model: Model, volume: Volume, *, device: str, amp: bool) -> NDArray[np.float32]:
@@ -318,6 +322,15 @@ def _box(case: str, boxes: Mapping[str, Path], notices: list[str]) -> BreastBox 
     except InputError as error:
         notices.append(str(error))
         return None
+
+
+def _kept(
+    case: str, masks: NDArray[np.bool_], box: BreastBox | None, model: Model, notices: list[str]
+) -> NDArray[np.bool_]:
+    """What is left of the (R, ...) masks: inside of the box, then the largest part, which might lie outside of it."""
+    if box is not None:
+        masks = _restricted(case, masks, box, notices)
+    return np.stack([largest_component(mask) for mask in masks]) if model.keep_largest else masks
 
 
 def _restricted(case: str, masks: NDArray[np.bool_], box: BreastBox, notices: list[str]) -> NDArray[np.bool_]:
