@@ -21,7 +21,8 @@ from segfair.mitigation.training.objectives import FairMedSegObjective
 from segfair.mitigation.weighting.reweighter import LITERAL, DivergenceReweighter
 from segfair.subgroups.lattice import divergences
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "mitigation.md").read_text("utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "mitigation.md").read_text("utf-8")
 
 
 def section(title: str) -> str:
@@ -148,3 +149,11 @@ def test_the_settings_of_the_page_are_settings(tmp_path: Path) -> None:
     for name in settings.network:
         NetworkConfig(name, options=settings.network[name])
     assert settings.complete().optimiser == "sgd"
+
+
+def test_every_key_of_a_settings_file_stands_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "reference" / "mitigation.md").read_text("utf-8").split("\n## config.toml\n")[1]
+    cells = re.findall(r"^\| (`.*?) \|", reference, re.MULTILINE)
+    named = [name for cell in cells for name in re.findall(r"`([a-z_]+)`", re.sub(r"\(.*?\)", "", cell))]
+    not_kept = {"one_shot_weights", "resume", "overwrite"}
+    assert sorted(named) == sorted({entry.name for entry in dataclasses.fields(MitigationSettings)} - not_kept)

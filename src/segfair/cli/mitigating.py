@@ -46,7 +46,8 @@ def mitigate(
         ),
     ] = None,
     backbone: Annotated[
-        list[str] | None, option("unet (default), resenc, segresnet, swinunetr; repeatable.", MODELS)
+        list[str] | None,
+        option("resenc (default with DATA), unet (without), segresnet, swinunetr; repeatable.", MODELS),
     ] = None,
     strategy: Annotated[
         list[str] | None, option("fairmedseg (default), divergence-sampling, balanced, ...; repeatable.", MODELS)
