@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,9 @@ from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE
 
 from segfair import stats
 from segfair.mitigation.experiment.gains import MEAN_MARGIN, Evidence, NullSpread, PairedChange
-from segfair.mitigation.training.catalogue import STRATEGIES
+from segfair.mitigation.experiment.settings import PLANNED, MitigationSettings, read_settings
+from segfair.mitigation.networks.backbones import NetworkConfig, build_network
+from segfair.mitigation.training.catalogue import RECIPES, SELECTIONS, STRATEGIES
 from segfair.mitigation.training.objectives import FairMedSegObjective
 from segfair.mitigation.weighting.reweighter import LITERAL, DivergenceReweighter
 from segfair.subgroups.lattice import divergences
@@ -21,8 +24,12 @@ from segfair.subgroups.lattice import divergences
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "mitigation.md").read_text("utf-8")
 
 
-def row(title: str) -> list[str]:
-    found = re.search(rf"^\| {re.escape(title)} \|(.*)\|$", PAGE, re.MULTILINE)
+def section(title: str) -> str:
+    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def row(title: str, page: str = PAGE) -> list[str]:
+    found = re.search(rf"^\| {re.escape(title)} \|(.*)\|$", page, re.MULTILINE)
     assert found is not None, title
     return [part.strip().replace("−", "-") for part in found[1].split("|")]
 
@@ -92,3 +99,52 @@ def test_what_is_said_about_evidence_is_what_is_written() -> None:
     named = re.findall(r"^\| `(worst_subgroup|mean|rest|FS|null|over)` \|", PAGE, re.MULTILINE)
     assert set(named) == set(told) - {"reason", "n_folds", "n_seeds"}
     assert f"-{MEAN_MARGIN:g}" in row("unchanged")[0]
+
+
+def test_the_table_of_recipes_is_the_programs() -> None:
+    def told(value: object) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return "planned" if value is None else str(value)
+
+    titles = {
+        **{entry.name: f"`{entry.name}`" for entry in dataclasses.fields(RECIPES["paper"])},
+        "lr_transformer": "`lr` of swinunetr",
+        "average": "`average` (share of the steps)",
+    }
+    for name, title in titles.items():
+        told_there = row(title, section("Recipes"))
+        assert told_there == [told(getattr(RECIPES[recipe], name)) for recipe in ("paper", "strong")], name
+    networks = [MitigationSettings(Path(), recipe=recipe).networks for recipe in ("paper", "strong")]
+    assert row("`backbones`") == [", ".join(names) for names in networks]
+
+
+def test_the_table_of_selections_is_the_programs() -> None:
+    for name, price in SELECTIONS.items():
+        assert row(f"`{name}`") == [price]
+
+
+def test_every_planned_value_stands_in_the_table_of_the_plan() -> None:
+    named = re.findall(r"^\| `([a-z_]+)` \|", section("The plan"), re.MULTILINE)
+    # Patches come with the size, in one row.
+    assert {*named, "samples_per_case"} == {*PLANNED, "network"}
+
+
+def test_the_example_of_a_network_of_one_s_own_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = re.findall(r"```python\n(from torch import nn\n.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "my_networks.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    for dims in (2, 3):
+        config = NetworkConfig("my_networks:make_plain", in_channels=3, out_channels=2, options={"width": 4}, dims=dims)
+        images = torch.zeros(1, 3, *(5, 6, 7)[:dims])
+        assert build_network(config)(images).shape == (1, 2, *(5, 6, 7)[:dims])
+
+
+def test_the_settings_of_the_page_are_settings(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    path = tmp_path / "ours.toml"
+    path.write_text(example)
+    settings = MitigationSettings(tmp_path, data=tmp_path, **read_settings(path))
+    for name in settings.network:
+        NetworkConfig(name, options=settings.network[name])
+    assert settings.complete().optimiser == "sgd"
