@@ -1,11 +1,11 @@
 """Real images: plain training by both recipes on BUS-BRA ultrasound, judged out of fold.
 
-    python benchmarks/real.py DATA [--recipes strong paper] [--out FOLDER] [--epochs 14] [--workers 2]
+    python benchmarks/real.py [DATA] [--recipes strong paper] [--out FOLDER] [--epochs 14] [--workers 2]
 
 DATA is the folder with `images/`, `labels/` and `metadata.csv` (1,875 images of 1,064 patients; Gomez-Flores et al.,
-Medical Physics 2024); it is read and never copied. The five folds are those of its column `fold`, disjoint by patient.
-Spacing, network and budget are those that `mitigate` plans for a processor: images of about 80 x 80 pixels and 14 epochs,
-one thread a fold; every mask is scored on the grid of its image's file.
+Medical Physics 2024), or that of the variable SEGFAIR_BUSBRA; it is read and never copied. The five folds are those of
+its column `fold`, disjoint by patient. Spacing, network and budget are those that `mitigate` plans for a processor:
+images of about 80 x 80 pixels and 14 epochs, one thread a fold; every mask is scored on the grid of its image's file.
 
 Prints and writes to `benchmarks/results/real.json` for each recipe: mean Dice, that of the Toshiba device (139 images
 of 72 patients) and of the rest, the gap raw and at equal lesion size with intervals over patients, with and without
@@ -56,13 +56,16 @@ PAPER: Mapping[str, Any] = {
 def main() -> None:
     """See the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("SEGFAIR_BUSBRA"))
     parser.add_argument("--recipes", nargs="+", default=["strong", "paper"])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
+    if given.data is None:
+        print("no images: name the folder of BUS-BRA, or set SEGFAIR_BUSBRA")
+        return
     with tempfile.TemporaryDirectory() as scratch:
         out = given.out or Path(scratch)
         jobs = [(given.data, out / recipe, recipe, given.epochs, given.seed) for recipe in given.recipes]
