@@ -153,13 +153,13 @@ def _studies(
     settings = started_from(settings)
     data = read_data(settings)
     cases = data.source.cases
-    # Test cases that the data set names itself have no part in the plan, nor in what CT is standardised by.
-    known = [case for case in cases if data.source.given_split.get(case.id) != "test"]
+    # Test cases that are named beforehand have no part in the plan, nor in what CT is standardised by.
+    known = [case for case in cases if case.id not in data.held_out]
     fingerprint = take_fingerprint(
         known, data.regions, phases=data.source.phases, modality=settings.modality, executor=executor
     )
     tell(fingerprint.describe())
-    share = 1 - 1 / settings.folds if settings.folds else 0.8
+    share = 1 - 1 / settings.folds if settings.folds else 0.8  # near enough, where folds or a split are given
     settings, reasons = plan_training(
         settings, fingerprint, n_training=max(1, round(share * len(cases))), phases=data.source.phases
     )

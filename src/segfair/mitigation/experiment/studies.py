@@ -180,13 +180,26 @@ class DataSet:
         source: The cases that can be trained on.
         config: What the audits of the run are asked; who is a patient is settled.
         settled: The same with the protocol resolved: which voxels count.
+        given: The split, or the folds, that `--splits` names; None: they are the data set's own, or drawn.
         notices: For the reader.
     """
 
     source: TrainingSource
     config: AuditConfig
     settled: AuditConfig
+    given: GivenFolds | GivenParts | None
     notices: tuple[str, ...]
+
+    @property
+    def held_out(self) -> frozenset[str]:
+        """Test cases that are named beforehand; none of folds, for each case trains in most of them."""
+        parts = self.given.of if isinstance(self.given, GivenParts) else self.source.given_split
+        return frozenset(case for case, part in parts.items() if part == "test" and not self.is_folded)
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether folds are given."""
+        return isinstance(self.given, GivenFolds)
 
     @property
     def regions(self) -> Regions:
@@ -227,7 +240,10 @@ def read_data(settings: MitigationSettings) -> DataSet:
         *picture_notices(labelled, settled.protocol),
         *settled_notices,
     )
-    return DataSet(source.with_pictures(labelled), config, settled, notices)
+    # A mistyped split is found out before hours of preparation.
+    given = _given(settings, source)
+    told = given.notices if given is not None else ()
+    return DataSet(source.with_pictures(labelled), config, settled, given, (*notices, *told))
 
 
 def data_studies(
@@ -261,18 +277,15 @@ def data_studies(
         intensities if settings.normalise == "ct" else None,
         regions=data.regions,
     )
-    # A mistyped split is found out before hours of preparation.
-    given = _given(settings, source)
     cache = settings.cache or settings.out / "cache"
     prepared = prepare(source.cases, preprocessing, cache=cache, executor=executor, on_done=on_done)
     unknown = _of_unknown_patients(data)
     usable = [case for case in source.ids if case in prepared.cases and case not in unknown]
-    splits = _splits(data, usable, given, settings)
+    splits = _splits(data, usable, settings)
     skipped = {**source.skipped, **prepared.skipped, **unknown}
     lost = (f"{plural(len(skipped), 'case')} left out, see skipped.csv: {_example(skipped)}",) if skipped else ()
     shared = (
         *data.notices,
-        *(given.notices if given is not None else ()),
         f"trained, predicted and audited: label {preprocessing.regions.describe()}",
         *prepared.notices,
         *lost,
@@ -396,13 +409,11 @@ def _given(settings: MitigationSettings, source: TrainingSource) -> GivenFolds |
     return given
 
 
-def _splits(
-    data: DataSet, usable: list[str], given: GivenFolds | GivenParts | None, settings: MitigationSettings
-) -> tuple[Split, ...]:
+def _splits(data: DataSet, usable: list[str], settings: MitigationSettings) -> tuple[Split, ...]:
     """The one split, or those of the folds; of a run that goes on, those that it began with."""
     earlier = settings.out / "splits.json"
     cohort = data.source.cohort(usable)
-    folded = settings.folds is not None or isinstance(given, GivenFolds)
+    folded, given = settings.folds is not None or data.is_folded, data.given
     if settings.resume and earlier.is_file():
         return _earlier(earlier, usable, n_folds=settings.folds, folded=folded)
     common: dict[str, Any] = {
@@ -415,8 +426,10 @@ def _splits(
     if folded:
         folds = given.of if isinstance(given, GivenFolds) else None
         return fold_splits(table, n_folds=settings.folds, given=folds, **common)
-    parts = given.of if isinstance(given, GivenParts) else data.source.given_split
-    return (split_cases(table, given=parts or None, **common),)
+    if isinstance(given, GivenParts):
+        split = split_cases(table, given=given.of, **common)
+        return (dataclasses.replace(split, origin=split.origin.replace("the data set's own", "as given")),)
+    return (split_cases(table, given=data.source.given_split or None, **common),)
 
 
 def _earlier(path: Path, usable: Sequence[str], *, n_folds: int | None, folded: bool) -> tuple[Split, ...]:
