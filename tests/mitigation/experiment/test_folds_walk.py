@@ -109,6 +109,7 @@ def test_the_comparison_has_what_is_promised(run: Run) -> None:
 def test_the_page_and_the_terminal_say_it(run: Run) -> None:
     page = (run.out / "comparison.html").read_text()
     assert "Evidence" in page
+    assert "balanced against erm, first of 2 seeds" in page
     assert "out of fold" in page
     assert "fold 2 of 2: kept epoch 1 of 1" in run.said
     assert "planned augmentation: light" in run.said
@@ -235,7 +236,7 @@ def make(spatial_dims, in_channels, out_channels):
 def test_a_network_of_ones_own_is_trained_and_predicts(
     run: Run, call_cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "my_networks.py").write_text(OWN)
+    (tmp_path / "networks_of_the_walk.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
     config = tmp_path / "config.toml"
     config.write_text(CONFIG.split("[network")[0].replace('backbones = ["unet"]', ""))
@@ -245,7 +246,7 @@ def test_a_network_of_ones_own_is_trained_and_predicts(
         "--config",
         config,
         "--network",
-        "my_networks:make",
+        "networks_of_the_walk:make",
         "--strategy",
         "erm",
         "--out",
@@ -255,11 +256,13 @@ def test_a_network_of_ones_own_is_trained_and_predicts(
     checkpoint = tmp_path / "out" / "erm" / "checkpoint_best.pt"
     refused = call_cli("predict", checkpoint, run.data / "images", tmp_path / "masks")
     assert refused.returncode == 2
-    assert "its network is code, my_networks:make; if you trust it, name it with --network" in refused.stderr
-    done = call_cli("predict", checkpoint, run.data / "images", tmp_path / "masks", "--network", "my_networks:make")
+    assert "its network is code, networks_of_the_walk:make; if you trust it, name it with --network" in refused.stderr
+    done = call_cli(
+        "predict", checkpoint, run.data / "images", tmp_path / "masks", "--network", "networks_of_the_walk:make"
+    )
     assert done.returncode == 0, done.stderr
     bundle = json.loads((tmp_path / "out" / "erm" / "bundle" / "configs" / "inference.json").read_text())
-    assert bundle["network_def"]["_target_"] == "my_networks.make"
+    assert bundle["network_def"]["_target_"] == "networks_of_the_walk.make"
 
 
 def test_a_strategy_that_needs_validation_is_not_added_to_a_split_without_it(

@@ -198,8 +198,12 @@ def _change(model: ModelSummary, index: int) -> Data:
         f"{plural(len(rows) - len(kept[:_LISTED]), 'subgroup')} that changed as one with an item less, or beyond the "
         "room of this page, are left out."
     )
+    found = model.evidence
+    n_seeds = found.mean.mean.n_seeds if found is not None else 1
+    # The audits, and so what is compared here, are those of one seed; the evidence is of all.
+    which = f", first of {n_seeds} seeds" if n_seeds > 1 else ""
     return {
-        "title": f"{model.name} against {comparison.before.name}",
+        "title": f"{model.name} against {comparison.before.name}{which}",
         "verdict": verdict_section(comparison),
         "harmed": harm_section(comparison),
         "gained": gain_section(comparison),
