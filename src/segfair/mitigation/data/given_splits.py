@@ -15,7 +15,7 @@ from typing import Any
 from segfair.attributes.binning import level_text
 from segfair.errors import ConfigError, InputError, MetadataError, some
 from segfair.files.cells import cell_text, is_missing
-from segfair.files.tables import load_table
+from segfair.files.tables import Table, load_table
 from segfair.intake.case_ids import find_id_column, match_ids
 from segfair.intake.data_sets import PART_NAMES, parts_of
 from segfair.mitigation.data.folds import ONLY_TRAINS, folds_of, refuse_twice
@@ -82,9 +82,8 @@ def given_splits(
         )
     if path.suffix.lower() != ".json":
         table = load_table(path, wanted_ids=case_ids)
-        if any(column.strip().casefold() == SPLIT_COLUMN for column in table.columns):
-            return _table_parts(path, case_ids)
-        return read_folds(path, case_ids)
+        is_split = any(column.strip().casefold() == SPLIT_COLUMN for column in table.columns)
+        return _table_parts(table, path, case_ids) if is_split else _table_folds(table, path, case_ids)
     try:
         tree: Any = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
@@ -114,8 +113,8 @@ def column_parts(values: Mapping[str, object], *, name: str = SPLIT_COLUMN) -> G
     return GivenParts(parts, (lost,) if unnamed and parts else ())
 
 
-def _table_parts(path: Path, case_ids: Sequence[str]) -> GivenParts:
-    cells, column, notices = _cells(path, case_ids, SPLIT_COLUMN)
+def _table_parts(table: Table, path: Path, case_ids: Sequence[str]) -> GivenParts:
+    cells, column, notices = _cells(table, path, case_ids, SPLIT_COLUMN)
     parts = column_parts(cells, name=f"{column} of {path.name}")
     return GivenParts(parts.of, (*notices, *parts.notices))
 
@@ -133,7 +132,7 @@ def read_folds(path: Path, case_ids: Sequence[str]) -> GivenFolds:
         MetadataError: A table that cannot be read, without a column `fold` or of other data.
     """
     if path.suffix.lower() != ".json":
-        return _table_folds(path, case_ids)
+        return _table_folds(load_table(path, wanted_ids=case_ids), path, case_ids)
     try:
         tree = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
@@ -172,15 +171,16 @@ def column_folds(values: Mapping[str, object], *, name: str = FOLD_COLUMN) -> Gi
     return GivenFolds(found, tuple(_unnamed(f"column {name}", found, values)))
 
 
-def _table_folds(path: Path, case_ids: Sequence[str]) -> GivenFolds:
-    cells, column, notices = _cells(path, case_ids, FOLD_COLUMN)
+def _table_folds(table: Table, path: Path, case_ids: Sequence[str]) -> GivenFolds:
+    cells, column, notices = _cells(table, path, case_ids, FOLD_COLUMN)
     folds = column_folds(cells, name=f"{column} of {path.name}")
     return GivenFolds(folds.of, (*notices, *folds.notices))
 
 
-def _cells(path: Path, case_ids: Sequence[str], wanted: str) -> tuple[dict[str, object], str, tuple[str, ...]]:
+def _cells(
+    table: Table, path: Path, case_ids: Sequence[str], wanted: str
+) -> tuple[dict[str, object], str, tuple[str, ...]]:
     """Case id -> value of a column of a table, the column as it is spelt there, and how rows were found."""
-    table = load_table(path, wanted_ids=case_ids)
     column = next((column for column in table.columns if column.strip().casefold() == wanted), None)
     if column is None:
         raise MetadataError(f"{path}: no column {wanted}; columns are {some(table.columns, 20)}")

@@ -6,16 +6,15 @@ rule that chose the epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
 from segfair.audit.result import AuditResult
-from segfair.intake.case_rows import NO_SUBJECTS
 from segfair.mitigation.experiment.diagnosis import Part, diagnose_models, drawn_share, part_of, pooled_parts
 from segfair.mitigation.experiment.evidence import PooledScores, find_evidence
 from segfair.mitigation.experiment.gains import Evidence
@@ -87,16 +86,17 @@ def find_scores(
     """
     if len(studies) > 1:
         return _find_pooled(reported, trained, settings)
-    diagnoses = _diagnoses(reported, trained)
+    tests = {model.name: _test_scores(model.audit) for model in trained}
+    diagnoses = _diagnosed(trained, tests, lambda model, items: _split_parts(reported, model, items), "validation")
     return {
         model.name: ModelScores(
             {
-                "test": _test_scores(model.audit),
+                "test": tests[model.name],
                 **_validation_scores(reported, model.fits[0].validation),
-                "diagnosis": diagnosis,
+                "diagnosis": diagnoses[model.name],
             }
         )
-        for model, diagnosis in zip(trained, diagnoses, strict=True)
+        for model in trained
     }
 
 
@@ -120,10 +120,17 @@ def _find_pooled(
     }
     folds = np.array([fold_of[case] for case in attributes.case_ids])
     out_of_fold = {model.name: _pooled_scores(model, attributes.case_ids) for model in trained}
+    averaged = {name: _averaged(scores, reported) for name, scores in out_of_fold.items()}
     plain = {model.backbone: model for model in trained if model.strategy == BASELINE}
-    diagnoses = _pooled_diagnoses(reported, trained, out_of_fold)
+    subjects = _subjects(trained[0].audit, attributes.case_ids)
+    diagnoses = _diagnosed(
+        trained,
+        averaged,
+        lambda model, items: _pooled_parts(attributes, model, items, out_of_fold[model.name]),
+        "out-of-fold",
+    )
     found = {}
-    for model, diagnosis in zip(trained, diagnoses, strict=True):
+    for model in trained:
         evidence = None
         if model is not plain.get(model.backbone, model):
             evidence = find_evidence(
@@ -131,16 +138,16 @@ def _find_pooled(
                 out_of_fold[model.name],
                 folds=folds,
                 attributes=attributes,
-                subjects=_subjects(reported),
+                subjects=subjects,
                 protocol=reported.protocol,
                 min_cases=WORST_MIN_CASES,
                 mean_margin=settings.mean_margin,
                 seed=settings.seed,
             )
         scores = {
-            "pooled": _averaged(out_of_fold[model.name], reported),
+            "pooled": averaged[model.name],
             **({"paired": evidence.to_dict()} if evidence is not None else {}),
-            "diagnosis": diagnosis,
+            "diagnosis": diagnoses[model.name],
         }
         found[model.name] = ModelScores(scores, evidence)
     return found
@@ -148,123 +155,66 @@ def _find_pooled(
 
 def _pooled_scores(model: TrainedModel, case_ids: Sequence[str]) -> PooledScores:
     """(n_seeds, n_cases) scores out of fold, in the order of the cases."""
-    own = model.audit.cases.scores
-    rows: list[dict[str, Mapping[str, Any]]] = [
-        {str(row[own.columns.index("case")]): dict(zip(own.columns, row, strict=True)) for row in own.rows}
-    ]
-    rows += [{score.case: score.values for score in table.scores} for table in model.repeats]
 
     def matrix(metric: str) -> NDArray[np.float64]:
-        return np.array([[each[case][metric] for case in case_ids] for each in rows], dtype=np.float64)
+        own = model.audit.cases.scores
+        seeds = [dict(zip(own.column("case"), own.column(metric), strict=True))]
+        seeds += [dict(zip(table.cases, table.column(metric), strict=True)) for table in model.repeats]
+        return np.array([[values[case] for case in case_ids] for values in seeds], dtype=np.float64)
 
     return PooledScores(tuple(case_ids), matrix("dsc"), matrix("normhd"))
 
 
-def _subjects(study: Study) -> NDArray[np.integer[Any]] | None:
-    """(n_cases,) codes of the patients of the reported cases; None where every case is one."""
-    column = study.config.subject_column
-    if column in (None, "", NO_SUBJECTS):
+def _subjects(audit: AuditResult, case_ids: Sequence[str]) -> NDArray[np.integer[Any]] | None:
+    """(n_cases,) numbers of the patients, as the audit has them; None where every case is one."""
+    scores = audit.cases.scores
+    if not scores.subjects:
         return None
-    patients = [case.metadata.get(column) for case in study.test]
-    # A case whose patient is not known is a patient of its own.
-    named = [
-        f"patient {who}" if who is not None else f"case {case}"
-        for who, case in zip(patients, study.test.ids, strict=True)
-    ]
-    return np.unique(named, return_inverse=True)[1]
+    number = dict(zip(scores.column("case"), scores.subjects, strict=True))
+    return np.array([number[case] for case in case_ids])
 
 
 def _averaged(scores: PooledScores, reported: Study) -> dict[str, Any]:
     """The scores of `comparison.json`, averaged over the seeds; the seeds beside them where there are several."""
     attributes = reported.attributes["test"]
-    each = [
-        total_scores(
-            ScoredCases(scores.case_ids, dsc, normhd), attributes, reported.protocol, min_cases=WORST_MIN_CASES
-        )
+    told = [
+        _totals(ScoredCases(scores.case_ids, dsc, normhd), attributes, reported)
         for dsc, normhd in zip(scores.dsc, scores.normhd, strict=True)
     ]
-    told = [{"DSC": one.dsc, "NormHD": one.normhd, "PS": one.ps, "FS": one.fs, "TS": one.ts} for one in each]
     mean: dict[str, Any] = {
         name: None if any(one[name] is None for one in told) else float(np.mean([one[name] for one in told]))
         for name in told[0]
     }
-    membership, _ = mine_validation(attributes, min_support=least_support(len(attributes.case_ids)))
-    worst = worst_subgroup(membership, scores.dsc.mean(axis=0), min_cases=WORST_MIN_CASES)
-    mean["worst_subgroup"] = None if worst is None else _told(worst.subgroup, worst.n, worst.dsc)
+    mean["worst_subgroup"] = _worst(scores.dsc.mean(axis=0), attributes)
     return mean if len(told) == 1 else {**mean, "seeds": told}
 
 
-def _pooled_diagnoses(
-    reported: Study, trained: Sequence[TrainedModel], out_of_fold: Mapping[str, PooledScores]
-) -> list[dict[str, Any] | None]:
-    """As `_diagnoses`, with the cases out of fold in place of validation."""
-    attributes = reported.attributes["test"]
-    found: list[dict[str, Any] | None] = []
-    for model in trained:
-        worst = _averaged(out_of_fold[model.name], reported)["worst_subgroup"]
-        if worst is None:
-            found.append(None)
-            continue
-        members = _members(worst["items"], attributes)
-        alike = [entry for entry in trained if entry.backbone == model.backbone]
-        parts: list[tuple[Part, Part, float]] = []
-        for entry in alike:
-            learned = [(fit.training.case_ids, fit.training.dsc) for fit in entry.fits if fit.training is not None]
-            training, held_out = pooled_parts(
-                attributes.case_ids, members, training=learned, held_out=out_of_fold[entry.name].dsc
-            )
-            shares = [
-                _share(_members(worst["items"], each.study.attributes["train"]), each, fit)
-                for each, fit in zip(entry.trainings, entry.fits, strict=True)
-            ]
-            parts.append((training, held_out, float(np.mean(shares))))
-        diagnosis = diagnose_models(parts, held_out="out-of-fold")[alike.index(model)]
-        found.append({"subgroup": worst["items"], **diagnosis.to_dict()})
-    return found
-
-
-def _members(items: Mapping[str, str], attributes: AttributeTable) -> NDArray[np.bool_]:
-    """(n_cases,) who is in a subgroup."""
-    subgroup = Subgroup(frozenset(items.items()))
-    nobody = Membership((subgroup,), np.zeros((1, 0), dtype=bool), {subgroup.items: 0}, ())
-    members: NDArray[np.bool_] = nobody.apply(attributes).matrix[0]
-    return members
-
-
-def _share(members: NDArray[np.bool_], training: Training, fit: FitResult) -> float:
-    """How much of what a training learned from was of the members."""
-    weights = trained_weights(training.folder, training.study.split.train, best_epoch=fit.best_epoch)
-    return drawn_share(members, weights)
+def _pooled_parts(
+    attributes: AttributeTable, model: TrainedModel, items: Mapping[str, str], scores: PooledScores
+) -> tuple[Part, Part, float]:
+    """A subgroup among the cases trained on and out of fold, and its share in what was trained on."""
+    learned = [(fit.training.case_ids, fit.training.dsc) for fit in model.fits if fit.training is not None]
+    parts = pooled_parts(attributes.case_ids, _members(items, attributes), training=learned, held_out=scores.dsc)
+    pairs = zip(model.trainings, model.fits, strict=True)
+    return (*parts, float(np.mean([_share(items, training, fit) for training, fit in pairs])))
 
 
 # With one split
 
 
-def _diagnoses(study: Study, trained: Sequence[TrainedModel]) -> list[dict[str, Any] | None]:
-    """Why each model serves its worst subgroup of the test cases worse, from cases of training and validation."""
-    found: list[dict[str, Any] | None] = []
-    for model in trained:
-        worst = _test_scores(model.audit)["worst_subgroup"]
-        # Without validation cases nothing held out but the test cases is left, and those are to be explained.
-        if worst is None or model.fits[0].validation is None:
-            found.append(None)
-            continue
-        learning, held_out = (_members(worst["items"], study.attributes[part]) for part in ("train", "validation"))
-        alike = [entry for entry in trained if entry.backbone == model.backbone]
-        parts: list[tuple[Part, Part, float]] = []
-        for entry in alike:
-            # A run always asks for the scores of the training cases.
-            fit = entry.fits[0]
-            parts.append(
-                (
-                    part_of(learning, cast(ScoredCases, fit.training).dsc),
-                    part_of(held_out, cast(ScoredCases, fit.validation).dsc),
-                    _share(learning, entry.trainings[0], fit),
-                )
-            )
-        diagnosis = diagnose_models(parts)[alike.index(model)]
-        found.append({"subgroup": worst["items"], **diagnosis.to_dict()})
-    return found
+def _split_parts(study: Study, model: TrainedModel, items: Mapping[str, str]) -> tuple[Part, Part, float] | None:
+    """The same among training and validation cases; None without the latter.
+
+    Nothing held out but the test cases is left then, and those are to be explained.
+    """
+    fit = model.fits[0]
+    if fit.validation is None:
+        return None
+    learning, held_out = (_members(items, study.attributes[part]) for part in ("train", "validation"))
+    # A run always asks for the scores of the training cases.
+    learned = cast(ScoredCases, fit.training)
+    share = _share(items, model.trainings[0], fit)
+    return part_of(learning, learned.dsc), part_of(held_out, fit.validation.dsc), share
 
 
 def _test_scores(result: AuditResult) -> dict[str, Any]:
@@ -277,24 +227,71 @@ def _test_scores(result: AuditResult) -> dict[str, Any]:
     }
 
 
-def _told(subgroup: Subgroup, n: int, dsc: float) -> dict[str, Any]:
-    return {"items": dict(sorted(subgroup.items)), "n": n, "dsc": dsc}
-
-
 def _validation_scores(study: Study, scored: ScoredCases | None) -> dict[str, Any]:
     """The entry "validation"; none without validation cases."""
     if scored is None:
         return {}
     attributes = study.attributes["validation"]
+    worst = _worst(scored.dsc, attributes)
+    return {"validation": {**_totals(scored, attributes, study), "worst_subgroup": worst}}
+
+
+# With both
+
+
+def _diagnosed(
+    trained: Sequence[TrainedModel],
+    scores: Mapping[str, Mapping[str, Any]],
+    parts_of: Callable[[TrainedModel, Mapping[str, str]], tuple[Part, Part, float] | None],
+    held_out: Literal["validation", "out-of-fold"],
+) -> dict[str, dict[str, Any] | None]:
+    """Model -> why it serves its worst subgroup worse, by what all models of its backbone show.
+
+    Args:
+        trained: All models.
+        scores: Model -> its scores, with its worst subgroup.
+        parts_of: (model, items) -> the subgroup where the model trained and where not, and its share in the training.
+        held_out: What the cases are called that were not trained on.
+    """
+    found: dict[str, dict[str, Any] | None] = {}
+    for model in trained:
+        worst = scores[model.name]["worst_subgroup"]
+        alike = [entry for entry in trained if entry.backbone == model.backbone]
+        parts = [parts_of(entry, worst["items"]) for entry in alike] if worst is not None else []
+        known = [entry for entry in parts if entry is not None]
+        found[model.name] = None
+        if worst is not None and len(known) == len(alike):
+            diagnosis = diagnose_models(known, held_out=held_out)[alike.index(model)]
+            found[model.name] = {"subgroup": worst["items"], **diagnosis.to_dict()}
+    return found
+
+
+def _members(items: Mapping[str, str], attributes: AttributeTable) -> NDArray[np.bool_]:
+    """(n_cases,) who is in a subgroup."""
+    subgroup = Subgroup(frozenset(items.items()))
+    nobody = Membership((subgroup,), np.zeros((1, 0), dtype=bool), {subgroup.items: 0}, ())
+    members: NDArray[np.bool_] = nobody.apply(attributes).matrix[0]
+    return members
+
+
+def _share(items: Mapping[str, str], training: Training, fit: FitResult) -> float:
+    """How much of what a training learned from was of the subgroup."""
+    weights = trained_weights(training.folder, training.study.split.train, best_epoch=fit.best_epoch)
+    return drawn_share(_members(items, training.study.attributes["train"]), weights)
+
+
+def _totals(scored: ScoredCases, attributes: AttributeTable, study: Study) -> dict[str, float | None]:
+    """The scores of a cohort, by their names in `comparison.json`."""
     total = total_scores(scored, attributes, study.protocol, min_cases=WORST_MIN_CASES)
+    return {"DSC": total.dsc, "NormHD": total.normhd, "PS": total.ps, "FS": total.fs, "TS": total.ts}
+
+
+def _worst(dsc: NDArray[np.float64], attributes: AttributeTable) -> dict[str, Any] | None:
+    """The worst subgroup as `comparison.json` has it; None where none is large enough."""
     membership, _ = mine_validation(attributes, min_support=least_support(len(attributes.case_ids)))
-    worst = worst_subgroup(membership, scored.dsc, min_cases=WORST_MIN_CASES)
-    scores = {
-        "DSC": total.dsc,
-        "NormHD": total.normhd,
-        "PS": total.ps,
-        "FS": total.fs,
-        "TS": total.ts,
-        "worst_subgroup": None if worst is None else _told(worst.subgroup, worst.n, worst.dsc),
-    }
-    return {"validation": scores}
+    worst = worst_subgroup(membership, dsc, min_cases=WORST_MIN_CASES)
+    return None if worst is None else _told(worst.subgroup, worst.n, worst.dsc)
+
+
+def _told(subgroup: Subgroup, n: int, dsc: float) -> dict[str, Any]:
+    return {"items": dict(sorted(subgroup.items)), "n": n, "dsc": dsc}

@@ -193,8 +193,10 @@ class DataSet:
     @property
     def held_out(self) -> frozenset[str]:
         """Test cases that are named beforehand; none of folds, for each case trains in most of them."""
+        if self.is_folded:
+            return frozenset()
         parts = self.given.of if isinstance(self.given, GivenParts) else self.source.given_split
-        return frozenset(case for case, part in parts.items() if part == "test" and not self.is_folded)
+        return frozenset(case for case, part in parts.items() if part == "test")
 
     @property
     def is_folded(self) -> bool:

@@ -6,10 +6,10 @@ All models of one backbone share cases, initial weights and budget; they differ 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -190,7 +190,7 @@ def train(settings: MitigationSettings, training: Training) -> FitResult:
     torch.manual_seed(training.seed)
     network = build_network(config)
     if settings.init is not None:
-        _start_from(settings.init, network, config)
+        _start_from(settings.init, load_checkpoint(settings.init), network, config)
     flips = {"flips": list(_flips(settings))} if settings.test_flips else {}
     description = describe(
         config,
@@ -253,7 +253,8 @@ def check_start(settings: MitigationSettings, study: Study) -> tuple[str, ...]:
     """
     if settings.init is None:
         return ()
-    before = load_checkpoint(settings.init).get("description") or {}
+    checkpoint = load_checkpoint(settings.init)
+    before = checkpoint.get("description") or {}
     now = study.preprocessing.to_dict()
     was = before.get("preprocessing", {})
     for key, option in (("spacing_mm", "--spacing"), ("normalise", "normalise in --config"), ("regions", "--label")):
@@ -264,16 +265,15 @@ def check_start(settings: MitigationSettings, study: Study) -> tuple[str, ...]:
             )
     for backbone in settings.networks:
         config = network_of(settings, study, backbone)
-        _start_from(settings.init, build_network(config), config)
+        _start_from(settings.init, checkpoint, build_network(config), config)
     return (
         f"--init {settings.init}: cases that it has learned from are no test of what is trained from it, and which "
         "these are is not known here",
     )
 
 
-def _start_from(path: Path, network: torch.nn.Module, config: NetworkConfig) -> None:
-    """Puts the weights of an earlier training into a network."""
-    checkpoint = load_checkpoint(path)
+def _start_from(path: Path, checkpoint: Mapping[str, Any], network: torch.nn.Module, config: NetworkConfig) -> None:
+    """Puts the weights of an earlier training, read from `path`, into a network."""
     try:
         network.load_state_dict(checkpoint["network"])
     except RuntimeError as error:
