@@ -1,7 +1,7 @@
 """Each training case's score, followed through the batches that it is in. Costs no pass of its own; imports no torch.
 
-A fifth of the cases as validation holds a handful of a rare subgroup; the training cases are four times as many, and the
-network predicts each of them anyway.
+A fifth of the cases as validation holds a handful of a rare subgroup; the training cases are four times as many, and
+the network predicts each of them anyway.
 """
 
 from __future__ import annotations
