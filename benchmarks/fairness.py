@@ -53,10 +53,11 @@ CODE = (
     "mitigation/training/loop.py",
     "mitigation/training/objectives.py",
     "mitigation/training/optimisers.py",
+    "mitigation/weighting/balance.py",
     "mitigation/weighting/reweighter.py",
+    "mitigation/weighting/running.py",
     "mitigation/training/state.py",
-    "mitigation/training/strategies.py",
-    "mitigation/training/strategy.py",
+    "mitigation/training/strategies/*.py",
     "mitigation/weighting/tuning.py",
     "mitigation/weighting/weights.py",
     "stats/shrinkage.py",
@@ -145,7 +146,7 @@ def run_seed(block: Block, seed: int, strategies: Sequence[str], setting: Settin
     from segfair.mitigation.data.augmentation import Augmentation
     from segfair.mitigation.data.datasets import from_arrays
     from segfair.mitigation.training.objectives import dice_ce
-    from segfair.mitigation.training.strategy import TrainingContext
+    from segfair.mitigation.training.strategies.strategy import TrainingContext
     from segfair.phantom import sample_cases
     from segfair.protocol.rules import load_protocol
 
@@ -226,8 +227,8 @@ def train(
 
     from segfair.mitigation.networks.backbones import NetworkConfig, build_network
     from segfair.mitigation.training.loop import FitSettings, fit
-    from segfair.mitigation.training.strategies import make_strategy
-    from segfair.mitigation.training.strategy import StrategyOptions
+    from segfair.mitigation.training.strategies.kinds import make_strategy
+    from segfair.mitigation.training.strategies.strategy import StrategyOptions
     from segfair.mitigation.weighting.reweighter import WeightRule
 
     kind, _, variant = name.partition(", ")

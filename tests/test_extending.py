@@ -118,8 +118,9 @@ def test_a_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     from tests.mitigation.toy_training import context
 
-    from segfair.mitigation.training import catalogue, strategies
-    from segfair.mitigation.training.strategy import Strategy
+    from segfair.mitigation.training import catalogue
+    from segfair.mitigation.training.strategies import kinds
+    from segfair.mitigation.training.strategies.strategy import Strategy
 
     class Rare(Strategy):
         """Draws the last case only."""
@@ -128,11 +129,11 @@ def test_a_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
             return np.eye(n_cases)[-1]
 
     entry = catalogue.StrategyEntry("draws the last case only", "sampling")
-    monkeypatch.setattr(strategies, "STRATEGIES", {**catalogue.STRATEGIES, "rare": entry})
-    monkeypatch.setitem(strategies._KINDS, "rare", Rare)
+    monkeypatch.setattr(kinds, "STRATEGIES", {**catalogue.STRATEGIES, "rare": entry})
+    monkeypatch.setitem(kinds._KINDS, "rare", Rare)
     toy = context()
     n_cases = len(toy.training.case_ids)
-    assert strategies.make_strategy("rare", toy).probabilities().tolist() == [0.0] * (n_cases - 1) + [1.0]
+    assert kinds.make_strategy("rare", toy).probabilities().tolist() == [0.0] * (n_cases - 1) + [1.0]
 
 
 def test_settings_travel_as_values() -> None:

@@ -17,8 +17,8 @@ from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.mitigation.networks.checkpoints import load_checkpoint
 from segfair.mitigation.training.loop import FitResult, FitSettings, fit
 from segfair.mitigation.training.objectives import dice_ce
-from segfair.mitigation.training.strategies import make_strategy
-from segfair.mitigation.training.strategy import Strategy, StrategyOptions, TrainingContext
+from segfair.mitigation.training.strategies.kinds import make_strategy
+from segfair.mitigation.training.strategies.strategy import Strategy, StrategyOptions, TrainingContext
 from segfair.protocol.rules import load_protocol
 
 SIZE = (8, 8, 8)

@@ -14,8 +14,8 @@ from torch import nn
 from segfair.mitigation.experiment.diagnosis import Diagnosis, Part, diagnose_models, drawn_share, part_of
 from segfair.mitigation.training.loop import FitSettings, fit
 from segfair.mitigation.training.objectives import dice_ce
-from segfair.mitigation.training.strategies import make_strategy
-from segfair.mitigation.training.strategy import StrategyOptions, TrainingContext
+from segfair.mitigation.training.strategies.kinds import make_strategy
+from segfair.mitigation.training.strategies.strategy import StrategyOptions, TrainingContext
 from segfair.protocol.rules import load_protocol
 
 N_TRAINING, N_VALIDATION = 40, 20

@@ -22,8 +22,8 @@ from segfair.mitigation.prediction.volumes import WindowInferer, describe, load_
 from segfair.mitigation.training.loop import fit  # noqa: E402
 from segfair.mitigation.training.objectives import case_loss  # noqa: E402
 from segfair.mitigation.training.state import FitSettings  # noqa: E402
-from segfair.mitigation.training.strategies import make_strategy  # noqa: E402
-from segfair.mitigation.training.strategy import TrainingContext  # noqa: E402
+from segfair.mitigation.training.strategies.kinds import make_strategy  # noqa: E402
+from segfair.mitigation.training.strategies.strategy import TrainingContext  # noqa: E402
 from segfair.protocol.rules import load_protocol  # noqa: E402
 
 

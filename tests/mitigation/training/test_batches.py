@@ -22,7 +22,7 @@ from torch import nn
 
 from segfair.errors import ConfigError
 from segfair.mitigation.training.batches import plan_epoch
-from segfair.mitigation.training.strategies import make_strategy
+from segfair.mitigation.training.strategies.kinds import make_strategy
 
 
 class Spy(Volumes):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from segfair.mitigation.training import strategies
 from segfair.mitigation.training.catalogue import BASELINE, STRATEGIES
+from segfair.mitigation.training.strategies import kinds
 
 
 def test_every_name_has_a_class_of_its_own() -> None:
-    assert list(strategies._KINDS) == list(STRATEGIES)
-    assert len(set(strategies._KINDS.values())) == len(STRATEGIES)
+    assert list(kinds._KINDS) == list(STRATEGIES)
+    assert len(set(kinds._KINDS.values())) == len(STRATEGIES)
 
 
 def test_only_the_plain_model_takes_hold_nowhere() -> None:

@@ -35,8 +35,8 @@ from segfair.mitigation.training.batches import plan_epoch
 from segfair.mitigation.training.loop import TrainingError, fit
 from segfair.mitigation.training.progress import TrainingProgress
 from segfair.mitigation.training.state import EpochRecord
-from segfair.mitigation.training.strategies import make_strategy
-from segfair.mitigation.training.strategy import EpochScores, StrategyOptions
+from segfair.mitigation.training.strategies.kinds import make_strategy
+from segfair.mitigation.training.strategies.strategy import EpochScores, StrategyOptions
 
 
 def test_a_training_learns_and_writes_its_files(tmp_path: Path) -> None:

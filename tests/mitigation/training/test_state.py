@@ -30,8 +30,8 @@ from tests.mitigation.toy_training import (
 from segfair.errors import ConfigError
 from segfair.mitigation.networks.checkpoints import load_checkpoint
 from segfair.mitigation.training.loop import FitSettings, fit
-from segfair.mitigation.training.strategies import make_strategy
-from segfair.mitigation.training.strategy import StrategyOptions
+from segfair.mitigation.training.strategies.kinds import make_strategy
+from segfair.mitigation.training.strategies.strategy import StrategyOptions
 
 
 def test_learning_rate_falls_along_a_cosine_to_zero(tmp_path: Path) -> None:

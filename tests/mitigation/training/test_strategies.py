@@ -14,8 +14,9 @@ from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE, make_table, 
 from segfair.errors import ConfigError
 from segfair.mitigation.training.catalogue import STRATEGIES
 from segfair.mitigation.training.objectives import dice_ce
-from segfair.mitigation.training.strategies import Erm, independence_weights, make_strategy
-from segfair.mitigation.training.strategy import EpochScores, Strategy, StrategyOptions, TrainingContext
+from segfair.mitigation.training.strategies.kinds import Erm, make_strategy
+from segfair.mitigation.training.strategies.loss import independence_weights
+from segfair.mitigation.training.strategies.strategy import EpochScores, Strategy, StrategyOptions, TrainingContext
 from segfair.mitigation.weighting.reweighter import LITERAL, WeightRule
 from segfair.mitigation.weighting.weights import draw_cases
 

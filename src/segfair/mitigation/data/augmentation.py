@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from monai.transforms.compose import Compose
+from monai.transforms.compose import Compose, OneOf
 from monai.transforms.croppad.dictionary import (
     CenterSpatialCropd,
     RandCropByPosNegLabeld,
@@ -23,7 +23,9 @@ from monai.transforms.croppad.dictionary import (
 from monai.transforms.intensity.dictionary import (
     RandAdjustContrastd,
     RandGaussianNoised,
+    RandGaussianSharpend,
     RandGaussianSmoothd,
+    RandHistogramShiftd,
     RandScaleIntensityd,
     RandScaleIntensityFixedMeand,
     RandShiftIntensityd,
@@ -38,7 +40,7 @@ __all__ = ["FOREGROUND", "STRENGTHS", "Augmentation", "Strength"]
 FOREGROUND = "foreground"
 """Entry of an item, beside image and label, that says around which voxels crops are centred."""
 
-Strength = Literal["paper", "light", "strong"]
+Strength = Literal["paper", "light", "strong", "appearance"]
 STRENGTHS: tuple[Strength, ...] = get_args(Strength)
 
 _KEYS = ("image", "label")
@@ -58,7 +60,8 @@ class Augmentation:
         flip: Probability of a flip along each axis of `flips`.
         intensity: Image values are multiplied by 1 +- this, and shifted by +- this (of a standard deviation).
         strength: "paper": flips and intensities. "light": small turns, scales and shifts as well. "strong": those of
-            nnU-Net, with noise, blur, contrast, gamma and lower resolution; it wants many epochs.
+            nnU-Net, with noise, blur, contrast, gamma and lower resolution; it wants many epochs. "appearance": the
+            small turns of "light", and grey values, contrast, sharpness and texture that change far more often.
         flips: Axes along which images are flipped; None: all.
         thick_axis: Axis along which voxels are much longer than along the others: nothing is turned out of their
             plane. None where voxels are about cubes.
@@ -147,6 +150,8 @@ class Augmentation:
 
     def _changed(self) -> list[Any]:
         """Other grey values."""
+        if self.strength == "appearance":
+            return _other_appearance(self.is_planar)
         if self.strength != "strong":
             # With probability 1: the paper gives a range and no probability.
             return [
@@ -163,3 +168,23 @@ class Augmentation:
             RandAdjustContrastd("image", prob=0.1, gamma=(0.7, 1.5), invert_image=True, retain_stats=True),
             RandAdjustContrastd("image", prob=0.3, gamma=(0.7, 1.5), retain_stats=True),
         ]
+
+
+def _other_appearance(is_planar: bool) -> list[Any]:
+    """As another scanner might show the same: another tone curve, gain, sharpness and grain."""
+    return [
+        RandHistogramShiftd("image", num_control_points=(4, 8), prob=0.3),
+        RandAdjustContrastd("image", prob=0.5, gamma=(0.5, 2.0), retain_stats=True),
+        OneOf(
+            (
+                RandGaussianSmoothd("image", sigma_x=(0.5, 1.5), sigma_y=(0.5, 1.5), sigma_z=(0.5, 1.5), prob=0.5),
+                RandGaussianSharpend("image", prob=0.5),
+                RandSimulateLowResolutiond(
+                    "image", prob=0.5, zoom_range=(0.5, 1.0), upsample_mode="bilinear" if is_planar else "trilinear"
+                ),
+            )
+        ),
+        RandGaussianNoised("image", prob=0.3, std=0.2),
+        RandScaleIntensityd("image", factors=0.3, prob=0.5),
+        RandShiftIntensityd("image", offsets=0.3, prob=0.5),
+    ]

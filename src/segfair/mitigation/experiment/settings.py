@@ -28,6 +28,7 @@ from segfair.mitigation.training.catalogue import (
     RECIPES,
     SELECTIONS,
     STRATEGIES,
+    Feedback,
     OptimiserName,
     Recipe,
     RecipeName,
@@ -35,6 +36,7 @@ from segfair.mitigation.training.catalogue import (
     Selection,
 )
 from segfair.mitigation.training.objectives import LossName
+from segfair.mitigation.weighting.reweighter import LITERAL, TILTED, WeightRule
 from segfair.phantom import PHASES
 from segfair.protocol.rules import load_protocol
 from segfair.trees import Kind, structure, tree_converter
@@ -117,6 +119,10 @@ class MitigationSettings:
             repeat. "none": every case is a patient.
         cases, where: Which cases are used, as `--cases` and `--where` take them.
         alpha, min_support, loss, outcome: Of FairMedSeg and the divergences.
+        feedback: Whose divergences strategies follow: of "training" cases, from the batches they are in, or of
+            "validation" cases; None: what the catalogue says of each.
+        weights: How divergences become weights, see `WeightRule`: what differs from the strategy's own rule.
+        oracle: Attribute -> level of the subgroup that the strategy `oracle` is told.
         reduction: Whether FairMedSeg's Eq. 3 is the mean over a batch or the paper's sum.
         spacing_mm: Voxel size to resample to; None: 1 mm, or as stored where no file says how large a voxel is.
         phases: Phases of a case; None: those that the cases have.
@@ -185,6 +191,9 @@ class MitigationSettings:
     min_support: Annotated[float, Kind("a share above 0, at most 1", lambda value: 0 < value <= 1)] = 0.001
     loss: Annotated[LossName, Kind(f"one of {', '.join(get_args(LossName))}")] = "dice-ce"
     outcome: Literal["dsc", "ps"] = "dsc"
+    feedback: Feedback | None = None
+    weights: Annotated[Mapping[str, Any], Kind("a table such as [weights]")] = field(default_factory=dict)
+    oracle: Annotated[Mapping[str, str], Kind("a table such as [oracle]")] = field(default_factory=dict)
     reduction: Literal["mean", "sum"] = "mean"
     spacing_mm: (
         Annotated[Spacing, Kind("two or three numbers above 0", lambda sides: len(sides) in (2, 3) and min(sides) > 0)]
@@ -283,7 +292,9 @@ class MitigationSettings:
     @property
     def validates(self) -> bool:
         """Whether anything of the run learns from validation cases, or chooses by them."""
-        return self.select not in ("ema", "last") or any(STRATEGIES[name].validates for name in self.strategies)
+        return self.select not in ("ema", "last") or any(
+            STRATEGIES[name].validates(self.feedback) for name in self.strategies
+        )
 
     @property
     def dims(self) -> int:
@@ -351,6 +362,11 @@ class MitigationSettings:
             raise ConfigError(f"--alpha {self.alpha:g}: lies in [0, 1] or is auto")
 
     def _check_weights(self) -> None:
+        self._check_rule()
+        if "oracle" in self.strategies and not self.oracle:
+            raise ConfigError("--strategy oracle: has to be told a subgroup; name it with --oracle COLUMN=LEVEL")
+        if self.oracle and "oracle" not in self.strategies:
+            raise ConfigError("--oracle: only --strategy oracle is told a subgroup; name it as well")
         if "one-shot" in self.strategies and not self.one_shot_weights:
             raise ConfigError(
                 "--strategy one-shot: draws by weights made beforehand; make them with segfair weights "
@@ -358,6 +374,16 @@ class MitigationSettings:
             )
         if self.one_shot_weights and "one-shot" not in self.strategies:
             raise ConfigError("--weights: only --strategy one-shot draws by them; name it as well")
+
+    def _check_rule(self) -> None:
+        """What is set of the weights, whatever rule it changes."""
+        follow = [name for name in self.strategies if STRATEGIES[name].feedback is not None]
+        if (self.weights or self.feedback) and not follow:
+            known = ", ".join(name for name, entry in STRATEGIES.items() if entry.feedback is not None)
+            raise ConfigError(f"--feedback, --aggregate and [weights]: are of {known}; name one of them (--strategy)")
+        if self.weights:
+            base = dataclasses.asdict(LITERAL if all(name == "fairmedseg" for name in follow) else TILTED)
+            structure(_converter, {**base, **self.weights}, WeightRule, source="[weights]")
 
     def _check_network(self) -> None:
         for backbone, widths in self.network.items():
@@ -401,7 +427,8 @@ def load_settings(path: Path | None, given: Mapping[str, Any], *, out: Path) -> 
         ConfigError: An unreadable file, an unknown key, or a value of the wrong kind.
     """
     values = {} if path is None else _without_consequences(read_settings(path), given)
-    values = {**values, **given, "out": out}
+    weights = {**values.get("weights", {}), **given.get("weights", {})}
+    values = {**values, **given, "out": out, "weights": weights}
     if isinstance(values.get("alpha"), str) and values["alpha"] != "auto":
         try:
             values["alpha"] = float(values["alpha"])
@@ -515,6 +542,11 @@ def _build_converter() -> cattrs.Converter:
     )
     converter.register_structure_hook(
         float | Literal["auto"], lambda value, _: value if value == "auto" else converter.structure(value, float)
+    )
+    # Of a few words and numbers cattrs cannot tell which is meant.
+    converter.register_structure_hook(
+        float | Literal["auto", "spread"] | None,
+        lambda value, _: value if value in ("auto", "spread", None) else converter.structure(value, float),
     )
     return converter
 

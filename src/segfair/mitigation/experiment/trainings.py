@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 
 from segfair.errors import ConfigError
-from segfair.mitigation.data.augmentation import Augmentation
+from segfair.mitigation.data.augmentation import Augmentation, Strength
 from segfair.mitigation.data.fingerprint import thick_axis
 from segfair.mitigation.experiment.settings import WORST_MIN_CASES, MitigationSettings
 from segfair.mitigation.experiment.studies import Study
@@ -27,8 +27,8 @@ from segfair.mitigation.training.loop import FitResult, fit
 from segfair.mitigation.training.objectives import case_loss
 from segfair.mitigation.training.progress import RichProgress
 from segfair.mitigation.training.state import FitSettings
-from segfair.mitigation.training.strategies import make_strategy
-from segfair.mitigation.training.strategy import StrategyOptions, TrainingContext
+from segfair.mitigation.training.strategies.kinds import make_strategy
+from segfair.mitigation.training.strategies.strategy import StrategyOptions, TrainingContext
 
 __all__ = [
     "Model",
@@ -122,7 +122,7 @@ def check_strategies(settings: MitigationSettings, models: Sequence[Model], stud
     Raises:
         ConfigError: As `make_strategy`, or a strategy that learns from validation cases, and there are none.
     """
-    blind = next((model.strategy for model in models if STRATEGIES[model.strategy].validates), None)
+    blind = next((model.strategy for model in models if STRATEGIES[model.strategy].validates(settings.feedback)), None)
     if blind is not None and any(not study.split.validation for study in studies):
         raise ConfigError(
             f"--strategy {blind}: learns from scores of validation cases, and this split has none (it was drawn for "
@@ -143,13 +143,13 @@ def network_of(settings: MitigationSettings, study: Study, backbone: str) -> Net
     )
 
 
-def augmentation_of(settings: MitigationSettings, study: Study) -> Augmentation:
-    """What training does to an image."""
+def augmentation_of(settings: MitigationSettings, study: Study, strength: Strength | None = None) -> Augmentation:
+    """What training does to an image; a strategy that acts on images names the strength."""
     size = cast(Size, settings.spatial_size)
     return Augmentation(
         size,
         samples_per_case=settings.samples_per_case,
-        strength=settings.augmentation or "paper",
+        strength=strength or settings.augmentation or "paper",
         flips=_flips(settings),
         thick_axis=thick_axis(study.prepared.spacing_mm) if len(size) == 3 else None,
     )
@@ -173,7 +173,14 @@ def _context(settings: MitigationSettings, study: Study, seed: int) -> TrainingC
 
 
 def _options(settings: MitigationSettings) -> StrategyOptions:
-    return StrategyOptions(alpha=settings.alpha, reduction=settings.reduction, case_weights=settings.one_shot_weights)
+    return StrategyOptions(
+        alpha=settings.alpha,
+        reduction=settings.reduction,
+        rule_changes=settings.weights,
+        case_weights=settings.one_shot_weights,
+        feedback=settings.feedback,
+        oracle=settings.oracle,
+    )
 
 
 def train(settings: MitigationSettings, training: Training) -> FitResult:
@@ -204,11 +211,12 @@ def train(settings: MitigationSettings, training: Training) -> FitResult:
     )
     whole = study.prepared.whole
     equal_shapes = settings.data is None
+    strategy = make_strategy(model.strategy, context, _options(settings))
     return fit(
         network,
-        make_strategy(model.strategy, context, _options(settings)),
+        strategy,
         context,
-        training=study.prepared.training(study.split.train, augmentation_of(settings, study)),
+        training=study.prepared.training(study.split.train, augmentation_of(settings, study, strategy.augmentation)),
         validation=whole(study.split.validation) if study.split.validation else None,
         plain_training=whole(study.split.train),
         settings=_fit_settings(settings, model.backbone, 16 if equal_shapes and model.backbone != "swinunetr" else 1),

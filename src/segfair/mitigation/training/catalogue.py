@@ -17,6 +17,7 @@ __all__ = [
     "RECIPES",
     "SELECTIONS",
     "STRATEGIES",
+    "Feedback",
     "OptimiserName",
     "Recipe",
     "RecipeName",
@@ -26,21 +27,30 @@ __all__ = [
 ]
 
 
+Feedback = Literal["training", "validation"]
+
+
 @dataclass(frozen=True, slots=True)
 class StrategyEntry:
     """One row of the table.
 
     Attributes:
         rule: What it does, in one sentence.
-        hook: Where it takes hold: in how often cases are drawn, in the loss of a step, or nowhere.
+        hook: Where it takes hold: in how often cases are drawn, in the loss of a step, in how images are changed, or
+            nowhere.
         paper: Who proposed it; empty for plain training and for what began here.
-        validates: Whether it learns from scores of validation cases; without them such cases can train as well.
+        feedback: Whose divergences it follows unless told otherwise; None: nobody's. Where no strategy follows the
+            validation cases, these can train as well.
     """
 
     rule: str
-    hook: Literal["sampling", "loss", "none"]
+    hook: Literal["sampling", "loss", "data", "none"]
     paper: str = ""
-    validates: bool = False
+    feedback: Feedback | None = None
+
+    def validates(self, feedback: Feedback | None = None) -> bool:
+        """Whether it learns from scores of validation cases, where `feedback` is what the user chose."""
+        return self.feedback is not None and (feedback or self.feedback) == "validation"
 
 
 BASELINE = "erm"
@@ -52,29 +62,38 @@ STRATEGIES: Mapping[str, StrategyEntry] = {
         "weights the loss of a case by the largest absolute divergence among its subgroups (Eqs. 2-4)",
         "loss",
         "Poeta et al. 2025",
-        validates=True,
+        feedback="validation",
     ),
     "fairmedseg-mean1": StrategyEntry(
         "the weights of fairmedseg scaled to a mean of 1, so that the loss keeps its scale over the epochs",
         "loss",
-        validates=True,
+        feedback="validation",
     ),
     "divergence-sampling": StrategyEntry(
-        "draws harmed cases more often: exp(5 x the largest deficit of its subgroups), each a moving average over "
-        "epochs of the shrunken deficit, mean 1, at most 8; the loss stays the plain mean",
+        "draws harmed cases more often: exp(5 x the largest shrunken deficit of its subgroups), from running scores of "
+        "the training cases, mean 1, at most 8",
         "sampling",
-        validates=True,
+        feedback="training",
     ),
     "adaptive-sampling": StrategyEntry(
-        "divergence sampling with deficits that are sure (lower confidence limits) and a temperature that sets itself, "
-        "so that moderate gaps count as much as large ones",
+        "divergence sampling whose temperature follows the spread of the divergences beyond noise; cells too small to "
+        "be judged are drawn as by balanced-tempered",
         "sampling",
-        validates=True,
+        feedback="training",
     ),
     "balanced": StrategyEntry(
         "draws evenly over the joint cells of all attributes, whatever their sizes",
         "sampling",
         "Puyol-Anton et al. MICCAI 2021",
+    ),
+    "balanced-tempered": StrategyEntry(
+        "draws a case of a joint cell of n cases n^-1/2 times as often: half way to even draws", "sampling"
+    ),
+    "balanced-attributes": StrategyEntry(
+        "draws evenly over the levels of each attribute, averaged over the attributes", "sampling"
+    ),
+    "balanced-attributes-tempered": StrategyEntry(
+        "half way to even draws over the levels of each attribute, averaged over the attributes", "sampling"
     ),
     "reweighing": StrategyEntry(
         "loss weights P(g) P(y) / P(g, y): joint cell g and third y of the lesion sizes are independent under them",
@@ -82,7 +101,14 @@ STRATEGIES: Mapping[str, StrategyEntry] = {
         "Kamiran, Calders 2012",
     ),
     "groupdro": StrategyEntry(
-        "loss weights of joint cells grow exponentially with their loss", "loss", "Sagawa et al. ICLR 2020"
+        "loss weights of joint cells grow exponentially with their loss, over draws that are even over the cells",
+        "loss",
+        "Sagawa et al. ICLR 2020",
+    ),
+    "febs": StrategyEntry(
+        "fair error-bound scaling: in the Dice term what is predicted for a badly served joint cell counts less",
+        "loss",
+        "Tian et al. ICLR 2024",
     ),
     "focal": StrategyEntry("Dice plus focal loss, whatever --loss says", "loss", "Lin et al. ICCV 2017"),
     "jtt": StrategyEntry(
@@ -96,9 +122,17 @@ STRATEGIES: Mapping[str, StrategyEntry] = {
         "loss",
         "Ganin et al. JMLR 2016",
     ),
+    "augmented": StrategyEntry("plain training on images that are changed as strongly as nnU-Net does", "data"),
+    "augmented-balanced": StrategyEntry("the draws of balanced-tempered, and such images", "data"),
+    "randomised": StrategyEntry(
+        "plain training on images whose grey values, contrast and texture are drawn anew each time", "data"
+    ),
     "one-shot": StrategyEntry("draws by weights made beforehand (segfair weights, --weights)", "sampling"),
+    "oracle": StrategyEntry(
+        "is told a subgroup (--oracle) and draws it 4 times as often: what could be reached, not a remedy", "sampling"
+    ),
 }
-"""Name on the command line -> what it is; `strategies` has the class of each."""
+"""Name on the command line -> what it is; `strategies.kinds` has the class of each."""
 
 Selection = Literal["ema", "last", "dice", "ps", "ts", "worst"]
 

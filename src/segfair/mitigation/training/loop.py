@@ -35,7 +35,7 @@ from segfair.mitigation.training.interrupts import Interrupted, StopWish, interr
 from segfair.mitigation.training.progress import TrainingProgress
 from segfair.mitigation.training.ranks import join
 from segfair.mitigation.training.state import EpochRecord, FitSettings, TrainingRun
-from segfair.mitigation.training.strategy import EpochScores, Strategy, TrainingContext
+from segfair.mitigation.training.strategies.strategy import EpochScores, Strategy, TrainingContext
 from segfair.mitigation.weighting.weights import mine_validation
 from segfair.protocol.rules import Protocol as ScoringProtocol
 from segfair.subgroups.lattice import Membership
@@ -67,12 +67,14 @@ class FitResult:
         validation: Validation scores of the kept network; None without validation cases.
         training: Scores of the training cases without augmentation by the best network; None where no
             `plain_training` was given.
+        remarks: What the strategy has to say of the training, in words.
     """
 
     history: tuple[EpochRecord, ...]
     best_epoch: int
     validation: ScoredCases | None
     training: ScoredCases | None
+    remarks: tuple[str, ...] = ()
 
 
 def fit(
@@ -154,8 +156,7 @@ def fit(
                 stop.check(ranks)
                 wanted = plain_training if strategy.needs_training_scores(epoch) else None
                 learned = None if wanted is None else scored(run.judged, wanted).dsc
-                if validated is not None or learned is not None:
-                    strategy.update(validate.told(epoch, validated, learned))
+                strategy.update(validate.told(epoch, validated, learned))
                 facts: dict[str, Any] = {**validate.summed_up(validated), **strategy.facts()}
                 record = EpochRecord(epoch, float(run.optimizer.param_groups[0]["lr"]), loss, **facts)
                 run.end_epoch(record)
@@ -174,6 +175,7 @@ def fit(
             int(best["epoch"]),
             None if validation is None else scored(network, validation),
             None if plain_training is None else scored(network, plain_training),
+            strategy.remarks(),
         )
         # Asked for while scoring: nothing is left to save, but what called this must stop as well.
         if any(ranks.gather(stop.wished)):
@@ -230,12 +232,15 @@ def train_epoch(run: TrainingRun, training: CaseDataset, *, stop: StopWish, prog
         run.seed_step()
         run.set_learning_rate(len(plan))
         with memory_advice(image):
-            loss, losses = run.module(image.to(run.device), label.to(run.device), case_ids, batch_size, settings.amp)
+            loss, losses, dice = run.module(
+                image.to(run.device), label.to(run.device), case_ids, batch_size, settings.amp
+            )
             # DistributedDataParallel averages gradients; the batch's loss is the sum of the processes' parts.
             run.scaler.scale(loss * (ranks.world if counts else 0)).backward()
-        parts = ranks.gather((case_ids, losses.double().cpu().numpy()) if counts else ((), np.zeros(0)))
+        measured = np.stack([losses.double().cpu().numpy(), dice.double().cpu().numpy()])
+        parts = ranks.gather((case_ids, measured) if counts else ((), np.zeros((2, 0))))
         seen = [case_id for ids, _ in parts for case_id in ids]
-        values = np.concatenate([part for _, part in parts])
+        values, dices = np.concatenate([part for _, part in parts], axis=1)
         _check_finite(seen, values, run)
         run.scaler.unscale_(run.optimizer)
         norm = nn.utils.clip_grad_norm_(run.module.parameters(), settings.grad_clip)
@@ -249,6 +254,8 @@ def train_epoch(run: TrainingRun, training: CaseDataset, *, stop: StopWish, prog
         run.scaler.update()
         run.optimizer.zero_grad(set_to_none=True)
         run.strategy.observe(seen, values)
+        if run.strategy.watches_dice:
+            run.strategy.observe_dice(seen, dices)
         run.loss_sum += float(values.sum())
         run.loss_count += len(values)
         run.after_step()

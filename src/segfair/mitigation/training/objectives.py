@@ -31,11 +31,13 @@ __all__ = [
     "AdversarialObjective",
     "CaseLoss",
     "FairMedSegObjective",
+    "FebsObjective",
     "LossName",
     "MeanObjective",
     "Objective",
     "RecordedLoss",
     "WeightedObjective",
+    "case_dice",
     "case_loss",
     "dice_ce",
     "dice_focal",
@@ -84,11 +86,7 @@ def dice_ce(logits: Tensor, label: Tensor) -> Tensor:
     counted = _counted(label)
     if counted is not None:
         label = label * counted
-    if logits.shape[1] == label.shape[1]:
-        entropy: Tensor = functional.binary_cross_entropy_with_logits(logits, label, reduction="none")
-    else:
-        entropy = functional.cross_entropy(logits, label[:, 0].long(), reduction="none")[:, None]
-    return _dice(logits, label, counted) + _mean(entropy, counted)
+    return _dice(logits, label, counted) + _entropy(logits, label, counted)
 
 
 def dice_focal(logits: Tensor, label: Tensor, *, gamma: float = 2.0) -> Tensor:
@@ -127,6 +125,15 @@ def _mean(terms: Tensor, counted: Tensor | None) -> Tensor:
     return sums / (counted.flatten(1).sum(1) * terms.shape[1]).clamp(min=1)
 
 
+def _entropy(logits: Tensor, label: Tensor, counted: Tensor | None) -> Tensor:
+    """(B,) cross-entropy, of each channel or of the classes."""
+    if logits.shape[1] == label.shape[1]:
+        terms: Tensor = functional.binary_cross_entropy_with_logits(logits, label, reduction="none")
+    else:
+        terms = functional.cross_entropy(logits, label[:, 0].long(), reduction="none")[:, None]
+    return _mean(terms, counted)
+
+
 def _dice(logits: Tensor, label: Tensor, counted: Tensor | None) -> Tensor:
     binary = logits.shape[1] == label.shape[1]
     if counted is None:
@@ -138,6 +145,32 @@ def _dice(logits: Tensor, label: Tensor, counted: Tensor | None) -> Tensor:
     classes = (label if binary else one_hot(label, num_classes=logits.shape[1])) * counted
     masked: Tensor = DiceLoss(reduction="none")(probabilities, classes)
     return masked.flatten(1).mean(1)
+
+
+@torch.no_grad()
+def case_dice(logits: Tensor, label: Tensor) -> Tensor:
+    """(B,) Dice of what a batch's logits say, over the classes or regions that are there.
+
+    Args:
+        logits: (B, C, ...), or (B, H, C, ...) with deep supervision, whose first, finest head is taken.
+        label: (B, R, ...) as in `dice_ce`; voxels that are `IGNORED` count nowhere.
+
+    Returns:
+        The mean over what is in the label or was predicted; nan where there is nothing of either.
+    """
+    if logits.ndim > label.ndim:
+        logits = logits[:, 0]
+    ignored = label[:, :1] == IGNORED
+    if logits.shape[1] == label.shape[1]:
+        predicted, target = logits > 0, label == 1
+    else:
+        classes = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, *[1] * (label.ndim - 2))
+        predicted, target = logits.argmax(1, keepdim=True) == classes, label == classes
+    predicted, target = predicted & ~ignored, target & ~ignored
+    both, either = ((a.flatten(2).sum(2)) for a in (predicted & target, predicted | target))
+    dice = 2 * both / (both + either)
+    # 0 / 0 is nan, and nan counts nowhere.
+    return dice.nanmean(1)
 
 
 def case_loss(name: LossName) -> CaseLoss:
@@ -154,7 +187,11 @@ class RecordedLoss:
 
     def __call__(self, logits: Tensor, label: Tensor, /) -> Tensor:
         """The per-case losses, remembered without their gradient."""
-        losses = _over_heads(self.loss, logits, label)
+        return self.over_heads(self.loss, logits, label)
+
+    def over_heads(self, loss: CaseLoss, logits: Tensor, label: Tensor) -> Tensor:
+        """The same with another per-case loss in place of its own."""
+        losses = _over_heads(loss, logits, label)
         self.last = losses.detach()
         return losses
 
@@ -234,6 +271,67 @@ class FairMedSegObjective:
         weighted = _looked_up(self.weights, case_ids, losses) * losses
         divergence_term = weighted.sum() if self.reduction == "sum" else weighted.sum() / n_cases
         return self.alpha * losses.sum() / n_cases + (1 - self.alpha) * divergence_term
+
+
+class FebsObjective:
+    """Cross-entropy plus a Dice term in which what is predicted for a group shrinks with the group's error.
+
+    The voxels of a batch are taken together, as the authors do. A group's scale is tanh((smallest error of a group /
+    its own error)^gamma), an error the group's own Dice term, in the batch; each case's probabilities are multiplied by
+    its group's scale before the Dice term of the batch is taken. Several processes each take their own cases together.
+
+    Args:
+        losses: Keeps the values for the log.
+        groups: Case id -> code of its group.
+        gamma: How much errors of groups count; 0: not at all.
+
+    References:
+        Tian et al. FairSeg: A Large-Scale Medical Image Segmentation Dataset for Fairness Learning Using Segment
+        Anything Model with Fair Error-Bound Scaling. ICLR 2024, and the authors' code (`febs_loss`).
+    """
+
+    def __init__(self, losses: RecordedLoss, groups: Mapping[str, int], *, gamma: float = 1.0) -> None:
+        self.losses = losses
+        self.groups = groups
+        self.gamma = gamma
+
+    def __call__(
+        self, logits: Tensor, label: Tensor, case_ids: Sequence[str], *, batch_size: int | None = None
+    ) -> Tensor:
+        """The batch's loss times the share of the batch that these cases are."""
+        codes = torch.tensor([self.groups[case_id] for case_id in case_ids], device=logits.device)
+
+        def scaled(logits: Tensor, label: Tensor) -> Tensor:
+            return self._scaled(logits.float(), label.float(), codes)
+
+        return self.losses.over_heads(scaled, logits, label).sum() / (batch_size or len(case_ids))
+
+    def _scaled(self, logits: Tensor, label: Tensor, codes: Tensor) -> Tensor:
+        """(B,) each case's cross-entropy plus the Dice term of the batch."""
+        counted = _counted(label)
+        if counted is not None:
+            label = label * counted
+        binary = logits.shape[1] == label.shape[1]
+        probabilities = logits.sigmoid() if binary else logits.softmax(1)
+        classes = label if binary else one_hot(label, num_classes=logits.shape[1])
+        if counted is not None:
+            probabilities, classes = probabilities * counted, classes * counted
+        scales = torch.ones(len(codes), device=logits.device)
+        with torch.no_grad():
+            present = torch.unique(codes)
+            errors = torch.stack([_pooled_dice(probabilities[codes == g], classes[codes == g]) for g in present])
+            for group, scale in zip(present, torch.tanh((errors.min() / errors) ** self.gamma), strict=True):
+                scales[codes == group] = scale
+        scales = scales.view(-1, *[1] * (logits.ndim - 1))
+        return _pooled_dice(probabilities * scales, classes) + _entropy(logits, label, counted)
+
+
+def _pooled_dice(probabilities: Tensor, classes: Tensor) -> Tensor:
+    """Dice term of all voxels of (B, C, ...) together, squared in the denominator, mean over the C classes."""
+    sides = (0, *range(2, classes.ndim))
+    intersection = (probabilities * classes).sum(sides)
+    total = (probabilities**2).sum(sides) + (classes**2).sum(sides)
+    return (1 - (2 * intersection + 1e-5) / (total + 1e-5)).mean()
 
 
 def _looked_up(weights: Mapping[str, float], case_ids: Sequence[str], like: Tensor) -> Tensor:

@@ -25,9 +25,10 @@ from segfair.mitigation.networks.checkpoints import append_rows, load_checkpoint
 from segfair.mitigation.networks.devices import half_precision
 from segfair.mitigation.training.batches import CaseDataset, stack
 from segfair.mitigation.training.catalogue import OptimiserName, ScheduleName, Selection
+from segfair.mitigation.training.objectives import case_dice
 from segfair.mitigation.training.optimisers import AveragedWeights, make_optimiser, set_rate
 from segfair.mitigation.training.ranks import Ranks
-from segfair.mitigation.training.strategy import Strategy, TrainingContext
+from segfair.mitigation.training.strategies.strategy import Strategy, TrainingContext
 
 __all__ = ["EpochRecord", "FitSettings", "TrainingRun"]
 
@@ -128,14 +129,17 @@ class _Step(nn.Module):
         self.network = network
         self.objective = strategy.objective
         self.losses = strategy.losses
+        self.watches_dice = strategy.watches_dice
 
     def forward(
         self, image: Tensor, label: Tensor, case_ids: tuple[str, ...], batch_size: int, amp: bool
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The part of the batch's loss; (B,) losses of the cases, and their Dice if the strategy watches it."""
         with torch.autocast(image.device.type, half_precision(image.device.type), enabled=amp):
             logits = self.network(image)
         loss = self.objective(logits, label, case_ids, batch_size=batch_size)
-        return loss, self.losses.last
+        dice = case_dice(logits, label) if self.watches_dice else self.losses.last.new_full((len(case_ids),), torch.nan)
+        return loss, self.losses.last, dice
 
 
 class TrainingRun:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
+from segfair.audit.words import plural
 from segfair.errors import ConfigError, InputError
 from segfair.mitigation.weighting.weights import (
     Aggregate,
@@ -32,19 +33,22 @@ from segfair.mitigation.weighting.weights import (
     Memory,
     assign,
     bounded,
+    cell_power,
     draw_cases,
+    joint_codes,
     mean_one,
     mine_validation,
     necessity,
     reach_temperature,
     remember,
+    spread_temperature,
     strengths,
     tilt,
 )
-from segfair.stats import shrink
+from segfair.stats import Shrinkage, shrink
 from segfair.subgroups.lattice import Subgroup, divergences
 
-__all__ = ["CONFIDENT", "LITERAL", "TILTED", "CaseSampler", "DivergenceReweighter", "WeightRule"]
+__all__ = ["ADAPTIVE", "CONFIDENT", "LITERAL", "TILTED", "CaseSampler", "DivergenceReweighter", "WeightRule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,15 @@ class WeightRule:
         memory, rate: How strengths are carried over epochs, see `weights.remember`.
         aggregate: From the subgroups of a case to its value: "max" (Eq. 2), "mean", "shapley".
         temperature: The weight is exp(temperature * value); None takes the value itself; "auto" sets the
-            temperature each epoch so that the most harmed case weighs `cap` times an unharmed one, up to `hottest`.
+            temperature each epoch so that the most harmed case weighs `cap` times an unharmed one, up to `hottest`;
+            "spread" so that a deficit of two standard deviations of the true divergences (the spread that is beyond
+            noise) weighs `cap` times as much, up to `hottest`.
         normalise: Whether weights get mean 1, and 1 for a case in no subgroup and before the first validation. The
             literal equations do not; then those weights are 0.
         cap: Largest weight after scaling to mean 1; None for no bound.
         hottest: Bound of the temperature that sets itself.
+        fallback: Whether cases of joint cells that are too small to be judged are drawn towards n^-1/2, as tempered
+            balanced sampling does: to the share in which a gap of `MEANT` would be missed.
     """
 
     kind: Kind = "deficit"
@@ -71,15 +79,18 @@ class WeightRule:
     memory: Memory = "ema"
     rate: float = 0.4
     aggregate: Aggregate = "max"
-    temperature: float | Literal["auto"] | None = 5.0
+    temperature: float | Literal["auto", "spread"] | None = 5.0
     normalise: bool = True
     cap: float | None = 8.0
     hottest: float = 40.0
+    fallback: bool = False
 
     def __post_init__(self) -> None:
-        if not self.normalise and (self.temperature is not None or self.cap is not None):
-            raise ConfigError("weights: a temperature or a cap needs weights of mean 1; set normalise = true")
-        if self.temperature == "auto" and self.cap is None:
+        if not self.normalise and (self.temperature is not None or self.cap is not None or self.fallback):
+            raise ConfigError(
+                "weights: a temperature, a cap or a fallback needs weights of mean 1; set normalise = true"
+            )
+        if isinstance(self.temperature, str) and self.cap is None:
             raise ConfigError("weights: a temperature that sets itself needs a cap; set for example cap = 8")
 
 
@@ -92,6 +103,12 @@ CONFIDENT = WeightRule(certainty="bound", memory="sum", rate=0.9, temperature="a
 The temperature sets itself, so that a moderate deficit counts as much as a large one; the decaying sum keeps the
 weight on a subgroup while it catches up.
 """
+
+ADAPTIVE = WeightRule(memory="none", temperature="spread", hottest=20.0, fallback=True)
+"""For scores of training cases: hotter where divergences differ little, and balanced where cells are small."""
+
+MEANT, POWER = 0.1, 0.8
+"""Gap of mean Dice that a cell should show, and how surely, to count as judged."""
 
 LITERAL = WeightRule(kind="absolute", certainty="raw", memory="none", temperature=None, normalise=False, cap=None)
 """FairMedSeg's Eq. 2 to the letter."""
@@ -121,13 +138,21 @@ class DivergenceReweighter:
         self.lattice = Lattice.over(mine_validation(validation, min_support=min_support)[0], training)
         self._memory: NDArray[np.float64] | None = None
         n_cases = len(training.case_ids)
-        self._weights = CaseWeights.of(training.case_ids, np.full(n_cases, 1.0 if rule.normalise else 0.0))
         self.temperature: float | None = None
+        self._cells = joint_codes(training)
+        # Before anything is scored no cell is judged.
+        self._unjudged = np.ones(n_cases) if rule.fallback else np.zeros(0)
+        values = np.full(n_cases, 1.0 if rule.normalise else 0.0)
+        if rule.fallback:
+            values = mean_one(self._towards_balance(values), cap=rule.cap)
+        self._weights = CaseWeights.of(training.case_ids, values)
         self.strength = np.zeros(len(self.lattice.mined))
 
     @property
     def weights(self) -> CaseWeights:
-        """The weights for the next epoch; before the first update 1, or 0 for the literal equations."""
+        """The weights for the next epoch; before the first update 1, with a fallback those of tempered balanced
+        sampling, or 0 for the literal equations.
+        """
         return self._weights
 
     def update(self, scores: Mapping[str, float]) -> CaseWeights:
@@ -151,29 +176,57 @@ class DivergenceReweighter:
     def update_array(self, outcome: NDArray[np.float64]) -> CaseWeights:
         """`update` for (n_validation,) finite scores in the order of the validation table."""
         rule, lattice = self.rule, self.lattice
-        gaps = self._certain(outcome)
+        found = shrink(lattice.mined.matrix, outcome)
+        gaps = self._certain(found, outcome)
         self._memory = remember(self._memory, strengths(gaps, kind=rule.kind), memory=rule.memory, rate=rule.rate)
         self.strength = self._memory
         importance = necessity(lattice.mined, gaps, lattice.itemsets) if rule.aggregate == "shapley" else None
         assigned = assign(lattice.members, self._memory[lattice.rows], how=rule.aggregate, importance=importance)
         values = assigned.values
-        if rule.temperature == "auto":
-            self.temperature = reach_temperature(values, ratio=rule.cap or 1.0, largest=rule.hottest)
+        self.temperature = self._temperature(values, found)
+        if self.temperature is not None:
             values = tilt(values, self.temperature)
-        elif rule.temperature is not None:
-            self.temperature = rule.temperature
-            values = tilt(values, rule.temperature)
+        if rule.fallback:
+            self._unjudged = 1 - cell_power(self._cells, noise=found.noise, gap=MEANT)
+            values = self._towards_balance(values)
         if rule.normalise:
             values = mean_one(values, outside=assigned.outside, cap=rule.cap)
         setters = [lattice.itemsets[row] if row >= 0 else None for row in assigned.setter]
         self._weights = CaseWeights.of(lattice.case_ids, values, setters)
         return self._weights
 
-    def _certain(self, outcome: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _temperature(self, values: NDArray[np.float64], found: Shrinkage) -> float | None:
+        rule = self.rule
+        if rule.temperature == "auto":
+            return reach_temperature(values, ratio=rule.cap or 1.0, largest=rule.hottest)
+        if rule.temperature == "spread":
+            return spread_temperature(found.signal, ratio=rule.cap or 1.0, largest=rule.hottest)
+        return rule.temperature
+
+    def _towards_balance(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        sizes = np.bincount(self._cells)[self._cells]
+        weighed: NDArray[np.float64] = values * sizes ** (-0.5 * self._unjudged)
+        return weighed
+
+    def remarks(self) -> tuple[str, ...]:
+        """In words, how many cases are weighted without a judgement of their own; empty without such a rule."""
+        if not len(self._unjudged):
+            return ()
+        too_few = self._unjudged > 1 - POWER
+        n_cells = len(np.unique(self._cells[too_few]))
+        if not n_cells:
+            return ()
+        return (
+            f"{plural(n_cells, 'cell')} of the attributes with {plural(int(too_few.sum()), 'case')} of "
+            f"{len(too_few):,} are too small to be judged (a gap of {MEANT:g} of mean Dice would be missed more often "
+            f"than in {100 * (1 - POWER):.0f} % of times): they are drawn towards n^-1/2 each, as balanced sampling "
+            "does",
+        )
+
+    def _certain(self, shrunken: Shrinkage, outcome: NDArray[np.float64]) -> NDArray[np.float64]:
         mined, rule = self.lattice.mined, self.rule
         if rule.certainty == "raw":
             return divergences(mined, outcome)
-        shrunken = shrink(mined.matrix, outcome)
         if rule.certainty == "shrunken":
             return shrunken.shrunken
         return bounded(shrunken.divergence, mined.sizes, len(outcome), noise=shrunken.noise, deviations=rule.deviations)

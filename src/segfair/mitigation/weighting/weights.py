@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy.stats
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
@@ -30,6 +31,7 @@ __all__ = [
     "Lattice",
     "assign",
     "bounded",
+    "cell_power",
     "draw_cases",
     "joint_codes",
     "mean_one",
@@ -37,6 +39,7 @@ __all__ = [
     "necessity",
     "reach_temperature",
     "remember",
+    "spread_temperature",
     "strengths",
     "tilt",
 ]
@@ -297,6 +300,39 @@ def reach_temperature(values: NDArray[np.float64], *, ratio: float, largest: flo
     """
     top = float(values.max()) if len(values) else 0.0
     return min(largest, math.log(ratio) / top) if top > 0 else largest
+
+
+def spread_temperature(signal: float, *, ratio: float, largest: float) -> float:
+    """The temperature at which a deficit of two standard deviations of the true divergences weighs `ratio` times none.
+
+    Args:
+        signal: Variance of the true divergences, without noise (`stats.Shrinkage.signal`).
+        ratio: Wanted weight, above 1.
+        largest: Upper bound.
+
+    Returns:
+        The temperature; `largest` where nothing is beyond noise.
+    """
+    return min(largest, math.log(ratio) / (2 * math.sqrt(signal))) if signal > 0 else largest
+
+
+def cell_power(cells: NDArray[np.intp], *, noise: float, gap: float) -> NDArray[np.float64]:
+    """How likely a gap of each case's cell would be noticed, from the number of cases in it alone.
+
+    Args:
+        cells: (n_cases,) code of each case's cell.
+        noise: Variance of the outcome of a case within its cell.
+        gap: What its mean differs from that of all cases.
+
+    Returns:
+        (n_cases,) power of a two-sided test at 5 %; 1 without noise, and for a cell that holds all cases.
+    """
+    sizes = np.bincount(cells)[cells] if len(cells) else np.zeros(0)
+    variance = noise * (1 / np.maximum(sizes, 1) - 1 / max(1, len(cells)))
+    apart = np.divide(gap, np.sqrt(variance), out=np.zeros(len(cells)), where=variance > 0)
+    critical = float(scipy.stats.norm.ppf(0.975))
+    power = scipy.stats.norm.cdf(apart - critical) + scipy.stats.norm.cdf(-apart - critical)
+    return np.where(variance > 0, power, 1.0)
 
 
 def mean_one(

@@ -21,6 +21,8 @@ from segfair.mitigation.weighting.weights import CaseWeights
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from segfair.mitigation.data.augmentation import Strength
+
 __all__ = ["EpochScores", "Strategy", "StrategyOptions", "TrainingContext"]
 
 
@@ -55,18 +57,25 @@ class StrategyOptions:
         alpha: FairMedSeg's balance of Eq. 4, or "auto".
         reduction: Whether Eq. 3 is a sum over the cases of a batch or their mean.
         rule: How divergences become weights; None for the strategy's own.
+        rule_changes: Field of `WeightRule` -> value: what differs from that rule.
         focal_gamma: Exponent of the focal loss.
         dro_step, dro_adjustment: Group DRO's eta and C.
         dro_average: Share of a new batch in a group's moving average of the loss.
         jtt_share, jtt_factor, jtt_failure: Share of the epochs that find the failures, how often a failure is drawn
             for once of another case, and the Dice below which a training case failed.
         adversarial_strength: Weight of the reversed gradient.
+        febs_gamma: Exponent of fair error-bound scaling.
         case_weights: Weights from an earlier audit, case id -> weight ("one-shot").
+        feedback: Whose divergences are followed: of "training" cases, from the batches they are in, or of
+            "validation" cases; None: what the catalogue says of the strategy.
+        oracle, oracle_factor: Attribute -> level of the subgroup that "oracle" is told, and how many times as often it
+            draws its cases.
     """
 
     alpha: float | Literal["auto"] = 0.2
     reduction: Literal["mean", "sum"] = "mean"
     rule: WeightRule | None = None
+    rule_changes: Mapping[str, Any] = field(default_factory=dict)
     focal_gamma: float = 2.0
     dro_step: float = 0.01
     dro_adjustment: float = 0.0
@@ -75,7 +84,11 @@ class StrategyOptions:
     jtt_factor: float = 20.0
     jtt_failure: float = 0.5
     adversarial_strength: float = 0.1
+    febs_gamma: float = 1.0
     case_weights: Mapping[str, float] = field(default_factory=dict)
+    feedback: Literal["training", "validation"] | None = None
+    oracle: Mapping[str, str] = field(default_factory=dict)
+    oracle_factor: float = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +118,8 @@ class Strategy:
         objective: What a step minimises.
         stages: Epochs of each stage; at the start of a stage the network is back at its initial weights.
         weights: Case weights of the next epoch for the record; None where cases have none.
+        watches_dice: Whether `observe_dice` wants the Dice of the cases of each batch.
+        augmentation: How images are changed in training, where that is what the strategy does; None: as for all.
     """
 
     def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
@@ -112,6 +127,8 @@ class Strategy:
         self.objective: Objective = MeanObjective(self.losses)
         self.stages: tuple[int, ...] = (context.epochs,)
         self.weights: CaseWeights | None = None
+        self.watches_dice = False
+        self.augmentation: Strength | None = None
 
     def prepare(self, network: nn.Module, example: Tensor) -> None:
         """Looks at the network once, before the optimiser is built; `example` is one input of the training size."""
@@ -123,6 +140,9 @@ class Strategy:
     def observe(self, case_ids: Sequence[str], losses: NDArray[np.float64]) -> None:
         """Takes the per-case losses of the batch just trained on, of all processes."""
 
+    def observe_dice(self, case_ids: Sequence[str], dice: NDArray[np.float64]) -> None:
+        """Takes the (B,) Dice of the batch just trained on, of all processes, if the strategy watches it; nan: none."""
+
     def needs_training_scores(self, epoch: int) -> bool:
         """Whether `update` wants the training cases scored after this epoch."""
         return False
@@ -133,6 +153,10 @@ class Strategy:
     def facts(self) -> dict[str, float]:
         """Numbers of the next epoch for the history."""
         return {}
+
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know of the training, in words."""
+        return ()
 
     def state_dict(self) -> dict[str, Any]:
         """State beyond the constructor's: plain dicts, lists and numbers."""

@@ -1,0 +1,77 @@
+"""Which class a strategy's name means. Says nothing of what it does; `catalogue` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from segfair.errors import ConfigError
+from segfair.mitigation.training.catalogue import STRATEGIES
+from segfair.mitigation.training.strategies.data import Augmented, AugmentedBalanced, Randomised
+from segfair.mitigation.training.strategies.loss import (
+    Adversarial,
+    FairMedSeg,
+    FairMedSegMeanOne,
+    Febs,
+    Focal,
+    GroupDro,
+    Reweighing,
+)
+from segfair.mitigation.training.strategies.sampling import (
+    AdaptiveSampling,
+    Balanced,
+    BalancedOverAttributes,
+    DivergenceSampling,
+    Jtt,
+    OneShot,
+    Oracle,
+    TemperedBalanced,
+    TemperedOverAttributes,
+)
+from segfair.mitigation.training.strategies.strategy import Strategy, StrategyOptions, TrainingContext
+
+__all__ = ["Erm", "make_strategy"]
+
+
+class Erm(Strategy):
+    """Plain training (empirical risk minimisation): the mean loss, every case once an epoch."""
+
+
+_KINDS: Mapping[str, type[Strategy]] = {
+    "erm": Erm,
+    "fairmedseg": FairMedSeg,
+    "fairmedseg-mean1": FairMedSegMeanOne,
+    "divergence-sampling": DivergenceSampling,
+    "adaptive-sampling": AdaptiveSampling,
+    "balanced": Balanced,
+    "balanced-tempered": TemperedBalanced,
+    "balanced-attributes": BalancedOverAttributes,
+    "balanced-attributes-tempered": TemperedOverAttributes,
+    "reweighing": Reweighing,
+    "groupdro": GroupDro,
+    "febs": Febs,
+    "focal": Focal,
+    "jtt": Jtt,
+    "adversarial": Adversarial,
+    "augmented": Augmented,
+    "augmented-balanced": AugmentedBalanced,
+    "randomised": Randomised,
+    "one-shot": OneShot,
+    "oracle": Oracle,
+}
+"""Name of `STRATEGIES` -> class."""
+
+
+def make_strategy(name: str, context: TrainingContext, options: StrategyOptions | None = None) -> Strategy:
+    """The strategy of that name.
+
+    Without a choice in `options.feedback` a strategy that follows divergences takes those of the catalogue: of the
+    training cases, or as FairMedSeg of the validation cases.
+
+    Raises:
+        ConfigError: No such strategy, or one that cannot be used on these cases.
+    """
+    if name not in STRATEGIES:
+        raise ConfigError(f"strategy {name}: unknown; known are {', '.join(STRATEGIES)}")
+    options = options or StrategyOptions()
+    return _KINDS[name](context, replace(options, feedback=options.feedback or STRATEGIES[name].feedback))
