@@ -1,6 +1,8 @@
-"""Real images: plain training by both recipes on BUS-BRA ultrasound, judged out of fold.
+"""Real images: recipes and strategies on BUS-BRA ultrasound, judged out of fold.
 
     python benchmarks/real.py [DATA] [--recipes strong paper] [--out FOLDER] [--epochs 14] [--workers 2]
+    python benchmarks/real.py [DATA] --strategies erm divergence-sampling ... --seeds 0 1 2 --out FOLDER [--workers 2]
+    python benchmarks/real.py --tables
 
 DATA is the folder with `images/`, `labels/` and `metadata.csv` (1,875 images of 1,064 patients; Gomez-Flores et al.,
 Medical Physics 2024), or that of the variable SEGFAIR_BUSBRA; it is read and never copied. The five folds are those of
@@ -10,6 +12,12 @@ images of about 80 x 80 pixels and 14 epochs, one thread a fold; every mask is s
 Prints and writes to `benchmarks/results/real.json` for each recipe: mean Dice, that of the Toshiba device (139 images
 of 72 patients) and of the rest, the gap raw and at equal lesion size with intervals over patients, with and without
 flips at test time, and processor minutes a fold.
+
+Strategies are compared at a smaller size, so that many of them can be trained several times: images of at most 64 x 64
+pixels and 12 epochs, averaged weights and flips at test time on all sides, the same folds, initial weights and number
+of draws for each seed; "NAME, twice the epochs" has the double of them. FOLDER keeps every training, and a call goes on
+where another stopped. Changes are against plain training (`erm`) of the same seeds, with intervals over patients and
+seeds; `the plain model with another seed` says what a change of nothing looks like.
 """
 
 from __future__ import annotations
@@ -62,20 +70,49 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--strategies", nargs="+", help="compare these with plain training in place of recipes")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--tables", action="store_true", help="train nothing, print the tables of the record")
     given = parser.parse_args()
+    if given.tables:
+        print_tables()
+        return
     if given.data is None:
         print("no images: name the folder of BUS-BRA, or set SEGFAIR_BUSBRA")
+        return
+    if given.strategies:
+        compare_strategies(given)
         return
     with tempfile.TemporaryDirectory() as scratch:
         out = given.out or Path(scratch)
         jobs = [(given.data, out / recipe, recipe, given.epochs, given.seed) for recipe in given.recipes]
         with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
             rows = [row for found in pool.map(_run, jobs) for row in found]
+    record = read_record()
+    kept = [row for row in record.get("rows", []) if row["training"] not in {new["training"] for new in rows}]
+    write_record({**record, "epochs": given.epochs, "rows": [*kept, *rows]})
+    print_tables()
+
+
+def read_record() -> dict[str, Any]:
+    """What earlier calls found."""
+    return dict(json.loads(RECORD.read_text())) if RECORD.is_file() else {}
+
+
+def write_record(record: Mapping[str, Any]) -> None:
+    """Whole or not at all."""
     RECORD.parent.mkdir(exist_ok=True)
-    known = json.loads(RECORD.read_text())["rows"] if RECORD.is_file() else []
-    kept = [row for row in known if row["training"] not in {new["training"] for new in rows}]
-    RECORD.write_text(json.dumps({"epochs": given.epochs, "rows": [*kept, *rows]}, indent=1) + "\n")
-    print(as_markdown([*kept, *rows]))
+    temporary = RECORD.with_suffix(".tmp")
+    temporary.write_text(json.dumps(record, indent=1) + "\n")
+    temporary.replace(RECORD)
+
+
+def print_tables() -> None:
+    """Both tables of the record, as they stand in the documentation."""
+    record = read_record()
+    print(as_markdown(record.get("rows", [])))
+    for title, rows in record.get("strategies", {}).items():
+        print(f"\n{title}\n\n{strategies_as_markdown(rows)}")
 
 
 def _run(job: tuple[Path, Path, str, int, int]) -> list[dict[str, Any]]:
@@ -145,6 +182,163 @@ def _row(name: str, audit: Path, minutes: Sequence[float]) -> dict[str, Any]:
         "gap_at_equal_size_ci": adjusted["ci"],
         "minutes_per_fold": sum(minutes) / max(1, len(minutes)),
     }
+
+
+# Strategies
+
+BUDGET: Mapping[str, Any] = {"recipe": "strong", "spacing_mm": (2.5, 2.5), "spatial_size": (64, 64)}
+EPOCHS = 12
+PLAIN = "erm"
+LONGER = ", twice the epochs"
+
+
+def compare_strategies(given: argparse.Namespace) -> None:
+    """Trains what is missing, one strategy and seed at a time, then compares with plain training."""
+    out = given.out or Path(tempfile.mkdtemp())
+    jobs = [(given.data, out, name, seed) for seed in given.seeds for name in given.strategies]
+    with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
+        for found in pool.map(train_strategy, jobs):
+            print(found, flush=True)
+    rows = find_rows(out)
+    record = read_record()
+    write_record({**record, "strategies": rows})
+    print_tables()
+
+
+def train_strategy(job: tuple[Path, Path, str, int]) -> str:
+    """All folds of one strategy and seed, unless they are there."""
+    data, out, name, seed = job
+    from segfair.mitigation.experiment.procedure import MitigationSettings, run_mitigation
+
+    folder = out / folder_name(name) / f"seed-{seed}"
+    if (folder / "minutes.json").is_file():
+        return f"{name}, seed {seed}: was there"
+    strategy, _, longer = name.partition(",")
+    oracle = {"oracle": {GROUP[0]: oracle_level(data)}} if strategy == "oracle" else {}
+    settings = MitigationSettings(
+        folder,
+        data,
+        seed=1000 * seed,
+        resume=(folder / "config.toml").is_file(),
+        baseline=False,
+        epochs=EPOCHS * (2 if longer else 1),
+        cache=out / "cache",
+        **{**SETTINGS, "strategies": (strategy,)},
+        **BUDGET,
+        **oracle,
+    )
+    clock = time.process_time()
+    run_mitigation(settings, tell=lambda text: print(f"{name}, seed {seed}: {text}", flush=True))
+    minutes = (time.process_time() - clock) / 60
+    (folder / "minutes.json").write_text(json.dumps(minutes / 5))
+    return f"{name}, seed {seed}: {minutes:.1f} CPU minutes"
+
+
+def folder_name(name: str) -> str:
+    """A strategy's folder."""
+    return name.replace(LONGER, "-longer")
+
+
+def oracle_level(data: Path) -> str:
+    """How the table spells the device."""
+    import pandas
+
+    levels = pandas.read_csv(data / "metadata.csv")[GROUP[0]].unique()
+    return str(next(level for level in levels if str(level).startswith(GROUP[1])))
+
+
+def find_rows(out: Path) -> dict[str, list[dict[str, Any]]]:
+    """Title -> rows: every strategy against plain training of the same seeds, and plain training against itself."""
+    from segfair.audit.result import AuditResult
+
+    scores: dict[str, dict[int, Any]] = {}
+    for path in sorted(out.glob("*/seed-*/minutes.json")):
+        name = path.parent.parent.name.replace("-longer", LONGER)
+        (audit,) = path.parent.glob("*/audit/audit.json")
+        scores.setdefault(name, {})[int(path.parent.name.split("-")[1])] = (
+            AuditResult.load(audit),
+            float(json.loads(path.read_text())),
+        )
+    plain = scores[PLAIN]
+    rows = []
+    for name, own in scores.items():
+        seeds = sorted(own) if name == PLAIN else sorted(set(own) & set(plain))
+        if seeds:
+            rows.append(strategy_row(name, [own[seed] for seed in seeds], [plain[seed][0] for seed in seeds]))
+    rows.sort(key=lambda row: (row["training"] != PLAIN, -row["seeds"]))
+    first, *others = sorted(plain)
+    nothing = [
+        strategy_row(f"plain, seed {other} minus seed {first}", [plain[other]], [plain[first][0]]) for other in others
+    ]
+    return {"Strategies": rows, "The plain model with another seed": nothing}
+
+
+def strategy_row(name: str, own: Sequence[tuple[Any, float]], plain: Sequence[Any]) -> dict[str, Any]:
+    """Scores averaged over seeds, and what changed against plain training."""
+    import numpy as np
+
+    from segfair import stats
+
+    after = np.stack([dice_of(result) for result, _ in own])
+    before = np.stack([dice_of(result) for result in plain])
+    group, subjects = group_of(plain[0])
+    row: dict[str, Any] = {
+        "training": name,
+        "seeds": len(own),
+        "mean": float(after.mean()),
+        "group": float(after[:, group].mean()),
+        "rest": float(after[:, ~group].mean()),
+        "minutes_per_fold": float(np.mean([minutes for _, minutes in own])),
+    }
+    for key, who in (("mean", group | ~group), ("group", group), ("rest", ~group)):
+        if after is not before and not np.array_equal(after, before):
+            change = stats.mean_over_seeds((after - before)[:, who], subjects=subjects[who])
+            row[f"{key}_change"], row[f"{key}_change_ci"] = change.value, list(change.ci or ())
+    return row
+
+
+def dice_of(result: Any) -> Any:
+    """(n_cases,) Dice in the order of the case ids."""
+    import numpy as np
+
+    return np.array([row["dsc"] for row in ordered_rows(result)], dtype=np.float64)
+
+
+def group_of(result: Any) -> tuple[Any, Any]:
+    """(n_cases,) who is of the group, and codes of patients, in the order of the case ids."""
+    import numpy as np
+
+    column, start = GROUP
+    patients = dict(
+        zip((row["case"] for row in result.cases.scores.rows), result.cases.scores.subjects, strict=True)
+    )
+    rows = ordered_rows(result)
+    group = np.array([str(row[column]).startswith(start) for row in rows])
+    return group, np.array([patients[row["case"]] for row in rows])
+
+
+def ordered_rows(result: Any) -> list[Mapping[str, Any]]:
+    """The cases in the order of their ids."""
+    return sorted(result.cases.scores.rows, key=lambda row: str(row["case"]))
+
+
+def strategies_as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A table of the documentation."""
+
+    def change(row: Mapping[str, Any], key: str) -> str:
+        if f"{key}_change" not in row:
+            return "-"
+        low, high = row[f"{key}_change_ci"]
+        return f"{row[f'{key}_change']:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+    head = ["training", "seeds", "mean DSC", "Toshiba", "rest", "mean: change", "Toshiba: change", "rest: change"]
+    head.append("CPU minutes a fold")
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        cells = [row["training"], str(row["seeds"]), *(f"{row[key]:.3f}" for key in ("mean", "group", "rest"))]
+        cells += [change(row, key) for key in ("mean", "group", "rest")]
+        lines.append("| " + " | ".join([*cells, f"{row['minutes_per_fold']:.1f}"]) + " |")
+    return "\n".join(lines)
 
 
 def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:

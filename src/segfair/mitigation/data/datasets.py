@@ -152,6 +152,29 @@ class PreparedData:
         return cut
 
 
+class _Opened:
+    """Cases in order, each read once and then kept mapped: to open a file takes longer than a step on a small image."""
+
+    def __init__(self, cases: Sequence[PreparedCase]) -> None:
+        self.cases = tuple(cases)
+        self._tensors: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, position: int) -> tuple[PreparedCase, torch.Tensor, torch.Tensor]:
+        if position not in self._tensors:
+            self._tensors[position] = self.cases[position].load()
+        return self.cases[position], *self._tensors[position]
+
+    def __getstate__(self) -> tuple[PreparedCase, ...]:
+        # Another process maps them itself; to send them would copy them.
+        return self.cases
+
+    def __setstate__(self, cases: tuple[PreparedCase, ...]) -> None:
+        self.cases, self._tensors = cases, {}
+
+
 class WholeVolumes(Dataset[Item]):
     """Prepared cases as they are, with what they are scored against."""
 
@@ -162,15 +185,14 @@ class WholeVolumes(Dataset[Item]):
         self.spacing_mm = spacing_mm
         self.regions = regions
         self.references = {case.id: case.reference for case in cases if case.reference is not None}
-        self._cases = cases
+        self._cases = _Opened(cases)
 
     def __len__(self) -> int:
         return len(self._cases)
 
     def __getitem__(self, draw: int | tuple[int, int]) -> Item:
         """The case at a position; the seed of a draw changes nothing."""
-        case = self._cases[draw if isinstance(draw, int) else draw[0]]
-        image, label = case.load()
+        case, image, label = self._cases[draw if isinstance(draw, int) else draw[0]]
         return {"image": image, "label": label, "id": case.id}
 
 
@@ -187,7 +209,7 @@ class TrainingVolumes(Dataset[Any]):
         self.case_ids = tuple(case.id for case in cases)
         self.spacing_mm = spacing_mm
         self.augmentation = augmentation
-        self._cases = cases
+        self._cases = _Opened(cases)
         self._transforms = augmentation.transforms()
 
     def __len__(self) -> int:
@@ -196,8 +218,7 @@ class TrainingVolumes(Dataset[Any]):
     def __getitem__(self, draw: int | tuple[int, int]) -> Item | list[Item]:
         """The augmented case of a draw (position, seed), or with patches the list of its crops."""
         position, seed = (draw, 0) if isinstance(draw, int) else draw
-        case = self._cases[position]
-        image, label = case.load()
+        case, image, label = self._cases[position]
         if self.augmentation.is_planar:
             image, label = image[..., 0], label[..., 0]
         data = {"image": image, "label": label}

@@ -210,7 +210,8 @@ def train(settings: MitigationSettings, training: Training) -> FitResult:
         **flips,
     )
     whole = study.prepared.whole
-    equal_shapes = settings.data is None
+    # The phantom's volumes, and pictures, are predicted many at once.
+    small = settings.data is None or settings.dims == 2
     strategy = make_strategy(model.strategy, context, _options(settings))
     return fit(
         network,
@@ -219,7 +220,7 @@ def train(settings: MitigationSettings, training: Training) -> FitResult:
         training=study.prepared.training(study.split.train, augmentation_of(settings, study, strategy.augmentation)),
         validation=whole(study.split.validation) if study.split.validation else None,
         plain_training=whole(study.split.train),
-        settings=_fit_settings(settings, model.backbone, 16 if equal_shapes and model.backbone != "swinunetr" else 1),
+        settings=_fit_settings(settings, model.backbone, 16 if small and model.backbone != "swinunetr" else 1),
         inferer=WindowInferer(size),
         protocol=study.protocol,
         out=training.folder,

@@ -18,6 +18,9 @@ from segfair.mitigation.networks.backbones import Size
 
 __all__ = ["Ensemble", "WindowInferer"]
 
+Place = tuple[slice, ...]
+"""Where an image lies in what it was padded to."""
+
 
 @dataclass(frozen=True, slots=True)
 class WindowInferer:
@@ -48,29 +51,41 @@ class WindowInferer:
             total = total + self._predicted(inputs.flip(places), network).flip(places)
         return total / len(views)
 
-    def _predicted(self, inputs: Tensor, network: nn.Module) -> Tensor:
-        if len(self.window) == inputs.ndim - 2:
-            return self._windows(inputs, network)
-        n_images, channels, *sides, n_slices = inputs.shape
-        slices = inputs.movedim(-1, 1).reshape(n_images * n_slices, channels, *sides)
-        logits = self._windows(slices, network)
-        return logits.reshape(n_images, n_slices, *logits.shape[1:]).movedim(1, -1)
+    def padded(self, image: Tensor) -> tuple[Tensor, Place]:
+        """Zeros around an image (..., X, Y, Z) that fits into the window, so that images of many shapes make one batch.
 
-    def _windows(self, inputs: Tensor, network: nn.Module) -> Tensor:
-        sides = tuple(inputs.shape[2:])
+        Returns:
+            The padded image and where the image lies in it; a larger one as it is.
+        """
+        spatial = tuple(image.shape[-3:])
+        sides = spatial[: len(self.window)]
         if any(side > wanted for side, wanted in zip(sides, self.window, strict=True)):
-            logits = sliding_window_inference(
-                inputs, self.window, sw_batch_size=1, predictor=network, overlap=self.overlap, mode="gaussian"
-            )
-            return cast(Tensor, logits)
+            return image, tuple(slice(0, side) for side in spatial)
         before = [(wanted - side) // 2 for side, wanted in zip(sides, self.window, strict=True)]
         # torch pads from the last axis on.
-        padding: list[int] = []
+        padding: list[int] = [0, 0] * (3 - len(self.window))
         for low, side, wanted in reversed(list(zip(before, sides, self.window, strict=True))):
             padding += [low, wanted - side - low]
-        logits = network(nn.functional.pad(inputs, padding) if any(padding) else inputs)
-        place = (slice(low, low + side) for low, side in zip(before, sides, strict=True))
-        return cast(Tensor, logits[(slice(None), slice(None), *place)])
+        place = [slice(low, low + side) for low, side in zip(before, sides, strict=True)]
+        place += [slice(0, side) for side in spatial[len(self.window) :]]
+        return (nn.functional.pad(image, padding) if any(padding) else image), tuple(place)
+
+    def _predicted(self, inputs: Tensor, network: nn.Module) -> Tensor:
+        grown, place = self.padded(inputs)
+        if len(self.window) == 3:
+            return self._windows(grown, network)[(..., *place)]
+        n_images, channels, *sides, n_slices = grown.shape
+        slices = grown.movedim(-1, 1).reshape(n_images * n_slices, channels, *sides)
+        logits = self._windows(slices, network)
+        return logits.reshape(n_images, n_slices, *logits.shape[1:]).movedim(1, -1)[(..., *place)]
+
+    def _windows(self, inputs: Tensor, network: nn.Module) -> Tensor:
+        if tuple(inputs.shape[2:]) == tuple(self.window):
+            return cast(Tensor, network(inputs))
+        logits = sliding_window_inference(
+            inputs, self.window, sw_batch_size=1, predictor=network, overlap=self.overlap, mode="gaussian"
+        )
+        return cast(Tensor, logits)
 
 
 class Ensemble(nn.Module):

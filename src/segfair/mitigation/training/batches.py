@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from segfair.errors import ConfigError
 from segfair.mitigation.weighting.weights import draw_cases
 
-__all__ = ["Batch", "CaseDataset", "Draw", "check_order", "load", "plan_epoch", "same_shapes", "stack"]
+__all__ = ["Batch", "CaseDataset", "Draw", "check_order", "load", "plain_tensor", "plan_epoch", "same_shapes", "stack"]
 
 Draw = tuple[int, int]
 """Position of a case, and the seed of this use of it."""
@@ -104,20 +104,21 @@ def stack(items: Sequence[Item]) -> Batch:
     if len(shapes) > 1:
         listed = ", ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
         raise ConfigError(f"training items differ in shape ({listed}); crop or pad them to one spatial size")
-    images = torch.stack([_plain(item["image"]) for item in items]).float()
-    labels = torch.stack([_plain(item["label"]) for item in items])
+    images = torch.stack([plain_tensor(item["image"]) for item in items]).float()
+    labels = torch.stack([plain_tensor(item["label"]) for item in items])
     return images, labels, tuple(str(item["id"]) for item in items)
 
 
-def same_shapes(items: Sequence[Item]) -> list[Batch]:
-    """Whole volumes as batches of one shape each, in the order in which shapes occur."""
-    groups: dict[tuple[int, ...], list[Item]] = {}
-    for item in items:
-        groups.setdefault(tuple(item["image"].shape), []).append(item)
-    return [stack(group) for group in groups.values()]
+def same_shapes(images: Sequence[Tensor]) -> list[list[int]]:
+    """Positions of images of one shape each, in the order in which shapes occur."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for position, image in enumerate(images):
+        groups.setdefault(tuple(image.shape), []).append(position)
+    return list(groups.values())
 
 
-def _plain(tensor: Any) -> Tensor:
+def plain_tensor(tensor: Any) -> Tensor:
+    """Without what MONAI adds to a tensor."""
     plain: Tensor = tensor.as_tensor() if hasattr(tensor, "as_tensor") else torch.as_tensor(tensor)
     return plain
 

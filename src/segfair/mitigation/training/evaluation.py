@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -19,7 +19,7 @@ from segfair.files.images.masks import Mask, align, read_mask
 from segfair.mitigation.data.outputs import Reference, foreground, label_map, region_probabilities
 from segfair.mitigation.data.regions import IGNORED, Regions
 from segfair.mitigation.networks.devices import half_precision
-from segfair.mitigation.training.batches import CaseDataset, load, same_shapes
+from segfair.mitigation.training.batches import CaseDataset, load, plain_tensor, same_shapes
 from segfair.mitigation.training.ranks import Ranks
 from segfair.protocol.rules import Protocol as ScoringProtocol
 from segfair.scoring.pairs import score_pair, worst_score
@@ -98,24 +98,44 @@ def evaluate(
     chunks = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
     scores: dict[str, tuple[float, float]] = {}
     for items in load(dataset, chunks, workers=workers, pin_memory=device != "cpu"):
-        for images, labels, case_ids in same_shapes(items):
-            with (
-                torch.inference_mode(),
-                memory_advice(images),
-                torch.autocast(device.split(":")[0], half_precision(device), enabled=amp),
-            ):
-                logits = inferer(images.to(device), network)
-            for case_id, label, found in zip(case_ids, labels.numpy(), logits, strict=True):
-                if case_id in references:
-                    score = _score_on_file(found, references[case_id], regions, rules)
-                else:
-                    score = _score_in_memory(found, label, regions, rules, dataset.spacing_mm)
-                # Both are defined for every pair of masks, empty ones included.
-                values = cast(Mapping[str, float], score.values)
-                scores[case_id] = (values["dsc"], values["normhd"])
+        images = [plain_tensor(item["image"]).float() for item in items]
+        for item, logits in zip(items, _predicted(images, network, inferer, device=device, amp=amp), strict=True):
+            case_id = str(item["id"])
+            if case_id in references:
+                score = _score_on_file(logits, references[case_id], regions, rules)
+            else:
+                label = plain_tensor(item["label"]).numpy()
+                score = _score_in_memory(logits, label, regions, rules, dataset.spacing_mm)
+            # Both are defined for every pair of masks, empty ones included.
+            values = cast(Mapping[str, float], score.values)
+            scores[case_id] = (values["dsc"], values["normhd"])
     merged = {case_id: pair for part in ranks.gather(scores) for case_id, pair in part.items()}
     pairs = np.array([merged[case_id] for case_id in dataset.case_ids], dtype=np.float64).reshape(-1, 2)
     return ScoredCases(tuple(dataset.case_ids), pairs[:, 0], pairs[:, 1])
+
+
+def _predicted(
+    images: Sequence[Tensor], network: nn.Module, inferer: Inferer, *, device: str, amp: bool
+) -> list[Tensor]:
+    """Logits of images (C, X, Y, Z) of any shapes, as many at once as have one shape or can be padded to it."""
+    padded = getattr(inferer, "padded", _as_it_is)
+    grown, places = zip(*map(padded, images), strict=True)
+    logits: list[Tensor] = [torch.empty(0)] * len(images)
+    for positions in same_shapes(grown):
+        batch = torch.stack([grown[position] for position in positions])
+        with (
+            torch.inference_mode(),
+            memory_advice(batch),
+            torch.autocast(device.split(":")[0], half_precision(device), enabled=amp),
+        ):
+            found = inferer(batch.to(device), network)
+        for position, one in zip(positions, found, strict=True):
+            logits[position] = one[(slice(None), *places[position])]
+    return logits
+
+
+def _as_it_is(image: Tensor) -> tuple[Tensor, tuple[slice, ...]]:
+    return image, (slice(None),) * (image.ndim - 1)
 
 
 def _score_in_memory(
