@@ -299,27 +299,15 @@ def strategy_row(name: str, own: Sequence[tuple[Any, float]], plain: Sequence[An
 
 def dice_of(result: Any) -> Any:
     """(n_cases,) Dice in the order of the case ids."""
-    import numpy as np
-
-    return np.array([row["dsc"] for row in ordered_rows(result)], dtype=np.float64)
+    return result.cases.scores.to_frame().sort_values("case")["dsc"].to_numpy(dtype=float)
 
 
 def group_of(result: Any) -> tuple[Any, Any]:
     """(n_cases,) who is of the group, and codes of patients, in the order of the case ids."""
-    import numpy as np
-
     column, start = GROUP
-    patients = dict(
-        zip((row["case"] for row in result.cases.scores.rows), result.cases.scores.subjects, strict=True)
-    )
-    rows = ordered_rows(result)
-    group = np.array([str(row[column]).startswith(start) for row in rows])
-    return group, np.array([patients[row["case"]] for row in rows])
-
-
-def ordered_rows(result: Any) -> list[Mapping[str, Any]]:
-    """The cases in the order of their ids."""
-    return sorted(result.cases.scores.rows, key=lambda row: str(row["case"]))
+    frame = result.cases.scores.to_frame().assign(patient_code=list(result.cases.scores.subjects))
+    frame = frame.sort_values("case")
+    return frame[column].astype(str).str.startswith(start).to_numpy(), frame["patient_code"].to_numpy()
 
 
 def strategies_as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -119,6 +119,9 @@ def _given(options: MitigateOptions) -> dict[str, Any]:
         "min_support": models.min_support,
         "loss": models.loss,
         "outcome": models.outcome,
+        "feedback": models.feedback,
+        "weights": {"aggregate": models.aggregate} if models.aggregate else None,
+        "oracle": _items(models.oracle) if models.oracle else None,
         "recipe": models.recipe,
         "select": models.select,
         "init": models.init,
@@ -143,6 +146,14 @@ def _given(options: MitigateOptions) -> dict[str, Any]:
         "cache": data.cache,
         **dataclasses.asdict(options.compute),
     }
+
+
+def _items(texts: list[str]) -> dict[str, str]:
+    """Column -> level from texts such as device=Toshiba; a level may hold further = signs."""
+    for text in texts:
+        if not text.partition("=")[1] or not text.partition("=")[2].strip():
+            raise ConfigError(f"--oracle {text}: expected COLUMN=LEVEL, such as device=Toshiba")
+    return {column.strip(): level.strip() for column, _, level in (text.partition("=") for text in texts)}
 
 
 @contextmanager

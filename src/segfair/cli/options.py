@@ -225,6 +225,17 @@ class ModelOptions:
         bool, option("Keep the largest connected part of a predicted mask alone.", MODELS, "--keep-largest")
     ] = False
     outcome: Annotated[Literal["dsc", "ps"] | None, option("Whose divergences count; dsc.", MODELS)] = None
+    feedback: Annotated[
+        Literal["training", "validation"] | None,
+        option("Whose divergences are followed; training cases, by fairmedseg validation cases.", MODELS),
+    ] = None
+    aggregate: Annotated[
+        Literal["max", "mean", "shapley"] | None,
+        option("From the subgroups of a case to its weight; max. More in [weights] of --config.", MODELS),
+    ] = None
+    oracle: Annotated[
+        list[str] | None, option("COLUMN=LEVEL: the subgroup that --strategy oracle is told; repeatable.", MODELS)
+    ] = None
     weights: Annotated[Path | None, option("Case weights of segfair weights, for --strategy one-shot.", MODELS)] = None
 
 

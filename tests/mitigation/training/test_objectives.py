@@ -15,9 +15,11 @@ from segfair.mitigation.data.regions import IGNORED
 from segfair.mitigation.training.objectives import (
     AdversarialObjective,
     FairMedSegObjective,
+    FebsObjective,
     MeanObjective,
     RecordedLoss,
     WeightedObjective,
+    case_dice,
     case_loss,
     dice_ce,
     dice_focal,
@@ -297,3 +299,73 @@ def test_deep_supervision_weighs_each_head_half_of_the_next_finer_one() -> None:
     recorded = RecordedLoss(dice_ce)(logits, label)
     heads = [dice_ce(logits[:, head], label) for head in range(3)]
     torch.testing.assert_close(recorded, (heads[0] + heads[1] / 2 + heads[2] / 4) / 1.75)
+
+
+# Dice of a batch, and FEBS
+
+
+def test_dice_of_a_batch_by_hand() -> None:
+    label = torch.zeros(4, 1, 2, 2, 1)
+    label[0, 0, 0] = 1
+    label[1, 0, 0, 0] = 1
+    label[3, 0, 0] = 1
+    label[3, 0, 1, 0] = IGNORED
+    logits = torch.full((4, 1, 2, 2, 1), -1.0)
+    logits[0, 0, 0, 0] = logits[0, 0, 1, 0] = 1.0
+    logits[3, 0, :, 0] = 1.0
+    # One of two found, and one too much: 2/4. None of one: 0. Nothing there: nan. One of two, the other ignored: 2/3.
+    assert case_dice(logits, label).tolist() == pytest.approx([0.5, 0.0, np.nan, 2 / 3], nan_ok=True)
+    heads = torch.stack([logits, -logits], dim=1)
+    assert case_dice(heads, label).tolist() == pytest.approx([0.5, 0.0, np.nan, 2 / 3], nan_ok=True)
+
+
+def test_dice_of_classes_is_the_mean_over_those_that_are_there() -> None:
+    label = torch.tensor([[0.0, 1, 1, 2], [0, 0, 0, 2]])[:, None, :, None, None]
+    winners = torch.tensor([[0, 1, 2, 2], [0, 0, 0, 2]])[:, :, None, None]
+    logits = nn.functional.one_hot(winners, 3).movedim(-1, 1).float()
+    # Class 1: 2/3, class 2: 2/3; in the second case class 2 alone is there: 1.
+    assert case_dice(logits, label).tolist() == pytest.approx([2 / 3, 1.0])
+
+
+def test_febs_is_the_authors_formula() -> None:
+    """Against their formula in plain numpy, for two groups and a softmax over three classes."""
+    rng = np.random.default_rng(3)
+    logits = rng.normal(size=(4, 3, 5, 5, 1))
+    label = rng.integers(0, 3, size=(4, 1, 5, 5, 1))
+    groups = {"a": 0, "b": 1, "c": 0, "d": 1}
+    exponentials = np.exp(logits)
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    classes = np.stack([label[:, 0] == k for k in range(3)], axis=1).astype(float)
+
+    def dice_term(p: np.ndarray, y: np.ndarray) -> float:
+        return float(
+            np.mean(
+                [
+                    1 - (2 * (p[:, k] * y[:, k]).sum() + 1e-5) / ((p[:, k] ** 2).sum() + (y[:, k] ** 2).sum() + 1e-5)
+                    for k in range(3)
+                ]
+            )
+        )
+
+    codes = np.array([0, 1, 0, 1])
+    errors = np.array([dice_term(probabilities[codes == g], classes[codes == g]) for g in (0, 1)])
+    scales = np.tanh((errors.min() / errors) ** 2.0)[codes][:, None, None, None, None]
+    entropy = -np.log((probabilities * classes).sum(axis=1)).mean()
+    expected = dice_term(probabilities * scales, classes) + entropy
+    objective = FebsObjective(RecordedLoss(dice_ce), groups, gamma=2.0)
+    found = objective(torch.tensor(logits), torch.tensor(label), list(groups))
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_febs_works_on_one_channel_with_ignored_voxels_and_heads() -> None:
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 1, 4, 4, 1, generator=rng)
+    label = (torch.rand(2, 1, 4, 4, 1, generator=rng) > 0.5).float()
+    marked = label.clone()
+    marked[:, :, 0] = IGNORED
+    objective = FebsObjective(RecordedLoss(dice_ce), {"a": 0, "b": 1})
+    changed = logits.clone()
+    changed[:, :, 0] += 3.0
+    assert objective(logits, marked, ["a", "b"]).item() == pytest.approx(objective(changed, marked, ["a", "b"]).item())
+    once = objective(logits, label, ["a", "b"]).item()
+    assert objective(torch.stack([logits, logits], dim=1), label, ["a", "b"]).item() == pytest.approx(once)

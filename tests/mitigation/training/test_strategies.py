@@ -25,8 +25,17 @@ CONTEXT = TrainingContext(SIX_TABLE, SIX_TABLE, dice_ce, epochs=6, volumes_mm3=V
 WEIGHTS = dict(zip(SIX, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], strict=True))
 
 
+TOLD = {"sex": "m", "site": "2"}
+
+
 def made(name: str, context: TrainingContext = CONTEXT, **options: object) -> Strategy:
-    return make_strategy(name, context, StrategyOptions(**{"case_weights": WEIGHTS, **options}))  # type: ignore[arg-type]
+    given = {"case_weights": WEIGHTS, "oracle": TOLD, **options}
+    return make_strategy(name, context, StrategyOptions(**given))  # type: ignore[arg-type]
+
+
+def watched(strategy: Strategy, dice: np.ndarray = SIX_DICE) -> None:
+    """An epoch that drew every case once."""
+    strategy.observe_dice(SIX, dice)
 
 
 def scores(epoch: int, outcome: np.ndarray = SIX_DICE, **more: object) -> EpochScores:
@@ -59,21 +68,30 @@ def acts_on_gradient(strategy: Strategy) -> bool:
     return bool(np.abs(gradient(strategy) - plain).max() > 1e-4 * np.abs(plain).max())
 
 
+# Of each attribute as many cases have one level as the other; here they do not.
+UNEVEN = dataclasses.replace(CONTEXT, training=make_table(SIX, {"sex": list("ffmmmm"), "site": list("aaaaab")}))
+
+
 def warmed(name: str) -> Strategy:
     """The strategy after an epoch in which the cases of m, site 2 did badly in every respect."""
-    strategy = made(name)
+    strategy = made(name, UNEVEN if "attributes" in name else CONTEXT)
     for _ in range(20):
         strategy.observe(SIX, np.array([0.2, 0.2, 0.2, 0.2, 2.0, 2.0]))
+    watched(strategy)
     strategy.update(scores(1))
+    watched(strategy)
     strategy.update(scores(2, training_dsc=SIX_DICE))
     return strategy
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_a_strategy_acts_on_draws_or_gradient_as_the_table_says(name: str) -> None:
-    strategy = warmed(name)
-    assert acts_on_draws(strategy) == (STRATEGIES[name].hook == "sampling")
-    assert acts_on_gradient(strategy) == (STRATEGIES[name].hook == "loss")
+    strategy, hook = warmed(name), STRATEGIES[name].hook
+    # Group DRO's loss is over even draws, and one way to change images goes with others.
+    both = {"groupdro": "loss", "augmented-balanced": "data"}
+    assert acts_on_draws(strategy) == (hook == "sampling" or name in both)
+    assert acts_on_gradient(strategy) == (hook == "loss")
+    assert (strategy.augmentation is not None) == (hook == "data")
 
 
 def test_plain_training_is_one_strategy_among_others() -> None:
@@ -83,10 +101,11 @@ def test_plain_training_is_one_strategy_among_others() -> None:
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_state_survives_json_and_goes_on_exactly(name: str) -> None:
-    straight, first, second = warmed(name), warmed(name), made(name)
+    straight, first, second = warmed(name), warmed(name), made(name, UNEVEN if "attributes" in name else CONTEXT)
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     for strategy in (straight, second):
         strategy.observe(SIX[:3], np.array([0.4, 0.1, 0.9]))
+        strategy.observe_dice(SIX[:3], np.array([0.4, 0.1, 0.9]))
         strategy.update(scores(3, SIX_DICE[::-1].copy(), total_score=0.8))
     assert second.facts() == straight.facts()
     np.testing.assert_array_equal(counts(second), counts(straight))
@@ -148,10 +167,17 @@ def test_sum_weighs_the_divergence_term_batch_size_times_more() -> None:
 # Sampling
 
 
-def test_divergence_sampling_draws_the_harmed_group_most_and_relaxes() -> None:
-    strategy = made("divergence-sampling")
+def learned(strategy: Strategy, feedback: str, epoch: int, dice: np.ndarray) -> None:
+    """An epoch after which the cases of one kind have these Dice, and those of the other are all alike."""
+    watched(strategy, dice if feedback == "training" else np.full(6, 0.5))
+    strategy.update(scores(epoch, dice if feedback == "validation" else np.full(6, 0.5)))
+
+
+@pytest.mark.parametrize("feedback", ["training", "validation"])
+def test_divergence_sampling_draws_the_harmed_group_most_and_relaxes(feedback: str) -> None:
+    strategy = made("divergence-sampling", feedback=feedback)
     assert counts(strategy).tolist() == [1.0] * 6
-    strategy.update(scores(1, np.array([0.9, 0.8, 0.9, 0.8, 0.1, 0.2])))
+    learned(strategy, feedback, 1, np.array([0.9, 0.8, 0.9, 0.8, 0.1, 0.2]))
     drawn = counts(strategy)
     assert drawn[4] == pytest.approx(drawn[5], rel=0.05)
     # Half of their divergence is taken for noise with six cases; it still leads.
@@ -159,13 +185,59 @@ def test_divergence_sampling_draws_the_harmed_group_most_and_relaxes() -> None:
     assert strategy.weights is not None
     assert strategy.weights.setter("E") is not None
     for epoch in range(2, 30):
-        strategy.update(scores(epoch, np.full(6, 0.9)))
+        learned(strategy, feedback, epoch, np.full(6, 0.9))
     assert counts(strategy) == pytest.approx(np.ones(6), abs=0.05)
 
 
 def test_balanced_draws_each_joint_cell_equally() -> None:
     # Cells: f1 {A, B}, f2 {C}, m1 {D}, m2 {E, F}; six draws over four cells.
     assert counts(made("balanced")) == pytest.approx([0.75, 0.75, 1.5, 1.5, 0.75, 0.75], abs=0.05)
+
+
+def test_tempered_balanced_goes_half_way() -> None:
+    # Weights 1/sqrt 2 and 1 over four cells: 4/sqrt 2 + 2 = 4.828 in all, for six draws.
+    expected = np.array([2**-0.5, 2**-0.5, 1, 1, 2**-0.5, 2**-0.5]) * 6 / (4 * 2**-0.5 + 2)
+    assert made("balanced-tempered").probabilities() == pytest.approx(expected)
+
+
+def test_balanced_over_attributes_averages_their_weights() -> None:
+    # Three of f and three of m: 1 each. Sites: three 1s (A, B, D) and three 2s.
+    assert made("balanced-attributes").probabilities() == pytest.approx(np.ones(6))
+    # Sex: f 6/(2*2) = 1.5, m 6/(2*4) = .75; site: a 6/(2*5) = .6, b 3; the mean of the two.
+    assert made("balanced-attributes", UNEVEN).probabilities() == pytest.approx(
+        np.array([1.5 + 0.6, 1.5 + 0.6, 0.75 + 0.6, 0.75 + 0.6, 0.75 + 0.6, 0.75 + 3]) / 2
+    )
+
+
+def test_an_oracle_draws_who_it_is_told_four_times_as_often() -> None:
+    weights = made("oracle").probabilities()
+    assert weights is not None
+    assert weights / weights[0] == pytest.approx([1, 1, 1, 1, 4, 4])
+    with pytest.raises(ConfigError, match="no training case has sex = x"):
+        made("oracle", oracle={"sex": "x"})
+    with pytest.raises(ConfigError, match="has to be told a subgroup"):
+        made("oracle", oracle={})
+
+
+def test_adaptive_sampling_begins_balanced_and_says_who_is_not_judged() -> None:
+    strategy = made("adaptive-sampling")
+    assert strategy.probabilities() == pytest.approx(made("balanced-tempered").probabilities())
+    watched(strategy)
+    strategy.update(scores(1))
+    (remark,) = strategy.remarks()
+    assert remark.startswith("4 cells of the attributes with 6 cases of 6 are too small to be judged")
+
+
+def test_feedback_of_training_cases_needs_no_validation() -> None:
+    strategy = made("adaptive-sampling")
+    watched(strategy, np.array([0.9, 0.9, 0.9, 0.9, 0.1, 0.1]))
+    strategy.update(EpochScores(1, None))
+    assert strategy.weights is not None
+    assert strategy.weights["E"] > strategy.weights["A"]
+    blind = made("fairmedseg")
+    blind.update(EpochScores(1, None))
+    assert blind.weights is not None
+    assert not blind.weights.array.any()
 
 
 def test_one_shot_draws_by_the_given_weights_from_the_start() -> None:
@@ -232,17 +304,18 @@ def test_reweighing_names_a_case_without_a_volume() -> None:
 def test_groupdro_by_hand() -> None:
     strategy = made("groupdro", dro_step=0.5, dro_average=0.1)
     assert strategy.weights is not None
-    # Groups f1 {A, B}, f2 {C}, m1 {D}, m2 {E, F}; q starts even, so a case weighs N q / n = 6/4/n.
-    assert strategy.weights.array == pytest.approx([0.75, 0.75, 1.5, 1.5, 0.75, 0.75])
+    # Groups f1 {A, B}, f2 {C}, m1 {D}, m2 {E, F}, drawn alike; q starts even, so a case weighs G q = 4/4.
+    assert counts(strategy) == pytest.approx([0.75, 0.75, 1.5, 1.5, 0.75, 0.75], abs=0.05)
+    assert strategy.weights.array == pytest.approx(np.ones(6))
     strategy.observe(("A", "E"), np.array([1.0, 3.0]))
     # Groups not met count as the mean of those met, 2.
     q = np.exp(0.5 * np.array([1.0, 2.0, 2.0, 3.0]))
     q /= q.sum()
-    assert strategy.weights.array == pytest.approx(6 * q[[0, 0, 1, 2, 3, 3]] / [2, 2, 1, 1, 2, 2])
+    assert strategy.weights.array == pytest.approx(4 * q[[0, 0, 1, 2, 3, 3]])
     strategy.observe(("B", "E"), np.array([2.0, 1.0]))
     again = np.exp(0.5 * np.array([1.0 + 1.1, 2 + (1.1 + 2.8) / 2, 2 + (1.1 + 2.8) / 2, 3.0 + 2.8]))
     again /= again.sum()
-    assert strategy.weights.array == pytest.approx(6 * again[[0, 0, 1, 2, 3, 3]] / [2, 2, 1, 1, 2, 2])
+    assert strategy.weights.array == pytest.approx(4 * again[[0, 0, 1, 2, 3, 3]])
 
 
 def test_groupdro_adjustment_favours_small_groups() -> None:
@@ -250,7 +323,7 @@ def test_groupdro_adjustment_favours_small_groups() -> None:
     strategy.observe(SIX, np.ones(6))
     assert strategy.weights is not None
     # Equal losses: f2 and m1, of one case each, gain on f1 and m2, of two.
-    assert strategy.weights["C"] / strategy.weights["A"] == pytest.approx(2 * np.exp(0.5 * (1 - np.sqrt(0.5))))
+    assert strategy.weights["C"] / strategy.weights["A"] == pytest.approx(np.exp(0.5 * (1 - np.sqrt(0.5))))
 
 
 def test_focal_uses_its_own_loss() -> None:
@@ -269,7 +342,7 @@ def test_adversarial_needs_an_attribute() -> None:
 # Strategies without attributes or with one level only
 
 
-@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"adversarial"}))
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"adversarial", "oracle"}))
 @pytest.mark.parametrize("columns", [{}, {"sex": ["f"] * 6}])
 def test_nothing_to_tell_cases_apart_is_no_failure(name: str, columns: Mapping[str, list[str]]) -> None:
     table = make_table(SIX, columns)
@@ -299,5 +372,5 @@ def test_fairmedseg_auto_uses_the_tuners_alpha() -> None:
 
 
 def test_literal_rule_is_the_default_of_fairmedseg_only() -> None:
-    assert made("fairmedseg").reweighter.rule == LITERAL  # type: ignore[attr-defined]
-    assert made("divergence-sampling").reweighter.rule != LITERAL  # type: ignore[attr-defined]
+    assert made("fairmedseg").feedback.reweighter.rule == LITERAL  # type: ignore[attr-defined]
+    assert made("divergence-sampling").feedback.reweighter.rule != LITERAL  # type: ignore[attr-defined]

@@ -73,11 +73,11 @@ class WindowInferer:
     def _predicted(self, inputs: Tensor, network: nn.Module) -> Tensor:
         grown, place = self.padded(inputs)
         if len(self.window) == 3:
-            return self._windows(grown, network)[(..., *place)]
+            return self._windows(grown, network)[(slice(None), slice(None), *place)]
         n_images, channels, *sides, n_slices = grown.shape
         slices = grown.movedim(-1, 1).reshape(n_images * n_slices, channels, *sides)
         logits = self._windows(slices, network)
-        return logits.reshape(n_images, n_slices, *logits.shape[1:]).movedim(1, -1)[(..., *place)]
+        return logits.reshape(n_images, n_slices, *logits.shape[1:]).movedim(1, -1)[(slice(None), slice(None), *place)]
 
     def _windows(self, inputs: Tensor, network: nn.Module) -> Tensor:
         if tuple(inputs.shape[2:]) == tuple(self.window):

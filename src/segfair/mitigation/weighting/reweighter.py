@@ -150,8 +150,10 @@ class DivergenceReweighter:
 
     @property
     def weights(self) -> CaseWeights:
-        """The weights for the next epoch; before the first update 1, with a fallback those of tempered balanced
-        sampling, or 0 for the literal equations.
+        """The weights for the next epoch.
+
+        Before the first update they are 1, with a fallback those of tempered balanced sampling, and 0 for the literal
+        equations.
         """
         return self._weights
 

@@ -1,5 +1,6 @@
-"""Where a strategy's weights come from: the divergences of training cases, followed through their batches, or of
-validation cases, scored after an epoch.
+"""Where a strategy's weights come from: the divergences of training cases, or those of validation cases.
+
+Training cases are followed through the batches that they are in; validation cases are scored after an epoch.
 """
 
 from __future__ import annotations

@@ -193,8 +193,9 @@ class GroupDro(Strategy):
 
 
 class Febs(Strategy):
-    """Fair error-bound scaling over the joint cells: in the Dice term, what is predicted for a badly served group counts
-    less, so that its error counts more.
+    """Fair error-bound scaling over the joint cells.
+
+    In the Dice term, what is predicted for a badly served group counts less, so that its error counts more.
     """
 
     def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
