@@ -90,7 +90,7 @@ def test_draws_of_divergence_sampling() -> None:
 
 def test_the_table_of_strategies_is_the_programs() -> None:
     for name, entry in STRATEGIES.items():
-        hook = {"sampling": "draws", "loss": "loss", "none": ""}[entry.hook]
+        hook = {"sampling": "draws", "loss": "loss", "data": "images", "none": ""}[entry.hook]
         assert row(f"`{name}`") == [entry.rule, hook, entry.paper]
 
 

@@ -117,6 +117,18 @@ def test_what_a_run_writes_down_is_what_it_reads(tmp_path: Path) -> None:
             'strategies = ["one-shot"]',
             "--strategy one-shot: .* make them with segfair weights and name them with --weights",
         ),
+        ('strategies = ["oracle"]', "--strategy oracle: has to be told a subgroup; name it with --oracle COLUMN=LEVEL"),
+        ('[oracle]\nsite = "a"', "--oracle: only --strategy oracle is told a subgroup"),
+        (
+            'strategies = ["balanced"]\nfeedback = "training"',
+            r"--feedback, --aggregate and \[weights\]: are of fairmedseg, fairmedseg-mean1, divergence-sampling, adaptive",
+        ),
+        ('[weights]\naggregate = "median"', r"\[weights\], aggregate: expected max, mean or shapley, got 'median'"),
+        ("[weights]\nheat = 3", r"\[weights\].*heat"),
+        (
+            'strategies = ["divergence-sampling"]\n[weights]\ntemperature = "cold"',
+            r"\[weights\], temperature: expected",
+        ),
         ('device = "cpu"\namp = true', "--amp: half precision needs a GPU, the device is cpu"),
     ],
 )
@@ -125,6 +137,24 @@ def test_a_file_that_makes_no_sense_is_refused_with_the_key_and_what_it_takes(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         load_settings(written(tmp_path / "config.toml", text), {}, out=tmp_path)
+
+
+def test_an_option_changes_one_key_of_the_weights(tmp_path: Path) -> None:
+    path = written(tmp_path / "config.toml", "[weights]\ntemperature = 3.0\naggregate = 'shapley'\n")
+    strategies = {"strategies": ("divergence-sampling",)}
+    settings = load_settings(path, {"weights": {"aggregate": "mean"}, **strategies}, out=tmp_path)
+    assert settings.weights == {"temperature": 3.0, "aggregate": "mean"}
+    assert settings.to_dict()["weights"] == {"temperature": 3.0, "aggregate": "mean"}
+
+
+def test_validation_cases_are_set_aside_where_feedback_asks_for_them(tmp_path: Path) -> None:
+    def validates(**given: Any) -> bool:
+        return MitigationSettings(tmp_path, data=tmp_path, device="cpu", **given).complete().validates
+
+    assert not validates(strategies=("divergence-sampling",))
+    assert validates(strategies=("divergence-sampling",), feedback="validation")
+    assert validates(strategies=("fairmedseg",))
+    assert not validates(strategies=("fairmedseg",), feedback="training")
 
 
 def test_weights_that_nobody_draws_by_are_refused(tmp_path: Path) -> None:
@@ -155,6 +185,8 @@ OTHER: dict[str, Any] = {
     "min_support": 0.5,
     "loss": "dice-focal",
     "outcome": "ps",
+    "feedback": "training",
+    "weights": {"aggregate": "mean"},
     "spacing_mm": (2.0, 2.0, 2.0),
     "phases": 2,
     "seed": 9,

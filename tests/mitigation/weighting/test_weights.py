@@ -23,6 +23,7 @@ from segfair.mitigation.weighting.weights import (
     Lattice,
     assign,
     bounded,
+    cell_power,
     draw_cases,
     joint_codes,
     mean_one,
@@ -30,6 +31,7 @@ from segfair.mitigation.weighting.weights import (
     necessity,
     reach_temperature,
     remember,
+    spread_temperature,
     strengths,
     tilt,
 )
@@ -226,3 +228,29 @@ def test_weights_need_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_deficit_of_two_deviations_weighs_the_ratio() -> None:
+    temperature = spread_temperature(0.04**2, ratio=8.0, largest=40.0)
+    assert math.exp(temperature * 0.08) == pytest.approx(8.0)
+    assert spread_temperature(1e-9, ratio=8.0, largest=40.0) == 40.0
+    assert spread_temperature(0.0, ratio=8.0, largest=40.0) == 40.0
+
+
+def test_power_of_a_cell_is_that_of_simulated_means() -> None:
+    """How often the mean of 16 of 400 cases, .1 lower, is significantly off: by simulation of the test it describes."""
+    rng = np.random.default_rng(0)
+    cells = np.repeat([0, 1], [16, 384])
+    deviation = 0.2
+    error = deviation * math.sqrt(1 / 16 - 1 / 400)
+    means = rng.normal(-0.1, error, size=200_000)
+    simulated = float(np.mean(np.abs(means) > 1.959964 * error))
+    power = cell_power(cells, noise=deviation**2, gap=0.1)
+    assert power[0] == pytest.approx(simulated, abs=0.005)
+    assert power[-1] > 0.999
+
+
+def test_a_cell_of_all_cases_and_a_world_without_noise_need_no_test() -> None:
+    assert cell_power(np.zeros(5, dtype=np.intp), noise=0.04, gap=0.1).tolist() == [1.0] * 5
+    assert cell_power(np.array([0, 1]), noise=0.0, gap=0.1).tolist() == [1.0, 1.0]
+    assert cell_power(np.zeros(0, dtype=np.intp), noise=0.04, gap=0.1).tolist() == []

@@ -97,6 +97,8 @@ def run_mitigation(
         fits.append(train(settings, training))
         if main:
             tell(f"{training.title}: kept epoch {fits[-1].best_epoch} of {settings.epochs}")
+            for remark in fits[-1].remarks:
+                tell(f"{training.title}: {remark}")
     if not main:
         # Processes that train together must not wait for one that predicts: all models are trained first.
         return {}
