@@ -132,6 +132,14 @@ BLOCKS = (
         attributes=("age_group", "menopause", "breast_density", "site"),
         n_seeds=4,
     ),
+    Block(
+        "rim",
+        "tumours that enhance at their rim, at one site",
+        ("erm", "balanced", "divergence-sampling"),
+        mechanism="rim",
+        attributes=("age_group", "menopause", "breast_density", "site"),
+        n_seeds=6,
+    ),
 )
 METRICS = ("dsc", "worst", "fs", "ts")
 NAMES = {"dsc": "mean DSC", "worst": "worst subgroup", "fs": "FS", "ts": "TS", "rest": "rest", "planted": "planted"}

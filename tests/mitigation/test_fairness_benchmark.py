@@ -97,7 +97,8 @@ def test_the_documentation_shows_the_record_and_every_strategy() -> None:
     runs = json.loads(fairness.RECORD.read_text("utf-8"))["runs"]
     page = (fairness.HERE.parent / "docs" / "benchmarks.md").read_text("utf-8")
     for block in fairness.BLOCKS:
-        assert fairness.markdown(block.title, fairness.summarise(runs, block)) in page, block.name
+        rows = fairness.summarise(runs, block)
+        assert not rows or fairness.markdown(block.title, rows) in page, block.name
     assert all(f"\n| {name} |" in page for name in STRATEGIES)
 
 

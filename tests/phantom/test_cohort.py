@@ -149,7 +149,7 @@ def test_the_planted_subgroup_leads_a_ranking_made_by_hand(seed: int) -> None:
         ({"size": (64, 64)}, "three sides"),
         ({"n_cases": 3, "planted_cases": 4}, "got 4, expected 0 to 3"),
         ({"n_cases": -1}, "expected 0 or more"),
-        ({"mechanism": "fading"}, "not one of faint, moderate, texture, three-attribute, hidden"),
+        ({"mechanism": "fading"}, "not one of faint, moderate, texture, three-attribute, rim, hidden"),
         ({"mechanism": Mechanism("x", {"site": "Z"}, "hidden", "")}, "match nobody or all"),
         ({"mechanism": Mechanism("x", {}, "hidden", "")}, "match nobody or all"),
     ],

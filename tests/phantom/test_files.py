@@ -99,6 +99,17 @@ def test_the_unbiased_cohort_says_so(tmp_path: Path) -> None:
     assert truth["planted"]["n"] == 1
 
 
+def test_another_mechanism_is_planted_and_told(tmp_path: Path) -> None:
+    files = write_phantom(tmp_path, n_cases=6, size=(16, 16, 16), mechanism="rim")
+    truth = json.loads(files.truth.read_text())
+    assert truth["mechanism"]["name"] == "rim"
+    assert truth["planted"]["items"] == {"site": "D"}
+    assert truth["planted"]["n"] == 2
+    with pytest.raises(ConfigError, match=r"mechanism 'edge': not one of faint, .*, rim, hidden"):
+        write_phantom(tmp_path / "never", mechanism="edge")
+    assert not (tmp_path / "never").exists()
+
+
 @pytest.mark.parametrize("truth", [None, "not json", "[]", '{"kind": "something else", "cases": []}'])
 def test_a_folder_of_somebody_else_is_refused_and_untouched(tmp_path: Path, truth: str | None) -> None:
     (tmp_path / "labels").mkdir()

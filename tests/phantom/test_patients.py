@@ -94,7 +94,7 @@ def test_a_mechanism_names_its_subgroup_by_items(name: str) -> None:
     assert sum(case.planted for case in cases) == 3
     for case in cases:
         assert case.planted == all(case.metadata[key] == level for key, level in mechanism.items.items())
-    assert ("site" in mechanism.items) == (name == "three-attribute")
+    assert ("site" in mechanism.items) == (name in ("three-attribute", "rim"))
 
 
 def test_a_mechanism_of_ones_own() -> None:

@@ -82,6 +82,43 @@ def test_each_mechanism_makes_planted_tumours_look_as_it_says() -> None:
         assert np.mean(ndimage.convolve(bright.astype(float), np.ones((3, 3, 3)) / 27)[bright]) > 0.25
 
 
+def rim_over_core(case: PhantomCase) -> float:
+    """Early uptake of the voxels at the tumour's surface minus that of the voxels around its middle."""
+    change = case.image[1] - case.image[0]
+    inside = case.label.astype(bool)
+    middle = ndimage.binary_erosion(inside, iterations=3)
+    rim = inside & ~ndimage.binary_erosion(inside)
+    return float(change[rim].mean() - change[middle].mean())
+
+
+def test_a_rim_enhances_around_a_dark_core_at_one_site_only() -> None:
+    cases = draw(12, planted_cases=4, mechanism="rim", size=(64, 64, 64))
+    assert {case.metadata["site"] for case in cases if case.planted} == {"D"}
+    for case in cases:
+        if case.planted:
+            assert rim_over_core(case) > 0.8
+            # Each of the two is a good part of the tumour: neither a thin line nor a dot.
+            dark = (case.image[1] - case.image[0] < 0)[case.label == 1].mean()
+            assert 0.15 < dark < 0.6
+        else:
+            # The blur of the scanner makes the surface of any other tumour the darker part of it.
+            assert rim_over_core(case) < 0
+
+
+def test_a_mechanism_changes_nothing_but_the_tumours_that_it_plants() -> None:
+    with_rim = draw(8, planted_cases=2, mechanism="rim")
+    without = draw(8, planted_cases=2, mechanism="rim", bias=False)
+    for biased, plain in zip(with_rim, without, strict=True):
+        assert (biased.id, biased.metadata) == (plain.id, plain.metadata)
+        assert np.array_equal(biased.label, plain.label)
+        assert np.array_equal(biased.image, plain.image) == (not biased.planted)
+    # Who is planted depends on the lots alone, whatever is planted; the others' pictures on nothing of it.
+    faint = draw(8, planted_cases=2)
+    for one, other in zip(with_rim, faint, strict=True):
+        assert one.planted == other.planted
+        assert one.id == other.id
+
+
 def test_a_hidden_tumour_leaves_no_trace() -> None:
     hidden = draw(12, planted_cases=12, mechanism="hidden")
     faint = draw(12, planted_cases=12)

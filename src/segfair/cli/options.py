@@ -291,6 +291,10 @@ class ComputeOptions:
     lr: Annotated[float | None, option("Largest learning rate; the recipe's.", RUN, min=1e-9)] = None
     device: Annotated[str | None, option("auto (default), cpu or cuda.", RUN)] = None
     amp: Annotated[bool | None, option("Half precision; on a GPU by default.", RUN, "--amp/--no-amp")] = None
+    log: Annotated[
+        list[str] | None,
+        option("Also tell tensorboard, mlflow or wandb each epoch; repeatable.", RUN, metavar="TRACKER"),
+    ] = None
     workers: Annotated[int | None, option("Processes that prepare, load and score; 0.", RUN, min=0)] = None
     seed: Annotated[int | None, option("Seed of everything random.", RUN, min=0)] = None
 

@@ -21,12 +21,16 @@ def phantom(
         48,
     ),
     seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same cohort.")] = 0,
+    mechanism: Annotated[
+        str,
+        typer.Option(help="What is planted: faint, moderate, texture, three-attribute, rim, hidden (tutorial)."),
+    ] = "faint",
     no_bias: Annotated[bool, typer.Option("--no-bias", help="A model that serves everybody alike.")] = False,
     debug: Debug = False,
 ) -> None:
     """Write a synthetic breast MRI cohort with predictions of a weak model and a planted bias."""
     from segfair.phantom import write_phantom
 
-    write_phantom(directory, n_cases=cases, size=size, seed=seed, bias=not no_bias)
+    write_phantom(directory, n_cases=cases, size=size, seed=seed, bias=not no_bias, mechanism=mechanism)
     typer.echo(f"{cases} cases in {directory}; audit them with:")
     typer.echo(f"  segfair audit {directory}/preds {directory}/labels {directory}/metadata.csv")

@@ -41,7 +41,7 @@ def sample_cases(
         size: Voxels along each axis, each at least 16.
         bias: Whether tumours of the planted subgroup look different.
         planted_cases: Exact number of cases of the planted subgroup at random positions; None leaves it to chance
-            (about one case in twenty for two attributes).
+            (about one case in twenty for two attributes, in ten for the rarest site).
         mechanism: What is planted, and in whom.
         prefix: First part of the case ids; different ones keep several draws apart.
 

@@ -17,7 +17,7 @@ from segfair.files.images.masks import write_image, write_mask
 from segfair.files.tables import write_csv
 from segfair.phantom.cohort import check_settings, predict_weakly
 from segfair.phantom.geometry import Size, spacing_mm
-from segfair.phantom.patients import MECHANISMS, Mechanism, Patient, sample_patients
+from segfair.phantom.patients import Mechanism, Patient, find_mechanism, sample_patients
 from segfair.phantom.pictures import PHASES, draw_case
 
 _KIND = "segfair phantom"
@@ -45,6 +45,7 @@ def write_phantom(
     size: Size = (64, 64, 48),
     seed: int = 0,
     bias: bool = True,
+    mechanism: str | Mechanism = "faint",
 ) -> PhantomFiles:
     """Writes a cohort that can be audited and trained on; exactly a fifth (rounded up) is in the planted subgroup.
 
@@ -58,22 +59,23 @@ def write_phantom(
         size: Voxels along each axis of a cube of 128 mm: the default has voxels of 2 x 2 x 2.67 mm.
         seed: Seed of everything.
         bias: Whether the planted subgroup is served worse.
+        mechanism: What is planted, and in whom; a name of `MECHANISMS` or one of your own.
 
     Raises:
-        ConfigError: No cases, or a size too small.
+        ConfigError: No cases, a size too small, or an unknown mechanism.
         InputError: The folder holds something that is not a phantom cohort, or cannot be written.
     """
     if n_cases < 1:
         raise ConfigError(f"cases: a cohort needs at least 1, got {n_cases}")
     check_settings(n_cases, size, None)
-    mechanism = MECHANISMS["faint"]
+    chosen = find_mechanism(mechanism)
     root = Path(directory)
     case_rng, prediction_rng = np.random.default_rng(seed).spawn(2)
     patients = sample_patients(
         n_cases,
         rng=case_rng,
         planted_cases=math.ceil(n_cases / _PLANTED_ONE_IN),
-        mechanism=mechanism,
+        mechanism=chosen,
         prefix="PH",
     )
     files = PhantomFiles(
@@ -88,9 +90,9 @@ def write_phantom(
     )
     _clear(files, root)
     # The truth comes first: it marks the folder as ours, so that a run that was interrupted can be repeated.
-    _write_json(files.truth, _truth(patients, mechanism, size=size, seed=seed, bias=bias))
+    _write_json(files.truth, _truth(patients, chosen, size=size, seed=seed, bias=bias))
     for patient, stream in zip(patients, prediction_rng.spawn(n_cases), strict=True):
-        case = draw_case(patient, size, mechanism.appearance if bias else None)
+        case = draw_case(patient, size, chosen.appearance if bias else None)
         name = f"{case.id}.nii.gz"
         write_image(files.images / name, np.moveaxis(case.image, 0, -1), affine=case.affine)
         write_mask(files.labels / name, case.label, affine=case.affine)

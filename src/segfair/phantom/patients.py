@@ -20,8 +20,8 @@ LEVELS = {"age_group": AGE_GROUPS, "menopause": MENOPAUSE, "breast_density": DEN
 _SITE_SHARES = (0.4, 0.3, 0.2, 0.1)
 _MISSING_SHARES = {"age": 0.05, "menopause": 0.12, "breast_density": 0.05}
 
-Appearance = Literal["signal-loss", "divided", "clumped", "hidden"]
-MechanismName = Literal["faint", "moderate", "texture", "three-attribute", "hidden"]
+Appearance = Literal["signal-loss", "divided", "clumped", "rim", "hidden"]
+MechanismName = Literal["faint", "moderate", "texture", "three-attribute", "rim", "hidden"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Mechanism:
 
 _YOUNG_AND_DENSE = {"age_group": "41-50", "breast_density": "d"}
 
-MECHANISMS: Mapping[MechanismName, Mechanism] = {
+MECHANISMS: Mapping[str, Mechanism] = {
     "faint": Mechanism(
         "faint",
         _YOUNG_AND_DENSE,
@@ -72,6 +72,12 @@ MECHANISMS: Mapping[MechanismName, Mechanism] = {
         "signal-loss",
         "as faint, but at one of the four sites only: no pair of attributes names the subgroup",
     ),
+    "rim": Mechanism(
+        "rim",
+        {"site": "D"},
+        "rim",
+        "tumours at one of the four sites enhance at their rim while the core stays dark: rare, and cut short inside",
+    ),
     "hidden": Mechanism(
         "hidden",
         _YOUNG_AND_DENSE,
@@ -92,7 +98,7 @@ class Patient:
     rng: np.random.Generator
 
 
-def find_mechanism(mechanism: MechanismName | Mechanism) -> Mechanism:
+def find_mechanism(mechanism: str | Mechanism) -> Mechanism:
     """The mechanism of that name; a mechanism itself is handed back.
 
     Raises:

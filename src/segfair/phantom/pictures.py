@@ -222,8 +222,21 @@ def _clumped(tumour: Tumour, spacing: NDArray[np.float64], rng: np.random.Genera
     return share * early, share * late
 
 
+def _rim(tumour: Tumour, spacing: NDArray[np.float64], rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """The usual enhancement in a shell beneath the surface; the core, necrotic, darkens clearly."""
+    early, late = _usual(tumour, spacing, rng)
+    core = tumour.radius < rng.uniform(0.62, 0.72)
+    lost = np.float32(-rng.uniform(0.2, 0.3))
+    return np.where(core, lost, early), np.where(core, lost, late)
+
+
 _Look = Callable[[Tumour, NDArray[np.float64], np.random.Generator], tuple[Floats, Floats]]
-_LOOKS: Mapping[Appearance, _Look] = {"signal-loss": _signal_loss, "divided": _divided, "clumped": _clumped}
+_LOOKS: Mapping[Appearance, _Look] = {
+    "signal-loss": _signal_loss,
+    "divided": _divided,
+    "clumped": _clumped,
+    "rim": _rim,
+}
 
 
 def _paint(signal: Floats, tumour: Tumour, uptake: tuple[Floats, Floats]) -> None:

@@ -30,7 +30,9 @@ def outcome(once, call_cli) -> Path:
     def make(folder: Path) -> Path:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(procedure, "PhantomSize", partial(PhantomSize, cases=CASES))
-            done = call_cli("mitigate", *SMALL, "--strategy", "fairmedseg", "--strategy", "balanced", "--out", folder)
+            strategies = ("--strategy", "fairmedseg", "--strategy", "balanced")
+            told = ("--log", "tensorboard", "--log", "mlflow")
+            done = call_cli("mitigate", *SMALL, *strategies, *told, "--out", folder)
         assert done.returncode == 0, done.stderr
         assert "epochs = 1" in done.stdout, "the configuration that holds is printed"
         return folder
@@ -50,6 +52,35 @@ def test_every_strategy_and_the_baseline_leave_the_same_files(outcome: Path) -> 
         assert audit["cases"]["penalised"] == []
         torch.load(folder / "checkpoint_best.pt", weights_only=True)
     assert (outcome / "fairmedseg" / "weights.csv").is_file()
+
+
+def test_trackers_have_a_run_for_each_training_and_for_what_each_model_has_reached(outcome: Path) -> None:
+    from mlflow import MlflowClient
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    client = MlflowClient(tracking_uri=(outcome / "mlruns").as_uri())
+    found = client.search_runs([client.get_experiment_by_name("segfair").experiment_id])
+    runs = {run.info.run_name: run for run in found}
+    models = json.loads((outcome / "comparison.json").read_text("utf-8"))["models"]
+    assert runs.keys() == {title for name in models for title in (f"unet, {name}", f"unet, {name}, test")}
+    for name, model in models.items():
+        training, reached = runs[f"unet, {name}"].data, runs[f"unet, {name}, test"].data
+        facts = {"strategy": name, "backbone": "unet", "seed": "0", "repeat": "1", "epochs": "1"}
+        assert training.params == facts
+        assert training.metrics["dsc"] == pytest.approx(model["validation"]["DSC"])
+        assert reached.metrics["TS"] == model["test"]["TS"]
+        assert reached.metrics["worst_DSC"] == model["test"]["worst_subgroup"]["dsc"]
+        for place in (name, f"{name}/test"):
+            events = EventAccumulator(str(outcome / "tensorboard" / place))
+            events.Reload()
+            told = training if place == name else reached
+            assert set(events.Tags()["scalars"]) == set(told.metrics)
+    # No case is named to anybody.
+    split = json.loads((outcome / "splits.json").read_text("utf-8"))
+    cases = [case for part in ("train", "validation", "test") for case in split[part]]
+    files = [path for place in ("mlruns", "tensorboard") for path in (outcome / place).rglob("*") if path.is_file()]
+    written = b"".join(path.read_bytes() for path in files)
+    assert not [case for case in cases if case.encode() in written]
 
 
 def test_comparison_json_has_what_the_contract_names(outcome: Path) -> None:
@@ -91,6 +122,7 @@ def test_the_three_sets_are_disjoint(outcome: Path) -> None:
         (["--alpha", "much"], ["alpha", "auto"]),
         (["--spatial-size", "30", "32", "32"], ["30", "32"]),
         (["--device", "cuda"], ["cpu"]),
+        (["--log", "neptune"], ["--log neptune", "tensorboard, mlflow, wandb"]),
         (["--config", "none.toml"], ["none.toml"]),
     ],
 )

@@ -123,7 +123,7 @@ def test_what_a_run_writes_down_is_what_it_reads(tmp_path: Path) -> None:
             'strategies = ["balanced"]\nfeedback = "training"',
             r"--feedback, --aggregate and \[weights\]: are of fairmedseg, fairmedseg-mean1, divergence-sampling, adaptive",
         ),
-        ('[weights]\naggregate = "median"', r"\[weights\], aggregate: expected max, mean or shapley, got 'median'"),
+        ('[weights]\naggregate = "median"', r"\[weights\], aggregate: expected max or mean or shapley, got 'median'"),
         ("[weights]\nheat = 3", r"\[weights\].*heat"),
         (
             'strategies = ["divergence-sampling"]\n[weights]\ntemperature = "cold"',

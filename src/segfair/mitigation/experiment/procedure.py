@@ -44,6 +44,7 @@ from segfair.mitigation.experiment.trainings import (
     planned_models,
     planned_trainings,
     predict,
+    track_scores,
     train,
 )
 from segfair.mitigation.networks.backbones import Size, check_shape, fitting_size, times
@@ -94,7 +95,7 @@ def run_mitigation(
     trainings = planned_trainings(settings, models, studies)
     fits = []
     for training in trainings:
-        fits.append(train(settings, training))
+        fits.append(train(settings, training, tell=tell))
         if main:
             tell(f"{training.title}: kept epoch {fits[-1].best_epoch} of {settings.epochs}")
             for remark in fits[-1].remarks:
@@ -115,6 +116,8 @@ def run_mitigation(
     scores = find_scores(studies, reported, trained, settings)
     comparison = {"format": FORMAT, "models": {name: found.scores for name, found in scores.items()}}
     write_json(comparison, settings.out / "comparison.json")
+    for model in models:
+        track_scores(settings, model, scores[model.name].scores, tell=tell)
     summaries = [
         ModelSummary(
             model.name,

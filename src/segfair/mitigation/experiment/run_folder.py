@@ -16,6 +16,7 @@ from segfair.mitigation.data.folds import save_folds
 from segfair.mitigation.experiment.settings import MitigationSettings
 from segfair.mitigation.experiment.studies import Study
 from segfair.mitigation.experiment.trainings import Model
+from segfair.mitigation.training.trackers import RUNS_FILE
 
 __all__ = ["begin_folder", "refuse_to_delete", "write_json"]
 
@@ -44,6 +45,7 @@ def begin_folder(settings: MitigationSettings, studies: Sequence[Study], models:
         # All of them, for their split goes: another model beside them would be compared on other cases.
         for folder in {*(model.folder for model in models), *_trained(settings.out)}:
             _clear(folder)
+        (settings.out / RUNS_FILE).unlink(missing_ok=True)
     if len(studies) > 1:
         save_folds([study.split for study in studies], settings.out / "splits.json")
     else:

@@ -36,6 +36,7 @@ from segfair.mitigation.training.catalogue import (
     Selection,
 )
 from segfair.mitigation.training.objectives import LossName
+from segfair.mitigation.training.trackers import check_trackers
 from segfair.mitigation.weighting.reweighter import LITERAL, TILTED, WeightRule
 from segfair.phantom import PHASES
 from segfair.protocol.rules import load_protocol
@@ -75,8 +76,8 @@ PLANNED = (
 )
 """What a plan fills in where it is open."""
 
-_FREE_ON_RESUME = {"out", "data", "metadata", "cache", "device", "amp", "workers", "strategies", "baseline"}
-"""What may change when a run goes on: where it runs, where things lie, and further strategies."""
+_FREE_ON_RESUME = {"out", "data", "metadata", "cache", "device", "amp", "workers", "strategies", "baseline", "log"}
+"""What may change when a run goes on: where it runs, where things lie, who is told, and further strategies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class MitigationSettings:
         amp: Half precision; None: on a GPU.
         workers: Processes that prepare, load and score; 0: this one.
         cache: Folder of prepared volumes; None: in `out`.
+        log: Trackers that are told the history of each training, see `TRACKERS`; None: none.
         seed: Of split, initial weights and training; the phantom's cases too.
         resume: Go on where an earlier run in `out` stopped.
         overwrite: Remove the training that `out` holds.
@@ -204,6 +206,7 @@ class MitigationSettings:
     amp: bool | None = None
     workers: Natural = 0
     cache: Path | None = None
+    log: Names | None = None
     seed: Natural = 0
     resume: bool = False
     overwrite: bool = False
@@ -224,6 +227,7 @@ class MitigationSettings:
     def _filled(self) -> MitigationSettings:
         """See `complete`; every value is of its kind."""
         self._check_choices()
+        check_trackers(self.log or ())
         if self.resume and self.overwrite:
             raise ConfigError("--resume and --overwrite: go on with a training, or remove it; give one of them")
         joins_of(self.audit_config.join)

@@ -6,7 +6,7 @@ All models of one backbone share cases, initial weights and budget; they differ 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -25,10 +25,11 @@ from segfair.mitigation.prediction.volumes import WindowInferer, describe, load_
 from segfair.mitigation.training.catalogue import BASELINE, STRATEGIES
 from segfair.mitigation.training.loop import FitResult, fit
 from segfair.mitigation.training.objectives import case_loss
-from segfair.mitigation.training.progress import RichProgress
+from segfair.mitigation.training.progress import RichProgress, TrainingProgress
 from segfair.mitigation.training.state import FitSettings
 from segfair.mitigation.training.strategies.kinds import make_strategy
 from segfair.mitigation.training.strategies.strategy import StrategyOptions, TrainingContext
+from segfair.mitigation.training.trackers import TrackedProgress, TrackedRun, Trackers
 
 __all__ = [
     "Model",
@@ -40,6 +41,7 @@ __all__ = [
     "planned_models",
     "planned_trainings",
     "predict",
+    "track_scores",
     "train",
 ]
 
@@ -66,6 +68,7 @@ class Training:
         folder: Of its checkpoints.
         predictions: Folder of the masks of its test cases; trainings of a model and repeat share it.
         title: For the user.
+        fold: Number of the fold, from 1; 0 without folds.
     """
 
     model: Model
@@ -75,6 +78,7 @@ class Training:
     folder: Path
     predictions: Path
     title: str
+    fold: int
 
 
 def planned_models(settings: MitigationSettings) -> list[Model]:
@@ -111,6 +115,7 @@ def planned_trainings(
                         place / f"fold-{number}" if folded else place,
                         place / "predictions" / ("pooled" if folded else "test"),
                         ", ".join(parts),
+                        number if folded else 0,
                     )
                 )
     return trainings
@@ -183,8 +188,15 @@ def _options(settings: MitigationSettings) -> StrategyOptions:
     )
 
 
-def train(settings: MitigationSettings, training: Training) -> FitResult:
+def train(
+    settings: MitigationSettings, training: Training, *, tell: Callable[[str], None] = lambda _: None
+) -> FitResult:
     """Trains, and leaves the kept network in the training's folder.
+
+    Args:
+        settings: What to do.
+        training: Of which model, on which cases.
+        tell: Called with a sentence where a tracker fails.
 
     Raises:
         ConfigError, InputError: A checkpoint to start from that does not fit.
@@ -226,8 +238,54 @@ def train(settings: MitigationSettings, training: Training) -> FitResult:
         out=training.folder,
         description=description,
         resume=settings.resume,
-        progress=RichProgress(training.title, context.epochs),
+        progress=_progress(settings, training, context.epochs, tell),
     )
+
+
+def _progress(
+    settings: MitigationSettings, training: Training, n_epochs: int, tell: Callable[[str], None]
+) -> TrainingProgress:
+    """What is shown of a training, and told to trackers."""
+    shown = RichProgress(training.title, n_epochs)
+    if not settings.log:
+        return shown
+    facts: dict[str, str | int] = {
+        "strategy": training.model.strategy,
+        "backbone": training.model.backbone,
+        "seed": training.seed,
+        "repeat": training.repeat + 1,
+        "epochs": n_epochs,
+        **({"fold": training.fold} if training.fold else {}),
+    }
+    place = training.folder.relative_to(settings.out).as_posix()
+    run = TrackedRun(training.title, place, facts, resumed=settings.resume)
+    trackers = Trackers(settings.log, settings.out, run, tell=tell)
+    return TrackedProgress(shown, trackers, n_epochs=n_epochs, history=training.folder / "history.csv")
+
+
+def track_scores(
+    settings: MitigationSettings, model: Model, scores: Mapping[str, Any], *, tell: Callable[[str], None]
+) -> None:
+    """Tells trackers what a model has reached: the scores of its test cases, or of all cases out of fold, in one step.
+
+    Args:
+        settings: What was done.
+        model: The model.
+        scores: Its entry of `comparison.json`.
+        tell: Called with a sentence where a tracker fails.
+    """
+    judged = "pooled" if "pooled" in scores else "test"
+    found = scores[judged]
+    worst = found.get("worst_subgroup") or {}
+    reached = {**{name: found.get(name) for name in ("DSC", "NormHD", "PS", "FS", "TS")}, "worst_DSC": worst.get("dsc")}
+    facts: dict[str, str | int] = {"strategy": model.strategy, "backbone": model.backbone, "cases": judged}
+    run = TrackedRun(
+        f"{model.backbone}, {model.strategy}, {judged}", f"{model.name}/{judged}", facts, resumed=settings.resume
+    )
+    trackers = Trackers(settings.log or (), settings.out, run, tell=tell)
+    trackers.begin()
+    trackers.log({name: float(value) for name, value in reached.items() if value is not None}, 1)
+    trackers.end(complete=True)
 
 
 def _fit_settings(settings: MitigationSettings, backbone: str, validation_batch_size: int) -> FitSettings:
