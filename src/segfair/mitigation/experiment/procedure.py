@@ -30,7 +30,6 @@ from segfair.mitigation.experiment.settings import (
     MitigationSettings,
     check_resumable,
     load_settings,
-    read_weights,
     with_earlier,
 )
 from segfair.mitigation.experiment.studies import PhantomSize, Study, data_studies, phantom_study, pooled, read_data
@@ -55,7 +54,7 @@ from segfair.phantom import PHASES
 from segfair.report.files import write_report
 from segfair.scoring.cohort import score_cohort
 
-__all__ = ["FORMAT", "MitigationSettings", "load_settings", "read_weights", "run_mitigation"]
+__all__ = ["FORMAT", "MitigationSettings", "load_settings", "run_mitigation"]
 
 FORMAT = 1
 
