@@ -1,113 +1,42 @@
-"""A small data set of the phantom that nnU-Net itself planned and preprocessed, with a network of a few channels."""
+"""nnU-Net's data set, made once, and its trainers."""
 
 from __future__ import annotations
 
-import ctypes
-import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.mitigation.nnunet_data import NnunetData, preprocess, stand_in_for_torchvision, write_raw
 
-from segfair.files.images.masks import write_image, write_mask
 from segfair.mitigation.nnunet import TRAINER_FOLDER
-from segfair.phantom import sample_cases
-
-DATASET = "Dataset901_Phantom"
-N_CASES = 15
-
-
-@dataclass(frozen=True)
-class NnunetData:
-    """What nnU-Net made: its three folders, the table of all cases, and the first fold's training cases."""
-
-    root: Path
-    metadata: Path
-    training: tuple[str, ...]
-
-    @property
-    def raw(self) -> Path:
-        return self.root / "raw" / DATASET
-
-    def write_weights(self, path: Path, **given: float) -> Path:
-        """A table of weights of the training cases, 1 unless given."""
-        rows = [f"{case},{given.get(case, 1.0)}," for case in self.training]
-        path.write_text("\n".join(["case,weight,subgroup", *rows]) + "\n")
-        return path
 
 
 @pytest.fixture(scope="session")
-def nnunet_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def nnunet_data(once: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[NnunetData]:
+    """Written, planned and preprocessed once; what is trained lies with each worker."""
     pytest.importorskip("nnunetv2", reason="needs segfair[nnunet]")
-    root = tmp_path_factory.mktemp("nnunet")
-    variables = {f"nnUNet_{name}": str(root / name) for name in ("raw", "preprocessed", "results")}
-    variables |= {"nnUNet_extTrainer": str(TRAINER_FOLDER), "nnUNet_def_n_proc": "1", "OMP_NUM_THREADS": "1"}
+    stand_in_for_torchvision()
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("nnUNet_", "SEGFAIR_"))]:
             patch.delenv(name)
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        stand_in_for_torchvision()
-        yield root
+        patch.setenv("nnUNet_extTrainer", str(TRAINER_FOLDER))
+        patch.setenv("nnUNet_results", str(tmp_path_factory.mktemp("results")))
+        patch.setenv("nnUNet_def_n_proc", "1")
 
+        def at(root: Path) -> NnunetData:
+            for name in ("raw", "preprocessed"):
+                patch.setenv(f"nnUNet_{name}", str(root / name))
+            return NnunetData(root)
 
-def stand_in_for_torchvision() -> None:
-    """On its way to external trainers nnU-Net imports torchvision, which may be linked with CUDA where torch is not.
+        def make(folder: Path) -> Path:
+            data = at(folder)
+            preprocess(data, write_raw(data))
+            return folder
 
-    It then asks for two operators that it has not brought; nothing here calls them.
-    """
-    import torch
-
-    found = find_spec("torchvision")
-    assert found is not None
-    assert found.origin is not None
-    for library in Path(found.origin).parent.glob("_C.*"):
-        try:
-            ctypes.CDLL(str(library))
-        except OSError:
-            for name in ("nms", "qnms"):
-                schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-                torch.library.define(f"torchvision::{name}", schema)
-
-
-@pytest.fixture(scope="session")
-def nnunet_data(nnunet_environment: Path) -> NnunetData:
-    """Written, planned and preprocessed; the plan's network gets fewer channels, as a user may do."""
-    root = nnunet_environment
-    raw, planned = root / "raw" / DATASET, root / "preprocessed" / DATASET
-    rows = ["patient_id,site,breast_density"]
-    ids = []
-    for case in sample_cases(N_CASES, rng=np.random.default_rng(0), size=(24, 24, 24), planted_cases=3):
-        write_mask(_made(raw / "labelsTr") / f"{case.id}.nii.gz", case.label, affine=case.affine)
-        write_image(_made(raw / "imagesTr") / f"{case.id}_0000.nii.gz", case.image[1], affine=case.affine)
-        # The phantom leaves some cells empty.
-        rows.append(f"{case.id},{case.metadata['site'] or ''},{case.metadata['breast_density'] or ''}")
-        ids.append(case.id)
-    (root / "metadata.csv").write_text("\n".join(rows) + "\n")
-    description = {"channel_names": {"0": "MR"}, "labels": {"background": 0, "tumour": 1}}
-    (raw / "dataset.json").write_text(json.dumps(description | {"numTraining": N_CASES, "file_ending": ".nii.gz"}))
-
-    from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
-
-    nnunet.extract_fingerprints([901], num_processes=1)
-    nnunet.plan_experiments([901])
-    plans = json.loads((planned / "nnUNetPlans.json").read_text())
-    plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["features_per_stage"] = [4, 8, 16]
-    (planned / "nnUNetPlans.json").write_text(json.dumps(plans))
-    nnunet.preprocess([901], configurations=("3d_fullres",), num_processes=(1,))
-    splits = [{"train": ids[:11], "val": ids[11:]}]
-    (planned / "splits_final.json").write_text(json.dumps(splits))
-    return NnunetData(root, root / "metadata.csv", tuple(ids[:11]))
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        yield at(once("nnunet", make))
 
 
 @pytest.fixture

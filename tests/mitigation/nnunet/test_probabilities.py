@@ -37,7 +37,7 @@ def test_another_process_sees_a_change(method: str) -> None:
 def test_drawn_frequencies_follow() -> None:
     probabilities = SharedProbabilities(np.array([1.0, 0.0, 3.0]))
     cases = ["a", "b", "c"]
-    generator = np.random.RandomState(0)  # noqa: NPY002 (what nnU-Net draws with)
+    generator = np.random.RandomState(0)
     drawn = generator.choice(cases, 2000, p=probabilities)
     # Binomial with n 2000, p 0.75: six standard deviations are 0.058.
     assert np.mean(drawn == "c") == pytest.approx(0.75, abs=0.058)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.mitigation.nnunet.conftest import NnunetData
+from tests.mitigation.nnunet_data import N_CASES, NnunetData
 
 from segfair.errors import ConfigError, InputError
 from segfair.mitigation.nnunet.probabilities import SharedProbabilities
 
 SEGFAIR, PLAIN = "nnUNetTrainerSegfair", "nnUNetTrainer"
+MODULE = "nnunetv2.training.nnUNetTrainer.nnUNetTrainer"
 QUICK = ("--permutations", 199, "--bootstrap", 100, "--workers", 1)
 
 Build = Callable[..., Any]
@@ -51,7 +53,7 @@ def test_from_training_to_a_comparison_with_plain_nnunet(
         done = call_cli("audit", masks, nnunet_data.raw, nnunet_data.metadata, "--out", report, *QUICK)
         assert done.returncode == 0, done.stderr
         audit = json.loads((report / "audit.json").read_text())
-        assert audit["cases"]["n_scored"] == 15
+        assert audit["cases"]["n_scored"] == N_CASES
         assert audit["cases"]["penalised"] == []
         audits.append(report / "audit.json")
     table = Path(trainer.output_folder) / "case_weights.csv"
@@ -83,8 +85,7 @@ def test_with_equal_weights_the_training_is_plain_nnunet_bit_for_bit(
     even.run_training()
     fed = trainer_of(SEGFAIR, metadata=nnunet_data.metadata)
     fed.run_training()
-    from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
-
+    module = import_module(MODULE)
     with monkeypatch.context() as patch:
         patch.setattr(module, "nnUNetDataLoader", Even(module.nnUNetDataLoader, len(nnunet_data.training)))
         plain = trainer_of(PLAIN)
@@ -98,16 +99,15 @@ def test_given_weights_reach_the_loader_of_the_training_cases_alone(
     nnunet_data: NnunetData, trainer_of: Build, tmp_path: Path
 ) -> None:
     first, *others = nnunet_data.training
-    table = nnunet_data.write_weights(tmp_path / "weights.csv", **{case: 0.0 for case in others})
+    table = nnunet_data.write_weights(tmp_path / "weights.csv", **dict.fromkeys(others, 0.0))
     trainer = trainer_of(SEGFAIR, weights=table)
     trainer.initialize()
     training, validation = trainer.get_dataloaders()
     assert {str(key) for _ in range(5) for key in next(training)["keys"]} == {first}
     assert len({str(key) for _ in range(20) for key in next(validation)["keys"]}) > 1
     from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
-    from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
 
-    assert module.nnUNetDataLoader is nnUNetDataLoader, "nnU-Net's own name is back in its place"
+    assert import_module(MODULE).nnUNetDataLoader is nnUNetDataLoader, "nnU-Net's own name is back in its place"
 
 
 def test_a_change_reaches_the_processes_of_a_running_loader(
@@ -196,8 +196,9 @@ def test_an_nnunet_that_builds_its_loaders_elsewhere_does_not_train_plainly_in_s
         trainer.get_dataloaders()
 
 
+@pytest.mark.usefixtures("nnunet_data")
 @pytest.mark.parametrize("epochs", [5, 50, 100, 250])
-def test_lengths_of_training_are_those_of_nnunet(trainer_of: Build, epochs: int) -> None:
+def test_lengths_of_training_are_those_of_nnunet(epochs: int) -> None:
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
     found = recursive_find_trainer_class_by_name(f"{SEGFAIR}_{epochs}epochs")
