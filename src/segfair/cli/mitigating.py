@@ -110,7 +110,7 @@ def _sides(option_name: str, text: str | None) -> tuple[int, ...] | None:
 
 def _given(options: MitigateOptions) -> dict[str, Any]:
     """The settings that options name, under the names of the settings file; None where an option was left out."""
-    from segfair.mitigation.experiment.procedure import read_weights
+    from segfair.mitigation.weighting.one_shot import read_weights
 
     models, data = options.models, options.data
     return {

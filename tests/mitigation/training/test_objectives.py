@@ -312,8 +312,8 @@ def test_dice_of_a_batch_by_hand() -> None:
     label[3, 0, 1, 0] = IGNORED
     logits = torch.full((4, 1, 2, 2, 1), -1.0)
     logits[0, 0, 0, 0] = logits[0, 0, 1, 0] = 1.0
-    logits[3, 0, :, 0] = 1.0
-    # One of two found, and one too much: 2/4. None of one: 0. Nothing there: nan. One of two, the other ignored: 2/3.
+    logits[3, 0, :, 0] = logits[2, 0, 0] = 1.0
+    # One of two found, and one too much: 2/4. None of one: 0. Nothing to find: nan. One of two, the other ignored: 2/3.
     assert case_dice(logits, label).tolist() == pytest.approx([0.5, 0.0, np.nan, 2 / 3], nan_ok=True)
     heads = torch.stack([logits, -logits], dim=1)
     assert case_dice(heads, label).tolist() == pytest.approx([0.5, 0.0, np.nan, 2 / 3], nan_ok=True)

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, uint8
+from torch import Tensor, nan, uint8, where
 
 from segfair.mitigation.data.boxes import BreastBox
 from segfair.mitigation.data.preprocessing import Grid, restore
 from segfair.mitigation.data.regions import Regions
 
-__all__ = ["Reference", "foreground", "label_map", "put_back", "region_probabilities"]
+__all__ = ["Reference", "batch_dice", "foreground", "label_map", "put_back", "region_probabilities"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +37,15 @@ class Reference:
     grid: Grid
     source: Grid
     box: BreastBox | None = None
+
+
+def batch_dice(predicted: Tensor, labelled: Tensor) -> Tensor:
+    """(B, K, ...) masks of what is predicted and labelled -> (B,) Dice, the mean over the K classes of the label.
+
+    nan where the label has none: what is found in a patch beside the lesion says nothing of how the lesion is found.
+    """
+    overlap, found, there = (mask.flatten(2).sum(2) for mask in (predicted & labelled, predicted, labelled))
+    return where(there > 0, 2 * overlap / (found + there), nan).nanmean(1)
 
 
 def foreground(logits: Tensor, n_regions: int = 1) -> Tensor:

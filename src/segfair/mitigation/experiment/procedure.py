@@ -30,7 +30,6 @@ from segfair.mitigation.experiment.settings import (
     MitigationSettings,
     check_resumable,
     load_settings,
-    read_weights,
     with_earlier,
 )
 from segfair.mitigation.experiment.studies import PhantomSize, Study, data_studies, phantom_study, pooled, read_data
@@ -56,7 +55,7 @@ from segfair.phantom import PHASES
 from segfair.report.files import write_report
 from segfair.scoring.cohort import score_cohort
 
-__all__ = ["FORMAT", "MitigationSettings", "load_settings", "read_weights", "run_mitigation"]
+__all__ = ["FORMAT", "MitigationSettings", "load_settings", "run_mitigation"]
 
 FORMAT = 1
 
@@ -93,13 +92,7 @@ def run_mitigation(
         begin_folder(settings, studies, models)
 
     trainings = planned_trainings(settings, models, studies)
-    fits = []
-    for training in trainings:
-        fits.append(train(settings, training, tell=tell))
-        if main:
-            tell(f"{training.title}: kept epoch {fits[-1].best_epoch} of {settings.epochs}")
-            for remark in fits[-1].remarks:
-                tell(f"{training.title}: {remark}")
+    fits = [_trained(settings, training, tell if main else lambda _: None) for training in trainings]
     if not main:
         # Processes that train together must not wait for one that predicts: all models are trained first.
         return {}
@@ -137,6 +130,15 @@ def run_mitigation(
     summary = summarise(summaries, baseline=BASELINE, budget=_budget(settings, studies), notices=reported.notices)
     write_mitigation_page(summary, settings.out, command="segfair mitigate")
     return comparison
+
+
+def _trained(settings: MitigationSettings, training: Training, tell: Callable[[str], None]) -> FitResult:
+    """One training, and what there is to say of it."""
+    fitted = train(settings, training, tell=tell)
+    tell(f"{training.title}: kept epoch {fitted.best_epoch} of {settings.epochs}")
+    for remark in fitted.remarks:
+        tell(f"{training.title}: {remark}")
+    return fitted
 
 
 def _tell_before(settings: MitigationSettings, studies: Sequence[Study], tell: Callable[[str], None]) -> None:

@@ -14,13 +14,11 @@ from typing import Annotated, Any, Literal, get_args
 
 import cattrs
 
-from segfair.attributes.binning import as_number, readings_of
+from segfair.attributes.binning import readings_of
 from segfair.attributes.fit import parse_bins
 from segfair.attributes.joins import joins_of, parse_join
 from segfair.audit.result import AuditConfig
-from segfair.errors import ConfigError, InputError
-from segfair.files.cells import cell_text
-from segfair.files.tables import load_table
+from segfair.errors import ConfigError
 from segfair.mitigation.data.augmentation import Strength
 from segfair.mitigation.networks.backbones import BACKBONES, Backbone, NetworkConfig, Size
 from segfair.mitigation.networks.devices import find_device
@@ -48,7 +46,6 @@ __all__ = [
     "check_resumable",
     "load_settings",
     "read_settings",
-    "read_weights",
     "with_earlier",
 ]
 
@@ -505,25 +502,6 @@ def with_earlier(settings: MitigationSettings, path: Path) -> MitigationSettings
     tables = {**before.get("network", {}), **settings.network}
     network = {name: {**before.get("network", {}).get(name, {}), **table} for name, table in tables.items()}
     return dataclasses.replace(settings, **planned | {"network": network})
-
-
-def read_weights(path: Path) -> dict[str, float]:
-    """Case id -> weight, from the table that `segfair weights` wrote.
-
-    Raises:
-        InputError: Not such a table.
-    """
-    table = load_table(path)
-    if not {"case", "weight"} <= set(table.columns):
-        raise InputError(f"{path}: expected the columns case and weight, got {', '.join(table.columns)}")
-    ids = [cell_text(value) for value in table.raw["case"].tolist()]
-    numbers = [as_number(value) for value in table.column("weight")]
-    if any(number is None or number < 0 for number in numbers):
-        raise InputError(f"{path}, column weight: every weight has to be a number of at least 0")
-    weights = {case: float(number or 0.0) for case, number in zip(ids, numbers, strict=True)}
-    if not any(weights.values()):
-        raise InputError(f"{path}, column weight: all are 0, so no case would ever be drawn")
-    return weights
 
 
 def _as_tuples(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Case weights from an audit, once and before a training: for loops that segfair does not run.
+"""Case weights from an audit, once and before a training, and their table: for loops that segfair does not run.
 
 The audit tells which subgroups of its cases are served worse; the training cases get weights by the same items. Imports
 no torch.
@@ -6,22 +6,24 @@ no torch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from segfair.attributes.binning import as_number
 from segfair.attributes.fit import BinningPlan
 from segfair.audit.result import AuditResult
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError
 from segfair.files.cells import cell_text
 from segfair.files.datalists import read_case_list
-from segfair.files.tables import load_table
+from segfair.files.tables import Table, load_table
 from segfair.intake.case_rows import attach_metadata
 from segfair.mitigation.weighting.weights import CaseWeights, assign, mean_one, tilt
 from segfair.subgroups.lattice import Membership, Subgroup
 
-__all__ = ["CAP", "TEMPERATURE", "one_shot_weights"]
+__all__ = ["CAP", "TEMPERATURE", "one_shot_weights", "read_weights", "weighted_cohort"]
 
 TEMPERATURE = 5.0
 CAP = 8.0
@@ -67,13 +69,7 @@ def one_shot_weights(
                 f"weights: name the cases with --cases, or the column of ids with --id-column ({columns})"
             )
         wanted = [text for value in table.raw[id_column].tolist() if (text := cell_text(value))]
-    rows = attach_metadata(table, wanted, id_column=id_column)
-    if rows.absent:
-        case, reason = next(iter(rows.absent.items()))
-        raise InputError(f"{len(rows.absent)} of {len(wanted)} cases cannot be weighted, for example {case}: {reason}")
-    cohort = Cohort(
-        tuple(Case(case, metadata=rows.rows[case]) for case in dict.fromkeys(wanted)), columns=tuple(table.columns)
-    )
+    cohort = weighted_cohort(table, wanted, id_column=id_column)
     attributes = BinningPlan.from_dict(result.attributes.binning).apply(cohort)
 
     subgroups: list[Subgroup] = []
@@ -91,3 +87,42 @@ def one_shot_weights(
     weights = mean_one(tilt(assigned.values, TEMPERATURE), outside=assigned.outside, cap=CAP)
     setters = [None if setter < 0 else subgroups[setter] for setter in assigned.setter]
     return CaseWeights.of(cohort.ids, weights, setters)
+
+
+def weighted_cohort(table: Table, case_ids: Sequence[str], *, id_column: str | None) -> Cohort:
+    """The cases that get weights, each with its row of the table.
+
+    Raises:
+        MetadataError: The table has no row of any case, or rows of one that contradict each other.
+        InputError: A case has no row.
+    """
+    rows = attach_metadata(table, case_ids, id_column=id_column)
+    if rows.absent:
+        case, reason = next(iter(rows.absent.items()))
+        raise InputError(
+            f"{len(rows.absent)} of {len(case_ids)} cases cannot be weighted, for example {case}: {reason}"
+        )
+    return Cohort(
+        tuple(Case(case, metadata=rows.rows[case]) for case in dict.fromkeys(case_ids)),
+        columns=tuple(table.columns),
+        subject_column=rows.subject_column,
+    )
+
+
+def read_weights(path: Path) -> dict[str, float]:
+    """Case id -> weight, from the table that `segfair weights` wrote.
+
+    Raises:
+        InputError: Not such a table.
+    """
+    table = load_table(path)
+    if not {"case", "weight"} <= set(table.columns):
+        raise InputError(f"{path}: expected the columns case and weight, got {', '.join(table.columns)}")
+    ids = [cell_text(value) for value in table.raw["case"].tolist()]
+    numbers = [as_number(value) for value in table.column("weight")]
+    if any(number is None or number < 0 for number in numbers):
+        raise InputError(f"{path}, column weight: every weight has to be a number of at least 0")
+    weights = {case: float(number or 0.0) for case, number in zip(ids, numbers, strict=True)}
+    if not any(weights.values()):
+        raise InputError(f"{path}, column weight: all are 0, so no case would ever be drawn")
+    return weights
