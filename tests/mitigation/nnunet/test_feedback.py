@@ -11,6 +11,7 @@ import pytest
 from segfair.errors import ConfigError, InputError, MetadataError
 from segfair.mitigation.nnunet.feedback import BatchFeedback, training_attributes
 from segfair.mitigation.nnunet.settings import DrawSettings
+from segfair.mitigation.weighting.balance import balanced_weights
 
 CASES = [f"c{number:02d}" for number in range(20)]
 SITES = ["a"] * 14 + ["b"] * 6
@@ -68,11 +69,13 @@ def test_who_is_served_worse_is_drawn_more(table: Path) -> None:
     assert fed(table, dice_of_b=0.8).weights.array == pytest.approx(np.ones(20), abs=0.05)
 
 
-def test_weights_are_equal_before_an_epoch_and_without_any_dice(table: Path) -> None:
-    assert fed(table, epochs=0).weights.array.tolist() == [1.0] * 20
+def test_weights_are_balanced_before_an_epoch_and_without_any_dice(table: Path) -> None:
+    attributes = training_attributes(DrawSettings(metadata=table), CASES)
+    balanced = balanced_weights(attributes, exponent=0.5, over="cells")
     feedback = fed(table, epochs=0)
+    assert feedback.weights.array == pytest.approx(balanced)
     feedback.observe(CASES[:2], np.array([np.nan, np.nan]))
-    assert feedback.end_epoch().array.tolist() == [1.0] * 20
+    assert feedback.end_epoch().array == pytest.approx(balanced)
 
 
 def test_a_saved_state_goes_on_as_if_there_had_been_no_end(table: Path) -> None:
