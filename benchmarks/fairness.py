@@ -64,13 +64,11 @@ CODE = (
 )
 FRESH = tuple(range(10, 18))
 
-VALIDATED = ", validation"
-"""What follows the validation cases, as all did before running scores of the training cases."""
 HEADLINE = (
     "erm",
     "fairmedseg",
-    "divergence-sampling" + VALIDATED,
-    "adaptive-sampling" + VALIDATED,
+    "divergence-sampling, validation",
+    "adaptive-sampling, validation",
     "adaptive-sampling",
 )
 EVERY = (
@@ -457,9 +455,10 @@ def checks(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     for block in ("H33", "rim"):
         for name in (name for name in OURS if name in by[block]):
             best = max(by[block][other]["worst subgroup"] for other in PLAIN_OR_BALANCED if other in by[block])
+            own = by[block][name]
             found.append(
-                f"{block}: {name} serves the worst subgroup with {by[block][name]['worst subgroup']:.3f}, the better of "
-                f"plain and balanced training with {best:.3f}; mean DSC {by[block][name]['change of mean DSC']:+.3f}"
+                f"{block}: worst subgroup of {name} {own['worst subgroup']:.3f}, of the better of plain and balanced "
+                f"training {best:.3f}; mean DSC {own['change of mean DSC']:+.3f}"
             )
     return found
 
