@@ -92,9 +92,10 @@ class AdjustedGap:
     def words(self) -> str:
         """The numbers: from what to what."""
         interval = format_interval(self.ci, signed=True)
+        who = "case" if self.n_cases == self.n_subjects else "patient"
         return (
             f"{format_number(self.raw, signed=True)} becomes {format_number(self.value, signed=True)} "
-            f"(95% interval {interval}, {plural(self.n_subjects, 'patient')})"
+            f"(95% interval {interval}, {plural(self.n_subjects, who)})"
         )
 
 

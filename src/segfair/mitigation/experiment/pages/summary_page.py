@@ -122,7 +122,7 @@ def _verdict(summary: MitigationSummary) -> list[Data]:
             "tone": entry.tone,
             "mark": _MARKS[entry.tone],
             "sentence": clean(entry.sentence, length=2000),
-            "follows": clean(entry.follows, length=2000),
+            "follows": clean(entry.follows, length=2000) if entry.follows else "",
             "backbone": clean(backbone, length=40) if len(backbones) > 1 else "",
         }
         for backbone, entry in zip(backbones, summary.conclusions, strict=True)
