@@ -90,6 +90,14 @@ def test_patients_are_the_units() -> None:
     assert at_equal(SIZES, BY_SIZE, subjects=nine).left == "insufficient evidence"
 
 
+def test_lesions_that_are_all_alike_explain_nothing() -> None:
+    dsc = 0.8 - 0.1 * MEMBERS + NOISE
+    for subjects in (None, np.arange(N) // 2 * 5 + np.arange(N) % 5):
+        found = at_equal(np.full(N, 6.0), dsc, subjects=subjects)
+        assert found.value == pytest.approx(found.raw)
+        assert found.left == "remains"
+
+
 def lesions(volume: np.ndarray, contrast: np.ndarray) -> Lesions:
     looks = [
         None if v == 0 else Appearance(float(c), 0.5 + 0.1 * float(s), 0)
