@@ -46,7 +46,7 @@ def test_where_nothing_helped_it_says_why_and_what_follows() -> None:
     assert nothing.gained is False
     assert nothing.follows == (
         "Nothing is shown to help sex = F, site = A, because the network does not fit its training cases as well as others, and "
-        "saw few of them. Draw it more often, or train longer."
+        "saw few of them (a training Dice of 0.200 is low in itself). Draw it more often, or train longer."
     )
     (helped,) = conclude(model("erm", women=0.5), model("balanced", women=0.8)).conclusions
     assert (helped.gained, helped.follows) == (True, "")

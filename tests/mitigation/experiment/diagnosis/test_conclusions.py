@@ -43,6 +43,19 @@ def test_each_answer_has_its_advice(training: Part, share: float, kind: str, adv
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["kind"] == kind
 
 
+def test_fitted_is_relative_and_a_low_training_dice_is_called_low() -> None:
+    low = diagnose(Part(9, 0.68, 0.72), FAILS, share=0.3)
+    assert low.kind == "learned but not generalising"
+    assert low.causes[0].sentence == (
+        "the network fits its training cases about as well as others, and fails on new ones "
+        "(a training Dice of 0.680 is low in itself)"
+    )
+    assert "low in itself" in diagnose(MISSED, FAILS, share=0.3).sentence
+    assert "low in itself" not in diagnose(FITTED, FAILS, share=0.3).sentence
+    # Of both it is said already.
+    assert "low in itself" not in diagnose(Part(4, 0.5, 0.52), FAILS, share=0.3).sentence
+
+
 def test_several_reasons_hold_at_once_and_what_leads_away_from_the_group_comes_first() -> None:
     found = diagnose(FITTED, FAILS, share=0.07, deficit=deficit(looks="gone", few=True))
     assert [cause.kind for cause in found.causes] == [

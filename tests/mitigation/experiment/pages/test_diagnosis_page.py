@@ -22,7 +22,7 @@ def test_every_model_has_its_reasons_and_its_numbers() -> None:
     section = why_section([model("erm", women=0.5), model("balanced", women=0.8)])
     assert section is not None
     assert [entry["name"] for entry in section["reasons"]] == ["erm", "balanced"]
-    assert section["reasons"][0]["value"].endswith("saw few of them. Draw it more often, or train longer.")
+    assert section["reasons"][0]["value"].endswith("is low in itself). Draw it more often, or train longer.")
     plain, balanced = section["learning"]["rows"]
     assert texts(plain)[2:] == ["rare and under-learned", "0.200", "0.900", "0.200", "0.900", "3.0 %"]
     assert plain[3]["sub"] == "n = 4"

@@ -16,6 +16,7 @@ from segfair.mitigation.experiment.diagnosis.learning import (
     Learning,
     Part,
     Response,
+    is_low,
     learning_of,
     learning_sentence,
     response_of,
@@ -28,7 +29,8 @@ Kind = Learning | Literal["a few failures", "size", "contrast or sharpness"]
 _REASONS: dict[Learning, str] = {
     "no gap": "no gap remains",
     "rare and under-learned": "the network does not fit its training cases as well as others, and saw few of them",
-    "learned but not generalising": "the network fits its training cases, and fails on new ones",
+    "learned but not generalising": "the network fits its training cases about as well as others, and fails on new "
+    "ones",
     "hard in itself": "the network does not fit its training cases as well as others, although it saw them often",
     "too little trained": "the network fits the training cases neither of the subgroup nor of the others",
     "insufficient evidence": "too few cases to tell why",
@@ -49,6 +51,8 @@ _FROM_RESPONSE: dict[tuple[Learning, Response], str] = {
     "and fails on new ones all the same",
     ("hard in itself", "stays"): "no model fits its training cases as well as others, however often it saw them",
 }
+_FITS: tuple[Learning, ...] = ("rare and under-learned", "learned but not generalising", "hard in itself")
+"""Answers that compare the training Dice of the subgroup with that of the others alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,8 @@ def diagnose(
     """
     kind = learning_of(training, validation, share=share, response=response)
     reason = _REASONS[kind] if response is None else _FROM_RESPONSE.get((kind, response), _REASONS[kind])
+    if kind in _FITS and is_low(training.dsc):
+        reason = f"{reason} (a training Dice of {format_number(training.dsc)} is low in itself)"
     causes = (*_causes_of(deficit), Cause(kind, reason, _ADVICE[kind]))
     if len(causes) > 1 and kind in ("no gap", "insufficient evidence"):
         # Something is known: what is not is no reason beside it.

@@ -25,6 +25,7 @@ __all__ = [
     "Part",
     "Response",
     "drawn_share",
+    "is_low",
     "learning_of",
     "learning_rule",
     "learning_sentence",
@@ -201,7 +202,7 @@ def learning_of(training: Part, held_out: Part, *, share: float, response: Respo
         return "insufficient evidence"
     if gap < GAP:
         return "no gap"
-    if _is_low(training.dsc) and _is_low(training.rest):
+    if is_low(training.dsc) and is_low(training.rest):
         return "too little trained"
     if missed < GAP or missed < gap / 2 or response == "is learned alone":
         return "learned but not generalising"
@@ -209,15 +210,15 @@ def learning_of(training: Part, held_out: Part, *, share: float, response: Respo
     return "rare and under-learned" if under_learned else "hard in itself"
 
 
-def _is_low(dsc: float | None) -> bool:
+def is_low(dsc: float | None) -> bool:
+    """Whether a mean Dice on training cases is low in itself, whatever that of the others is."""
     return dsc is not None and dsc < LOW
 
 
 def learning_sentence(training: Part, held_out: Part, share: float, name: HeldOut) -> str:
-    """The numbers of an answer; says so where a training Dice is low, however low that of the others is."""
+    """The numbers of an answer."""
     numbers = "; ".join(
         f"{called} Dice {format_number(part.dsc)} (others {format_number(part.rest)}, {plural(part.n, 'case')})"
         for called, part in (("training", training), (name, held_out))
     )
-    low = f"; training Dice below {LOW:g} is low in itself" if _is_low(training.dsc) else ""
-    return f"{numbers}; {100 * share:.1f} % of what was trained on{low}"
+    return f"{numbers}; {100 * share:.1f} % of what was trained on"
