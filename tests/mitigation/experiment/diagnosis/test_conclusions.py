@@ -76,10 +76,26 @@ def test_several_reasons_hold_at_once_and_what_leads_away_from_the_group_comes_f
     )
 
 
-def test_what_size_explains_is_not_told_again_of_looks() -> None:
-    found = diagnose(FITTED, FAILS, share=0.07, deficit=deficit(size="less than half is left", looks="gone"))
-    assert [cause.kind for cause in found.causes] == ["size", "learned but not generalising"]
-    assert "smaller part of the cause" in found.causes[0].advice
+@pytest.mark.parametrize(
+    ("size", "looks", "kind"),
+    [
+        ("gone", "gone", "size"),
+        ("less than half is left", "less than half is left", "size"),
+        ("less than half is left", "remains", "size"),
+        ("less than half is left", "gone", "contrast or sharpness"),
+        ("remains", "less than half is left", "contrast or sharpness"),
+        ("open", "gone", "contrast or sharpness"),
+    ],
+)
+def test_the_simplest_that_explains_most_is_told(size: Left, looks: Left, kind: str) -> None:
+    found = diagnose(FITTED, FAILS, share=0.07, deficit=deficit(size=size, looks=looks))
+    assert [cause.kind for cause in found.causes] == [kind, "learned but not generalising"]
+
+
+def test_what_is_not_gone_leaves_the_group_a_part_of_the_cause() -> None:
+    found = diagnose(FITTED, FAILS, share=0.07, deficit=deficit(size="less than half is left"))
+    assert "at equal size less than half of the gap is left" in found.causes[0].sentence
+    assert "The group is the smaller part of the cause: look at lesions of its size" in found.causes[0].advice
     assert "median 1,120, others 1,251" in found.causes[0].advice
 
 

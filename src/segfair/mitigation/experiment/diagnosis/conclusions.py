@@ -167,11 +167,13 @@ def _causes_of(deficit: Deficit | None) -> tuple[Cause, ...]:
     causes = []
     if deficit.failures is not None and deficit.failures.few:
         causes.append(_few(deficit.failures))
-    if deficit.size.explains:
-        causes.append(_lesions("size", deficit.size, f"of its size ({_medians(deficit, 'volume_mm3', digits=0)})"))
-    elif deficit.looks.explains:
-        looks = f"contrast {_medians(deficit, 'contrast')}; edge sharpness {_medians(deficit, 'edge_sharpness')}"
-        causes.append(_lesions("contrast or sharpness", deficit.looks, f"that look like its own ({looks})"))
+    looks = f"contrast {_medians(deficit, 'contrast')}; edge sharpness {_medians(deficit, 'edge_sharpness')}"
+    size = _lesions("size", deficit.size, f"of its size ({_medians(deficit, 'volume_mm3', digits=0)})")
+    faint = _lesions("contrast or sharpness", deficit.looks, f"that look like its own ({looks})")
+    answers = ((deficit.size.left, size), (deficit.looks.left, faint))
+    # The simplest that explains most: what size explains is explained by size, contrast and sharpness as well.
+    explained = [cause for wanted in ("gone", "less than half is left") for left, cause in answers if left == wanted]
+    causes.extend(explained[:1])
     return tuple(causes)
 
 

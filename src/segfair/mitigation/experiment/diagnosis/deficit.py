@@ -84,11 +84,6 @@ class AdjustedGap:
     n_subjects: int
 
     @property
-    def explains(self) -> bool:
-        """Whether what is held equal explains more than half of the difference."""
-        return self.left in ("gone", "less than half is left")
-
-    @property
     def words(self) -> str:
         """The numbers: from what to what."""
         interval = format_interval(self.ci, signed=True)
