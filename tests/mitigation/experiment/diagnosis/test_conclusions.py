@@ -67,7 +67,7 @@ def test_several_reasons_hold_at_once_and_what_leads_away_from_the_group_comes_f
         "Look at these cases first: bus_0, bus_1, bus_2, bus_3, bus_4, bus_5, bus_6, bus_7, bus_8, bus_9. "
         "The group is no cause by itself: look at lesions that look like its own (contrast median −0.80, others −1.20; "
         "edge sharpness median 0.40, others 0.50), of whichever group. "
-        "Collect more cases of it, or augment more strongly: those it was trained on are learned."
+        "Collect more cases of it, or augment more strongly: its training cases can be learned."
     )
     assert found.causes[0].sentence == "10 of 139 cases hold two thirds of the deficit"
     assert found.causes[1].sentence == (

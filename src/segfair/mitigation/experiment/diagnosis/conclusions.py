@@ -38,7 +38,7 @@ _REASONS: dict[Learning, str] = {
 _ADVICE: dict[Learning, str] = {
     "no gap": "No gap is left to close",
     "rare and under-learned": "Draw it more often, or train longer",
-    "learned but not generalising": "Collect more cases of it, or augment more strongly: those it was trained on are "
+    "learned but not generalising": "Collect more cases of it, or augment more strongly: its training cases can be "
     "learned",
     "hard in itself": "Nothing that draws it more often will do: look at its images and labels",
     "too little trained": "Train longer, or a larger network, before anything else",
