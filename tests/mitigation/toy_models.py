@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tests.score_fixtures import audit_of
 
-from segfair.mitigation.experiment.diagnosis import Part, diagnose
+from segfair.mitigation.experiment.diagnosis import Appearance, Lesions, Part, deficit_of, diagnose
 from segfair.mitigation.experiment.summary import (
     EpochWeights,
     MitigationSummary,
@@ -24,6 +24,15 @@ SEX = ["F" if i % 4 == 0 else "M" for i in range(N)]
 SITE = ["A" if i % 3 == 0 else "B" for i in range(N)]
 
 
+LESIONS = Lesions.of(
+    [f"c{i:03d}" for i in range(N)],
+    volume_mm3=[500.0 + 10 * (i * 37 % N) for i in range(N)],
+    voxel_mm3=[1.0] * N,
+    looks=[Appearance(1.0 + 0.01 * (i * 53 % N), 0.5 + 0.001 * (i * 71 % N), 0) for i in range(N)],
+)
+"""Lesions that are alike in women and men."""
+
+
 def model(name: str, *, women: float, men: float = 0.9, noise: float = 0.01, backbone: str = "unet") -> ModelSummary:
     """A model with these mean Dice, the same noise of the same cases in every model."""
     dice = np.where(np.array(SEX) == "F", women, men) + noise * np.random.default_rng(5).standard_normal(N)
@@ -36,7 +45,9 @@ def model(name: str, *, women: float, men: float = 0.9, noise: float = 0.01, bac
         **{score: audit.scores[score].value for score in ("DSC", "NormHD", "PS", "FS", "TS")},
         "worst_subgroup": {"items": dict(sorted(worst.subgroup.items)), "n": worst.n, "dsc": worst.mean},
     }
-    diagnosis = diagnose(Part(4, 0.2, 0.9), Part(3, 0.2, 0.9), share=0.03).to_dict()
+    diagnosis = diagnose(
+        Part(4, 0.2, 0.9), Part(3, 0.2, 0.9), share=0.03, deficit=deficit_of(np.array(SEX) == "F", dice, LESIONS)
+    ).to_dict()
     return ModelSummary(
         name,
         backbone,

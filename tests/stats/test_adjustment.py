@@ -147,6 +147,8 @@ def test_strata_and_subjects_are_heeded() -> None:
     expected = found.raw_difference[0]
     assert expected == pytest.approx(means[0][means[2] == 1].mean() - means[0][means[2] == 0].mean())
     assert found.test.rest_share[0] == pytest.approx(1 - means[2].mean())
+    constant = adjusted_max_t(whole, outcome, np.ones((120, 1)), rng=rng, permutations=99, subjects=subjects)
+    assert constant.test.difference[0] == pytest.approx(expected), "nothing is held equal"
 
 
 def test_too_few_cases() -> None:

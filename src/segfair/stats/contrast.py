@@ -334,7 +334,9 @@ def families(
         rows = np.flatnonzero(~within)
         # Centred before averaging, so that a subject studied at two sites is judged against both.
         centred = outcome - (np.bincount(stratum, weights=outcome) / np.bincount(stratum))[stratum]
-        of_subjects = None if covariates is None else np.column_stack([average(column) for column in covariates.T])
+        of_subjects = None
+        if covariates is not None and covariates.shape[1]:  # constant covariates have no columns
+            of_subjects = np.column_stack([average(column) for column in covariates.T])
         blocks = stratum[first]
         if ordering is not None:
             blocks = quantile_blocks(average(ordering), blocks, n_blocks=n_blocks)

@@ -106,6 +106,15 @@ def test_the_comparison_has_what_is_promised(run: Run) -> None:
     assert low < change < high
 
 
+def test_all_models_are_explained_on_the_subgroup_that_gains_are_judged_on(run: Run) -> None:
+    judged = run.comparison["models"]["balanced"]["paired"]["worst_subgroup"]
+    for model in run.comparison["models"].values():
+        explained = model["diagnosis"]
+        assert explained["subgroup"] == (judged or model["pooled"]["worst_subgroup"])["items"]
+        assert explained["held_out"] == "out-of-fold"
+        assert explained["deficit"]["size"]["n_cases"] == explained["validation"]["n"], "every case, with a lesion"
+
+
 def test_the_page_and_the_terminal_say_it(run: Run) -> None:
     page = (run.out / "comparison.html").read_text()
     assert "Evidence" in page

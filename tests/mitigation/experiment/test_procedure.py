@@ -92,6 +92,11 @@ def test_comparison_json_has_what_the_contract_names(outcome: Path) -> None:
             assert {"DSC", "NormHD", "PS", "FS", "TS", "worst_subgroup"} == set(model[part])
         assert model["diagnosis"]["subgroup"] == model["test"]["worst_subgroup"]["items"]
         assert 0 < model["diagnosis"]["training"]["n"] < CASES[0]
+        assert model["diagnosis"]["held_out"] == "validation"
+        deficit = model["diagnosis"]["deficit"]
+        assert deficit["size"]["n_cases"] == model["test"]["worst_subgroup"]["n"], "of the test cases"
+        assert all(value is not None for value in deficit["rest"].values()), "lesions of the phantom have looks"
+        assert model["diagnosis"]["recommendation"].endswith(".")
         worst = model["test"]["worst_subgroup"]
         assert worst["n"] >= 5
         assert set(worst) == {"items", "n", "dsc"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.mitigation.toy_folds import conclude_folds
 from tests.mitigation.toy_models import conclude, model
 
 from segfair.errors import InputError
+from segfair.mitigation.experiment.diagnosis import Part, diagnose
 from segfair.mitigation.experiment.summary import (
     EpochWeights,
     read_epoch_weights,
@@ -37,6 +39,46 @@ def test_a_gain_bought_with_the_mean_is_not_recommended() -> None:
 def test_levelling_down_recommends_plain_training() -> None:
     summary = conclude(model("erm", women=0.5), model("fairmedseg", women=0.45, men=0.5))
     assert summary.conclusions[0].kind == "Plain training serves the worst subgroup best"
+
+
+def test_where_nothing_helped_it_says_why_and_what_follows() -> None:
+    (nothing,) = conclude(model("erm", women=0.5), model("fairmedseg", women=0.45)).conclusions
+    assert nothing.gained is False
+    assert nothing.follows == (
+        "Nothing is shown to help sex = F, site = A, because the network does not fit its training cases as well as others, and "
+        "saw few of them (a training Dice of 0.200 is low in itself). Draw it more often, or train longer."
+    )
+    (helped,) = conclude(model("erm", women=0.5), model("balanced", women=0.8)).conclusions
+    assert (helped.gained, helped.follows) == (True, "")
+    # A gain that costs the others is a gain: why there is none would be the wrong question.
+    (costly,) = conclude(model("erm", women=0.5), model("fairmedseg", women=0.6, men=0.7)).conclusions
+    assert (costly.kind, costly.gained, costly.follows) == ("No strategy is recommended", True, "")
+    (alone,) = conclude(model("erm", women=0.5)).conclusions
+    assert (alone.gained, alone.follows) == (None, "")
+
+
+def test_with_folds_as_well() -> None:
+    (nothing,) = conclude_folds(3, {"balanced": {"gain": 0.0}}).conclusions
+    assert nothing.kind == "No gain is shown"
+    assert nothing.follows.startswith("Nothing is shown to help sex = F, because ")
+    (one_seed,) = conclude_folds(1, {"balanced": {"gain": 0.1}}).conclusions
+    assert (one_seed.gained, one_seed.follows) == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("training", "held_out", "words"),
+    [
+        (Part(2, 0.2, 0.9), Part(2, 0.2, 0.9), "help sex = F: too few cases to tell why. More cases of it are needed"),
+        (Part(9, 0.9, 0.9), Part(9, 0.9, 0.9), "help sex = F: no gap remains. No gap is left to close."),
+    ],
+)
+def test_what_is_not_known_is_no_because(training: Part, held_out: Part, words: str) -> None:
+    plain = dataclasses.replace(
+        model("erm", women=0.5),
+        diagnosis={"subgroup": {"sex": "F"}, **diagnose(training, held_out, share=0.3).to_dict()},
+    )
+    (nothing,) = conclude(plain, model("fairmedseg", women=0.45)).conclusions
+    assert words in nothing.follows
 
 
 def test_equally_bad_is_not_better() -> None:

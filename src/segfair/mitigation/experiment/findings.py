@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from segfair.attributes.fit import AttributeTable
 from segfair.audit.result import AuditResult
 from segfair.mitigation.experiment.diagnosis import Part, diagnose_models, drawn_share, part_of, pooled_parts
 from segfair.mitigation.experiment.evidence import PooledScores, find_evidence
+from segfair.mitigation.experiment.explanations import JudgedCases, lesions_of, members_of
 from segfair.mitigation.experiment.gains import Evidence
 from segfair.mitigation.experiment.settings import WORST_MIN_CASES, MitigationSettings
 from segfair.mitigation.experiment.studies import Study
@@ -27,7 +28,7 @@ from segfair.mitigation.training.evaluation import ScoredCases, total_scores, wo
 from segfair.mitigation.training.loop import FitResult
 from segfair.mitigation.weighting.weights import mine_validation
 from segfair.scoring.scores import ScoreTable
-from segfair.subgroups.lattice import Membership, Subgroup
+from segfair.subgroups.lattice import Subgroup
 
 __all__ = ["ModelScores", "TrainedModel", "find_scores", "least_support"]
 
@@ -87,7 +88,21 @@ def find_scores(
     if len(studies) > 1:
         return _find_pooled(reported, trained, settings)
     tests = {model.name: _test_scores(model.audit) for model in trained}
-    diagnoses = _diagnosed(trained, tests, lambda model, items: _split_parts(reported, model, items), "validation")
+    attributes = reported.attributes["test"]
+    judged = JudgedCases(
+        attributes,
+        lesions_of(reported.prepared, attributes.case_ids, subjects=_subjects(trained[0].audit, attributes.case_ids)),
+        # What the other models of the run do is looked at: all have validation cases, or none has.
+        "test" if trained[0].fits[0].validation is None else "validation",
+        {model.name: _pooled_scores(model, attributes.case_ids).dsc.mean(axis=0) for model in trained},
+    )
+    worst = {name: scores["worst_subgroup"] for name, scores in tests.items()}
+    diagnoses = _diagnosed(
+        trained,
+        {name: None if found is None else found["items"] for name, found in worst.items()},
+        lambda model, items: _split_parts(reported, model, items, judged.dsc[model.name]),
+        judged,
+    )
     return {
         model.name: ModelScores(
             {
@@ -123,33 +138,55 @@ def _find_pooled(
     averaged = {name: _averaged(scores, reported) for name, scores in out_of_fold.items()}
     plain = {model.backbone: model for model in trained if model.strategy == BASELINE}
     subjects = _subjects(trained[0].audit, attributes.case_ids)
+    evidence = {
+        model.name: find_evidence(
+            out_of_fold[plain[model.backbone].name],
+            out_of_fold[model.name],
+            folds=folds,
+            attributes=attributes,
+            subjects=subjects,
+            protocol=reported.protocol,
+            min_cases=WORST_MIN_CASES,
+            mean_margin=settings.mean_margin,
+            seed=settings.seed,
+        )
+        for model in trained
+        if model is not plain.get(model.backbone, model)
+    }
     diagnoses = _diagnosed(
         trained,
-        averaged,
+        _explained(trained, averaged, evidence),
         lambda model, items: _pooled_parts(attributes, model, items, out_of_fold[model.name]),
-        "out-of-fold",
+        JudgedCases(
+            attributes,
+            lesions_of(reported.prepared, attributes.case_ids, subjects=subjects),
+            "out-of-fold",
+            {name: scores.dsc.mean(axis=0) for name, scores in out_of_fold.items()},
+        ),
     )
-    found = {}
+    return {
+        model.name: ModelScores(
+            {
+                "pooled": averaged[model.name],
+                **({"paired": evidence[model.name].to_dict()} if model.name in evidence else {}),
+                "diagnosis": diagnoses[model.name],
+            },
+            evidence.get(model.name),
+        )
+        for model in trained
+    }
+
+
+def _explained(
+    trained: Sequence[TrainedModel], averaged: Mapping[str, Mapping[str, Any]], evidence: Mapping[str, Evidence]
+) -> dict[str, Mapping[str, str] | None]:
+    """Model -> the subgroup whose gap is explained: the one that gains are judged on, else its own worst one."""
+    found: dict[str, Mapping[str, str] | None] = {}
     for model in trained:
-        evidence = None
-        if model is not plain.get(model.backbone, model):
-            evidence = find_evidence(
-                out_of_fold[plain[model.backbone].name],
-                out_of_fold[model.name],
-                folds=folds,
-                attributes=attributes,
-                subjects=subjects,
-                protocol=reported.protocol,
-                min_cases=WORST_MIN_CASES,
-                mean_margin=settings.mean_margin,
-                seed=settings.seed,
-            )
-        scores = {
-            "pooled": averaged[model.name],
-            **({"paired": evidence.to_dict()} if evidence is not None else {}),
-            "diagnosis": diagnoses[model.name],
-        }
-        found[model.name] = ModelScores(scores, evidence)
+        alike = [entry.name for entry in trained if entry.backbone == model.backbone and entry.name in evidence]
+        judged = [evidence[name].items for name in alike if evidence[name].worst is not None]
+        worst = averaged[model.name]["worst_subgroup"]
+        found[model.name] = judged[0] if judged else worst and worst["items"]
     return found
 
 
@@ -194,7 +231,7 @@ def _pooled_parts(
 ) -> tuple[Part, Part, float]:
     """A subgroup among the cases trained on and out of fold, and its share in what was trained on."""
     learned = [(fit.training.case_ids, fit.training.dsc) for fit in model.fits if fit.training is not None]
-    parts = pooled_parts(attributes.case_ids, _members(items, attributes), training=learned, held_out=scores.dsc)
+    parts = pooled_parts(attributes.case_ids, members_of(items, attributes), training=learned, held_out=scores.dsc)
     pairs = zip(model.trainings, model.fits, strict=True)
     return (*parts, float(np.mean([_share(items, training, fit) for training, fit in pairs])))
 
@@ -202,19 +239,16 @@ def _pooled_parts(
 # With one split
 
 
-def _split_parts(study: Study, model: TrainedModel, items: Mapping[str, str]) -> tuple[Part, Part, float] | None:
-    """The same among training and validation cases; None without the latter.
-
-    Nothing held out but the test cases is left then, and those are to be explained.
-    """
+def _split_parts(
+    study: Study, model: TrainedModel, items: Mapping[str, str], test: NDArray[np.float64]
+) -> tuple[Part, Part, float]:
+    """The same among training and validation cases; without the latter among the test cases, of these Dice."""
     fit = model.fits[0]
-    if fit.validation is None:
-        return None
-    learning, held_out = (_members(items, study.attributes[part]) for part in ("train", "validation"))
     # A run always asks for the scores of the training cases.
-    learned = cast(ScoredCases, fit.training)
-    share = _share(items, model.trainings[0], fit)
-    return part_of(learning, learned.dsc), part_of(held_out, fit.validation.dsc), share
+    learned = part_of(members_of(items, study.attributes["train"]), cast(ScoredCases, fit.training).dsc)
+    part, dsc = ("test", test) if fit.validation is None else ("validation", fit.validation.dsc)
+    held_out = part_of(members_of(items, study.attributes[part]), dsc)
+    return learned, held_out, _share(items, model.trainings[0], fit)
 
 
 def _test_scores(result: AuditResult) -> dict[str, Any]:
@@ -241,43 +275,38 @@ def _validation_scores(study: Study, scored: ScoredCases | None) -> dict[str, An
 
 def _diagnosed(
     trained: Sequence[TrainedModel],
-    scores: Mapping[str, Mapping[str, Any]],
-    parts_of: Callable[[TrainedModel, Mapping[str, str]], tuple[Part, Part, float] | None],
-    held_out: Literal["validation", "out-of-fold"],
+    explained: Mapping[str, Mapping[str, str] | None],
+    parts_of: Callable[[TrainedModel, Mapping[str, str]], tuple[Part, Part, float]],
+    judged: JudgedCases,
 ) -> dict[str, dict[str, Any] | None]:
-    """Model -> why it serves its worst subgroup worse, by what all models of its backbone show.
+    """Model -> why it serves a subgroup worse, by what all models of its backbone show; None where none is judged.
 
     Args:
         trained: All models.
-        scores: Model -> its scores, with its worst subgroup.
+        explained: Model -> the subgroup.
         parts_of: (model, items) -> the subgroup where the model trained and where not, and its share in the training.
-        held_out: What the cases are called that were not trained on.
+        judged: The cases whose gap it is.
     """
     found: dict[str, dict[str, Any] | None] = {}
     for model in trained:
-        worst = scores[model.name]["worst_subgroup"]
-        alike = [entry for entry in trained if entry.backbone == model.backbone]
-        parts = [parts_of(entry, worst["items"]) for entry in alike] if worst is not None else []
-        known = [entry for entry in parts if entry is not None]
+        items = explained[model.name]
         found[model.name] = None
-        if worst is not None and len(known) == len(alike):
-            diagnosis = diagnose_models(known, held_out=held_out)[alike.index(model)]
-            found[model.name] = {"subgroup": worst["items"], **diagnosis.to_dict()}
+        if items is None:
+            continue
+        alike = [entry for entry in trained if entry.backbone == model.backbone]
+        diagnoses = diagnose_models(
+            [parts_of(entry, items) for entry in alike],
+            held_out=judged.held_out,
+            deficits=[judged.deficit(entry.name, items) if entry is model else None for entry in alike],
+        )
+        found[model.name] = {"subgroup": dict(items), **diagnoses[alike.index(model)].to_dict()}
     return found
-
-
-def _members(items: Mapping[str, str], attributes: AttributeTable) -> NDArray[np.bool_]:
-    """(n_cases,) who is in a subgroup."""
-    subgroup = Subgroup(frozenset(items.items()))
-    nobody = Membership((subgroup,), np.zeros((1, 0), dtype=bool), {subgroup.items: 0}, ())
-    members: NDArray[np.bool_] = nobody.apply(attributes).matrix[0]
-    return members
 
 
 def _share(items: Mapping[str, str], training: Training, fit: FitResult) -> float:
     """How much of what a training learned from was of the subgroup."""
     weights = trained_weights(training.folder, training.study.split.train, best_epoch=fit.best_epoch)
-    return drawn_share(_members(items, training.study.attributes["train"]), weights)
+    return drawn_share(members_of(items, training.study.attributes["train"]), weights)
 
 
 def _totals(scored: ScoredCases, attributes: AttributeTable, study: Study) -> dict[str, float | None]:

@@ -218,11 +218,15 @@ class Conclusion:
         kind: In a few words.
         tone: "better", "worse" or "open".
         sentence: With its numbers.
+        gained: Whether any strategy is shown to help the worst subgroup; None where that was not judged.
+        follows: What to do next where nothing is shown to help; empty where that is not known.
     """
 
     kind: str
     tone: str
     sentence: str
+    gained: bool | None = None
+    follows: str = ""
 
 
 def conclude_gains(plain: str, found: Mapping[str, Evidence]) -> Conclusion:
@@ -244,13 +248,14 @@ def conclude_gains(plain: str, found: Mapping[str, Evidence]) -> Conclusion:
     told = f"{name} {_worst_sentence(best, plain)}; {_mean_sentence(best)}. {_chance_sentence(best, len(judged))}"
     if gained and best.mean.mean.n_seeds == 1:
         # Intervals over subjects alone are beyond 0 far too often where trainings differ in nothing but their seeds.
-        return Conclusion("A gain with one seed, to be repeated with others", "open", told)
+        return Conclusion("A gain with one seed, to be repeated with others", "open", told, gained=True)
     if kept:
-        return Conclusion(f"Recommended: {name}", "better", told)
+        return Conclusion(f"Recommended: {name}", "better", told, gained=True)
     if gained:
         reason = "has fallen" if best.mean_word == "fallen" else "is not shown to be unchanged"
-        return Conclusion("No strategy is recommended", "open", f"{told} Not recommended: the mean Dice {reason}.")
-    return Conclusion("No gain is shown", "open", told)
+        told = f"{told} Not recommended: the mean Dice {reason}."
+        return Conclusion("No strategy is recommended", "open", told, gained=True)
+    return Conclusion("No gain is shown", "open", told, gained=False)
 
 
 def over_words(mean: MeanOverSeeds) -> str:

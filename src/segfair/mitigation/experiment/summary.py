@@ -127,9 +127,12 @@ def summarise(
     """
     plain = {model.backbone: model for model in models if model.strategy == baseline}
     compared = tuple(_compare(model, plain.get(model.backbone)) for model in models)
-    conclusions = tuple(
-        reach_conclusion([model for model in compared if model.backbone == backbone], baseline=baseline)
+    alike = [
+        [model for model in compared if model.backbone == backbone]
         for backbone in dict.fromkeys(model.backbone for model in compared)
+    ]
+    conclusions = tuple(
+        _followed(reach_conclusion(entries, baseline=baseline), entries, baseline=baseline) for entries in alike
     )
     return MitigationSummary(compared, conclusions, budget, tuple(notices))
 
@@ -189,6 +192,7 @@ def reach_conclusion(models: Sequence[ModelSummary], *, baseline: str) -> Conclu
             "open",
             f"No strategy of this run serves its worst subgroup better than {plain.name}, with "
             f"{_worst_words(plain)}: none is recommended.",
+            gained=False,
         )
     return _compared(best, plain)
 
@@ -221,9 +225,23 @@ def _compared(best: ModelSummary, plain: ModelSummary) -> Conclusion:
     shown = sure is not None and sure[0] > 0
     fell = mean is not None and mean.ci is not None and mean.ci[1] < 0
     if shown and not fell:
-        return Conclusion(f"Recommended: {best.name}", "better", f"{'; '.join(parts)}.")
+        return Conclusion(f"Recommended: {best.name}", "better", f"{'; '.join(parts)}.", gained=True)
     reason = "the mean Dice has fallen" if shown else "the gain of the worst subgroup may be chance"
-    return Conclusion("No strategy is recommended", "open", f"{'; '.join(parts)}. Not recommended: {reason}.")
+    told = f"{'; '.join(parts)}. Not recommended: {reason}."
+    return Conclusion("No strategy is recommended", "open", told, gained=shown)
+
+
+def _followed(conclusion: Conclusion, models: Sequence[ModelSummary], *, baseline: str) -> Conclusion:
+    """The same with what follows from the plain model's diagnosis, where no strategy is shown to help."""
+    found = next((model.diagnosis for model in models if model.strategy == baseline), None)
+    if conclusion.gained is not False or found is None:
+        return conclusion
+    name = subgroup_name(sorted(found["subgroup"].items()), length=40)
+    reasons = "; ".join(cause["sentence"] for cause in found["causes"])
+    is_known = all(cause["kind"] not in ("no gap", "insufficient evidence") for cause in found["causes"])
+    joint = ", because " if is_known else ": "
+    follows = f"Nothing is shown to help {name}{joint}{reasons}. {found['recommendation']}"
+    return dataclasses.replace(conclusion, follows=follows)
 
 
 def _interval(interval: tuple[float, float] | None) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 
 from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural, shorten
 from segfair.compare.verdict import outcome_digits
-from segfair.mitigation.experiment import diagnosis
 from segfair.mitigation.experiment.gains import EVIDENCE_RULE
+from segfair.mitigation.experiment.pages.diagnosis_page import why_section
 from segfair.mitigation.experiment.pages.evidence_page import evidence_section
 from segfair.mitigation.experiment.pages.weight_figures import weight_lines
 from segfair.mitigation.experiment.summary import RULE, MitigationSummary, ModelSummary
@@ -84,7 +84,7 @@ def mitigation_data(summary: MitigationSummary, *, written: str) -> Data:
             for part, caption in _SCORED.items()
             if all(part in model.scores for model in summary.models)
         ],
-        "why": _why(summary.models),
+        "why": why_section(summary.models),
         "changes": [_change(model, index) for index, model in enumerate(summary.models) if model.against is not None],
         "weights": [_weights(model, index) for index, model in enumerate(summary.models) if model.weights],
         "maps": _maps(summary.models),
@@ -122,6 +122,7 @@ def _verdict(summary: MitigationSummary) -> list[Data]:
             "tone": entry.tone,
             "mark": _MARKS[entry.tone],
             "sentence": clean(entry.sentence, length=2000),
+            "follows": clean(entry.follows, length=2000) if entry.follows else "",
             "backbone": clean(backbone, length=40) if len(backbones) > 1 else "",
         }
         for backbone, entry in zip(backbones, summary.conclusions, strict=True)
@@ -148,45 +149,6 @@ def _worst_cells(worst: Mapping[str, Any] | None) -> list[Data]:
     if worst is None:
         return [cell("–"), cell("none is large enough")]
     return [cell(format_number(worst["dsc"]), sub=f"n = {worst['n']:,}"), cell(items=tuple(worst["items"].items()))]
-
-
-def _why(models: Sequence[ModelSummary]) -> Data | None:
-    found = [(model, model.diagnosis) for model in models if model.diagnosis is not None]
-    if not found:
-        return None
-    pooled = _is_pooled(models)
-    held_out: diagnosis.HeldOut = "out-of-fold" if pooled else "validation"
-    who = "The subgroup" if pooled else "The subgroup of the test cases"
-    return {
-        "rule": diagnosis.rule(held_out),
-        "table": table(
-            f"{who} that each model serves worst: Dice where it trained, and where not",
-            [
-                "Model",
-                "Subgroup",
-                "Why",
-                *map(number_column, ("Training Dice", "others", f"{held_out.capitalize()} Dice", "others", "Share")),
-            ],
-            [
-                [
-                    clean(model.name, length=40),
-                    cell(items=tuple(entry["subgroup"].items())),
-                    cell(entry["kind"]),
-                    *(
-                        part_cell
-                        for part in (entry["training"], entry["validation"])
-                        for part_cell in (
-                            cell(format_number(part["dsc"]), sub=f"n = {part['n']:,}"),
-                            cell(format_number(part["rest"])),
-                        )
-                    ),
-                    f"{100 * entry['share']:.1f} %",
-                ]
-                for model, entry in found
-            ],
-            note="Share: of the subgroup in what the model was trained on, as drawn or weighted.",
-        ),
-    }
 
 
 def _change(model: ModelSummary, index: int) -> Data:
