@@ -304,18 +304,23 @@ def test_reweighing_names_a_case_without_a_volume() -> None:
 def test_groupdro_by_hand() -> None:
     strategy = made("groupdro", dro_step=0.5, dro_average=0.1)
     assert strategy.weights is not None
-    # Groups f1 {A, B}, f2 {C}, m1 {D}, m2 {E, F}, drawn alike; q starts even, so a case weighs G q = 4/4.
+    # Groups f1 {A, B}, f2 {C}, m1 {D}, m2 {E, F}, drawn alike; q starts even, so the loss of a case weighs G q = 4/4,
+    # and in an epoch it counts N q / n = 6/4/n.
     assert counts(strategy) == pytest.approx([0.75, 0.75, 1.5, 1.5, 0.75, 0.75], abs=0.05)
-    assert strategy.weights.array == pytest.approx(np.ones(6))
+    assert list(strategy.objective.weights.values()) == pytest.approx(np.ones(6))  # type: ignore[attr-defined]
+    assert strategy.weights.array == pytest.approx([0.75, 0.75, 1.5, 1.5, 0.75, 0.75])
     strategy.observe(("A", "E"), np.array([1.0, 3.0]))
     # Groups not met count as the mean of those met, 2.
     q = np.exp(0.5 * np.array([1.0, 2.0, 2.0, 3.0]))
     q /= q.sum()
-    assert strategy.weights.array == pytest.approx(4 * q[[0, 0, 1, 2, 3, 3]])
+    assert list(strategy.objective.weights.values()) == pytest.approx(  # type: ignore[attr-defined]
+        4 * q[[0, 0, 1, 2, 3, 3]]
+    )
+    assert strategy.weights.array == pytest.approx(6 * q[[0, 0, 1, 2, 3, 3]] / [2, 2, 1, 1, 2, 2])
     strategy.observe(("B", "E"), np.array([2.0, 1.0]))
     again = np.exp(0.5 * np.array([1.0 + 1.1, 2 + (1.1 + 2.8) / 2, 2 + (1.1 + 2.8) / 2, 3.0 + 2.8]))
     again /= again.sum()
-    assert strategy.weights.array == pytest.approx(4 * again[[0, 0, 1, 2, 3, 3]])
+    assert strategy.weights.array == pytest.approx(6 * again[[0, 0, 1, 2, 3, 3]] / [2, 2, 1, 1, 2, 2])
 
 
 def test_groupdro_adjustment_favours_small_groups() -> None:
@@ -323,7 +328,7 @@ def test_groupdro_adjustment_favours_small_groups() -> None:
     strategy.observe(SIX, np.ones(6))
     assert strategy.weights is not None
     # Equal losses: f2 and m1, of one case each, gain on f1 and m2, of two.
-    assert strategy.weights["C"] / strategy.weights["A"] == pytest.approx(np.exp(0.5 * (1 - np.sqrt(0.5))))
+    assert strategy.weights["C"] / strategy.weights["A"] == pytest.approx(2 * np.exp(0.5 * (1 - np.sqrt(0.5))))
 
 
 def test_focal_uses_its_own_loss() -> None:

@@ -178,7 +178,9 @@ class GroupDro(Strategy):
     def _renew(self) -> None:
         q = np.exp(self._log_q) / np.exp(self._log_q).sum()
         values = len(self._sizes) * q[self._groups]
-        self.weights = self.objective.weights = CaseWeights.of(self.weights.case_ids, values)
+        self.objective.weights = CaseWeights.of(self.weights.case_ids, values)
+        # What a case counts in an epoch: how often it is drawn, times its weight.
+        self.weights = CaseWeights.of(self.weights.case_ids, self._even * values)
 
     def state_dict(self) -> dict[str, Any]:
         """Moving averages (None where a group was not met) and log weights."""
