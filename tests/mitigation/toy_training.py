@@ -15,6 +15,7 @@ from torch import nn
 
 from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.mitigation.networks.checkpoints import load_checkpoint
+from segfair.mitigation.training.catalogue import Feedback
 from segfair.mitigation.training.loop import FitResult, FitSettings, fit
 from segfair.mitigation.training.objectives import dice_ce
 from segfair.mitigation.training.strategies.kinds import make_strategy
@@ -124,11 +125,12 @@ def train(
     settings: FitSettings = SETTINGS,
     strategy: Strategy | None = None,
     plain_training: Any = None,
+    feedback: Feedback | None = "validation",
     **more: Any,
 ) -> tuple[FitResult, nn.Module]:
     ctx = ctx or context()
     network = network or tiny_network(dropout=0.3)
-    options = StrategyOptions(case_weights=dict.fromkeys(TRAIN_IDS, 1.0))
+    options = StrategyOptions(case_weights=dict.fromkeys(TRAIN_IDS, 1.0), feedback=feedback)
     result = fit(
         network,
         strategy or make_strategy(name, ctx, options),

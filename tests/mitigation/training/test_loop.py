@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from tests.mitigation.toy_training import (
+    FAINT,
     PROTOCOL,
     SETTINGS,
     TRAIN_IDS,
@@ -32,11 +33,12 @@ from torch import nn
 from segfair.errors import ConfigError
 from segfair.mitigation.networks.checkpoints import load_checkpoint
 from segfair.mitigation.training.batches import plan_epoch
-from segfair.mitigation.training.loop import TrainingError, fit
+from segfair.mitigation.training.loop import FitResult, TrainingError, fit
 from segfair.mitigation.training.progress import TrainingProgress
 from segfair.mitigation.training.state import EpochRecord
 from segfair.mitigation.training.strategies.kinds import make_strategy
 from segfair.mitigation.training.strategies.strategy import EpochScores, StrategyOptions
+from segfair.mitigation.weighting.reweighter import TILTED, DivergenceReweighter
 
 
 def test_a_training_learns_and_writes_its_files(tmp_path: Path) -> None:
@@ -153,7 +155,7 @@ def test_labels_of_one_class_only_in_validation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("outcome", ["dsc", "ps"])
 def test_the_chosen_outcome_drives_the_strategy(tmp_path: Path, outcome: Any) -> None:
     ctx = context(2)
-    strategy = make_strategy("divergence-sampling", ctx)
+    strategy = make_strategy("divergence-sampling", ctx, StrategyOptions(feedback="validation"))
     seen: list[EpochScores] = []
     strategy.update = seen.append  # type: ignore[method-assign]
     result, _ = train(tmp_path, ctx=ctx, strategy=strategy, settings=replace(SETTINGS, outcome=outcome))
@@ -214,6 +216,64 @@ def test_validation_now_and_then_and_always_at_the_end(tmp_path: Path) -> None:
     first, second = ([row["weight"] for row in table if row["epoch"] == epoch] for epoch in "23")
     assert first == second
     assert result.best_epoch in (2, 4, 5)
+
+
+def test_weights_follow_the_dice_of_the_batches_without_a_validation_case(tmp_path: Path) -> None:
+    ctx = context(3)
+    strategy = make_strategy("divergence-sampling", ctx)
+    seen: list[tuple[tuple[str, ...], np.ndarray]] = []
+    observed = strategy.observe_dice
+
+    def observe_dice(case_ids: Any, dice: np.ndarray) -> None:
+        seen.append((tuple(case_ids), dice))
+        observed(case_ids, dice)
+
+    strategy.observe_dice = observe_dice  # type: ignore[method-assign]
+    settings = replace(STRONG, average=0.0, select="last")
+    result = fit(
+        tiny_network(),
+        strategy,
+        ctx,
+        training=Volumes(TRAIN_IDS, noise=0.2, faint=FAINT),
+        validation=None,
+        settings=settings,
+        inferer=whole,
+        protocol=PROTOCOL,
+        out=tmp_path,
+    )
+    assert len(seen) == 9, "three batches an epoch"
+    assert sorted(name for ids, _ in seen[:3] for name in ids) == sorted(TRAIN_IDS), "every case once before any weight"
+    assert all(((dice >= 0) & (dice <= 1)).all() for _, dice in seen)
+    by_hand = DivergenceReweighter(
+        ctx.training, ctx.training, min_support=ctx.min_support, rule=replace(TILTED, memory="none")
+    )
+    first = {name: dice for ids, values in seen[:3] for name, dice in zip(ids, values.tolist(), strict=True)}
+    expected = by_hand.update(first)
+    written = {row["case"]: float(row["weight"]) for row in rows(tmp_path / "weights.csv") if row["epoch"] == "1"}
+    assert written == pytest.approx(dict(expected))
+    assert result.validation is None
+
+
+def test_a_training_that_follows_its_cases_goes_on_bit_for_bit_within_an_epoch(tmp_path: Path) -> None:
+    def follow(out: Path, **more: Any) -> FitResult:
+        return train(out, "adaptive-sampling", ctx=context(4), feedback="training", **more)[0]
+
+    class Stop(TrainingProgress):
+        def __init__(self) -> None:
+            self.steps = 0
+
+        def step(self) -> None:
+            self.steps += 1
+            if self.steps == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    straight = follow(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        follow(tmp_path / "parts", progress=Stop())
+    parts = follow(tmp_path / "parts", resume=True)
+    assert same_state(tmp_path / "whole", tmp_path / "parts")
+    assert (tmp_path / "whole" / "weights.csv").read_bytes() == (tmp_path / "parts" / "weights.csv").read_bytes()
+    assert parts.remarks == straight.remarks
 
 
 def test_without_validation_cases_the_end_is_kept(tmp_path: Path) -> None:
