@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from segfair.errors import ConfigError, InputError, MetadataError
-from segfair.mitigation.nnunet.feedback import BatchFeedback, training_attributes
+from segfair.mitigation.nnunet.feedback import training_attributes, write_weights
 from segfair.mitigation.nnunet.settings import DrawSettings
 from segfair.mitigation.weighting.balance import balanced_weights
+from segfair.mitigation.weighting.feedback import BatchFeedback
 
 CASES = [f"c{number:02d}" for number in range(20)]
 SITES = ["a"] * 14 + ["b"] * 6
@@ -97,7 +98,7 @@ def test_a_state_of_other_cases_is_refused(table: Path) -> None:
 
 def test_the_table_of_weights_says_why(table: Path, tmp_path: Path) -> None:
     feedback = fed(table)
-    feedback.write(tmp_path / "case_weights.csv")
+    write_weights(feedback, tmp_path / "case_weights.csv")
     rows = pd.read_csv(tmp_path / "case_weights.csv", index_col="case")
     assert rows.weight.tolist() == pytest.approx(feedback.weights.array.tolist())
     assert rows.dice["c00"] == pytest.approx(0.8)

@@ -36,7 +36,8 @@ def patch_dice(
         ignored = target == ignore_label if ignore_label is not None else None
         classes = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, *[1] * (logits.ndim - 2))
         labelled = target == classes
-        predicted = logits[:, 1:] == logits.amax(1, keepdim=True)
+        top = logits.amax(1, keepdim=True)
+        predicted = (logits[:, 1:] == top) & (logits[:, :1] < top)
     if ignored is not None:
         labelled, predicted = labelled & ~ignored, predicted & ~ignored
     dice: NDArray[np.float64] = batch_dice(predicted, labelled).cpu().double().numpy()

@@ -15,10 +15,11 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 
 from segfair.errors import ConfigError
-from segfair.mitigation.nnunet.feedback import BatchFeedback, training_attributes
+from segfair.mitigation.nnunet.feedback import training_attributes, write_weights
 from segfair.mitigation.nnunet.patches import patch_dice
 from segfair.mitigation.nnunet.probabilities import SharedProbabilities, weights_of
 from segfair.mitigation.nnunet.settings import DrawSettings
+from segfair.mitigation.weighting.feedback import BatchFeedback
 from segfair.mitigation.weighting.one_shot import read_weights
 from segfair.mitigation.weighting.reweighter import ADAPTIVE, WeightRule
 
@@ -96,7 +97,7 @@ class nnUNetTrainerSegfair(nnUNetTrainer):  # noqa: N801 (nnU-Net finds a traine
         super().on_train_epoch_end(train_outputs)
         if self.feedback is not None:
             self.probabilities.change(self.feedback.end_epoch().array)
-            self.feedback.write(Path(self.output_folder) / "case_weights.csv")
+            write_weights(self.feedback, Path(self.output_folder) / "case_weights.csv")
             self._tell_weights()
 
     def save_checkpoint(self, filename: str) -> None:

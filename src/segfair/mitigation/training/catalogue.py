@@ -129,7 +129,8 @@ STRATEGIES: Mapping[str, StrategyEntry] = {
     ),
     "one-shot": StrategyEntry("draws by weights made beforehand (segfair weights, --weights)", "sampling"),
     "oracle": StrategyEntry(
-        "is told a subgroup (--oracle) and draws it 4 times as often: what could be reached, not a remedy", "sampling"
+        "is told a subgroup (--oracle) and draws it 4 times as often: to compare with, no remedy",
+        "sampling",
     ),
 }
 """Name on the command line -> what it is; `strategies.kinds` has the class of each."""

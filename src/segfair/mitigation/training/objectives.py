@@ -168,7 +168,9 @@ def case_dice(logits: Tensor, label: Tensor) -> Tensor:
     else:
         classes = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, *[1] * (label.ndim - 2))
         # Not argmax: over the channels of a volume it takes longer than the network itself.
-        predicted, target = logits[:, 1:] == logits.amax(1, keepdim=True), label == classes
+        top = logits.amax(1, keepdim=True)
+        # A tie with the background is background, as in `outputs.foreground`.
+        predicted, target = (logits[:, 1:] == top) & (logits[:, :1] < top), label == classes
     predicted, target = predicted & ~ignored, target & ~ignored
     return batch_dice(predicted, target)
 
@@ -317,11 +319,15 @@ class FebsObjective:
         if counted is not None:
             probabilities, classes = probabilities * counted, classes * counted
         scales = torch.ones(len(codes), device=logits.device)
+        # Of a group of which no voxel counts there is no error.
+        seen = codes if counted is None else codes[counted.flatten(1).any(1)]
         with torch.no_grad():
-            present = torch.unique(codes)
-            errors = torch.stack([_pooled_dice(probabilities[codes == g], classes[codes == g]) for g in present])
-            for group, scale in zip(present, torch.tanh((errors.min() / errors) ** self.gamma), strict=True):
-                scales[codes == group] = scale
+            present = torch.unique(seen)
+            errors = [_pooled_dice(probabilities[codes == g], classes[codes == g]) for g in present]
+            for group, error in zip(present, errors, strict=True):
+                # Rounding can leave an error of a group just below 0, and 0 / 0 of a perfect one.
+                ratio = torch.stack(errors).min().clamp(min=1e-6) / error.clamp(min=1e-6)
+                scales[codes == group] = torch.tanh(ratio**self.gamma)
         scales = scales.view(-1, *[1] * (logits.ndim - 1))
         return _pooled_dice(probabilities * scales, classes) + _entropy(logits, label, counted)
 

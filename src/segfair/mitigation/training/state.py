@@ -2,8 +2,8 @@
 
 `checkpoint_last.pt` holds everything and is written after each epoch and after an interruption, `checkpoint_best.pt`
 the network that is kept: of the end, or of the best validation so far. `history.csv` has one row an epoch.
-`weights.csv`, where the strategy weights cases, has one row an epoch and case: the weights that the epoch's validation
-has set for the next. Never takes a step itself.
+`weights.csv`, where the strategy weights cases, has one row an epoch and case: the weights that the epoch has set for
+the next, those of epoch 0 for the first. Never takes a step itself.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class FitSettings:
 class EpochRecord:
     """One row of `history.csv`: the epoch's training, and the validation after it, empty where there was none.
 
-    `loss` is the mean per-case segmentation loss over the epoch's draws, the same quantity for every strategy.
+    `loss` is the mean per-case segmentation loss over the epoch's draws: the same quantity for every strategy but those
+    that bring their own, focal and febs.
     """
 
     epoch: int
@@ -191,6 +192,7 @@ class TrainingRun:
             self._restore()
         elif self.ranks.main:
             self._clear()
+            self._append_weights(0)
         # Nobody trains before process 0 has cleared the folder.
         self.ranks.wait()
 

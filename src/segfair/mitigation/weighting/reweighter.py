@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from segfair.attributes.fit import AttributeTable
 from segfair.audit.words import plural
 from segfair.errors import ConfigError, InputError
+from segfair.mitigation.weighting.balance import balanced_weights
 from segfair.mitigation.weighting.weights import (
     Aggregate,
     CaseWeights,
@@ -90,6 +91,15 @@ class WeightRule:
             raise ConfigError(
                 "weights: a temperature, a cap or a fallback needs weights of mean 1; set normalise = true"
             )
+        ranges = (
+            ("cap", self.cap is None or self.cap >= 1, "at least 1, for weights have a mean of 1"),
+            ("rate", 0 < self.rate <= 1, "above 0 and at most 1"),
+            ("hottest", self.hottest > 0, "above 0"),
+            ("deviations", self.deviations >= 0, "at least 0"),
+        )
+        for name, holds, wanted in ranges:
+            if not holds:
+                raise ConfigError(f"weights: {name} has to be {wanted}, got {getattr(self, name):g}")
         if isinstance(self.temperature, str) and self.cap is None:
             raise ConfigError("weights: a temperature that sets itself needs a cap; set for example cap = 8")
 
@@ -104,8 +114,8 @@ The temperature sets itself, so that a moderate deficit counts as much as a larg
 weight on a subgroup while it catches up.
 """
 
-ADAPTIVE = WeightRule(memory="none", temperature="spread", hottest=20.0, fallback=True)
-"""For scores of training cases: hotter where divergences differ little, and balanced where cells are small."""
+ADAPTIVE = WeightRule(certainty="bound", memory="none", temperature="spread", hottest=20.0, fallback=True)
+"""For scores of training cases: deficits that are sure, hotter where they are small; balanced where cells are."""
 
 MEANT, POWER = 0.1, 0.8
 """Gap of mean Dice that a cell should show, and how surely, to count as judged."""
@@ -140,6 +150,7 @@ class DivergenceReweighter:
         n_cases = len(training.case_ids)
         self.temperature: float | None = None
         self._cells = joint_codes(training)
+        self._balanced = balanced_weights(training, exponent=0.5, over="cells")
         # Before anything is scored no cell is judged.
         self._unjudged = np.ones(n_cases) if rule.fallback else np.zeros(0)
         values = np.full(n_cases, 1.0 if rule.normalise else 0.0)
@@ -206,8 +217,7 @@ class DivergenceReweighter:
         return rule.temperature
 
     def _towards_balance(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        sizes = np.bincount(self._cells)[self._cells]
-        weighed: NDArray[np.float64] = values * sizes ** (-0.5 * self._unjudged)
+        weighed: NDArray[np.float64] = values * self._balanced**self._unjudged
         return weighed
 
     def remarks(self) -> tuple[str, ...]:
@@ -246,6 +256,7 @@ class DivergenceReweighter:
                 None if setter is None else sorted(map(list, setter.items)) for setter in self._weights.setters
             ],
             "temperature": self.temperature,
+            "unjudged": self._unjudged.tolist(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -255,10 +266,15 @@ class DivergenceReweighter:
             InputError: The state belongs to other cases or subgroups.
         """
         memory, weights = state["memory"], state["weights"]
-        if len(weights) != len(self._weights) or (memory is not None and len(memory) != len(self.lattice.mined)):
+        if len(weights) != len(self._weights):
             raise InputError(
                 f"reweighter: the saved state has {len(weights)} training cases, this run {len(self._weights)}; "
                 "resume with the same splits, attributes and minimum support"
+            )
+        if memory is not None and len(memory) != len(self.lattice.mined):
+            raise InputError(
+                f"reweighter: the saved state has {len(memory)} subgroups, this run {len(self.lattice.mined)}; "
+                "resume with the same attributes, minimum support and cases to follow"
             )
         self._memory = None if memory is None else np.array(memory, dtype=np.float64)
         if self._memory is not None:
@@ -269,6 +285,7 @@ class DivergenceReweighter:
         ]
         self._weights = CaseWeights.of(self._weights.case_ids, np.array(weights, dtype=np.float64), setters)
         self.temperature = state["temperature"]
+        self._unjudged = np.array(state.get("unjudged", self._unjudged), dtype=np.float64)
 
     def attach(self, evaluator: Any, *, metric: str, id_key: str = "id") -> None:
         """Updates the weights whenever a MONAI (Ignite) evaluator finishes, from the details of one of its metrics.

@@ -59,7 +59,8 @@ class RunningScores:
             known = np.isfinite(before)
             moved = np.where(known, before + self._rate * (scores - before), scores)
             drift = float((moved - before)[known].mean()) if known.any() else 0.0
-            self._averages[~drawn] += drift
+            # Bounded by the others, so that no case is ever taken for better than all that were seen.
+            self._averages[~drawn] = np.clip(self._averages[~drawn] + drift, moved.min(), moved.max())
             self._averages[drawn] = moved
             self._sums[:], self._counts[:] = 0.0, 0.0
         known = np.isfinite(self._averages)

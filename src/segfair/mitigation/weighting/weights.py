@@ -238,6 +238,8 @@ def assign(
     n_subgroups, n_cases = members.shape
     if not n_subgroups:
         return Assigned(np.zeros(n_cases), np.full(n_cases, -1, dtype=np.intp))
+    if how == "max":
+        return _largest(members, strength)
     if how == "shapley":
         if importance is None:
             raise ValueError("assign: how='shapley' needs the importance of each subgroup")
@@ -248,10 +250,21 @@ def assign(
     inside = members.any(axis=0)
     # Among equal parts the first member row, never a subgroup the case is not in (whose part is 0 too).
     setter = np.where(inside, np.argmax(np.where(members, parts, -1.0), axis=0), -1).astype(np.intp)
-    if how == "max":
-        return Assigned(parts.max(axis=0), setter)
     total = shares.sum(axis=0)
     return Assigned(np.divide(parts.sum(axis=0), total, out=np.zeros(n_cases), where=total > 0), setter)
+
+
+def _largest(members: NDArray[np.bool_], strength: NDArray[np.float64]) -> Assigned:
+    """The strongest subgroup of each case: subgroups from the strongest on, until every case has one."""
+    values, setter = np.zeros(members.shape[1]), np.full(members.shape[1], -1, dtype=np.intp)
+    left = np.ones(members.shape[1], dtype=bool)
+    for row in np.argsort(-strength, kind="stable"):
+        new = members[row] & left
+        values[new], setter[new] = strength[row], row
+        left &= ~new
+        if not left.any():
+            break
+    return Assigned(values, setter)
 
 
 def necessity(mined: Membership, gaps: NDArray[np.float64], itemsets: Sequence[Subgroup]) -> NDArray[np.float64]:

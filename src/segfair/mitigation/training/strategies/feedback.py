@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segfair.errors import ConfigError
+from segfair.mitigation.training.catalogue import Feedback as Source
 from segfair.mitigation.training.strategies.strategy import EpochScores, StrategyOptions, TrainingContext
+from segfair.mitigation.weighting.feedback import BatchFeedback
 from segfair.mitigation.weighting.reweighter import DivergenceReweighter, WeightRule
-from segfair.mitigation.weighting.running import RunningScores
 from segfair.mitigation.weighting.weights import CaseWeights
 
 __all__ = ["Feedback"]
@@ -25,22 +27,22 @@ class Feedback:
 
     Args:
         context: Attributes of the cases.
-        options: Whose divergences.
-        rule: How they become weights. From training cases nothing is remembered of earlier epochs, for their running
-            scores do.
+        options: Changes of the rule.
+        source: Whose divergences.
+        rule: How they become weights.
     """
 
-    def __init__(self, context: TrainingContext, options: StrategyOptions, rule: WeightRule) -> None:
+    def __init__(self, context: TrainingContext, options: StrategyOptions, source: Source, rule: WeightRule) -> None:
         rule = replace(rule, **options.rule_changes)
-        self.watches_dice = options.feedback != "validation"
-        measured = context.training if self.watches_dice else context.validation
-        self.reweighter = DivergenceReweighter(
-            measured,
-            context.training,
-            min_support=context.min_support,
-            rule=replace(rule, memory="none") if self.watches_dice else rule,
-        )
-        self._running = RunningScores(context.training.case_ids)
+        self.source = source
+        self._batches: BatchFeedback | None = None
+        if source == "training":
+            self._batches = BatchFeedback(context.training, rule=rule, min_support=context.min_support)
+            self.reweighter = self._batches.reweighter
+        else:
+            self.reweighter = DivergenceReweighter(
+                context.validation, context.training, min_support=context.min_support, rule=rule
+            )
 
     @property
     def weights(self) -> CaseWeights:
@@ -49,13 +51,14 @@ class Feedback:
 
     def observe(self, case_ids: Sequence[str], dice: NDArray[np.float64]) -> None:
         """Takes the Dice of the cases of a batch; see `RunningScores.observe`."""
-        if self.watches_dice:
-            self._running.observe(case_ids, dice)
+        if self._batches is not None:
+            self._batches.observe(case_ids, dice)
 
     def update(self, scores: EpochScores) -> CaseWeights:
         """The weights after an epoch; those of before where it has shown nothing."""
-        outcome = self._running.end_epoch() if self.watches_dice else scores.outcome
-        return self.weights if outcome is None else self.reweighter.update_array(outcome)
+        if self._batches is not None:
+            return self._batches.end_epoch()
+        return self.weights if scores.outcome is None else self.reweighter.update_array(scores.outcome)
 
     def remarks(self) -> tuple[str, ...]:
         """What the user should know, in words."""
@@ -63,9 +66,21 @@ class Feedback:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain lists and numbers."""
-        return {"reweighter": self.reweighter.state_dict(), "running": self._running.state_dict()}
+        followed = self.reweighter if self._batches is None else self._batches
+        return {"source": self.source, "followed": followed.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a `state_dict`."""
-        self.reweighter.load_state_dict(state["reweighter"])
-        self._running.load_state_dict(state["running"])
+        """Goes on from a `state_dict`.
+
+        Raises:
+            ConfigError: Other cases were followed.
+        """
+        # Versions before this choice followed the validation cases, and their state says nothing of it.
+        was = state.get("source", "validation")
+        if was != self.source:
+            raise ConfigError(
+                f"resume: the training began with weights from the divergences of {was} cases, now they are to follow "
+                f"{self.source} cases; give --feedback {was}, or start anew with --overwrite"
+            )
+        followed = self.reweighter if self._batches is None else self._batches
+        followed.load_state_dict(state["followed"] if "source" in state else state)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from segfair.errors import ConfigError
 from segfair.mitigation.training.catalogue import STRATEGIES
@@ -65,13 +64,9 @@ _KINDS: Mapping[str, type[Strategy]] = {
 def make_strategy(name: str, context: TrainingContext, options: StrategyOptions | None = None) -> Strategy:
     """The strategy of that name.
 
-    Without a choice in `options.feedback` a strategy that follows divergences takes those of the catalogue: of the
-    training cases, or as FairMedSeg of the validation cases.
-
     Raises:
         ConfigError: No such strategy, or one that cannot be used on these cases.
     """
     if name not in STRATEGIES:
         raise ConfigError(f"strategy {name}: unknown; known are {', '.join(STRATEGIES)}")
-    options = options or StrategyOptions()
-    return _KINDS[name](context, replace(options, feedback=options.feedback or STRATEGIES[name].feedback))
+    return _KINDS[name](context, options or StrategyOptions())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.errors import ConfigError
+from segfair.mitigation.training.catalogue import Feedback as Source
 from segfair.mitigation.training.objectives import (
     AdversarialObjective,
     FairMedSegObjective,
@@ -43,10 +44,13 @@ __all__ = [
 class FairMedSeg(Strategy):
     """FairMedSeg: divergence weights in the loss (Eqs. 2-4), to the letter unless another rule is given."""
 
+    follows: Source = "validation"
+
     def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
         super().__init__(context, options)
-        self.feedback = Feedback(context, options, options.rule or LITERAL)
-        self.watches_dice = self.feedback.watches_dice
+        source = options.feedback or self.follows
+        self.feedback = Feedback(context, options, source, options.rule or LITERAL)
+        self.watches_dice = source == "training"
         self.tuner = AlphaTuner() if options.alpha == "auto" else None
         alpha = self.tuner.alpha if self.tuner is not None else float(options.alpha)
         self.weights = self.feedback.weights
@@ -85,7 +89,8 @@ class FairMedSeg(Strategy):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Weights and tuner."""
-        self.feedback.load_state_dict(state["feedback"])
+        # A state of before held the weights of the validation cases under another name.
+        self.feedback.load_state_dict(state.get("feedback", state.get("reweighter")))
         if self.tuner is not None and state["tuner"] is not None:
             self.tuner.load_state_dict(state["tuner"])
         self._renew()
@@ -185,10 +190,19 @@ class GroupDro(Strategy):
     def state_dict(self) -> dict[str, Any]:
         """Moving averages (None where a group was not met) and log weights."""
         averages = [None if np.isnan(value) else value for value in self._averages.tolist()]
-        return {"averages": averages, "log_q": self._log_q.tolist()}
+        return {"averages": averages, "log_q": self._log_q.tolist(), "draws": "even"}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Moving averages and log weights."""
+        """Moving averages and log weights.
+
+        Raises:
+            ConfigError: The training began with other draws.
+        """
+        if state.get("draws") != "even":
+            raise ConfigError(
+                "resume: this training of groupdro began in a version that drew every case once an epoch; start anew "
+                "with --overwrite"
+            )
         self._averages = np.array([np.nan if value is None else value for value in state["averages"]])
         self._log_q = np.array(state["log_q"])
         self._renew()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.errors import ConfigError
+from segfair.mitigation.training.catalogue import Feedback as Source
 from segfair.mitigation.training.strategies.feedback import Feedback
 from segfair.mitigation.training.strategies.strategy import EpochScores, Strategy, StrategyOptions, TrainingContext
 from segfair.mitigation.weighting.balance import Over, balanced_weights, members_of
@@ -31,14 +32,18 @@ __all__ = [
 class DivergenceSampling(Strategy):
     """Tilted shrunken deficits as sampling probabilities."""
 
+    follows: Source = "training"
+
     def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
         super().__init__(context, options)
-        self.feedback = Feedback(context, options, self._rule(options))
-        self.watches_dice = self.feedback.watches_dice
+        source = options.feedback or self.follows
+        self.feedback = Feedback(context, options, source, options.rule or self.rule_for(source))
+        self.watches_dice = source == "training"
         self.weights: CaseWeights = self.feedback.weights
 
-    def _rule(self, options: StrategyOptions) -> WeightRule:
-        return options.rule or TILTED
+    def rule_for(self, _source: Source) -> WeightRule:
+        """How divergences of those cases become weights."""
+        return TILTED
 
     def probabilities(self) -> NDArray[np.float64]:
         """The current weights."""
@@ -78,8 +83,9 @@ class AdaptiveSampling(DivergenceSampling):
     draws them. From validation cases, deficits are lower confidence limits.
     """
 
-    def _rule(self, options: StrategyOptions) -> WeightRule:
-        return options.rule or (ADAPTIVE if options.feedback == "training" else CONFIDENT)
+    def rule_for(self, source: Source) -> WeightRule:
+        """How divergences of those cases become weights."""
+        return ADAPTIVE if source == "training" else CONFIDENT
 
 
 class _FixedSampling(Strategy):

@@ -67,7 +67,7 @@ class StrategyOptions:
         febs_gamma: Exponent of fair error-bound scaling.
         case_weights: Weights from an earlier audit, case id -> weight ("one-shot").
         feedback: Whose divergences are followed: of "training" cases, from the batches they are in, or of
-            "validation" cases; None: what the catalogue says of the strategy.
+            "validation" cases; None: whom the strategy follows by itself.
         oracle, oracle_factor: Attribute -> level of the subgroup that "oracle" is told, and how many times as often it
             draws its cases.
     """
