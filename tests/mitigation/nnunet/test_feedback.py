@@ -71,7 +71,7 @@ def test_who_is_served_worse_is_drawn_more(table: Path) -> None:
 
 
 def test_weights_are_balanced_before_an_epoch_and_without_any_dice(table: Path) -> None:
-    attributes = training_attributes(DrawSettings(metadata=table), CASES)
+    attributes = training_attributes(DrawSettings(metadata=table, attributes=("site",)), CASES)
     balanced = balanced_weights(attributes, exponent=0.5, over="cells")
     feedback = fed(table, epochs=0)
     assert feedback.weights.array == pytest.approx(balanced)

@@ -369,3 +369,27 @@ def test_febs_works_on_one_channel_with_ignored_voxels_and_heads() -> None:
     assert objective(logits, marked, ["a", "b"]).item() == pytest.approx(objective(changed, marked, ["a", "b"]).item())
     once = objective(logits, label, ["a", "b"]).item()
     assert objective(torch.stack([logits, logits], dim=1), label, ["a", "b"]).item() == pytest.approx(once)
+
+
+def test_febs_of_a_case_of_which_nothing_counts_is_the_loss_of_the_others() -> None:
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 1, 4, 4, 1, generator=rng)
+    label = (torch.rand(2, 1, 4, 4, 1, generator=rng) > 0.5).float()
+    label[1] = IGNORED
+    objective = FebsObjective(RecordedLoss(dice_ce), {"a": 0, "b": 1})
+    alone = FebsObjective(RecordedLoss(dice_ce), {"a": 0})(logits[:1], label[:1], ["a"], batch_size=2)
+    both = objective(logits, label, ["a", "b"])
+    # The Dice term is of the batch, so that it counts for both cases; the second one has no cross-entropy.
+    dice = _febs_dice_term(logits[:1], label[:1])
+    assert both.item() == pytest.approx(alone.item() + dice / 2, rel=1e-5)
+
+
+def _febs_dice_term(logits: Tensor, label: Tensor) -> float:
+    scaled = logits.sigmoid() * np.tanh(1.0)
+    overlap, total = (scaled * label).sum(), (scaled**2).sum() + (label**2).sum()
+    return float(1 - (2 * overlap + 1e-5) / (total + 1e-5))
+
+
+def test_a_tie_with_the_background_is_background() -> None:
+    label = torch.ones(1, 1, 2, 2, 1)
+    assert case_dice(torch.zeros(1, 3, 2, 2, 1), label).item() == 0.0

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.mitigation.toy_training import SIX, SIX_DICE, SIX_TABLE, make_table
 
+from segfair.attributes.fit import AttributeTable
 from segfair.errors import ConfigError, InputError
 from segfair.mitigation.weighting.reweighter import (
+    ADAPTIVE,
     CONFIDENT,
     LITERAL,
     TILTED,
@@ -183,3 +186,56 @@ def test_weights_follow_ids_whatever_the_order() -> None:
     for order in itertools.islice(itertools.permutations(range(6)), 0, 720, 97):
         shuffled = {SIX[i]: float(SIX_DICE[i]) for i in order}
         assert dict(DivergenceReweighter(SIX_TABLE, SIX_TABLE, rule=LITERAL).update(shuffled)) == in_order
+
+
+# Balance where nothing can be judged
+
+
+def cells(sizes: list[int]) -> AttributeTable:
+    levels = [name for name, size in zip("abcd", sizes, strict=False) for _ in range(size)]
+    return make_table([f"{i:03d}" for i in range(len(levels))], {"site": levels})
+
+
+def test_a_small_cell_is_drawn_more_and_a_large_one_by_its_scores_alone() -> None:
+    table = cells([300, 4])
+    reweighter = DivergenceReweighter(table, table, rule=ADAPTIVE)
+    # Nothing is known: n^-1/2 for both.
+    begun = reweighter.weights.array
+    assert begun[-1] / begun[0] == pytest.approx((300 / 4) ** 0.5)
+    rng = np.random.default_rng(0)
+    weights = reweighter.update_array(rng.normal(0.8, 0.1, 304)).array
+    # No gap: the few are still drawn more often, the many as ever.
+    assert 1.5 < weights[-1] / weights[0] < begun[-1] / begun[0]
+
+
+def test_a_rare_group_with_a_gap_is_drawn_more_than_balance_alone_would() -> None:
+    table = cells([300, 60, 20])
+    rng = np.random.default_rng(1)
+    scores = rng.normal(0.85, 0.08, 380) - 0.25 * (np.arange(380) >= 360)
+    weights = DivergenceReweighter(table, table, rule=ADAPTIVE).update_array(scores).array
+    assert weights[-1] > 3 * weights[0]
+    assert weights[310] == pytest.approx(weights[0], rel=0.25)
+
+
+def test_who_is_not_judged_is_remembered() -> None:
+    table = cells([300, 4])
+    first, second = (DivergenceReweighter(table, table, rule=ADAPTIVE) for _ in range(2))
+    first.update_array(np.random.default_rng(0).normal(0.8, 0.1, 304))
+    second.load_state_dict(first.state_dict())
+    assert second.remarks() == first.remarks()
+    assert first.remarks()[0].startswith("1 cell of the attributes with 4 cases of 304 are too small")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"cap": 0.5}, "cap has to be at least 1"),
+        ({"rate": 5.0}, "rate has to be above 0 and at most 1"),
+        ({"hottest": 0.0}, "hottest has to be above 0"),
+        ({"deviations": -1.0}, "deviations has to be at least 0"),
+        ({"temperature": "spread", "cap": None}, "needs a cap"),
+    ],
+)
+def test_rules_that_could_never_work(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        WeightRule(**values)

@@ -24,11 +24,20 @@ def test_patches_of_a_case_count_as_their_mean() -> None:
 
 def test_a_case_that_is_not_drawn_moves_as_the_others() -> None:
     running = RunningScores(["a", "b", "c"], rate=0.5)
-    running.observe(["a", "b", "c"], np.array([0.2, 0.4, 0.6]))
+    running.observe(["a", "b", "c"], np.array([0.2, 0.4, 0.3]))
     running.end_epoch()
     # a moves by .2 and b by .1; c, not drawn, by their mean.
     running.observe(["a", "b"], np.array([0.6, 0.6]))
-    assert running.end_epoch() == pytest.approx([0.4, 0.5, 0.75])
+    assert running.end_epoch() == pytest.approx([0.4, 0.5, 0.45])
+
+
+def test_a_case_that_is_not_drawn_does_not_move_beyond_the_others() -> None:
+    running = RunningScores(["a", "b", "c"], rate=1.0)
+    running.observe(["a", "b", "c"], np.array([0.1, 0.1, 0.95]))
+    running.end_epoch()
+    for score in (0.5, 0.9):
+        running.observe(["a", "b"], np.array([score, score]))
+        assert running.end_epoch() == pytest.approx([score, score, 0.95])
 
 
 def test_a_case_never_drawn_has_the_mean_of_the_others() -> None:

@@ -18,8 +18,8 @@ __all__ = ["RunningScores"]
 class RunningScores:
     """A moving average of each case's score over the epochs that drew it.
 
-    A case that an epoch did not draw is taken to have moved as those that it drew: its old score would be that of a
-    network that had learned less, and being drawn rarely would look like being served badly.
+    A case that an epoch did not draw is taken to have moved as those that it drew, though not beyond all of them: its
+    old score would be that of a network that had learned less, and being drawn rarely would look like being served badly.
 
     Args:
         case_ids: The cases.
@@ -59,8 +59,10 @@ class RunningScores:
             known = np.isfinite(before)
             moved = np.where(known, before + self._rate * (scores - before), scores)
             drift = float((moved - before)[known].mean()) if known.any() else 0.0
-            # Bounded by the others, so that no case is ever taken for better than all that were seen.
-            self._averages[~drawn] = np.clip(self._averages[~drawn] + drift, moved.min(), moved.max())
+            # Not beyond the others: no case is taken for better than all that were seen because they have improved.
+            old = self._averages[~drawn]
+            low, high = np.minimum(old, moved.min()), np.maximum(old, moved.max())
+            self._averages[~drawn] = np.clip(old + drift, low, high)
             self._averages[drawn] = moved
             self._sums[:], self._counts[:] = 0.0, 0.0
         known = np.isfinite(self._averages)
