@@ -280,10 +280,10 @@ def test_a_strategy_that_needs_validation_is_not_added_to_a_split_without_it(
     config = ("--config", run.out.parent / "config.toml")
     done = call_cli("mitigate", run.data, *config, "--strategy", "erm", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    more = ("--strategy", "erm", "--strategy", "divergence-sampling", "--resume")
+    more = ("--strategy", "erm", "--strategy", "fairmedseg", "--resume")
     refused = call_cli("mitigate", run.data, *config, *more, "--out", tmp_path / "out")
     assert refused.returncode == 2
-    assert "--strategy divergence-sampling: learns from scores of validation cases" in refused.stderr
+    assert "--strategy fairmedseg: learns from scores of validation cases" in refused.stderr
     # Nor is another model put beside it on another split.
     other = call_cli(
         "mitigate", run.data, *config, "--strategy", "balanced", "--no-baseline", "--out", tmp_path / "out"

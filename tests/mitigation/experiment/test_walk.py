@@ -71,6 +71,7 @@ def walk_through(root: Path, run_cli, call_cli, write_tree) -> Walk:
     out, masks, report = root / "out", root / "masks", root / "report"
     # Two attributes, and so one heat map a page: what is drawn is not the point.
     options = ("--config", root / "config.toml", "--strategy", "divergence-sampling", "--attributes", "age,menopause")
+    options += ("--feedback", "validation")
     mitigate = run_cli("mitigate", tree.root, *options, "--out", out)
     assert mitigate.returncode == 0, mitigate.stderr
     checkpoint = out / "divergence-sampling" / "checkpoint_best.pt"
@@ -136,7 +137,7 @@ def test_a_case_without_metadata_trains_and_only_trains(walk: Walk) -> None:
     assert f"cases without metadata, only trained on: 1 ({UNKNOWN})" in walk.mitigate.stdout
     assert UNKNOWN in walk.split["train"]
     last = [row for row in rows(walk.out / "divergence-sampling" / "weights.csv") if row["case"] == UNKNOWN]
-    assert [row["epoch"] for row in last] == ["1", "2"]
+    assert [row["epoch"] for row in last] == ["0", "1", "2"]
     assert all(float(row["weight"]) > 0 for row in last)
 
 
@@ -151,7 +152,7 @@ def test_the_files_that_others_rely_on(walk: Walk) -> None:
         assert written == {f"{case}.nii.gz" for case in walk.tree.test}
     train = walk.split["train"]
     weights = rows(out / "divergence-sampling" / "weights.csv")
-    assert [(int(row["epoch"]), row["case"]) for row in weights] == [(e, case) for e in (1, 2) for case in train]
+    assert [(int(row["epoch"]), row["case"]) for row in weights] == [(e, case) for e in (0, 1, 2) for case in train]
     assert np.mean([float(row["weight"]) for row in weights[-len(train) :]]) == pytest.approx(1)
     assert not (out / "erm" / "weights.csv").exists()
     models = json.loads((out / "comparison.json").read_text("utf-8"))["models"]

@@ -125,7 +125,7 @@ def test_a_gradient_that_is_no_number_stops_with_its_own_batch(tmp_path: Path) -
 def test_one_level_only_in_validation_and_cases_without_metadata(tmp_path: Path) -> None:
     ctx = context(2, validation=make_table(VAL_IDS, {"sex": ["f"] * 8, "site": [None] * 8}))
     result, _ = train(tmp_path, ctx=ctx)
-    assert [row["weight"] for row in rows(tmp_path / "weights.csv")] == ["1.0"] * 16
+    assert [row["weight"] for row in rows(tmp_path / "weights.csv")] == ["1.0"] * 24
     assert result.history[-1].worst_subgroup == "sex = f"
 
 
