@@ -106,7 +106,7 @@ def test_resume_refuses_other_settings_by_name(tmp_path: Path) -> None:
         )
 
 
-KILLS = {"half a checkpoint": ("save_checkpoint", 4, 1), "between the tables": ("append_rows", 5, 2)}
+KILLS = {"half a checkpoint": ("save_checkpoint", 4, 1), "between the tables": ("append_rows", 6, 2)}
 """What is being written -> the function during whose how-manieth call the process dies, and the epochs then saved."""
 
 
