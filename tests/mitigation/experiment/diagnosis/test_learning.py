@@ -145,6 +145,15 @@ def test_folds_are_pooled_case_by_case() -> None:
     assert (out_of_fold.n, out_of_fold.dsc, out_of_fold.rest) == (2, pytest.approx(0.35), pytest.approx(0.8))
 
 
+def test_a_case_that_only_trains_is_passed_over() -> None:
+    members = np.array([True, False])
+    # "extra" has no metadata: every fold learns from it, and none tests it.
+    training = [(["extra", "a"], np.array([0.1, 0.9])), (["b", "extra"], np.array([0.5, 0.3]))]
+    learned, out_of_fold = pooled_parts(["a", "b"], members, training=training, held_out=np.array([[0.2, 0.7]]))
+    assert learned == Part(1, 0.9, 0.5)
+    assert out_of_fold == Part(1, 0.2, 0.7)
+
+
 def test_the_sentence_has_the_numbers() -> None:
     told = learning_sentence(Part(4, 0.2, 0.93), Part(5, 0.25, 0.9), 0.033, "out-of-fold")
     assert told == (

@@ -119,9 +119,10 @@ def pooled_parts(
     A case counts once: with its mean Dice over all trainings that learned from it, and over the seeds that held it out.
 
     Args:
-        case_ids: All cases.
+        case_ids: All cases that a fold tests.
         members: (n_cases,) whether each is in the subgroup.
-        training: For each training (a fold with a seed) the cases that it learned from and their Dice.
+        training: For each training (a fold with a seed) the cases that it learned from and their Dice. Cases that only
+            train, for no fold tests them, are passed over.
         held_out: (n_seeds, n_cases) out-of-fold Dice.
 
     Returns:
@@ -130,8 +131,9 @@ def pooled_parts(
     position = {case: place for place, case in enumerate(case_ids)}
     sums, counts = np.zeros(len(case_ids)), np.zeros(len(case_ids))
     for cases, dsc in training:
-        places = [position[case] for case in cases]
-        sums[places] += dsc
+        tested = np.array([case in position for case in cases], dtype=bool)
+        places = [position[case] for case in cases if case in position]
+        sums[places] += dsc[tested]
         counts[places] += 1
     learned = counts > 0
     return part_of(members[learned], sums[learned] / counts[learned]), part_of(members, held_out.mean(axis=0))
