@@ -214,6 +214,16 @@ def test_where_it_runs_and_further_models_may_change(name: str, begun: Mitigatio
     check_resumable(dataclasses.replace(begun, **{name: FREE[name]}), begun.out / "config.toml")
 
 
+def test_a_run_goes_on_where_the_tracker_of_before_is_not_installed(
+    begun: MitigationSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(begun.out / "config.toml", tomli_w.dumps({**begun.to_dict(), "log": ["wandb"]}))
+    monkeypatch.setattr("segfair.mitigation.training.trackers.find_spec", lambda _: None)
+    check_resumable(begun, begun.out / "config.toml")
+    with pytest.raises(ConfigError, match="--log wandb: wandb is not installed"):
+        dataclasses.replace(begun, log=("wandb",)).complete()
+
+
 def test_without_an_earlier_run_there_is_nothing_to_compare(begun: MitigationSettings, tmp_path: Path) -> None:
     check_resumable(begun, tmp_path / "absent.toml")
     check_resumable(begun, begun.out / "config.toml")

@@ -474,8 +474,9 @@ def check_resumable(settings: MitigationSettings, path: Path) -> None:
     """
     if not path.is_file():
         return
-    # A run of an older version may lack a key; it then had the default.
-    known = {**read_settings(path), "out": settings.out, "device": "cpu", "amp": None}
+    # A run of an older version may lack a key; it then had the default. What only another machine has (a GPU, the
+    # package of a tracker) is no reason to refuse.
+    known = {**read_settings(path), "out": settings.out, "device": "cpu", "amp": None, "log": None}
     known["one_shot_weights"] = settings.one_shot_weights
     before = MitigationSettings(**known).complete().to_dict()
     now = settings.to_dict()
