@@ -17,7 +17,7 @@ from segfair.attributes.fit import AttributeTable
 from segfair.audit.result import AuditResult
 from segfair.mitigation.experiment.diagnosis import Part, diagnose_models, drawn_share, part_of, pooled_parts
 from segfair.mitigation.experiment.evidence import PooledScores, find_evidence
-from segfair.mitigation.experiment.explanations import JudgedCases, lesions_of, members_of
+from segfair.mitigation.experiment.explanations import JudgedCases, lesions_of
 from segfair.mitigation.experiment.gains import Evidence
 from segfair.mitigation.experiment.settings import WORST_MIN_CASES, MitigationSettings
 from segfair.mitigation.experiment.studies import Study
@@ -26,6 +26,7 @@ from segfair.mitigation.experiment.trainings import Model, Training
 from segfair.mitigation.training.catalogue import BASELINE
 from segfair.mitigation.training.evaluation import ScoredCases, total_scores, worst_subgroup
 from segfair.mitigation.training.loop import FitResult
+from segfair.mitigation.weighting.balance import members_of
 from segfair.mitigation.weighting.weights import mine_validation
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import Subgroup
@@ -231,7 +232,7 @@ def _pooled_parts(
 ) -> tuple[Part, Part, float]:
     """A subgroup among the cases trained on and out of fold, and its share in what was trained on."""
     learned = [(fit.training.case_ids, fit.training.dsc) for fit in model.fits if fit.training is not None]
-    parts = pooled_parts(attributes.case_ids, members_of(items, attributes), training=learned, held_out=scores.dsc)
+    parts = pooled_parts(attributes.case_ids, members_of(attributes, items), training=learned, held_out=scores.dsc)
     pairs = zip(model.trainings, model.fits, strict=True)
     return (*parts, float(np.mean([_share(items, training, fit) for training, fit in pairs])))
 
@@ -245,9 +246,9 @@ def _split_parts(
     """The same among training and validation cases; without the latter among the test cases, of these Dice."""
     fit = model.fits[0]
     # A run always asks for the scores of the training cases.
-    learned = part_of(members_of(items, study.attributes["train"]), cast(ScoredCases, fit.training).dsc)
+    learned = part_of(members_of(study.attributes["train"], items), cast(ScoredCases, fit.training).dsc)
     part, dsc = ("test", test) if fit.validation is None else ("validation", fit.validation.dsc)
-    held_out = part_of(members_of(items, study.attributes[part]), dsc)
+    held_out = part_of(members_of(study.attributes[part], items), dsc)
     return learned, held_out, _share(items, model.trainings[0], fit)
 
 
@@ -306,7 +307,7 @@ def _diagnosed(
 def _share(items: Mapping[str, str], training: Training, fit: FitResult) -> float:
     """How much of what a training learned from was of the subgroup."""
     weights = trained_weights(training.folder, training.study.split.train, best_epoch=fit.best_epoch)
-    return drawn_share(members_of(items, training.study.attributes["train"]), weights)
+    return drawn_share(members_of(training.study.attributes["train"], items), weights)
 
 
 def _totals(scored: ScoredCases, attributes: AttributeTable, study: Study) -> dict[str, float | None]:
