@@ -6,6 +6,7 @@ rule that chose the epoch.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -32,6 +33,9 @@ from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import Subgroup
 
 __all__ = ["ModelScores", "TrainedModel", "find_scores", "least_support"]
+
+_Weights = Callable[[Training, FitResult], NDArray[np.float64]]
+"""(n_epochs, n_training) what each case weighed in a training; see `trained_weights`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,10 +102,11 @@ def find_scores(
         {model.name: _pooled_scores(model, attributes.case_ids).dsc.mean(axis=0) for model in trained},
     )
     worst = {name: scores["worst_subgroup"] for name, scores in tests.items()}
+    weights = _weights_once()
     diagnoses = _diagnosed(
         trained,
         {name: None if found is None else found["items"] for name, found in worst.items()},
-        lambda model, items: _split_parts(reported, model, items, judged.dsc[model.name]),
+        lambda model, items: _split_parts(reported, model, items, judged.dsc[model.name], weights),
         judged,
     )
     return {
@@ -154,10 +159,11 @@ def _find_pooled(
         for model in trained
         if model is not plain.get(model.backbone, model)
     }
+    weights = _weights_once()
     diagnoses = _diagnosed(
         trained,
         _explained(trained, averaged, evidence),
-        lambda model, items: _pooled_parts(attributes, model, items, out_of_fold[model.name]),
+        lambda model, items: _pooled_parts(attributes, model, items, out_of_fold[model.name], weights),
         JudgedCases(
             attributes,
             lesions_of(reported.prepared, attributes.case_ids, subjects=subjects),
@@ -228,20 +234,24 @@ def _averaged(scores: PooledScores, reported: Study) -> dict[str, Any]:
 
 
 def _pooled_parts(
-    attributes: AttributeTable, model: TrainedModel, items: Mapping[str, str], scores: PooledScores
+    attributes: AttributeTable,
+    model: TrainedModel,
+    items: Mapping[str, str],
+    scores: PooledScores,
+    weights: _Weights,
 ) -> tuple[Part, Part, float]:
     """A subgroup among the cases trained on and out of fold, and its share in what was trained on."""
     learned = [(fit.training.case_ids, fit.training.dsc) for fit in model.fits if fit.training is not None]
     parts = pooled_parts(attributes.case_ids, members_of(attributes, items), training=learned, held_out=scores.dsc)
     pairs = zip(model.trainings, model.fits, strict=True)
-    return (*parts, float(np.mean([_share(items, training, fit) for training, fit in pairs])))
+    return (*parts, float(np.mean([_share(items, training, weights(training, fit)) for training, fit in pairs])))
 
 
 # With one split
 
 
 def _split_parts(
-    study: Study, model: TrainedModel, items: Mapping[str, str], test: NDArray[np.float64]
+    study: Study, model: TrainedModel, items: Mapping[str, str], test: NDArray[np.float64], weights: _Weights
 ) -> tuple[Part, Part, float]:
     """The same among training and validation cases; without the latter among the test cases, of these Dice."""
     fit = model.fits[0]
@@ -249,7 +259,8 @@ def _split_parts(
     learned = part_of(members_of(study.attributes["train"], items), cast(ScoredCases, fit.training).dsc)
     part, dsc = ("test", test) if fit.validation is None else ("validation", fit.validation.dsc)
     held_out = part_of(members_of(study.attributes[part], items), dsc)
-    return learned, held_out, _share(items, model.trainings[0], fit)
+    training = model.trainings[0]
+    return learned, held_out, _share(items, training, weights(training, fit))
 
 
 def _test_scores(result: AuditResult) -> dict[str, Any]:
@@ -304,9 +315,15 @@ def _diagnosed(
     return found
 
 
-def _share(items: Mapping[str, str], training: Training, fit: FitResult) -> float:
+def _weights_once() -> _Weights:
+    """The weights of trainings; the file of each is read once, however many models are held against it."""
+    return functools.cache(
+        lambda training, fit: trained_weights(training.folder, training.study.split.train, best_epoch=fit.best_epoch)
+    )
+
+
+def _share(items: Mapping[str, str], training: Training, weights: NDArray[np.float64]) -> float:
     """How much of what a training learned from was of the subgroup."""
-    weights = trained_weights(training.folder, training.study.split.train, best_epoch=fit.best_epoch)
     return drawn_share(members_of(training.study.attributes["train"], items), weights)
 
 
