@@ -307,11 +307,12 @@ def _diagnosed(
             continue
         alike = [entry for entry in trained if entry.backbone == model.backbone]
         diagnoses = diagnose_models(
-            [parts_of(entry, items) for entry in alike],
+            {entry.name: parts_of(entry, items) for entry in alike},
+            plain=next((entry.name for entry in alike if entry.strategy == BASELINE), None),
             held_out=judged.held_out,
-            deficits=[judged.deficit(entry.name, items) if entry is model else None for entry in alike],
+            deficits={model.name: judged.deficit(model.name, items)},
         )
-        found[model.name] = {"subgroup": dict(items), **diagnoses[alike.index(model)].to_dict()}
+        found[model.name] = {"subgroup": dict(items), **diagnoses[model.name].to_dict()}
     return found
 
 
