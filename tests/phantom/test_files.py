@@ -104,10 +104,20 @@ def test_another_mechanism_is_planted_and_told(tmp_path: Path) -> None:
     truth = json.loads(files.truth.read_text())
     assert truth["mechanism"]["name"] == "rim"
     assert truth["planted"]["items"] == {"site": "D"}
-    assert truth["planted"]["n"] == 2
+    assert truth["planted"]["n"] == files.n_planted == 1
     with pytest.raises(ConfigError, match=r"mechanism 'edge': not one of faint, .*, rim, hidden"):
         write_phantom(tmp_path / "never", mechanism="edge")
     assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.parametrize(("name", "planted"), [("faint", 14), ("three-attribute", 14), ("rim", 7)])
+def test_a_fifth_is_planted_and_of_a_site_a_tenth(name: str, planted: int, tmp_path: Path) -> None:
+    # Of 69 cases, rounded up.
+    files = write_phantom(tmp_path, n_cases=69, size=(16, 16, 16), mechanism=name)
+    with files.metadata.open(newline="") as table:
+        sites = [row["site"] for row in csv.DictReader(table)]
+    assert files.n_planted == planted
+    assert (sites.count("D") == planted) == (name == "rim")
 
 
 @pytest.mark.parametrize("truth", [None, "not json", "[]", '{"kind": "something else", "cases": []}'])

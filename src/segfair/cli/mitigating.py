@@ -150,10 +150,15 @@ def _given(options: MitigateOptions) -> dict[str, Any]:
 
 def _items(texts: list[str]) -> dict[str, str]:
     """Column -> level from texts such as device=Toshiba; a level may hold further = signs."""
+    found: dict[str, str] = {}
     for text in texts:
-        if not text.partition("=")[1] or not text.partition("=")[2].strip():
+        column, _, level = (part.strip() for part in text.partition("="))
+        if not column or not level:
             raise ConfigError(f"--oracle {text}: expected COLUMN=LEVEL, such as device=Toshiba")
-    return {column.strip(): level.strip() for column, _, level in (text.partition("=") for text in texts)}
+        if column in found:
+            raise ConfigError(f"--oracle {text}: {column} = {found[column]} was given as well; a column has one level")
+        found[column] = level
+    return found
 
 
 @contextmanager

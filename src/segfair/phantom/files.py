@@ -21,7 +21,6 @@ from segfair.phantom.patients import Mechanism, Patient, find_mechanism, sample_
 from segfair.phantom.pictures import PHASES, draw_case
 
 _KIND = "segfair phantom"
-_PLANTED_ONE_IN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,9 @@ def write_phantom(
     bias: bool = True,
     mechanism: str | Mechanism = "faint",
 ) -> PhantomFiles:
-    """Writes a cohort that can be audited and trained on; exactly a fifth (rounded up) is in the planted subgroup.
+    """Writes a cohort that can be audited and trained on; an exact share of it is in the planted subgroup.
+
+    The share is a fifth, for "rim" a tenth as of its site, rounded up to whole cases.
 
     `preds/`, `labels/` and `images/` hold one .nii.gz a case (images are 4-D, phases last); `metadata.csv` the
     attributes; `dataset.json` a Decathlon datalist; `truth.json` the planted subgroup. The same arguments give the
@@ -74,7 +75,7 @@ def write_phantom(
     patients = sample_patients(
         n_cases,
         rng=case_rng,
-        planted_cases=math.ceil(n_cases / _PLANTED_ONE_IN),
+        planted_cases=math.ceil(n_cases / chosen.one_in),
         mechanism=chosen,
         prefix="PH",
     )

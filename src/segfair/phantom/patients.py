@@ -33,12 +33,14 @@ class Mechanism:
         items: Attribute -> level; the cases that have all of them are the planted subgroup.
         appearance: How tumours of the planted subgroup differ from all others in the images.
         summary: One sentence for reports.
+        one_in: Of so many cases of a written cohort one is planted.
     """
 
     name: str
     items: Mapping[str, str]
     appearance: Appearance
     summary: str
+    one_in: int = 5
 
     def includes(self, metadata: Mapping[str, object]) -> bool:
         """Whether a case with these attributes belongs to the planted subgroup."""
@@ -77,6 +79,7 @@ MECHANISMS: Mapping[str, Mechanism] = {
         {"site": "D"},
         "rim",
         "tumours at one of the four sites enhance at their rim while the core stays dark: rare, and cut short inside",
+        one_in=10,  # as many as the site has
     ),
     "hidden": Mechanism(
         "hidden",

@@ -1,4 +1,4 @@
-"""The cases whose gaps are explained: how lesions look in prepared volumes, and who is in a subgroup."""
+"""The cases whose gaps are explained: how lesions look in prepared volumes, and what a deficit is made of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segfair.errors import InputError
 from segfair.mitigation.data.datasets import PreparedCase, PreparedData, from_arrays
 from segfair.mitigation.data.regions import IGNORED
 from segfair.mitigation.experiment.diagnosis import appearance_of
-from segfair.mitigation.experiment.explanations import JudgedCases, lesions_of, members_of
+from segfair.mitigation.experiment.explanations import JudgedCases, lesions_of
 
 SPACING = (1.0, 1.0, 2.0)
 
@@ -63,8 +63,6 @@ def test_a_cached_volume_that_has_gone_is_named(tmp_path) -> None:
 
 def test_the_deficit_is_that_of_the_model_and_the_subgroup() -> None:
     table = make_table(["a", "b", "empty"], {"site": ["x", "y", "x"]})
-    assert members_of({"site": "x"}, table).tolist() == [True, False, True]
-    assert members_of({"site": "z"}, table).tolist() == [False] * 3
     judged = JudgedCases(table, lesions_of(volumes(), table.case_ids), "validation", {"erm": np.array([0.1, 0.9, 0.2])})
     found = judged.deficit("erm", {"site": "x"})
     assert found.subgroup["volume_mm3"] == 36.0

@@ -129,6 +129,12 @@ def test_the_three_sets_are_disjoint(outcome: Path) -> None:
         (["--device", "cuda"], ["cpu"]),
         (["--log", "neptune"], ["--log neptune", "tensorboard, mlflow, wandb"]),
         (["--config", "none.toml"], ["none.toml"]),
+        (["--strategy", "oracle", "--oracle", "=A"], ["--oracle =A: expected COLUMN=LEVEL"]),
+        (["--strategy", "oracle", "--oracle", "site="], ["--oracle site=: expected COLUMN=LEVEL"]),
+        (
+            ["--strategy", "oracle", "--oracle", "site=A", "--oracle", "site = B"],
+            ["--oracle site = B: site = A was given as well"],
+        ),
     ],
 )
 def test_wrong_settings_stop_before_anything_is_trained(call_cli, tmp_path: Path, options, words) -> None:

@@ -123,7 +123,10 @@ def test_what_a_run_writes_down_is_what_it_reads(tmp_path: Path) -> None:
             'strategies = ["balanced"]\nfeedback = "training"',
             r"--feedback, --aggregate and \[weights\]: are of fairmedseg, fairmedseg-mean1, divergence-sampling, adaptive",
         ),
-        ('[weights]\naggregate = "median"', r"\[weights\], aggregate: expected max or mean or shapley, got 'median'"),
+        (
+            '[weights]\naggregate = "median"',
+            r"--strategy fairmedseg with \[weights\], aggregate: expected max or mean or shapley, got 'median'",
+        ),
         ("[weights]\nheat = 3", r"\[weights\].*heat"),
         (
             'strategies = ["divergence-sampling"]\n[weights]\ntemperature = "cold"',
@@ -145,6 +148,43 @@ def test_an_option_changes_one_key_of_the_weights(tmp_path: Path) -> None:
     settings = load_settings(path, {"weights": {"aggregate": "mean"}, **strategies}, out=tmp_path)
     assert settings.weights == {"temperature": 3.0, "aggregate": "mean"}
     assert settings.to_dict()["weights"] == {"temperature": 3.0, "aggregate": "mean"}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "weights", "refused"),
+    [
+        # The equations to the letter know no mean of 1, whatever else is trained.
+        ("fairmedseg", {"temperature": 10.0}, "set normalise = true"),
+        ("fairmedseg", {"temperature": 10.0, "normalise": True}, ""),
+        ("fairmedseg-mean1", {"temperature": 10.0}, ""),
+        ("divergence-sampling", {"normalise": False, "cap": None}, "needs weights of mean 1"),
+        ("divergence-sampling", {"cap": None}, ""),
+        ("adaptive-sampling", {"cap": None}, "a temperature that sets itself needs a cap"),
+    ],
+)
+def test_weights_are_held_against_the_rule_of_each_strategy(
+    strategy: str, weights: dict[str, Any], refused: str, tmp_path: Path
+) -> None:
+    for others in ((), ("divergence-sampling",) if weights.keys() == {"temperature"} else ()):
+        settings = MitigationSettings(tmp_path, strategies=(*others, strategy), weights=weights)
+        if refused:
+            with pytest.raises(ConfigError, match=rf"^--strategy {strategy} with \[weights\].*{refused}"):
+                settings.complete()
+        else:
+            assert settings.complete().weights == weights
+
+
+def test_adaptive_sampling_has_another_rule_for_each_whose_divergences_it_follows(tmp_path: Path) -> None:
+    # Without a fallback, weights may be those of the equations; only the rule for training cases has one.
+    weights = {"normalise": False, "temperature": None, "cap": None}
+    settings = MitigationSettings(tmp_path, strategies=("adaptive-sampling",), weights=weights)
+    assert dataclasses.replace(settings, feedback="validation").complete().weights == weights
+    with pytest.raises(ConfigError, match=r"adaptive-sampling .* fallback"):
+        settings.complete()
+
+
+def test_no_weights_are_none(tmp_path: Path) -> None:
+    assert load_settings(None, {"weights": None}, out=tmp_path).weights == {}
 
 
 def test_validation_cases_are_set_aside_where_feedback_asks_for_them(tmp_path: Path) -> None:
@@ -212,6 +252,16 @@ def test_a_run_does_not_go_on_with_another_setting(name: str, begun: MitigationS
 @pytest.mark.parametrize("name", FREE)
 def test_where_it_runs_and_further_models_may_change(name: str, begun: MitigationSettings) -> None:
     check_resumable(dataclasses.replace(begun, **{name: FREE[name]}), begun.out / "config.toml")
+
+
+def test_a_run_goes_on_where_the_tracker_of_before_is_not_installed(
+    begun: MitigationSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(begun.out / "config.toml", tomli_w.dumps({**begun.to_dict(), "log": ["wandb"]}))
+    monkeypatch.setattr("segfair.mitigation.training.trackers.find_spec", lambda _: None)
+    check_resumable(begun, begun.out / "config.toml")
+    with pytest.raises(ConfigError, match="--log wandb: wandb is not installed"):
+        dataclasses.replace(begun, log=("wandb",)).complete()
 
 
 def test_without_an_earlier_run_there_is_nothing_to_compare(begun: MitigationSettings, tmp_path: Path) -> None:

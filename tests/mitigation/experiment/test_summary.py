@@ -179,6 +179,17 @@ def test_an_epoch_trains_with_what_the_epoch_before_has_set(tmp_path: Path) -> N
     assert trained_weights(tmp_path / "none", ["a", "b"], best_epoch=2).tolist() == [[1, 1], [1, 1]]
 
 
+def test_the_first_epoch_trains_with_what_was_set_before_it(tmp_path: Path) -> None:
+    (tmp_path / "weights.csv").write_text(
+        "epoch,case,weight,subgroup\n0,a,0.5,\n0,b,1.5,\n1,b,4,\n1,a,2,\n2,a,3,\n2,b,1,\n"
+    )
+    assert trained_weights(tmp_path, ["a", "b"], best_epoch=2).tolist() == [[0.5, 1.5], [2, 4]]
+    assert read_epoch_weights(tmp_path / "weights.csv")[0] == EpochWeights(0, 1.0, 1.5, "")
+    # One epoch is enough to know what it was trained with.
+    (tmp_path / "weights.csv").write_text("epoch,case,weight,subgroup\n0,a,2,\n0,b,4,\n1,a,2,\n1,b,4,\n")
+    assert trained_weights(tmp_path, ["a", "b"], best_epoch=1).tolist() == [[2, 4]]
+
+
 def test_weights_that_never_change_hold_from_the_first_epoch(tmp_path: Path) -> None:
     (tmp_path / "weights.csv").write_text("epoch,case,weight,subgroup\n1,a,2,\n1,b,4,\n2,a,2,\n2,b,4,\n")
     assert trained_weights(tmp_path, ["a", "b"], best_epoch=2).tolist() == [[2, 4], [2, 4]]

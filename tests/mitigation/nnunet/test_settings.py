@@ -24,6 +24,17 @@ def test_a_table_with_its_columns() -> None:
     assert settings == DrawSettings(metadata=Path("t.xlsx"), attributes=("site", "age group"), id_column="id")
 
 
+def test_variables_of_others_are_left_alone() -> None:
+    given = {"SEGFAIR_METADATA": "t.csv", "SEGFAIR_BUSBRA": "/data", "SEGFAIR_UPDATE_GOLD": "1"}
+    assert DrawSettings.from_environment(given) == DrawSettings(metadata=Path("t.csv"))
+
+
+@pytest.mark.parametrize(("text", "names"), [("site,", ("site",)), (" , site,,age", ("site", "age")), (",", None)])
+def test_a_comma_too_many_names_no_column(text: str, names: tuple[str, ...] | None) -> None:
+    given = {"SEGFAIR_METADATA": "t.csv", "SEGFAIR_ATTRIBUTES": text}
+    assert DrawSettings.from_environment(given).attributes == names
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -32,6 +43,8 @@ def test_a_table_with_its_columns() -> None:
         ({"SEGFAIR_WEIGHTS": "w.csv", "SEGFAIR_METADATA": "t.csv"}, "both of"),
         ({"SEGFAIR_WEIGHTS": "w.csv", "SEGFAIR_ATTRIBUTES": "site"}, "unset them"),
         ({"SEGFAIR_METADATA": "t.csv", "SEGFAIR_ATTRIBUTE": "site"}, "did you mean SEGFAIR_ATTRIBUTES"),
+        ({"SEGFAIR_METDATA": "t.csv"}, "SEGFAIR_METDATA: not known; did you mean SEGFAIR_METADATA"),
+        ({"SEGFAIR_WEIGHTS": "w.csv", "SEGFAIR_IDCOLUMN": "id"}, "did you mean SEGFAIR_ID_COLUMN"),
     ],
 )
 def test_what_would_not_do_what_was_meant_is_refused(given: dict[str, str], told: str) -> None:

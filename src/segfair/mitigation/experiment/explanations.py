@@ -16,9 +16,9 @@ from segfair.attributes.fit import AttributeTable
 from segfair.mitigation.data.datasets import PreparedCase, PreparedData, marked
 from segfair.mitigation.data.regions import IGNORED
 from segfair.mitigation.experiment.diagnosis import Appearance, Deficit, HeldOut, Lesions, appearance_of, deficit_of
-from segfair.subgroups.lattice import Membership, Subgroup
+from segfair.mitigation.weighting.balance import members_of
 
-__all__ = ["JudgedCases", "lesions_of", "members_of"]
+__all__ = ["JudgedCases", "lesions_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,15 +39,7 @@ class JudgedCases:
 
     def deficit(self, model: str, items: Mapping[str, str]) -> Deficit:
         """What the deficit of a subgroup by a model is made of."""
-        return deficit_of(members_of(items, self.attributes), self.dsc[model], self.lesions)
-
-
-def members_of(items: Mapping[str, str], attributes: AttributeTable) -> NDArray[np.bool_]:
-    """(n_cases,) who is in a subgroup."""
-    subgroup = Subgroup(frozenset(items.items()))
-    nobody = Membership((subgroup,), np.zeros((1, 0), dtype=bool), {subgroup.items: 0}, ())
-    members: NDArray[np.bool_] = nobody.apply(attributes).matrix[0]
-    return members
+        return deficit_of(members_of(self.attributes, items), self.dsc[model], self.lesions)
 
 
 def lesions_of(

@@ -6,6 +6,7 @@ rule that chose the epoch.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,7 +18,7 @@ from segfair.attributes.fit import AttributeTable
 from segfair.audit.result import AuditResult
 from segfair.mitigation.experiment.diagnosis import Part, diagnose_models, drawn_share, part_of, pooled_parts
 from segfair.mitigation.experiment.evidence import PooledScores, find_evidence
-from segfair.mitigation.experiment.explanations import JudgedCases, lesions_of, members_of
+from segfair.mitigation.experiment.explanations import JudgedCases, lesions_of
 from segfair.mitigation.experiment.gains import Evidence
 from segfair.mitigation.experiment.settings import WORST_MIN_CASES, MitigationSettings
 from segfair.mitigation.experiment.studies import Study
@@ -26,11 +27,15 @@ from segfair.mitigation.experiment.trainings import Model, Training
 from segfair.mitigation.training.catalogue import BASELINE
 from segfair.mitigation.training.evaluation import ScoredCases, total_scores, worst_subgroup
 from segfair.mitigation.training.loop import FitResult
+from segfair.mitigation.weighting.balance import members_of
 from segfair.mitigation.weighting.weights import mine_validation
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import Subgroup
 
 __all__ = ["ModelScores", "TrainedModel", "find_scores", "least_support"]
+
+_Weights = Callable[[Training, FitResult], NDArray[np.float64]]
+"""(n_epochs, n_training) what each case weighed in a training; see `trained_weights`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,10 +102,11 @@ def find_scores(
         {model.name: _pooled_scores(model, attributes.case_ids).dsc.mean(axis=0) for model in trained},
     )
     worst = {name: scores["worst_subgroup"] for name, scores in tests.items()}
+    weights = _weights_once()
     diagnoses = _diagnosed(
         trained,
         {name: None if found is None else found["items"] for name, found in worst.items()},
-        lambda model, items: _split_parts(reported, model, items, judged.dsc[model.name]),
+        lambda model, items: _split_parts(reported, model, items, judged.dsc[model.name], weights),
         judged,
     )
     return {
@@ -153,10 +159,11 @@ def _find_pooled(
         for model in trained
         if model is not plain.get(model.backbone, model)
     }
+    weights = _weights_once()
     diagnoses = _diagnosed(
         trained,
         _explained(trained, averaged, evidence),
-        lambda model, items: _pooled_parts(attributes, model, items, out_of_fold[model.name]),
+        lambda model, items: _pooled_parts(attributes, model, items, out_of_fold[model.name], weights),
         JudgedCases(
             attributes,
             lesions_of(reported.prepared, attributes.case_ids, subjects=subjects),
@@ -227,28 +234,33 @@ def _averaged(scores: PooledScores, reported: Study) -> dict[str, Any]:
 
 
 def _pooled_parts(
-    attributes: AttributeTable, model: TrainedModel, items: Mapping[str, str], scores: PooledScores
+    attributes: AttributeTable,
+    model: TrainedModel,
+    items: Mapping[str, str],
+    scores: PooledScores,
+    weights: _Weights,
 ) -> tuple[Part, Part, float]:
     """A subgroup among the cases trained on and out of fold, and its share in what was trained on."""
     learned = [(fit.training.case_ids, fit.training.dsc) for fit in model.fits if fit.training is not None]
-    parts = pooled_parts(attributes.case_ids, members_of(items, attributes), training=learned, held_out=scores.dsc)
+    parts = pooled_parts(attributes.case_ids, members_of(attributes, items), training=learned, held_out=scores.dsc)
     pairs = zip(model.trainings, model.fits, strict=True)
-    return (*parts, float(np.mean([_share(items, training, fit) for training, fit in pairs])))
+    return (*parts, float(np.mean([_share(items, training, weights(training, fit)) for training, fit in pairs])))
 
 
 # With one split
 
 
 def _split_parts(
-    study: Study, model: TrainedModel, items: Mapping[str, str], test: NDArray[np.float64]
+    study: Study, model: TrainedModel, items: Mapping[str, str], test: NDArray[np.float64], weights: _Weights
 ) -> tuple[Part, Part, float]:
     """The same among training and validation cases; without the latter among the test cases, of these Dice."""
     fit = model.fits[0]
     # A run always asks for the scores of the training cases.
-    learned = part_of(members_of(items, study.attributes["train"]), cast(ScoredCases, fit.training).dsc)
+    learned = part_of(members_of(study.attributes["train"], items), cast(ScoredCases, fit.training).dsc)
     part, dsc = ("test", test) if fit.validation is None else ("validation", fit.validation.dsc)
-    held_out = part_of(members_of(items, study.attributes[part]), dsc)
-    return learned, held_out, _share(items, model.trainings[0], fit)
+    held_out = part_of(members_of(study.attributes[part], items), dsc)
+    training = model.trainings[0]
+    return learned, held_out, _share(items, training, weights(training, fit))
 
 
 def _test_scores(result: AuditResult) -> dict[str, Any]:
@@ -295,18 +307,25 @@ def _diagnosed(
             continue
         alike = [entry for entry in trained if entry.backbone == model.backbone]
         diagnoses = diagnose_models(
-            [parts_of(entry, items) for entry in alike],
+            {entry.name: parts_of(entry, items) for entry in alike},
+            plain=next((entry.name for entry in alike if entry.strategy == BASELINE), None),
             held_out=judged.held_out,
-            deficits=[judged.deficit(entry.name, items) if entry is model else None for entry in alike],
+            deficits={model.name: judged.deficit(model.name, items)},
         )
-        found[model.name] = {"subgroup": dict(items), **diagnoses[alike.index(model)].to_dict()}
+        found[model.name] = {"subgroup": dict(items), **diagnoses[model.name].to_dict()}
     return found
 
 
-def _share(items: Mapping[str, str], training: Training, fit: FitResult) -> float:
+def _weights_once() -> _Weights:
+    """The weights of trainings; the file of each is read once, however many models are held against it."""
+    return functools.cache(
+        lambda training, fit: trained_weights(training.folder, training.study.split.train, best_epoch=fit.best_epoch)
+    )
+
+
+def _share(items: Mapping[str, str], training: Training, weights: NDArray[np.float64]) -> float:
     """How much of what a training learned from was of the subgroup."""
-    weights = trained_weights(training.folder, training.study.split.train, best_epoch=fit.best_epoch)
-    return drawn_share(members_of(items, training.study.attributes["train"]), weights)
+    return drawn_share(members_of(training.study.attributes["train"], items), weights)
 
 
 def _totals(scored: ScoredCases, attributes: AttributeTable, study: Study) -> dict[str, float | None]:

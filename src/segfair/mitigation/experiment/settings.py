@@ -35,7 +35,7 @@ from segfair.mitigation.training.catalogue import (
 )
 from segfair.mitigation.training.objectives import LossName
 from segfair.mitigation.training.trackers import check_trackers
-from segfair.mitigation.weighting.reweighter import LITERAL, TILTED, WeightRule
+from segfair.mitigation.weighting.reweighter import ADAPTIVE, CONFIDENT, LITERAL, TILTED, WeightRule
 from segfair.phantom import PHASES
 from segfair.protocol.rules import load_protocol
 from segfair.trees import Kind, structure, tree_converter
@@ -72,6 +72,14 @@ PLANNED = (
     "flip_axes",
 )
 """What a plan fills in where it is open."""
+
+_RULES: Mapping[str, WeightRule] = {
+    "fairmedseg": LITERAL,
+    "fairmedseg-mean1": dataclasses.replace(LITERAL, normalise=True),
+    "divergence-sampling": TILTED,
+    "adaptive-sampling": ADAPTIVE,
+}
+"""Strategy -> the rule that [weights] change."""
 
 _FREE_ON_RESUME = {"out", "data", "metadata", "cache", "device", "amp", "workers", "strategies", "baseline", "log"}
 """What may change when a run goes on: where it runs, where things lie, who is told, and further strategies."""
@@ -382,9 +390,11 @@ class MitigationSettings:
         if (self.weights or self.feedback) and not follow:
             known = ", ".join(name for name, entry in STRATEGIES.items() if entry.feedback is not None)
             raise ConfigError(f"--feedback, --aggregate and [weights]: are of {known}; name one of them (--strategy)")
-        if self.weights:
-            base = dataclasses.asdict(LITERAL if all(name == "fairmedseg" for name in follow) else TILTED)
-            structure(_converter, {**base, **self.weights}, WeightRule, source="[weights]")
+        if not self.weights:
+            return
+        for name in follow:
+            rule = dataclasses.asdict(_rule_of(name, self.feedback or STRATEGIES[name].feedback))
+            structure(_converter, {**rule, **self.weights}, WeightRule, source=f"--strategy {name} with [weights]")
 
     def _check_network(self) -> None:
         for backbone, widths in self.network.items():
@@ -421,6 +431,10 @@ class MitigationSettings:
             )
 
 
+def _rule_of(strategy: str, feedback: Feedback | None) -> WeightRule:
+    return CONFIDENT if (strategy, feedback) == ("adaptive-sampling", "validation") else _RULES[strategy]
+
+
 def load_settings(path: Path | None, given: Mapping[str, Any], *, out: Path) -> MitigationSettings:
     """Settings from a TOML file, overridden by what was given.
 
@@ -428,7 +442,7 @@ def load_settings(path: Path | None, given: Mapping[str, Any], *, out: Path) -> 
         ConfigError: An unreadable file, an unknown key, or a value of the wrong kind.
     """
     values = {} if path is None else _without_consequences(read_settings(path), given)
-    weights = {**values.get("weights", {}), **given.get("weights", {})}
+    weights = {**values.get("weights", {}), **(given.get("weights") or {})}
     values = {**values, **given, "out": out, "weights": weights}
     if isinstance(values.get("alpha"), str) and values["alpha"] != "auto":
         try:
@@ -474,8 +488,9 @@ def check_resumable(settings: MitigationSettings, path: Path) -> None:
     """
     if not path.is_file():
         return
-    # A run of an older version may lack a key; it then had the default.
-    known = {**read_settings(path), "out": settings.out, "device": "cpu", "amp": None}
+    # A run of an older version may lack a key; it then had the default. What only another machine has (a GPU, the
+    # package of a tracker) is no reason to refuse.
+    known = {**read_settings(path), "out": settings.out, "device": "cpu", "amp": None, "log": None}
     known["one_shot_weights"] = settings.one_shot_weights
     before = MitigationSettings(**known).complete().to_dict()
     now = settings.to_dict()

@@ -47,10 +47,10 @@ RULE = (
 
 @dataclass(frozen=True, slots=True)
 class EpochWeights:
-    """The case weights that one epoch's validation has set for the next.
+    """The case weights that were set after one epoch for the next.
 
     Attributes:
-        epoch: From 1.
+        epoch: From 1; 0: before anything was trained, for the first epoch.
         mean, largest: Over the training cases.
         subgroup: What set the largest; empty where no subgroup did.
     """
@@ -291,8 +291,9 @@ def read_epoch_weights(path: Path) -> tuple[EpochWeights, ...]:
 def trained_weights(folder: Path, case_ids: Sequence[str], *, best_epoch: int) -> NDArray[np.float64]:
     """(best_epoch, n_cases) what each case weighed in each epoch up to the reported one.
 
-    An epoch trains with what the epoch before has set, the first one plainly, unless the weights never change. In
-    FairMedSeg a case weighs alpha + (1 - alpha) w (Eq. 4). Without a `weights.csv` every case weighs 1.
+    An epoch trains with what the epoch before has set, the first one with the rows of epoch 0. Files of before have
+    none: their first epoch was plain, unless the weights never change. In FairMedSeg a case weighs
+    alpha + (1 - alpha) w (Eq. 4). Without a `weights.csv` every case weighs 1.
 
     Args:
         folder: Folder of the training.
@@ -304,7 +305,7 @@ def trained_weights(folder: Path, case_ids: Sequence[str], *, best_epoch: int) -
     for row in _rows(folder / "weights.csv"):
         epoch = int(row["epoch"])
         table.setdefault(epoch, np.ones(len(case_ids)))[position[row["case"]]] = float(row["weight"])
-    constant = len(table) > 1 and len({entry.tobytes() for entry in table.values()}) == 1
+    constant = 0 not in table and len(table) > 1 and len({entry.tobytes() for entry in table.values()}) == 1
     alphas = {int(row["epoch"]): row.get("alpha") for row in _rows(folder / "history.csv")}
     epochs = []
     for epoch in range(1, best_epoch + 1):

@@ -125,7 +125,8 @@ def check_strategies(settings: MitigationSettings, models: Sequence[Model], stud
     """Makes every strategy once for nothing: one that cannot be must not be found out after hours of the others.
 
     Raises:
-        ConfigError: As `make_strategy`, or a strategy that learns from validation cases, and there are none.
+        ConfigError: As `make_strategy`, a strategy that learns from validation cases, and there are none, or one that
+            changes images as all models of the run do.
     """
     blind = next((model.strategy for model in models if STRATEGIES[model.strategy].validates(settings.feedback)), None)
     if blind is not None and any(not study.split.validation for study in studies):
@@ -136,7 +137,13 @@ def check_strategies(settings: MitigationSettings, models: Sequence[Model], stud
     for study in studies:
         context = _context(settings, study, settings.seed)
         for strategy in dict.fromkeys(model.strategy for model in models):
-            make_strategy(strategy, context, _options(settings))
+            made = make_strategy(strategy, context, _options(settings))
+            if made.augmentation is not None and made.augmentation == settings.augmentation:
+                raise ConfigError(
+                    f"--strategy {strategy}: images are already changed in this way (augmentation = "
+                    f'"{made.augmentation}") in every model of this run; leave it out, or set augmentation = "light" '
+                    "(--config)"
+                )
 
 
 def network_of(settings: MitigationSettings, study: Study, backbone: str) -> NetworkConfig:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
-from segfair.errors import ConfigError, close_names
+from segfair.errors import ConfigError
 
 __all__ = ["DrawSettings"]
 
@@ -34,13 +35,15 @@ class DrawSettings:
     def from_environment(cls, environment: Mapping[str, str]) -> DrawSettings:
         """The settings of variables that begin with SEGFAIR_; an empty one counts as not set.
 
+        Others that begin so are somebody else's, unless one looks like a misspelling.
+
         Raises:
-            ConfigError: Neither or both kinds of weights, or a variable that is not known or would do nothing.
+            ConfigError: Neither or both kinds of weights, or a variable that is misspelt or would do nothing.
         """
         given = {name: text.strip() for name, text in environment.items() if name.startswith(_PREFIX) and text.strip()}
         for name in given:
             if name not in _NAMES:
-                raise ConfigError(f"{name}: not known{close_names(name, _NAMES)}; there are {', '.join(_NAMES)}")
+                _refuse_misspelt(name)
         weights, metadata, attributes, id_column = (given.get(name) for name in _NAMES)
         if bool(weights) == bool(metadata):
             raise ConfigError(
@@ -53,6 +56,14 @@ class DrawSettings:
         return cls(
             weights=Path(weights) if weights else None,
             metadata=Path(metadata) if metadata else None,
-            attributes=tuple(name.strip() for name in attributes.split(",")) if attributes else None,
+            attributes=tuple(name.strip() for name in (attributes or "").split(",") if name.strip()) or None,
             id_column=id_column,
         )
+
+
+def _refuse_misspelt(name: str) -> None:
+    # The prefix is left out: what all have in common would make any name look like any other.
+    ends = [known.removeprefix(_PREFIX) for known in _NAMES]
+    close = get_close_matches(name.removeprefix(_PREFIX), ends, n=1)
+    if close:
+        raise ConfigError(f"{name}: not known; did you mean {_PREFIX}{close[0]}? There are {', '.join(_NAMES)}")

@@ -11,6 +11,8 @@ from segfair.mitigation.experiment.diagnosis.deficit import AdjustedGap, Deficit
 from segfair.mitigation.experiment.diagnosis.learning import Part
 
 FITTED, MISSED, FAILS = Part(4, 0.91, 0.93), Part(4, 0.20, 0.93), Part(5, 0.20, 0.90)
+PLAIN = (Part(12, 0.20, 0.93), Part(10, 0.20, 0.90), 0.03)
+"""The plain model misses a rare subgroup, in enough cases to ask others."""
 MEDIANS = {"volume_mm3": 1120.0, "contrast": -0.8, "edge_sharpness": 0.4}
 
 
@@ -29,7 +31,7 @@ def deficit(*, size: Left = "remains", looks: Left = "remains", few: bool = Fals
     [
         (MISSED, 0.033, "rare and under-learned", "Draw it more often, or train longer."),
         (FITTED, 0.5, "learned but not generalising", "Collect more cases of it, or augment more strongly"),
-        (MISSED, 0.3, "hard in itself", "Nothing that draws it more often will do"),
+        (MISSED, 0.3, "not fitted", "Train a model that draws it more often, such as balanced, and see"),
         (Part(4, 0.5, 0.52), 0.3, "too little trained", "Train longer, or a larger network"),
         (Part(2, 0.5, 0.52), 0.3, "insufficient evidence", "More cases of it are needed"),
     ],
@@ -67,7 +69,7 @@ def test_several_reasons_hold_at_once_and_what_leads_away_from_the_group_comes_f
         "Look at these cases first: bus_0, bus_1, bus_2, bus_3, bus_4, bus_5, bus_6, bus_7, bus_8, bus_9. "
         "The group is no cause by itself: look at lesions that look like its own (contrast median −0.80, others −1.20; "
         "edge sharpness median 0.40, others 0.50), of whichever group. "
-        "Collect more cases of it, or augment more strongly: its training cases can be learned."
+        "Collect more cases of it, or augment more strongly."
     )
     assert found.causes[0].sentence == "10 of 139 cases hold two thirds of the deficit"
     assert found.causes[1].sentence == (
@@ -117,17 +119,73 @@ def test_more_failures_than_are_named_are_counted() -> None:
     assert found.recommendation.split(".")[0].endswith("c18, c19 and 25 more")
 
 
+def test_what_falls_behind_less_than_on_new_cases_is_not_called_fitted() -> None:
+    # Gaps .10 and .30.
+    behind = diagnose(Part(20, 0.80, 0.90), Part(20, 0.60, 0.90), share=0.3)
+    assert behind.kind == "learned but not generalising"
+    assert behind.causes[0].sentence == (
+        "the network falls behind on its training cases by less than half as much as on new ones"
+    )
+    fitted = diagnose(Part(20, 0.87, 0.90), Part(20, 0.60, 0.90), share=0.3)
+    assert fitted.causes[0].sentence.startswith("the network fits its training cases about as well as others")
+
+
+def test_what_nobody_drew_more_often_is_not_called_hard() -> None:
+    many, few = diagnose(*PLAIN[:2], share=0.3), diagnose(MISSED, FAILS, share=0.3)
+    assert many.kind == few.kind == "not fitted"
+    assert "is not tested: no model of this run drew them much more often" in many.sentence
+    assert "they are too few to tell by other models" in few.sentence
+
+
+NOT_FITTED = "the network does not fit its training cases as well as others"
+
+
+@pytest.mark.parametrize(
+    ("training", "held_out", "kind", "sentence"),
+    [
+        (
+            0.68,
+            0.60,
+            "rare and under-learned",
+            "balanced, which saw them more often (30.0 % of what it was trained on), has less than half of the plain "
+            "model's gap, among new cases as well",
+        ),
+        (
+            0.68,
+            0.30,
+            "learned but not generalising",
+            "balanced, which saw them more often (30.0 % of what it was trained on), has less than half of the plain "
+            "model's gap among them, but not among new ones",
+        ),
+        (
+            0.20,
+            0.20,
+            "hard in itself",
+            "no model that saw them more often (balanced: 30.0 % of what it was trained on) has less than half of the "
+            "plain model's gap among them",
+        ),
+    ],
+)
+def test_the_model_that_shows_it_is_named(training: float, held_out: float, kind: str, sentence: str) -> None:
+    more = (Part(12, training, 0.93), Part(10, held_out, 0.90), 0.3)
+    found = diagnose_models({"erm": PLAIN, "balanced": more}, plain="erm")["erm"]
+    assert found.kind == kind
+    assert found.causes[0].sentence.removesuffix(" (a training Dice of 0.200 is low in itself)") == (
+        f"{NOT_FITTED}; {sentence}"
+    )
+
+
 def test_models_of_a_run_are_told_what_the_others_show() -> None:
-    seldom, often = (MISSED, FAILS, 0.03), (MISSED, FAILS, 0.3)
-    both = diagnose_models([seldom, often])
-    assert [found.kind for found in both] == ["hard in itself"] * 2
-    assert "no model fits its training cases" in both[0].sentence
-    better = (Part(4, 0.68, 0.93), Part(5, 0.60, 0.90), 0.3)
-    found = diagnose_models([seldom, better], held_out="out-of-fold", deficits=[deficit(few=True), None])
-    assert [entry.kind for entry in found] == ["rare and under-learned"] * 2
-    assert "a model that saw them more often does" in found[0].sentence
-    assert "out-of-fold Dice 0.200" in found[0].sentence
-    assert (found[0].deficit is None, found[1].deficit is None) == (False, True)
-    assert found[0].held_out == "out-of-fold"
-    learned = (Part(4, 0.90, 0.93), Part(5, 0.30, 0.90), 0.3)
-    assert diagnose_models([seldom, learned])[0].kind == "learned but not generalising"
+    models = {"erm": PLAIN, "balanced": (*PLAIN[:2], 0.3)}
+    both = diagnose_models(models, plain="erm")
+    assert [found.kind for found in both.values()] == ["hard in itself"] * 2
+    assert both["erm"].recommendation == "Drawing it more often has not helped: look at its images and labels."
+    # Without a plain model there is none that was drawn more often than it.
+    alone = diagnose_models(models, plain=None)
+    assert [found.kind for found in alone.values()] == ["rare and under-learned", "not fitted"]
+    better = {"erm": PLAIN, "balanced": (Part(12, 0.68, 0.93), Part(10, 0.60, 0.90), 0.3)}
+    found = diagnose_models(better, plain="erm", held_out="out-of-fold", deficits={"erm": deficit(few=True)})
+    assert [entry.kind for entry in found.values()] == ["rare and under-learned"] * 2
+    assert "out-of-fold Dice 0.200" in found["erm"].sentence
+    assert (found["erm"].deficit is None, found["balanced"].deficit is None) == (False, True)
+    assert found["erm"].held_out == "out-of-fold"

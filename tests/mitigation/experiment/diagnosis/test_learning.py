@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from segfair.mitigation.experiment.diagnosis.learning import (
     GAP,
     LOW,
+    MIN_ASKED,
     MIN_CASES,
     RARE,
+    Change,
     Learning,
+    ModelParts,
     Part,
     Response,
     drawn_share,
@@ -33,7 +38,8 @@ FAILS = Part(5, 0.20, 0.90)
         (MISSED, FAILS, 0.033, "rare and under-learned"),
         (FITTED, FAILS, 0.033, "learned but not generalising"),
         (FITTED, FAILS, 0.5, "learned but not generalising"),
-        (MISSED, FAILS, 0.3, "hard in itself"),
+        # Nobody drew it more often: that it would not help is not known.
+        (MISSED, FAILS, 0.3, "not fitted"),
         (MISSED, Part(5, 0.88, 0.90), 0.3, "no gap"),
         (MISSED, Part(5, 0.95, 0.90), 0.3, "no gap"),
         (Part(MIN_CASES - 1, 0.2, 0.9), FAILS, 0.3, "insufficient evidence"),
@@ -51,12 +57,12 @@ def test_each_answer(training: Part, held_out: Part, share: float, kind: Learnin
 
 
 def test_thresholds_belong_to_the_larger_side() -> None:
-    assert learning_of(MISSED, FAILS, share=RARE) == "hard in itself"
+    assert learning_of(MISSED, FAILS, share=RARE) == "not fitted"
     assert learning_of(MISSED, FAILS, share=np.nextafter(RARE, 0)) == "rare and under-learned"
     # 1 - .95 is the threshold and a bit more, one step less of it is below.
     assert 1 - 0.95 >= GAP > 1 - np.nextafter(0.95, 1)
     gap, less = Part(4, 0.95, 1.0), Part(4, np.nextafter(0.95, 1), 1.0)
-    assert learning_of(gap, gap, share=0.5) == "hard in itself"
+    assert learning_of(gap, gap, share=0.5) == "not fitted"
     assert learning_of(gap, less, share=0.5) == "no gap"
     assert learning_of(less, gap, share=0.5) == "learned but not generalising"
     low = np.nextafter(LOW, 0)
@@ -66,47 +72,68 @@ def test_thresholds_belong_to_the_larger_side() -> None:
 
 def test_a_training_gap_of_less_than_half_is_a_failure_to_generalise() -> None:
     held_out = Part(5, 0.0, 0.5)
-    assert learning_of(Part(5, 0.5, 0.75), held_out, share=0.5) == "hard in itself"
+    assert learning_of(Part(5, 0.5, 0.75), held_out, share=0.5) == "not fitted"
     assert learning_of(Part(5, 0.5, 0.7421875), held_out, share=0.5) == "learned but not generalising"
 
 
-SELDOM = (MISSED, FAILS, 0.03)
+def parts(training: float, held_out: float, share: float, *, n: int = MIN_ASKED) -> ModelParts:
+    """Dice of the subgroup; the others have .93 where the model trained and .90 where not."""
+    return Part(n, training, 0.93), Part(n, held_out, 0.90), share
+
+
+SELDOM = parts(0.20, 0.20, 0.03)
 """Training gap .73, held-out gap .70."""
+CLOSES = parts(0.68, 0.60, 0.2)
+"""Gaps .25 and .30: less than half of both."""
+STAYS = parts(0.56, 0.60, 0.3)
+"""A training gap of .37 is more than half of .73."""
 
 
 @pytest.mark.parametrize(
-    ("more", "response", "kind"),
+    ("more", "change", "kind"),
     [
-        # Gaps .25 and .30 when drawn ten times as often: less than half of both.
-        ((Part(4, 0.68, 0.93), Part(5, 0.60, 0.90), 0.3), "closes", "rare and under-learned"),
+        (CLOSES, "closes", "rare and under-learned"),
         # .25 and .40: fitted, and new cases fail all the same.
-        ((Part(4, 0.68, 0.93), Part(5, 0.50, 0.90), 0.3), "is learned alone", "learned but not generalising"),
-        # .37 is more than half of .73.
-        ((Part(4, 0.56, 0.93), Part(5, 0.60, 0.90), 0.3), "stays", "hard in itself"),
+        (parts(0.68, 0.50, 0.3), "is learned alone", "learned but not generalising"),
+        (STAYS, "stays", "hard in itself"),
         # More often, and still rare: that it stays tells nothing, and by its share it is rare.
-        ((Part(4, 0.56, 0.93), FAILS, 0.09), None, "rare and under-learned"),
+        (parts(0.56, 0.20, 0.09), None, "rare and under-learned"),
         # Hardly more often.
-        ((Part(4, 0.68, 0.93), Part(5, 0.60, 0.90), 0.04), None, "rare and under-learned"),
+        (parts(0.68, 0.60, 0.04), None, "rare and under-learned"),
     ],
 )
-def test_models_that_saw_it_more_often_decide(
-    more: tuple[Part, Part, float], response: Response | None, kind: Learning
-) -> None:
-    assert response_of([SELDOM, more]) == response
-    assert response_of([more, SELDOM]) == response
+def test_models_that_saw_it_more_often_decide(more: ModelParts, change: Change | None, kind: Learning) -> None:
+    response = response_of(SELDOM, {"balanced": more})
+    assert response == (None if change is None else Response(change, "balanced", more[2]))
     training, held_out, share = SELDOM
     assert learning_of(training, held_out, share=share, response=response) == kind
 
 
-def test_one_model_that_fits_shows_that_it_can_be_fitted() -> None:
-    fails = (MISSED, FAILS, 0.3)
-    closes = (Part(4, 0.68, 0.93), Part(5, 0.60, 0.90), 0.2)
-    assert response_of([SELDOM, fails]) == "stays"
-    assert response_of([SELDOM, fails, closes]) == "closes"
+def test_one_model_that_fits_shows_that_it_can_be_fitted_and_is_named() -> None:
+    often = parts(0.20, 0.20, 0.4)
+    assert response_of(SELDOM, {"jtt": STAYS, "balanced": often}) == Response("stays", "balanced", 0.4)
+    assert response_of(SELDOM, {"balanced": often, "tempered": CLOSES}) == Response("closes", "tempered", 0.2)
+    assert response_of(SELDOM, {}) is None
+
+
+def test_models_are_held_against_the_plain_one_alone() -> None:
+    # Between these two the gap closes, and neither is the plain model, which saw the subgroup as often.
+    plain = parts(0.20, 0.20, 0.3)
+    assert response_of(plain, {"seldom": SELDOM, "often": CLOSES}) is None
     # A gap that closes with fewer draws says nothing about draws.
-    assert response_of([fails, (Part(4, 0.68, 0.93), FAILS, 0.03)]) == "stays"
-    assert response_of([SELDOM]) is None
-    assert response_of([(FITTED, FAILS, 0.03), fails]) is None, "nothing was missed that could close"
+    assert response_of(plain, {"seldom": parts(0.68, 0.60, 0.03)}) is None
+    fitted = parts(0.91, 0.20, 0.03)
+    assert response_of(fitted, {"often": CLOSES, "balanced": STAYS}) is None, "nothing was missed that could close"
+
+
+@pytest.mark.parametrize("few", ["training", "held out"])
+@pytest.mark.parametrize("more", [CLOSES, STAYS])
+def test_of_a_few_cases_other_models_are_not_asked(few: str, more: ModelParts) -> None:
+    training, held_out, share = SELDOM
+    part = dataclasses.replace(training if few == "training" else held_out, n=MIN_ASKED - 1)
+    plain = (part, held_out, share) if few == "training" else (training, part, share)
+    assert response_of(SELDOM, {"balanced": more}) is not None
+    assert response_of(plain, {"balanced": more}) is None
 
 
 def test_parts_by_hand() -> None:
@@ -143,6 +170,15 @@ def test_folds_are_pooled_case_by_case() -> None:
     # a: (.9 + .7) / 2, c: .5; b: (.6 + .8) / 2.
     assert (learned.n, learned.dsc, learned.rest) == (2, pytest.approx(0.65), pytest.approx(0.7))
     assert (out_of_fold.n, out_of_fold.dsc, out_of_fold.rest) == (2, pytest.approx(0.35), pytest.approx(0.8))
+
+
+def test_a_case_that_only_trains_is_passed_over() -> None:
+    members = np.array([True, False])
+    # "extra" has no metadata: every fold learns from it, and none tests it.
+    training = [(["extra", "a"], np.array([0.1, 0.9])), (["b", "extra"], np.array([0.5, 0.3]))]
+    learned, out_of_fold = pooled_parts(["a", "b"], members, training=training, held_out=np.array([[0.2, 0.7]]))
+    assert learned == Part(1, 0.9, 0.5)
+    assert out_of_fold == Part(1, 0.2, 0.7)
 
 
 def test_the_sentence_has_the_numbers() -> None:

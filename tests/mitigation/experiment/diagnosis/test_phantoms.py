@@ -80,8 +80,7 @@ def judge(
 
 
 def alone(parts: tuple[Part, Part, float]) -> Diagnosis:
-    (found,) = diagnose_models([parts])
-    return found
+    return diagnose_models({"erm": parts}, plain="erm")["erm"]
 
 
 def test_a_few_cases_that_look_different_are_under_learned_and_more_draws_help(tmp_path: Path) -> None:
@@ -91,7 +90,8 @@ def test_a_few_cases_that_look_different_are_under_learned_and_more_draws_help(t
     gaps = [part.gap for part in (plain[1], often[1])]
     assert None not in gaps
     assert gaps[1] < gaps[0] / 2, "the answer is right: drawing them more often closes the gap"
-    assert diagnose_models([plain, often])[1].kind in ("no gap", "rare and under-learned")
+    found = diagnose_models({"erm": plain, "often": often}, plain="erm")["often"]
+    assert found.kind in ("no gap", "rare and under-learned")
 
 
 def test_new_cases_that_look_different_from_those_learned_do_not_generalise(tmp_path: Path) -> None:
@@ -100,9 +100,11 @@ def test_new_cases_that_look_different_from_those_learned_do_not_generalise(tmp_
 
 
 def test_many_cases_without_any_contrast_are_hard_in_themselves(tmp_path: Path) -> None:
-    parts = judge(tmp_path / "plain", group=(10, 5), contrast=(0.0, 0.0))
-    often = judge(tmp_path / "often", group=(10, 5), contrast=(0.0, 0.0), weight=4.0)
-    assert [found.kind for found in diagnose_models([parts, often])] == ["hard in itself"] * 2
+    parts = judge(tmp_path / "plain", group=(10, 10), contrast=(0.0, 0.0))
+    assert alone(parts).kind == "not fitted", "one model alone cannot tell that more draws would not help"
+    often = judge(tmp_path / "often", group=(10, 10), contrast=(0.0, 0.0), weight=4.0)
+    found = diagnose_models({"erm": parts, "often": often}, plain="erm")
+    assert [entry.kind for entry in found.values()] == ["hard in itself"] * 2
 
 
 def test_cases_like_all_others_have_no_gap(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from tests.mitigation.toy_folds import conclude_folds
 from tests.mitigation.toy_models import conclude, model
 
 from segfair.mitigation.experiment.pages.summary_page import mitigation_data, write_mitigation_page
+from segfair.mitigation.experiment.summary import EpochWeights
 from segfair.mitigation.training.catalogue import STRATEGIES
 
 
@@ -45,6 +47,16 @@ def test_the_page_says_what_each_strategy_of_the_run_does() -> None:
     assert [entry["name"] for entry in told] == ["erm", "balanced"]
     assert STRATEGIES["balanced"].rule in told[1]["value"]
     assert "Puyol-Anton" in told[1]["value"]
+
+
+def test_weights_that_the_first_epoch_trained_with_are_told() -> None:
+    begun = dataclasses.replace(
+        model("balanced", women=0.6), weights=(EpochWeights(0, 1.0, 9.0, ""), EpochWeights(1, 1.0, 8.0, "sex = F"))
+    )
+    summary = conclude(model("erm", women=0.5), begun, model("fairmedseg", women=0.6))
+    first, second = mitigation_data(summary, written="today")["sections"]["weights"]
+    assert first["figure"]["caption"] == "Largest weight 9.00 in the first epoch, 8.00 at the end; mean 1.00."
+    assert second["figure"]["caption"].startswith("Largest weight 8.00 after epoch 1 by sex = F, ")
 
 
 def test_without_folds_there_is_no_section_of_evidence() -> None:

@@ -5,15 +5,19 @@ Measures nothing: `learning` and `deficit` do. Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from segfair.audit.words import format_number
 from segfair.mitigation.experiment.diagnosis.deficit import AdjustedGap, Deficit, Failures
 from segfair.mitigation.experiment.diagnosis.learning import (
+    GAP,
+    MIN_ASKED,
+    Change,
     HeldOut,
     Learning,
+    ModelParts,
     Part,
     Response,
     is_low,
@@ -31,27 +35,40 @@ _REASONS: dict[Learning, str] = {
     "rare and under-learned": "the network does not fit its training cases as well as others, and saw few of them",
     "learned but not generalising": "the network fits its training cases about as well as others, and fails on new "
     "ones",
-    "hard in itself": "the network does not fit its training cases as well as others, although it saw them often",
+    "not fitted": "the network does not fit its training cases as well as others, and whether more draws would help is "
+    "not tested: no model of this run drew them much more often than a plain one that does not fit them",
     "too little trained": "the network fits the training cases neither of the subgroup nor of the others",
     "insufficient evidence": "too few cases to tell why",
 }
+"""Without other models; "hard in itself" is never told without them."""
 _ADVICE: dict[Learning, str] = {
     "no gap": "No gap is left to close",
     "rare and under-learned": "Draw it more often, or train longer",
-    "learned but not generalising": "Collect more cases of it, or augment more strongly: its training cases can be "
-    "learned",
-    "hard in itself": "Nothing that draws it more often will do: look at its images and labels",
+    "learned but not generalising": "Collect more cases of it, or augment more strongly",
+    "hard in itself": "Drawing it more often has not helped: look at its images and labels",
+    "not fitted": "Train a model that draws it more often, such as balanced, and see whether that helps",
     "too little trained": "Train longer, or a larger network, before anything else",
     "insufficient evidence": "More cases of it are needed before anything follows",
 }
-_FROM_RESPONSE: dict[tuple[Learning, Response], str] = {
-    ("rare and under-learned", "closes"): "the network does not fit its training cases as well as others, and a model "
-    "that saw them more often does",
-    ("learned but not generalising", "is learned alone"): "a model that saw its training cases more often fits them, "
-    "and fails on new ones all the same",
-    ("hard in itself", "stays"): "no model fits its training cases as well as others, however often it saw them",
+_FROM_RESPONSE: dict[Change, str] = {
+    "closes": "{model}, which saw them more often ({share:.1f} % of what it was trained on), has less than half of the "
+    "plain model's gap, among new cases as well",
+    "is learned alone": "{model}, which saw them more often ({share:.1f} % of what it was trained on), has less than "
+    "half of the plain model's gap among them, but not among new ones",
+    "stays": "no model that saw them more often ({model}: {share:.1f} % of what it was trained on) has less than half "
+    "of the plain model's gap among them",
 }
-_FITS: tuple[Learning, ...] = ("rare and under-learned", "learned but not generalising", "hard in itself")
+"""What other models show of the training cases."""
+_TOO_FEW = (
+    "the network does not fit its training cases as well as others, and they are too few to tell by other models "
+    "whether more draws would help"
+)
+_FITS: tuple[Learning, ...] = (
+    "rare and under-learned",
+    "learned but not generalising",
+    "hard in itself",
+    "not fitted",
+)
 """Answers that compare the training Dice of the subgroup with that of the others alone."""
 
 
@@ -115,12 +132,12 @@ def diagnose(
         training: The subgroup among the training cases, scored without augmentation.
         validation: The subgroup among cases not trained on.
         share: See `drawn_share`.
-        response: What its gap does in the models of the run that saw it more often.
+        response: What its gap does in the models of the run that saw it more often than the plain one.
         held_out: What the cases not trained on are called.
         deficit: What its deficit among the judged cases is made of.
     """
     kind = learning_of(training, validation, share=share, response=response)
-    reason = _REASONS[kind] if response is None else _FROM_RESPONSE.get((kind, response), _REASONS[kind])
+    reason = _reason(kind, training, validation, response)
     if kind in _FITS and is_low(training.dsc):
         reason = f"{reason} (a training Dice of {format_number(training.dsc)} is low in itself)"
     causes = (*_causes_of(deficit), Cause(kind, reason, _ADVICE[kind]))
@@ -140,24 +157,44 @@ def diagnose(
     )
 
 
+def _reason(kind: Learning, training: Part, held_out: Part, response: Response | None) -> str:
+    """What was found, without a full stop."""
+    if kind not in _FITS:
+        return _REASONS[kind]
+    missed, gap = training.gap or 0.0, held_out.gap or 0.0
+    if kind == "learned but not generalising" and (missed < GAP or missed < gap / 2):
+        behind = "the network falls behind on its training cases by less than half as much as on new ones"
+        return _REASONS[kind] if missed < GAP else behind
+    if response is not None:
+        shown = _FROM_RESPONSE[response.change].format(model=response.model, share=100 * response.share)
+        return f"the network does not fit its training cases as well as others; {shown}"
+    if kind == "not fitted" and min(training.n, held_out.n) < MIN_ASKED:
+        return _TOO_FEW
+    return _REASONS[kind]
+
+
 def diagnose_models(
-    parts: Sequence[tuple[Part, Part, float]],
+    parts: Mapping[str, ModelParts],
     *,
+    plain: str | None,
     held_out: HeldOut = "validation",
-    deficits: Sequence[Deficit | None] | None = None,
-) -> tuple[Diagnosis, ...]:
-    """Diagnoses of one subgroup by the models of one run, each told what the others show.
+    deficits: Mapping[str, Deficit] | None = None,
+) -> dict[str, Diagnosis]:
+    """Diagnoses of one subgroup by the models of one run, each told what those show that saw it more often.
 
     Args:
-        parts: For each model its `training`, `validation` and `share`.
+        parts: Model -> its `training`, `validation` and `share`.
+        plain: The model that the others are held against; None where the run has none.
         held_out: What the cases not trained on are called.
-        deficits: For each model what its deficit is made of.
+        deficits: Model -> what its deficit is made of.
     """
-    response = response_of(parts)
-    return tuple(
-        diagnose(training, validation, share=share, response=response, held_out=held_out, deficit=deficit)
-        for (training, validation, share), deficit in zip(parts, deficits or [None] * len(parts), strict=True)
-    )
+    others = {name: entry for name, entry in parts.items() if name != plain}
+    response = None if plain is None else response_of(parts[plain], others)
+    found = deficits or {}
+    return {
+        name: diagnose(training, validation, share=share, response=response, held_out=held_out, deficit=found.get(name))
+        for name, (training, validation, share) in parts.items()
+    }
 
 
 def _causes_of(deficit: Deficit | None) -> tuple[Cause, ...]:

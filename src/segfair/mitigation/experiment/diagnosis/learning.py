@@ -5,9 +5,9 @@ Pure functions of numbers; imports no torch. The thresholds are conventions, pri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,14 @@ from segfair.audit.words import format_number, plural
 __all__ = [
     "GAP",
     "LOW",
+    "MIN_ASKED",
     "MIN_CASES",
     "MORE",
     "RARE",
+    "Change",
     "HeldOut",
     "Learning",
+    "ModelParts",
     "Part",
     "Response",
     "drawn_share",
@@ -39,6 +42,7 @@ Learning = Literal[
     "rare and under-learned",
     "learned but not generalising",
     "hard in itself",
+    "not fitted",
     "too little trained",
     "insufficient evidence",
 ]
@@ -46,20 +50,22 @@ Learning = Literal[
 HeldOut = Literal["validation", "test", "out-of-fold"]
 """What the cases that a model is diagnosed on, and did not learn from, are called."""
 
-Response = Literal["closes", "is learned alone", "stays"]
-"""What a gap does in a model that saw the subgroup more often: it closes; it closes among the training cases and not
-among those held out; it stays among both."""
+Change = Literal["closes", "is learned alone", "stays"]
+"""What the plain model's gap does in one that saw the subgroup more often: it closes; it closes among the training
+cases and not among those held out; it stays among both."""
 
 GAP = 0.05
 """Mean Dice below that of the other cases from which on a gap counts."""
 RARE = 0.10
 """Share of the draws of a training below which a subgroup is rare."""
 MORE = 1.5
-"""How many times larger a share has to be to count as more often."""
+"""How many times larger than the plain model's a share has to be to count as more often."""
 LOW = 0.7
 """Mean Dice on training cases below which they are not fitted, however little the others are."""
 MIN_CASES = 3
 """Fewest training and held-out cases from which anything is concluded."""
+MIN_ASKED = 10
+"""Fewest of both from which other models are asked: of a few cases one in several models closes a gap by chance."""
 
 
 def learning_rule(held_out: HeldOut = "validation") -> str:
@@ -68,12 +74,13 @@ def learning_rule(held_out: HeldOut = "validation") -> str:
         f"A gap counts from {GAP:g} of mean Dice below the other cases. Where the training Dice of both lies below "
         f"{LOW:g}, too little was trained to tell them apart. Without a gap among the training cases, or with one less "
         f"than half as large as among the {held_out} cases, the subgroup is learned but does not generalise. With one, "
-        f"the other models of the run decide, in which it made up at least {MORE:g} times as much of what was trained "
-        "on. Where one has less than half of the gap among both, the subgroup is rare and under-learned; where one has "
-        f"less than half of it among the training cases alone, it does not generalise; where none has, and it made up "
-        f"at least {100 * RARE:g} % there, it is hard in itself. Without such a model it is rare and under-learned "
-        f"below {100 * RARE:g} % of what was trained on, and hard in itself from there on. Nothing is concluded from "
-        f"fewer than {MIN_CASES} training or {held_out} cases."
+        f"models decide in which it made up at least {MORE:g} times as much of what was trained on as in the plain "
+        "one. Where one has less than half of the plain model's gap among both, the subgroup is rare and "
+        "under-learned; where one has less than half of it among the training cases alone, it does not generalise; "
+        f"where none has, and it made up at least {100 * RARE:g} % there, it is hard in itself. Without such a model, "
+        f"or with fewer than {MIN_ASKED} training or {held_out} cases, it is rare and under-learned below "
+        f"{100 * RARE:g} % of what was trained on, and from there on not fitted, for a reason that is not tested. "
+        f"Nothing is concluded from fewer than {MIN_CASES} training or {held_out} cases."
     )
 
 
@@ -95,6 +102,25 @@ class Part:
     def gap(self) -> float | None:
         """How far the subgroup lies below the other cases; None where either has no case."""
         return None if self.dsc is None or self.rest is None else self.rest - self.dsc
+
+
+ModelParts = tuple[Part, Part, float]
+"""The subgroup among a model's training and its held-out cases, and its share in what was trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What models that saw a subgroup more often than the plain one show.
+
+    Attributes:
+        change: What its gap does.
+        model: The one that shows it.
+        share: Of the subgroup in what that model was trained on.
+    """
+
+    change: Change
+    model: str
+    share: float
 
 
 def part_of(members: NDArray[np.bool_], dsc: NDArray[np.float64]) -> Part:
@@ -119,9 +145,10 @@ def pooled_parts(
     A case counts once: with its mean Dice over all trainings that learned from it, and over the seeds that held it out.
 
     Args:
-        case_ids: All cases.
+        case_ids: All cases that a fold tests.
         members: (n_cases,) whether each is in the subgroup.
-        training: For each training (a fold with a seed) the cases that it learned from and their Dice.
+        training: For each training (a fold with a seed) the cases that it learned from and their Dice. Cases that only
+            train, for no fold tests them, are passed over.
         held_out: (n_seeds, n_cases) out-of-fold Dice.
 
     Returns:
@@ -130,8 +157,9 @@ def pooled_parts(
     position = {case: place for place, case in enumerate(case_ids)}
     sums, counts = np.zeros(len(case_ids)), np.zeros(len(case_ids))
     for cases, dsc in training:
-        places = [position[case] for case in cases]
-        sums[places] += dsc
+        tested = np.array([case in position for case in cases], dtype=bool)
+        places = [position[case] for case in cases if case in position]
+        sums[places] += dsc[tested]
         counts[places] += 1
     learned = counts > 0
     return part_of(members[learned], sums[learned] / counts[learned]), part_of(members, held_out.mean(axis=0))
@@ -159,25 +187,31 @@ def drawn_share(members: NDArray[np.bool_], weights: NDArray[np.float64] | None 
     return float(shares.mean())
 
 
-def response_of(parts: Sequence[tuple[Part, Part, float]]) -> Response | None:
-    """What the gap of one subgroup does in the models of a run that saw it more often.
+def response_of(plain: ModelParts, others: Mapping[str, ModelParts]) -> Response | None:
+    """What the plain model's gap does in models that saw the subgroup more often.
 
-    The best answer of any pair of models counts: one model that fits the subgroup shows that it can be fitted.
+    The best answer counts, and of equal ones that of the model that saw it most often: one model that fits the subgroup
+    shows that it can be fitted.
 
     Args:
-        parts: For each model the subgroup among its training and its held-out cases, and its share in the training.
+        plain: Of the plain model.
+        others: Name -> of another model.
 
     Returns:
-        None where no model with a gap among its training cases has another that saw the subgroup `MORE` times as often,
-        or where it is rare even there and nothing closes.
+        None where the plain model has no gap among its training cases, where either set has fewer than `MIN_ASKED`
+        cases of the subgroup, where no model saw it `MORE` times as often, or where it is rare even there and nothing
+        closes.
     """
-    answers = {_answer(less, more) for less in parts for more in parts}
-    order: tuple[Response, ...] = ("closes", "is learned alone", "stays")
-    return next((answer for answer in order if answer in answers), None)
+    if min(plain[0].n, plain[1].n) < MIN_ASKED:
+        return None
+    changes = {name: _change(plain, parts) for name, parts in others.items()}
+    found = [Response(change, name, others[name][2]) for name, change in changes.items() if change is not None]
+    order = get_args(Change)
+    return min(found, key=lambda response: (order.index(response.change), -response.share), default=None)
 
 
-def _answer(less: tuple[Part, Part, float], more: tuple[Part, Part, float]) -> Response | None:
-    (training, held_out, share), (trained_more, held_out_more, larger) = less, more
+def _change(plain: ModelParts, more: ModelParts) -> Change | None:
+    (training, held_out, share), (trained_more, held_out_more, larger) = plain, more
     missed, left = training.gap, trained_more.gap
     if missed is None or left is None or missed < GAP or larger < MORE * share:
         return None
@@ -188,6 +222,13 @@ def _answer(less: tuple[Part, Part, float], more: tuple[Part, Part, float]) -> R
     return "closes" if closes else "is learned alone"
 
 
+_FROM_CHANGE: Mapping[Change, Learning] = {
+    "closes": "rare and under-learned",
+    "is learned alone": "learned but not generalising",
+    "stays": "hard in itself",
+}
+
+
 def learning_of(training: Part, held_out: Part, *, share: float, response: Response | None = None) -> Learning:
     """Whether a subgroup was learned by one model; `learning_rule` in words.
 
@@ -195,7 +236,7 @@ def learning_of(training: Part, held_out: Part, *, share: float, response: Respo
         training: The subgroup among the training cases, scored without augmentation.
         held_out: The subgroup among cases not trained on.
         share: See `drawn_share`.
-        response: Of the models of the run that saw it more often.
+        response: Of the models of the run that saw it more often than the plain one.
     """
     missed, gap = training.gap, held_out.gap
     if min(training.n, held_out.n) < MIN_CASES or missed is None or gap is None:
@@ -204,10 +245,11 @@ def learning_of(training: Part, held_out: Part, *, share: float, response: Respo
         return "no gap"
     if is_low(training.dsc) and is_low(training.rest):
         return "too little trained"
-    if missed < GAP or missed < gap / 2 or response == "is learned alone":
+    if missed < GAP or missed < gap / 2:
         return "learned but not generalising"
-    under_learned = share < RARE if response is None else response == "closes"
-    return "rare and under-learned" if under_learned else "hard in itself"
+    if response is None:
+        return "rare and under-learned" if share < RARE else "not fitted"
+    return _FROM_CHANGE[response.change]
 
 
 def is_low(dsc: float | None) -> bool:

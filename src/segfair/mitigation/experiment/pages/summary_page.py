@@ -187,7 +187,8 @@ def _weights(model: ModelSummary, index: int) -> Data:
     last = model.weights[-1]
     top = max(model.weights, key=lambda entry: entry.largest)
     words = (
-        f"Largest weight {format_number(top.largest, digits)} after epoch {top.epoch}"
+        f"Largest weight {format_number(top.largest, digits)} "
+        f"{f'after epoch {top.epoch}' if top.epoch else 'in the first epoch'}"
         f"{f' by {clean(top.subgroup, length=60)}' if top.subgroup else ''}, "
         f"{format_number(last.largest, digits)} at the end; mean {format_number(last.mean, digits)}."
     )

@@ -18,7 +18,7 @@ __all__ = ["weight_lines"]
 
 @themed
 def weight_lines(weights: Sequence[EpochWeights], *, digits: int, width: float = 3.9) -> Figure:
-    """The largest and the mean weight that each epoch's validation has set.
+    """The largest and the mean weight that were set after each epoch; after epoch 0 for the first one.
 
     Args:
         weights: At least one epoch.
