@@ -12,8 +12,8 @@ demo: $(VENV)/installed  ## build the embedded cohort, audit it, say where the r
 	$(BIN)/segfair phantom demo/cohort
 	$(BIN)/segfair audit demo/cohort/preds demo/cohort/labels demo/cohort/metadata.csv --out demo/report
 
-demo-mitigate: $(VENV)/installed-mitigate  ## train plainly, with fairmedseg and with divergence-sampling; at most 4 minutes
-	$(THREADS) $(BIN)/segfair mitigate --backbone unet --strategy fairmedseg --strategy divergence-sampling --out demo/mitigation
+demo-mitigate: $(VENV)/installed-mitigate  ## train plainly, with fairmedseg and with adaptive-sampling; at most 4 minutes
+	$(THREADS) $(BIN)/segfair mitigate --backbone unet --strategy fairmedseg --strategy adaptive-sampling --out demo/mitigation
 	@$(BIN)/python benchmarks/recorded.py
 
 test: $(VENV)/installed-test  ## all tests

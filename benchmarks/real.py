@@ -15,9 +15,12 @@ flips at test time, and processor minutes a fold.
 
 Strategies are compared at a smaller size, so that many of them can be trained several times: images of at most 64 x 64
 pixels and 12 epochs, averaged weights and flips at test time on all sides, the same folds, initial weights and number
-of draws for each seed; "NAME, twice the epochs" has the double of them. FOLDER keeps every training, and a call goes on
-where another stopped. Changes are against plain training (`erm`) of the same seeds, with intervals over patients and
-seeds; `the plain model with another seed` says what a change of nothing looks like.
+of draws for each seed; "NAME, twice the epochs" has the double of them. What follows validation cases (`fairmedseg`)
+sets a fifth of the training cases aside for it, as it does for everybody, and so draws a fifth less; "NAME, training
+cases" follows the training cases in their place. FOLDER keeps every training, and a call goes on where another stopped.
+Changes are against plain training (`erm`) of the same seeds, with intervals over patients and seeds; `the plain model
+with another seed` says what a change of nothing looks like, and *null* what 95 % of differences between two averages of
+as many plain trainings stay below, where only seeds differ.
 """
 
 from __future__ import annotations
@@ -190,11 +193,14 @@ BUDGET: Mapping[str, Any] = {"recipe": "strong", "spacing_mm": (2.5, 2.5), "spat
 EPOCHS = 12
 PLAIN = "erm"
 LONGER = ", twice the epochs"
+FOLLOWING = ", training cases"
 
 
 def compare_strategies(given: argparse.Namespace) -> None:
     """Trains what is missing, one strategy and seed at a time, then compares with plain training."""
     out = given.out or Path(tempfile.mkdtemp())
+    if PLAIN not in given.strategies and not any(out.glob(f"{PLAIN}/seed-*/minutes.json")):
+        raise SystemExit(f"nothing to compare with: train {PLAIN} as well (--strategies {PLAIN} ...)")
     jobs = [(given.data, out, name, seed) for seed in given.seeds for name in given.strategies]
     with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
         for found in pool.map(train_strategy, jobs):
@@ -213,7 +219,7 @@ def train_strategy(job: tuple[Path, Path, str, int]) -> str:
     folder = out / folder_name(name) / f"seed-{seed}"
     if (folder / "minutes.json").is_file():
         return f"{name}, seed {seed}: was there"
-    strategy, _, longer = name.partition(",")
+    strategy = name.split(",")[0]
     oracle = {"oracle": {GROUP[0]: oracle_level(data)}} if strategy == "oracle" else {}
     settings = MitigationSettings(
         folder,
@@ -221,7 +227,8 @@ def train_strategy(job: tuple[Path, Path, str, int]) -> str:
         seed=1000 * seed,
         resume=(folder / "config.toml").is_file(),
         baseline=False,
-        epochs=EPOCHS * (2 if longer else 1),
+        epochs=EPOCHS * (2 if name.endswith(LONGER) else 1),
+        feedback="training" if name.endswith(FOLLOWING) else None,
         cache=out / "cache",
         **{**SETTINGS, "strategies": (strategy,)},
         **BUDGET,
@@ -236,7 +243,7 @@ def train_strategy(job: tuple[Path, Path, str, int]) -> str:
 
 def folder_name(name: str) -> str:
     """A strategy's folder."""
-    return name.replace(LONGER, "-longer")
+    return name.replace(LONGER, "-longer").replace(FOLLOWING, "-following")
 
 
 def oracle_level(data: Path) -> str:
@@ -253,18 +260,23 @@ def find_rows(out: Path) -> dict[str, list[dict[str, Any]]]:
 
     scores: dict[str, dict[int, Any]] = {}
     for path in sorted(out.glob("*/seed-*/minutes.json")):
-        name = path.parent.parent.name.replace("-longer", LONGER)
+        name = path.parent.parent.name.replace("-longer", LONGER).replace("-following", FOLLOWING)
         (audit,) = path.parent.glob("*/audit/audit.json")
         scores.setdefault(name, {})[int(path.parent.name.split("-")[1])] = (
             AuditResult.load(audit),
             float(json.loads(path.read_text())),
         )
     plain = scores[PLAIN]
+    folds = folds_of(next(out.glob(f"{PLAIN}/seed-*/splits.json")))
+    null = {
+        n_seeds: spread_of_nothing([result for result, _ in plain.values()], folds, n_seeds) for n_seeds in (1, 2, 3)
+    }
     rows = []
     for name, own in scores.items():
         seeds = sorted(own) if name == PLAIN else sorted(set(own) & set(plain))
         if seeds:
-            rows.append(strategy_row(name, [own[seed] for seed in seeds], [plain[seed][0] for seed in seeds]))
+            row = strategy_row(name, [own[seed] for seed in seeds], [plain[seed][0] for seed in seeds])
+            rows.append(row | ({} if name == PLAIN else null.get(len(seeds), {})))
     rows.sort(key=lambda row: (row["training"] != PLAIN, -row["seeds"]))
     first, *others = sorted(plain)
     nothing = [
@@ -297,6 +309,30 @@ def strategy_row(name: str, own: Sequence[tuple[Any, float]], plain: Sequence[An
     return row
 
 
+def folds_of(splits: Path) -> dict[str, int]:
+    """Case id -> the fold that tests it."""
+    from segfair.mitigation.data.folds import load_folds
+
+    return {case: number for number, split in enumerate(load_folds(splits), start=1) for case in split.test}
+
+
+def spread_of_nothing(plain: Sequence[Any], folds: Mapping[str, int], n_seeds: int) -> dict[str, float]:
+    """What 95 % of differences between averages of that many plain trainings stay below; empty with one training."""
+    import numpy as np
+
+    from segfair.mitigation.experiment.evidence import null_spread
+
+    if len(plain) < 2:
+        return {}
+    dice = np.stack([dice_of(result) for result in plain])
+    group, _ = group_of(plain[0])
+    numbers = np.array([folds[case] for case in sorted(plain[0].cases.scores.column("case"))])
+    # Of averages of all the trainings; chance shrinks with the root of how many are averaged.
+    scale = (len(plain) / n_seeds) ** 0.5
+    found = {"mean": null_spread(dice, numbers), "group": null_spread(dice[:, group], numbers[group])}
+    return {f"{key}_null": value * scale for key, value in found.items() if value is not None}
+
+
 def dice_of(result: Any) -> Any:
     """(n_cases,) Dice in the order of the case ids."""
     return result.cases.scores.to_frame().sort_values("case")["dsc"].to_numpy(dtype=float)
@@ -319,12 +355,15 @@ def strategies_as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         low, high = row[f"{key}_change_ci"]
         return f"{row[f'{key}_change']:+.3f} [{low:+.3f}, {high:+.3f}]"
 
-    head = ["training", "seeds", "mean DSC", "Toshiba", "rest", "mean: change", "Toshiba: change", "rest: change"]
-    head.append("CPU minutes a fold")
+    head = ["training", "seeds", "mean DSC", "Toshiba", "rest", "mean: change", "null", "Toshiba: change", "null"]
+    head += ["rest: change", "CPU minutes a fold"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         cells = [row["training"], str(row["seeds"]), *(f"{row[key]:.3f}" for key in ("mean", "group", "rest"))]
-        cells += [change(row, key) for key in ("mean", "group", "rest")]
+        for key in ("mean", "group", "rest"):
+            cells.append(change(row, key))
+            if key != "rest":
+                cells.append(f"{row[f'{key}_null']:.3f}" if f"{key}_null" in row else "-")
         lines.append("| " + " | ".join([*cells, f"{row['minutes_per_fold']:.1f}"]) + " |")
     return "\n".join(lines)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @app.command(
     cls=WithSpacing,
-    epilog="Example: segfair mitigate DATA --folds 5 --strategy divergence-sampling",
+    epilog="Example: segfair mitigate DATA --folds 5 --seeds 3",
     rich_help_panel="Mitigate",
 )
 @spread
@@ -50,7 +50,7 @@ def mitigate(
         option("resenc (default with DATA), unet (without), segresnet, swinunetr; repeatable.", MODELS),
     ] = None,
     strategy: Annotated[
-        list[str] | None, option("fairmedseg (default), divergence-sampling, balanced, ...; repeatable.", MODELS)
+        list[str] | None, option("adaptive-sampling (default), fairmedseg, balanced, ...; repeatable.", MODELS)
     ] = None,
     *,
     options: MitigateOptions,

@@ -274,10 +274,11 @@ def _unseen(settings: MitigationSettings, study: Study) -> list[str]:
     cut = describe_cuts(study.prepared.cuts(study.split.train, augmentation), n_cases=len(study.split.train), size=size)
     left_out = study.split.left_out
     notices = [*([cut] if cut else []), _smallest_levels(study)]
-    if study.split.validation:
-        _, search = mine_validation(study.attributes["validation"], min_support=settings.min_support)
-        if search.is_cut:
-            notices.append(f"subgroups of the validation cases: {search_sentence(search)}")
+    for part, name in (("train", "training"), ("validation", "validation")):
+        if name in settings.followed:
+            _, search = mine_validation(study.attributes[part], min_support=settings.min_support)
+            if search.is_cut:
+                notices.append(f"subgroups of the {name} cases: {search_sentence(search)}")
     if left_out:
         case, reason = next(iter(left_out.items()))
         notices.append(f"{len(left_out)} cases are in none of the sets, for example {case}: {reason}")

@@ -148,7 +148,7 @@ class MitigationSettings:
     data: Path | None = None
     metadata: Path | None = None
     backbones: Names | None = None
-    strategies: Names = ("fairmedseg",)
+    strategies: Names = ("adaptive-sampling",)
     baseline: bool = True
     network: Annotated[Mapping[str, Any], Kind("tables such as [network.unet]")] = field(default_factory=dict)
     recipe: RecipeName | None = None
@@ -299,11 +299,15 @@ class MitigationSettings:
         return self.lr or (recipe.lr_transformer if backbone == "swinunetr" else recipe.lr)
 
     @property
+    def followed(self) -> frozenset[Feedback]:
+        """Whose divergences the strategies of the run follow."""
+        own = (STRATEGIES[name].feedback for name in self.strategies)
+        return frozenset(self.feedback or feedback for feedback in own if feedback is not None)
+
+    @property
     def validates(self) -> bool:
         """Whether anything of the run learns from validation cases, or chooses by them."""
-        return self.select not in ("ema", "last") or any(
-            STRATEGIES[name].validates(self.feedback) for name in self.strategies
-        )
+        return self.select not in ("ema", "last") or "validation" in self.followed
 
     @property
     def dims(self) -> int:

@@ -19,7 +19,8 @@ class RunningScores:
     """A moving average of each case's score over the epochs that drew it.
 
     A case that an epoch did not draw is taken to have moved as those that it drew, though not beyond all of them: its
-    old score would be that of a network that had learned less, and being drawn rarely would look like being served badly.
+    old score would be that of a network that had learned less, and being drawn rarely would look like being served
+    badly.
 
     Args:
         case_ids: The cases.
