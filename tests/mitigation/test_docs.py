@@ -18,7 +18,7 @@ from segfair.mitigation.experiment.settings import PLANNED, MitigationSettings, 
 from segfair.mitigation.networks.backbones import NetworkConfig, build_network
 from segfair.mitigation.training.catalogue import RECIPES, SELECTIONS, STRATEGIES
 from segfair.mitigation.training.objectives import FairMedSegObjective
-from segfair.mitigation.weighting.reweighter import LITERAL, DivergenceReweighter
+from segfair.mitigation.weighting.reweighter import ADAPTIVE, CONFIDENT, LITERAL, TILTED, DivergenceReweighter
 from segfair.subgroups.lattice import divergences
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +92,22 @@ def test_the_table_of_strategies_is_the_programs() -> None:
     for name, entry in STRATEGIES.items():
         hook = {"sampling": "draws", "loss": "loss", "data": "images", "none": ""}[entry.hook]
         assert row(f"`{name}`") == [entry.rule, hook, entry.paper]
+
+
+def test_the_table_of_weights_is_that_of_the_rules() -> None:
+    def told(value: object) -> str:
+        if isinstance(value, bool):
+            return str(value).lower()
+        return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+    rules = (TILTED, ADAPTIVE, CONFIDENT, LITERAL)
+    for name in ("aggregate", "kind", "certainty", "temperature", "cap", "fallback"):
+        assert row(f"`{name}`")[1:] == [told(getattr(rule, name)) for rule in rules], name
+    assert row("`hottest`")[1:] == ["", told(ADAPTIVE.hottest), told(CONFIDENT.hottest), ""]
+    remembered = [rule.memory if rule.memory == "none" else f"{rule.memory}, {rule.rate:g}" for rule in rules]
+    assert row("`memory`, `rate`")[1:] == remembered
+    assert "`deviations` (2)" in row("`certainty`")[0]
+    assert {rule.deviations for rule in rules} == {2.0}
 
 
 def test_what_is_said_about_evidence_is_what_is_written() -> None:
