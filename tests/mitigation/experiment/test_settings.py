@@ -125,7 +125,7 @@ def test_what_a_run_writes_down_is_what_it_reads(tmp_path: Path) -> None:
         ),
         (
             '[weights]\naggregate = "median"',
-            r"--strategy fairmedseg with \[weights\], aggregate: expected max or mean or shapley, got 'median'",
+            r"--strategy adaptive-sampling with \[weights\], aggregate: expected max or mean or shapley, got 'median'",
         ),
         ("[weights]\nheat = 3", r"\[weights\].*heat"),
         (
