@@ -206,7 +206,7 @@ class ModelOptions:
     no_baseline: Annotated[bool, option("Do not train the plain model beside them.", MODELS, "--no-baseline")] = False
     alpha: Annotated[str | None, option("FairMedSeg's balance (Eq. 4), 0.2 by default, or auto.", MODELS)] = None
     min_support: Annotated[
-        float | None, option("Smallest share of a subgroup among the cases that are followed; 0.001.", MODELS, min=1e-9, max=1.0)
+        float | None, option("Smallest share of the followed cases of a subgroup; 0.001.", MODELS, min=1e-9, max=1.0)
     ] = None
     loss: Annotated[Literal["dice-ce", "dice-focal"] | None, option("Loss of a case; dice-ce.", MODELS)] = None
     recipe: Annotated[
