@@ -205,7 +205,7 @@ def compare_strategies(given: argparse.Namespace) -> None:
     with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
         for found in pool.map(train_strategy, jobs):
             print(found, flush=True)
-    rows = find_rows(out)
+    rows = find_rows(given.data, out)
     record = read_record()
     write_record({**record, "strategies": rows})
     print_tables()
@@ -254,8 +254,11 @@ def oracle_level(data: Path) -> str:
     return str(next(level for level in levels if str(level).startswith(GROUP[1])))
 
 
-def find_rows(out: Path) -> dict[str, list[dict[str, Any]]]:
-    """Title -> rows: every strategy against plain training of the same seeds, and plain training against itself."""
+def find_rows(data: Path, out: Path) -> dict[str, list[dict[str, Any]]]:
+    """Title -> rows: every strategy against plain training of the same seeds, and plain training against itself.
+
+    The vote of several plain trainings is held against their mean, so that its interval is over patients alone.
+    """
     from segfair.audit.result import AuditResult
 
     scores: dict[str, dict[int, Any]] = {}
@@ -277,7 +280,9 @@ def find_rows(out: Path) -> dict[str, list[dict[str, Any]]]:
         if seeds:
             row = strategy_row(name, [own[seed] for seed in seeds], [plain[seed][0] for seed in seeds])
             rows.append(row | ({} if name == PLAIN else null.get(len(seeds), {})))
-    rows.sort(key=lambda row: (row["training"] != PLAIN, -row["seeds"]))
+    rows.sort(key=lambda row: (row["training"] != PLAIN, -row["seeds"], row["training"]))
+    if len(plain) > 2:
+        rows.append(vote_row(data, out, plain))
     first, *others = sorted(plain)
     nothing = [
         strategy_row(f"plain, seed {other} minus seed {first}", [plain[other]], [plain[first][0]]) for other in others
@@ -289,21 +294,48 @@ def strategy_row(name: str, own: Sequence[tuple[Any, float]], plain: Sequence[An
     """Scores averaged over seeds, and what changed against plain training."""
     import numpy as np
 
-    from segfair import stats
-
     after = np.stack([dice_of(result) for result, _ in own])
     before = np.stack([dice_of(result) for result in plain])
-    group, subjects = group_of(plain[0])
+    minutes = float(np.mean([minutes for _, minutes in own]))
+    return changes_row(name, after, before, group_of(plain[0]), minutes)
+
+
+def vote_row(data: Path, out: Path, plain: Mapping[int, tuple[Any, float]]) -> dict[str, Any]:
+    """What the masks of the plain trainings say together, by majority: an ensemble that costs no training more."""
+    import numpy as np
+
+    from segfair.files.images.masks import read_mask
+
+    before = np.mean([dice_of(result) for result, _ in plain.values()], axis=0)
+    after = np.zeros(len(before))
+    for place, case in enumerate(sorted(next(iter(plain.values()))[0].cases.scores.column("case"))):
+        label = read_mask(data / "labels" / f"{case}.png").array.squeeze() > 0
+        folders = (out / PLAIN / f"seed-{seed}" / PLAIN / "predictions" / "pooled" for seed in plain)
+        votes = sum((read_mask(folder / f"{case}.nii.gz").array.squeeze() > 0).astype(int) for folder in folders)
+        found = votes > len(plain) / 2
+        after[place] = 2 * np.count_nonzero(label & found) / max(1, np.count_nonzero(label) + np.count_nonzero(found))
+    group = group_of(next(iter(plain.values()))[0])
+    minutes = float(np.sum([minutes for _, minutes in plain.values()]))
+    return changes_row(f"{PLAIN}, vote of {len(plain)}", after[None], before[None], group, minutes)
+
+
+def changes_row(name: str, after: Any, before: Any, members: tuple[Any, Any], minutes: float) -> dict[str, Any]:
+    """(n_seeds, n_cases) Dice after and before, who is of the group and codes of patients -> one row."""
+    import numpy as np
+
+    from segfair import stats
+
+    group, subjects = members
     row: dict[str, Any] = {
         "training": name,
-        "seeds": len(own),
+        "seeds": len(after),
         "mean": float(after.mean()),
         "group": float(after[:, group].mean()),
         "rest": float(after[:, ~group].mean()),
-        "minutes_per_fold": float(np.mean([minutes for _, minutes in own])),
+        "minutes_per_fold": minutes,
     }
     for key, who in (("mean", group | ~group), ("group", group), ("rest", ~group)):
-        if after is not before and not np.array_equal(after, before):
+        if not np.array_equal(after, before):
             change = stats.mean_over_seeds((after - before)[:, who], subjects=subjects[who])
             row[f"{key}_change"], row[f"{key}_change_ci"] = change.value, list(change.ci or ())
     return row
