@@ -14,7 +14,7 @@ from segfair.protocol.rules import load_protocol
 
 def study(tree: Path, out: Path, *, seed: int, resume: bool = False) -> Study:
     out.mkdir(exist_ok=True)
-    made = study_of(tree, out, seed=seed, spacing_mm=(4.0, 4.0, 4.0), resume=resume)
+    made = study_of(tree, out, seed=seed, spacing_mm=(4.0, 4.0, 4.0), resume=resume, strategies=("fairmedseg",))
     made.split.save(out / "splits.json")
     return made
 

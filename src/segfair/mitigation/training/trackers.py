@@ -74,10 +74,16 @@ class TensorBoard:
         self._out = out
 
     def begin(self, run: TrackedRun) -> int:
-        """Tells readers to forget what lies there: the whole history follows."""
+        """Removes the event files that lie there: the whole history follows.
+
+        Readers order such files by the second in which they were begun, so that telling them to forget is not enough.
+        """
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(self._out / "tensorboard" / run.place), purge_step=0)
+        place = self._out / "tensorboard" / run.place
+        for earlier in place.glob("events.out.tfevents.*"):
+            earlier.unlink()
+        self._writer = SummaryWriter(str(place))
         for name, fact in {"title": run.title, **run.facts}.items():
             self._writer.add_text(name, str(fact), 0)
         return 0
