@@ -7,11 +7,17 @@ import sys
 
 from segfair.mitigation.training.catalogue import BASELINE, STRATEGIES
 from segfair.mitigation.training.strategies import kinds
+from segfair.mitigation.training.strategies.feedback import Following
 
 
 def test_every_name_has_a_class_of_its_own() -> None:
     assert list(kinds._KINDS) == list(STRATEGIES)
     assert len(set(kinds._KINDS.values())) == len(STRATEGIES)
+
+
+def test_whose_divergences_a_strategy_follows_is_what_its_class_does() -> None:
+    follows = {name: kind.follows if issubclass(kind, Following) else None for name, kind in kinds._KINDS.items()}
+    assert follows == {name: entry.feedback for name, entry in STRATEGIES.items()}
 
 
 def test_only_the_plain_model_takes_hold_nowhere() -> None:

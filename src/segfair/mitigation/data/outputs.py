@@ -17,7 +17,7 @@ from segfair.mitigation.data.boxes import BreastBox
 from segfair.mitigation.data.preprocessing import Grid, restore
 from segfair.mitigation.data.regions import Regions
 
-__all__ = ["Reference", "batch_dice", "foreground", "label_map", "put_back", "region_probabilities"]
+__all__ = ["Reference", "batch_dice", "classes_of", "foreground", "label_map", "put_back", "region_probabilities"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +37,13 @@ class Reference:
     grid: Grid
     source: Grid
     box: BreastBox | None = None
+
+
+def classes_of(logits: Tensor) -> Tensor:
+    """(B, C, ...) logits of background and C - 1 classes -> (B, C - 1, ...) which class wins; a tie is background."""
+    # Not argmax: over the channels of a volume it takes longer than the network itself.
+    top = logits[:, 1:].amax(1, keepdim=True)
+    return (logits[:, 1:] == top) & (top > logits[:, :1])
 
 
 def batch_dice(predicted: Tensor, labelled: Tensor) -> Tensor:

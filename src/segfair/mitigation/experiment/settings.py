@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 import cattrs
 
@@ -34,8 +34,9 @@ from segfair.mitigation.training.catalogue import (
     Selection,
 )
 from segfair.mitigation.training.objectives import LossName
+from segfair.mitigation.training.strategies.kinds import rule_of
 from segfair.mitigation.training.trackers import check_trackers
-from segfair.mitigation.weighting.reweighter import ADAPTIVE, CONFIDENT, LITERAL, TILTED, WeightRule
+from segfair.mitigation.weighting.reweighter import WeightRule
 from segfair.phantom import PHASES
 from segfair.protocol.rules import load_protocol
 from segfair.trees import Kind, structure, tree_converter
@@ -72,14 +73,6 @@ PLANNED = (
     "flip_axes",
 )
 """What a plan fills in where it is open."""
-
-_RULES: Mapping[str, WeightRule] = {
-    "fairmedseg": LITERAL,
-    "fairmedseg-mean1": dataclasses.replace(LITERAL, normalise=True),
-    "divergence-sampling": TILTED,
-    "adaptive-sampling": ADAPTIVE,
-}
-"""Strategy -> the rule that [weights] change."""
 
 _FREE_ON_RESUME = {"out", "data", "metadata", "cache", "device", "amp", "workers", "strategies", "baseline", "log"}
 """What may change when a run goes on: where it runs, where things lie, who is told, and further strategies."""
@@ -397,7 +390,7 @@ class MitigationSettings:
         if not self.weights:
             return
         for name in follow:
-            rule = dataclasses.asdict(_rule_of(name, self.feedback or STRATEGIES[name].feedback))
+            rule = dataclasses.asdict(cast(WeightRule, rule_of(name, self.feedback)))
             structure(_converter, {**rule, **self.weights}, WeightRule, source=f"--strategy {name} with [weights]")
 
     def _check_network(self) -> None:
@@ -433,10 +426,6 @@ class MitigationSettings:
             raise ConfigError(
                 f"--phases {self.phases}: the embedded phantom has {len(PHASES)}; name a data set, or leave it out"
             )
-
-
-def _rule_of(strategy: str, feedback: Feedback | None) -> WeightRule:
-    return CONFIDENT if (strategy, feedback) == ("adaptive-sampling", "validation") else _RULES[strategy]
 
 
 def load_settings(path: Path | None, given: Mapping[str, Any], *, out: Path) -> MitigationSettings:

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segfair.mitigation.data.outputs import batch_dice
+from segfair.mitigation.data.outputs import batch_dice, classes_of
 
 __all__ = ["patch_dice"]
 
@@ -36,8 +36,7 @@ def patch_dice(
         ignored = target == ignore_label if ignore_label is not None else None
         classes = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, *[1] * (logits.ndim - 2))
         labelled = target == classes
-        top = logits.amax(1, keepdim=True)
-        predicted = (logits[:, 1:] == top) & (logits[:, :1] < top)
+        predicted = classes_of(logits)
     if ignored is not None:
         labelled, predicted = labelled & ~ignored, predicted & ~ignored
     dice: NDArray[np.float64] = batch_dice(predicted, labelled).cpu().double().numpy()

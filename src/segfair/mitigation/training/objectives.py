@@ -25,7 +25,7 @@ from monai.networks.utils import one_hot
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segfair.mitigation.data.outputs import batch_dice
+from segfair.mitigation.data.outputs import batch_dice, classes_of
 from segfair.mitigation.data.regions import IGNORED
 
 __all__ = [
@@ -167,10 +167,7 @@ def case_dice(logits: Tensor, label: Tensor) -> Tensor:
         predicted, target = logits > 0, label == 1
     else:
         classes = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, *[1] * (label.ndim - 2))
-        # Not argmax: over the channels of a volume it takes longer than the network itself.
-        top = logits.amax(1, keepdim=True)
-        # A tie with the background is background, as in `outputs.foreground`.
-        predicted, target = (logits[:, 1:] == top) & (logits[:, :1] < top), label == classes
+        predicted, target = classes_of(logits), label == classes
     predicted, target = predicted & ~ignored, target & ~ignored
     return batch_dice(predicted, target)
 

@@ -15,6 +15,7 @@ References:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -189,8 +190,9 @@ class DivergenceReweighter:
     def update_array(self, outcome: NDArray[np.float64]) -> CaseWeights:
         """`update` for (n_validation,) finite scores in the order of the validation table."""
         rule, lattice = self.rule, self.lattice
-        found = shrink(lattice.mined.matrix, outcome)
-        gaps = self._certain(found, outcome)
+        # Raw divergences need none of it, which on a large lattice is most of the work.
+        found = functools.cache(functools.partial(shrink, lattice.mined.matrix, outcome))
+        gaps = self._certain(outcome, found)
         self._memory = remember(self._memory, strengths(gaps, kind=rule.kind), memory=rule.memory, rate=rule.rate)
         self.strength = self._memory
         importance = necessity(lattice.mined, gaps, lattice.itemsets) if rule.aggregate == "shapley" else None
@@ -200,7 +202,7 @@ class DivergenceReweighter:
         if self.temperature is not None:
             values = tilt(values, self.temperature)
         if rule.fallback:
-            self._unjudged = 1 - cell_power(self._cells, noise=found.noise, gap=MEANT)
+            self._unjudged = 1 - cell_power(self._cells, noise=found().noise, gap=MEANT)
             values = self._towards_balance(values)
         if rule.normalise:
             values = mean_one(values, outside=assigned.outside, cap=rule.cap)
@@ -208,12 +210,12 @@ class DivergenceReweighter:
         self._weights = CaseWeights.of(lattice.case_ids, values, setters)
         return self._weights
 
-    def _temperature(self, values: NDArray[np.float64], found: Shrinkage) -> float | None:
+    def _temperature(self, values: NDArray[np.float64], found: Callable[[], Shrinkage]) -> float | None:
         rule = self.rule
         if rule.temperature == "auto":
             return reach_temperature(values, ratio=rule.cap or 1.0, largest=rule.hottest)
         if rule.temperature == "spread":
-            return spread_temperature(found.signal, ratio=rule.cap or 1.0, largest=rule.hottest)
+            return spread_temperature(found().signal, ratio=rule.cap or 1.0, largest=rule.hottest)
         return rule.temperature
 
     def _towards_balance(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -235,10 +237,11 @@ class DivergenceReweighter:
             "does",
         )
 
-    def _certain(self, shrunken: Shrinkage, outcome: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _certain(self, outcome: NDArray[np.float64], found: Callable[[], Shrinkage]) -> NDArray[np.float64]:
         mined, rule = self.lattice.mined, self.rule
         if rule.certainty == "raw":
             return divergences(mined, outcome)
+        shrunken = found()
         if rule.certainty == "shrunken":
             return shrunken.shrunken
         return bounded(shrunken.divergence, mined.sizes, len(outcome), noise=shrunken.noise, deviations=rule.deviations)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from segfair.errors import ConfigError
 from segfair.mitigation.training.catalogue import Feedback as Source
-from segfair.mitigation.training.strategies.strategy import EpochScores, StrategyOptions, TrainingContext
+from segfair.mitigation.training.strategies.strategy import EpochScores, Strategy, StrategyOptions, TrainingContext
 from segfair.mitigation.weighting.feedback import BatchFeedback
 from segfair.mitigation.weighting.reweighter import DivergenceReweighter, WeightRule
 from segfair.mitigation.weighting.weights import CaseWeights
 
-__all__ = ["Feedback"]
+__all__ = ["Feedback", "Following"]
 
 
 class Feedback:
@@ -84,3 +84,34 @@ class Feedback:
             )
         followed = self.reweighter if self._batches is None else self._batches
         followed.load_state_dict(state["followed"] if "source" in state else state)
+
+
+class Following(Strategy):
+    """A strategy whose weights follow divergences; a subclass says what becomes of them.
+
+    Attributes:
+        follows: Whose divergences, unless the options say it.
+        feedback: Where the weights come from.
+    """
+
+    follows: Source
+
+    def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
+        super().__init__(context, options)
+        source = options.feedback or self.follows
+        self.feedback = Feedback(context, options, source, options.rule or self.rule_for(source))
+        self.watches_dice = source == "training"
+        self.weights: CaseWeights = self.feedback.weights
+
+    @classmethod
+    def rule_for(cls, source: Source) -> WeightRule:
+        """How divergences of those cases become weights, unless the options say it."""
+        raise NotImplementedError
+
+    def observe_dice(self, case_ids: Sequence[str], dice: NDArray[np.float64]) -> None:
+        """Follows the training cases."""
+        self.feedback.observe(case_ids, dice)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Which cells of attributes are too small to be judged."""
+        return self.feedback.remarks()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from segfair.errors import ConfigError
-from segfair.mitigation.training.catalogue import STRATEGIES
+from segfair.mitigation.training.catalogue import STRATEGIES, Feedback
 from segfair.mitigation.training.strategies.data import Augmented, AugmentedBalanced, Randomised
+from segfair.mitigation.training.strategies.feedback import Following
 from segfair.mitigation.training.strategies.loss import (
     Adversarial,
     FairMedSeg,
@@ -28,8 +29,9 @@ from segfair.mitigation.training.strategies.sampling import (
     TemperedOverAttributes,
 )
 from segfair.mitigation.training.strategies.strategy import Strategy, StrategyOptions, TrainingContext
+from segfair.mitigation.weighting.reweighter import WeightRule
 
-__all__ = ["Erm", "make_strategy"]
+__all__ = ["Erm", "make_strategy", "rule_of"]
 
 
 class Erm(Strategy):
@@ -59,6 +61,12 @@ _KINDS: Mapping[str, type[Strategy]] = {
     "oracle": Oracle,
 }
 """Name of `STRATEGIES` -> class."""
+
+
+def rule_of(name: str, feedback: Feedback | None = None) -> WeightRule | None:
+    """How a strategy makes weights of divergences, if nothing else is said; None for one that follows nobody's."""
+    kind = _KINDS[name]
+    return kind.rule_for(feedback or kind.follows) if issubclass(kind, Following) else None
 
 
 def make_strategy(name: str, context: TrainingContext, options: StrategyOptions | None = None) -> Strategy:

@@ -19,10 +19,10 @@ from segfair.mitigation.training.objectives import (
     WeightedObjective,
     dice_focal,
 )
-from segfair.mitigation.training.strategies.feedback import Feedback
+from segfair.mitigation.training.strategies.feedback import Following
 from segfair.mitigation.training.strategies.strategy import EpochScores, Strategy, StrategyOptions, TrainingContext
 from segfair.mitigation.weighting.balance import balanced_weights
-from segfair.mitigation.weighting.reweighter import LITERAL
+from segfair.mitigation.weighting.reweighter import LITERAL, WeightRule
 from segfair.mitigation.weighting.tuning import AlphaTuner
 from segfair.mitigation.weighting.weights import CaseWeights, joint_codes
 
@@ -41,26 +41,23 @@ __all__ = [
 ]
 
 
-class FairMedSeg(Strategy):
+class FairMedSeg(Following):
     """FairMedSeg: divergence weights in the loss (Eqs. 2-4), to the letter unless another rule is given."""
 
     follows: Source = "validation"
 
+    @classmethod
+    def rule_for(cls, source: Source) -> WeightRule:
+        """Eq. 2."""
+        return LITERAL
+
     def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
         super().__init__(context, options)
-        source = options.feedback or self.follows
-        self.feedback = Feedback(context, options, source, options.rule or LITERAL)
-        self.watches_dice = source == "training"
         self.tuner = AlphaTuner() if options.alpha == "auto" else None
         alpha = self.tuner.alpha if self.tuner is not None else float(options.alpha)
-        self.weights = self.feedback.weights
         self.objective: FairMedSegObjective = FairMedSegObjective(
             self.losses, self.weights, alpha=alpha, reduction=options.reduction
         )
-
-    def observe_dice(self, case_ids: Sequence[str], dice: NDArray[np.float64]) -> None:
-        """Follows the training cases."""
-        self.feedback.observe(case_ids, dice)
 
     def update(self, scores: EpochScores) -> None:
         """New weights, and with alpha "auto" a new alpha."""
@@ -77,10 +74,6 @@ class FairMedSeg(Strategy):
     def facts(self) -> dict[str, float]:
         """The balance of Eq. 4."""
         return {"alpha": self.objective.alpha}
-
-    def remarks(self) -> tuple[str, ...]:
-        """Which cells of attributes are too small to be judged."""
-        return self.feedback.remarks()
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and tuner."""
@@ -99,9 +92,10 @@ class FairMedSeg(Strategy):
 class FairMedSegMeanOne(FairMedSeg):
     """FairMedSeg with |divergence| scaled to mean 1, so that the loss keeps its scale over the epochs."""
 
-    def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
-        rule = options.rule or replace(LITERAL, normalise=True)
-        super().__init__(context, replace(options, rule=rule))
+    @classmethod
+    def rule_for(cls, source: Source) -> WeightRule:
+        """Eq. 2, scaled."""
+        return replace(LITERAL, normalise=True)
 
 
 class Focal(Strategy):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from segfair.errors import ConfigError
 from segfair.mitigation.training.catalogue import Feedback as Source
-from segfair.mitigation.training.strategies.feedback import Feedback
+from segfair.mitigation.training.strategies.feedback import Following
 from segfair.mitigation.training.strategies.strategy import EpochScores, Strategy, StrategyOptions, TrainingContext
 from segfair.mitigation.weighting.balance import Over, balanced_weights, members_of
 from segfair.mitigation.weighting.reweighter import ADAPTIVE, CONFIDENT, TILTED, WeightRule
@@ -29,29 +29,19 @@ __all__ = [
 ]
 
 
-class DivergenceSampling(Strategy):
+class DivergenceSampling(Following):
     """Tilted shrunken deficits as sampling probabilities."""
 
     follows: Source = "training"
 
-    def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
-        super().__init__(context, options)
-        source = options.feedback or self.follows
-        self.feedback = Feedback(context, options, source, options.rule or self.rule_for(source))
-        self.watches_dice = source == "training"
-        self.weights: CaseWeights = self.feedback.weights
-
-    def rule_for(self, _source: Source) -> WeightRule:
-        """How divergences of those cases become weights."""
+    @classmethod
+    def rule_for(cls, source: Source) -> WeightRule:
+        """The same for all cases."""
         return TILTED
 
     def probabilities(self) -> NDArray[np.float64]:
         """The current weights."""
         return self.weights.array
-
-    def observe_dice(self, case_ids: Sequence[str], dice: NDArray[np.float64]) -> None:
-        """Follows the training cases."""
-        self.feedback.observe(case_ids, dice)
 
     def update(self, scores: EpochScores) -> None:
         """New weights."""
@@ -61,10 +51,6 @@ class DivergenceSampling(Strategy):
         """The temperature, once there is one."""
         temperature = self.feedback.reweighter.temperature
         return {} if temperature is None else {"temperature": temperature}
-
-    def remarks(self) -> tuple[str, ...]:
-        """Which cells of attributes are too small to be judged."""
-        return self.feedback.remarks()
 
     def state_dict(self) -> dict[str, Any]:
         """The weights."""
@@ -83,8 +69,9 @@ class AdaptiveSampling(DivergenceSampling):
     draws them. From validation cases, deficits are lower confidence limits.
     """
 
-    def rule_for(self, source: Source) -> WeightRule:
-        """How divergences of those cases become weights."""
+    @classmethod
+    def rule_for(cls, source: Source) -> WeightRule:
+        """Another one for validation cases: a rare subgroup has a handful there."""
         return ADAPTIVE if source == "training" else CONFIDENT
 
 
@@ -129,7 +116,7 @@ class TemperedOverAttributes(Balanced):
 
 
 class Oracle(_FixedSampling):
-    """Is told a subgroup and draws its cases so many times as often: what could be reached, not a remedy."""
+    """Is told a subgroup and draws its cases so many times as often: to compare with, no remedy."""
 
     def __init__(self, context: TrainingContext, options: StrategyOptions) -> None:
         super().__init__(context, options)
