@@ -170,6 +170,19 @@ BLOCKS = (
         n_seeds=6,
     ),
 )
+AGAINST = (
+    ("H33", "adaptive-sampling", "balanced"),
+    ("H33", "adaptive-sampling", "divergence-sampling, validation"),
+    ("rim", "adaptive-sampling", "balanced"),
+    ("rim", "adaptive-sampling", "balanced-tempered"),
+    ("H33", "divergence-sampling, validation", "oracle 10 x"),
+    ("H33", "divergence-sampling, validation", "fairmedseg"),
+    ("H33", "divergence-sampling, validation", "balanced"),
+    ("H33", "divergence-sampling, validation, decaying sum", "divergence-sampling, validation"),
+    ("moderate", "adaptive-sampling, validation", "erm"),
+    ("texture", "adaptive-sampling, validation", "divergence-sampling, validation"),
+)
+"""Block, strategy and the one that the documentation holds it against."""
 METRICS = ("dsc", "worst", "fs", "ts")
 NAMES = {"dsc": "mean DSC", "worst": "worst subgroup", "fs": "FS", "ts": "TS", "rest": "rest", "planted": "planted"}
 
@@ -462,7 +475,22 @@ def checks(runs: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"{block}: worst subgroup of {name} {own['worst subgroup']:.3f}, of the better of plain and balanced "
                 f"training {best:.3f}; mean DSC {own['change of mean DSC']:+.3f}"
             )
+    found.extend(sentence for pair in AGAINST for sentence in [against(runs, *pair)] if sentence)
     return found
+
+
+def against(runs: Sequence[Mapping[str, Any]], block: str, strategy: str, other: str) -> str | None:
+    """Paired difference of the worst subgroup of two strategies in words; None where no seed has both."""
+    worst = {
+        name: {run["seed"]: run["worst"] for run in runs if (run["block"], run["strategy"]) == (block, name)}
+        for name in (strategy, other)
+    }
+    seeds = sorted(worst[strategy].keys() & worst[other].keys())
+    change, interval = paired(np.array([worst[strategy][seed] - worst[other][seed] for seed in seeds]))
+    if change is None:
+        return None
+    reach = f" [{interval[0]:+.3f}, {interval[1]:+.3f}]" if interval else ""
+    return f"{block}: {strategy} minus {other}, worst subgroup over {len(seeds)} seeds: {change:+.3f}{reach}"
 
 
 # The record

@@ -194,6 +194,7 @@ EPOCHS = 12
 PLAIN = "erm"
 LONGER = ", twice the epochs"
 FOLLOWING = ", training cases"
+FOLDERS = {LONGER: "-longer", FOLLOWING: "-following"}
 
 
 def compare_strategies(given: argparse.Namespace) -> None:
@@ -243,7 +244,16 @@ def train_strategy(job: tuple[Path, Path, str, int]) -> str:
 
 def folder_name(name: str) -> str:
     """A strategy's folder."""
-    return name.replace(LONGER, "-longer").replace(FOLLOWING, "-following")
+    for words, short in FOLDERS.items():
+        name = name.replace(words, short)
+    return name
+
+
+def strategy_of(folder: str) -> str:
+    """The strategy whose folder it is."""
+    for words, short in FOLDERS.items():
+        folder = folder.replace(short, words)
+    return folder
 
 
 def oracle_level(data: Path) -> str:
@@ -263,7 +273,7 @@ def find_rows(data: Path, out: Path) -> dict[str, list[dict[str, Any]]]:
 
     scores: dict[str, dict[int, Any]] = {}
     for path in sorted(out.glob("*/seed-*/minutes.json")):
-        name = path.parent.parent.name.replace("-longer", LONGER).replace("-following", FOLLOWING)
+        name = strategy_of(path.parent.parent.name)
         (audit,) = path.parent.glob("*/audit/audit.json")
         scores.setdefault(name, {})[int(path.parent.name.split("-")[1])] = (
             AuditResult.load(audit),

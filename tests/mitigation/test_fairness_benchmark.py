@@ -39,6 +39,14 @@ def test_paired_changes_and_their_t_interval_by_hand() -> None:
     assert fairness.paired(np.array([])) == (None, None)
 
 
+def test_two_strategies_are_held_against_each_other_seed_by_seed() -> None:
+    runs = [*RUNS, run("H33", 10, "jtt", 0.5), run("H33", 11, "jtt", 0.4), run("H33", 13, "jtt", 0.9)]
+    # .5 - .4 and .4 - .5: mean 0, standard error .1, t(1) = 12.706; seeds 12 and 13 have one of the two.
+    told = fairness.against(runs, "H33", "jtt", "balanced")
+    assert told == "H33: jtt minus balanced, worst subgroup over 2 seeds: +0.000 [-1.271, +1.271]"
+    assert fairness.against(runs, "texture", "jtt", "balanced") is None
+
+
 def test_summary_pairs_each_strategy_with_plain_training_of_its_block() -> None:
     rows = {row["strategy"]: row for row in fairness.summarise(RUNS, fairness.BLOCKS[0])}
     assert rows.keys() == {"erm", "balanced"}
