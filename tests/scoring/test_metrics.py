@@ -31,7 +31,7 @@ from segfair.scoring.metrics import (
     surface_distances,
     volume,
 )
-from segfair.scoring.surfaces import distances_between, surface_voxels
+from segfair.scoring.surfaces import distances_between, surface_of
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "real"
 
@@ -194,8 +194,8 @@ def test_the_box_gives_what_the_whole_image_gives(maps: list[np.ndarray], border
     label, prediction = (mask != 0 for mask in maps)
     boxed = surface_distances(pair_of(label, prediction), image_border=border, unit="voxels")
     whole = distances_between(
-        surface_voxels(label, image_border=border),
-        surface_voxels(prediction, image_border=border),
+        surface_of(label, image_border=border),
+        surface_of(prediction, image_border=border),
         spacing=(1.0,) * label.ndim,
     )
     np.testing.assert_allclose(boxed.label_to_prediction, whole.label_to_prediction)

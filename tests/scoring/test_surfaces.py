@@ -9,9 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 from tests.mama_mia_oracle import contour_by_loops, distances_of_all_pairs
 
-from segfair.scoring.surfaces import distances_between, joint_box, surface_voxels
+from segfair.scoring import kernels, surfaces
+from segfair.scoring.metrics import hausdorff
+from segfair.scoring.surfaces import (
+    Surface,
+    count_components,
+    distances_between,
+    surface_of,
+    surface_voxels,
+    worth_compiling,
+)
 
 SHAPES = st.lists(st.integers(1, 6), min_size=2, max_size=3).map(tuple)
 
@@ -60,13 +70,28 @@ def test_surface_voxels_equal_a_search_voxel_by_voxel(maps: list[np.ndarray], bo
     np.testing.assert_array_equal(surface_voxels(labels, image_border=border), expected)
 
 
+@settings(max_examples=60, deadline=None)
+@given(label_maps(1), st.sampled_from(["background", "none"]), st.sampled_from(["C", "F"]))
+def test_compiled_surfaces_equal_the_plain_ones(maps: list[np.ndarray], border: Any, order: Any) -> None:
+    labels = np.asarray(maps[0], order=order)
+    found = surface_of(labels, image_border=border, compiled=True)
+    np.testing.assert_array_equal(found.voxels, surface_voxels(labels, image_border=border))
+
+
+def test_label_values_that_need_more_than_a_byte_have_surfaces_too() -> None:
+    labels = np.zeros((6, 6, 6), np.int32)
+    labels[1:5, 1:5, 1:5] = 256  # whose lowest byte is 0
+    assert surface_of(labels, compiled=True).voxels.sum() == 64 - 8
+
+
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("density", [0.003, 0.05, 0.5, 0.97])
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.3, 4.0)])
-def test_both_ways_to_measure_equal_all_pairs(density: float, spacing: tuple[float, ...]) -> None:
-    # Few voxels go through the tree, many through the distance transform.
+def test_each_way_to_measure_equals_all_pairs(density: float, spacing: tuple[float, ...], compiled: bool) -> None:
+    # Not compiled, few voxels go through the tree, many through the distance transform.
     rng = np.random.default_rng(3)
     first, second = rng.random((2, 9, 8, 11)) < density
-    distances = distances_between(first, second, spacing=spacing)
+    distances = distances_between(Surface(first, compiled), Surface(second, compiled), spacing=spacing)
     np.testing.assert_allclose(
         distances.label_to_prediction, distances_of_all_pairs(first, second, spacing), rtol=1e-12
     )
@@ -75,14 +100,101 @@ def test_both_ways_to_measure_equal_all_pairs(density: float, spacing: tuple[flo
     )
 
 
-@settings(max_examples=60, deadline=None)
-@given(label_maps())
-def test_the_joint_box_holds_everything_and_one_voxel_more(maps: list[np.ndarray]) -> None:
-    found = joint_box(*maps)
-    anything = (maps[0] != 0) | (maps[1] != 0)
-    if found is None:
-        assert not anything.any()
-        return
-    for axis, bounds in enumerate(found):
-        where = np.flatnonzero(anything.any(axis=tuple(set(range(anything.ndim)) - {axis})))
-        assert bounds == slice(max(where[0] - 1, 0), min(where[-1] + 2, anything.shape[axis]))
+def scattered(draw: st.DrawFn, shape: tuple[int, ...], n_most: int = 30) -> np.ndarray:
+    """A few voxels anywhere in an image of a shape."""
+    places = draw(st.lists(st.tuples(*(st.integers(0, length - 1) for length in shape)), min_size=1, max_size=n_most))
+    mask = np.zeros(shape, bool)
+    for place in places:
+        mask[place] = True
+    return mask
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.data(),
+    st.sampled_from([(40, 3, 50), (2, 70, 5), (90, 60), (1, 1, 80)]),
+    st.sampled_from([(1.0, 1.0, 1.0), (0.5, 3.0, 0.9)]),
+    st.sampled_from("CF"),
+)
+def test_far_voxels_are_found_by_rows_and_by_the_tree_behind_them(
+    data: st.DataObject, shape: tuple[int, ...], spacing: tuple[float, ...], order: Any
+) -> None:
+    first, second = (np.asarray(data.draw(st.composite(scattered)(shape)), order=order) for _ in range(2))
+    steps = spacing[: len(shape)]
+    with pytest.MonkeyPatch.context() as patch:
+        # So few that each of the three stages has voxels to settle.
+        patch.setattr(surfaces, "_ROWS", 5)
+        patch.setattr(surfaces, "_FAR_ROWS", 40)
+        distances = distances_between(Surface(first, True), Surface(second, True), spacing=steps)
+    for found, expected in (
+        (distances.label_to_prediction, distances_of_all_pairs(first, second, steps)),
+        (distances.prediction_to_label, distances_of_all_pairs(second, first, steps)),
+    ):
+        np.testing.assert_allclose(np.sort(found), np.sort(expected), rtol=1e-12)
+
+
+def rough_ball(rng: np.random.Generator, radius: float) -> np.ndarray:
+    axis = np.arange(-20, 21)
+    distance = np.sqrt(sum(part**2 for part in np.meshgrid(axis, axis, axis, indexing="ij")))
+    noise = ndimage.gaussian_filter(rng.standard_normal(distance.shape), 2)
+    return np.asarray(distance < radius * (1 + 0.2 * noise / noise.std()))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("percentile", [50, 95, 100])
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 0.7, 2.0)])
+def test_what_decides_a_percentile_gives_that_percentile(
+    seed: int, percentile: float, spacing: tuple[float, ...]
+) -> None:
+    rng = np.random.default_rng(seed)
+    label = surface_of(rough_ball(rng, 14), compiled=True)
+    # One smaller than the other, so that now the first direction decides and now the second.
+    prediction = surface_of(rough_ball(rng, 11 + seed), compiled=True)
+    whole = distances_between(label, prediction, spacing=spacing)
+    assert len(whole.label_to_prediction) > 2000  # else nothing is spared
+    enough = distances_between(label, prediction, spacing=spacing, percentile=percentile)
+    assert hausdorff(enough, percentile) == hausdorff(whole, percentile)
+
+
+def test_a_percentile_spares_the_search_for_most_voxels() -> None:
+    label, prediction = (surface_of(rough_ball(np.random.default_rng(0), size), compiled=True) for size in (15, 14))
+    visited = []
+    search = kernels.nearest_by_rows
+
+    def counting(points: Any, along: Any, rows: Any, across: Any, reach: float, step: float, enough: float) -> Any:
+        found, settled = search(points, along, rows, across, reach, step, enough)
+        # A search ends with the first row that is further than what was found, or with what is near enough.
+        visited.append(int(np.searchsorted(across, np.maximum(found, 1) if enough == 0 else 1).sum()))
+        return found, settled
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "nearest_by_rows", counting)
+        distances_between(label, prediction, spacing=(1.0, 1.0, 1.0))
+        whole = sum(visited)
+        visited.clear()
+        distances_between(label, prediction, spacing=(1.0, 1.0, 1.0), percentile=95)
+    assert sum(visited) < whole / 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(label_maps(1))
+def test_compiled_components_equal_the_plain_ones(maps: list[np.ndarray]) -> None:
+    mask = maps[0] > 0
+    assert count_components(mask, compiled=True) == count_components(mask)
+
+
+def test_components_that_meet_at_a_corner_only_are_one() -> None:
+    mask = np.zeros((3, 3, 3), bool)
+    mask[0, 0, 0] = mask[1, 1, 1] = mask[2, 2, 0] = True
+    for compiled in (False, True):
+        assert count_components(mask, compiled=compiled) == 1
+        mask[1, 1, 1] = False
+        assert count_components(mask, compiled=compiled) == 2
+        mask[1, 1, 1] = True
+        assert count_components(np.zeros((2, 2), bool), compiled=compiled) == 0
+
+
+def test_only_large_images_load_the_compiler() -> None:
+    assert not worth_compiling((64, 64, 48))
+    assert worth_compiling((320, 320, 128))
+    assert not worth_compiling((40_000, 40))  # steps along a row are kept in two bytes

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from segfair.scoring.surfaces import joint_box
+from segfair.scoring.boxes import joint_box
 
 __all__ = ["Outline", "Plane", "View", "largest_error", "outline", "views"]
 

@@ -23,7 +23,7 @@ from segfair.files.images.masks import Mask, align, describe_difference, read_im
 from segfair.protocol.rules import Protocol
 from segfair.scoring.label_digest import label_digest
 from segfair.scoring.metrics import MaskPair
-from segfair.scoring.pairs import drop_ignored, lesion_of, score_pair, worst_score
+from segfair.scoring.pairs import drop_ignored, lesion_of, score_masks, score_pair, worst_score
 from segfair.scoring.scores import CaseScore, ScoreTable, counted_values, protocol_metrics
 
 __all__ = [
@@ -144,7 +144,7 @@ def score_against(
     except InputError as error:
         score = worst_score(label.array, protocol=protocol, reason=str(error), case=case.id, **geometry)
         return dataclasses.replace(score, alerts=(*sizes, *score.alerts))
-    score = score_pair(label.array, prediction.mask.array, protocol=protocol, case=case.id, **geometry)
+    score = score_masks(label, prediction.mask, has_size=known, protocol=protocol, case=case.id)
     return dataclasses.replace(
         score,
         alerts=(*prediction.alerts, *sizes, *score.alerts),
@@ -258,7 +258,7 @@ def _read_prediction(
     if aligned is not None:
         return _Prediction(aligned, _other_place(prediction, label, tolerance), facts)
     difference = describe_difference(label, prediction)
-    if protocol.grid.match == "shape" and prediction.array.shape == label.array.shape:
+    if protocol.grid.match == "shape" and prediction.shape == label.shape:
         text = f"scored voxel by voxel although the grids differ: {difference}"
         return _Prediction(prediction, (text,), facts)
     if label.has_size and not prediction.has_size:
@@ -297,7 +297,7 @@ def _about_sizes(label: Mask, spacing_mm: tuple[float, ...] | None) -> tuple[str
     if not label.has_size:
         return () if spacing_mm is None else (f"{GIVEN_SIZE} {' x '.join(f'{side:g}' for side in spacing_mm)} mm",)
     for name, other in label.other_affines.items():
-        edges = np.linalg.norm(other[:3, : label.array.ndim], axis=0)
+        edges = np.linalg.norm(other[:3, : label.ndim], axis=0)
         if np.abs(edges / label.spacing_mm - 1).max() > _SAME_SIZE:
             return (
                 f"the NIfTI header of the label gives other voxel sizes by its {name} than by its {label.affine_name}, "
@@ -317,9 +317,9 @@ def _sized(mask: Mask, spacing_mm: tuple[float, ...] | None, path: Path) -> Mask
     """A mask whose file does not say how large a voxel is, with the size that was given for such files."""
     if spacing_mm is None or mask.has_size:
         return mask
-    if len(spacing_mm) != mask.array.ndim:
+    if len(spacing_mm) != mask.ndim:
         raise ConfigError(
-            f"--spacing {' '.join(f'{length:g}' for length in spacing_mm)}: {path} has {mask.array.ndim} axes; give "
+            f"--spacing {' '.join(f'{length:g}' for length in spacing_mm)}: {path} has {mask.ndim} axes; give "
             "one length for each"
         )
     return give_spacing(mask, spacing_mm)
@@ -341,7 +341,7 @@ def _read_thresholded(
         "prediction_whole": float((probabilities == np.rint(probabilities)).all()),
     }
     lesion = np.where(probabilities >= threshold, np.min_scalar_type(value).type(value), 0)
-    return dataclasses.replace(map_, array=lesion), facts
+    return dataclasses.replace(map_, part=lesion, place=None), facts
 
 
 def _check_threshold(threshold: float | None, protocol: Protocol) -> None:

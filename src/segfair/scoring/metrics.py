@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from segfair.errors import ConfigError, GeometryError, InputError
-from segfair.scoring.surfaces import Border, SurfaceDistances, distances_between, joint_box, surface_voxels
+from segfair.scoring.boxes import joint_box
+from segfair.scoring.surfaces import (
+    Border,
+    SurfaceDistances,
+    distances_between,
+    surface_of,
+    worth_compiling,
+)
 
 __all__ = [
     "METRICS",
@@ -211,7 +218,7 @@ def surface_distances(pair: MaskPair, *, image_border: Border = "background", un
 
     Args:
         pair: The masks.
-        image_border: Whether the outside of the image is background or no neighbour, see `surface_voxels`.
+        image_border: Whether the outside of the image is background or no neighbour, see `surfaces.surface_voxels`.
         unit: "mm", or "voxels" (spacing ignored).
 
     Returns:
@@ -220,9 +227,10 @@ def surface_distances(pair: MaskPair, *, image_border: Border = "background", un
     """
     if pair.box is None:
         return SurfaceDistances(np.empty(0), np.empty(0))
+    compiled = worth_compiling(pair.label.shape)
     return distances_between(
-        surface_voxels(pair.label[pair.box], image_border=image_border),
-        surface_voxels(pair.prediction[pair.box], image_border=image_border),
+        surface_of(pair.label[pair.box], image_border=image_border, compiled=compiled),
+        surface_of(pair.prediction[pair.box], image_border=image_border, compiled=compiled),
         spacing=pair.spacing_mm if unit == "mm" else (1.0,) * len(pair.spacing_mm),
         axes=pair.axes_mm if unit == "mm" else None,
     )

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from segfair.errors import ConfigError
+from segfair.files.images.grids import Mask
 from segfair.protocol.rules import Protocol, format_label_values
 from segfair.scoring import metrics
+from segfair.scoring.boxes import box_around, joint_box
 from segfair.scoring.metrics import METRICS, MaskPair
 from segfair.scoring.scores import (
     DISTANCE_UNIT,
@@ -29,9 +30,16 @@ from segfair.scoring.scores import (
     counted_values,
     protocol_metrics,
 )
-from segfair.scoring.surfaces import SurfaceDistances, distances_between, joint_box, surface_voxels
+from segfair.scoring.surfaces import (
+    Surface,
+    SurfaceDistances,
+    count_components,
+    distances_between,
+    surface_of,
+    worth_compiling,
+)
 
-__all__ = ["SHEARED", "drop_ignored", "lesion_of", "score_pair", "worst_score"]
+__all__ = ["SHEARED", "drop_ignored", "lesion_of", "score_masks", "score_pair", "worst_score"]
 
 Values = dict[str, float | None]
 LabelMap = NDArray[Any]
@@ -105,7 +113,6 @@ def score_pair(
         GeometryError: Shapes that differ, or neither 2-D nor 3-D.
         InputError: Values that are no mask, or an impossible spacing.
     """
-    _check_metrics(protocol)
     labels, predictions = (
         metrics.check_mask(label, name="label"),
         metrics.check_mask(prediction, name="prediction"),
@@ -114,7 +121,36 @@ def score_pair(
     size = _check_size(shape, predictions.shape, spacing_mm, axes_mm, protocol)
     # From here on only the box around everything non-zero: no metric depends on the rest.
     box = joint_box(labels, predictions) or (slice(1),) * len(shape)
-    labels, predictions = labels[box], predictions[box]
+    # Copied, so that what follows runs along memory, in one order for both.
+    labels = labels[box].copy(order="K")
+    predictions = predictions[box].copy(order="F" if labels.flags.f_contiguous else "C")
+    return _score_box(labels, predictions, shape, size, protocol, case)
+
+
+def score_masks(
+    label: Mask, prediction: Mask, *, has_size: bool = True, protocol: Protocol, case: str = ""
+) -> CaseScore:
+    """Scores one prediction against its label, both read from files and on one grid; otherwise as `score_pair`.
+
+    Args:
+        label: The label; its voxel size counts.
+        prediction: The prediction.
+        has_size: Whether the label's voxel size is known.
+        protocol: The rules.
+        case: Case id to put into the result.
+    """
+    spacing_mm, axes_mm = (label.spacing_mm, label.axes_mm) if has_size else (None, None)
+    size = _check_size(label.shape, prediction.shape, spacing_mm, axes_mm, protocol)
+    box = box_around(label, prediction) or (slice(0, 1),) * label.ndim
+    return _score_box(label.cut(box), prediction.cut(box), label.shape, size, protocol, case)
+
+
+def _score_box(
+    labels: LabelMap, predictions: LabelMap, shape: tuple[int, ...], size: _Size, protocol: Protocol, case: str
+) -> CaseScore:
+    """The scores of what lies in the box around everything non-zero of an image of a shape."""
+    _check_metrics(protocol)
+    compiled = worth_compiling(shape)
     found_values = (_values_of(labels), _values_of(predictions))
     labels, predictions = drop_ignored(labels, predictions, protocol.ignore_label)
 
@@ -135,7 +171,7 @@ def score_pair(
         surfaces = None
         if protocol.label.surface == "any" and not protocol.regions:
             surfaces = (labels, predictions)
-        by_region[region] = _finite(_measure(pair, surfaces, protocol), protocol, shape, size)
+        by_region[region] = _finite(_measure(pair, surfaces, protocol, compiled=compiled), protocol, shape, size)
     alerts = [
         f"the {role} is empty under this protocol: it holds the values {_some_values(found)}, and only "
         f"{format_label_values(counted_values(protocol))} counts"
@@ -149,7 +185,7 @@ def score_pair(
     return CaseScore(
         case,
         _columns(by_region, total, protocol),
-        {**_label_facts(whole, size), "prediction_voxels": whole.n_prediction},
+        {**_label_facts(whole, size, compiled=compiled), "prediction_voxels": whole.n_prediction},
         (*([SHEARED] if size.axes is not None else []), *alerts),
         values_found=found_values,
         equals_label=equal,
@@ -206,24 +242,33 @@ def worst_score(
     return CaseScore(
         case,
         _columns(by_region, total, protocol),
-        _label_facts(whole, size),
+        _label_facts(whole, size, compiled=worth_compiling(shape)),
         (SHEARED,) if size.axes is not None else (),
         reason,
         values_found=found_values,
     )
 
 
-def _measure(pair: MaskPair, surface_maps: tuple[LabelMap, LabelMap] | None, protocol: Protocol) -> dict[str, float]:
+def _measure(
+    pair: MaskPair, surface_maps: tuple[LabelMap, LabelMap] | None, protocol: Protocol, *, compiled: bool
+) -> dict[str, float]:
     """The protocol's metrics of one pair, with nan and inf; surfaces of the label maps, else of the pair itself."""
     names = protocol.metrics
     scores = {name: _OVERLAP[name](pair) for name in names if name in _OVERLAP}
     unit_of = {**DISTANCE_UNIT, "normhd": "mm" if protocol.normhd.unit == "mm" else "voxels"}
-    units = {unit_of[name] for name in names if name in unit_of}
-    if not units:
+    distant = [name for name in names if name in unit_of]
+    if not distant:
         return scores
-    distances = _distances(pair, surface_maps, units, protocol)
+    if surface_maps is None:
+        box = pair.box or (slice(0),) * pair.label.ndim
+        surface_maps = (pair.label[box], pair.prediction[box])
+    border = protocol.surface.image_border
+    label, prediction = (surface_of(found, image_border=border, compiled=compiled) for found in surface_maps)
+    units = {unit_of[name] for name in distant}
+    whole = {unit_of[name] for name in distant if not (name.startswith("hd95_") or name == "normhd")}
+    distances = _distances(label, prediction, pair, units, whole)
     hd95 = {unit: metrics.hausdorff(found) for unit, found in distances.items()}
-    for name in names:
+    for name in distant:
         if name.startswith("hd95_"):
             scores[name] = hd95[unit_of[name]]
         elif name.startswith("assd_"):
@@ -237,25 +282,23 @@ def _measure(pair: MaskPair, surface_maps: tuple[LabelMap, LabelMap] | None, pro
 
 
 def _distances(
-    pair: MaskPair, surface_maps: tuple[LabelMap, LabelMap] | None, units: set[str], protocol: Protocol
+    label: Surface, prediction: Surface, pair: MaskPair, units: set[str], whole: set[str]
 ) -> dict[str, SurfaceDistances]:
-    """Surface distances in each unit; the surfaces are taken once, and cubic voxels are searched once."""
-    if surface_maps is None:
-        box = pair.box or (slice(0),) * pair.label.ndim
-        surface_maps = (pair.label[box], pair.prediction[box])
-    surfaces = [surface_voxels(found, image_border=protocol.surface.image_border) for found in surface_maps]
+    """Surface distances in each unit, those not in `whole` for HD95 alone; cubic voxels are searched once."""
     spacing = pair.spacing_mm
-    cubic = len(set(spacing)) == 1 and pair.axes_mm is None
-    found = {}
-    if "voxels" in units or cubic:
-        found["voxels"] = distances_between(surfaces[0], surfaces[1], spacing=(1.0,) * len(spacing))
-    if "mm" in units:
-        found["mm"] = (
-            found["voxels"].scaled(spacing[0])
-            if cubic
-            else distances_between(surfaces[0], surfaces[1], spacing=spacing, axes=pair.axes_mm)
+    if len(set(spacing)) == 1 and pair.axes_mm is None:
+        found = distances_between(label, prediction, spacing=(1.0,) * len(spacing), percentile=None if whole else 95)
+        return {unit: found if unit == "voxels" else found.scaled(spacing[0]) for unit in units}
+    return {
+        unit: distances_between(
+            label,
+            prediction,
+            spacing=spacing if unit == "mm" else (1.0,) * len(spacing),
+            axes=pair.axes_mm if unit == "mm" else None,
+            percentile=None if unit in whole else 95,
         )
-    return {unit: found[unit] for unit in units}
+        for unit in units
+    }
 
 
 def _finite(scores: Mapping[str, float], protocol: Protocol, shape: tuple[int, ...], size: _Size) -> Values:
@@ -293,10 +336,10 @@ def _columns(by_region: Mapping[str, Values], total: Values, protocol: Protocol)
     return columns
 
 
-def _label_facts(pair: MaskPair, size: _Size) -> dict[str, float]:
+def _label_facts(pair: MaskPair, size: _Size, *, compiled: bool) -> dict[str, float]:
     spacing = pair.spacing_mm
     inside = pair.label[pair.box] if pair.box else pair.label
-    n_lesions = ndimage.label(inside, structure=np.ones((3,) * inside.ndim))[1] if pair.n_label else 0
+    n_lesions = count_components(inside, compiled=compiled) if pair.n_label else 0
     sizes = {
         "voxel_volume_mm3": pair.voxel_mm3,
         **{f"spacing_{axis}_mm": length for axis, length in zip("xyz", spacing, strict=False)},
@@ -304,7 +347,7 @@ def _label_facts(pair: MaskPair, size: _Size) -> dict[str, float]:
         "spacing_max_mm": max(spacing),
         "anisotropy": max(spacing) / min(spacing),
     }
-    return {"label_voxels": pair.n_label, **(sizes if size.known else {}), "n_lesions": int(n_lesions)}
+    return {"label_voxels": pair.n_label, **(sizes if size.known else {}), "n_lesions": n_lesions}
 
 
 def _of_all(protocol: Protocol) -> tuple[str, ...]:

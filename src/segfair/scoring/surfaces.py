@@ -1,9 +1,16 @@
-"""Surfaces of masks on a voxel grid, and the distances between them. Arrays only, exact; knows no metric."""
+"""Surfaces of masks on a voxel grid, and the distances between them. Arrays only, exact; knows no metric.
+
+Large images are looked at by the loops of `kernels`, small ones and those without numba by NumPy and SciPy; the
+numbers are the same.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -11,11 +18,43 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-__all__ = ["Border", "SurfaceDistances", "distances_between", "joint_box", "surface_voxels"]
+__all__ = [
+    "Border",
+    "Surface",
+    "SurfaceDistances",
+    "count_components",
+    "distances_between",
+    "surface_of",
+    "surface_voxels",
+    "worth_compiling",
+]
 
 Border = Literal["background", "none"]
 Mask = NDArray[np.bool_]
 Distances = NDArray[np.float64]
+
+# Voxels of an image from which on loading the compiler (half a second) is repaid within some dozens of cases.
+_LARGE = 1 << 18
+# Rows looked at for each point, and then for those that are not settled if they are few; what is further is left to a
+# tree, which takes longer to build than such a search.
+_ROWS, _FAR_ROWS = 400, 6400
+_FEW_FAR = 500
+# A surface of fewer voxels is measured whole: sampling it first would cost as much.
+_FEW_POINTS = 2000
+_SAMPLED = 600
+
+
+def worth_compiling(shape: tuple[int, ...]) -> bool:
+    """Whether images of this shape are looked at by compiled loops: large ones, where numba is installed.
+
+    Depends on the image alone, so that a case has the same numbers whatever was scored before it.
+    """
+    return math.prod(shape) >= _LARGE and max(shape) < 1 << 15 and _has_numba()
+
+
+@cache
+def _has_numba() -> bool:
+    return find_spec("numba") is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,44 +109,178 @@ def surface_voxels(mask: NDArray[Any], *, image_border: Border = "background") -
     return edge
 
 
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """The surface voxels of a mask.
+
+    Attributes:
+        voxels: Booleans, 2-D or 3-D.
+        compiled: Whether distances to and from it are found by compiled loops.
+    """
+
+    voxels: Mask
+    compiled: bool = False
+
+    @cached_property
+    def rows(self) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+        """Their indices and the distances along the rows, see `kernels.surface_rows`; axes as they lie in memory."""
+        from segfair.scoring.kernels import surface_rows
+
+        found: tuple[NDArray[np.int32], NDArray[np.int16]] = surface_rows(_as_bytes(self.voxels))
+        return found
+
+    @property
+    def backwards(self) -> bool:
+        """Whether `rows` has the axes in reverse, because they lie in memory that way."""
+        return self.voxels.flags.f_contiguous
+
+    def laid_out_as(self, other: Surface) -> Surface:
+        """The same surface with its axes in memory as those of another."""
+        if self.backwards == other.backwards:
+            return self
+        return Surface(np.array(self.voxels, order="F" if other.backwards else "C"), self.compiled)
+
+
+def surface_of(mask: NDArray[Any], *, image_border: Border = "background", compiled: bool = False) -> Surface:
+    """The surface of a mask or label map, see `surface_voxels`.
+
+    Args:
+        mask: Booleans or a label map, 2-D or 3-D.
+        image_border: See `surface_voxels`.
+        compiled: Whether to look by compiled loops; where a label map has values that need more than a byte, it is
+            looked at by NumPy.
+    """
+    if not compiled or mask.ndim not in (2, 3) or mask.dtype.itemsize > 1:
+        return Surface(surface_voxels(mask, image_border=image_border), compiled)
+    from segfair.scoring import kernels
+
+    voxels = kernels.surface_voxels(_as_bytes(mask), image_border == "background").view(np.bool_)
+    if mask.flags.f_contiguous:
+        return Surface(voxels.T.reshape(mask.shape, order="F"), compiled)
+    return Surface(voxels.reshape(mask.shape), compiled)
+
+
 def distances_between(
-    label_surface: Mask,
-    prediction_surface: Mask,
+    label: Surface,
+    prediction: Surface,
     *,
     spacing: Sequence[float],
     axes: Distances | None = None,
+    percentile: float | None = None,
 ) -> SurfaceDistances:
-    """Directed distances between two sets of voxels of one grid.
+    """Directed distances between two surfaces on one grid.
 
     Args:
-        label_surface: Booleans.
-        prediction_surface: Booleans of the same shape.
+        label: One surface.
+        prediction: Another one, of the same shape.
         spacing: Length of a voxel along each axis, in the unit the distances shall have.
         axes: (n, n) in that unit, where the axes are not at right angles: column k is the step along axis k. None:
             they are, and `spacing` says it all.
+        percentile: The only thing that will be asked of the distances is the larger of the two directed percentiles;
+            smaller distances than it may then be too large (not larger than it), which spares looking for them. None:
+            each is exact.
 
     Returns:
-        The distances; inf where the other set is empty.
+        The distances, in no order; inf where the other set is empty.
     """
-    return SurfaceDistances(
-        _nearest(label_surface, prediction_surface, spacing, axes),
-        _nearest(prediction_surface, label_surface, spacing, axes),
-    )
+    if not label.compiled or axes is not None:
+        return SurfaceDistances(
+            _nearest(label.voxels, prediction.voxels, spacing, axes),
+            _nearest(prediction.voxels, label.voxels, spacing, axes),
+        )
+    prediction = prediction.laid_out_as(label)
+    if label.backwards:
+        spacing = spacing[::-1]
+    there = _Search(label, prediction, spacing).distances(percentile)
+    reached = float(np.percentile(there, percentile)) if percentile is not None and there.size else None
+    return SurfaceDistances(there, _Search(prediction, label, spacing).distances(percentile, reached))
 
 
-def joint_box(label: NDArray[Any], prediction: NDArray[Any]) -> tuple[slice, ...] | None:
-    """The smallest box with all non-zero voxels of both arrays, one voxel wider on each side, within the image.
+def count_components(mask: Mask, *, compiled: bool = False) -> int:
+    """How many parts a mask has; voxels that share a face, an edge or a corner are of one part. Empty: 0."""
+    if not compiled:
+        return int(ndimage.label(mask, structure=np.ones((3,) * mask.ndim))[1])
+    from segfair.scoring import kernels
 
-    Returns:
-        One slice an axis, or None where both arrays are zero everywhere.
-    """
-    extents = [extent for extent in (_extent(label), _extent(prediction)) if extent is not None]
-    if not extents:
-        return None
-    return tuple(
-        slice(max(0, min(low for low, _ in axis) - 1), min(length, max(high for _, high in axis) + 1))
-        for length, *axis in zip(label.shape, *extents, strict=True)
-    )
+    return int(kernels.count_components(_as_bytes(mask)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The distances from one surface to another, by rows."""
+
+    start: Surface
+    end: Surface
+    spacing: Sequence[float]
+
+    def distances(self, percentile: float | None, reached: float | None = None) -> Distances:
+        """Of each voxel of the start, in the order of the grid.
+
+        Args:
+            percentile: See `distances_between`.
+            reached: A percentile that the other direction has; smaller ones do not matter.
+        """
+        points, _ = self.start.rows
+        if len(self.end.rows[0]) == 0:
+            return np.full(len(points), np.inf)
+        if percentile is None or len(points) < _FEW_POINTS:
+            return self._within(0.0)
+        rank = int((len(points) - 1) * percentile / 100)
+        if reached is not None:
+            found = self._within(reached)
+            larger = int(np.count_nonzero(found > reached))
+            if rank + 1 < len(points) - larger or rank >= len(points) - larger:
+                return found
+            return self._within(0.0)
+        sample = self._squared(points[:: len(points) // _SAMPLED], 0.0)
+        # Well below the percentile, so that it is missed hardly ever.
+        enough = math.sqrt(float(np.percentile(sample, max(0.0, percentile - 5))))
+        found = self._within(enough)
+        if rank >= len(points) - int(np.count_nonzero(found > enough)):
+            return found
+        return self._within(0.0)
+
+    def _within(self, enough: float) -> Distances:
+        return np.sqrt(self._squared(self.start.rows[0], enough * enough))
+
+    def _squared(self, points: NDArray[np.int32], enough: float) -> Distances:
+        """Squared distances, each exact or at most `enough`."""
+        from segfair.scoring.kernels import nearest_by_rows
+
+        steps = (1.0,) * (3 - len(self.spacing)) + tuple(float(step) for step in self.spacing)
+        along = self.end.rows[1]
+        flat = along.shape[0] == 1
+        found: Distances
+        found, settled = nearest_by_rows(points, along, *_nearest_rows(steps, flat, _ROWS), steps[2], enough)
+        far = np.flatnonzero(~settled)
+        if 0 < far.size <= _FEW_FAR:
+            rows = _nearest_rows(steps, flat, _FAR_ROWS)
+            found[far], settled = nearest_by_rows(points[far], along, *rows, steps[2], enough)
+            far = far[~settled]
+        if far.size:
+            others = self.end.rows[0]
+            tree = cKDTree(others * np.array(steps), balanced_tree=False)
+            apart = (others[tree.query(points[far] * np.array(steps))[1]] - points[far]) * np.array(steps)
+            found[far] = (apart[:, 0] ** 2 + apart[:, 1] ** 2) + apart[:, 2] ** 2
+        return found
+
+
+@lru_cache(maxsize=32)
+def _nearest_rows(steps: tuple[float, ...], flat: bool, n_rows: int) -> tuple[NDArray[np.int32], Distances, float]:
+    """Offsets (z, y) of about that many rows by their distance, these squared, and below which none is left out."""
+    radius = steps[1] * n_rows / 2 if flat else math.sqrt(n_rows * steps[0] * steps[1] / math.pi)
+    n_z, n_y = (0 if flat else int(radius / steps[0]) + 1), int(radius / steps[1]) + 1
+    z, y = (part.ravel() for part in np.mgrid[-n_z : n_z + 1, -n_y : n_y + 1])
+    across = (z * steps[0]) ** 2 + (y * steps[1]) ** 2
+    order = np.argsort(across, kind="stable")
+    order = order[across[order] <= radius * radius]
+    return np.stack([z, y], axis=1)[order].astype(np.int32), across[order], radius * radius
+
+
+def _as_bytes(mask: NDArray[Any]) -> NDArray[np.uint8]:
+    """A mask of one byte a voxel as contiguous (Z, Y, X) bytes, axes as they lie in memory; a 2-D one has one slice."""
+    found: NDArray[np.uint8] = np.ascontiguousarray(mask.T if mask.flags.f_contiguous else mask).view(np.uint8)
+    return found if found.ndim == 3 else found[None]
 
 
 def _nearest(points: Mask, others: Mask, spacing: Sequence[float], axes: Distances | None) -> Distances:
@@ -137,21 +310,3 @@ def _nearest(points: Mask, others: Mask, spacing: Sequence[float], axes: Distanc
         end = nearest[(slice(None), *start.T)].T
         distances[apart] = np.sqrt((((end - start) * steps) ** 2).sum(axis=1))
     return distances
-
-
-def _extent(array: NDArray[Any]) -> list[tuple[int, int]] | None:
-    """First and last-but-one index of the non-zero voxels along each axis; None where there are none."""
-    # Slowest axis first: one pass over contiguous memory, then only what is left of it.
-    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
-    view = array.transpose(order)
-    extent = [(0, 0)] * array.ndim
-    for position, axis in enumerate(order):
-        others = tuple(other for other in range(array.ndim) if other != position)
-        # For whole numbers "or" is several times faster than numpy's any, which converts to booleans first.
-        hit = np.bitwise_or.reduce(view, axis=others) if view.dtype.kind in "iu" else view.any(axis=others)
-        found = np.flatnonzero(hit)
-        if found.size == 0:
-            return None
-        extent[axis] = (int(found[0]), int(found[-1]) + 1)
-        view = view[(slice(None),) * position + (slice(*extent[axis]),)]
-    return extent

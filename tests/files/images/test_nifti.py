@@ -157,5 +157,5 @@ def test_channels_are_counted_by_the_header_alone(
     assert count_nifti_channels(tmp_path / name) == n_channels
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole[:30])
-    with pytest.raises(InputError, match=r"is not a NIfTI file|header cannot be read"):
+    with pytest.raises(InputError, match=r"is not a NIfTI file|compression is truncated"):
         count_nifti_channels(tmp_path / name)

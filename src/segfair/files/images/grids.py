@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Mask",
+    "Place",
     "SharedGrid",
     "align",
     "axis_codes",
@@ -31,28 +33,109 @@ Affine = NDArray[np.float64]
 SHEAR = 1e-3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a part of an array lies in the whole.
+
+    Attributes:
+        shape: That of the whole.
+        corner: Index of the part's first voxel.
+    """
+
+    shape: tuple[int, ...]
+    corner: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Mask:
     """One stored array, a mask or an image, and its geometry.
 
     Attributes:
-        array: Label values (integers) or intensities, 2-D or 3-D, axes as stored (x, y, z); may be read-only.
+        part: Label values (integers) or intensities, 2-D or 3-D, axes as stored (x, y, z); may be read-only. Of a
+            mask that is mostly background only a part that holds all the rest.
         affine: (4, 4) float64, voxel index -> RAS+ millimetres; the identity for files without geometry.
         affine_name: What the file calls it, where it has several ("sform", "qform", "pixdim"); else empty.
         other_affines: Name -> another affine that the same file states, and that other programs may take.
         has_size: Whether the file itself says how large a voxel is; where it does not, an edge is 1.
+        place: Where `part` lies, all around it being 0; None: it is the whole.
     """
 
-    array: NDArray[Any]
+    part: NDArray[Any]
     affine: Affine
     affine_name: str = ""
     other_affines: Mapping[str, Affine] = field(default_factory=dict)
     has_size: bool = True
+    place: Place | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along each axis of the whole."""
+        return self.part.shape if self.place is None else self.place.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.part.ndim
+
+    @property
+    def box(self) -> tuple[slice, ...]:
+        """Where `part` lies in the whole."""
+        corner = (0,) * self.ndim if self.place is None else self.place.corner
+        return tuple(slice(low, low + length) for low, length in zip(corner, self.part.shape, strict=True))
+
+    @cached_property
+    def array(self) -> NDArray[Any]:
+        """The whole array; made when it is first asked for."""
+        return (
+            self.part if self.part.shape == self.shape else self.cut(tuple(slice(0, length) for length in self.shape))
+        )
+
+    def cut(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        """A copy of the voxels in a box of the whole, the first axis the fastest."""
+        found = np.zeros([side.stop - side.start for side in box], self.part.dtype, order="F")
+        shared = [
+            slice(max(side.start, mine.start), max(side.start, mine.start, min(side.stop, mine.stop)))
+            for side, mine in zip(box, self.box, strict=True)
+        ]
+        found[_from_corner_of(box, shared)] = self.part[_from_corner_of(self.box, shared)]
+        return found
+
+    def mapped(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Mask:
+        """The mask with each of its values changed alone; where 0 stays 0, background is not looked at.
+
+        Args:
+            change: Any array -> the changed values in an array of the same shape.
+        """
+        if self.place is None or not change(np.zeros((1,) * self.ndim, self.part.dtype)).any():
+            return dataclasses.replace(self, part=change(self.part))
+        return dataclasses.replace(self, part=change(self.array), place=None)
+
+    def turned(self, order: tuple[int, ...], flipped: tuple[bool, ...]) -> Mask:
+        """A view with its axes in another order and direction; the affine stays as it was.
+
+        Args:
+            order: For each axis of the result the axis of this mask.
+            flipped: For each axis of the result whether it runs the other way.
+        """
+        turns = tuple(slice(None, None, -1 if flip else 1) for flip in flipped)
+        shape = tuple(self.shape[axis] for axis in order)
+        corner = tuple(
+            self.shape[axis] - self.box[axis].stop if flip else self.box[axis].start
+            for axis, flip in zip(order, flipped, strict=True)
+        )
+        return dataclasses.replace(self, part=self.part.transpose(order)[turns], place=Place(shape, corner))
+
+    def reshaped(self, shape: tuple[int, ...]) -> Mask:
+        """A view with axes of length 1 added or left out at the end."""
+        n_axes = len(shape)
+        corner = tuple(side.start for side in self.box) + (0,) * (n_axes - self.ndim)
+        part = self.part.reshape((*self.part.shape, *(1,) * (n_axes - self.ndim))[:n_axes])
+        return dataclasses.replace(self, part=part, place=Place(shape, corner[:n_axes]))
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
         """Length of a voxel's edge along each array axis in mm."""
-        lengths = np.sqrt((self.affine[:3, : self.array.ndim] ** 2).sum(axis=0))
+        lengths = np.sqrt((self.affine[:3, : self.ndim] ** 2).sum(axis=0))
         return tuple(float(length) for length in lengths)
 
     @property
@@ -62,9 +145,9 @@ class Mask:
         (n, n) for n array axes: column k is the step from a voxel to the next along axis k, the whole turned so that
         lengths and angles stay and the matrix is upper triangular.
         """
-        if right_angled(self.affine, self.array.ndim):
+        if right_angled(self.affine, self.ndim):
             return None
-        return np.asarray(np.linalg.qr(self.affine[:3, : self.array.ndim], mode="r"), dtype=np.float64)
+        return np.asarray(np.linalg.qr(self.affine[:3, : self.ndim], mode="r"), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +179,12 @@ def align(moving: Mask, fixed: Mask, *, tolerance: float) -> Mask | None:
     grid = shared_grid(moving, fixed, tolerance=tolerance)
     if grid is None:
         return None
-    if moving.array.shape == fixed.array.shape and grid.order == (0, 1, 2) and not any(grid.flipped):
+    if moving.shape == fixed.shape and grid.order == (0, 1, 2) and not any(grid.flipped):
         return moving
-    volume = moving.array.reshape(moving.array.shape + (1,) * (3 - moving.array.ndim))
+    volume = moving.reshaped((*moving.shape, 1, 1)[:3])
     affine = moving.other_affines.get(grid.moving_affine, moving.affine) @ _transfer(grid, volume.shape)
-    volume = volume.transpose(grid.order)[tuple(slice(None, None, -1 if flip else 1) for flip in grid.flipped)]
-    return Mask(volume.reshape(fixed.array.shape), affine, has_size=moving.has_size)
+    turned = volume.turned(grid.order, grid.flipped).reshaped(fixed.shape)
+    return Mask(turned.part, affine, has_size=moving.has_size, place=turned.place)
 
 
 def shared_grid(moving: Mask, fixed: Mask, *, tolerance: float) -> SharedGrid | None:
@@ -117,13 +200,20 @@ def shared_grid(moving: Mask, fixed: Mask, *, tolerance: float) -> SharedGrid | 
             voxel edge of `fixed`. It bounds differences of origin, spacing and direction at once.
     """
     # A 2-D mask is a 3-D one of one slice, and has no thickness that could differ.
-    flat = min(moving.array.ndim, fixed.array.ndim) == 2
-    shapes = [array.shape + (1,) * (3 - array.ndim) for array in (moving.array, fixed.array)]
+    flat = min(moving.ndim, fixed.ndim) == 2
+    shapes = [mask.shape + (1,) * (3 - mask.ndim) for mask in (moving, fixed)]
     for (fixed_name, on_fixed), (moving_name, on_moving) in product(_affines(fixed), _affines(moving)):
         found = _on_axes(on_moving, shapes[0], on_fixed, shapes[1], tolerance, flat=flat)
         if found is not None:
             return dataclasses.replace(found, fixed_affine=fixed_name, moving_affine=moving_name)
     return None
+
+
+def _from_corner_of(box: Sequence[slice], inner: Sequence[slice]) -> tuple[slice, ...]:
+    """A box counted from the corner of another one."""
+    return tuple(
+        slice(side.start - outer.start, side.stop - outer.start) for outer, side in zip(box, inner, strict=True)
+    )
 
 
 def right_angled(affine: Affine, n_axes: int = 3) -> bool:
@@ -216,9 +306,9 @@ def _matching_axes(moving: Affine, fixed: Affine) -> tuple[tuple[int, ...], tupl
 
 def describe_grid(mask: Mask) -> str:
     """The grid in words: `256x256x158, 0.586x0.586x3.3 mm, PIR` (the direction each axis runs to)."""
-    shape = "x".join(str(length) for length in mask.array.shape)
+    shape = "x".join(str(length) for length in mask.shape)
     if not mask.has_size:
-        return f"{shape} {'pixels' if mask.array.ndim == 2 else 'voxels'}, without a place in the patient"
+        return f"{shape} {'pixels' if mask.ndim == 2 else 'voxels'}, without a place in the patient"
     spacing = "x".join(f"{length:.3g}" for length in mask.spacing_mm)
     sheared = "" if mask.axes_mm is None else ", sheared"
     return f"{shape}, {spacing} mm, {axis_codes(mask)}{sheared}"
@@ -233,7 +323,7 @@ def describe_difference(label: Mask, prediction: Mask) -> str:
     on_label, on_prediction = describe_grid(label), describe_grid(prediction)
     if on_label != on_prediction:
         return f"label is {on_label}; prediction is {on_prediction}"
-    apart = displacement_mm(label.affine, prediction.affine, label.array.shape)
+    apart = displacement_mm(label.affine, prediction.affine, label.shape)
     share = apart / min(label.spacing_mm)
     return (
         f"label and prediction are both {on_label}, but their corners lie up to {apart:.3g} mm apart"
@@ -245,4 +335,4 @@ def axis_codes(mask: Mask) -> str:
     """The direction that each array axis runs to, one letter an axis; each world axis is named once."""
     from nibabel.orientations import aff2axcodes
 
-    return "".join(aff2axcodes(mask.affine[:, [*range(mask.array.ndim), 3]]))  # type: ignore[no-untyped-call]
+    return "".join(aff2axcodes(mask.affine[:, [*range(mask.ndim), 3]]))  # type: ignore[no-untyped-call]

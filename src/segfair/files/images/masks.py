@@ -106,11 +106,12 @@ def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = Fa
             axes, takes its voxels from elsewhere, holds NaN or infinite values, or values that are not whole numbers
             (a probability map).
     """
-    stored = _read(Path(path), "mask", within)
-    labels = _as_labels(stored.array, Path(path))
+    path = Path(path)
+    stored = _read(path, "mask", within)
+    labels = stored if stored.part.dtype.kind in "iu" else stored.mapped(lambda voxels: _as_labels(voxels, path))
     if white_is_one and is_picture(path):
-        labels = np.minimum(labels, 1)
-    return dataclasses.replace(stored, array=labels)
+        return labels.mapped(lambda voxels: np.minimum(voxels, 1))
+    return labels
 
 
 def read_image(path: Path, *, within: Path | None = None) -> Mask:
@@ -124,7 +125,7 @@ def read_image(path: Path, *, within: Path | None = None) -> Mask:
             or takes its voxels from elsewhere.
     """
     stored = _read(Path(path), "image", within)
-    return dataclasses.replace(stored, array=stored.array.astype(np.float32))
+    return stored.mapped(lambda voxels: voxels.astype(np.float32))
 
 
 def read_channels(path: Path) -> tuple[Mask, ...]:
@@ -137,13 +138,11 @@ def read_channels(path: Path) -> tuple[Mask, ...]:
     """
     if is_picture(path):
         stored = _read(path, "channels")
-        return tuple(
-            dataclasses.replace(stored, array=colour.astype(np.float32)) for colour in colours_of(stored.array)
-        )
+        return tuple(dataclasses.replace(stored, part=colour.astype(np.float32)) for colour in colours_of(stored.array))
     stored = _read(Path(path), "channels")
     array = stored.array
     channels = (array,) if array.ndim < 4 else tuple(array[..., channel] for channel in range(array.shape[3]))
-    return tuple(dataclasses.replace(stored, array=channel.astype(np.float32)) for channel in channels)
+    return tuple(dataclasses.replace(stored, part=channel.astype(np.float32), place=None) for channel in channels)
 
 
 def count_channels(path: Path) -> int:
@@ -204,11 +203,11 @@ def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
         raise InputError(
             f"{path}: needs more memory than there is; a damaged header may claim too many voxels"
         ) from error
-    array = _one_volume(path, stored.array, role)
-    _refuse_impossible_geometry(path, stored.affine, array.ndim)
-    return dataclasses.replace(
-        stored, array=array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-    )
+    stored = _one_volume(path, stored, role)
+    _refuse_impossible_geometry(path, stored.affine, stored.ndim)
+    if stored.part.dtype.isnative:
+        return stored
+    return stored.mapped(lambda voxels: voxels.astype(voxels.dtype.newbyteorder("=")))
 
 
 def _read_format(path: Path, role: Role, within: Path | None) -> Mask:
@@ -231,16 +230,16 @@ def _read_format(path: Path, role: Role, within: Path | None) -> Mask:
     return _read_npz(path, role) if suffix == ".npz" else _read_itk(path, within)
 
 
-def _one_volume(path: Path, array: NDArray[Any], role: Role) -> NDArray[Any]:
+def _one_volume(path: Path, stored: Mask, role: Role) -> Mask:
     """The array without axes of length 1 behind the third; refused unless it holds one number a voxel."""
-    if array.dtype.kind not in "biuf":
-        _refuse(path, f"holds values of type {array.dtype}, not one number per voxel; save a single channel")
-    while array.ndim > 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if array.ndim not in ((2, 3, 4) if role == "channels" else (2, 3)) or array.size == 0:
-        shape = "x".join(str(length) for length in array.shape) or "a single number"
-        _refuse(path, f"is {array.ndim}-D ({shape}); expected one 2-D or 3-D volume, save each volume on its own")
-    return array
+    if stored.part.dtype.kind not in "biuf":
+        _refuse(path, f"holds values of type {stored.part.dtype}, not one number per voxel; save a single channel")
+    while stored.ndim > 3 and stored.shape[-1] == 1:
+        stored = stored.reshaped(stored.shape[:-1])
+    if stored.ndim not in ((2, 3, 4) if role == "channels" else (2, 3)) or 0 in stored.shape:
+        shape = "x".join(str(length) for length in stored.shape) or "a single number"
+        _refuse(path, f"is {stored.ndim}-D ({shape}); expected one 2-D or 3-D volume, save each volume on its own")
+    return stored
 
 
 def _refuse_impossible_geometry(path: Path, affine: NDArray[np.float64], n_axes: int) -> None:

@@ -31,7 +31,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from segfair.errors import InputError
-from segfair.files.images.grids import Mask
+from segfair.files.images.grids import Mask, Place
+from segfair.files.images.voxel_stream import open_stream, read_occupied
 
 __all__ = ["LPS", "count_nifti_channels", "read_nifti", "write_nifti"]
 
@@ -52,34 +53,31 @@ def read_nifti(path: Path) -> Mask:
     """
     from nibabel.spatialimages import HeaderDataError
 
-    content = path.read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        content = _decompress(content, path)
-    header_type, first_voxel = _kind_of(content, path)
-    try:
-        header: Any = header_type(content[: first_voxel - 4], check=False)
-        if header["pixdim"][0] not in (-1, 1):
-            header["pixdim"][0] = 1  # as the standard has it for 0
-        shape = tuple(int(length) for length in header.get_data_shape())
-        dtype: np.dtype[Any] = header.get_data_dtype()
-        # An offset inside the header means "right behind it" (the NIfTI-1 standard on vox_offset).
-        offset = max(int(header.get_data_offset()), first_voxel)
-        slope, intercept = header.get_slope_inter()
-        affine = np.array(header.get_best_affine(), dtype=np.float64)
-        affine[:3] *= UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
-    except (HeaderDataError, KeyError, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: its NIfTI header is damaged ({error}); write the file again") from error
-    if any(length < 1 for length in shape):
-        raise InputError(f"{path}: its NIfTI header gives the shape {shape}; write the file again")
-    count = int(np.prod(shape, dtype=object))
-    if len(content) - offset < count * dtype.itemsize:
-        got, wanted = max(len(content) - offset, 0), count * dtype.itemsize
-        raise InputError(f"{path}: is truncated, {got} of {wanted} bytes of voxels; write or copy it again")
-    array = np.frombuffer(content, dtype=dtype, count=count, offset=offset).reshape(shape, order="F")
-    if dtype.kind in "biuf" and ((slope or 1.0) != 1.0 or (intercept or 0.0) != 0.0):
-        array = array * float(slope or 1.0) + float(intercept or 0.0)
+    with open_stream(path) as stream:
+        start = stream.read(_LONGEST_HEADER)
+        header_type, first_voxel = _kind_of(start, path)
+        try:
+            header: Any = header_type(start[: first_voxel - 4], check=False)
+            if header["pixdim"][0] not in (-1, 1):
+                header["pixdim"][0] = 1  # as the standard has it for 0
+            shape = tuple(int(length) for length in header.get_data_shape())
+            dtype: np.dtype[Any] = header.get_data_dtype()
+            # An offset inside the header means "right behind it" (the NIfTI-1 standard on vox_offset).
+            offset = max(int(header.get_data_offset()), first_voxel)
+            slope, intercept = header.get_slope_inter()
+            affine = np.array(header.get_best_affine(), dtype=np.float64)
+            affine[:3] *= UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
+        except (HeaderDataError, KeyError, ValueError, OverflowError) as error:
+            raise InputError(f"{path}: its NIfTI header is damaged ({error}); write the file again") from error
+        if not shape or any(length < 1 for length in shape):
+            raise InputError(f"{path}: its NIfTI header gives the shape {shape}; write the file again")
+        stream.seek(offset)
+        part, corner = read_occupied(stream, dtype, shape, path)
     name = "sform" if header["sform_code"] else "qform" if header["qform_code"] else "pixdim"
-    return Mask(array, affine, name, _other_affines(header, affine, HeaderDataError))
+    stored = Mask(part, affine, name, _other_affines(header, affine, HeaderDataError), place=Place(shape, corner))
+    if dtype.kind in "biuf" and ((slope or 1.0) != 1.0 or (intercept or 0.0) != 0.0):
+        return stored.mapped(lambda voxels: voxels * float(slope or 1.0) + float(intercept or 0.0))
+    return stored
 
 
 def count_nifti_channels(path: Path) -> int:
@@ -88,19 +86,14 @@ def count_nifti_channels(path: Path) -> int:
     Raises:
         InputError: It is no NIfTI file, its header is damaged, or it cannot be read.
     """
-    from isal import igzip
     from nibabel.spatialimages import HeaderDataError
 
     try:
-        with path.open("rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
-        unpacking: Any = igzip
-        opened: Any = unpacking.open(path, "rb") if packed else path.open("rb")
-        with opened as stream:
+        with open_stream(path) as stream:
             content = stream.read(_LONGEST_HEADER)
         header_type, first_voxel = _kind_of(content, path)
         shape = header_type(content[: first_voxel - 4], check=False).get_data_shape()
-    except (HeaderDataError, KeyError, ValueError, OverflowError, OSError, EOFError) as error:
+    except (HeaderDataError, KeyError, ValueError, OverflowError, OSError) as error:
         raise InputError(f"{path}: its NIfTI header cannot be read ({error}); write or copy it again") from error
     return int(np.prod(shape[3:], dtype=object))
 
@@ -151,27 +144,6 @@ def _other_affines(header: Any, affine: NDArray[np.float64], damaged: type[Excep
         if np.isfinite(scaled).all() and (np.linalg.norm(scaled[:3, :3], axis=0) > 0).all():
             others[name] = scaled
     return {name: other for name, other in others.items() if not np.array_equal(other, affine)}
-
-
-def _decompress(content: bytes, path: Path) -> bytes:
-    from isal import igzip, isal_zlib
-
-    broken: Any = (isal_zlib.error, EOFError, OSError)
-    try:
-        # The first member in a single call, for nearly every file the whole: twice as fast as the streaming reader.
-        member: Any = isal_zlib.decompressobj(31)
-        whole: bytes = member.decompress(content)
-        if not member.eof:
-            raise EOFError("it ends early")
-        if member.unused_data.strip(b"\0"):
-            # Block compressors such as bgzip write many members.
-            streaming: Any = igzip
-            whole = streaming.decompress(content)
-    except broken as error:
-        raise InputError(
-            f"{path}: its gzip compression is truncated or damaged ({error}); write or copy it again"
-        ) from error
-    return whole
 
 
 def write_nifti(path: Path, array: NDArray[Any], affine: ArrayLike) -> None:

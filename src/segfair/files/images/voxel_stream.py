@@ -1,0 +1,106 @@
+"""A file's voxels, unpacked slice by slice while these lie in the processor's cache; only what is not 0 is kept.
+
+A mask is nearly all background: whoever unpacks it whole spends most of the time on memory for zeros. Knows no format
+of images.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segfair.errors import InputError
+
+__all__ = ["open_stream", "read_occupied"]
+
+_GZIP = b"\x1f\x8b"
+_PIECE = 1 << 18
+
+
+@contextmanager
+def open_stream(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file, unpacked where it is compressed by gzip, whatever its name says.
+
+    Raises:
+        InputError: Its compression is truncated or damaged, found when that part is read.
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        packed = file.read(len(_GZIP)) == _GZIP
+        file.seek(0)
+        if not packed:
+            yield file
+            return
+        # Copies runs of equal bytes several times faster than zlib and isa-l.
+        from zlib_ng import gzip_ng, zlib_ng
+
+        unpacking: Any = gzip_ng
+        broken: Any = (zlib_ng.error, EOFError, gzip.BadGzipFile)
+        try:
+            with unpacking.open(file, "rb") as stream:
+                yield stream
+        except broken as error:
+            raise InputError(
+                f"{path}: its gzip compression is truncated or damaged ({error}); write or copy it again"
+            ) from error
+
+
+def read_occupied(
+    stream: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...], path: Path
+) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """Reads voxels of which the first axis is the fastest, and all that follows them, so that checksums are verified.
+
+    Args:
+        stream: Stands at the first voxel.
+        dtype: Type of a voxel.
+        shape: Voxels along each axis.
+        path: For messages.
+
+    Returns:
+        The smallest box with all voxels other than 0, and the index of its first voxel. Where all are 0 a box of one
+        voxel; with more than three axes, all of them.
+
+    Raises:
+        InputError: There are fewer voxels, or the compression is damaged.
+    """
+    n_x, n_y, n_z = shape[0], math.prod(shape[1:2]), math.prod(shape[2:])
+    n_bytes = n_x * n_y * dtype.itemsize
+    nothing = bytes(n_bytes)
+    slices: dict[int, bytes] = {}
+    # What is not 0 in any slice.
+    shadow: NDArray[np.uint8] = np.zeros(n_bytes, np.uint8)
+    for index in range(n_z):
+        content = stream.read(n_bytes)
+        if len(content) < n_bytes:
+            got = index * n_bytes + len(content)
+            raise InputError(f"{path}: is truncated, {got} of {n_z * n_bytes} bytes of voxels; write or copy it again")
+        if content != nothing:
+            slices[index] = content
+            shadow |= np.frombuffer(content, np.uint8)
+    while stream.read(_PIECE):
+        pass
+    ranges = [slice(0, length) for length in (n_x, n_y, n_z)]
+    if len(shape) < 4:
+        some = shadow.reshape(n_y, n_x, dtype.itemsize).max(axis=2) > 0
+        found_in = (np.flatnonzero(some.any(axis=0)), np.flatnonzero(some.any(axis=1)), np.array(list(slices)))
+        ranges = [_range_of(indices) for indices in found_in]
+    part = np.zeros([found.stop - found.start for found in ranges], dtype, order="F")
+    for index in list(slices):
+        voxels = np.frombuffer(slices.pop(index), dtype).reshape((n_x, n_y), order="F")
+        part[..., index - ranges[2].start] = voxels[ranges[0], ranges[1]]
+    if len(shape) > 3:
+        return part.reshape(shape, order="F"), (0,) * len(shape)
+    n_axes = len(shape)
+    return part.reshape(part.shape[:n_axes], order="F"), tuple(found.start for found in ranges[:n_axes])
+
+
+def _range_of(indices: NDArray[np.intp]) -> slice:
+    """From the first to the last of some indices, rising; the first voxel where there are none."""
+    return slice(int(indices[0]), int(indices[-1]) + 1) if indices.size else slice(0, 1)
