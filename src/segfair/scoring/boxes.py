@@ -54,16 +54,24 @@ def _extent(array: NDArray[Any]) -> Extent | None:
     extent = [(0, 0)] * array.ndim
     for position, axis in enumerate(order):
         planes = np.moveaxis(view, position, 0)
-        if len(planes) and planes[0].any() and planes[-1].any():
-            # As of what was cut out before: nothing to look for.
-            extent[axis] = (0, len(planes))
-            continue
-        others = tuple(other for other in range(array.ndim) if other != position)
-        # For whole numbers "or" is several times faster than numpy's any, which converts to booleans first.
-        hit = np.bitwise_or.reduce(view, axis=others) if view.dtype.kind in "iu" else view.any(axis=others)
-        found = np.flatnonzero(hit)
-        if found.size == 0:
+        found = _few_from_the_ends(planes) or _from_all(planes)
+        if found is None:
             return None
-        extent[axis] = (int(found[0]), int(found[-1]) + 1)
-        view = view[(slice(None),) * position + (slice(*extent[axis]),)]
+        extent[axis] = found
+        view = view[(slice(None),) * position + (slice(*found),)]
     return extent
+
+
+def _few_from_the_ends(planes: NDArray[Any]) -> tuple[int, int] | None:
+    """Where planes that hold something begin and end, if at both ends one of the first two does: cut out before."""
+    low = next((index for index in range(min(2, len(planes))) if planes[index].any()), None)
+    high = next((index for index in range(min(2, len(planes))) if planes[-1 - index].any()), None)
+    return None if low is None or high is None else (low, len(planes) - high)
+
+
+def _from_all(planes: NDArray[Any]) -> tuple[int, int] | None:
+    others = tuple(range(1, planes.ndim))
+    # For whole numbers "or" is several times faster than numpy's any, which converts to booleans first.
+    hit = np.bitwise_or.reduce(planes, axis=others) if planes.dtype.kind in "iu" else planes.any(axis=others)
+    found = np.flatnonzero(hit)
+    return (int(found[0]), int(found[-1]) + 1) if found.size else None

@@ -15,8 +15,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from segfair.errors import InputError
+from segfair.files.images.voxel_stream import Packed
 
 __all__ = ["TextHeader", "leads_out", "read_text_header", "refuse_data_outside"]
 
@@ -36,6 +38,21 @@ _PATTERN = re.compile(r"(?P<name>(?:[^%\s]*/)?[^%/\s]*%\d*d[^%/\s]*)(?:\s+-?\d+)
 
 
 @dataclass(frozen=True, slots=True)
+class Attached:
+    """Voxels that follow their header in one block.
+
+    Attributes:
+        offset: Byte of the file at which they begin.
+        packed: How they are compressed.
+        byte_order: Of the numbers, as numpy writes it.
+    """
+
+    offset: int
+    packed: Packed
+    byte_order: Literal["<", ">"]
+
+
+@dataclass(frozen=True, slots=True)
 class TextHeader:
     """What a header says apart from the voxels.
 
@@ -43,10 +60,13 @@ class TextHeader:
         data_files: Names of the files that hold the voxels, as written (`%03d` stands for a number); empty where they
             follow the header itself.
         has_size: Whether it says how large a voxel is.
+        attached: Where the voxels lie in the file itself; None where they lie elsewhere or are written in a way that
+            is rare (text, bzip2, something skipped before them).
     """
 
     data_files: tuple[str, ...]
     has_size: bool
+    attached: Attached | None = None
 
 
 def read_text_header(path: Path) -> TextHeader:
@@ -63,8 +83,32 @@ def read_text_header(path: Path) -> TextHeader:
         lines = re.split(r"\r\n|\r|\n", content.decode("latin-1"))
         names, has_size, ended = _nrrd(lines) if path.name.lower().endswith(".nrrd") else _meta(lines)
         if ended or len(content) <= n_bytes:
-            return TextHeader(tuple(os.fsdecode(name.encode("latin-1")) for name in names), has_size)
+            files = tuple(os.fsdecode(name.encode("latin-1")) for name in names)
+            return TextHeader(files, has_size, _attached(path, content) if ended and not files else None)
     raise InputError(f"{path}: its header does not end within a megabyte; write the file again")
+
+
+def _attached(path: Path, content: bytes) -> Attached | None:
+    """Where the voxels lie that follow a header which has ended."""
+    if path.name.lower().endswith(".nrrd"):
+        end = re.search(rb"\r?\n\r?\n", content)
+        packed_by: dict[str, Packed] = {"raw": "", "gzip": "gzip", "gz": "gzip"}
+    else:
+        end = re.search(rb"ElementDataFile\s*=\s*LOCAL[ \t]*\r?\n", content, re.IGNORECASE)
+        packed_by = {"false": "", "true": "zlib"}
+    if end is None:
+        return None
+    pairs = re.findall(r"^\s*([^:=\n]+?)\s*[:=]=?\s*(.*?)\s*$", content[: end.end()].decode("latin-1"), re.MULTILINE)
+    values = {name.lower().replace(" ", ""): value.lower() for name, value in pairs}
+    if values.keys() & {"byteskip", "lineskip", "headersize"} or values.get("binarydata", "true") != "true":
+        return None
+    packed = packed_by.get(values.get("encoding", values.get("compresseddata", "false")))
+    most_first = values.get("binarydatabyteordermsb", values.get("elementbyteordermsb", "false")) == "true"
+    return (
+        None
+        if packed is None
+        else Attached(end.end(), packed, ">" if most_first or values.get("endian") == "big" else "<")
+    )
 
 
 def refuse_data_outside(path: Path, header: TextHeader, *, within: Path | None = None) -> None:

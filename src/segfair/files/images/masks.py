@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from segfair.errors import InputError
-from segfair.files.images.grids import Mask, align, describe_difference, describe_grid
-from segfair.files.images.headers import read_text_header, refuse_data_outside
+from segfair.files.images.grids import Mask, Place, align, describe_difference, describe_grid
+from segfair.files.images.headers import TextHeader, read_text_header, refuse_data_outside
 from segfair.files.images.nifti import LPS, count_nifti_channels, read_nifti, write_nifti
 from segfair.files.images.pictures import (
     PICTURE_SUFFIXES,
@@ -28,6 +28,7 @@ from segfair.files.images.pictures import (
     luminance,
     read_picture,
 )
+from segfair.files.images.voxel_stream import open_stream, read_occupied
 
 __all__ = [
     "MASK_SUFFIXES",
@@ -55,6 +56,9 @@ INTEGRAL_TOLERANCE = 1e-3
 _FLAT = 1e-6
 PROBABILITY_KEYS = ("probabilities", "softmax", "logits")
 _ITK_READERS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
+
+# SimpleITK's ids of the types of a voxel (sitkUInt8 and so on).
+_ITK_TYPES = {0: "i1", 1: "u1", 2: "i2", 3: "u2", 4: "i4", 5: "u4", 6: "i8", 7: "u8", 8: "f4", 9: "f8"}
 
 Role = Literal["mask", "image", "channels"]
 
@@ -263,29 +267,46 @@ def _read_itk(path: Path, within: Path | None) -> Mask:
 
     header = read_text_header(path)
     refuse_data_outside(path, header, within=within)
+    itk: Any = SimpleITK
+    reader = itk.ImageFileReader()
+    reader.SetFileName(str(path))
+    # By name: what looks like another format is not to be tried, its header was not read.
+    reader.SetImageIO(_ITK_READERS[path.suffix.lower()])
     try:
-        # By name: what looks like another format is not to be tried, its header was not read.
-        image: Any = SimpleITK.ReadImage(str(path), imageIO=_ITK_READERS[path.suffix.lower()])
+        reader.ReadImageInformation()
+        if reader.GetNumberOfComponents() > 1:
+            parts = reader.GetNumberOfComponents()
+            _refuse(path, f"holds {parts} layers or channels per voxel; save a single label map (one layer)")
+        stored = _read_attached(path, header, reader)
+        if stored is None:
+            stored = Mask(SimpleITK.GetArrayFromImage(reader.Execute()).T, np.eye(4))
     except RuntimeError as error:
         raise InputError(
             f"{path}: SimpleITK cannot read it (truncated, damaged, its data file missing, or not a"
             f" {path.suffix} file); write or copy it again"
         ) from error
-    if image.GetNumberOfComponentsPerPixel() > 1:
-        parts = image.GetNumberOfComponentsPerPixel()
-        _refuse(path, f"holds {parts} layers or channels per voxel; save a single label map (one layer)")
-    array = SimpleITK.GetArrayFromImage(image).T
     if not header.has_size:
-        return _without_size(array)
-    n_axes = image.GetDimension()
+        return dataclasses.replace(stored, other_affines={"no geometry": LPS}, has_size=False)
+    n_axes = reader.GetDimension()
     direction = np.eye(max(3, n_axes))
-    direction[:n_axes, :n_axes] = np.array(image.GetDirection()).reshape(n_axes, n_axes)
-    spacing = np.array([*image.GetSpacing(), 1.0])[:3]
-    origin = np.array([*image.GetOrigin(), 0.0])[:3]
+    direction[:n_axes, :n_axes] = np.array(reader.GetDirection()).reshape(n_axes, n_axes)
+    spacing = np.array([*reader.GetSpacing(), 1.0])[:3]
+    origin = np.array([*reader.GetOrigin(), 0.0])[:3]
     affine = np.eye(4)
     affine[:3, :3] = direction[:3, :3] * spacing
     affine[:3, 3] = origin
-    return Mask(array, LPS @ affine)
+    return dataclasses.replace(stored, affine=LPS @ affine)
+
+
+def _read_attached(path: Path, header: TextHeader, reader: Any) -> Mask | None:
+    """The voxels behind a header that ITK has read, without a geometry; None where only ITK can read them."""
+    dtype = _ITK_TYPES.get(reader.GetPixelIDValue())
+    if header.attached is None or dtype is None:
+        return None
+    shape = tuple(reader.GetSize())
+    with open_stream(path, header.attached.offset, header.attached.packed) as stream:
+        part, corner = read_occupied(stream, np.dtype(dtype).newbyteorder(header.attached.byte_order), shape, path)
+    return Mask(part, np.eye(4), place=Place(shape, corner))
 
 
 def _read_npy(path: Path) -> NDArray[Any]:

@@ -7,34 +7,44 @@ of images.
 from __future__ import annotations
 
 import gzip
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segfair.errors import InputError
 
-__all__ = ["open_stream", "read_occupied"]
+__all__ = ["Packed", "open_stream", "read_occupied"]
+
+Packed = Literal["", "gzip", "zlib"]
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 18
 
 
 @contextmanager
-def open_stream(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of a file, unpacked where it is compressed by gzip, whatever its name says.
+def open_stream(path: Path, offset: int = 0, packed: Packed | None = None) -> Iterator[BinaryIO]:
+    """The bytes of a file, unpacked.
+
+    Args:
+        path: The file.
+        offset: Where to begin in it.
+        packed: How they are compressed; None: by gzip if they begin that way, whatever the file's name says.
 
     Raises:
-        InputError: Its compression is truncated or damaged, found when that part is read.
+        InputError: The compression is truncated or damaged, found when that part is read.
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:
-        packed = file.read(len(_GZIP)) == _GZIP
-        file.seek(0)
+        file.seek(offset)
+        if packed is None:
+            packed = "gzip" if file.read(len(_GZIP)) == _GZIP else ""
+            file.seek(offset)
         if not packed:
             yield file
             return
@@ -44,11 +54,12 @@ def open_stream(path: Path) -> Iterator[BinaryIO]:
         unpacking: Any = gzip_ng
         broken: Any = (zlib_ng.error, EOFError, gzip.BadGzipFile)
         try:
-            with unpacking.open(file, "rb") as stream:
+            whole = packed == "zlib"
+            with io.BytesIO(zlib_ng.decompress(file.read())) if whole else unpacking.open(file, "rb") as stream:
                 yield stream
         except broken as error:
             raise InputError(
-                f"{path}: its gzip compression is truncated or damaged ({error}); write or copy it again"
+                f"{path}: its {packed} compression is truncated or damaged ({error}); write or copy it again"
             ) from error
 
 
