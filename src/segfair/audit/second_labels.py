@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from segfair.errors import ConfigError, PairingError
 from segfair.files.layouts import find_labels, pair_ids
 from segfair.intake.mask_values import with_pictures
 from segfair.scoring.cohort import score_cohort
+from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import Membership, Subgroup, divergences, level_membership
 from segfair.subgroups.search import search_subgroups
@@ -38,7 +40,12 @@ Floats = NDArray[np.float64]
 
 
 def measure_again(
-    result: AuditResult, cohort: Cohort, labels: Path, *, executor: Executor | None = None
+    result: AuditResult,
+    cohort: Cohort,
+    labels: Path,
+    *,
+    executor: Executor | None = None,
+    cache: ScoreCache | None = None,
 ) -> AuditResult:
     """Scores the predictions of an audit against a second set of labels, and the two sets against each other.
 
@@ -47,6 +54,7 @@ def measure_again(
         cohort: Its cases.
         labels: Folder of the second labels, named as the first.
         executor: Where cases are scored; None: in this process.
+        cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere.
 
     Returns:
         The audit with what the second labels say.
@@ -76,8 +84,9 @@ def measure_again(
     second, raters = (
         with_pictures(dataclasses.replace(cohort, grey_levels=None), protocol) for cohort in (second, raters)
     )
-    scores = score_cohort(second, protocol, threshold=config.threshold, spacing_mm=spacing, executor=executor)
-    agreement = score_cohort(raters, protocol.replace(metrics=("dsc",)), spacing_mm=spacing, executor=executor)
+    where: dict[str, Any] = {"executor": executor, "cache": cache}
+    scores = score_cohort(second, protocol, threshold=config.threshold, spacing_mm=spacing, **where)
+    agreement = score_cohort(raters, protocol.replace(metrics=("dsc",)), spacing_mm=spacing, **where)
     return dataclasses.replace(
         result,
         about=dataclasses.replace(result.about, inputs={**result.about.inputs, "labels2": str(labels)}),
