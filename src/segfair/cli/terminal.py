@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from segfair.errors import ConfigError
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
@@ -67,6 +69,16 @@ def workers(n_cases: int, running: Running) -> Iterator[Executor | None]:
     """
     from concurrent.futures import ProcessPoolExecutor
 
+    if running.dask is not None:
+        from segfair.scoring.executors import dask_cluster
+
+        if running.workers is not None:
+            raise ConfigError(
+                f"--workers {running.workers}: with --dask the cluster decides how many; leave out one of them"
+            )
+        with dask_cluster(running.dask) as cluster:
+            yield cluster
+        return
     n_workers = min(running.workers or _n_cores(), max(1, n_cases // 4))
     if n_workers == 1:
         yield None
