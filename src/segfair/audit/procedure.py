@@ -54,6 +54,7 @@ from segfair.audit.significance import FamilyOfTests, compare_with_rest, infer_s
 from segfair.cases import Cohort
 from segfair.intake.mask_values import picture_notices
 from segfair.protocol.rules import load_protocol
+from segfair.remote import shown
 from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import (
@@ -130,7 +131,7 @@ def run_audit(
     return AuditResult(
         About(
             config,
-            inputs={role: str(path) for role, path in cohort.inputs.items()},
+            inputs={role: shown(str(path)) for role, path in cohort.inputs.items()},
             versions=versions(),
             notices=(
                 *study.cohort.notices,

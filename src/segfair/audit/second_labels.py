@@ -27,6 +27,7 @@ from segfair.cases import Cohort
 from segfair.errors import ConfigError, PairingError
 from segfair.files.layouts import find_labels, pair_ids
 from segfair.intake.mask_values import with_pictures
+from segfair.remote import local_copy, shown
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable
@@ -89,9 +90,9 @@ def measure_again(
     agreement = score_cohort(raters, protocol.replace(metrics=("dsc",)), spacing_mm=spacing, **where)
     return dataclasses.replace(
         result,
-        about=dataclasses.replace(result.about, inputs={**result.about.inputs, "labels2": str(labels)}),
+        about=dataclasses.replace(result.about, inputs={**result.about.inputs, "labels2": shown(str(labels))}),
         subgroups=dataclasses.replace(
-            result.subgroups, second_labels=compare_rulers(result, scores, agreement, labels=str(labels))
+            result.subgroups, second_labels=compare_rulers(result, scores, agreement, labels=shown(str(labels)))
         ),
     )
 
@@ -102,7 +103,7 @@ def with_labels(cohort: Cohort, labels: Path) -> Cohort:
     Raises:
         PairingError: None has.
     """
-    masks = find_labels(labels)
+    masks = find_labels(local_copy(labels))
     pairs = pair_ids(cohort.ids, list(masks.files))
     cases = tuple(dataclasses.replace(case, label=masks.files[pairs[case.id]]) for case in cohort if case.id in pairs)
     if not cases:

@@ -22,6 +22,7 @@ from segfair.files.layouts import find_labels, find_predictions, pair_ids
 from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata
 from segfair.intake.mask_values import is_black_and_white
 from segfair.protocol.rules import Protocol
+from segfair.remote import local_copy, shown
 from segfair.scoring.cohort import Outcome, score_predictions
 from segfair.scoring.executors import outcomes_in_order
 from segfair.scoring.score_cache import Rules, ScoreCache
@@ -122,7 +123,8 @@ def load_teams(
         MetadataError: The table is unusable, or belongs to other cases.
         ConfigError: A condition that cannot be read, or that no case fulfils.
     """
-    directory, labels = Path(directory), Path(labels)
+    inputs = {"teams": Path(directory), "labels": Path(labels), "metadata": Path(metadata)}
+    directory, labels = local_copy(inputs["teams"]), local_copy(inputs["labels"])
     folders = team_entries(directory)
     label_masks = find_labels(labels)
     case_ids = sorted(label_masks.files)
@@ -147,17 +149,22 @@ def load_teams(
         columns=rows.columns,
         id_column=rows.id_column,
         excluded=excluded,
-        notices=(
-            f"teams: {len(teams)} folders in {directory}",
-            f"labels: {len(case_ids)} masks in {labels}",
-            *label_masks.notices,
-            *notices,
-            *rows.notices,
-            *choice,
+        notices=tuple(
+            map(
+                shown,
+                (
+                    f"teams: {len(teams)} folders in {directory}",
+                    f"labels: {len(case_ids)} masks in {labels}",
+                    *label_masks.notices,
+                    *notices,
+                    *rows.notices,
+                    *choice,
+                ),
+            )
         ),
         label_names=label_masks.label_names,
         ignore_label=label_masks.ignore_label,
-        inputs={"teams": directory, "labels": labels, "metadata": Path(metadata)},
+        inputs=inputs,
         subject_column=rows.subject_column,
         joined=rows.joined,
         missing=rows.missing,
@@ -239,7 +246,7 @@ def score_teams(
         {team.name: table(index) for index, team in enumerate(teams)},
         table(len(teams)),
         excluded,
-        {team.name: team.problem for team in teams if team.problem},
+        {team.name: shown(team.problem) for team in teams if team.problem},
         cohort.notices,
     )
 

@@ -18,6 +18,7 @@ from segfair.cases import Case, Cohort
 from segfair.errors import InputError
 from segfair.files.images.masks import Mask
 from segfair.protocol.rules import Protocol
+from segfair.remote import shown
 from segfair.scoring.executors import outcomes_in_order
 from segfair.scoring.label_digest import label_digest
 from segfair.scoring.pairs import score_pair, worst_score
@@ -166,8 +167,8 @@ def score_predictions(
         if with_empty:
             scores.append(label.score_empty())
     except InputError as error:
-        return Outcome(reason=str(error))
-    return Outcome(tuple(scores), n_found=n_found, problem=label.problem)
+        return Outcome(reason=shown(str(error)))
+    return Outcome(tuple(map(_with_urls, scores)), n_found=n_found, problem=label.problem)
 
 
 def score_cohort(
@@ -224,6 +225,11 @@ def score_cohort(
             if on_done is not None:
                 on_done(case)
     return ScoreTable(columns, tuple(scores), excluded)
+
+
+def _with_urls(score: CaseScore) -> CaseScore:
+    """A score whose penalty names files as the user does."""
+    return score if score.penalised is None else dataclasses.replace(score, penalised=shown(score.penalised))
 
 
 @dataclass(slots=True)
