@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.test_keeping_scores import QUICK, change
 
 from segfair import remote
 from segfair.errors import InputError
@@ -22,6 +21,7 @@ from segfair.scoring.score_cache import ScoreCache
 fsspec = pytest.importorskip("fsspec")
 DEFAULT = load_protocol("default")
 N_CASES = 5
+QUICK = ("--attributes", "age_group,menopause", "--permutations", 99, "--bootstrap", 100)
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +66,10 @@ def brought(memory, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(type(memory), "get_file", counting)
     return names
+
+
+def change(path: Path) -> None:
+    write_mask(path, np.ones((6, 7, 8), bool), affine=np.eye(4))
 
 
 def cohort_of(root: str):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +157,22 @@ def test_a_run_that_was_stopped_goes_on(cohort: Cohort, folder: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         score_cohort(cohort, DEFAULT, cache=ScoreCache(folder), on_done=stop)
+    assert counts(cohort, folder) == (3, 3)
+
+
+def score_until_killed(cohort: Cohort, folder: Path) -> None:
+    def kill(case: str) -> None:
+        if case == "P2":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    score_cohort(cohort, DEFAULT, cache=ScoreCache(folder), on_done=kill)
+
+
+def test_a_run_that_was_killed_goes_on(cohort: Cohort, folder: Path) -> None:
+    process = get_context("spawn").Process(target=score_until_killed, args=(cohort, folder))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert counts(cohort, folder) == (3, 3)
 
 
