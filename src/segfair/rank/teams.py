@@ -223,7 +223,8 @@ def score_teams(
     found: dict[str, tuple[CaseScore, ...]] = {}
     excluded = dict(cohort.excluded)
     with outcomes_in_order(score_predictions, _jobs(cohort, teams, rules, cache), executor) as outcomes:
-        for case, outcome in outcomes:
+        for case, told in outcomes:
+            outcome = told.with_urls()
             if outcome.reason:
                 excluded[case] = outcome.reason
             else:

@@ -144,6 +144,14 @@ class Outcome:
     n_found: int = 0
     problem: str = ""
 
+    def with_urls(self) -> Outcome:
+        """The same with reasons that name files as the user does; asked where the files were listed."""
+        scores = (
+            score if score.penalised is None else dataclasses.replace(score, penalised=shown(score.penalised))
+            for score in self.scores
+        )
+        return dataclasses.replace(self, scores=tuple(scores), reason=shown(self.reason))
+
 
 def score_predictions(
     case: Case, predicted: Sequence[Case], rules: Rules, cache: ScoreCache | None = None, with_empty: bool = False
@@ -167,8 +175,8 @@ def score_predictions(
         if with_empty:
             scores.append(label.score_empty())
     except InputError as error:
-        return Outcome(reason=shown(str(error)))
-    return Outcome(tuple(map(_with_urls, scores)), n_found=n_found, problem=label.problem)
+        return Outcome(reason=str(error))
+    return Outcome(tuple(scores), n_found=n_found, problem=label.problem)
 
 
 def score_cohort(
@@ -213,7 +221,8 @@ def score_cohort(
     scores: list[CaseScore] = []
     excluded: dict[str, str] = {}
     with outcomes_in_order(score_predictions, jobs, executor) as outcomes:
-        for case, outcome in outcomes:
+        for case, found in outcomes:
+            outcome = found.with_urls()
             reason = outcome.reason or outcome.scores[0].penalised
             if strict and reason:
                 raise InputError(f"case {case}: {reason}; mend or remove it, or leave out --strict")
@@ -225,11 +234,6 @@ def score_cohort(
             if on_done is not None:
                 on_done(case)
     return ScoreTable(columns, tuple(scores), excluded)
-
-
-def _with_urls(score: CaseScore) -> CaseScore:
-    """A score whose penalty names files as the user does."""
-    return score if score.penalised is None else dataclasses.replace(score, penalised=shown(score.penalised))
 
 
 @dataclass(slots=True)
