@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from segfair.report.comparison.files import write_comparison
     from segfair.report.files import write_report
     from segfair.report.ranking.files import write_ranking
+    from segfair.scoring.score_cache import ScoreCache
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ __all__ = [
     "Comparison",
     "Protocol",
     "Ranking",
+    "ScoreCache",
     "SegfairError",
     "load_cohort",
     "load_protocol",
@@ -62,6 +64,7 @@ _HOMES = {
     "Comparison": "compare.result",
     "Protocol": "protocol.rules",
     "Ranking": "rank.result",
+    "ScoreCache": "scoring.score_cache",
     "SegfairError": "errors",
     "load_cohort": "intake.cohorts",
     "load_protocol": "protocol.rules",

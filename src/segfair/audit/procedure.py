@@ -54,6 +54,8 @@ from segfair.audit.significance import FamilyOfTests, compare_with_rest, infer_s
 from segfair.cases import Cohort
 from segfair.intake.mask_values import picture_notices
 from segfair.protocol.rules import load_protocol
+from segfair.remote import shown
+from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import (
     Better,
@@ -77,6 +79,7 @@ def run_audit(
     scores: ScoreTable | None = None,
     plan: BinningPlan | None = None,
     executor: Executor | None = None,
+    cache: ScoreCache | None = None,
     on_done: Callable[[str], None] | None = None,
 ) -> AuditResult:
     """Audits a cohort: scores its masks, builds attributes and subgroups, and compares them.
@@ -87,6 +90,7 @@ def run_audit(
         scores: Per-case scores that exist already; the masks are then not read.
         plan: How attributes were made on other cases (such as those of a training); None: they are fitted here.
         executor: Where cases are scored; None: in this process.
+        cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere.
         on_done: Called with each case id once it is scored.
 
     Returns:
@@ -110,6 +114,7 @@ def run_audit(
         labels_named=labels_are_named(asked, cohort),
         scores=scores,
         executor=executor,
+        cache=cache,
         on_done=on_done,
     )
     excluded = {**cohort.excluded, **scores.excluded}
@@ -126,7 +131,7 @@ def run_audit(
     return AuditResult(
         About(
             config,
-            inputs={role: str(path) for role, path in cohort.inputs.items()},
+            inputs={role: shown(str(path)) for role, path in cohort.inputs.items()},
             versions=versions(),
             notices=(
                 *study.cohort.notices,

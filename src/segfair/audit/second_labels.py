@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,9 @@ from segfair.cases import Cohort
 from segfair.errors import ConfigError, PairingError
 from segfair.files.layouts import find_labels, pair_ids
 from segfair.intake.mask_values import with_pictures
+from segfair.remote import local_copy, shown
 from segfair.scoring.cohort import score_cohort
+from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import Membership, Subgroup, divergences, level_membership
 from segfair.subgroups.search import search_subgroups
@@ -38,7 +41,12 @@ Floats = NDArray[np.float64]
 
 
 def measure_again(
-    result: AuditResult, cohort: Cohort, labels: Path, *, executor: Executor | None = None
+    result: AuditResult,
+    cohort: Cohort,
+    labels: Path,
+    *,
+    executor: Executor | None = None,
+    cache: ScoreCache | None = None,
 ) -> AuditResult:
     """Scores the predictions of an audit against a second set of labels, and the two sets against each other.
 
@@ -47,6 +55,7 @@ def measure_again(
         cohort: Its cases.
         labels: Folder of the second labels, named as the first.
         executor: Where cases are scored; None: in this process.
+        cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere.
 
     Returns:
         The audit with what the second labels say.
@@ -76,13 +85,14 @@ def measure_again(
     second, raters = (
         with_pictures(dataclasses.replace(cohort, grey_levels=None), protocol) for cohort in (second, raters)
     )
-    scores = score_cohort(second, protocol, threshold=config.threshold, spacing_mm=spacing, executor=executor)
-    agreement = score_cohort(raters, protocol.replace(metrics=("dsc",)), spacing_mm=spacing, executor=executor)
+    where: dict[str, Any] = {"executor": executor, "cache": cache}
+    scores = score_cohort(second, protocol, threshold=config.threshold, spacing_mm=spacing, **where)
+    agreement = score_cohort(raters, protocol.replace(metrics=("dsc",)), spacing_mm=spacing, **where)
     return dataclasses.replace(
         result,
-        about=dataclasses.replace(result.about, inputs={**result.about.inputs, "labels2": str(labels)}),
+        about=dataclasses.replace(result.about, inputs={**result.about.inputs, "labels2": shown(str(labels))}),
         subgroups=dataclasses.replace(
-            result.subgroups, second_labels=compare_rulers(result, scores, agreement, labels=str(labels))
+            result.subgroups, second_labels=compare_rulers(result, scores, agreement, labels=shown(str(labels)))
         ),
     )
 
@@ -93,7 +103,7 @@ def with_labels(cohort: Cohort, labels: Path) -> Cohort:
     Raises:
         PairingError: None has.
     """
-    masks = find_labels(labels)
+    masks = find_labels(local_copy(labels))
     pairs = pair_ids(cohort.ids, list(masks.files))
     cases = tuple(dataclasses.replace(case, label=masks.files[pairs[case.id]]) for case in cohort if case.id in pairs)
     if not cases:

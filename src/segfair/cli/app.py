@@ -9,6 +9,7 @@ import typer
 
 from segfair import __version__
 from segfair.errors import SegfairError
+from segfair.remote import shown
 
 __all__ = ["app", "main"]
 
@@ -42,7 +43,7 @@ def main() -> None:
     except SegfairError as error:
         if debug:
             raise
-        typer.echo(f"segfair: {error}", err=True)
+        typer.echo(f"segfair: {shown(str(error))}", err=True)
         sys.exit(EXIT_INPUT)
     except KeyboardInterrupt:
         typer.echo("segfair: interrupted", err=True)

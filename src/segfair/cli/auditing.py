@@ -21,17 +21,25 @@ from segfair.cli.options import (
     LowerIsBetter,
     MissingRule,
     Out,
+    Running,
     Share,
     Spacing,
     Strict,
     Threshold,
     WithSpacing,
-    Workers,
     option,
     spread,
 )
-from segfair.cli.settings import audit_config, parse_spacing, prepare, read_gates, require_answerable, selection
-from segfair.cli.terminal import finish, scoring, write
+from segfair.cli.settings import (
+    audit_config,
+    parse_spacing,
+    prepare,
+    read_gates,
+    require_answerable,
+    score_cache,
+    selection,
+)
+from segfair.cli.terminal import finish, say_cache, scoring, write
 
 
 @app.command(
@@ -61,9 +69,9 @@ def audit(
         Path | None,
         option("Second labels of the same cases (another rater): which gaps depend on them?", GROUPS, "--labels2"),
     ] = None,
-    workers: Workers = None,
     strict: Strict = False,
     *,
+    running: Running,
     options: AuditOptions,
 ) -> None:
     """Score masks, find the subgroups they are worse for, and write a report."""
@@ -96,10 +104,12 @@ def audit(
     require_answerable(gates, config, cohort)
     if labels2 is not None:
         with_labels(cohort, labels2)  # a wrong folder is told before an hour of scoring
-    with scoring(len(cohort), workers) as (executor, on_done):
-        result = run_audit(cohort, config, executor=executor, on_done=on_done)
+    cache = score_cache(running, options.out)
+    with scoring(len(cohort), running) as (executor, on_done):
+        result = run_audit(cohort, config, executor=executor, cache=cache, on_done=on_done)
         if labels2 is not None:
-            result = measure_again(result, cohort, labels2, executor=executor)
+            result = measure_again(result, cohort, labels2, executor=executor, cache=cache)
+    say_cache(cache, "cases" if labels2 is None else "pairs of masks")
     inputs = {**result.about.inputs, **({} if images is None else {"images": str(images)})}
     result = dataclasses.replace(
         result,

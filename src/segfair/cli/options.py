@@ -1,6 +1,6 @@
 """Every option of the command line, declared once, and the settings that commands share. Calls nothing.
 
-A command takes a dataclass of settings, which may hold others; `spread` turns all of their fields into options.
+A command takes dataclasses of settings, which may hold others; `spread` turns all of their fields into options.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ Spacing = Annotated[
     option("Voxel size in mm of masks whose file does not say it (PNG).", RULES, metavar="X Y [Z]"),
 ]
 Images = Annotated[Path | None, option("Folder of images, behind the outlines of the worst cases.", RUN)]
-Workers = Annotated[int | None, option("Processes that score; all cores by default.", RUN, min=1)]
 Strict = Annotated[bool, option("Stop at the first unusable file.", RUN, "--strict")]
 Categorical = Annotated[
     list[str] | None, option("A column of which every value is a level, numbers too.", GROUPS, metavar="COL")
@@ -131,6 +130,26 @@ class Testing:
         list[str] | None,
         option("What the audit has to pass, e.g. 'FS >= 0.85'; exit code 1 if it fails, 3 if undecided.", TESTS),
     ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where masks are scored, and where scores are kept."""
+
+    workers: Annotated[int | None, option("Processes that score; all cores by default.", RUN, min=1)] = None
+    dask: Annotated[
+        str | None,
+        option(
+            "Score on a dask cluster: its scheduler, e.g. tcp://head:8786, or a scheduler file.", RUN, metavar="ADDRESS"
+        ),
+    ] = None
+    cache: Annotated[
+        Path | None,
+        option(
+            "Folder of scores that later runs take over; .segfair-cache beside --out by default.", RUN, metavar="DIR"
+        ),
+    ] = None
+    no_cache: Annotated[bool, option("Score everything, and keep nothing for later runs.", RUN, "--no-cache")] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,22 +357,24 @@ def is_number(text: str) -> bool:
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
-    """Replaces a command's parameter `options`, a dataclass, by one option for each of its fields, nested ones too.
+    """Replaces a command's parameters that are dataclasses by one option for each of their fields, nested ones too.
 
-    They come where `options` stands among the parameters: help lists options, and panels, in that order.
+    They come where the dataclass stands among the parameters: help lists options, and panels, in that order.
     """
     signature = inspect.signature(command, eval_str=True)
-    kind = signature.parameters["options"].annotation
+    kinds = {
+        own.name: own.annotation for own in signature.parameters.values() if dataclasses.is_dataclass(own.annotation)
+    }
     parameters = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for own in signature.parameters.values()
-        for parameter in (_parameters(kind) if own.name == "options" else [own])
+        for parameter in (_parameters(kinds[own.name]) if own.name in kinds else [own])
     ]
 
     @functools.wraps(command)
     def spread(**values: Any) -> None:
-        options = _gathered(kind, values)
-        command(**values, options=options)
+        settings = {name: _gathered(kind, values) for name, kind in kinds.items()}
+        command(**values, **settings)
 
     spread.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     spread.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -15,15 +15,15 @@ from segfair.cli.options import (
     Label,
     LowerIsBetter,
     RankOptions,
+    Running,
     Spacing,
     Strict,
     Threshold,
     WithSpacing,
-    Workers,
     spread,
 )
-from segfair.cli.settings import parse_spacing, rank_config, selection
-from segfair.cli.terminal import scoring, write_ranking
+from segfair.cli.settings import parse_spacing, rank_config, score_cache, selection
+from segfair.cli.terminal import say_cache, scoring, write_ranking
 
 
 @app.command(
@@ -40,9 +40,9 @@ def rank(
     threshold: Threshold = None,
     spacing: Spacing = None,
     images: Images = None,
-    workers: Workers = None,
     strict: Strict = False,
     *,
+    running: Running,
     options: RankOptions,
 ) -> None:
     """Score many teams on the same labels, and say who is first and what decides it."""
@@ -70,10 +70,12 @@ def rank(
     found_images = image_files(images, cohort) if images is not None else None
     if images is not None:
         cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": images})
-    with scoring(len(cohort), workers) as (executor, on_done):
-        ranking = run_ranking(cohort, found, config, by=options.by, executor=executor, on_done=on_done)
+    cache = score_cache(running, options.out)
+    with scoring(len(cohort), running) as (executor, on_done):
+        ranking = run_ranking(cohort, found, config, by=options.by, executor=executor, cache=cache, on_done=on_done)
         if not options.private_labels:
             ranking = with_galleries(ranking, found, images=found_images, executor=executor)
+    say_cache(cache, "predictions")
     write_ranking(ranking, options)
 
 

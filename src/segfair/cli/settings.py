@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segfair.cli.options import AuditOptions, RankOptions, is_number, split, split_all
+from segfair.cli.options import AuditOptions, RankOptions, Running, is_number, split, split_all
 from segfair.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from segfair.audit.result import AuditConfig
     from segfair.cases import Cohort
     from segfair.handover.deliver import Delivery
+    from segfair.scoring.score_cache import ScoreCache
     from segfair.scoring.scores import ScoreTable
 
 
@@ -154,6 +156,23 @@ def require_answerable(
         # What masks derive becomes an attribute only once they are scored.
         attributes=None if config.derive else possible,
     )
+
+
+def score_cache(running: Running, out: Path) -> ScoreCache | None:
+    """Where scores are kept from run to run; None: nowhere.
+
+    Beside the report and not in it: audits and rankings whose reports lie side by side share it.
+
+    Raises:
+        ConfigError: A folder, and that there shall be none.
+    """
+    from segfair.scoring.score_cache import ScoreCache
+
+    if running.no_cache:
+        if running.cache is not None:
+            raise ConfigError(f"--cache {running.cache}: contradicts --no-cache; leave out one of them")
+        return None
+    return ScoreCache(running.cache or out.resolve().parent / ".segfair-cache")
 
 
 def prepare(options: AuditOptions) -> Delivery:

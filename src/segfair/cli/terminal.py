@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from segfair.errors import ConfigError
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
     from segfair.audit.judging.gates import Gate
     from segfair.audit.result import AuditResult, GateFacts, PowerFacts
-    from segfair.cli.options import RankOptions
+    from segfair.cli.options import RankOptions, Running
     from segfair.compare.result import Comparison
     from segfair.files.manifest import Origin
     from segfair.handover.deliver import Delivery
     from segfair.rank.result import Ranking
+    from segfair.scoring.score_cache import ScoreCache
     from segfair.subgroups.search import Search
 
 # Alerts that can turn a verdict round; the page has them all.
@@ -30,10 +33,8 @@ _TOLD_AT_ONCE = ("direction", "size", "labels", "copied", "column")
 
 
 @contextmanager
-def scoring(n_cases: int, workers: int | None) -> Iterator[tuple[Executor | None, Callable[[str], None]]]:
-    """A pool of processes and a progress bar (on stderr, none when it is not a terminal)."""
-    from concurrent.futures import ProcessPoolExecutor
-
+def scoring(n_cases: int, running: Running) -> Iterator[tuple[Executor | None, Callable[[str], None]]]:
+    """Where cases are scored, and a progress bar (on stderr, none when it is not a terminal)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -48,8 +49,7 @@ def scoring(n_cases: int, workers: int | None) -> Iterator[tuple[Executor | None
         disable=not console.is_terminal,
         transient=True,
     )
-    n_workers = min(workers or os.cpu_count() or 1, max(1, n_cases // 4))
-    with progress:
+    with workers(n_cases, running) as executor, progress:
         task = progress.add_task("scoring", total=n_cases, rate="")
 
         def on_done(_: str) -> None:
@@ -57,11 +57,34 @@ def scoring(n_cases: int, workers: int | None) -> Iterator[tuple[Executor | None
             speed = progress.tasks[0].speed
             progress.update(task, rate=f"{speed:.1f} cases/s" if speed else "")
 
-        if n_workers == 1:
-            yield None, on_done
-        else:
-            with ProcessPoolExecutor(n_workers) as executor:
-                yield executor, on_done
+        yield executor, on_done
+
+
+@contextmanager
+def workers(n_cases: int, running: Running) -> Iterator[Executor | None]:
+    """The processes of this machine, or a cluster; None: this process.
+
+    Raises:
+        ConfigError: Both are asked for.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+
+    if running.dask is not None:
+        from segfair.scoring.executors import dask_cluster
+
+        if running.workers is not None:
+            raise ConfigError(
+                f"--workers {running.workers}: with --dask the cluster decides how many; leave out one of them"
+            )
+        with dask_cluster(running.dask) as cluster:
+            yield cluster
+        return
+    n_workers = min(running.workers or _n_cores(), max(1, n_cases // 4))
+    if n_workers == 1:
+        yield None
+    else:
+        with ProcessPoolExecutor(n_workers) as executor:
+            yield executor
 
 
 def finish(result: AuditResult, gates: Sequence[Gate], delivery: Delivery) -> None:
@@ -73,6 +96,17 @@ def finish(result: AuditResult, gates: Sequence[Gate], delivery: Delivery) -> No
     write(result, delivery)
     if result.verdict.gates:
         raise typer.Exit(exit_code(result.verdict.gates))
+
+
+def _n_cores() -> int:
+    """The cores that this process may use, of which a batch system gives it a share."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def say_cache(cache: ScoreCache | None, what: str) -> None:
+    """How much of the scoring an earlier run had done."""
+    if cache is not None:
+        typer.echo(cache.sentence(what))
 
 
 def _say_each(lines: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from segfair.errors import InputError
 from segfair.files.image_files import find_images
 from segfair.files.layouts import pair_ids
+from segfair.remote import bring, local_copy
 
 __all__ = [
     "FORMAT",
@@ -63,6 +64,7 @@ class Origin:
 
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
+    bring(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -71,7 +73,7 @@ def hash_input(path: Path) -> str:
     """SHA-256 of a file that was handed in; `UNREADABLE` where it may not be read, as it could not be scored either."""
     try:
         return hash_file(path)
-    except OSError:
+    except (OSError, InputError):
         return UNREADABLE
 
 
@@ -92,6 +94,10 @@ def hash_inputs(inputs: Mapping[str, str], case_ids: Collection[str]) -> dict[st
 
 
 def _hash_path(path: Path, role: str, case_ids: Collection[str]) -> dict[str, str] | None:
+    try:
+        path = local_copy(path)
+    except InputError:
+        return None
     if path.is_file() and role != IMAGES:
         return {path.name: hash_input(path)}
     if not path.exists():
@@ -270,7 +276,8 @@ def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[st
         for name in _unlisted(directory, outputs)
         if _named_as_ours(name)
     ]
-    for role, path in (inputs or {}).items():
+    for role, given in (inputs or {}).items():
+        path = local_copy(given)
         if not path.exists():
             raise InputError(f"{path}: does not exist; name where the {role} lie now")
         entry = recorded.get(role)

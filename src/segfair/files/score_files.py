@@ -16,6 +16,7 @@ from segfair.errors import MetadataError
 from segfair.files.cells import compose
 from segfair.files.images.masks import mask_stem
 from segfair.files.tables import Table, load_table, read_json, records_table
+from segfair.remote import local_copy
 
 __all__ = ["ScoreFile", "read_scores"]
 
@@ -85,7 +86,7 @@ def read_scores(path: Path) -> ScoreFile:
     Raises:
         MetadataError: The file is missing, unreadable or empty, names a case twice, or is a summary without cases.
     """
-    path = Path(path)
+    path = local_copy(path)
     if path.is_dir():
         return _read_folds(path)
     if path.suffix.lower() == ".json" and path.is_file():

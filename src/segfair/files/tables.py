@@ -23,6 +23,7 @@ from segfair.files import column_names
 from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, parse_number
 from segfair.files.columns import Reading, has_missing_na, number_style, read_column
 from segfair.files.spellings import number_key
+from segfair.remote import local_copy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +124,7 @@ def load_table(path: Path, *, sheet: str | None = None, wanted_ids: Collection[s
         MetadataError: The file is missing, unreadable, of an unknown format, empty or without rows, has two columns
             of one name or no such sheet.
     """
-    path = Path(path)
+    path = local_copy(path)
     suffix = path.suffix.lower()
     if not path.exists():
         raise MetadataError(f"table {path}: does not exist")

@@ -26,6 +26,7 @@ from segfair.intake.case_rows import (
 )
 from segfair.intake.mask_values import survey
 from segfair.intake.score_tables import load_score_cohort
+from segfair.remote import local_copy, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +93,8 @@ def load_cohort(
         MetadataError: The table is unusable, or belongs to other cases.
         ConfigError: A condition that cannot be read, or that no case fulfils.
     """
-    predictions, labels = Path(predictions), Path(labels)
+    inputs = {"predictions": Path(predictions), "labels": Path(labels), **metadata_input(metadata)}
+    predictions, labels = local_copy(inputs["predictions"]), local_copy(inputs["labels"])
     label_masks, prediction_masks = find_labels(labels), find_predictions(predictions)
     case_ids = sorted(label_masks.files)
     prediction_ids = list(prediction_masks.files)
@@ -143,10 +145,10 @@ def load_cohort(
         columns=rows.columns,
         id_column=rows.id_column,
         excluded=dict(sorted(excluded.items())),
-        notices=tuple(dict.fromkeys(notices)),
+        notices=tuple(dict.fromkeys(map(shown, notices))),
         label_names=label_masks.label_names or prediction_masks.label_names,
         ignore_label=ignored[0] if ignored else None,
-        inputs={"predictions": predictions, "labels": labels, **metadata_input(metadata)},
+        inputs=inputs,
         subject_column=rows.subject_column,
         joined=rows.joined,
         missing=rows.missing,

@@ -55,6 +55,7 @@ from segfair.rank.result import Baseline, Ranking, Standing, reach_verdict
 from segfair.rank.team_tables import NO_SCORES
 from segfair.rank.teams import Team, TeamScores, require_complete, score_teams
 from segfair.scoring.cohort import NO_PREDICTION
+from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable
 
 __all__ = ["rank_scored", "run_ranking"]
@@ -71,6 +72,7 @@ def run_ranking(
     *,
     by: str | None = None,
     executor: Executor | None = None,
+    cache: ScoreCache | None = None,
     on_done: Callable[[str], None] | None = None,
 ) -> Ranking:
     """Scores all teams and ranks them.
@@ -82,6 +84,7 @@ def run_ranking(
             resamples, seed, threshold and `strict` matter here.
         by: See `rank_scored`.
         executor: Where cases are scored; None: in this process.
+        cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere.
         on_done: Called with each case id once all teams are scored on it.
 
     Returns:
@@ -108,6 +111,7 @@ def run_ranking(
         threshold=config.threshold,
         spacing_mm=config.spacing_mm,
         executor=executor,
+        cache=cache,
         on_done=on_done,
         strict=config.strict,
     )

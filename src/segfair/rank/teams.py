@@ -7,12 +7,11 @@ cannot be used costs its team the worst score of that case and nobody else anyth
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from segfair.cases import Case, Cohort, MaskRole
 from segfair.errors import AuditError, ConfigError, InputError, PairingError, some
@@ -23,7 +22,10 @@ from segfair.files.layouts import find_labels, find_predictions, pair_ids
 from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata
 from segfair.intake.mask_values import is_black_and_white
 from segfair.protocol.rules import Protocol
-from segfair.scoring.cohort import read_label, score_against, score_pair
+from segfair.remote import local_copy, shown
+from segfair.scoring.cohort import Outcome, score_predictions
+from segfair.scoring.executors import outcomes_in_order
+from segfair.scoring.score_cache import Rules, ScoreCache
 from segfair.scoring.scores import TOLERANCE, CaseScore, ScoreTable, protocol_metrics
 
 __all__ = ["Team", "TeamScores", "load_teams", "require_complete", "score_teams"]
@@ -121,7 +123,8 @@ def load_teams(
         MetadataError: The table is unusable, or belongs to other cases.
         ConfigError: A condition that cannot be read, or that no case fulfils.
     """
-    directory, labels = Path(directory), Path(labels)
+    inputs = {"teams": Path(directory), "labels": Path(labels), "metadata": Path(metadata)}
+    directory, labels = local_copy(inputs["teams"]), local_copy(inputs["labels"])
     folders = team_entries(directory)
     label_masks = find_labels(labels)
     case_ids = sorted(label_masks.files)
@@ -146,17 +149,22 @@ def load_teams(
         columns=rows.columns,
         id_column=rows.id_column,
         excluded=excluded,
-        notices=(
-            f"teams: {len(teams)} folders in {directory}",
-            f"labels: {len(case_ids)} masks in {labels}",
-            *label_masks.notices,
-            *notices,
-            *rows.notices,
-            *choice,
+        notices=tuple(
+            map(
+                shown,
+                (
+                    f"teams: {len(teams)} folders in {directory}",
+                    f"labels: {len(case_ids)} masks in {labels}",
+                    *label_masks.notices,
+                    *notices,
+                    *rows.notices,
+                    *choice,
+                ),
+            )
         ),
         label_names=label_masks.label_names,
         ignore_label=label_masks.ignore_label,
-        inputs={"teams": directory, "labels": labels, "metadata": Path(metadata)},
+        inputs=inputs,
         subject_column=rows.subject_column,
         joined=rows.joined,
         missing=rows.missing,
@@ -189,6 +197,7 @@ def score_teams(
     threshold: float | None = None,
     spacing_mm: tuple[float, ...] | None = None,
     executor: Executor | None = None,
+    cache: ScoreCache | None = None,
     on_done: Callable[[str], None] | None = None,
     strict: bool = False,
 ) -> TeamScores:
@@ -201,6 +210,7 @@ def score_teams(
         threshold: See `segfair.scoring.cohort.score_case`.
         spacing_mm: See `segfair.scoring.cohort.score_case`.
         executor: Where cases are scored; None: one after the other, here. The result is the same.
+        cache: See `segfair.scoring.cohort.score_cohort`.
         on_done: Called here with each case id, in cohort order, once all teams have been scored on it.
         strict: Whether the first unusable file is an error.
 
@@ -209,30 +219,22 @@ def score_teams(
         AuditError: No label can be used, or a worker process died.
     """
     metrics = protocol_metrics(protocol)
-    bare = [dataclasses.replace(case, metadata={}) for case in cohort]
-    jobs = [(case, [team.case(case, protocol) for team in teams], protocol, threshold, spacing_mm) for case in bare]
-    waiting = [executor.submit(_score_case, *job) for job in jobs] if executor is not None else []
+    rules = Rules(protocol, threshold, spacing_mm)
     found: dict[str, tuple[CaseScore, ...]] = {}
     excluded = dict(cohort.excluded)
-    try:
-        for index, job in enumerate(jobs):
-            case = job[0].id
-            outcome = waiting[index].result() if waiting else _score_case(*job)
-            if isinstance(outcome, str):
-                excluded[case] = outcome
+    with outcomes_in_order(score_predictions, _jobs(cohort, teams, rules, cache), executor) as outcomes:
+        for case, told in outcomes:
+            outcome = told.with_urls()
+            if outcome.reason:
+                excluded[case] = outcome.reason
             else:
-                found[case] = outcome
+                found[case] = outcome.scores
+            if cache is not None:
+                cache.count(len(teams), n_found=outcome.n_found, problem=outcome.problem)
             if strict:
                 _stop_at_unusable(case, outcome, teams)
             if on_done is not None:
                 on_done(case)
-    except BrokenExecutor as error:
-        raise AuditError(
-            f"case {case} or one scored beside it ended its worker process (out of memory?); use fewer workers"
-        ) from error
-    finally:
-        for future in waiting:
-            future.cancel()
     if not found:
         examples = "; ".join(f"{case}: {reason}" for case, reason in list(excluded.items())[:3])
         raise AuditError(f"no case can be scored: {examples or 'the cohort is empty'}")
@@ -245,7 +247,7 @@ def score_teams(
         {team.name: table(index) for index, team in enumerate(teams)},
         table(len(teams)),
         excluded,
-        {team.name: team.problem for team in teams if team.problem},
+        {team.name: shown(team.problem) for team in teams if team.problem},
         cohort.notices,
     )
 
@@ -353,44 +355,19 @@ def _check_coverage(teams: Sequence[Team], chosen: Sequence[str], directory: Pat
         )
 
 
-def _score_case(
-    case: Case,
-    predicted: Sequence[Case],
-    protocol: Protocol,
-    threshold: float | None,
-    spacing_mm: tuple[float, ...] | None,
-) -> tuple[CaseScore, ...] | str:
-    """All teams' scores of one case and those of an empty mask, or why there are none.
-
-    Args:
-        case: The case with its label.
-        predicted: The same with each team's prediction.
-        protocol: The rules.
-        threshold: See `segfair.scoring.cohort.score_case`.
-        spacing_mm: See `segfair.scoring.cohort.score_case`.
-    """
-    try:
-        mask = read_label(case, spacing_mm=spacing_mm)
-    except InputError as error:
-        return str(error)
-    scores = [score_against(mask, entry, protocol, threshold=threshold, spacing_mm=spacing_mm) for entry in predicted]
-    nothing = np.zeros_like(mask.array)
-    known = mask.has_size or spacing_mm is not None
-    empty = score_pair(
-        mask.array,
-        nothing,
-        spacing_mm=mask.spacing_mm if known else None,
-        axes_mm=mask.axes_mm,
-        protocol=protocol,
-        case=case.id,
-    )
-    return (*scores, empty)
+def _jobs(
+    cohort: Cohort, teams: Sequence[Team], rules: Rules, cache: ScoreCache | None
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """A case a job, with every team's prediction of it and an empty mask; without the patient's metadata."""
+    for case in cohort:
+        bare = dataclasses.replace(case, metadata={})
+        yield case.id, (bare, [team.case(bare, rules.protocol) for team in teams], rules, cache, True)
 
 
-def _stop_at_unusable(case: str, outcome: tuple[CaseScore, ...] | str, teams: Sequence[Team]) -> None:
-    if isinstance(outcome, str):
-        raise InputError(f"case {case}: {outcome}; mend or remove it, or leave out --strict")
-    for team, score in zip(teams, outcome, strict=False):
+def _stop_at_unusable(case: str, outcome: Outcome, teams: Sequence[Team]) -> None:
+    if outcome.reason:
+        raise InputError(f"case {case}: {outcome.reason}; mend or remove it, or leave out --strict")
+    for team, score in zip(teams, outcome.scores, strict=False):
         if score.penalised is not None:
             raise InputError(
                 f"team {team.name}, case {case}: {score.penalised}; mend or remove it, or leave out --strict"

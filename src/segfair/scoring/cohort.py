@@ -1,33 +1,53 @@
-"""Mask files -> per-case scores of a cohort: reads label and prediction, puts them on one grid, one bad file a case.
+"""Mask files -> per-case scores of a cohort: what was scored before is looked up, one bad file costs one case.
 
-What a pair of masks scores is said in `segfair.scoring.pairs`. Aggregates nothing.
+How files become masks is said in `segfair.scoring.reading`, what a pair of masks scores in `segfair.scoring.pairs`.
+Aggregates nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Mapping
-from concurrent.futures import BrokenExecutor, Executor
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from segfair.cases import Case, Cohort
-from segfair.errors import AuditError, ConfigError, InputError
-from segfair.files.images.grids import give_spacing, shared_grid
-from segfair.files.images.headers import leads_out
-from segfair.files.images.masks import Mask, align, describe_difference, read_image, read_mask
+from segfair.errors import InputError
+from segfair.files.images.masks import Mask
 from segfair.protocol.rules import Protocol
+from segfair.remote import shown
+from segfair.scoring.executors import outcomes_in_order
 from segfair.scoring.label_digest import label_digest
-from segfair.scoring.metrics import MaskPair
-from segfair.scoring.pairs import drop_ignored, lesion_of, score_masks, score_pair, worst_score
-from segfair.scoring.scores import CaseScore, ScoreTable, counted_values, protocol_metrics
+from segfair.scoring.pairs import score_masks, score_pair, worst_score
+from segfair.scoring.reading import (
+    GIVEN_SIZE,
+    NO_PREDICTION,
+    OTHER_GRID,
+    OUTSIDE,
+    about_sizes,
+    check_threshold,
+    read_label,
+    read_pair,
+    read_prediction,
+)
+from segfair.scoring.score_cache import (
+    EMPTY,
+    Rules,
+    ScoreCache,
+    contents_of_label,
+    contents_of_prediction,
+    names_a_file,
+)
+from segfair.scoring.scores import CaseScore, ScoreTable, protocol_metrics
 
 __all__ = [
+    "GIVEN_SIZE",
+    "NO_PREDICTION",
+    "OTHER_GRID",
+    "OUTSIDE",
     "CaseScore",
+    "Outcome",
     "ScoreTable",
     "protocol_metrics",
     "read_label",
@@ -36,15 +56,9 @@ __all__ = [
     "score_case",
     "score_cohort",
     "score_pair",
+    "score_predictions",
     "worst_score",
 ]
-
-NO_PREDICTION = "no prediction"
-OTHER_GRID = "another grid"
-GIVEN_SIZE = "the label's file does not say how large a voxel is; it was taken to be, as --spacing says,"
-OUTSIDE = "leads out of the folder it was handed in with"
-# Share by which two lengths of a voxel may differ by rounding.
-_SAME_SIZE = 1e-3
 
 
 def score_case(
@@ -74,46 +88,6 @@ def score_case(
     return dataclasses.replace(score, label_sha256=label_digest(label, protocol))
 
 
-def read_label(case: Case, *, spacing_mm: tuple[float, ...] | None = None) -> Mask:
-    """Reads the label of a case; `spacing_mm` as in `score_case`.
-
-    Raises:
-        InputError: It cannot be used.
-    """
-    if case.label is None:
-        raise InputError(f"no label for case {case.id}")
-    return _sized(_read(case.label, white_is_one="label" in case.white), spacing_mm, case.label)
-
-
-def read_pair(
-    case: Case,
-    protocol: Protocol,
-    *,
-    threshold: float | None = None,
-    spacing_mm: tuple[float, ...] | None = None,
-) -> tuple[Mask, MaskPair]:
-    """The label of a case as it is stored, and both masks as they are scored, on the label's grid.
-
-    Every voxel of a label value that counts is true; voxels to be ignored are background in both.
-
-    Raises:
-        InputError: The label or the prediction cannot be used.
-        ConfigError: A threshold where several label values are told apart.
-    """
-    _check_threshold(threshold, protocol)
-    label = read_label(case, spacing_mm=spacing_mm)
-    prediction = _read_prediction(case, label, protocol, threshold, spacing_mm).mask
-    labels, predictions = drop_ignored(label.array, prediction.array, protocol.ignore_label)
-    values = counted_values(protocol)
-    pair = MaskPair(
-        label=lesion_of(labels, values),
-        prediction=lesion_of(predictions, values),
-        spacing_mm=label.spacing_mm,
-        axes_mm=label.axes_mm,
-    )
-    return label, pair
-
-
 def score_against(
     label: Mask,
     case: Case,
@@ -135,12 +109,12 @@ def score_against(
         ConfigError: A metric that does not exist or has no unit here, or a threshold where several label values are
             told apart.
     """
-    _check_threshold(threshold, protocol)
+    check_threshold(threshold, protocol)
     known = label.has_size or spacing_mm is not None
     geometry: dict[str, Any] = {"spacing_mm": label.spacing_mm if known else None, "axes_mm": label.axes_mm}
-    sizes = _about_sizes(label, spacing_mm)
+    sizes = about_sizes(label, spacing_mm)
     try:
-        prediction = _read_prediction(case, label, protocol, threshold, spacing_mm)
+        prediction = read_prediction(case, label, protocol, threshold, spacing_mm)
     except InputError as error:
         score = worst_score(label.array, protocol=protocol, reason=str(error), case=case.id, **geometry)
         return dataclasses.replace(score, alerts=(*sizes, *score.alerts))
@@ -152,6 +126,57 @@ def score_against(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of the predictions of one label.
+
+    Attributes:
+        scores: One score each, in order; empty where the label cannot be used.
+        reason: Why it cannot.
+        n_found: How many of the scores were kept from an earlier run.
+        problem: Why a score could not be kept for the next; empty where all were.
+    """
+
+    scores: tuple[CaseScore, ...] = ()
+    reason: str = ""
+    n_found: int = 0
+    problem: str = ""
+
+    def with_urls(self) -> Outcome:
+        """The same with reasons that name files as the user does; asked where the files were listed."""
+        scores = (
+            score if score.penalised is None else dataclasses.replace(score, penalised=shown(score.penalised))
+            for score in self.scores
+        )
+        return dataclasses.replace(self, scores=tuple(scores), reason=shown(self.reason))
+
+
+def score_predictions(
+    case: Case, predicted: Sequence[Case], rules: Rules, cache: ScoreCache | None = None, with_empty: bool = False
+) -> Outcome:
+    """Scores several predictions of one label, which is read once, and not at all where all scores were kept.
+
+    Args:
+        case: The case with its label.
+        predicted: The same with each of its predictions.
+        rules: How they are scored.
+        cache: Where scores of earlier runs lie; None: nowhere.
+        with_empty: Whether an empty mask is scored as well; its score comes last.
+
+    Raises:
+        ConfigError: See `score_case`.
+    """
+    label = _OneLabel(case, rules, cache)
+    try:
+        scores = [label.score(entry) for entry in predicted]
+        n_found = label.n_found
+        if with_empty:
+            scores.append(label.score_empty())
+    except InputError as error:
+        return Outcome(reason=str(error))
+    return Outcome(tuple(scores), n_found=n_found, problem=label.problem)
+
+
 def score_cohort(
     cohort: Cohort,
     protocol: Protocol,
@@ -159,6 +184,7 @@ def score_cohort(
     threshold: float | None = None,
     spacing_mm: tuple[float, ...] | None = None,
     executor: Executor | None = None,
+    cache: ScoreCache | None = None,
     on_done: Callable[[str], None] | None = None,
     strict: bool = False,
 ) -> ScoreTable:
@@ -171,6 +197,7 @@ def score_cohort(
         spacing_mm: See `score_case`.
         executor: Where cases are scored (processes, threads, a cluster); None: one after the other, here. The
             result is the same.
+        cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere. The result is the same.
         on_done: Called here with each case id, in cohort order, once it has been scored or excluded.
         strict: Whether the first penalised or excluded case is an error.
 
@@ -184,171 +211,80 @@ def score_cohort(
         AuditError: A worker process died.
     """
     columns = protocol_metrics(protocol)
-    _check_threshold(threshold, protocol)
+    check_threshold(threshold, protocol)
+    rules = Rules(protocol, threshold, spacing_mm)
     # A worker needs the files of its case, not the patient's metadata.
-    cases = [dataclasses.replace(case, metadata={}) for case in cohort]
-    jobs = [(case, protocol, threshold, spacing_mm) for case in cases]
-    waiting = [executor.submit(_try_case, *job) for job in jobs] if executor is not None else []
+    bare = (dataclasses.replace(case, metadata={}) for case in cohort)
+    jobs = ((case.id, (case, [case], rules, cache)) for case in bare)
     scores: list[CaseScore] = []
     excluded: dict[str, str] = {}
-    try:
-        for index, case in enumerate(cases):
-            outcome = waiting[index].result() if waiting else _try_case(*jobs[index])
-            reason = outcome if isinstance(outcome, str) else outcome.penalised
-            if strict and reason is not None:
-                raise InputError(f"case {case.id}: {reason}; mend or remove it, or leave out --strict")
-            if isinstance(outcome, str):
-                excluded[case.id] = outcome
-            else:
-                scores.append(outcome)
+    with outcomes_in_order(score_predictions, jobs, executor) as outcomes:
+        for case, found in outcomes:
+            outcome = found.with_urls()
+            reason = outcome.reason or outcome.scores[0].penalised
+            if strict and reason:
+                raise InputError(f"case {case}: {reason}; mend or remove it, or leave out --strict")
+            if outcome.reason:
+                excluded[case] = outcome.reason
+            scores += outcome.scores
+            if cache is not None:
+                cache.count(len(outcome.scores) or 1, n_found=outcome.n_found, problem=outcome.problem)
             if on_done is not None:
-                on_done(case.id)
-    except BrokenExecutor as error:
-        raise AuditError(
-            f"case {case.id} or one scored beside it ended its worker process (out of memory?); use fewer workers"
-        ) from error
-    finally:
-        for future in waiting:
-            future.cancel()
+                on_done(case)
     return ScoreTable(columns, tuple(scores), excluded)
 
 
-def _try_case(
-    case: Case, protocol: Protocol, threshold: float | None, spacing_mm: tuple[float, ...] | None
-) -> CaseScore | str:
-    """The score, or why there is none."""
-    try:
-        return score_case(case, protocol, threshold=threshold, spacing_mm=spacing_mm)
-    except InputError as error:
-        return str(error)
+@dataclass(slots=True)
+class _OneLabel:
+    """A label in memory once it is needed, and the scores of predictions against it."""
 
+    case: Case
+    rules: Rules
+    cache: ScoreCache | None
+    n_found: int = 0
+    problem: str = ""
+    _mask: Mask | None = None
+    _digest: str = ""
+    _contents: str | None = None
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Prediction:
-    """A prediction on the label's axes, and what a reader has to know about it."""
+    def __post_init__(self) -> None:
+        if self.cache is not None:
+            self._contents = contents_of_label(self.case)
 
-    mask: Mask
-    alerts: tuple[str, ...] = ()
-    facts: Mapping[str, float] = field(default_factory=dict)
+    def score(self, case: Case) -> CaseScore:
+        """The score of one prediction."""
+        contents = contents_of_prediction(case) if self._contents is not None else None
+        return self._kept(case, contents, lambda: self._scored(case))
 
+    def score_empty(self) -> CaseScore:
+        """The score of a prediction without a voxel."""
+        return self._kept(self.case, EMPTY, self._scored_empty)
 
-def _read_prediction(
-    case: Case, label: Mask, protocol: Protocol, threshold: float | None, spacing_mm: tuple[float, ...] | None
-) -> _Prediction:
-    """The prediction on the label's axes.
+    def _kept(self, case: Case, contents: str | None, compute: Callable[[], CaseScore]) -> CaseScore:
+        if self.cache is None or self._contents is None or contents is None:
+            return compute()
+        key = self.cache.key(case, self.rules, self._contents, contents)
+        found = self.cache.find(key)
+        if found is not None:
+            self.n_found += 1
+            return dataclasses.replace(found, case=case.id)
+        score = compute()
+        if not names_a_file(score, case):
+            self.problem = self.cache.keep(key, score) or self.problem
+        return score
 
-    Raises:
-        InputError: It cannot be used; the message says why.
-    """
-    path = case.prediction
-    if path is None:
-        raise InputError(NO_PREDICTION)
-    if case.within is not None and leads_out(path, case.within):
-        raise InputError(f"{path}: {OUTSIDE}, by a link; hand in a copy of the file itself")
-    if case.within is not None and case.label is not None and _same_file(path, case.label):
-        raise InputError(f"{path}: is the file of the label itself, by a hard link; hand in the model's own mask")
-    facts: dict[str, float] = {}
-    if threshold is None:
-        prediction = _read(path, case.within, white_is_one="prediction" in case.white)
-    else:
-        prediction, facts = _read_thresholded(path, threshold, protocol, case.within)
-    prediction = _sized(prediction, spacing_mm, path)
-    tolerance = protocol.grid.tolerance
-    aligned = align(prediction, label, tolerance=tolerance)
-    if aligned is not None:
-        return _Prediction(aligned, _other_place(prediction, label, tolerance), facts)
-    difference = describe_difference(label, prediction)
-    if protocol.grid.match == "shape" and prediction.shape == label.shape:
-        text = f"scored voxel by voxel although the grids differ: {difference}"
-        return _Prediction(prediction, (text,), facts)
-    if label.has_size and not prediction.has_size:
-        difference += '; save it with the affine of its label, or let equal shape be enough (grid.match = "shape")'
-    raise InputError(f"{OTHER_GRID}: {difference}")
+    def _scored(self, case: Case) -> CaseScore:
+        label, rules = self._read(), self.rules
+        score = score_against(label, case, rules.protocol, threshold=rules.threshold, spacing_mm=rules.spacing_mm)
+        return dataclasses.replace(score, label_sha256=self._digest)
 
+    def _scored_empty(self) -> CaseScore:
+        label = self._read()
+        known = label.has_size or self.rules.spacing_mm is not None
+        return score_masks(label, label.emptied(), has_size=known, protocol=self.rules.protocol, case=self.case.id)
 
-def _same_file(path: Path, other: Path) -> bool:
-    try:
-        return path.samefile(other)
-    except OSError:  # what is wrong with either is told when it is read
-        return False
-
-
-def _other_place(prediction: Mask, label: Mask, tolerance: float) -> tuple[str, ...]:
-    """An alert where the two share a grid only by an affine that is not the one taken."""
-    grid = shared_grid(prediction, label, tolerance=tolerance)
-    if grid is None or not (label.has_size and prediction.has_size):
-        return ()
-    sides = [
-        (f"the {role}'s {other}", f"the {role} gives {mask.affine_name} and {other}, which disagree")
-        for role, mask, other in (("label", label, grid.fixed_affine), ("prediction", prediction, grid.moving_affine))
-        if other
-    ]
-    if not sides:
-        return ()
-    return (
-        f"the NIfTI header of {' and that of '.join(disagreement for _, disagreement in sides)} where the image lies; "
-        f"the two masks share a grid by {' and '.join(by for by, _ in sides)}, and were scored so, with the voxel "
-        f"sizes of the label's {label.affine_name}",
-    )
-
-
-def _about_sizes(label: Mask, spacing_mm: tuple[float, ...] | None) -> tuple[str, ...]:
-    """An alert where the voxel size does not come from the label's file, or where the file gives two."""
-    if not label.has_size:
-        return () if spacing_mm is None else (f"{GIVEN_SIZE} {' x '.join(f'{side:g}' for side in spacing_mm)} mm",)
-    for name, other in label.other_affines.items():
-        edges = np.linalg.norm(other[:3, : label.ndim], axis=0)
-        if np.abs(edges / label.spacing_mm - 1).max() > _SAME_SIZE:
-            return (
-                f"the NIfTI header of the label gives other voxel sizes by its {name} than by its {label.affine_name}, "
-                "which was taken",
-            )
-    return ()
-
-
-def _read(path: Path, within: Path | None = None, *, white_is_one: bool = False) -> Mask:
-    try:
-        return read_mask(path, within=within, white_is_one=white_is_one)
-    except MemoryError as error:
-        raise InputError(f"{path}: too large for the memory of this machine; crop it or store it smaller") from error
-
-
-def _sized(mask: Mask, spacing_mm: tuple[float, ...] | None, path: Path) -> Mask:
-    """A mask whose file does not say how large a voxel is, with the size that was given for such files."""
-    if spacing_mm is None or mask.has_size:
-        return mask
-    if len(spacing_mm) != mask.ndim:
-        raise ConfigError(
-            f"--spacing {' '.join(f'{length:g}' for length in spacing_mm)}: {path} has {mask.ndim} axes; give "
-            "one length for each"
-        )
-    return give_spacing(mask, spacing_mm)
-
-
-def _read_thresholded(
-    path: Path, threshold: float, protocol: Protocol, within: Path | None
-) -> tuple[Mask, dict[str, float]]:
-    """A probability map as a mask of the first label value that counts, and which numbers it holds."""
-    map_ = read_image(path, within=within)
-    probabilities = map_.array
-    if not np.isfinite(probabilities).all():
-        raise InputError(f"{path}: holds nan or infinity, which are no probabilities")
-    counted = protocol.label.overlap
-    value = 1 if counted == "any" else counted[0]
-    facts = {
-        "prediction_min": float(probabilities.min()),
-        "prediction_max": float(probabilities.max()),
-        "prediction_whole": float((probabilities == np.rint(probabilities)).all()),
-    }
-    lesion = np.where(probabilities >= threshold, np.min_scalar_type(value).type(value), 0)
-    return dataclasses.replace(map_, part=lesion, place=None), facts
-
-
-def _check_threshold(threshold: float | None, protocol: Protocol) -> None:
-    if threshold is not None and not math.isfinite(threshold):
-        raise ConfigError(f"--threshold {threshold}: is no number; give the value from which on it is lesion")
-    if threshold is not None and protocol.regions:
-        raise ConfigError(
-            f"threshold {threshold}: a probability map has one region, the protocol {protocol.name} has "
-            f"{len(protocol.regions)} ({', '.join(protocol.regions)}); hand in label maps"
-        )
+    def _read(self) -> Mask:
+        if self._mask is None:
+            self._mask = read_label(self.case, spacing_mm=self.rules.spacing_mm)
+            self._digest = label_digest(self._mask, self.rules.protocol)
+        return self._mask

@@ -15,8 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial import cKDTree
 
 __all__ = [
     "Border",
@@ -199,6 +197,8 @@ def distances_between(
 def count_components(mask: Mask, *, compiled: bool = False) -> int:
     """How many parts a mask has; voxels that share a face, an edge or a corner are of one part. Empty: 0."""
     if not compiled:
+        from scipy import ndimage
+
         return int(ndimage.label(mask, structure=np.ones((3,) * mask.ndim))[1])
     from segfair.scoring import kernels
 
@@ -258,6 +258,8 @@ class _Search:
             found[far], settled = nearest_by_rows(points[far], along, *rows, steps[2], enough)
             far = far[~settled]
         if far.size:
+            from scipy.spatial import cKDTree
+
             others = self.end.rows[0]
             tree = cKDTree(others * np.array(steps), balanced_tree=False)
             apart = (others[tree.query(points[far] * np.array(steps))[1]] - points[far]) * np.array(steps)
@@ -285,6 +287,9 @@ def _as_bytes(mask: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _nearest(points: Mask, others: Mask, spacing: Sequence[float], axes: Distances | None) -> Distances:
     """Distance from each true voxel of `points` to the nearest of `others`; voxels in both have 0 for nothing."""
+    from scipy import ndimage
+    from scipy.spatial import cKDTree
+
     where = np.nonzero(points)
     n_others = int(np.count_nonzero(others))
     if n_others == 0:

@@ -24,6 +24,7 @@ from segfair.errors import AuditError, InputError
 from segfair.intake.cohorts import penalised_notice
 from segfair.intake.mask_values import check_grey_levels, with_pictures
 from segfair.scoring.cohort import score_cohort
+from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable, protocol_metrics
 
 __all__ = ["score_cases", "settle", "settle_pictures"]
@@ -62,6 +63,7 @@ def score_cases(
     labels_named: bool,
     scores: ScoreTable | None = None,
     executor: Executor | None = None,
+    cache: ScoreCache | None = None,
     on_done: Callable[[str], None] | None = None,
 ) -> tuple[Cohort, ScoreTable]:
     """Scores the masks of a cohort, and refuses what cannot be meant.
@@ -72,6 +74,7 @@ def score_cases(
         labels_named: Whether somebody has said which values of a label count.
         scores: Scores that exist already; the masks are then not read.
         executor: Where cases are scored; None: in this process.
+        cache: See `segfair.scoring.cohort.score_cohort`.
         on_done: Called with each case id once it is scored.
 
     Returns:
@@ -89,6 +92,7 @@ def score_cases(
             threshold=config.threshold,
             spacing_mm=config.spacing_mm,
             executor=executor,
+            cache=cache,
             on_done=on_done,
             strict=config.strict,
         )

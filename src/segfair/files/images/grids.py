@@ -110,6 +110,11 @@ class Mask:
             return dataclasses.replace(self, part=change(self.part))
         return dataclasses.replace(self, part=change(self.array), place=None)
 
+    def emptied(self) -> Mask:
+        """The same grid with background only."""
+        nothing = np.zeros((1,) * self.ndim, self.part.dtype)
+        return dataclasses.replace(self, part=nothing, place=Place(self.shape, (0,) * self.ndim))
+
     def turned(self, order: tuple[int, ...], flipped: tuple[bool, ...]) -> Mask:
         """A view with its axes in another order and direction; the affine stays as it was.
 

@@ -20,7 +20,7 @@ from typing import Literal
 from segfair.errors import InputError
 from segfair.files.images.voxel_stream import Packed
 
-__all__ = ["TextHeader", "leads_out", "read_text_header", "refuse_data_outside"]
+__all__ = ["TextHeader", "data_files", "leads_out", "read_text_header", "refuse_data_outside"]
 
 # Most headers end within the first; a list of ten thousand slices within the second.
 _USUAL_BYTES, _MOST_BYTES = 1 << 12, 1 << 20
@@ -137,6 +137,25 @@ def refuse_data_outside(path: Path, header: TextHeader, *, within: Path | None =
                 )
             if found.exists() and not found.is_file():
                 raise InputError(f"{path}: its data file {name} is no file; write it again")
+
+
+def data_files(path: Path, *, within: Path | None = None) -> list[Path]:
+    """The files beside a header that may hold its voxels, those that exist, by name; `within` as above.
+
+    Raises:
+        InputError: One lies outside, or the header does not end.
+        OSError: The header cannot be read.
+    """
+    header = read_text_header(path)
+    refuse_data_outside(path, header, within=within)
+    named = (
+        found
+        for name in header.data_files
+        for found in (
+            _numbered(path.parent / Path(name).parent, Path(name).name) if "%" in name else [path.parent / name]
+        )
+    )
+    return sorted({found for found in named if found.is_file()})
 
 
 def leads_out(path: Path, folder: Path) -> bool:

@@ -18,6 +18,7 @@ from segfair.files.manifest import MANIFEST, build_manifest, hash_inputs, is_our
 from segfair.files.placing import placed_together, refuse_foreign
 from segfair.files.tables import write_csv
 from segfair.rank.result import Ranking, Standing
+from segfair.remote import shown
 from segfair.report.files import render_page
 from segfair.report.ranking.leaderboard import leaderboard_data, without_folders
 from segfair.report.ranking.tables import BASELINE_NAME
@@ -126,7 +127,7 @@ def _write_all(
 def _write_manifest(ranking: Ranking, folder: Path, names: Iterable[str], *, command: str, written: datetime) -> None:
     scores = ranking.scores
     protocol = ranking.config.protocol
-    inputs = {role: str(path) for role, path in scores.cohort.inputs.items()}
+    inputs = {role: shown(str(path)) for role, path in scores.cohort.inputs.items()}
     manifest = build_manifest(
         outputs={name: folder / name for name in names},
         inputs=hash_inputs(inputs, {*scores.cohort.ids, *scores.excluded}),
