@@ -7,6 +7,7 @@ import pytest
 from segfair.cli.app import LISTED, app, load_command
 from segfair.errors import ConfigError
 
+
 def test_version(run_cli) -> None:
     assert run_cli("--version").stdout.startswith("segfair 0.")
 

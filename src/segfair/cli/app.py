@@ -111,7 +111,9 @@ def root(
 def load_command(name: str) -> Any:
     """A listed command with all its options; imports its module, which registers it."""
     import_module(f"segfair.cli.{LISTED[name].module}")
-    info = next(entry for entry in app.registered_commands if entry.callback and name in (entry.name, entry.callback.__name__))
+    info = next(
+        entry for entry in app.registered_commands if entry.callback and name == (entry.name or entry.callback.__name__)
+    )
     return typer.main.get_command_from_info(
         info, pretty_exceptions_short=app.pretty_exceptions_short, rich_markup_mode=app.rich_markup_mode
     )
