@@ -14,7 +14,7 @@ import segfair
 
 WATCHED = (
     "PIL", "SimpleITK", "cattrs", "dask", "divexplorer", "isal", "jinja2", "matplotlib", "monai", "nibabel", "numba", "numpy",
-    "openpyxl", "pandas", "pyarrow", "rich", "scipy", "scipy.stats", "sklearn", "tomli_w", "torch",
+    "openpyxl", "pandas", "pyarrow", "rich", "scipy", "scipy.stats", "sklearn", "tomli_w", "torch", "zlib_ng",
 )  # fmt: skip
 """What the package depends on and what takes long to import. `openpyxl` and the like come with a table of their kind."""
 
@@ -37,7 +37,8 @@ RESULT = COMMAND | {
     "attributes", "audit", "cases", "fairness", "files", "intake", "protocol", "scoring", "stats", "subgroups", "trees",
 }  # fmt: skip
 READ = {"numpy", "scipy", "cattrs"}
-WITH_MASKS = {"nibabel", "isal"}
+READ_MASKS = {"nibabel", "zlib_ng"}  # small ones: the compiler is not loaded
+WRITTEN_MASKS = {"nibabel", "isal"}
 
 # Command -> third parties, rooms.
 LOADED = {
@@ -72,15 +73,15 @@ LOADED = {
         RESULT | {"gallery", "rank", "report"},  # the gallery says which cases are the worst, without pictures
     ),
     "rank {submissions} {cohort}/labels {cohort}/metadata.csv --workers 1 --out {out}/ranked": (
-        READ | WITH_MASKS | {"jinja2", "rich"},
+        READ | READ_MASKS | {"jinja2", "rich"},
         RESULT | {"gallery", "rank", "report"},
     ),
     "audit {cohort}/preds {cohort}/labels {cohort}/metadata.csv --workers 1 --out {out}/audit": (
-        READ | WITH_MASKS | {"jinja2", "rich"},
+        READ | READ_MASKS | {"jinja2", "rich"},
         RESULT | {"gallery", "handover", "report"},
     ),
     "phantom {out}/phantom --cases 2 --size 24 24 16": (
-        {"numpy", "scipy"} | WITH_MASKS,
+        {"numpy", "scipy"} | WRITTEN_MASKS,
         COMMAND | {"files", "phantom"},
     ),
 }
