@@ -12,9 +12,11 @@ __all__ = ["Answer", "cell_text", "compose", "defuse", "fuse", "is_blank", "is_m
 # What stands for "no value" in the wild ("." is SAS's, "?" UCI's). Not "none", "unknown" or "-": these are answers.
 _MISSING_TEXTS = frozenset(("", "na", "n/a", "n.a.", "nan", "nat", "null", "<na>", ".", "?"))
 _EXCEL_ERRORS = frozenset(("#n/a", "#na", "#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!"))
+_LONGEST_MISSING = max(map(len, _MISSING_TEXTS | _EXCEL_ERRORS))
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf(inity)?", re.IGNORECASE)
 # Marks without a width that come along when text is copied from pages and documents.
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
+_FUSED = ("=", "'")
 _EXCEL_TEXT = re.compile(r'="([^"]*)"')
 # How spreadsheets recognise a formula (OWASP, CSV injection); an apostrophe makes it text.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -33,7 +35,10 @@ def is_missing(value: object) -> bool:
     if isinstance(value, Answer):
         return False
     if isinstance(value, str):
-        text = value.strip().casefold()
+        text = value.strip()
+        if len(text) > _LONGEST_MISSING:  # as nearly every cell of a long table
+            return False
+        text = text.casefold()
         return text in _MISSING_TEXTS or text in _EXCEL_ERRORS
     if type(value).__name__ == "NAType":  # pandas.NA compares as NA, which has no truth value
         return True
@@ -50,7 +55,8 @@ def compose(text: str) -> str:
 def cell_text(value: object) -> str:
     """A cell as text, stripped and in Unicode's composed form: how ids are compared. Empty for an empty cell."""
     if isinstance(value, str):
-        return compose(value.translate(_INVISIBLE).strip())
+        # ASCII has neither invisible marks nor accents.
+        return value.strip() if value.isascii() else compose(value.translate(_INVISIBLE).strip())
     return "" if is_missing(value) else str(value)
 
 
@@ -62,7 +68,10 @@ def parse_number(text: str) -> float | None:
 
 def is_blank(cells: Iterable[Any]) -> bool:
     """Whether cells hold nothing but white space."""
-    return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
+    for cell in cells:
+        if cell is not None and not (isinstance(cell, str) and not cell.strip()):
+            return False
+    return True
 
 
 def defuse(text: str) -> str:
@@ -72,6 +81,8 @@ def defuse(text: str) -> str:
 
 def fuse(cell: str) -> str:
     """Takes back `defuse`, and what keeps Excel from reading a text as a number: `="0012"`."""
+    if not cell.startswith(_FUSED):
+        return cell
     text = _EXCEL_TEXT.fullmatch(cell)
     if text:
         return text[1]

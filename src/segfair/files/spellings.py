@@ -6,7 +6,7 @@ Pairs texts only where nothing else comes into question, and says how. Reads no 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -85,6 +85,8 @@ class Spellings:
 @lru_cache(1 << 16)
 def id_stem(text: str) -> str:
     """The last part of a path without the ending of a mask or image file; any other text as it is."""
+    if "." not in text and "/" not in text and "\\" not in text:
+        return text
     name = re.split(r"[/\\]", text)[-1]
     lower = name.lower()
     suffix = next((suffix for suffix in (*MASK_SUFFIXES, *_IMAGE_SUFFIXES) if lower.endswith(suffix)), "")
@@ -180,7 +182,9 @@ def pair_spellings(wanted: Sequence[str], offered: Iterable[str], rungs: Sequenc
     for rung in rungs:
         if len(partner) == len(wanted):
             break
-        ids, texts = _by_key(wanted, rung), _by_key(spellings, rung)
+        texts = _by_key(spellings, rung)
+        # Ids share a key among themselves only where a spelling has it, too; a long table has many others.
+        ids = _by_key(wanted, rung, among=texts)
         for key, sharing in ids.items():
             waiting = [name for name in sharing if name not in partner]
             found = texts.get(key, [])
@@ -227,8 +231,11 @@ def pair_patients(wanted: Sequence[str], offered: Iterable[str]) -> Spellings:
     return Spellings(partner, dict.fromkeys(partner, AS_PATIENT), ambiguous)
 
 
-def _by_key(texts: Iterable[str], rung: Rung) -> dict[str, list[str]]:
+def _by_key(texts: Iterable[str], rung: Rung, *, among: Collection[str] | None = None) -> dict[str, list[str]]:
+    """Key -> the texts that have it, of all keys or of some."""
     found: dict[str, list[str]] = {}
     for text in texts:
-        found.setdefault(rung.key(text), []).append(text)
+        key = rung.key(text)
+        if among is None or key in among:
+            found.setdefault(key, []).append(text)
     return found

@@ -102,7 +102,11 @@ class Table:
 
     def column(self, name: str) -> list[Any]:
         """Typed values of one column as Python objects; None where missing."""
-        return [None if is_missing(value) else value for value in self.frame[name].tolist()]
+        values = self.frame[name].tolist()
+        if set(map(type, values)) <= {str, type(None)}:  # as few kinds of text as a column has are looked at once
+            missing = set(filter(is_missing, set(values)))
+            return [None if value in missing else value for value in values] if missing else values
+        return [None if is_missing(value) else value for value in values]
 
 
 def load_table(path: Path, *, sheet: str | None = None, wanted_ids: Collection[str] = ()) -> Table:
@@ -251,6 +255,8 @@ def _read_text_table(path: Path) -> Table:
         rows[0].insert(0, "")  # R leaves out the name of the column of row names
         width += 1
     for number, cells in enumerate(rows, start=1):
+        if len(cells) <= width:
+            continue
         if not is_blank(cells[width:]):
             raise MetadataError(
                 f"table {path}: row {number} has {len(cells)} cells, the first row has {width}; put a text that"
@@ -450,17 +456,15 @@ def _table(
     rows, title = _without_title(rows)
     notices = (*notices, *([f"{name}: the row {title!r} above the column names is passed over"] if title else []))
     width = max(map(len, rows))
-    header, *body = ([*cells, *[None] * (width - len(cells))] for cells in rows)
+    header, *body = (cells if len(cells) == width else [*cells, *[None] * (width - len(cells))] for cells in rows)
     names = [cell_text(cell) for cell in header]
-    used = [index for index in range(width) if names[index] or not all(is_blank((cells[index],)) for cells in body)]
+    by_column = [_filled_cells([row[index] for row in body]) for index in range(width)]
+    used = [index for index in range(width) if names[index] or any(cell is not None for cell in by_column[index])]
     columns = [names[index] or f"column {index + 1}" for index in used]
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise MetadataError(f"{where}: two columns are named {', '.join(twice)}; rename one")
-    raw = {
-        column: [None if is_blank((row[index],)) else row[index] for row in body]
-        for index, column in zip(used, columns, strict=True)
-    }
+    raw = {column: by_column[index] for index, column in zip(used, columns, strict=True)}
     style, unclear = number_style(list(raw.values()), delimiter=delimiter)
     na_is_missing = any(map(has_missing_na, raw.values()))
     readings = {column: read_column(cells, style=style, na_is_missing=na_is_missing) for column, cells in raw.items()}
@@ -478,6 +482,14 @@ def _table(
         (*notices, *([f"{name}: {unclear}"] if unclear else []), *notes),
         {column: reading.missing for column, reading in readings.items()},
     )
+
+
+def _filled_cells(cells: Sequence[Any]) -> list[Any]:
+    """A column with None for blank cells; equal texts are kept once."""
+    if set(map(type, cells)) <= {str, type(None)}:
+        kept = {cell: None if is_blank((cell,)) else cell for cell in dict.fromkeys(cells)}
+        return [kept[cell] for cell in cells]
+    return [None if is_blank((cell,)) else cell for cell in cells]
 
 
 def _without_title(rows: Rows) -> tuple[Rows, str]:

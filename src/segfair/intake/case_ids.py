@@ -174,9 +174,11 @@ def _refuse_shifted(match: ColumnMatch, frame: pd.DataFrame, case_ids: Sequence[
         MetadataError: Cases are without a row, and with a difference of one no case would be.
     """
     without = [case for case in case_ids if case not in match.matches.rows]
+    if not without:
+        return
     values = [cell_text(value) for value in frame[match.column]]
     numbers, known = [parse_number(case) for case in case_ids], {parse_number(value) for value in values}
-    if not without or None in numbers:
+    if None in numbers:
         return
     for shift, start in ((1, "one"), (-1, "zero")):
         if all(number + shift in known for number in numbers if number is not None):

@@ -218,7 +218,7 @@ def _is_score(column: str, values: Sequence[object], told: Collection[str], meta
 
 def read_number(value: object) -> float | None:
     """A cell as a number, whatever the other cells of its column are."""
-    if isinstance(value, bool):
+    if isinstance(value, bool | float):
         return float(value)
     styles: tuple[NumberStyle, ...] = ("point", "comma")
     for style in styles:

@@ -1,9 +1,10 @@
 """Sums over the cells of a large cohort, rearranged or resampled without touching every case.
 
 A rearrangement of a million outcomes takes a tenth of a second, two thousand of them minutes; yet all that a test asks
-of one is a few sums per cell. Where a subgroup is large these are drawn from their joint normal limit, with the exact
-mean and covariance that drawing without replacement from a finite cohort gives them; the cases of small subgroups are
-drawn one by one, as everywhere, and the limit is that of what they leave. `limit_of` is the one place that decides.
+of one is a few sums per cell. Where a subgroup is large these are drawn from their joint limit: normal but for the skewness that is left in so many
+cases, with the exact means, covariances and third cumulants that drawing without replacement from a finite cohort gives
+them. The cases of small subgroups are drawn one by one, as everywhere, and the limit is that of what they leave.
+`limit_of` is the one place that decides.
 
 References:
     Hajek. Limiting Distributions in Simple Random Sampling from a Finite Population. 1960 (the limit).
@@ -27,18 +28,21 @@ Floats = NDArray[np.float64]
 
 LEAST_CASES = 20_000
 """Of smaller cohorts every case is rearranged and resampled: that takes seconds."""
-LEAST_INFORMATION = 500.0
-"""Cases (of equal halves: a quarter of all) that a subgroup must be worth, times one plus the squared skewness of the
-outcome, for the normal limit. Two-sided p then differ by less than .002 from those of permutations
-(`benchmarks/scale.py`); a smaller subgroup is drawn case by case."""
+LEAST_INFORMATION = 1000.0
+"""Cases that a subgroup must be worth (of two halves of a cohort: a quarter of all), times one plus the squared
+skewness of the outcome, for the limit. Two-sided p then differ by less than .002 from those of permutations
+(`benchmarks/scale.py`); the cases of a smaller subgroup are drawn one by one."""
+_LEAST_VALUES = 100
+"""Distinct values of an outcome (in each block): sums of fewer, such as 0 and 1, have steps that the limit has not."""
 _MOST_ALONE, _MOST_CELLS = 0.25, 0.25
 """Shares of the cohort above which cases drawn one by one, or cells, are too many for the limit to be worth it."""
+_NORMAL = 1e8
 _STEP_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Limit:
-    """Draws sums over cells; of cells marked as `alone` case by case, of all others from their joint normal limit.
+    """Draws sums over cells; of cells marked as `alone` case by case, of all others from their joint limit.
 
     Attributes:
         cells: The cells; values come in `cells.order`.
@@ -82,13 +86,15 @@ class Limit:
         totals = np.add.reduceat(of_case, self.cells.starts, axis=1).T
         # A standard exponential weight has mean 1 and variance 1, so the covariance of a cell's sums is that of products.
         products = np.stack([np.add.reduceat(of_case * row, self.cells.starts, axis=1).T for row in of_case], axis=2)
-        root = _root(products[~self.alone])
+        # ... and their third cumulants are twice the sums of cubes.
+        cubes = 2.0 * np.add.reduceat(of_case**3, self.cells.starts, axis=1).T
+        large = _Noise.of(products[~self.alone], cubes[~self.alone])
         single = np.repeat(self.alone, self.cells.sizes)
         own, starts = of_case[:, single], _starts(self.cells.sizes[self.alone])
         for size in self._steps(len(of_case), count):
             sums = np.empty((size, len(of_case), len(totals)))
-            noise = rng.standard_normal((size, len(root), len(of_case), 1))
-            sums[:, :, ~self.alone] = (totals[~self.alone] + (root @ noise)[..., 0]).swapaxes(1, 2)
+            noise = large.draw(np.ones(len(large.skewness)), rng=rng, count=size)
+            sums[:, :, ~self.alone] = (totals[~self.alone] + noise).swapaxes(1, 2)
             if len(starts):
                 weights = rng.standard_exponential((size, own.shape[1]))
                 for index, row in enumerate(own):
@@ -108,9 +114,9 @@ class Limit:
 
 
 def limit_of(cells: Cells, information: Floats, outcomes: Floats) -> Limit | None:
-    """Decides which cells may be drawn from the normal limit.
+    """Decides which cells may be drawn from the limit.
 
-    From 20,000 units on. A subgroup counts as large if `information` is at least 500 (1 + skewness^2), skewness being
+    From 20,000 units on. A subgroup counts as large if `information` is at least 1,000 (1 + skewness^2), skewness being
     the largest of the outcomes'; the cells of a small one (of its rest, where that is smaller, within each block) are
     drawn case by case.
 
@@ -122,7 +128,8 @@ def limit_of(cells: Cells, information: Floats, outcomes: Floats) -> Limit | Non
 
     Returns:
         How to draw; None: every case of the cohort. So too where more than a quarter of the cases are of small
-        subgroups, or there are more than a quarter as many cells as cases.
+        subgroups, there are more than a quarter as many cells as cases, or an outcome has fewer than a hundred
+        distinct values a block and is not constant.
     """
     n_cases = outcomes.shape[1]
     if n_cases < LEAST_CASES or len(cells.sizes) > _MOST_CELLS * n_cases:
@@ -131,6 +138,8 @@ def limit_of(cells: Cells, information: Floats, outcomes: Floats) -> Limit | Non
     firsts = np.flatnonzero(np.diff(cells.blocks, prepend=-1))
     of_block = np.repeat(np.arange(len(firsts)), np.diff(np.append(firsts, len(cells.sizes))))
     in_block = np.add.reduceat(cells.sizes, firsts)
+    if any(1 < len(np.unique(values)) < _LEAST_VALUES * len(firsts) for values in outcomes):
+        return None
     for row in np.flatnonzero(information < LEAST_INFORMATION * (1.0 + _skewness(outcomes) ** 2)):
         share = cells.columns[row].astype(np.float64)
         members = np.add.reduceat(share * cells.sizes, firsts)
@@ -156,6 +165,7 @@ class _Block:
     Attributes:
         values: (n_cases, n_values) of its cases.
         total, products: (n_values,) their sum and (n_values, n_values) the sums of their products.
+        cubes: (n_values,) their third central moments.
         drawn: Its cells that are drawn case by case, `starts` where each begins among these cases, `n_drawn`.
         limit: Its other cells, `sizes` their cases.
     """
@@ -163,6 +173,7 @@ class _Block:
     values: Floats
     total: Floats
     products: Floats
+    cubes: Floats
     drawn: NDArray[np.intp]
     starts: NDArray[np.intp]
     n_drawn: int
@@ -179,6 +190,7 @@ class _Block:
             mine,
             mine.sum(axis=0),
             mine.T @ mine,
+            np.mean((mine - mine.mean(axis=0)) ** 3, axis=0),
             numbers[alone],
             _starts(sizes[alone]),
             int(sizes[alone].sum()),
@@ -195,12 +207,11 @@ class _Block:
         if not len(self.sizes):
             return
         mean = total / n
-        spread = np.maximum(n - 1, 1)
-        root = _root((products - n * mean[:, :, None] * mean[:, None, :]) / spread)
-        noise = rng.standard_normal((len(sums), sums.shape[1], len(self.sizes))) * np.sqrt(self.sizes)
+        covariance = (products - n * mean[:, :, None] * mean[:, None, :]) / np.maximum(n - 1, 1)
+        noise = _Noise.of(covariance[:, None], self.cubes).draw(self.sizes, rng=rng, count=len(sums)).swapaxes(1, 2)
         # Without replacement: the sums of all cells together are given.
         noise -= noise.sum(axis=2, keepdims=True) * (self.sizes / n)
-        sums[:, :, self.limit] = mean[:, :, None] * self.sizes + root @ noise
+        sums[:, :, self.limit] = mean[:, :, None] * self.sizes + noise
 
     def _draw_cases(self, sums: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Fills in what is drawn case by case; sum and products of what is left, for each draw."""
@@ -217,7 +228,45 @@ def _starts(sizes: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.asarray(np.cumsum(sizes) - sizes, dtype=np.intp)
 
 
-def _root(covariance: Floats) -> Floats:
-    """(..., k, k) symmetric square roots; what is negative by rounding is 0."""
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]) @ vectors.swapaxes(-1, -2))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Noise:
+    """Sums of independent vectors with given covariance and third cumulants.
+
+    Attributes:
+        root: (..., k, k) lower triangular root of the covariance.
+        skewness: (..., k) of the independent parts that the root mixes.
+    """
+
+    root: Floats
+    skewness: Floats
+
+    @classmethod
+    def of(cls, covariance: Floats, cubes: Floats) -> _Noise:
+        """From (..., k, k) covariances and (..., k) third cumulants of one vector; what is singular is left out."""
+        root, k = np.zeros_like(covariance), covariance.shape[-1]
+        skewness = np.zeros(covariance.shape[:-1])
+        for row in range(k):
+            least = 1e-12 * np.maximum(covariance[..., row, row], np.finfo(float).tiny)
+            for column in range(row + 1):
+                left = covariance[..., row, column] - (root[..., row, :column] * root[..., column, :column]).sum(-1)
+                pivot = root[..., column, column]
+                if column < row:
+                    np.divide(left, pivot, out=root[..., row, column], where=pivot > 0)
+                    continue
+                root[..., row, row] = np.sqrt(np.where(left > least, left, 0.0))
+                own = root[..., row, row] ** 3
+                rest = cubes[..., row] - (root[..., row, :row] ** 3 * skewness[..., :row]).sum(-1)
+                np.divide(rest, own, out=skewness[..., row], where=own > 0)
+        return cls(root, skewness)
+
+    def draw(self, sizes: Floats, *, rng: np.random.Generator, count: int) -> Floats:
+        """(count, n_cells, k) sums of `sizes` such vectors each: shifted gamma variates, added through the root.
+
+        As many gammas add up to a gamma: cells may be cut as one likes.
+        """
+        k = self.root.shape[-1]
+        skewness = np.broadcast_to(self.skewness, (count, len(sizes), k))
+        shape = sizes[:, None] * np.minimum(4.0 / np.maximum(skewness**2, 1e-9), _NORMAL)
+        noise = (rng.standard_gamma(shape) - shape) / np.sqrt(shape) * np.where(skewness < 0, -1.0, 1.0)
+        noise *= np.sqrt(sizes)[:, None]
+        return np.asarray((self.root @ noise[..., None])[..., 0])

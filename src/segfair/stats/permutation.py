@@ -58,7 +58,7 @@ class MaxT:
         null_max: (n_permutations,) largest statistic of each permutation; empty without a family.
         n_permutations: Permutations drawn, or all there are if `exact`.
         exact: Whether all were enumerated.
-        from_limit: Whether sums over large subgroups were drawn from their normal limit (see `limit`).
+        from_limit: Whether sums over large subgroups were drawn from their limit (see `limit`).
     """
 
     difference: NDArray[np.float64]
@@ -191,7 +191,7 @@ def max_t(
         prior_df: Degrees of freedom of the pooled variance in each group's; 0 is Welch's statistic.
         method: "exact" enumerates every rearrangement, "random" draws, "auto" enumerates where there are no more
             than `permutations` or 5,040 (a cohort of 7). Subject means and within-subject tests together are drawn.
-            Draws of a large cohort come from the normal limit where `limit_of` allows it and the test is two-sided;
+            Draws of a large cohort come from their limit where `limit_of` allows it and the test is two-sided;
             "cases" rearranges every case all the same.
 
     Returns:
