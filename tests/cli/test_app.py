@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import pytest
-import typer
 
-from segfair.cli import app
+from segfair.cli.app import LISTED, app, load_command
 from segfair.errors import ConfigError
-
-COMMANDS = typer.main.get_command(app).commands
 
 
 def test_version(run_cli) -> None:
     assert run_cli("--version").stdout.startswith("segfair 0.")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", LISTED)
+def test_a_command_is_listed_as_it_describes_itself(name: str) -> None:
+    command = load_command(name)
+    assert command.name == name
+    assert command.help.splitlines()[0] == LISTED[name].help
+
+
+def test_no_command_is_left_out() -> None:
+    for name in LISTED:
+        load_command(name)
+    assert len(app.registered_commands) == len(LISTED)
+
+
+def test_a_slip_of_the_pen_gets_a_hint(call_cli) -> None:
+    done = call_cli("adit")
+    assert done.returncode == 2
+    assert "No such command 'adit'. Did you mean 'audit'?" in done.stderr
+
+
+@pytest.mark.parametrize("command", LISTED)
 def test_every_command_has_help_with_an_example(call_cli, command: str) -> None:
     done = call_cli(command, "--help")
     assert done.returncode == 0
@@ -24,7 +40,7 @@ def test_every_command_has_help_with_an_example(call_cli, command: str) -> None:
 
 def test_help_lists_every_command_in_a_panel(call_cli) -> None:
     said = call_cli("--help").stdout
-    assert all(f" {name} " in said for name in COMMANDS)
+    assert all(f" {name} " in said for name in LISTED)
     panels = [said.index(f" {panel} ") for panel in ("Audit", "Rank", "Try it out", "Mitigate")]
     assert panels == sorted(panels)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 import typer
 
-from segfair.cli import app
+from segfair.cli.app import LISTED, app, load_command
 from segfair.cli.options import WithSpacing, spread
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = {name: load_command(name) for name in LISTED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,136 @@
-"""What a process pays before it does anything."""
+"""What a process pays before it does anything: the modules that each command loads, and no others."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 import segfair
 
+WATCHED = (
+    "PIL", "SimpleITK", "cattrs", "dask", "divexplorer", "isal", "jinja2", "matplotlib", "monai", "nibabel", "numba", "numpy",
+    "openpyxl", "pandas", "pyarrow", "rich", "scipy", "scipy.stats", "sklearn", "tomli_w", "torch",
+)  # fmt: skip
+"""What the package depends on and what takes long to import. `openpyxl` and the like come with a table of their kind."""
+
+PROBE = f"""
+import sys
+from segfair.cli import main
+sys.argv = ["segfair", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as end:
+    code = end.code or 0
+print()
+print(code)
+print(*(name for name in {WATCHED} if name in sys.modules))
+print(*sorted({{name.split(".")[1] for name in sys.modules if name.startswith("segfair.")}}))
+"""
+
+COMMAND = {"cli", "errors"}
+RESULT = COMMAND | {
+    "attributes", "audit", "cases", "fairness", "files", "intake", "protocol", "scoring", "stats", "subgroups", "trees",
+}  # fmt: skip
+READ = {"numpy", "scipy", "cattrs"}
+WITH_MASKS = {"nibabel", "isal"}
+
+# Command -> third parties, rooms.
+LOADED = {
+    "--version": (set(), COMMAND),
+    "--help": ({"rich"}, COMMAND),
+    "audit --help": ({"rich"}, COMMAND),
+    "mitigate --help": ({"rich"}, COMMAND),
+    "protocol default": ({"cattrs"}, COMMAND | {"protocol", "trees"}),
+    "verify {report}": ({"numpy"}, COMMAND | {"files"}),
+    "card {report}/audit.json": (READ, RESULT | {"handover"}),
+    "gate {report}/audit.json --gate FS>=0.1": (READ, RESULT),
+    "power {cohort}/metadata.csv": (READ, RESULT - {"intake"}),
+    "weights {report}/audit.json --metadata {cohort}/metadata.csv --id-column patient_id --out {out}/weights.csv": (
+        READ | {"scipy.stats"},
+        (RESULT | {"mitigation"}) - {"scoring"},
+    ),
+    "report {report}/audit.json --out {out}/report": (READ | {"jinja2"}, RESULT | {"handover", "report"}),
+    "report {report}/audit.json --out {out}/report --figures svg": (
+        READ | {"jinja2", "matplotlib", "PIL"},
+        RESULT | {"handover", "report"},
+    ),
+    "compare {report} {report} --names old,new --out {out}/comparison": (
+        READ | {"jinja2"},
+        RESULT | {"compare", "report"},
+    ),
+    "audit-scores {report}/cases.csv {cohort}/metadata.csv --out {out}/scores": (
+        READ | {"jinja2"},
+        RESULT | {"handover", "report"},
+    ),
+    "rank-scores {teams} {cohort}/metadata.csv --by dsc --out {out}/ranking": (
+        READ | {"jinja2"},
+        RESULT | {"gallery", "rank", "report"},  # the gallery says which cases are the worst, without pictures
+    ),
+    "rank {submissions} {cohort}/labels {cohort}/metadata.csv --workers 1 --out {out}/ranked": (
+        READ | WITH_MASKS | {"jinja2", "rich"},
+        RESULT | {"gallery", "rank", "report"},
+    ),
+    "audit {cohort}/preds {cohort}/labels {cohort}/metadata.csv --workers 1 --out {out}/audit": (
+        READ | WITH_MASKS | {"jinja2", "rich"},
+        RESULT | {"gallery", "handover", "report"},
+    ),
+    "phantom {out}/phantom --cases 2 --size 24 24 16": (
+        {"numpy", "scipy"} | WITH_MASKS,
+        COMMAND | {"files", "phantom"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def places(phantom_cohort: Path, run_cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Where commands find what they read, and where they write."""
+    out = tmp_path_factory.mktemp("startup")
+    masks = [phantom_cohort / name for name in ("preds", "labels", "metadata.csv")]
+    settings = ("--permutations", 19, "--bootstrap", 100, "--workers", 1)
+    assert run_cli("audit", *masks, "--out", out / "made", *settings).returncode == 0
+    (out / "teams").mkdir()
+    for team in ("first", "second"):
+        (out / "teams" / f"{team}.csv").write_bytes((out / "made" / "cases.csv").read_bytes())
+        shutil.copytree(phantom_cohort / "preds", out / "submissions" / team)
+    return {
+        "cohort": phantom_cohort, "submissions": out / "submissions", "report": out / "made", "teams": out / "teams", "out": out,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LOADED)
+def test_a_command_loads_what_it_uses(command: str, places: dict[str, Path]) -> None:
+    words = [word.format(**places) for word in command.split()]
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+    *_, code, parties, rooms = done.stdout.splitlines()
+    assert code == "0", done.stderr
+    wanted_parties, wanted_rooms = LOADED[command]
+    assert set(parties.split()) == wanted_parties
+    rooms_of_folders = {path.name for path in Path(segfair.__file__).parent.iterdir()} | {"cases", "errors", "trees"}
+    assert set(rooms.split()) & rooms_of_folders == wanted_rooms
+
 
 def test_light_imports_stay_light() -> None:
-    """The command line answers at once, and case weights need no torch."""
+    """The package alone loads nothing but itself, and case weights need no torch."""
     code = (
-        "import sys, segfair, segfair.cli, segfair.mitigation.weighting.weights; "
+        "import sys; before = set(sys.modules); import segfair;"
+        "print(sorted(name for name in set(sys.modules) - before if name.partition('.')[0] not in"
+        " sys.stdlib_module_names));"
+        "import segfair.mitigation.weighting.weights;"
         "print([name for name in ('torch', 'monai', 'matplotlib', 'divexplorer') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_the_command_line_imports_nothing_heavy() -> None:
-    code = (
-        "import sys, segfair.cli; "
-        "print([name for name in ('numpy', 'pandas', 'scipy', 'nibabel') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.splitlines() == ["['segfair']", "[]"]
 
 
 def test_every_public_name_exists_and_is_listed() -> None:

@@ -91,7 +91,7 @@ def test_a_failure_leaves_nothing_half_written(result, tmp_path, monkeypatch, ex
     if existed:
         out.mkdir()
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
     monkeypatch.setattr(segfair.report.files, "write_csv", full)

@@ -4,58 +4,79 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from segfair.report.svg import for_page
+import pytest
 
-DOCUMENT = """<?xml version="1.0"?>
-<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
-     width="72pt" height="36pt" viewBox="0 0 72 36" version="1.1">
- <metadata>made by somebody</metadata>
- <defs><style>* {stroke-linejoin: round}</style><clipPath id="clip"><rect x="1.23456" y="2.5" width="3"/></clipPath>
-  <path id="mark" d="M 0.10000 -1.98765
-L 3 4.5"/></defs>
- <g id="axes" clip-path="url(#clip)"><use xlink:href="#mark" x="7.1" style="fill: #123456"/>
-  <text transform="rotate(0 1 2)" style="font: 10px 'DejaVu Sans', sans-serif; text-anchor: end">a</text>
-  <text transform="translate(1.000 2.346)" style="font: bold 9.5px 'DejaVu Sans'">b</text></g>
-</svg>"""
+from segfair.report.drawing import Box, Drawing, Line, Mark, Shape, Text
+from segfair.report.svg import to_svg
 
 
-def drawn(label: str = "two letters") -> ET.Element:
-    return ET.fromstring(for_page(DOCUMENT, prefix="forest", label=label))
+def drawn(*shapes: Shape, label: str = "a figure") -> ET.Element:
+    drawing = Drawing(3.0, 0.5, 0.25, top=0.25, bottom=0.5, plot=1.0)
+    drawing.add(*shapes)
+    return ET.fromstring(to_svg(drawing, prefix="forest", label=label))
 
 
 def named(root: ET.Element, tag: str) -> list[ET.Element]:
     return [element for element in root.iter() if element.tag.rpartition("}")[2] == tag]
 
 
-def test_only_ids_that_something_points_to_stay_and_bear_the_prefix() -> None:
-    root = drawn()
-    assert [element.get("id") for element in root.iter() if element.get("id")] == ["forest-clip", "forest-mark"]
-    assert named(root, "g")[0].get("clip-path") == "url(#forest-clip)"
-    (use,) = named(root, "use")
-    assert use.get("{http://www.w3.org/1999/xlink}href") == "#forest-mark"
-    assert use.get("style") == "fill: #123456", "a colour is no reference"
-
-
-def test_nothing_in_it_styles_the_page() -> None:
-    root = drawn()
-    assert not named(root, "style")
-    assert not named(root, "metadata")
-    upright, bold = named(root, "text")
-    assert upright.get("style") == "font-size:10px; text-anchor: end"
-    assert bold.get("style") == "font-weight:bold;font-size:9.5px"
-
-
-def test_coordinates_keep_two_decimals_and_no_turn_by_nothing() -> None:
-    root = drawn()
-    assert named(root, "path")[0].get("d") == "M 0.1 -1.99 L 3 4.5"
-    assert (named(root, "rect")[0].get("x"), named(root, "rect")[0].get("y")) == ("1.23", "2.5")
-    assert [text.get("transform") for text in named(root, "text")] == [None, "translate(1 2.35)"]
-
-
 def test_it_may_shrink_and_is_read_out_as_its_label() -> None:
-    root = drawn('<b> & "quoted"')
-    # 72 points are 96 pixels.
-    assert root.get("style") == "width:96px;stroke-linejoin:round"
-    assert [root.get(name) for name in ("width", "height", "version")] == [None] * 3
+    root = drawn(label='<b> & "quoted"')
+    assert root.get("viewBox") == "0 0 216 126", "3 by 1.75 inches of 72 points"
+    # A point of the drawing is 4/3 of a pixel of the page.
+    assert root.get("style") == "width:288px;stroke-linejoin:round"
+    assert [root.get(name) for name in ("width", "height")] == [None] * 2
     assert (root.get("role"), root.get("aria-label")) == ("img", '<b> & "quoted"')
-    assert "<b>" not in for_page(DOCUMENT, prefix="p", label="<b>")
+
+
+def test_places_are_inches_from_the_corner_of_the_plot() -> None:
+    root = drawn(Line(((0.5, 0.25), (1.0, 0.123456)), "#123456", 1.5, dash=(4, 2)))
+    (group,) = named(root, "g")
+    assert group.get("transform") == "translate(36 18)"
+    (path,) = named(root, "path")
+    assert path.get("d") == "M36 18L72 8.89"
+    assert (path.get("stroke"), path.get("stroke-width"), path.get("stroke-dasharray")) == ("#123456", "1.5", "4 2")
+
+
+@pytest.mark.parametrize(("place", "y"), [("middle", "39.5"), ("above", "33.8"), ("below", "43.8")])
+def test_letters_stand_about_above_or_below_their_point(place, y: str) -> None:
+    (text,) = named(drawn(Text(0.5, 0.5, "n <= 5", "right", place, "#123456", 10, bold=True)), "text")
+    assert (text.get("x"), text.get("y"), text.text) == ("36", y, "n <= 5")
+    assert (text.get("text-anchor"), text.get("fill"), text.get("font-size")) == ("end", "#123456", "10")
+    assert text.get("font-weight") == "bold"
+
+
+def test_a_plain_text_has_the_style_of_the_drawing() -> None:
+    (text,) = named(drawn(Text(0, 0, "a")), "text")
+    assert set(text.keys()) == {"x", "y"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "corners"),
+    [("up", "M70 74L74 74L72 70z"), ("down", "M70 70L74 70L72 74z"), ("square", "M70 70L74 70L74 74L70 74z"),
+     ("bar", "M72 70L72 74")],
+)  # fmt: skip
+def test_signs_differ_in_shape(shape, corners: str) -> None:
+    (path,) = named(drawn(Mark(1, 1, shape, 4, "#123456", face="white", edge=1)), "path")
+    assert (path.get("d"), path.get("fill"), path.get("stroke")) == (corners, "white", "#123456")
+
+
+def test_a_dot_is_a_circle() -> None:
+    (circle,) = named(drawn(Mark(1, 1, "dot", 6, "#123456")), "circle")
+    assert [circle.get(name) for name in ("cx", "cy", "r", "fill")] == ["72", "72", "3", "#123456"]
+
+
+def test_each_hatching_is_defined_once_under_the_prefix() -> None:
+    root = drawn(
+        *(Box(0, index, 1, 1, "#fff", "lines", "#123456") for index in range(3)),
+        Box(0, 4, 1, 1, "#fff", "dots", "#123456"),
+        Box(0, 5, 1, 1, "#abc"),
+    )
+    assert [pattern.get("id") for pattern in named(root, "pattern")] == ["forest-lines0", "forest-dots1"]
+    fills = [box.get("fill") for box in named(root, "rect")]
+    assert fills == ["#fff", "url(#forest-lines0)"] * 3 + ["#fff", "url(#forest-dots1)", "#abc"]
+
+
+def test_higher_layers_come_later() -> None:
+    root = drawn(Text(0, 0, "over"), Box(0, 0, 1, 1, "#fff"), Line(((0, 0), (1, 1)), "#000", layer=0))
+    assert [element.tag.rpartition("}")[2] for element in root[0]] == ["path", "rect", "text"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 import segfair.stats.permutation as module
 from segfair.stats import cells
@@ -352,6 +353,16 @@ def test_false_discovery_keeps_untested_apart_and_counts_questions_once() -> Non
     once = max_t(first[None], outcome, rng=np.random.default_rng(0), permutations=99)
     twice = max_t(np.array([first, ~first]), outcome, rng=np.random.default_rng(0), permutations=99)
     assert twice.false_discovery().tolist() == [once.p_value[0]] * 2
+
+
+@pytest.mark.parametrize("method", ["bh", "by"])
+def test_false_discovery_is_scipys(method: Any) -> None:
+    rng = np.random.default_rng(4)
+    for size in range(1, 20):
+        p = rng.random(size).round(1 + size % 3)
+        np.testing.assert_allclose(
+            false_discovery(p, method=method), scipy.stats.false_discovery_control(p, method=method), rtol=1e-15
+        )
 
 
 def test_all_nan_p_values() -> None:

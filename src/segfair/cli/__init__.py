@@ -1,9 +1,8 @@
 """The command line: parse, one library call, print. Computes nothing.
 
-One module a family of commands; importing one registers its commands, in the order in which help lists them.
+One module a family of commands; `app` lists them all, and imports the one that is called.
 """
 
-from segfair.cli import auditing, handing_over, comparing, ranking, judging, trying_out, mitigating  # noqa: F401, I001
 from segfair.cli.app import app, main
 
 __all__ = ["app", "main"]

@@ -1,21 +1,95 @@
-"""The command line itself: the one app, and the only place where errors become exit codes. Runs no command."""
+"""The command line itself: the one app, and the only place where errors become exit codes. Runs no command.
+
+A module of commands is imported when one of them is called, so that help answers at once.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from segfair import __version__
 from segfair.errors import SegfairError
 
-__all__ = ["app", "main"]
+__all__ = ["LISTED", "Listed", "app", "load_command", "main"]
 
 EXIT_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 70, 130
 
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What help says of a command that is not imported yet.
+
+    Attributes:
+        module: Its module in `segfair.cli`.
+        panel: Where help lists it.
+        help: The first words of its own help.
+    """
+
+    module: str
+    panel: str
+    help: str
+
+
+LISTED = {
+    "audit": Listed("auditing", "Audit", "Score masks, find the subgroups they are worse for, and write a report."),
+    "audit-scores": Listed("auditing", "Audit", "The same audit from per-case scores that exist already."),
+    "report": Listed("auditing", "Audit", "Draw the report again without scoring again."),
+    "card": Listed("handing_over", "Audit", "Print a model card (Markdown) from the facts of an audit."),
+    "verify": Listed(
+        "handing_over",
+        "Audit",
+        "Say whether a report (or what it was made from) has changed: exit code 0 nothing, 1 something did.",
+    ),
+    "compare": Listed(
+        "comparing",
+        "Audit",
+        "Say what changed from one audit to another of the same cases: who gained, and who was harmed.",
+    ),
+    "rank": Listed("ranking", "Rank", "Score many teams on the same labels, and say who is first and what decides it."),
+    "rank-scores": Listed("ranking", "Rank", "The same ranking from per-case scores that exist already."),
+    "gate": Listed(
+        "judging", "Audit", "Decide gates on an audit that exists: exit code 0 passed, 1 failed, 3 undecided."
+    ),
+    "power": Listed("judging", "Audit", "Say which gaps a cohort could show, before anything is scored."),
+    "protocol": Listed("judging", "Audit", "Print a scoring protocol as TOML, to read or to start your own from."),
+    "phantom": Listed(
+        "trying_out",
+        "Try it out",
+        "Write a synthetic breast MRI cohort with predictions of a weak model and a planted bias.",
+    ),
+    "mitigate": Listed(
+        "mitigating", "Mitigate", "Train networks that serve subgroups better, and compare them with the plain one."
+    ),
+    "predict": Listed("mitigating", "Mitigate", "Predict masks in each image's own geometry; needs no metadata."),
+    "weights": Listed("mitigating", "Mitigate", "Turn an audit into case weights for a training done elsewhere."),
+}
+"""Every command, in the order in which help lists them."""
+
+
+class Commands(TyperGroup):
+    """Lists all commands, and loads the one that is called."""
+
+    def __init__(self, **settings: Any) -> None:
+        listed = {
+            name: TyperCommand(name, help=entry.help, rich_help_panel=entry.panel) for name, entry in LISTED.items()
+        }
+        super().__init__(**{**settings, "commands": listed})
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the first word names, with all its options."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name else listed, rest
+
+
 app = typer.Typer(
     name="segfair",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,6 +106,17 @@ def root(
     if version:
         typer.echo(f"segfair {__version__}")
         raise typer.Exit
+
+
+def load_command(name: str) -> Any:
+    """A listed command with all its options; imports its module, which registers it."""
+    import_module(f"segfair.cli.{LISTED[name].module}")
+    info = next(
+        entry for entry in app.registered_commands if entry.callback and name == (entry.name or entry.callback.__name__)
+    )
+    return typer.main.get_command_from_info(
+        info, pretty_exceptions_short=app.pretty_exceptions_short, rich_markup_mode=app.rich_markup_mode
+    )
 
 
 def main() -> None:

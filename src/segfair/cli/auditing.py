@@ -37,7 +37,6 @@ from segfair.cli.terminal import finish, scoring, write
 @app.command(
     cls=WithSpacing,
     epilog="Example: segfair audit preds/ labels/ metadata.csv --protocol mama-mia --out report/",
-    rich_help_panel="Audit",
 )
 @spread
 def audit(
@@ -112,7 +111,6 @@ def audit(
 @app.command(
     "audit-scores",
     epilog="Example: segfair audit-scores fold_0/validation/summary.json metadata.csv",
-    rich_help_panel="Audit",
 )
 @spread
 def audit_scores(
@@ -150,7 +148,7 @@ def audit_scores(
     finish(run_audit(cohort, config, scores=table), gates, delivery)
 
 
-@app.command(epilog="Example: segfair report segfair-report/audit.json --out redrawn/", rich_help_panel="Audit")
+@app.command(epilog="Example: segfair report segfair-report/audit.json --out redrawn/")
 def report(
     audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
     out: Out = Path("segfair-report"),

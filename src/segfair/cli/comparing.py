@@ -13,7 +13,7 @@ from segfair.cli.terminal import command, say_comparison
 from segfair.errors import ConfigError
 
 
-@app.command(epilog="Example: segfair compare old/audit.json new/audit.json --out comparison/", rich_help_panel="Audit")
+@app.command(epilog="Example: segfair compare old/audit.json new/audit.json --out comparison/")
 def compare(
     before: Annotated[Path, typer.Argument(metavar="BEFORE", help="audit.json of the first audit, or its folder.")],
     after: Annotated[Path, typer.Argument(metavar="AFTER", help="audit.json of the second, or its folder.")],

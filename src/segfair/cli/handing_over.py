@@ -12,7 +12,7 @@ from segfair.cli.options import Debug
 from segfair.errors import ConfigError
 
 
-@app.command(epilog="Example: segfair card report/audit.json > model-card.md", rich_help_panel="Audit")
+@app.command(epilog="Example: segfair card report/audit.json > model-card.md")
 def card(
     audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
     debug: Debug = False,
@@ -24,7 +24,7 @@ def card(
     typer.echo(model_card(AuditResult.load(audit_json)), nl=False)
 
 
-@app.command(epilog="Example: segfair verify report/ --inputs preds/ labels/ metadata.csv", rich_help_panel="Audit")
+@app.command(epilog="Example: segfair verify report/ --inputs preds/ labels/ metadata.csv")
 def verify(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a report.")],
     inputs: Annotated[

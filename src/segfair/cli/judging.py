@@ -15,7 +15,7 @@ from segfair.cli.terminal import say_gates, say_power, say_search
 from segfair.errors import ConfigError
 
 
-@app.command(epilog="Example: segfair gate report/audit.json --gate 'FS >= 0.85'", rich_help_panel="Audit")
+@app.command(epilog="Example: segfair gate report/audit.json --gate 'FS >= 0.85'")
 def gate(
     audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
     gate: Annotated[
@@ -36,7 +36,7 @@ def gate(
     raise typer.Exit(exit_code(decided))
 
 
-@app.command(epilog="Example: segfair power metadata.csv --gap 0.05", rich_help_panel="Audit")
+@app.command(epilog="Example: segfair power metadata.csv --gap 0.05")
 def power(
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
     sd: Annotated[float, typer.Option(help="Standard deviation of the outcome over cases.", min=1e-6)] = 0.18,
@@ -77,7 +77,7 @@ def power(
     say_power(levels, gap=gap, min_cases=min_cases)
 
 
-@app.command(epilog="Example: segfair protocol mama-mia > mine.toml", rich_help_panel="Audit")
+@app.command(epilog="Example: segfair protocol mama-mia > mine.toml")
 def protocol(
     name: Annotated[str, typer.Argument(metavar="NAME", help="default, mama-mia, or a TOML file.")],
     debug: Debug = False,

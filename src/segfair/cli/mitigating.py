@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 @app.command(
     cls=WithSpacing,
     epilog="Example: segfair mitigate DATA --folds 5 --seeds 3",
-    rich_help_panel="Mitigate",
 )
 @spread
 def mitigate(
@@ -174,7 +173,7 @@ def _processes(n_workers: int) -> Iterator[Executor | None]:
         yield executor
 
 
-@app.command(epilog="Example: segfair predict checkpoint_best.pt images/ masks/", rich_help_panel="Mitigate")
+@app.command(epilog="Example: segfair predict checkpoint_best.pt images/ masks/")
 def predict(
     checkpoint: Annotated[
         Path,
@@ -223,7 +222,6 @@ def predict(
 
 @app.command(
     epilog="Example: segfair weights report/audit.json --metadata metadata.csv --cases splits_final.json:0",
-    rich_help_panel="Mitigate",
 )
 def weights(
     audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],

@@ -29,7 +29,6 @@ from segfair.cli.terminal import scoring, write_ranking
 @app.command(
     cls=WithSpacing,
     epilog="Example: segfair rank teams/ labels/ metadata.csv --protocol mama-mia --out ranking/",
-    rich_help_panel="Rank",
 )
 @spread
 def rank(
@@ -80,7 +79,6 @@ def rank(
 @app.command(
     "rank-scores",
     epilog="Example: segfair rank-scores scores/ metadata.csv --by dsc --out ranking/",
-    rich_help_panel="Rank",
 )
 @spread
 def rank_scores(

@@ -11,7 +11,7 @@ from segfair.cli.app import app
 from segfair.cli.options import Debug
 
 
-@app.command(epilog="Example: segfair phantom demo/ --cases 60 --seed 1", rich_help_panel="Try it out")
+@app.command(epilog="Example: segfair phantom demo/ --cases 60 --seed 1")
 def phantom(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write the cohort to.")],
     cases: Annotated[int, typer.Option(help="Number of cases.", min=1)] = 60,

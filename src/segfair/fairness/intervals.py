@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
 
 from segfair.fairness.level_means import LevelMeans
 from segfair.fairness.scores import Statistic, per_attribute
@@ -303,7 +303,7 @@ def _own_noise(
     common = np.roll(shuffled.means - shuffled.means.mean(axis=0), len(shuffled.means) // 2, axis=0)
     df = MEAN_PRIOR_DF + units - 1
     share = MEAN_PRIOR_DF / df
-    stretch = scipy.stats.t.isf(tail, df) / scipy.stats.norm.isf(tail)
+    stretch = stdtrit(df, tail) / ndtri(tail)
     return np.asarray(-stretch * (np.sqrt(1 - share) * own + np.sqrt(share) * common))
 
 
@@ -318,7 +318,7 @@ def _least_inflated(
     or of the attribute's.
     """
     centred = noise - noise.mean(axis=0)
-    reach = float(scipy.stats.norm.isf(tail))
+    reach = -float(ndtri(tail))
     sides = np.zeros(noise.shape[1:])
     blocks = [np.flatnonzero(observed.attribute == index) for index in range(observed.n_attributes)]
     blocks = [levels for levels in blocks if len(levels) > 1]

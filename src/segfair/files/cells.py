@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
-__all__ = ["Answer", "cell_text", "compose", "defuse", "fuse", "is_blank", "is_missing", "parse_number"]
+__all__ = [
+    "Answer",
+    "cell_text",
+    "compose",
+    "defuse",
+    "fuse",
+    "is_blank",
+    "is_missing",
+    "of_each",
+    "parse_number",
+]
+
+_Found = TypeVar("_Found")
 
 # What stands for "no value" in the wild ("." is SAS's, "?" UCI's). Not "none", "unknown" or "-": these are answers.
 _MISSING_TEXTS = frozenset(("", "na", "n/a", "n.a.", "nan", "nat", "null", "<na>", ".", "?"))
@@ -26,6 +38,23 @@ class Answer(str):
     """A text that is an answer although it is spelt like a missing value, such as the level NA (North America)."""
 
     __slots__ = ()
+
+
+def of_each(function: Callable[[Any], _Found], values: Iterable[object]) -> list[_Found]:
+    """What a function says of each value, a text that comes again being asked about once.
+
+    A column of a million cells has a handful of levels.
+    """
+    known: dict[str, _Found] = {}
+    found = []
+    for value in values:
+        if type(value) is not str:  # True equals 1, and an Answer the text that it is not
+            found.append(function(value))
+            continue
+        if value not in known:
+            known[value] = function(value)
+        found.append(known[value])
+    return found
 
 
 def is_missing(value: object) -> bool:

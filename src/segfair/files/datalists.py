@@ -241,9 +241,7 @@ def read_path_table(path: Path, *, sheet: str | None = None) -> PathTable:
         )
     ids = _ids(table, by_name[ID], path)
     here = path.parent
-    images = {
-        case: _leading(here, [table.raw[column].iloc[row] for _, column in channels]) for row, case in enumerate(ids)
-    }
+    images = {case: _leading(here, [table.raw[column][row] for _, column in channels]) for row, case in enumerate(ids)}
     files = {
         role: {
             case: here / text for case, cell in zip(ids, table.raw[column], strict=True) if (text := cell_text(cell))

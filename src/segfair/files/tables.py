@@ -13,14 +13,14 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segfair.errors import InputError, MetadataError
 from segfair.files import column_names
-from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, parse_number
+from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, of_each, parse_number
 from segfair.files.columns import Reading, has_missing_na, number_style, read_column
 from segfair.files.spellings import number_key
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TABLE_SUFFIXES",
+    "Columns",
     "Table",
     "load_table",
     "read_json",
@@ -46,6 +47,7 @@ TABLE_SUFFIXES = (*_TEXT_SUFFIXES, *_EXCEL_SUFFIXES, *_PARQUET_SUFFIXES, ".json"
 _DELIMITERS = ",;\t|"
 
 Rows = list[list[Any]]
+Columns = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +56,9 @@ class Table:
 
     Attributes:
         name: File name, for messages.
-        raw: Cells as written: text for CSV and TSV, the file's own values elsewhere; None where empty.
-        frame: The same rows and columns typed: whole numbers, numbers and booleans where a whole column is, else
-            the cells as written; None, NaN or NA where missing.
+        raw: Column -> its cells as written: text for CSV and TSV, the file's own values elsewhere; None where empty.
+        typed: The same columns and rows: whole numbers, numbers and booleans where a whole column is, else the cells
+            as written; None where missing.
         sheet: The sheet that was read; empty for other formats.
         sheets: All sheets of the file.
         notices: Sentences for the reader: encoding, sheet, how numbers are written, numbers that mean no value.
@@ -64,8 +66,8 @@ class Table:
     """
 
     name: str
-    raw: pd.DataFrame
-    frame: pd.DataFrame
+    raw: Columns
+    typed: Columns
     sheet: str = ""
     sheets: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
@@ -74,39 +76,37 @@ class Table:
     @property
     def columns(self) -> tuple[str, ...]:
         """Column names in order."""
-        return tuple(map(str, self.raw.columns))
+        return tuple(self.raw)
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(next(iter(self.raw.values()), ()))
 
     def renamed(self, names: Mapping[str, str]) -> Table:
         """The same table with other names for some columns."""
-        changed = dict(names)
-        return replace(self, raw=self.raw.rename(columns=changed), frame=self.frame.rename(columns=changed))
+        return self._changed(lambda columns: {names.get(name, name): cells for name, cells in columns.items()})
 
     def reordered(self, first: Sequence[str]) -> Table:
         """The same table with some columns first."""
         order = [*first, *(column for column in self.columns if column not in first)]
-        return replace(self, raw=self.raw[order], frame=self.frame[order])
+        return self._changed(lambda columns: {name: columns[name] for name in order})
 
     def replaced(self, column: str, cells: Sequence[Any]) -> Table:
         """The same table with other cells in one column."""
-        cells = list(cells)
-        return replace(self, raw=self.raw.assign(**{column: cells}), frame=self.frame.assign(**{column: cells}))
+        return self._changed(lambda columns: {**columns, column: list(cells)})
 
     def rows(self, indices: Sequence[int]) -> Table:
         """Some of the rows, in that order."""
-        kept = list(indices)
-        return replace(
-            self,
-            raw=self.raw.iloc[kept].reset_index(drop=True),
-            frame=self.frame.iloc[kept].reset_index(drop=True),
+        return self._changed(
+            lambda columns: {name: [cells[index] for index in indices] for name, cells in columns.items()}
         )
 
     def column(self, name: str) -> list[Any]:
         """Typed values of one column as Python objects; None where missing."""
-        values = self.frame[name].tolist()
-        if set(map(type, values)) <= {str, type(None)}:  # as few kinds of text as a column has are looked at once
-            missing = set(filter(is_missing, set(values)))
-            return [None if value in missing else value for value in values] if missing else values
-        return [None if is_missing(value) else value for value in values]
+        return list(self.typed[name])
+
+    def _changed(self, change: Callable[[Columns], Columns]) -> Table:
+        return replace(self, raw=change(self.raw), typed=change(self.typed))
 
 
 def load_table(path: Path, *, sheet: str | None = None, wanted_ids: Collection[str] = ()) -> Table:
@@ -189,33 +189,27 @@ def read_json(path: Path) -> Any:
         raise MetadataError(f"table {path}: not valid JSON ({error})") from error
 
 
-def write_csv(table: pd.DataFrame | Iterable[Mapping[str, object]], path: Path) -> None:
+def write_csv(records: Iterable[Mapping[str, object]], path: Path, *, columns: Sequence[str] = ()) -> None:
     """Writes a table as CSV: UTF-8, floats at full precision, nothing where a value is missing.
 
     Text (column names too) that a spreadsheet would run as a formula gets a leading apostrophe; text that is a
     number, such as -1, does not. The file appears under its name only once it is complete.
 
     Args:
-        table: A data frame (its index is not written), or rows of equal keys.
+        records: The rows.
         path: Where to; an existing file is replaced.
+        columns: The columns that come first, also where there are no rows; others follow as rows name them.
 
     Raises:
         InputError: The file cannot be written.
     """
-    import pandas as pd
-
-    rows: Iterable[Iterable[object]]
-    if isinstance(table, pd.DataFrame):
-        columns = [str(column) for column in table.columns]
-        rows = zip(*(table.iloc[:, index].tolist() for index in range(len(columns))), strict=True)
-    else:
-        columns, *rows = _record_rows(list(table))
+    names, *rows = _record_rows(list(records), columns)
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with unfinished.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([_csv_cell(column) for column in columns])
+            writer.writerow([_csv_cell(column) for column in names])
             writer.writerows([_csv_cell(value) for value in row] for row in rows)
         unfinished.replace(path)
     except OSError as error:
@@ -429,8 +423,8 @@ def _json_rows(tree: Any, path: Path) -> Rows:
     raise wrong
 
 
-def _record_rows(records: Sequence[Mapping[str, Any]]) -> Rows:
-    columns = list(dict.fromkeys(key for record in records for key in record))
+def _record_rows(records: Sequence[Mapping[str, Any]], first: Sequence[str] = ()) -> Rows:
+    columns = list(dict.fromkeys([*first, *(key for record in records for key in record)]))
     return [columns, *([record.get(column) for column in columns] for record in records)]
 
 
@@ -445,8 +439,6 @@ def _table(
     where: str = "",
 ) -> Table:
     """Names, squares and types rows of cells; the first that is not blank holds the names."""
-    import pandas as pd
-
     where = f"table {where or name}" + (f", sheet {sheet}" if sheet else "")
     rows = [cells for cells in rows if not is_blank(cells)]
     if not rows:
@@ -475,8 +467,8 @@ def _table(
     notes = [f"{name}: {', '.join(found)}: {note}" for note, found in by_note.items()]
     return Table(
         name,
-        pd.DataFrame({column: pd.Series(cells, dtype=object) for column, cells in raw.items()}),
-        pd.DataFrame({column: _series(reading) for column, reading in readings.items()}),
+        raw,
+        {column: _typed(reading) for column, reading in readings.items()},
         sheet,
         sheets,
         (*notices, *([f"{name}: {unclear}"] if unclear else []), *notes),
@@ -486,10 +478,7 @@ def _table(
 
 def _filled_cells(cells: Sequence[Any]) -> list[Any]:
     """A column with None for blank cells; equal texts are kept once."""
-    if set(map(type, cells)) <= {str, type(None)}:
-        kept = {cell: None if is_blank((cell,)) else cell for cell in dict.fromkeys(cells)}
-        return [kept[cell] for cell in cells]
-    return [None if is_blank((cell,)) else cell for cell in cells]
+    return of_each(lambda cell: None if is_blank((cell,)) else cell, cells)
 
 
 def _without_title(rows: Rows) -> tuple[Rows, str]:
@@ -504,14 +493,8 @@ def _without_title(rows: Rows) -> tuple[Rows, str]:
     return (rows[1:], cell_text(filled[0][0])) if 2 * below > len(rows[2:]) and has_numbers else (rows, "")
 
 
-def _series(reading: Reading) -> pd.Series[Any]:
-    """A column in the narrowest type of pandas that holds it."""
-    import pandas as pd
-
-    has_missing = None in reading.values
-    dtypes = {
-        "boolean": "boolean" if has_missing else "bool",
-        "whole": "Int64" if has_missing else "int64",
-        "number": "float64",
-    }
-    return pd.Series(list(reading.values), dtype=dtypes.get(reading.kind, "object"))
+def _typed(reading: Reading) -> list[Any]:
+    """A column whose values are of one type where it is one of numbers; None where one is missing."""
+    kinds: dict[str, Callable[[Any], Any]] = {"boolean": bool, "whole": int, "number": float}
+    kind = kinds.get(reading.kind, lambda value: value)
+    return of_each(lambda value: None if is_missing(value) else kind(value), reading.values)

@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from segfair.errors import MetadataError, close_names, some
 from segfair.files import column_names
@@ -29,9 +28,7 @@ from segfair.files.spellings import (
     pair_patients,
     pair_spellings,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
+from segfair.files.tables import Columns
 
 __all__ = [
     "ColumnMatch",
@@ -131,7 +128,7 @@ def match_ids(case_ids: Sequence[str], values: Iterable[object]) -> Matches:
 
 
 def find_id_column(
-    frame: pd.DataFrame, case_ids: Sequence[str], *, wanted: str | None = None, name: str = "the metadata"
+    cells: Columns, case_ids: Sequence[str], *, wanted: str | None = None, name: str = "the metadata"
 ) -> IdMatch:
     """The column that holds the case ids, and the row of each case.
 
@@ -140,7 +137,7 @@ def find_id_column(
     the leftmost.
 
     Args:
-        frame: A table, best with its cells as written.
+        cells: Column -> its cells, best as written.
         case_ids: The cases, each once.
         wanted: The column to use; None: the best.
         name: What the table is called in messages.
@@ -149,25 +146,25 @@ def find_id_column(
         MetadataError: No such column, none that holds a case id, two that pair the cases differently, or a case with
             rows that contradict each other.
     """
-    columns = [str(column) for column in frame.columns]
+    columns = list(cells)
     if wanted is not None and wanted not in columns:
         raise MetadataError(
             f"id column {wanted}: not in {name}{close_names(wanted, columns)}; columns are {some(columns, 20)}"
         )
     if wanted is not None:
-        match: ColumnMatch | None = _match_column(frame, wanted, case_ids)
+        match: ColumnMatch | None = _match_column(cells, wanted, case_ids)
     else:
-        contenders = _contenders(frame, case_ids)
+        contenders = _contenders(cells, case_ids)
         match = best_match(contenders)
-        _refuse_rivals(contenders, frame, name)
+        _refuse_rivals(contenders, cells, name)
         if match is not None:
-            _refuse_shifted(match, frame, case_ids, name)
+            _refuse_shifted(match, cells, case_ids, name)
     if match is None or not match.matches.rows:
-        raise MetadataError(_no_match(frame, case_ids, wanted, match.matches if match else None, name))
-    return _described(frame, match, case_ids, name)
+        raise MetadataError(_no_match(cells, case_ids, wanted, match.matches if match else None, name))
+    return _described(cells, match, case_ids, name)
 
 
-def _refuse_shifted(match: ColumnMatch, frame: pd.DataFrame, case_ids: Sequence[str], name: str) -> None:
+def _refuse_shifted(match: ColumnMatch, cells: Columns, case_ids: Sequence[str], name: str) -> None:
     """Refuses ids and cases that are counted from 0 on one side and from 1 on the other: nearly all would pair wrongly.
 
     Raises:
@@ -176,7 +173,7 @@ def _refuse_shifted(match: ColumnMatch, frame: pd.DataFrame, case_ids: Sequence[
     without = [case for case in case_ids if case not in match.matches.rows]
     if not without:
         return
-    values = [cell_text(value) for value in frame[match.column]]
+    values = [cell_text(value) for value in cells[match.column]]
     numbers, known = [parse_number(case) for case in case_ids], {parse_number(value) for value in values}
     if None in numbers:
         return
@@ -226,9 +223,9 @@ class ColumnMatch:
         return (-self.level, self.clear, self.is_text, len(self.matches.rows), self.n_text)
 
 
-def match_column(frame: pd.DataFrame, case_ids: Sequence[str]) -> ColumnMatch | None:
+def match_column(cells: Columns, case_ids: Sequence[str]) -> ColumnMatch | None:
     """The column of a table that is likeliest to hold some ids; None where none does."""
-    return best_match(_contenders(frame, case_ids))
+    return best_match(_contenders(cells, case_ids))
 
 
 def best_match(found: Iterable[ColumnMatch]) -> ColumnMatch | None:
@@ -236,17 +233,17 @@ def best_match(found: Iterable[ColumnMatch]) -> ColumnMatch | None:
     return max(found, key=lambda match: match.quality, default=None)
 
 
-def _contenders(frame: pd.DataFrame, case_ids: Sequence[str]) -> list[ColumnMatch]:
+def _contenders(cells: Columns, case_ids: Sequence[str]) -> list[ColumnMatch]:
     """The columns that may hold the ids, all of them alike in how."""
-    columns = [str(column) for column in frame.columns]
-    numbering = [column for column in columns if is_row_number(column, frame[column].tolist())]
+    columns = list(cells)
+    numbering = [column for column in columns if is_row_number(column, cells[column])]
     # An age of 20 is not the patient P020, however many of them pair so.
     others = [column for column in columns if column not in numbering and not column_names.is_no_id(column)]
     contradicting: list[ColumnMatch] = []
     few: list[ColumnMatch] = []
     for level in range(3):
-        found = [match for column in others if (match := _at_level(frame, column, case_ids, level)) is not None]
-        many = [match for match in found if _mostly(match.matches, case_ids, frame[match.column].tolist())]
+        found = [match for column in others if (match := _at_level(cells, column, case_ids, level)) is not None]
+        many = [match for match in found if _mostly(match.matches, case_ids, cells[match.column])]
         good = [match for match in many if match.clear]
         if good:
             return good
@@ -254,12 +251,12 @@ def _contenders(frame: pd.DataFrame, case_ids: Sequence[str]) -> list[ColumnMatc
         few += [match for match in found if match.clear and level == 0]
     if contradicting or few:
         return contradicting or few
-    return [match for column in numbering if (match := _at_level(frame, column, case_ids, 0)) is not None]
+    return [match for column in numbering if (match := _at_level(cells, column, case_ids, 0)) is not None]
 
 
-def _at_level(frame: pd.DataFrame, column: str, case_ids: Sequence[str], level: int) -> ColumnMatch | None:
+def _at_level(cells: Columns, column: str, case_ids: Sequence[str], level: int) -> ColumnMatch | None:
     """The column as ids as text (0), by number (1) or of patients (2); None where it matches nothing."""
-    values = frame[column].tolist()
+    values = cells[column]
     positions = _positions(values)
     if level == 2:
         spellings = pair_patients(case_ids, positions)
@@ -272,7 +269,7 @@ def _at_level(frame: pd.DataFrame, column: str, case_ids: Sequence[str], level: 
     if not spellings.partner:
         return None
     matches = _matches(positions, spellings)
-    return ColumnMatch(column, matches, level, not _conflicts(frame, matches))
+    return ColumnMatch(column, matches, level, not _conflicts(cells, matches))
 
 
 def _by_number(values: Sequence[object], positions: Mapping[str, Sequence[int]], case_ids: Sequence[str]) -> Spellings:
@@ -290,7 +287,7 @@ def _mostly(matches: Matches, case_ids: Sequence[str], values: Sequence[object])
     return len(matches.rows) >= _MOSTLY * len(case_ids) or n_spelt >= _MOSTLY * n_values
 
 
-def _refuse_rivals(found: Sequence[ColumnMatch], frame: pd.DataFrame, name: str) -> None:
+def _refuse_rivals(found: Sequence[ColumnMatch], cells: Columns, name: str) -> None:
     """Two columns that pair the cases with different rows are for the user to choose from."""
     clear = [match for match in found if match.clear]
     best = best_match(clear)
@@ -313,26 +310,26 @@ def _refuse_rivals(found: Sequence[ColumnMatch], frame: pd.DataFrame, name: str)
         )
 
 
-def _match_column(frame: pd.DataFrame, column: str, case_ids: Sequence[str]) -> ColumnMatch:
+def _match_column(cells: Columns, column: str, case_ids: Sequence[str]) -> ColumnMatch:
     """A column that was named: every way is tried, the strictest first."""
-    positions = _positions(frame[column].tolist())
+    positions = _positions(cells[column])
     spellings = pair_spellings(tuple(case_ids), positions, (*_TEXTUAL, by_number(case_ids)))
     level = 0
     if not spellings.partner and (of_patients := pair_patients(case_ids, positions)).partner:
         spellings, level = of_patients, 2
     matches = _matches(positions, spellings)
-    return ColumnMatch(column, matches, level, not _conflicts(frame, matches))
+    return ColumnMatch(column, matches, level, not _conflicts(cells, matches))
 
 
-def _described(frame: pd.DataFrame, match: ColumnMatch, case_ids: Sequence[str], name: str) -> IdMatch:
+def _described(cells: Columns, match: ColumnMatch, case_ids: Sequence[str], name: str) -> IdMatch:
     """The row of each case, and what has to be told about how it was found."""
     column, matches = match.column, match.matches
-    rows, merged, several, key = _one_row_each(frame, matches, column, name)
-    by_name = _rows_by_name(frame, matches, key)
+    rows, merged, several, key = _one_row_each(cells, matches, column, name)
+    by_name = _rows_by_name(cells, matches, key)
     if by_name:
         rows, several = by_name, ()
     used = set(rows.values()) if by_name else {row for found in matches.rows.values() for row in found}
-    n_unused = len(frame) - len(used)
+    n_unused = len(cells[column]) - len(used)
     counts = Counter(matches.how.values())
     ways = [f"{counts[way]:,} {way}" for way in _WAYS if counts[way]]
     n_first, first = ways[0].split(" ", 1)
@@ -358,7 +355,7 @@ def _described(frame: pd.DataFrame, match: ColumnMatch, case_ids: Sequence[str],
             f"{name} has several rows a case, told apart by {key}; {some(several, 10)} differ between them and are no"
             " attributes of a case"
         )
-    texts = frame[column].tolist()
+    texts = cells[column]
     n_patients = len({cell_text(texts[row]) for row in rows.values()} if by_name else set(rows.values()))
     is_patient = n_patients < len(rows)
     if is_patient and not by_name:
@@ -370,14 +367,14 @@ def _described(frame: pd.DataFrame, match: ColumnMatch, case_ids: Sequence[str],
     return IdMatch(column, rows, matches.ambiguous, explanation, tallied, several, is_patient, tuple(notices))
 
 
-def _rows_by_name(frame: pd.DataFrame, matches: Matches, key: str) -> dict[str, int]:
+def _rows_by_name(cells: Columns, matches: Matches, key: str) -> dict[str, int]:
     """The row of each case where its id names what tells the rows apart: `sub-01_ses-2` and `ses-2` (or `2`).
 
     Empty unless that finds just one row for every case.
     """
     if not key:
         return {}
-    texts = [cell_text(value).casefold() for value in frame[key].tolist()]
+    texts = [cell_text(value).casefold() for value in cells[key]]
     found: dict[str, int] = {}
     for case, rows in matches.rows.items():
         # The first part is the patient's.
@@ -416,26 +413,26 @@ def _runs(values: Sequence[object]) -> int | None:
     return start if numbers == [float(start + index) for index in range(len(numbers))] else None
 
 
-def _conflicts(frame: pd.DataFrame, matches: Matches) -> dict[str, list[str]]:
+def _conflicts(cells: Columns, matches: Matches) -> dict[str, list[str]]:
     """Case -> columns in which its rows contradict each other, where no column tells the rows apart."""
-    differing = differing_columns(frame, matches.rows)
-    return {} if row_key(frame, matches.rows, differing) else differing
+    differing = differing_columns(cells, matches.rows)
+    return {} if row_key(cells, matches.rows, differing) else differing
 
 
-def differing_columns(frame: pd.DataFrame, rows_of: Mapping[str, Sequence[int]]) -> dict[str, list[str]]:
+def differing_columns(cells: Columns, rows_of: Mapping[str, Sequence[int]]) -> dict[str, list[str]]:
     """Case -> columns in which its rows differ, for cases with several rows that do."""
     repeated = {case: list(rows) for case, rows in rows_of.items() if len(rows) > 1}
     if not repeated:
         return {}
-    cells = {str(column): [cell_text(value) for value in frame[column].tolist()] for column in frame.columns}
+    texts_of = {column: [cell_text(value) for value in values] for column, values in cells.items()}
     found = {
-        case: [column for column, texts in cells.items() if len({texts[row] for row in rows}) > 1]
+        case: [column for column, texts in texts_of.items() if len({texts[row] for row in rows}) > 1]
         for case, rows in repeated.items()
     }
     return {case: columns for case, columns in found.items() if columns}
 
 
-def row_key(frame: pd.DataFrame, rows_of: Mapping[str, Sequence[int]], differing: Mapping[str, Sequence[str]]) -> str:
+def row_key(cells: Columns, rows_of: Mapping[str, Sequence[int]], differing: Mapping[str, Sequence[str]]) -> str:
     """The column that tells the rows of one case apart in a long table (label, fold); empty where there is none.
 
     It has few values (or a name that says so), a different one in each row of a case, and most cases have several rows:
@@ -445,7 +442,7 @@ def row_key(frame: pd.DataFrame, rows_of: Mapping[str, Sequence[int]], differing
     if not differing or len(repeated) < _MOSTLY * len(rows_of):
         return ""
     for column in dict.fromkeys(column for columns in differing.values() for column in columns):
-        texts = [cell_text(value) for value in frame[column].tolist()]
+        texts = [cell_text(value) for value in cells[column]]
         kinds = {texts[row] for rows in repeated.values() for row in rows}
         distinct = all(
             len({texts[row] for row in rows}) == len(rows) and all(texts[row] for row in rows)
@@ -458,11 +455,11 @@ def row_key(frame: pd.DataFrame, rows_of: Mapping[str, Sequence[int]], differing
 
 
 def _one_row_each(
-    frame: pd.DataFrame, matches: Matches, column: str, name: str
+    cells: Columns, matches: Matches, column: str, name: str
 ) -> tuple[dict[str, int], list[str], tuple[str, ...], str]:
     """The row of each case; cases whose row is repeated; columns that differ between rows of a case, and their key."""
-    differing = differing_columns(frame, matches.rows)
-    key = row_key(frame, matches.rows, differing)
+    differing = differing_columns(cells, matches.rows)
+    key = row_key(cells, matches.rows, differing)
     if differing and not key:
         case, different = next(iter(differing.items()))
         raise MetadataError(
@@ -471,23 +468,16 @@ def _one_row_each(
             " Keep one row a case, or name a column that tells the rows apart with --id-column"
         )
     merged = [case for case, rows in matches.rows.items() if len(rows) > 1 and case not in differing]
-    several = tuple(
-        str(other) for other in frame.columns if any(str(other) in columns for columns in differing.values())
-    )
+    several = tuple(other for other in cells if any(other in columns for columns in differing.values()))
     return {case: rows[0] for case, rows in matches.rows.items()}, merged, several, key
 
 
-def _no_match(
-    frame: pd.DataFrame, case_ids: Sequence[str], wanted: str | None, matches: Matches | None, name: str
-) -> str:
+def _no_match(cells: Columns, case_ids: Sequence[str], wanted: str | None, matches: Matches | None, name: str) -> str:
     if wanted and matches and matches.ambiguous:
         case, values = next(iter(matches.ambiguous.items()))
         return f"{name}: {', '.join(values)} in column {wanted} could be {case} or another case; spell ids alike"
     # Text columns first: there the ids are likelier.
-    texts = {
-        str(column): [text for value in frame[column].tolist() if (text := cell_text(value))]
-        for column in frame.columns
-    }
+    texts = {column: [text for value in values if (text := cell_text(value))] for column, values in cells.items()}
     by_text = sorted(texts, key=lambda column: not all(map(_is_text, texts[column][:20])))
     examples = [f"{column} ({some(dict.fromkeys(texts[column]))})" for column in ([wanted] if wanted else by_text[:4])]
     where = f"column {wanted}" if wanted else "no column"

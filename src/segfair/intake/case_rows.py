@@ -136,7 +136,7 @@ def _missing(table: Table, typed: Mapping[str, Sequence[object]], rows: Mapping[
     """Column -> case -> how its missing value is spelt."""
     found = {}
     for column, values in typed.items():
-        cells = table.raw[column].tolist()
+        cells = table.raw[column]
         without = {case: row for case, row in rows.items() if values[row] is None}
         found[column] = {case: "" if cells[row] is None else str(cells[row]).strip() for case, row in without.items()}
     return {column: cases for column, cases in found.items() if cases}

@@ -50,15 +50,15 @@ def one_row_a_case(file: ScoreFile, ids_column: str) -> tuple[ScoreFile, tuple[s
     """
     table = file.table
     rows_of: dict[str, list[int]] = {}
-    for row, value in enumerate(table.raw[ids_column].tolist()):
+    for row, value in enumerate(table.raw[ids_column]):
         if text := cell_text(value):
             rows_of.setdefault(text, []).append(row)
     repeated = {case: rows for case, rows in rows_of.items() if len(rows) > 1}
     if not repeated:
         return file, ()
-    counted = [column for column in table.columns if not is_row_number(column, table.raw[column].tolist())]
-    frame = table.raw[counted]
-    differing = differing_columns(frame, rows_of)
+    counted = [column for column in table.columns if not is_row_number(column, table.raw[column])]
+    cells = {column: table.raw[column] for column in counted}
+    differing = differing_columns(cells, rows_of)
     if not differing:
         merged = table.rows([rows[0] for rows in rows_of.values()])
         notice = f"{table.name}: cases whose row repeats without a difference: {len(repeated):,} ({some(repeated)})"
@@ -66,7 +66,7 @@ def one_row_a_case(file: ScoreFile, ids_column: str) -> tuple[ScoreFile, tuple[s
     keys = {
         case: [column for column in columns if not _is_fraction(table, column)] for case, columns in differing.items()
     }
-    key = row_key(frame, rows_of, keys)
+    key = row_key(cells, rows_of, keys)
     if not key:
         case, columns = next(iter(differing.items()))
         raise MetadataError(
@@ -86,7 +86,7 @@ def _spread(
     file: ScoreFile, ids_column: str, key: str, rows_of: Mapping[str, Sequence[int]]
 ) -> tuple[ScoreFile, tuple[str, ...]]:
     table = file.table
-    kinds = [cell_text(value) for value in table.raw[key].tolist()]
+    kinds = [cell_text(value) for value in table.raw[key]]
     if _COMPARED.fullmatch(key.strip()):
         raise MetadataError(
             f"{table.name}: holds the scores of several models, told apart by {key} ({some(dict.fromkeys(kinds))});"
@@ -161,7 +161,7 @@ def _means(
 
 def _value_column(table: Table, others: Sequence[str], values: Mapping[str, Sequence[object]]) -> str:
     numeric = [column for column in others if _is_score(values[column])]
-    numeric = [column for column in numeric if not is_row_number(column, table.raw[column].tolist())]
+    numeric = [column for column in numeric if not is_row_number(column, table.raw[column])]
     if len(numeric) != 1:
         raise MetadataError(
             f"{table.name}: has a row a case and metric, and {len(numeric)} columns of numbers beside them"

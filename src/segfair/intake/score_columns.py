@@ -125,7 +125,7 @@ def read_score_columns(
         raise ConfigError(f"--lower-is-better and --higher-is-better {min(both)}: one of them can hold")
     told = dict.fromkeys(lower_is_better, "lower") | dict.fromkeys(higher_is_better, "higher")
     table = file.table
-    found = _Found(file, [cell_text(value) for value in table.raw[ids_column].tolist()], told)
+    found = _Found(file, [cell_text(value) for value in table.raw[ids_column]], told)
     names = list(file.scores or (column for column in table.columns if column != ids_column))
     if not file.scores:
         _refuse_without_numbers(file, names)
@@ -164,7 +164,7 @@ def _refuse_without_numbers(file: ScoreFile, names: Sequence[str]) -> None:
         values = file.table.column(column)
         if known is None or not known.metric or any(read_number(value) is not None for value in values):
             continue
-        cells = [text for value in file.table.raw[column].tolist() if (text := cell_text(value))]
+        cells = [text for value in file.table.raw[column] if (text := cell_text(value))]
         raise MetadataError(
             f"{file.table.name}: column {column} is a score by its name and holds no number, but"
             f" {some(map(repr, dict.fromkeys(cells))) or 'empty cells'}; mend it, or leave that column out"

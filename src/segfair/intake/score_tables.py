@@ -75,7 +75,7 @@ def load_score_cohort(
     table = read_metadata(metadata, sheet=sheet, case_ids=_possible_ids(file))
     ids_column = file.id_column or _find_case_column(file.table, table, id_column)
     file, collapsed = one_row_a_case(_with_stems(file, ids_column), ids_column)
-    rows_of = {text: row for row, value in enumerate(file.table.raw[ids_column].tolist()) if (text := cell_text(value))}
+    rows_of = {text: row for row, value in enumerate(file.table.raw[ids_column]) if (text := cell_text(value))}
     case_ids = sorted(rows_of)
     rows = attach_metadata(table, case_ids, id_column=id_column, subject_column=subject_column)
     rows = with_folds(rows, case_ids, file.fold)
@@ -128,7 +128,7 @@ def _with_folders_as_ids(file: ScoreFile) -> ScoreFile:
     """Paths to files of one name (`P1/seg.nii.gz`, `P2/seg.nii.gz`) become the folders that tell them apart."""
     table = file.table
     for column in table.columns if not file.id_column else (file.id_column,):
-        texts = [cell_text(value) for value in table.raw[column].tolist()]
+        texts = [cell_text(value) for value in table.raw[column]]
         if not all("/" in text or "\\" in text for text in texts):
             continue
         paths = [re.split(r"[/\\]", text) for text in texts]
@@ -146,7 +146,7 @@ def _with_folders_as_ids(file: ScoreFile) -> ScoreFile:
 
 def _with_stems(file: ScoreFile, ids_column: str) -> ScoreFile:
     """Ids that are file names or paths become what the files are called without their endings."""
-    texts = [cell_text(value) for value in file.table.raw[ids_column].tolist()]
+    texts = [cell_text(value) for value in file.table.raw[ids_column]]
     if any(id_stem(text) == text for text in texts if text):
         return file
     stems = [id_stem(text) for text in texts]
@@ -168,7 +168,7 @@ def default_outcome(table: ScoreTable) -> str:
 def _possible_ids(file: ScoreFile) -> list[str]:
     """Every text that could be a case id, to find the sheet of the metadata."""
     columns = [file.id_column] if file.id_column else _id_columns(file.table)
-    return [text for column in columns for value in file.table.raw[column].tolist() if (text := cell_text(value))]
+    return [text for column in columns for value in file.table.raw[column] if (text := cell_text(value))]
 
 
 def _id_columns(table: Table) -> list[str]:
@@ -177,9 +177,9 @@ def _id_columns(table: Table) -> list[str]:
     for column in table.columns:
         if read_score_name(column) is not None or column_names.is_no_id(column):
             continue
-        texts = {text for value in table.raw[column].tolist() if (text := cell_text(value))}
+        texts = {text for value in table.raw[column] if (text := cell_text(value))}
         fractions = any(isinstance(value, float) and not value.is_integer() for value in table.column(column))
-        if texts and not fractions and (len(texts) > 1 or len(table.raw) == 1):
+        if texts and not fractions and (len(texts) > 1 or len(table) == 1):
             found.append(column)
     return found
 
@@ -190,22 +190,20 @@ def _find_case_column(scores: Table, metadata: Table, id_column: str | None) -> 
     Raises:
         MetadataError: None does, or two pair the rows of the scores with different rows.
     """
-    theirs = metadata.raw if id_column not in metadata.columns else metadata.raw[[id_column]]
+    theirs = metadata.raw if id_column not in metadata.columns else {id_column: metadata.raw[id_column]}
     candidates = _id_columns(scores)
-    numbering = [column for column in candidates if is_row_number(column, scores.raw[column].tolist())]
+    numbering = [column for column in candidates if is_row_number(column, scores.raw[column])]
     found: dict[str, ColumnMatch] = {}
     for group in ([column for column in candidates if column not in numbering], numbering):
         for column in group:
-            ids = list(dict.fromkeys(text for value in scores.raw[column].tolist() if (text := cell_text(value))))
+            ids = list(dict.fromkeys(text for value in scores.raw[column] if (text := cell_text(value))))
             match = match_column(theirs, ids)
             if match is not None:
                 found[column] = match
         if found:
             break
     if not found:
-        columns = ", ".join(
-            f"{column} ({some(map(cell_text, scores.raw[column].tolist()))})" for column in scores.columns[:4]
-        )
+        columns = ", ".join(f"{column} ({some(map(cell_text, scores.raw[column]))})" for column in scores.columns[:4])
         raise MetadataError(
             f"{scores.name}: no column of case ids that {metadata.name} has, too; its columns are {columns}."
             " Scores need one row a case and a column of case ids"
@@ -213,7 +211,7 @@ def _find_case_column(scores: Table, metadata: Table, id_column: str | None) -> 
 
     def quality(column: str) -> tuple[object, ...]:
         # A column in which ids repeat may be a patient's; the study's own id comes first.
-        n_rows = sum(cell_text(value) != "" for value in scores.raw[column].tolist())
+        n_rows = sum(cell_text(value) != "" for value in scores.raw[column])
         return (*found[column].quality[:3], len(found[column].matches.rows) == n_rows, *found[column].quality[3:])
 
     best = max(found, key=quality)
@@ -226,7 +224,7 @@ def _refuse_two(best: str, found: Mapping[str, ColumnMatch], scores: Table, meta
 
     def row_of(column: str) -> dict[int, int]:
         rows = found[column].matches.rows
-        texts = map(cell_text, scores.raw[column].tolist())
+        texts = map(cell_text, scores.raw[column])
         return {index: rows[text][0] for index, text in enumerate(texts) if text in rows}
 
     ours = row_of(best)
@@ -257,7 +255,7 @@ def _fill_both_empty(
             f"cases with an empty label and prediction, left undefined: {len(affected)} ({some(affected)})"
         ]
     worth = protocol.empty.both_dsc
-    row_of = {case: row for row, case in enumerate(map(cell_text, file.table.raw[ids_column].tolist()))}
+    row_of = {case: row for row, case in enumerate(map(cell_text, file.table.raw[ids_column]))}
     filled = {name: list(column) for name, column in values.items()}
     for name, cases in file.both_empty.items():
         for case in cases:
@@ -275,13 +273,13 @@ def _fill_both_empty(
 def _penalties(table: Table) -> list[str | None]:
     """The column `penalised` of an audit's cases.csv: why a case has the worst score."""
     if "penalised" not in table.columns:
-        return [None] * len(table.raw)
+        return [None] * len(table)
     return [value if isinstance(value, str) and not is_missing(value) else None for value in table.column("penalised")]
 
 
 def _facts(file: ScoreFile) -> list[dict[str, float]]:
     """Voxels of label and prediction, where a summary tells: with one label, or where all are empty."""
-    facts: list[dict[str, float]] = [{} for _ in range(len(file.table.raw))]
+    facts: list[dict[str, float]] = [{} for _ in range(len(file.table))]
     if not file.id_column:
         return facts
     for name, count in (("label_voxels", "n_ref"), ("prediction_voxels", "n_pred")):

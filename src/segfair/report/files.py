@@ -84,8 +84,9 @@ def _write_files(
 ) -> None:
     result.save(folder / "audit.json")
     if "cases.csv" in names:
-        write_csv(result.cases.scores.to_frame(), folder / "cases.csv")
-    write_csv(result.to_frame(), folder / "subgroups.csv")
+        scores = result.cases.scores
+        write_csv(scores.records(), folder / "cases.csv", columns=scores.columns)
+    write_csv(result.records(), folder / "subgroups.csv")
     protocol = result.about.config.protocol
     digests = {
         "protocol (rules)": protocol.digest,

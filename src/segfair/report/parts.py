@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from segfair.audit.words import clean
-from segfair.report.figures import to_svg
+from segfair.report.drawing import Drawing
+from segfair.report.svg import to_svg
 from segfair.subgroups.lattice import Item, Subgroup
 
 __all__ = [
@@ -33,13 +34,13 @@ Cell = dict[str, Any]
 NAME_LENGTH = 80
 """Longest attribute or level on the page; audit.json has the whole."""
 
-_drawings: ContextVar[dict[str, Any] | None] = ContextVar("drawings", default=None)
+_drawings: ContextVar[dict[str, Drawing] | None] = ContextVar("drawings", default=None)
 
 
 @contextmanager
-def collected_drawings() -> Iterator[dict[str, Any]]:
-    """Collects the matplotlib figures of the page data that is made within: key -> figure."""
-    found: dict[str, Any] = {}
+def collected_drawings() -> Iterator[dict[str, Drawing]]:
+    """Collects the drawings of the page data that is made within: key -> drawing."""
+    found: dict[str, Drawing] = {}
     token = _drawings.set(found)
     try:
         yield found
@@ -88,11 +89,19 @@ def definition(name: str, value: object, *, code: bool = False) -> Data:
     return {"name": name, "value": str(value), "code": code}
 
 
-def figure(drawing: Any, *, key: str, label: str, caption: str, data: Data | None = None, narrow: Any = None) -> Data:
+def figure(
+    drawing: Drawing,
+    *,
+    key: str,
+    label: str,
+    caption: str,
+    data: Data | None = None,
+    narrow: Drawing | None = None,
+) -> Data:
     """A figure with its text alternative and the table behind it.
 
     Args:
-        drawing: A matplotlib figure.
+        drawing: The figure.
         key: Unique in the page.
         label: Text alternative.
         caption: Printed beneath.

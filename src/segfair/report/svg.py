@@ -1,63 +1,122 @@
-"""An SVG document of matplotlib -> an element that can stand in a page beside others. Draws nothing."""
+"""A drawing -> an SVG element that can stand in a page beside others. Places nothing.
+
+Fonts are the page's, texts stay text, ids bear a prefix, and nothing in it styles the page.
+"""
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 
-__all__ = ["for_page"]
+from segfair.report.drawing import INK, Box, Drawing, Line, Mark, Place, Shape, Text
 
-_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+__all__ = ["to_svg"]
+
+_SVG = "http://www.w3.org/2000/svg"
+_INCH = 72.0
+_ANCHOR = {"left": None, "center": "middle", "right": "end"}
+# From a point to the line that letters stand on, in sizes of a letter: capitals are 0.7 high, tails 0.2 deep.
+_BASELINE = {"middle": 0.35, "above": -0.22, "below": 0.78}
 
 
-def for_page(text: str, *, prefix: str, label: str) -> str:
-    """An SVG document as an element of a page.
-
-    Fonts are the page's, ids bear `prefix`, coordinates keep two decimals, and nothing in it styles the page.
+def to_svg(drawing: Drawing, *, prefix: str, label: str) -> str:
+    """The drawing as an element of a page; equal drawings give equal texts.
 
     Args:
-        text: An SVG document as matplotlib writes it.
+        drawing: What to draw.
         prefix: Unique in the page.
         label: Text alternative, read out instead of the drawing.
     """
-    ET.register_namespace("", _SVG)
-    ET.register_namespace("xlink", _XLINK)
-    root = ET.fromstring(text)
-    used = set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'href="#([^"]+)"', text))
-    for parent in list(root.iter()):
-        # The style sheet inside would hold for the whole page.
-        for child in [*parent.findall(f"{{{_SVG}}}metadata"), *parent.findall(f"{{{_SVG}}}style")]:
-            parent.remove(child)
-    for element in root.iter():
-        identity = element.attrib.pop("id", None)
-        if identity in used:
-            element.set("id", f"{prefix}-{identity}")
-        if element.attrib.get("transform", "").startswith(("rotate(0 ", "rotate(-0 ")):
-            del element.attrib["transform"]
-        for name, value in list(element.attrib.items()):
-            element.set(name, _of_page(name, value, prefix))
-    width = float(root.attrib["viewBox"].split()[2])
-    for name in ("width", "height", "version"):
-        root.attrib.pop(name, None)
+    width, height = drawing.width * _INCH, drawing.height * _INCH
+    root = ET.Element("svg", xmlns=_SVG, viewBox=f"0 0 {_number(width)} {_number(height)}", role="img")
+    root.set("aria-label", label)
     # A point of the drawing is 4/3 of a pixel of the page, and it may shrink.
     root.set("style", f"width:{width * 4 / 3:.0f}px;stroke-linejoin:round")
-    root.set("role", "img")
-    root.set("aria-label", label)
+    patterns = _patterns(drawing, root, prefix)
+    place = f"translate({_number(drawing.left * _INCH)} {_number(drawing.top * _INCH)})"
+    inside = ET.SubElement(root, "g", {"transform": place, "fill": INK, "font-size": "8.5"})
+    for shape in drawing:
+        _draw(inside, shape, patterns)
     return ET.tostring(root, encoding="unicode")
 
 
-def _of_page(name: str, value: str, prefix: str) -> str:
-    """An attribute with the page's fonts, short coordinates and references that bear the prefix."""
-    if name == "style":
-        value = re.sub(r" ?font-family: [^;]+;", "", value)
-        value = re.sub(r"font: (?:(?P<weight>bold|\d00) )?(?P<size>[\d.]+px) [^;]+", _font_size, value)
-    elif name in ("d", "transform", "x", "y", "points"):
-        value = re.sub(r"-?\d+\.\d+", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
-        value = value.replace("\n", "")
-    value = value.replace("url(#", f"url(#{prefix}-")
-    return value.replace("#", f"#{prefix}-", 1) if name == f"{{{_XLINK}}}href" else value
+def _patterns(drawing: Drawing, root: ET.Element, prefix: str) -> dict[tuple[str, str], str]:
+    """Defines each hatching that the drawing needs; (hatching, colour) -> its id."""
+    wanted = [(shape.hatch, shape.hatch_colour) for shape in drawing.shapes if isinstance(shape, Box) and shape.hatch]
+    found: dict[tuple[str, str], str] = {
+        hatch: f"{prefix}-{hatch[0]}{number}" for number, hatch in enumerate(dict.fromkeys(wanted))
+    }
+    if not found:
+        return found
+    definitions = ET.SubElement(root, "defs")
+    for (hatch, colour), name in found.items():
+        tile = {"id": name, "width": "3", "height": "3", "patternUnits": "userSpaceOnUse"}
+        if hatch == "lines":
+            tile["patternTransform"] = "rotate(45)"
+        pattern = ET.SubElement(definitions, "pattern", tile)
+        if hatch == "lines":
+            ET.SubElement(pattern, "path", {"d": "M1.5 0v3", "stroke": colour, "stroke-width": "0.5"})
+        else:
+            ET.SubElement(pattern, "circle", {"cx": "1.5", "cy": "1.5", "r": "0.5", "fill": colour})
+    return found
 
 
-def _font_size(match: re.Match[str]) -> str:
-    weight = f"font-weight:{match['weight']};" if match["weight"] else ""
-    return f"{weight}font-size:{match['size']}"
+def _draw(parent: ET.Element, shape: Shape, patterns: dict[tuple[str, str], str]) -> None:
+    if isinstance(shape, Text):
+        _write(parent, shape)
+    elif isinstance(shape, Mark):
+        _mark(parent, shape)
+    elif isinstance(shape, Line):
+        line = {"d": _path(shape.points), "fill": "none", "stroke": shape.colour, "stroke-width": _number(shape.width)}
+        if shape.dash:
+            line["stroke-dasharray"] = " ".join(map(_number, shape.dash))
+        ET.SubElement(parent, "path", line)
+    else:
+        corner = {"x": _points(shape.x), "y": _points(shape.y)}
+        size = {"width": _points(shape.width), "height": _points(shape.height)}
+        ET.SubElement(parent, "rect", {**corner, **size, "fill": shape.colour})
+        if shape.hatch:
+            fill = f"url(#{patterns[shape.hatch, shape.hatch_colour]})"
+            ET.SubElement(parent, "rect", {**corner, **size, "fill": fill})
+
+
+def _write(parent: ET.Element, shape: Text) -> None:
+    place = {"x": _points(shape.x), "y": _number(shape.y * _INCH + _BASELINE[shape.place] * shape.size)}
+    optional = {
+        "text-anchor": _ANCHOR[shape.align],
+        "fill": shape.colour if shape.colour != INK else None,
+        "font-size": _number(shape.size) if shape.size != 8.5 else None,
+        "font-weight": "bold" if shape.bold else None,
+        **({"stroke": "#fff", "stroke-width": "2.5", "paint-order": "stroke"} if shape.halo else {}),
+    }
+    style = {name: value for name, value in optional.items() if value is not None}
+    ET.SubElement(parent, "text", {**place, **style}).text = shape.text
+
+
+def _mark(parent: ET.Element, shape: Mark) -> None:
+    style = {"fill": shape.face or shape.colour, "stroke": shape.colour, "stroke-width": _number(shape.edge)}
+    x, y, half = shape.x * _INCH, shape.y * _INCH, shape.size / 2
+    if shape.shape == "dot":
+        ET.SubElement(parent, "circle", {"cx": _number(x), "cy": _number(y), "r": _number(half), **style})
+        return
+    turn = -1 if shape.shape == "up" else 1
+    corners = {
+        "bar": [(x, y - half), (x, y + half)],
+        "square": [(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)],
+    }.get(shape.shape, [(x - half, y - turn * half), (x + half, y - turn * half), (x, y + turn * half)])
+    closed = "" if shape.shape == "bar" else "z"
+    ET.SubElement(parent, "path", {"d": _path(corners, 1.0) + closed, **style})
+
+
+def _path(points: Iterable[Place], unit: float = _INCH) -> str:
+    return "M" + "L".join(f"{_number(x * unit)} {_number(y * unit)}" for x, y in points)
+
+
+def _points(inches: float) -> str:
+    return _number(inches * _INCH)
+
+
+def _number(value: float) -> str:
+    """Two decimals are a hundredth of a pixel."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from segfair.stats.cells import Membership, distinct_rows
 from segfair.stats.contrast import PRIOR_DF, Family, families
@@ -144,7 +144,7 @@ def adjusted_max_t(
     raw = families(distinct, outcome, strata=strata, subjects=subjects, min_divided=min_cases)
     raw_difference = sign * _differences(raw, len(first))[representative]
     n = _smaller_side(adjusted, len(first))[representative]
-    reach = scipy.stats.t.ppf(0.5 + confidence / 2, PRIOR_DF + np.maximum(n, 2) - 1) * test.standard_error
+    reach = stdtrit(PRIOR_DF + np.maximum(n, 2) - 1, 0.5 + confidence / 2) * test.standard_error
     critical = test.critical(1 - confidence)
     width = np.where(test.tested, critical * test.standard_error, np.nan) if critical is not None else reach * np.nan
     return Adjustment(

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, distinct_rows
@@ -384,6 +383,11 @@ def false_discovery(p_values: NDArray[np.float64], *, method: Literal["bh", "by"
     """
     adjusted = np.full(len(p_values), np.nan)
     known = np.isfinite(p_values)
-    if known.any():
-        adjusted[known] = scipy.stats.false_discovery_control(p_values[known], method=method)
+    order = np.flatnonzero(known)[np.argsort(p_values[known])]
+    ranks = np.arange(1, len(order) + 1)
+    steps = p_values[order] * (len(order) / ranks)
+    if method == "by":
+        steps *= np.sum(1 / ranks)
+    # SciPy's own function takes half a second to import, and no other statistic needs it.
+    adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
     return adjusted

@@ -7,8 +7,8 @@ cohorts.
 from __future__ import annotations
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from segfair.stats.cells import Membership
 from segfair.stats.permutation import max_t
@@ -36,7 +36,7 @@ def detectable_gap(
     per_case = np.full(members.shape, np.nan)
     np.divide(1.0, members, out=per_case, where=possible)
     np.add(per_case, 1.0 / np.where(possible, n_cases - members, np.nan), out=per_case)
-    return np.asarray((critical + scipy.stats.norm.ppf(power)) * sd * np.sqrt(per_case), dtype=np.float64)
+    return np.asarray((critical + ndtri(power)) * sd * np.sqrt(per_case), dtype=np.float64)
 
 
 def n_needed(
@@ -56,7 +56,7 @@ def n_needed(
     """
     part = np.asarray(share, dtype=np.float64)
     rest = np.where((part > 0) & (part < 1), 1.0 - part, np.nan)
-    reach = (critical + scipy.stats.norm.ppf(power)) * sd / gap
+    reach = (critical + ndtri(power)) * sd / gap
     return np.ceil(reach**2 / rest - 1e-9)
 
 

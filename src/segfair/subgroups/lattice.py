@@ -18,7 +18,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -376,43 +376,45 @@ class SubgroupTable:
         """The `k` most harmful subgroups that are not redundant."""
         return tuple(itertools.islice((row for row in self.rows if not row.redundant), k))
 
-    def to_frame(self) -> pd.DataFrame:
+    def records(self) -> list[dict[str, Any]]:
         """One row a subgroup, most harmful first."""
+        return [
+            {
+                "outcome": self.outcome,
+                "subgroup": row.subgroup.name,
+                "n": row.n,
+                "support": row.support,
+                "mean": row.mean,
+                "rest_mean": row.rest_mean,
+                "divergence": row.divergence,
+                "t": row.t,
+                "divergence_shrunk": row.divergence_shrunk,
+                "ci_low": row.ci[0] if row.ci else None,
+                "ci_high": row.ci[1] if row.ci else None,
+                "ci_simultaneous_low": row.ci_simultaneous[0] if row.ci_simultaneous else None,
+                "ci_simultaneous_high": row.ci_simultaneous[1] if row.ci_simultaneous else None,
+                "difference": row.estimate.value if row.estimate else None,
+                "difference_low": row.estimate.ci[0] if row.estimate and row.estimate.ci else None,
+                "difference_high": row.estimate.ci[1] if row.estimate and row.estimate.ci else None,
+                "p_value": row.p_value,
+                "p_adjusted": row.p_adjusted,
+                "significant": row.significant,
+                "p_bh": row.p_bh,
+                "p_by": row.p_by,
+                "margin": row.margin,
+                "adjusted_difference": row.adjusted.difference if row.adjusted else None,
+                "adjusted_p": row.adjusted.p_adjusted if row.adjusted else None,
+                "redundant": row.redundant,
+                "aliases": "; ".join(alias.name for alias in row.aliases),
+            }
+            for row in self.rows
+        ]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The same as a data frame."""
         import pandas as pd
 
-        return pd.DataFrame(
-            [
-                {
-                    "outcome": self.outcome,
-                    "subgroup": row.subgroup.name,
-                    "n": row.n,
-                    "support": row.support,
-                    "mean": row.mean,
-                    "rest_mean": row.rest_mean,
-                    "divergence": row.divergence,
-                    "t": row.t,
-                    "divergence_shrunk": row.divergence_shrunk,
-                    "ci_low": row.ci[0] if row.ci else None,
-                    "ci_high": row.ci[1] if row.ci else None,
-                    "ci_simultaneous_low": row.ci_simultaneous[0] if row.ci_simultaneous else None,
-                    "ci_simultaneous_high": row.ci_simultaneous[1] if row.ci_simultaneous else None,
-                    "difference": row.estimate.value if row.estimate else None,
-                    "difference_low": row.estimate.ci[0] if row.estimate and row.estimate.ci else None,
-                    "difference_high": row.estimate.ci[1] if row.estimate and row.estimate.ci else None,
-                    "p_value": row.p_value,
-                    "p_adjusted": row.p_adjusted,
-                    "significant": row.significant,
-                    "p_bh": row.p_bh,
-                    "p_by": row.p_by,
-                    "margin": row.margin,
-                    "adjusted_difference": row.adjusted.difference if row.adjusted else None,
-                    "adjusted_p": row.adjusted.p_adjusted if row.adjusted else None,
-                    "redundant": row.redundant,
-                    "aliases": "; ".join(alias.name for alias in row.aliases),
-                }
-                for row in self.rows
-            ]
-        )
+        return pd.DataFrame(self.records())
 
 
 def describe_divergences(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from matplotlib.figure import Figure
 from tests.report.hand_made import attribute, level, small
 
 from segfair.report.audit import figure_files as module
+from segfair.report.drawing import Drawing
 from segfair.report.parts import figure
 
 ATTRIBUTES = ("sex", "../a b/", "日本", "x" * 60)
@@ -18,7 +18,7 @@ def result(monkeypatch: pytest.MonkeyPatch):
 
     def page_data(result, *, written):
         for key in ("scores", *(f"attribute{index}" for index in range(4)), "attributes"):
-            figure(Figure((1, 1)), key=key, label="", caption="")
+            figure(Drawing(1, 0, 0, top=0, bottom=0, plot=1), key=key, label="", caption="")
 
     monkeypatch.setattr(module, "page_data", page_data)
     return small(attributes=tuple(attribute(name, level("x", 8, 0.7)) for name in ATTRIBUTES))

@@ -6,12 +6,12 @@ import dataclasses
 import itertools
 from typing import Any
 
-from matplotlib.figure import Figure
 from tests.report.hand_made import attribute, lattice, level, row, small, texts, titles, with_facts
 
 from segfair.audit.result import AuditResult, Bins, CaseScores
 from segfair.report.audit import maps
 from segfair.report.audit.maps import heat_map_section
+from segfair.report.drawing import Drawing
 
 CASES = [
     ("young", "f", 0.9), ("young", "f", 0.8), ("young", "m", 0.7), ("old", "f", 0.6),
@@ -49,7 +49,9 @@ def test_a_cell_is_the_mean_of_its_cases_and_the_attribute_with_fewer_levels_goe
 def test_maps_side_by_side_have_the_pairs_and_the_colours_of_the_first(monkeypatch) -> None:
     """The largest divergence of a cell that is large enough, 0.85 - 0.5 or 0.5 - 0.4, sets the colours."""
     spans: list[float] = []
-    monkeypatch.setattr(maps, "heat_map", lambda *_, span, **how: spans.append(span) or Figure((1, 1)))
+    monkeypatch.setattr(
+        maps, "heat_map", lambda *_, span, **how: spans.append(span) or Drawing(1, 0, 0, top=0, bottom=0, plot=1)
+    )
     first = of_cases()
     facts = {"dsc": dataclasses.replace(first.subgroups.outcomes["dsc"], mean=0.5)}
     first = with_facts(first, outcomes=facts)

@@ -8,10 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segfair.report.comparison.figures import SlopeLine, _spread, slope_plot
-
-
-def texts(figure) -> list[str]:
-    return [entry.get_text() for axes in figure.axes for entry in axes.texts]
+from segfair.report.drawing import Line, Mark
 
 
 def test_a_slope_bears_its_name_and_both_values() -> None:
@@ -20,31 +17,31 @@ def test_a_slope_bears_its_name_and_both_values() -> None:
         SlopeLine("sex = F", 120, (0.61, 0.55), "harmed"),
         SlopeLine("sex = M", 180, (0.76, None), "no change shown"),
     ]
-    said = texts(slope_plot(lines, columns=("old", "new"), better="higher"))
+    drawing = slope_plot(lines, columns=("old", "new"), better="higher")
+    said = drawing.texts
     assert {"old", "new", "0.700", "0.610", "0.760"} <= set(said)
     assert any(text.startswith("0.550") and "sex = F (n 120)" in text for text in said)
-    marks = {
-        line.get_marker()
-        for axes in slope_plot(lines, columns=("old", "new"), better="higher").axes
-        for line in axes.lines
-        if len(line.get_xdata()) == 1
-    }
-    assert {"s", "v"} <= marks, "a mark tells the standing without its colour"
+    assert {"square", "down"} <= {shape.shape for shape in drawing.shapes if isinstance(shape, Mark)}, (
+        "a mark tells the standing without its colour"
+    )
 
 
 @pytest.mark.parametrize(("better", "falls"), [("higher", True), ("lower", False)])
 def test_up_is_better(better: str, falls: bool) -> None:
-    figure = slope_plot([SlopeLine("x", 10, (0.7, 0.5), "harmed")], columns=("a", "b"), better=better)  # type: ignore[arg-type]
-    line = next(line for line in figure.axes[0].lines if line.get_linewidth() > 2 and len(line.get_xdata()) == 2)
-    assert (line.get_ydata()[1] < line.get_ydata()[0]) == falls
+    drawing = slope_plot([SlopeLine("x", 10, (0.7, 0.5), "harmed")], columns=("a", "b"), better=better)  # type: ignore[arg-type]
+    ((_, first), (_, second)) = next(
+        shape.points for shape in drawing.shapes if isinstance(shape, Line) and shape.width > 2
+    )
+    assert (second > first) == falls, "the larger number lies lower"
 
 
 def test_several_models_are_several_columns() -> None:
     columns = ("erm", "fairmedseg", "divergence-sampling")
     lines = [SlopeLine(f"group {index}", 10, (0.5, 0.6, 0.4 + index / 50), "") for index in range(9)]
-    figure = slope_plot(lines, columns=columns, better="higher", width=5.0)
-    assert figure.axes[0].get_xlim() == (0, 2)
-    assert sum(text.startswith("group") or " group" in text for text in texts(figure)) == 9
+    drawing = slope_plot(lines, columns=columns, better="higher", width=5.0)
+    upright = [shape.points[0][0] for shape in drawing.shapes if isinstance(shape, Line) and shape.layer == 0][:3]
+    assert upright == pytest.approx([0.0, drawing.length / 2, drawing.length])
+    assert sum(text.startswith("group") or " group" in text for text in drawing.texts) == 9
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))

@@ -155,3 +155,13 @@ def test_rates_have_wilsons_interval(successes: int, bounds: tuple[float, float]
     """By Wilson's formula on paper, z = 1.959964 and 10 cases."""
     assert rate_interval(successes, 10) == pytest.approx(bounds, abs=1e-6)
     assert rate_interval(0, 0) is None
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+def test_rates_have_scipys_interval(confidence: float) -> None:
+    for trials in range(1, 12):
+        for successes in range(trials + 1):
+            bounds = scipy.stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+            assert rate_interval(successes, trials, confidence=confidence) == pytest.approx(
+                (bounds.low, bounds.high), abs=1e-14
+            )

@@ -71,6 +71,10 @@ class CaseScores:
         index = self.columns.index(name)
         return [row[index] for row in self.rows]
 
+    def records(self) -> list[dict[str, Any]]:
+        """The rows by the names of their columns."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
     def to_frame(self) -> pd.DataFrame:
         """The rows as a data frame."""
         import pandas as pd

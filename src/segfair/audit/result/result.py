@@ -45,12 +45,15 @@ class AuditResult:
     subgroups: Subgroups
     verdict: Verdict
 
-    def to_frame(self) -> pd.DataFrame:
+    def records(self) -> list[dict[str, Any]]:
         """The subgroups of all outcomes, most harmful first within each."""
+        return [row for table in self.subgroups.values() for row in table.records()]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The same as a data frame."""
         import pandas as pd
 
-        frames = [table.to_frame() for table in self.subgroups.values() if len(table)]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        return pd.DataFrame(self.records())
 
     def _repr_html_(self) -> str:
         """Scores and worst subgroups for a notebook; escaped."""

@@ -217,7 +217,7 @@ def read_training_source(
         if reason is not None:
             skipped[case] = reason
     if cases is None and where is None:
-        skipped |= _rows_without_files(table.raw[rows.id_column].tolist(), everybody, rows)
+        skipped |= _rows_without_files(table.raw[rows.id_column], everybody, rows)
     if not usable:
         raise InputError(_nothing_left(data, skipped, wanted))
     notices = [
@@ -327,7 +327,7 @@ def _given_split(path: Path, case_ids: Sequence[str]) -> dict[str, GivenSplit]:
     if not {f"{part}_split" for part in parts} <= set(table.columns):
         raise InputError(f"{path}: expected the columns train_split and test_split, got {some(table.columns, 10)}")
     for part in parts:
-        for case in match_ids(case_ids, table.raw[f"{part}_split"].tolist()).rows:
+        for case in match_ids(case_ids, table.raw[f"{part}_split"]).rows:
             if split.get(case, part) != part:
                 raise InputError(f"{path}: case {case} is in train_split and in test_split; keep one of them")
             split[case] = part

@@ -68,7 +68,7 @@ def one_shot_weights(
             raise ConfigError(
                 f"weights: name the cases with --cases, or the column of ids with --id-column ({columns})"
             )
-        wanted = [text for value in table.raw[id_column].tolist() if (text := cell_text(value))]
+        wanted = [text for value in table.raw[id_column] if (text := cell_text(value))]
     cohort = weighted_cohort(table, wanted, id_column=id_column)
     attributes = BinningPlan.from_dict(result.attributes.binning).apply(cohort)
 
@@ -118,7 +118,7 @@ def read_weights(path: Path) -> dict[str, float]:
     table = load_table(path)
     if not {"case", "weight"} <= set(table.columns):
         raise InputError(f"{path}: expected the columns case and weight, got {', '.join(table.columns)}")
-    ids = [cell_text(value) for value in table.raw["case"].tolist()]
+    ids = [cell_text(value) for value in table.raw["case"]]
     numbers = [as_number(value) for value in table.column("weight")]
     if any(number is None or number < 0 for number in numbers):
         raise InputError(f"{path}, column weight: every weight has to be a number of at least 0")

@@ -7,7 +7,6 @@ from typing import Literal
 
 from segfair.audit.result import AuditResult
 from segfair.report.audit import page_data
-from segfair.report.figures import to_file
 from segfair.report.parts import collected_drawings
 
 __all__ = ["FOLDER", "figure_files"]
@@ -26,6 +25,8 @@ def figure_files(result: AuditResult, kind: Literal["svg", "png", "pdf"]) -> dic
         Path within the report's folder -> contents. Names are those of the page's parts (`scores`, `attribute0`),
         with the attribute's name where it can stand in a file name.
     """
+    from segfair.report.printing import to_file
+
     with collected_drawings() as drawings:
         page_data(result, written="")
     return {f"{FOLDER}/{_name(key, result)}.{kind}": to_file(drawing, kind=kind) for key, drawing in drawings.items()}

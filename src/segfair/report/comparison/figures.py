@@ -1,4 +1,4 @@
-"""Slope plots: how means moved from one model to another, or along several. Facts -> figure, in the report's theme.
+"""Slope plots: how means moved from one model to another, or along several. Facts -> drawing, in the report's theme.
 
 A line that falls has lost, whichever direction of the metric is better. Standing is told by the mark at the end of a
 line as well as by its colour.
@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
 from segfair.audit.words import clean, format_number, shorten
 from segfair.compare.result import Standing
-from segfair.report.figures import BETTER, INK, MUTED, RULE, SHADE, WORSE, canvas, text_width, themed
+from segfair.report.drawing import Drawing, Line, Mark, Scale, Text
+from segfair.report.figures import BETTER, INK, MUTED, RULE, SHADE, WORSE, text_width
 from segfair.subgroups.lattice import Better
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["SlopeLine", "slope_plot"]
 
-_MARKS = {"harmed": "v", "gained": "^", "all cases": "s"}
+_MARKS: dict[str, Literal["down", "up", "square"]] = {"harmed": "down", "gained": "up", "all cases": "square"}
 _COLOURS = {"harmed": WORSE, "gained": BETTER, "all cases": INK}
 _ROW = 0.175
 """Inches that a line of text takes."""
@@ -46,7 +43,6 @@ class SlopeLine:
     standing: Standing | str
 
 
-@themed
 def slope_plot(
     lines: Sequence[SlopeLine],
     *,
@@ -55,7 +51,7 @@ def slope_plot(
     digits: int = 3,
     limits: tuple[float, float] | None = None,
     width: float = 7.6,
-) -> Figure:
+) -> Drawing:
     """A line for each group from column to column, with its value at both ends and its name at the right one.
 
     Args:
@@ -76,39 +72,40 @@ def slope_plot(
     letters = int(room / text_width(["n"])) - max(map(len, numbers), default=4) - 2
     labels = [_label(line, letters) for line in lines]
     right = text_width(labels) + text_width(numbers) + 0.2
-    plot = max(1.15, _ROW * 1.06 * len(lines))
-    figure, axes = canvas(width=width, left=left, right=right, top=0.36, bottom=0.12, plot=plot)
-    axes.spines["bottom"].set_visible(False)
-    axes.set_xticks([])
-    length = max(1, len(columns) - 1)
-    axes.set_xlim(0, length)
+    drawing = Drawing(width, left, right, top=0.36, bottom=0.12, plot=max(1.15, _ROW * 1.06 * len(lines)))
+    across = Scale(0, max(1, len(columns) - 1), 0.0, drawing.length)
     bottom, top = sorted((sign * low, sign * high))
-    bottom, top = bottom - 0.06 * span, top + 0.06 * span
-    axes.set_ylim(bottom, top)
-    inch = (top - bottom) / plot
-    # Titles at the two ends may lean outward, so they have a column's width between them.
-    fits = max(6, int((width - left - right) / length / text_width(["n"]) * (0.48 if length == 1 else 0.62)))
-    for place, title in enumerate(columns):
-        axes.axvline(place, color=RULE, linewidth=1.0, zorder=0)
-        align = "left" if place == 0 else "right" if place == len(columns) - 1 else "center"
-        shown = shorten(clean(title), fits)
-        axes.text(place, top + 0.1 * inch, shown, ha=align, va="bottom", color=MUTED, weight="bold")
-    for step in range(1, 4):
-        axes.axhline(bottom + step * (top - bottom) / 4, color=SHADE, linewidth=0.8, zorder=0)
+    up = Scale(bottom - 0.06 * span, top + 0.06 * span, drawing.plot, 0.0)
+    _draw_columns(drawing, across, columns)
     # The lines that say something lie above those that do not.
     for line in sorted(lines, key=lambda line: ("", "gained", "harmed", "all cases").index(_kind(line))):
-        _draw_line(axes, line, sign)
-    ends = [0, len(columns) - 1]
-    for place, side in zip(ends, ("left", "right"), strict=True):
-        known = [line for line in lines if line.values[place] is not None]
-        heights = _spread([sign * float(line.values[place] or 0.0) for line in known], _ROW * inch, bottom, top)
-        for line, y in zip(known, heights, strict=True):
-            reach = 0.13 * length / (width - left - right) * (-1 if side == "left" else 1)
+        known = [(across(place), up(sign * value)) for place, value in enumerate(line.values) if value is not None]
+        _draw_line(drawing, known, _kind(line))
+    for place, side in ((0, -1), (len(columns) - 1, 1)):
+        ends = [(line, up(sign * value)) for line in lines if (value := line.values[place]) is not None]
+        moved = _spread([height for _, height in ends], _ROW, 0.0, drawing.plot)
+        for (line, height), y in zip(ends, moved, strict=True):
             text = format_number(line.values[place], digits)
-            if side == "right":
-                text = f"{text}  {_label(line, letters)}"
-            _label_end(axes, text, (place, sign * float(line.values[place] or 0.0)), y, reach=reach, kind=_kind(line))
-    return figure
+            text = text if side < 0 else f"{text}  {_label(line, letters)}"
+            _label_end(drawing, text, (across(place), height), y, side=side, kind=_kind(line))
+    return drawing
+
+
+def _draw_columns(drawing: Drawing, across: Scale, columns: Sequence[str]) -> None:
+    """A line and a title for each column, and a few levels of height."""
+    length = max(1, len(columns) - 1)
+    # Titles at the two ends may lean outward, so they have a column's width between them.
+    fits = max(6, int(drawing.length / length / text_width(["n"]) * (0.48 if length == 1 else 0.62)))
+    for place, title in enumerate(columns):
+        x = across(place)
+        drawing.add(Line(((x, 0.0), (x, drawing.plot)), RULE, 1.0, layer=0))
+        align: Literal["left", "right", "center"] = (
+            "left" if place == 0 else "right" if place == len(columns) - 1 else "center"
+        )
+        drawing.add(Text(x, -0.1, shorten(clean(title), fits), align, "above", MUTED, bold=True))
+    for step in range(1, 4):
+        y = step * drawing.plot / 4
+        drawing.add(Line(((0.0, y), (drawing.length, y)), SHADE, 0.8, layer=0))
 
 
 def _kind(line: SlopeLine) -> str:
@@ -120,50 +117,23 @@ def _label(line: SlopeLine, letters: int) -> str:
     return shorten(line.name, max(8, letters - len(count))) + count
 
 
-def _draw_line(axes: Axes, line: SlopeLine, sign: float) -> None:
-    kind = _kind(line)
-    known = [(place, sign * value) for place, value in enumerate(line.values) if value is not None]
+def _draw_line(drawing: Drawing, known: Sequence[tuple[float, float]], kind: str) -> None:
+    """A line through its points, and the mark of its standing at the end."""
     if not known:
         return
-    x, y = zip(*known, strict=True)
-    colour = _COLOURS.get(kind, "#8793a0")
-    axes.plot(
-        x,
-        y,
-        color=colour,
-        linewidth=2.2 if kind else 1.1,
-        linestyle="-" if kind else (0, (4, 2)),
-        solid_capstyle="round",
-        marker="o",
-        markersize=3.2,
-        zorder=3 if kind else 2,
-        clip_on=False,
-    )
-    axes.plot(
-        x[-1],
-        y[-1],
-        marker=_MARKS.get(kind, "o"),
-        markersize=7 if kind else 3.2,
-        color=colour,
-        linestyle="none",
-        zorder=4,
-        clip_on=False,
-    )
+    colour, layer = _COLOURS.get(kind, "#8793a0"), 3 if kind else 2
+    drawing.add(Line(tuple(known), colour, 2.2 if kind else 1.1, dash=() if kind else (4.4, 2.2), layer=layer))
+    drawing.add(*(Mark(x, y, "dot", 3.2, colour, edge=1.0, layer=layer) for x, y in known))
+    drawing.add(Mark(*known[-1], _MARKS.get(kind, "dot"), 7 if kind else 3.2, colour, edge=1.0))
 
 
-def _label_end(axes: Axes, text: str, end: tuple[float, float], y: float, *, reach: float, kind: str) -> None:
+def _label_end(drawing: Drawing, text: str, end: tuple[float, float], y: float, *, side: int, kind: str) -> None:
     """A text beside the end of a line, with a thin leader where it had to move."""
     x, height = end
-    axes.plot((x + 0.3 * reach, x + 0.9 * reach), (height, y), color=RULE, linewidth=0.7, zorder=1, clip_on=False)
-    axes.text(
-        x + reach,
-        y,
-        text,
-        ha="right" if reach < 0 else "left",
-        va="center",
-        color=INK if kind else MUTED,
-        weight="bold" if kind == "all cases" else "normal",
-    )
+    reach = 0.13 * side
+    drawing.add(Line(((x + 0.3 * reach, height), (x + 0.9 * reach, y)), RULE, 0.7, layer=1))
+    colour, bold = INK if kind else MUTED, kind == "all cases"
+    drawing.add(Text(x + reach, y, text, "right" if side < 0 else "left", colour=colour, bold=bold))
 
 
 def _spread(heights: Sequence[float], least: float, bottom: float, top: float) -> list[float]:

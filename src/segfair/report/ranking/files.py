@@ -114,9 +114,9 @@ def _write_all(
         )
         _write_text(public / pages[entry.team], render_page(page, template="team.html.j2"))
         if not private:
-            frame = rows.to_frame()
-            frame["penalised"] = [without_folders(text, ranking) if text else "" for text in frame["penalised"]]
-            write_csv(frame, public / "teams" / f"{slug}.csv")
+            reasons = [text and without_folders(text, ranking) for text in rows.column("penalised")]
+            records = [record | {"penalised": text} for record, text in zip(rows.records(), reasons, strict=True)]
+            write_csv(records, public / "teams" / f"{slug}.csv", columns=rows.columns)
         if export is not None:
             target = public / export / slug / EXPORTS[export]
             target.parent.mkdir(parents=True)

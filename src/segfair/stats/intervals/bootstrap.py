@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
 
 from segfair.stats.cells import Cells, Membership, collapse
 from segfair.stats.contrast import prepare_contrast
@@ -159,9 +159,7 @@ def expansion(n_units: NDArray[np.float64], *, confidence: float = 0.95) -> NDAr
     """
     tail = 0.5 + confidence / 2
     enough = np.where(n_units >= 2, n_units, np.nan)
-    factor: NDArray[np.float64] = (
-        np.sqrt((enough + 1) / (enough - 1)) * scipy.stats.t.ppf(tail, enough - 1) / scipy.stats.norm.ppf(tail)
-    )
+    factor: NDArray[np.float64] = np.sqrt((enough + 1) / (enough - 1)) * stdtrit(enough - 1, tail) / ndtri(tail)
     return factor
 
 
@@ -321,8 +319,11 @@ def rate_interval(successes: int, trials: int, *, confidence: float = 0.95) -> I
     """
     if not trials:
         return None
-    bounds = scipy.stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
-    return float(bounds.low), float(bounds.high)
+    z = float(ndtri(0.5 + confidence / 2))
+    centre = (successes + z**2 / 2) / (trials + z**2)
+    half = z * (successes * (trials - successes) / trials + z**2 / 4) ** 0.5 / (trials + z**2)
+    # Without rounding where the interval ends at 0 or 1.
+    return (0.0 if not successes else centre - half), (1.0 if successes == trials else centre + half)
 
 
 def _studentise(

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from segfair.stats.intervals.bootstrap import Interval
 
@@ -80,5 +80,5 @@ def mean_over_seeds(
     reach = 0.0
     if variance > 0:
         freedom = variance**2 / sum(part**2 / df for part, df in parts)
-        reach = float(scipy.stats.t.ppf(0.5 + confidence / 2, freedom)) * variance**0.5
+        reach = float(stdtrit(freedom, 0.5 + confidence / 2)) * variance**0.5
     return MeanOverSeeds(value, (value - reach, value + reach), over, n_cases, n_subjects, n_seeds)
