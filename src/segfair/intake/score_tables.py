@@ -89,14 +89,16 @@ def load_score_cohort(
     )
     values, empty_notices = _fill_both_empty(file, found.values, ids_column, protocol)
     chosen, choice = choose_cases(case_ids, rows, cases=cases, where=where, what="scores")
-    excluded = {case: reason for case, reason in rows.absent.items() if case in set(chosen)}
+    counts = set(chosen)
+    excluded = {case: reason for case, reason in rows.absent.items() if case in counts}
     if excluded:
         choice.append(f"cases without a row in {rows.name}, excluded: {len(excluded)} ({some(excluded)})")
     counted = [case for case in chosen if case not in excluded]
     scored = set(found.column_of.values())
     columns = tuple(column for column in rows.columns if column not in scored)
+    chosen_rows = ((case, rows.rows[case]) for case in counted)
     cohort = Cohort(
-        tuple(Case(case, metadata={column: rows.rows[case][column] for column in columns}) for case in counted),
+        tuple(Case(case, metadata={column: row[column] for column in columns}) for case, row in chosen_rows),
         columns=columns,
         id_column=rows.id_column,
         excluded=excluded,

@@ -6,9 +6,10 @@ nothing more; knows no meaning of any value.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -133,9 +134,37 @@ def _from_format_1(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_tree(tree: Mapping[str, Any], path: Path) -> None:
     """Writes a tree as JSON; refuses a value that JSON cannot hold rather than writing NaN."""
-    text = json.dumps(tree, allow_nan=False, ensure_ascii=False, indent=1)
-    # A lone surrogate out of some table has no UTF-8; its backslash form is what JSON calls it anyway.
-    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+    with path.open("wb") as file:
+        # A lone surrogate out of some table has no UTF-8; its backslash form is what JSON calls it anyway.
+        file.writelines(piece.encode("utf-8", "backslashreplace") for piece in _pieces(tree, ""))
+
+
+def _pieces(node: Any, margin: str) -> Iterator[str]:
+    """A node as `json.dumps(tree, indent=1)` writes it, in pieces.
+
+    What holds no further list or object is one piece, and one call of the encoder in C, which knows no indents: a row
+    of a million.
+    """
+    inner = f"{margin} "
+    encode = _encoder(f",\n{inner}")
+    if not isinstance(node, dict | list | tuple) or not node:
+        yield encode(node)
+    elif not any(isinstance(child, dict | list | tuple) for child in (node.values() if isinstance(node, dict) else node)):
+        text = encode(node)
+        yield f"{text[0]}\n{inner}{text[1:-1]}\n{margin}{text[-1]}"
+    else:
+        named = isinstance(node, dict)
+        start = "{" if named else "["
+        for child in node.items() if named else node:
+            yield f"{start}\n{inner}{encode(child[0])}: " if named else f"{start}\n{inner}"
+            yield from _pieces(child[1] if named else child, inner)
+            start = ","
+        yield f"\n{margin}{'}' if named else ']'}"
+
+
+@functools.cache
+def _encoder(separator: str) -> Callable[[Any], str]:
+    return json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(separator, ": ")).encode
 
 
 def read_tree(path: Path) -> dict[str, Any]:
