@@ -45,7 +45,7 @@ _WITH_UNIT = re.compile(
 )
 # A name that ends in a digit: no number, no quantity (`45 m2`), no truth value, nothing missing.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]*[0-9](?<![mM][23])")
-_PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,30})?")
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(?P<inexact>(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?)")
 _MOSTLY = 0.8
 _PER_CENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?\s*%")
 # Numbers that stand for "no value" where all others lie on the far side of a gap.
@@ -140,7 +140,9 @@ def _plain_texts(cells: Sequence[Any]) -> Reading | None:
     spelt: Counter[str] = Counter()
     for cell in missing:
         spelt["" if cell is None else (cell_text(cell) or str(cell).strip())] += counts[cell]
-    return Reading(tuple(None if cell in missing else cell for cell in cells) if missing else tuple(cells), "other", spelt)
+    return Reading(
+        tuple(None if cell in missing else cell for cell in cells) if missing else tuple(cells), "other", spelt
+    )
 
 
 def _is_plain(text: str) -> bool:
@@ -158,9 +160,12 @@ def _is_plain(text: str) -> bool:
 
 def _plain_numbers(cells: Sequence[Any]) -> Reading | None:
     """A column of numbers that can be read in one way only, without codes of missing values; None: another."""
-    if not all(type(cell) is str and _PLAIN_NUMBER.fullmatch(cell) for cell in cells):
-        return None
-    numbers = [float(cell) if "." in cell else int(cell) for cell in cells]
+    numbers: list[int | float] = []
+    for cell in cells:
+        found = _PLAIN_NUMBER.fullmatch(cell) if type(cell) is str else None
+        if found is None:
+            return None
+        numbers.append(float(cell) if found["inexact"] else int(cell))
     if not numbers or _sentinels(numbers):
         return None
     whole = all(type(number) is int for number in numbers)
@@ -210,10 +215,7 @@ def has_missing_na(cells: Sequence[Any]) -> bool:
     if not any(map(_is_na, cells)):
         return False
     others = [cell for cell in cells if not is_missing(cell)]
-    return (
-        bool(others)
-        and all(cell_number(cell, style="point") is not None for cell in others)
-    )
+    return bool(others) and all(cell_number(cell, style="point") is not None for cell in others)
 
 
 def number_style(columns: Sequence[Sequence[Any]], *, delimiter: str) -> tuple[NumberStyle, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from segfair.files.images.masks import MASK_SUFFIXES
 
@@ -22,6 +22,8 @@ __all__ = [
     "FILES",
     "LETTERS",
     "TEXT",
+    "Ids",
+    "Rung",
     "Spellings",
     "by_number",
     "id_stem",
@@ -63,8 +65,8 @@ class Rung:
 
 def by_number(ids: Iterable[str]) -> Rung:
     """The rung on which `DUKE_001` and `1` are one id, where all ids bear one prefix; else only `case_001` and `1`."""
-    prefix = shared_prefix(ids)
-    return Rung(AS_NUMBER, lambda text: number_key(text, prefix))
+    prefix = cache(lambda: shared_prefix(ids))
+    return Rung(AS_NUMBER, lambda text: number_key(text, prefix()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,27 +166,54 @@ FILES = (
 other patients, one off."""
 
 
-def pair_spellings(wanted: Sequence[str], offered: Iterable[str], rungs: Sequence[Rung]) -> Spellings:
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Ids that are sought in several columns: what they share with spellings is worked out once.
+
+    Attributes:
+        names: The ids, each once, composed (NFC).
+    """
+
+    names: Sequence[str]
+    _keys: dict[Rung, list[str]] = field(default_factory=dict)
+
+    def by_key(self, rung: Rung, *, among: Collection[str]) -> dict[str, list[str]]:
+        """Key on a rung -> the ids that have it, of some keys."""
+        if rung not in self._keys:
+            self._keys[rung] = list(map(rung.key, self.names))
+        found: dict[str, list[str]] = {}
+        for name, key in zip(self.names, self._keys[rung], strict=True):
+            if key in among:
+                found.setdefault(key, []).append(name)
+        return found
+
+
+def pair_spellings(wanted: Sequence[str] | Ids, offered: Iterable[str], rungs: Sequence[Rung]) -> Spellings:
     """Pairs ids with spellings, rung by rung, the strictest first.
 
     What finds no partner on one rung may find it on the next. Two texts pair on a rung where just one id and just one
     spelling of all share a key; an exact pair is never taken apart again.
 
     Args:
-        wanted: Ids, each once, composed (NFC).
+        wanted: Ids, each once, composed (NFC); as `Ids` where they are sought more than once.
         offered: Spellings, in any number, composed (NFC); empty ones pair with nothing.
         rungs: How to compare.
     """
     spellings = dict.fromkeys(text for text in offered if text)
+    ids_sought = wanted if isinstance(wanted, Ids) else Ids(wanted)
+    wanted = ids_sought.names
     partner: dict[str, str] = {}
     how: dict[str, str] = {}
     ambiguous: dict[str, tuple[str, ...]] = {}
     for rung in rungs:
         if len(partner) == len(wanted):
             break
+        if rung is TEXT and not partner:
+            partner = {name: name for name in wanted if name in spellings}
+            how = dict.fromkeys(partner, rung.name)
+            continue
         texts = _by_key(spellings, rung)
-        # Ids share a key among themselves only where a spelling has it, too; a long table has many others.
-        ids = _by_key(wanted, rung, among=texts)
+        ids = ids_sought.by_key(rung, among=texts)
         for key, sharing in ids.items():
             waiting = [name for name in sharing if name not in partner]
             found = texts.get(key, [])
@@ -231,11 +260,8 @@ def pair_patients(wanted: Sequence[str], offered: Iterable[str]) -> Spellings:
     return Spellings(partner, dict.fromkeys(partner, AS_PATIENT), ambiguous)
 
 
-def _by_key(texts: Iterable[str], rung: Rung, *, among: Collection[str] | None = None) -> dict[str, list[str]]:
-    """Key -> the texts that have it, of all keys or of some."""
+def _by_key(texts: Iterable[str], rung: Rung) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for text in texts:
-        key = rung.key(text)
-        if among is None or key in among:
-            found.setdefault(key, []).append(text)
+        found.setdefault(rung.key(text), []).append(text)
     return found

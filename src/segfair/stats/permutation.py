@@ -301,7 +301,9 @@ def _permute(
     if not n_tests:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.empty(0), "cases"
     used = [(c, e) for c, e in zip(contrasts, residuals, strict=True) if len(c.n)]
-    draws, how = _draws(used, rng=rng, permutations=permutations, n_tests=n_tests, method=method, alternative=alternative)
+    draws, how = _draws(
+        used, rng=rng, permutations=permutations, n_tests=n_tests, method=method, alternative=alternative
+    )
     observed = _one_sided(t, alternative)
     ascending = np.argsort(observed, kind="stable")
     threshold = _threshold(observed[ascending])[:, None]

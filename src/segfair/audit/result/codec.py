@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from segfair.audit.result.attributes import AttributeFacts, LevelFacts
+from segfair.audit.result.cases import CaseScores
 from segfair.audit.result.scores import Scores
 from segfair.audit.result.subgroups import Subgroups
 from segfair.errors import InputError
@@ -149,7 +150,9 @@ def _pieces(node: Any, margin: str) -> Iterator[str]:
     encode = _encoder(f",\n{inner}")
     if not isinstance(node, dict | list | tuple) or not node:
         yield encode(node)
-    elif not any(isinstance(child, dict | list | tuple) for child in (node.values() if isinstance(node, dict) else node)):
+    elif not any(
+        isinstance(child, dict | list | tuple) for child in (node.values() if isinstance(node, dict) else node)
+    ):
         text = encode(node)
         yield f"{text[0]}\n{inner}{text[1:-1]}\n{margin}{text[-1]}"
     else:
@@ -196,6 +199,7 @@ def _build_converter() -> cattrs.Converter:
     edges = tuple[float, ...] | Literal["tree"]
     converter.register_structure_hook(edges, lambda value, _: value if value == "tree" else tuple(map(float, value)))
     converter.register_structure_hook(Any, lambda value, _: value)
+    _register_cases(converter)
     _register_divergence(converter)
     _register_level(converter)
     _register_attribute(converter)
@@ -203,6 +207,14 @@ def _build_converter() -> cattrs.Converter:
         converter.register_structure_hook(part, make_dict_structure_fn(part, converter))
         converter.register_unstructure_hook(part, make_dict_unstructure_fn(part, converter))
     return converter
+
+
+def _register_cases(converter: cattrs.Converter) -> None:
+    """Cells of the rows are plain as they are; there may be millions."""
+    plain = make_dict_unstructure_fn(
+        CaseScores, converter, rows=override(unstruct_hook=lambda rows: list(map(list, rows)))
+    )
+    converter.register_unstructure_hook(CaseScores, plain)
 
 
 def _register_divergence(converter: cattrs.Converter) -> None:
