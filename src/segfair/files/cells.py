@@ -97,10 +97,7 @@ def parse_number(text: str) -> float | None:
 
 def is_blank(cells: Iterable[Any]) -> bool:
     """Whether cells hold nothing but white space."""
-    for cell in cells:
-        if cell is not None and not (isinstance(cell, str) and not cell.strip()):
-            return False
-    return True
+    return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
 
 
 def defuse(text: str) -> str:

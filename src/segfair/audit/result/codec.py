@@ -7,9 +7,10 @@ nothing more; knows no meaning of any value.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -150,19 +151,21 @@ def _pieces(node: Any, margin: str) -> Iterator[str]:
     encode = _encoder(f",\n{inner}")
     if not isinstance(node, dict | list | tuple) or not node:
         yield encode(node)
-    elif not any(
-        isinstance(child, dict | list | tuple) for child in (node.values() if isinstance(node, dict) else node)
-    ):
+    elif not any(isinstance(child, dict | list | tuple) for child in _children(node)):
         text = encode(node)
         yield f"{text[0]}\n{inner}{text[1:-1]}\n{margin}{text[-1]}"
     else:
-        named = isinstance(node, dict)
-        start = "{" if named else "["
-        for child in node.items() if named else node:
-            yield f"{start}\n{inner}{encode(child[0])}: " if named else f"{start}\n{inner}"
-            yield from _pieces(child[1] if named else child, inner)
+        start, end = "{}" if isinstance(node, dict) else "[]"
+        names = [f"{encode(name)}: " for name in node] if isinstance(node, dict) else itertools.repeat("")
+        for name, child in zip(names, _children(node), strict=False):
+            yield f"{start}\n{inner}{name}"
+            yield from _pieces(child, inner)
             start = ","
-        yield f"\n{margin}{'}' if named else ']'}"
+        yield f"\n{margin}{end}"
+
+
+def _children(node: Any) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node
 
 
 @functools.cache
