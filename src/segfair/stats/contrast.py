@@ -135,7 +135,8 @@ class Contrast:
         """The same from sums over cells.
 
         Args:
-            of_residuals, of_squares: (n_rows, n_cells) sums of the residuals and of their squares.
+            of_residuals: (n_rows, n_cells) sums of the residuals.
+            of_squares: (n_rows, n_cells) sums of their squares.
             total: (n_rows,) sums of all squares.
         """
         n_cases = len(self.stratum)

@@ -1,10 +1,10 @@
 """Sums over the cells of a large cohort, rearranged or resampled without touching every case.
 
 A rearrangement of a million outcomes takes a tenth of a second, two thousand of them minutes; yet all that a test asks
-of one is a few sums per cell. Where a subgroup is large these are drawn from their joint limit: normal but for the skewness that is left in so many
-cases, with the exact means, covariances and third cumulants that drawing without replacement from a finite cohort gives
-them. The cases of small subgroups are drawn one by one, as everywhere, and the limit is that of what they leave.
-`limit_of` is the one place that decides.
+of one is a few sums per cell. Where a subgroup is large these are drawn from their joint limit: normal but for the
+skewness that is left in so many cases, with the exact means, covariances and third cumulants that drawing without
+replacement from a finite cohort gives them. The cases of small subgroups are drawn one by one, as everywhere, and the
+limit is that of what they leave. `limit_of` is the one place that decides.
 
 References:
     Hajek. Limiting Distributions in Simple Random Sampling from a Finite Population. 1960 (the limit).
@@ -14,6 +14,7 @@ References:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -84,9 +85,9 @@ class Limit:
         n_cases = values.shape[1]
         of_case = np.concatenate([np.ones((1, n_cases)), values])
         totals = np.add.reduceat(of_case, self.cells.starts, axis=1).T
-        # A standard exponential weight has mean 1 and variance 1, so the covariance of a cell's sums is that of products.
+        # A standard exponential weight has mean and variance 1: sums of products are the covariance of a cell's sums,
         products = np.stack([np.add.reduceat(of_case * row, self.cells.starts, axis=1).T for row in of_case], axis=2)
-        # ... and their third cumulants are twice the sums of cubes.
+        # and twice the sums of cubes their third cumulants.
         cubes = 2.0 * np.add.reduceat(of_case**3, self.cells.starts, axis=1).T
         large = _Noise.of(products[~self.alone], cubes[~self.alone])
         single = np.repeat(self.alone, self.cells.sizes)
@@ -104,7 +105,7 @@ class Limit:
 
     def _blocks(self) -> list[slice]:
         edges = np.flatnonzero(np.diff(self.cells.blocks, prepend=-1, append=-1))
-        return [slice(int(first), int(stop)) for first, stop in zip(edges[:-1], edges[1:], strict=True)]
+        return [slice(int(first), int(stop)) for first, stop in itertools.pairwise(edges)]
 
     def _steps(self, n_values: int, count: int) -> Iterator[int]:
         width = n_values * (len(self.cells.sizes) + int(self.cells.sizes[self.alone].sum()))
@@ -165,7 +166,7 @@ class _Block:
     Attributes:
         values: (n_cases, n_values) of its cases.
         total, products: (n_values,) their sum and (n_values, n_values) the sums of their products.
-        cubes: (n_values,) their third central moments.
+        cubes: (n_values,) their third cumulants, unbiased for what sums of few of the cases have.
         drawn: Its cells that are drawn case by case, `starts` where each begins among these cases, `n_drawn`.
         limit: Its other cells, `sizes` their cases.
     """
@@ -190,7 +191,7 @@ class _Block:
             mine,
             mine.sum(axis=0),
             mine.T @ mine,
-            np.mean((mine - mine.mean(axis=0)) ** 3, axis=0),
+            _third_cumulants(mine),
             numbers[alone],
             _starts(sizes[alone]),
             int(sizes[alone].sum()),
@@ -222,6 +223,14 @@ class _Block:
             total[index] = self.total - found.sum(axis=0)
             products[index] = self.products - found.T @ found
         return total, products
+
+
+def _third_cumulants(values: Floats) -> Floats:
+    """(n_values,) Fisher's k3 of (n_cases, n_values); 0 of fewer than three cases."""
+    n = len(values)
+    if n < 3:
+        return np.zeros(values.shape[1])
+    return np.asarray(((values - values.mean(axis=0)) ** 3).sum(axis=0) * n / ((n - 1) * (n - 2)), dtype=np.float64)
 
 
 def _starts(sizes: NDArray[np.intp]) -> NDArray[np.intp]:

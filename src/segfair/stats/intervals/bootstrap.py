@@ -124,8 +124,8 @@ def resampled_sums(
         subjects: (n_cases,) codes in that order; weights are then drawn subject by subject, however many there are.
 
     Yields:
-        (some replicates, n_cells) sums of the weights; those of each weighted outcome; and the outcomes' weighted means,
-        (as many, n_outcomes).
+        (some replicates, n_cells) sums of the weights; those of each weighted outcome; and (as many, n_outcomes) the
+        outcomes' weighted means.
     """
     n_cases = outcomes.shape[1]
     limit = limit_of(cells, cells.members, outcomes) if subjects is None else None
