@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from segfair.errors import ConfigError, cut_text
 from segfair.files import column_names as names
-from segfair.files.cells import is_missing, parse_number
+from segfair.files.cells import is_missing, of_each, parse_number
 
 __all__ = [
     "ColumnBins",
@@ -106,6 +106,10 @@ class UnusableColumnError(ValueError):
         self.kind, self.is_loud = kind, is_loud
 
 
+_MISSING, _OUTSIDE, _UNSEEN = -1, -2, -3
+"""Why a value has no level: nothing is there, it is a number beyond all, or what was not there before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """Values after binning.
@@ -149,34 +153,31 @@ class ColumnBins:
         position = {level: index for index, level in enumerate(self.levels)}
         spellings = dict(self.spellings)
         limits = [-math.inf] * self.open_below + list(self.edges) + [math.inf] * self.open_above
-        codes: list[int] = []
-        unseen: Counter[str] = Counter()
-        n_outside = 0
-        for value in values:
-            code = -1
+
+        def place(value: object) -> int:
+            """The code of a value; `_MISSING`, `_OUTSIDE` or `_UNSEEN` where it has no level."""
             if is_missing(value):
-                pass
-            elif self.kind == "bins":
+                return _MISSING
+            if self.kind == "bins":
                 number = as_number(value)
                 if number is None:
-                    unseen[level_text(value)] += 1
-                else:
-                    # Open on the left: a number that equals an edge belongs below it.
-                    index = bisect.bisect_left(limits, number) - 1
-                    code = index if math.isfinite(number) and 0 <= index < len(self.levels) else -1
-                    n_outside += code < 0
-            elif self.kind == "contains":
+                    return _UNSEEN
+                # Open on the left: a number that equals an edge belongs below it.
+                index = bisect.bisect_left(limits, number) - 1
+                return index if math.isfinite(number) and 0 <= index < len(self.levels) else _OUTSIDE
+            if self.kind == "contains":
                 text = level_text(value).lower()
                 level = next((level for word, level in self.contains if word in text), None)
-                code = position.get(level or "", -1)
-                unseen.update([level_text(value)] if level is None else ())
-            else:
-                infinite = isinstance(value, float) and math.isinf(value)
-                code = -1 if infinite else position.get(spellings.get(fold(value), ""), -1)
-                n_outside += infinite
-                unseen.update([level_text(value)] if code < 0 and not infinite else ())
-            codes.append(code)
-        return Encoded(codes, unseen, n_outside)
+                return _UNSEEN if level is None else position.get(level, _MISSING)
+            if isinstance(value, float) and math.isinf(value):
+                return _OUTSIDE
+            return position.get(spellings.get(fold(value), ""), _UNSEEN)
+
+        values = list(values)
+        places = of_each(place, values)
+        found = Counter(places)
+        unseen = Counter(level_text(values[row]) for row, code in enumerate(places) if code == _UNSEEN)
+        return Encoded([max(code, -1) for code in places], unseen, found[_OUTSIDE])
 
 
 def as_number(value: object) -> float | None:
@@ -276,7 +277,7 @@ def infer_bins(
 
 
 def _refuse_dates(values: Sequence[object]) -> None:
-    n_dates = sum(map(is_date, values))
+    n_dates = sum(of_each(is_date, values))
     # Whole numbers that look like 20240131 are dates only if all of them do.
     if n_dates == len(values) or (n_dates > 0.8 * len(values) and any(isinstance(value, str) for value in values)):
         raise UnusableColumnError("dates; derive a number such as the age, or years", kind="dates")
@@ -288,7 +289,7 @@ def _infer_texts(
     """Texts as levels, or the numbers among them as ranges where nearly all of them are numbers."""
     bins, several = text_levels(values)
     n_kinds = len(bins.levels)
-    numbers = [value for value in values if as_number(value) is not None]
+    numbers = [value for value, number in zip(values, of_each(as_number, values), strict=True) if number is not None]
     if _MOSTLY_NUMBERS * len(values) <= len(numbers) and n_kinds <= max_levels:
         # A few texts among measured numbers (`unknown`, `n. d.`) do not make a level of each number.
         inferred = _infer_numbers(name, [as_number(value) for value in numbers], len(values), max_levels, True, True)
@@ -313,7 +314,7 @@ def _with_texts(n_numbers: int, n_values: int) -> str:
 
 def _refuse_bookkeeping(name: str, values: Sequence[object]) -> None:
     """Raises for what names patients, files or parts of a study design, by its name and values."""
-    kinds = {fold(value) for value in values}
+    kinds = set(of_each(fold, values))
     if names.is_fold(name) or names.are_splits(kinds):
         raise UnusableColumnError("a fold or split: it says who was trained on what, not who a patient is", kind="fold")
     if names.are_files(values):
@@ -322,7 +323,7 @@ def _refuse_bookkeeping(name: str, values: Sequence[object]) -> None:
     digits = sum(any(letter.isdigit() for letter in kind) for kind in kinds) > 0.5 * len(kinds)
     if names.is_patient(name) and (many or digits):
         raise UnusableColumnError("it names patients or studies", kind="patients")
-    numbers = [as_number(value) for value in values]
+    numbers = of_each(as_number, values)
     if None not in numbers and many and names.is_date(name):
         raise UnusableColumnError("moments by its name; derive a number such as the age, or years", kind="dates")
     if None not in numbers and many and _is_running([number for number in numbers if number is not None]):
@@ -412,7 +413,7 @@ def _too_many(n_kinds: int, n_values: int, what: str, max_levels: int, chosen: b
 
 def finite_numbers(values: Iterable[object]) -> NDArray[np.float64]:
     """The finite numbers among some values."""
-    numbers = [number for value in values if (number := as_number(value)) is not None and math.isfinite(number)]
+    numbers = [number for number in of_each(as_number, values) if number is not None and math.isfinite(number)]
     return np.array(numbers, dtype=np.float64)
 
 
@@ -428,9 +429,9 @@ def text_levels(values: Sequence[object], *, binning: str = "as given") -> tuple
         level that has several, the chosen one first.
     """
     spellings: dict[str, Counter[str]] = {}
-    for value in values:
-        written = value if isinstance(value, str) else level_text(value)
-        spellings.setdefault(fold(value), Counter())[written] += 1
+    written = [value if isinstance(value, str) else level_text(value) for value in values]
+    for text, count in Counter(written).items():
+        spellings.setdefault(fold(text), Counter())[text] += count
     chosen = {key: level_text(_by_frequency(counts)[0]) for key, counts in spellings.items()}
     numbers = {key: as_number(level) for key, level in chosen.items()}
     in_order = sorted(chosen, key=lambda key: natural_order(chosen[key]))

@@ -33,7 +33,7 @@ from segfair.attributes.binning import (
 from segfair.attributes.joins import LevelJoin, join_levels, join_values, joins_of
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, MetadataError, close_names, some
-from segfair.files.cells import is_missing
+from segfair.files.cells import is_missing, of_each
 from segfair.protocol.rules import AttributeRule, Protocol
 from segfair.trees import structure, tree_converter
 
@@ -461,7 +461,7 @@ class _Fitter:
     def numbers_of(self, column: str) -> NDArray[np.float64]:
         """(n_cases,) the numbers in a column, NaN where there is none; read once, however many texts ask."""
         if column not in self.numbers:
-            found = (as_number(value) for value in self.cohort.column(column))
+            found = of_each(as_number, self.cohort.column(column))
             self.numbers[column] = np.array([np.nan if number is None else number for number in found])
         return self.numbers[column]
 
@@ -486,7 +486,8 @@ class _Fitter:
 
     def fit_column(self, name: str, column: str) -> AttributeBins:
         values = self.cohort.column(column)
-        present = [value for value in values if not is_missing(value)]
+        absent = of_each(is_missing, values)
+        present = [value for value, is_absent in zip(values, absent, strict=True) if not is_absent]
         rule, why = self.rule_of(name, column)
         read_as = self.read_as.get(name, self.read_as.get(column))
         if rule.edges:

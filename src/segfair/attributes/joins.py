@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from segfair.attributes.binning import fold, level_text
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, MetadataError, close_names, some
-from segfair.files.cells import is_missing, parse_number
+from segfair.files.cells import is_missing, of_each, parse_number
 
 __all__ = ["LevelJoin", "check_joins", "join_levels", "join_values", "joins_of", "parse_join"]
 
@@ -148,9 +148,11 @@ def join_levels(cohort: Cohort, joins: Sequence[LevelJoin]) -> Cohort:
 
 def join_values(values: Iterable[object], levels: Mapping[str, str]) -> list[object]:
     """Values of a column, those named (folded text -> level) replaced; a level that spells a number is one."""
-    return [
-        _value(levels[key]) if not is_missing(value) and (key := fold(value)) in levels else value for value in values
-    ]
+    if not levels:
+        return list(values)
+    return of_each(
+        lambda value: _value(levels[key]) if not is_missing(value) and (key := fold(value)) in levels else value, values
+    )
 
 
 def _value(level: str) -> object:

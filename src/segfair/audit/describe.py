@@ -35,7 +35,7 @@ from segfair.audit.significance import mean_limits
 from segfair.audit.words import metric_name, plural, search_sentence
 from segfair.cases import Cohort
 from segfair.fairness.challenge import ChallengeScores
-from segfair.files.cells import is_missing
+from segfair.files.cells import is_missing, of_each
 from segfair.scoring.cohort import NO_PREDICTION
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import level_membership
@@ -188,10 +188,10 @@ def column_facts(cohort: Cohort, attributes: AttributeTable) -> dict[str, Column
         values = cohort.column(column)
         spellings = Counter(spelling for case, spelling in spelt.items() if case in audited)
         # Among ranges of numbers a text such as `unknown` counts as missing, too.
-        texts = [value for value in values if not is_missing(value) and as_number(value) is None]
-        texts = texts if column in ranges else []
+        counted = values if column in ranges else []
+        texts = [value for value in counted if not is_missing(value) and as_number(value) is None]
         spellings.update(map(level_text, texts))
-        n_missing = sum(map(is_missing, values)) + len(texts)
+        n_missing = sum(of_each(is_missing, values)) + len(texts)
         facts[column] = ColumnFacts(reading.kind, reading.why, n_missing, dict(spellings.most_common()))
     return facts
 

@@ -13,6 +13,7 @@ from segfair.attributes.similar_levels import same_when_cut, similar_levels
 from segfair.audit.result import Alert
 from segfair.audit.words import clean, item_name, plural
 from segfair.cases import Cohort
+from segfair.files.cells import of_each
 
 __all__ = ["level_alerts"]
 
@@ -40,7 +41,7 @@ def _spelling_alerts(attributes: AttributeTable, cohort: Cohort) -> Iterable[Ale
     for attribute in attributes.attributes:
         if attribute.edges:
             continue
-        texts = {fold(value) for value in cohort.column(attribute.column) if value is not None}
+        texts = set(of_each(fold, (value for value in cohort.column(attribute.column) if value is not None)))
         for group in similar_levels(attribute, texts):
             named = " and ".join(
                 f"{item_name((attribute.name, level))} (n = {(attribute.codes == attribute.levels.index(level)).sum()})"

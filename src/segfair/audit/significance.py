@@ -287,6 +287,8 @@ def _adjust(family: FamilyOfTests, *, config: AuditConfig, significant: NDArray[
 
 def _describe_method(test: stats.MaxT, config: AuditConfig, design: Design) -> str:
     how = "all rearrangements" if test.exact else f"{test.n_permutations:,} permutations"
+    if test.from_limit:
+        how += ", sums over large groups drawn from their joint limit"
     where = ""
     if design.units.strata is not None:
         where += f", outcomes centred and permuted within {config.stratify}, of which p and simultaneous interval speak"

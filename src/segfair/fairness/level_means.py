@@ -10,7 +10,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from segfair.attributes.fit import Attribute
 from segfair.stats.cells import Cells, collapse
-from segfair.stats.intervals.bootstrap import exponential_weights
+from segfair.stats.intervals.bootstrap import resampled_sums
+from segfair.stats.limit import limit_of
 from segfair.stats.resampling import draw_signs, random_rearrangements, subject_rearrangements
 
 __all__ = [
@@ -179,25 +180,40 @@ def permuted_level_means(
     n_cases = outcomes.shape[1]
     stratum = np.zeros(n_cases, dtype=np.intp) if strata is None else np.unique(strata, return_inverse=True)[1]
     cells = collapse(levels.indicator, blocks=stratum)
-    stratum = stratum[cells.order]
-    step = max(1, _STEP_ELEMENTS // max(1, n_cases))
-    if subjects is None:
-        draws = random_rearrangements(stratum, count=permutations, step=step, rng=rng)
-    else:
-        draws = subject_rearrangements(
-            np.asarray(subjects)[cells.order], stratum, count=permutations, step=step, rng=rng
-        )
-    ordered = outcomes[:, cells.order]
     means = np.empty((permutations, len(outcomes), len(levels.counts)))
     first = 0
-    for positions in draws:
-        rows = slice(first, first + len(positions))
-        for index, values in enumerate(ordered):
-            (sums,) = cells.multiply(cells.sums(values[positions]))
-            means[rows, index] = sums.T / levels.counts
+    for by_outcome in _rearranged_sums(
+        cells, outcomes[:, cells.order], stratum[cells.order], subjects, rng=rng, count=permutations
+    ):
+        rows = slice(first, first + len(by_outcome[0]))
+        for index, sums in enumerate(by_outcome):
+            means[rows, index] = _level_sums(cells, sums) / levels.counts
         first = rows.stop
     overall = np.broadcast_to(outcomes.mean(axis=1), (permutations, len(outcomes)))
     return _level_means(levels, means, overall, subjects)
+
+
+def _rearranged_sums(
+    cells: Cells,
+    ordered: Floats,
+    stratum: NDArray[np.intp],
+    subjects: NDArray[np.integer] | None,
+    *,
+    rng: np.random.Generator,
+    count: int,
+) -> Iterator[list[Floats]]:
+    """Sums over cells of each outcome, (some rearrangements, n_cells), cases or subjects having changed places."""
+    step = max(1, _STEP_ELEMENTS // max(1, ordered.shape[1]))
+    if subjects is None:
+        limit = limit_of(cells, cells.members, ordered)
+        if limit is not None:
+            yield from map(list, (sums.swapaxes(0, 1) for sums in limit.rearranged(ordered, rng=rng, count=count)))
+            return
+        draws = random_rearrangements(stratum, count=count, step=step, rng=rng)
+    else:
+        draws = subject_rearrangements(np.asarray(subjects)[cells.order], stratum, count=count, step=step, rng=rng)
+    for positions in draws:
+        yield [cells.sums(values[positions]) for values in ordered]
 
 
 def bootstrap_level_means(
@@ -223,12 +239,14 @@ def bootstrap_level_means(
     means = np.empty((draws, len(outcomes), len(levels.counts)))
     overall = np.empty((draws, len(outcomes)))
     first = 0
-    for weights in exponential_weights(outcomes.shape[1], rng=rng, draws=draws, subjects=grouped):
-        rows = slice(first, first + len(weights))
-        mass = _level_sums(cells, weights)
-        for index, values in enumerate(ordered):
-            means[rows, index] = _level_sums(cells, weights * values) / mass
-        overall[rows] = weights @ ordered.T / outcomes.shape[1]
+    for of_weights, of_outcomes, overall_means in resampled_sums(
+        cells, ordered, rng=rng, draws=draws, subjects=grouped
+    ):
+        rows = slice(first, first + len(of_weights))
+        mass = _level_sums(cells, of_weights)
+        for index, sums in enumerate(of_outcomes):
+            means[rows, index] = _level_sums(cells, sums) / mass
+        overall[rows] = overall_means
         first = rows.stop
     return _level_means(levels, means, overall, subjects)
 
@@ -301,7 +319,7 @@ def swapped_level_means(
 
 
 def _level_sums(cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    (sums,) = cells.multiply(cells.sums(values))
+    (sums,) = cells.multiply(values)
     return sums.T
 
 

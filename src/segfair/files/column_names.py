@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
+from segfair.files.cells import of_each
+
 __all__ = [
     "are_files",
     "are_splits",
@@ -135,5 +137,5 @@ def is_class(name: str) -> bool:
 def are_files(values: Iterable[object]) -> bool:
     """Whether values are names or paths of files."""
     texts = [value.strip() for value in values if isinstance(value, str)]
-    found = sum(_FILE.fullmatch(text) is not None for text in texts)
+    found = sum(of_each(lambda text: _FILE.fullmatch(text) is not None, texts))
     return bool(texts) and found >= _MOSTLY * len(texts)

@@ -43,6 +43,9 @@ _WITH_UNIT = re.compile(
     r"|hu|tesla|kvp?|mas?|m?gy|msv|bpm|mmhg|[mk]?hz|ms|s|sec|min|h)\.?",
     re.IGNORECASE,
 )
+# A name that ends in a digit: no number, no quantity (`45 m2`), no truth value, nothing missing.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]*[0-9](?<![mM][23])")
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(?P<inexact>(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?)")
 _MOSTLY = 0.8
 _PER_CENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?\s*%")
 # Numbers that stand for "no value" where all others lie on the far side of a gap.
@@ -85,6 +88,9 @@ def read_column(cells: Sequence[Any], *, style: NumberStyle = "point", na_is_mis
         style: How numbers are written here.
         na_is_missing: Whether NA means a missing value elsewhere in the table (see `has_missing_na`), and so here.
     """
+    plain = _plain_texts(cells) or _plain_numbers(cells)
+    if plain is not None:
+        return plain
     could_be_level = _is_level_na(cells)
     na_is_level = could_be_level and not na_is_missing
     if na_is_level:
@@ -121,6 +127,49 @@ def read_column(cells: Sequence[Any], *, style: NumberStyle = "point", na_is_mis
     found = tuple(None if value in sentinels else value for value in found)
     whole = all(isinstance(value, int) for value in found if value is not None)
     return Reading(found, "whole" if whole else "number", missing, (*how, *notes))
+
+
+def _plain_texts(cells: Sequence[Any]) -> Reading | None:
+    """A column of texts none of which could be anything else, each kind of which is looked at once; None: another."""
+    if not set(map(type, cells)) <= {str, type(None)}:
+        return None
+    counts = Counter(cells)
+    missing = {cell for cell in counts if is_missing(cell)}
+    if len(missing) == len(counts) or any(map(_is_na, missing)) or not all(map(_is_plain, counts.keys() - missing)):
+        return None
+    spelt: Counter[str] = Counter()
+    for cell in missing:
+        spelt["" if cell is None else (cell_text(cell) or str(cell).strip())] += counts[cell]
+    return Reading(
+        tuple(None if cell in missing else cell for cell in cells) if missing else tuple(cells), "other", spelt
+    )
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is no number, truth value, quantity or code of a missing one, however it is read."""
+    if _NAME.fullmatch(text):
+        return True
+    stripped = text.strip()
+    return not (
+        any(letter.isdigit() for letter in stripped)
+        or _boolean(text) is not None
+        or parse_number(stripped) is not None
+        or "," in text
+    )
+
+
+def _plain_numbers(cells: Sequence[Any]) -> Reading | None:
+    """A column of numbers that can be read in one way only, without codes of missing values; None: another."""
+    numbers: list[int | float] = []
+    for cell in cells:
+        found = _PLAIN_NUMBER.fullmatch(cell) if type(cell) is str else None
+        if found is None:
+            return None
+        numbers.append(float(cell) if found["inexact"] else int(cell))
+    if not numbers or _sentinels(numbers):
+        return None
+    whole = all(type(number) is int for number in numbers)
+    return Reading(tuple(numbers), "whole" if whole else "number", Counter())
 
 
 def _mixed(
@@ -163,12 +212,10 @@ def _plain_text(value: object) -> str:
 
 def has_missing_na(cells: Sequence[Any]) -> bool:
     """Whether NA stands among numbers, as R writes a missing value."""
+    if not any(map(_is_na, cells)):
+        return False
     others = [cell for cell in cells if not is_missing(cell)]
-    return (
-        bool(others)
-        and any(map(_is_na, cells))
-        and all(cell_number(cell, style="point") is not None for cell in others)
-    )
+    return bool(others) and all(cell_number(cell, style="point") is not None for cell in others)
 
 
 def number_style(columns: Sequence[Sequence[Any]], *, delimiter: str) -> tuple[NumberStyle, str]:
@@ -187,6 +234,8 @@ def number_style(columns: Sequence[Sequence[Any]], *, delimiter: str) -> tuple[N
     decimal = thousands = 0
     unclear = ""
     for column in columns:
+        if not any(isinstance(cell, str) and "," in cell for cell in column):
+            continue
         cells, _ = _without_unit([cell for cell in column if not is_missing(cell)])
         texts = [cell.strip() for cell in cells if isinstance(cell, str) and "," in cell]
         if not texts or not all(map(_has_comma_number, texts)):

@@ -6,9 +6,9 @@ Pairs texts only where nothing else comes into question, and says how. Reads no 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from segfair.files.images.masks import MASK_SUFFIXES
 
@@ -22,6 +22,8 @@ __all__ = [
     "FILES",
     "LETTERS",
     "TEXT",
+    "Ids",
+    "Rung",
     "Spellings",
     "by_number",
     "id_stem",
@@ -63,8 +65,8 @@ class Rung:
 
 def by_number(ids: Iterable[str]) -> Rung:
     """The rung on which `DUKE_001` and `1` are one id, where all ids bear one prefix; else only `case_001` and `1`."""
-    prefix = shared_prefix(ids)
-    return Rung(AS_NUMBER, lambda text: number_key(text, prefix))
+    prefix = cache(lambda: shared_prefix(ids))
+    return Rung(AS_NUMBER, lambda text: number_key(text, prefix()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Spellings:
 @lru_cache(1 << 16)
 def id_stem(text: str) -> str:
     """The last part of a path without the ending of a mask or image file; any other text as it is."""
+    if "." not in text and "/" not in text and "\\" not in text:
+        return text
     name = re.split(r"[/\\]", text)[-1]
     lower = name.lower()
     suffix = next((suffix for suffix in (*MASK_SUFFIXES, *_IMAGE_SUFFIXES) if lower.endswith(suffix)), "")
@@ -162,25 +166,54 @@ FILES = (
 other patients, one off."""
 
 
-def pair_spellings(wanted: Sequence[str], offered: Iterable[str], rungs: Sequence[Rung]) -> Spellings:
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Ids that are sought in several columns: what they share with spellings is worked out once.
+
+    Attributes:
+        names: The ids, each once, composed (NFC).
+    """
+
+    names: Sequence[str]
+    _keys: dict[Rung, list[str]] = field(default_factory=dict)
+
+    def by_key(self, rung: Rung, *, among: Collection[str]) -> dict[str, list[str]]:
+        """Key on a rung -> the ids that have it, of some keys."""
+        if rung not in self._keys:
+            self._keys[rung] = list(map(rung.key, self.names))
+        found: dict[str, list[str]] = {}
+        for name, key in zip(self.names, self._keys[rung], strict=True):
+            if key in among:
+                found.setdefault(key, []).append(name)
+        return found
+
+
+def pair_spellings(wanted: Sequence[str] | Ids, offered: Iterable[str], rungs: Sequence[Rung]) -> Spellings:
     """Pairs ids with spellings, rung by rung, the strictest first.
 
     What finds no partner on one rung may find it on the next. Two texts pair on a rung where just one id and just one
     spelling of all share a key; an exact pair is never taken apart again.
 
     Args:
-        wanted: Ids, each once, composed (NFC).
+        wanted: Ids, each once, composed (NFC); as `Ids` where they are sought more than once.
         offered: Spellings, in any number, composed (NFC); empty ones pair with nothing.
         rungs: How to compare.
     """
     spellings = dict.fromkeys(text for text in offered if text)
+    ids_sought = wanted if isinstance(wanted, Ids) else Ids(wanted)
+    wanted = ids_sought.names
     partner: dict[str, str] = {}
     how: dict[str, str] = {}
     ambiguous: dict[str, tuple[str, ...]] = {}
     for rung in rungs:
         if len(partner) == len(wanted):
             break
-        ids, texts = _by_key(wanted, rung), _by_key(spellings, rung)
+        if rung is TEXT and not partner:
+            partner = {name: name for name in wanted if name in spellings}
+            how = dict.fromkeys(partner, rung.name)
+            continue
+        texts = _by_key(spellings, rung)
+        ids = ids_sought.by_key(rung, among=texts)
         for key, sharing in ids.items():
             waiting = [name for name in sharing if name not in partner]
             found = texts.get(key, [])

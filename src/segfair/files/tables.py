@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from segfair.errors import InputError, MetadataError
 from segfair.files import column_names
-from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, parse_number
+from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, of_each, parse_number
 from segfair.files.columns import Reading, has_missing_na, number_style, read_column
 from segfair.files.spellings import number_key
 from segfair.remote import local_copy
@@ -250,6 +250,8 @@ def _read_text_table(path: Path) -> Table:
         rows[0].insert(0, "")  # R leaves out the name of the column of row names
         width += 1
     for number, cells in enumerate(rows, start=1):
+        if len(cells) <= width:
+            continue
         if not is_blank(cells[width:]):
             raise MetadataError(
                 f"table {path}: row {number} has {len(cells)} cells, the first row has {width}; put a text that"
@@ -447,17 +449,15 @@ def _table(
     rows, title = _without_title(rows)
     notices = (*notices, *([f"{name}: the row {title!r} above the column names is passed over"] if title else []))
     width = max(map(len, rows))
-    header, *body = ([*cells, *[None] * (width - len(cells))] for cells in rows)
+    header, *body = (cells if len(cells) == width else [*cells, *[None] * (width - len(cells))] for cells in rows)
     names = [cell_text(cell) for cell in header]
-    used = [index for index in range(width) if names[index] or not all(is_blank((cells[index],)) for cells in body)]
+    by_column = [_filled_cells([row[index] for row in body]) for index in range(width)]
+    used = [index for index in range(width) if names[index] or any(cell is not None for cell in by_column[index])]
     columns = [names[index] or f"column {index + 1}" for index in used]
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise MetadataError(f"{where}: two columns are named {', '.join(twice)}; rename one")
-    raw = {
-        column: [None if is_blank((row[index],)) else row[index] for row in body]
-        for index, column in zip(used, columns, strict=True)
-    }
+    raw = {column: by_column[index] for index, column in zip(used, columns, strict=True)}
     style, unclear = number_style(list(raw.values()), delimiter=delimiter)
     na_is_missing = any(map(has_missing_na, raw.values()))
     readings = {column: read_column(cells, style=style, na_is_missing=na_is_missing) for column, cells in raw.items()}
@@ -477,6 +477,11 @@ def _table(
     )
 
 
+def _filled_cells(cells: Sequence[Any]) -> list[Any]:
+    """A column with None for blank cells; equal texts are kept once."""
+    return of_each(lambda cell: None if is_blank((cell,)) else cell, cells)
+
+
 def _without_title(rows: Rows) -> tuple[Rows, str]:
     """Rows without a title above the column names: one cell alone, above a full row of texts."""
     filled = [[cell for cell in cells if not is_blank((cell,))] for cells in rows[:2]]
@@ -493,4 +498,4 @@ def _typed(reading: Reading) -> list[Any]:
     """A column whose values are of one type where it is one of numbers; None where one is missing."""
     kinds: dict[str, Callable[[Any], Any]] = {"boolean": bool, "whole": int, "number": float}
     kind = kinds.get(reading.kind, lambda value: value)
-    return [None if is_missing(value) else kind(value) for value in reading.values]
+    return of_each(lambda value: None if is_missing(value) else kind(value), reading.values)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from segfair.errors import MetadataError, close_names, some
 from segfair.files import column_names
-from segfair.files.cells import cell_text, parse_number
+from segfair.files.cells import cell_text, of_each, parse_number
 from segfair.files.spellings import (
     AS_FILE,
     AS_LETTERS,
@@ -23,6 +23,8 @@ from segfair.files.spellings import (
     FILE,
     LETTERS,
     TEXT,
+    Ids,
+    Rung,
     Spellings,
     by_number,
     pair_patients,
@@ -171,9 +173,11 @@ def _refuse_shifted(match: ColumnMatch, cells: Columns, case_ids: Sequence[str],
         MetadataError: Cases are without a row, and with a difference of one no case would be.
     """
     without = [case for case in case_ids if case not in match.matches.rows]
+    if not without:
+        return
     values = [cell_text(value) for value in cells[match.column]]
     numbers, known = [parse_number(case) for case in case_ids], {parse_number(value) for value in values}
-    if not without or None in numbers:
+    if None in numbers:
         return
     for shift, start in ((1, "one"), (-1, "zero")):
         if all(number + shift in known for number in numbers if number is not None):
@@ -239,8 +243,9 @@ def _contenders(cells: Columns, case_ids: Sequence[str]) -> list[ColumnMatch]:
     others = [column for column in columns if column not in numbering and not column_names.is_no_id(column)]
     contradicting: list[ColumnMatch] = []
     few: list[ColumnMatch] = []
+    sought = _Sought(Ids(tuple(case_ids)), by_number(case_ids))
     for level in range(3):
-        found = [match for column in others if (match := _at_level(cells, column, case_ids, level)) is not None]
+        found = [match for column in others if (match := _at_level(cells, column, sought, level)) is not None]
         many = [match for match in found if _mostly(match.matches, case_ids, cells[match.column])]
         good = [match for match in many if match.clear]
         if good:
@@ -249,40 +254,48 @@ def _contenders(cells: Columns, case_ids: Sequence[str]) -> list[ColumnMatch]:
         few += [match for match in found if match.clear and level == 0]
     if contradicting or few:
         return contradicting or few
-    return [match for column in numbering if (match := _at_level(cells, column, case_ids, 0)) is not None]
+    return [match for column in numbering if (match := _at_level(cells, column, sought, 0)) is not None]
 
 
-def _at_level(cells: Columns, column: str, case_ids: Sequence[str], level: int) -> ColumnMatch | None:
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """The ids that are sought in each column, and the rung on which they pair by number."""
+
+    ids: Ids
+    number: Rung
+
+
+def _at_level(cells: Columns, column: str, sought: _Sought, level: int) -> ColumnMatch | None:
     """The column as ids as text (0), by number (1) or of patients (2); None where it matches nothing."""
     values = cells[column]
-    positions = _positions(values)
+    texts = dict.fromkeys(text for text in of_each(cell_text, values) if text)
     if level == 2:
-        spellings = pair_patients(case_ids, positions)
+        spellings = pair_patients(sought.ids.names, texts)
     elif level == 1:
-        spellings = _by_number(values, positions, case_ids)
+        spellings = _by_number(values, texts, sought)
     else:
-        spellings = pair_spellings(tuple(case_ids), positions, _TEXTUAL)
+        spellings = pair_spellings(sought.ids, texts, _TEXTUAL)
         if spellings.partner:  # what is left of a column of ids may be spelt as numbers
-            spellings = _by_number(values, positions, case_ids)
+            spellings = _by_number(values, texts, sought)
     if not spellings.partner:
         return None
-    matches = _matches(positions, spellings)
+    matches = _matches(_positions(values), spellings)
     return ColumnMatch(column, matches, level, not _conflicts(cells, matches))
 
 
-def _by_number(values: Sequence[object], positions: Mapping[str, Sequence[int]], case_ids: Sequence[str]) -> Spellings:
+def _by_number(values: Sequence[object], texts: Iterable[str], sought: _Sought) -> Spellings:
     """Ids by number; a count from 0 up is a row number, whatever it is called, unless the ids are bare numbers."""
-    bare = all(parse_number(case) is not None for case in case_ids)
-    if _runs(values) == 0 and not bare:
+    if _runs(values) == 0 and any(parse_number(case) is None for case in sought.ids.names):
         return Spellings({})
-    return pair_spellings(tuple(case_ids), positions, (*_TEXTUAL, by_number(case_ids)))
+    return pair_spellings(sought.ids, texts, (*_TEXTUAL, sought.number))
 
 
 def _mostly(matches: Matches, case_ids: Sequence[str], values: Sequence[object]) -> bool:
     """Whether a column pairs at least half of the cases, or of its own values."""
+    if len(matches.rows) >= _MOSTLY * len(case_ids):
+        return True
     n_values = len({text for value in values if (text := cell_text(value))})
-    n_spelt = len({rows[0] for rows in matches.rows.values()})
-    return len(matches.rows) >= _MOSTLY * len(case_ids) or n_spelt >= _MOSTLY * n_values
+    return len({rows[0] for rows in matches.rows.values()}) >= _MOSTLY * n_values
 
 
 def _refuse_rivals(found: Sequence[ColumnMatch], cells: Columns, name: str) -> None:
@@ -387,8 +400,8 @@ def _rows_by_name(cells: Columns, matches: Matches, key: str) -> dict[str, int]:
 
 def _positions(values: Iterable[object]) -> dict[str, list[int]]:
     positions: dict[str, list[int]] = {}
-    for index, value in enumerate(values):
-        if text := cell_text(value):
+    for index, text in enumerate(of_each(cell_text, values)):
+        if text:
             positions.setdefault(text, []).append(index)
     return positions
 
@@ -404,10 +417,13 @@ def _matches(positions: Mapping[str, Sequence[int]], spellings: Spellings) -> Ma
 
 def _runs(values: Sequence[object]) -> int | None:
     """Where a run of whole numbers, one more a row, begins if at 0 or 1; None for anything else."""
-    numbers = [parse_number(text) for value in values if (text := cell_text(value))]
-    if len(numbers) < 2 or numbers[0] not in (0.0, 1.0):
+    first = next((parse_number(text) for value in values if (text := cell_text(value))), None)
+    if first not in (0.0, 1.0):
         return None
-    start = int(numbers[0])
+    numbers = [parse_number(text) for value in values if (text := cell_text(value))]
+    start = int(first)
+    if len(numbers) < 2:
+        return None
     return start if numbers == [float(start + index) for index in range(len(numbers))] else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,13 +123,30 @@ def attach_metadata(
             for column in table.columns
             if column not in match.several and (column != match.column or column in (subject_column, patients))
         ),
-        {case: {column: typed[column][row] for column in typed} for case, row in match.rows.items()},
+        _Rows(typed, match.rows),
         absent,
         (*table.notices, *match.notices),
         patients,
         Join(match.column, match.explanation, match.counts),
         _missing(table, typed, match.rows),
     )
+
+
+class _Rows(Mapping[str, Mapping[str, object]]):
+    """Case id -> column -> value, made of the columns when asked for: a million rows are not kept twice."""
+
+    def __init__(self, typed: Mapping[str, Sequence[object]], row_of: Mapping[str, int]) -> None:
+        self._typed, self._row_of = typed, row_of
+
+    def __getitem__(self, case: str) -> Mapping[str, object]:
+        row = self._row_of[case]
+        return {column: values[row] for column, values in self._typed.items()}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row_of)
+
+    def __len__(self) -> int:
+        return len(self._row_of)
 
 
 def _missing(table: Table, typed: Mapping[str, Sequence[object]], rows: Mapping[str, int]) -> dict[str, dict[str, str]]:

@@ -203,8 +203,7 @@ def _is_score(column: str, values: Sequence[object], told: Collection[str], meta
     """Whether a column of a table of one's own holds scores."""
     known = read_score_name(column)
     present = [value for value in values if value is not None]
-    numbers = [value for value in present if read_number(value) is not None]
-    if not numbers or is_row_number(column, values):
+    if not any(read_number(value) is not None for value in present) or is_row_number(column, values):
         return False
     if column in told or (known is not None and not known.is_quantity):
         return True
@@ -212,13 +211,14 @@ def _is_score(column: str, values: Sequence[object], told: Collection[str], meta
     if known is not None:
         return column not in metadata_columns or column in METRICS
     # Yes or no is a score only where that is said; what both tables hold is an attribute.
-    truths = any(isinstance(value, bool) for value in present)
-    return not truths and column not in metadata_columns and len(numbers) >= _MOSTLY * len(present)
+    if column in metadata_columns or any(isinstance(value, bool) for value in present):
+        return False
+    return sum(read_number(value) is not None for value in present) >= _MOSTLY * len(present)
 
 
 def read_number(value: object) -> float | None:
     """A cell as a number, whatever the other cells of its column are."""
-    if isinstance(value, bool):
+    if isinstance(value, bool | float):
         return float(value)
     styles: tuple[NumberStyle, ...] = ("point", "comma")
     for style in styles:

@@ -89,14 +89,16 @@ def load_score_cohort(
     )
     values, empty_notices = _fill_both_empty(file, found.values, ids_column, protocol)
     chosen, choice = choose_cases(case_ids, rows, cases=cases, where=where, what="scores")
-    excluded = {case: reason for case, reason in rows.absent.items() if case in set(chosen)}
+    counts = set(chosen)
+    excluded = {case: reason for case, reason in rows.absent.items() if case in counts}
     if excluded:
         choice.append(f"cases without a row in {rows.name}, excluded: {len(excluded)} ({some(excluded)})")
     counted = [case for case in chosen if case not in excluded]
     scored = set(found.column_of.values())
     columns = tuple(column for column in rows.columns if column not in scored)
+    chosen_rows = ((case, rows.rows[case]) for case in counted)
     cohort = Cohort(
-        tuple(Case(case, metadata={column: rows.rows[case][column] for column in columns}) for case in counted),
+        tuple(Case(case, metadata={column: row[column] for column in columns}) for case, row in chosen_rows),
         columns=columns,
         id_column=rows.id_column,
         excluded=excluded,
@@ -129,6 +131,8 @@ def _with_folders_as_ids(file: ScoreFile) -> ScoreFile:
     table = file.table
     for column in table.columns if not file.id_column else (file.id_column,):
         texts = [cell_text(value) for value in table.raw[column]]
+        if not all("/" in text or "\\" in text for text in texts):
+            continue
         paths = [re.split(r"[/\\]", text) for text in texts]
         if min(map(len, paths)) < 2 or len(set(texts)) < 2 or len({path[-1] for path in paths}) > 1:
             continue
@@ -145,10 +149,10 @@ def _with_folders_as_ids(file: ScoreFile) -> ScoreFile:
 def _with_stems(file: ScoreFile, ids_column: str) -> ScoreFile:
     """Ids that are file names or paths become what the files are called without their endings."""
     texts = [cell_text(value) for value in file.table.raw[ids_column]]
+    if any(id_stem(text) == text for text in texts if text):
+        return file
     stems = [id_stem(text) for text in texts]
-    if all(stem != text for stem, text in zip(stems, texts, strict=True) if text) and (
-        len(set(stems)) == len(set(texts))
-    ):
+    if len(set(stems)) == len(set(texts)):
         return dataclasses.replace(file, table=file.table.replaced(ids_column, stems))
     return file
 
@@ -227,10 +231,12 @@ def _refuse_two(best: str, found: Mapping[str, ColumnMatch], scores: Table, meta
 
     ours = row_of(best)
     for column, match in found.items():
+        if column == best:
+            continue
         theirs = row_of(column)
         differ = [index for index in ours if index in theirs and ours[index] != theirs[index]]
         equal = match.quality[:3] == found[best].quality[:3]
-        if column == best or not differ or not equal or len(theirs) < 0.5 * len(ours):
+        if not differ or not equal or len(theirs) < 0.5 * len(ours):
             continue
         raise MetadataError(
             f"{scores.name}: its columns {best} and {column} lead to different rows of {metadata.name}, for"

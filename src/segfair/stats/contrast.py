@@ -21,12 +21,14 @@ References:
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segfair.stats.cells import Cells, Membership, Shares, collapse, crossed
+from segfair.stats.limit import Limit, limit_of
 
 __all__ = [
     "MEAN_PRIOR_DF",
@@ -125,26 +127,41 @@ class Contrast:
             Two arrays of (n_subgroups, n_rows).
         """
         squares = residuals * residuals
-        total = squares.sum(axis=1)
-        sums, squared = self.cells.multiply(self.cells.sums(residuals), self.cells.sums(squares))
+        return self.compare_sums(self.cells.sums(residuals), self.cells.sums(squares), squares.sum(axis=1))
+
+    def compare_sums(
+        self, of_residuals: NDArray[np.float64], of_squares: NDArray[np.float64], total: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The same from sums over cells.
+
+        Args:
+            of_residuals: (n_rows, n_cells) sums of the residuals.
+            of_squares: (n_rows, n_cells) sums of their squares.
+            total: (n_rows,) sums of all squares.
+        """
+        n_cases = len(self.stratum)
+        sums, squared = self.cells.multiply(of_residuals, of_squares)
         n, n_rest = self.n[:, None], self.n_rest[:, None]
         inside, outside = self.inside[:, None], self.outside[:, None]
         spread = np.maximum(squared - sums * sums / n, 0.0)
         spread_rest = np.maximum(total - squared - sums * sums / n_rest, 0.0)
-        pooled = (spread + spread_rest) * (self.prior_df / max(1, residuals.shape[1] - 2))
+        pooled = (spread + spread_rest) * (self.prior_df / max(1, n_cases - 2))
         variance = (inside / (self.prior_df + n - 1)) * (spread + pooled)
         variance += (outside / (self.prior_df + n_rest - 1)) * (spread_rest + pooled)
-        variance *= (residuals.shape[1] - 2) / max(1, self.df)
-        floor = _NO_SPREAD * total / max(1, residuals.shape[1])
+        variance *= (n_cases - 2) / max(1, self.df)
+        floor = _NO_SPREAD * total / max(1, n_cases)
         np.maximum(variance, (inside + outside) * floor, out=variance)
         return sums / (inside + outside), np.sqrt(variance) / (inside + outside)
 
-    def influence(self, residual: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def influence(
+        self, residual: NDArray[np.float64], of_residuals: NDArray[np.float64], of_weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """How the differences move when units are weighted, to first order.
 
         Args:
             residual: (n_cases,) in `cells.order`, residual on strata and covariates.
-            weights: (n_draws, n_cases) in that order, of mean 1.
+            of_residuals: (n_draws, n_cells) sums over cells of the residuals, times their weights minus 1.
+            of_weights: (n_draws, n_cells) sums of the weights minus 1, which have mean 0 over all cases.
 
         Returns:
             (n_subgroups, n_draws) weighted differences minus the plain ones; NaN where nothing is identified.
@@ -153,11 +170,11 @@ class Contrast:
         known = self.identified
         difference[known] = self.select(known).compare(residual[None])[0][:, 0]
         total = self.inside + self.outside
-        moved = np.zeros((len(self.n), len(weights)))
+        moved = np.zeros((len(self.n), len(of_weights)))
         sizes = self.cells.sizes.astype(np.float64)
         of_cell = self.stratum[self.cells.starts]
         n_strata = int(self.stratum.max(initial=-1)) + 1
-        weighted, mass = self.cells.sums((weights - 1) * residual).T, self.cells.sums(weights - 1).T
+        weighted, mass = of_residuals.T, of_weights.T
         for rows, members in self.cells.float_rows():
             left = members - _stratum_means(members, sizes, of_cell, n_strata)
             moved[rows] = left @ weighted - difference[rows, None] * (left * left @ mass)
@@ -165,8 +182,35 @@ class Contrast:
 
     def t(self, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n_subgroups, n_rows) difference over standard error; 0 where both are 0."""
-        difference, error = self.compare(residuals)
-        return np.divide(difference, error, out=np.zeros_like(difference), where=error > 0)
+        return _ratio(*self.compare(residuals))
+
+    def rearranged_t(
+        self, residual: NDArray[np.float64], limit: Limit, *, rng: np.random.Generator, count: int
+    ) -> Iterator[NDArray[np.float64]]:
+        """`t` of random rearrangements within blocks, drawn from their limit.
+
+        Args:
+            residual: (n_cases,) in `cells.order`; there are no covariates.
+            limit: How sums over cells are drawn.
+            rng: Source of randomness.
+            count: How many rearrangements.
+
+        Yields:
+            (n_subgroups, some of the rearrangements).
+        """
+        total = np.array([residual @ residual])
+        for sums in limit.rearranged(np.stack([residual, residual * residual]), rng=rng, count=count):
+            yield _ratio(*self.compare_sums(sums[:, 0], np.maximum(sums[:, 1], 0.0), total))
+
+    def limit(self, residual: NDArray[np.float64]) -> Limit | None:
+        """How sums over cells may be drawn; None: case by case, as always with covariates, which are refitted."""
+        if self.basis.shape[1]:
+            return None
+        return limit_of(self.cells, self.inside + self.outside, residual[None])
+
+
+def _ratio(difference: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(difference, error, out=np.zeros_like(difference), where=error > 0)
 
 
 def prepare_contrast(

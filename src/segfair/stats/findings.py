@@ -198,16 +198,36 @@ def _resampled_t(
 ) -> Iterator[NDArray[np.float64]]:
     """(n_subgroups, some draws) of t as further cohorts would give it; NaN where not tested."""
     n_distinct = int(representative.max(initial=-1)) + 1
-    residuals = [part.contrast.residual(part.outcome) for part in parts]
-    n_units = max((len(part.outcome) if part.subject is None else int(part.subject.max()) + 1) for part in parts)
-    for weights in exponential_weights(n_units, rng=rng, draws=draws):
-        moved = np.full((n_distinct, len(weights)), np.nan)
-        for part, residual in zip(parts, residuals, strict=True):
-            of_units = weights if part.subject is None else weights[:, part.subject]
-            moved[part.rows] = part.contrast.influence(residual, of_units[:, part.contrast.cells.order])
+    for by_part in _resampled_influence(parts, rng=rng, draws=draws):
+        moved = np.full((n_distinct, by_part[0].shape[1]), np.nan)
+        for part, found in zip(parts, by_part, strict=True):
+            moved[part.rows] = found
         with np.errstate(invalid="ignore", divide="ignore"):
             t = test.t[:, None] + (sign[:, None] * moved[representative]) / test.standard_error[:, None]
         yield np.where(test.tested[:, None], t, np.nan)
+
+
+def _resampled_influence(
+    parts: list[Family], *, rng: np.random.Generator, draws: int
+) -> Iterator[list[NDArray[np.float64]]]:
+    """How the differences of each family move when units are weighted, for some draws at a time."""
+    residuals = [part.contrast.residual(part.outcome) for part in parts]
+    # Families over subjects and within them share the subjects' weights, which only weights of single units can do.
+    limit = parts[0].contrast.limit(residuals[0]) if len(parts) == 1 and parts[0].subject is None else None
+    if limit is not None:
+        contrast, residual = parts[0].contrast, residuals[0]
+        sums = contrast.cells.sums(residual[None])
+        for mass, weighted in limit.resampled(residual[None], rng=rng, count=draws):
+            yield [contrast.influence(residual, weighted[:, 0] - sums, mass - contrast.cells.sizes)]
+        return
+    n_units = max((len(part.outcome) if part.subject is None else int(part.subject.max()) + 1) for part in parts)
+    for weights in exponential_weights(n_units, rng=rng, draws=draws):
+        found = []
+        for part, residual in zip(parts, residuals, strict=True):
+            cells = part.contrast.cells
+            beyond = (weights if part.subject is None else weights[:, part.subject])[:, cells.order] - 1
+            found.append(part.contrast.influence(residual, cells.sums(beyond * residual), cells.sums(beyond)))
+        yield found
 
 
 def _owners(tests: list[MaxT], named: list[int], level: float) -> NDArray[np.intp]:

@@ -16,7 +16,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,7 +30,8 @@ from segfair.stats.resampling import EXACT_LIMIT, count_rearrangements, every_re
 __all__ = ["Alternative", "MaxT", "Method", "false_discovery", "family_test", "max_t"]
 
 Alternative = Literal["two-sided", "less", "greater"]
-Method = Literal["auto", "random", "exact"]
+Method = Literal["auto", "random", "exact", "cases"]
+_Drawn = Literal["exact", "cases", "limit"]
 
 _STEP_ELEMENTS = 1 << 20
 """Statistics per block of permutations: few enough for the cache, many enough for the matrix product."""
@@ -56,6 +57,7 @@ class MaxT:
         null_max: (n_permutations,) largest statistic of each permutation; empty without a family.
         n_permutations: Permutations drawn, or all there are if `exact`.
         exact: Whether all were enumerated.
+        from_limit: Whether sums over large subgroups were drawn from their limit (see `limit`).
     """
 
     difference: NDArray[np.float64]
@@ -72,6 +74,7 @@ class MaxT:
     null_max: NDArray[np.float64]
     n_permutations: int
     exact: bool
+    from_limit: bool = False
 
     def rows(self, which: NDArray[np.intp]) -> MaxT:
         """The same of some of the subgroups, corrected for all of them as before."""
@@ -187,6 +190,8 @@ def max_t(
         prior_df: Degrees of freedom of the pooled variance in each group's; 0 is Welch's statistic.
         method: "exact" enumerates every rearrangement, "random" draws, "auto" enumerates where there are no more
             than `permutations` or 5,040 (a cohort of 7). Subject means and within-subject tests together are drawn.
+            Draws of a large cohort come from their limit where `limit_of` allows it and the test is two-sided;
+            "cases" rearranges every case all the same.
 
     Returns:
         The tests. A constant outcome: every t is 0 and every p is 1. No subgroup large enough: nothing is tested.
@@ -250,10 +255,10 @@ def family_test(
         tests.append(family.rows[enough])
     t = np.divide(difference, error, out=np.where(np.isnan(difference), np.nan, 0.0), where=error > 0)
     order = np.concatenate(tests) if tests else np.empty(0, dtype=np.intp)
-    exceed, exceed_down, null_max, exact = _permute(
+    exceed, exceed_down, null_max, how = _permute(
         contrasts, residuals, t[order], rng=rng, permutations=permutations, alternative=alternative, method=method
     )
-    count, extra = len(null_max), 0 if exact else 1
+    count, extra = len(null_max), 0 if how == "exact" else 1
     p_value, p_adjusted, p_single = (np.full(n_distinct, np.nan) for _ in range(3))
     if len(order):
         observed = _one_sided(t[order], alternative)
@@ -276,7 +281,8 @@ def family_test(
         n_tests=len(order),
         null_max=null_max,
         n_permutations=count,
-        exact=exact,
+        exact=how == "exact",
+        from_limit=how == "limit",
     )
 
 
@@ -289,40 +295,68 @@ def _permute(
     permutations: int,
     alternative: Alternative,
     method: Method,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], bool]:
-    """Counts of permuted statistics that reach the observed one (alone; step-down), their maxima; whether all."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], _Drawn]:
+    """Counts of permuted statistics that reach the observed one (alone; step-down), their maxima; how drawn."""
     n_tests = len(t)
     if not n_tests:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.empty(0), False
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.empty(0), "cases"
     used = [(c, e) for c, e in zip(contrasts, residuals, strict=True) if len(c.n)]
-    widest = max(len(e) for _, e in used)
-    step = max(1, min(permutations, _STEP_ELEMENTS // n_tests, _CASE_ELEMENTS // widest))
-    blocks = [np.repeat(c.cells.blocks, c.cells.sizes) for c, _ in used]
-    # Rearrangements of subjects and of cases within subjects cannot be paired one to one: those are always drawn.
-    exact = len(used) == 1 and (
-        method == "exact" or (method == "auto" and count_rearrangements(blocks[0]) <= max(permutations, EXACT_LIMIT))
+    draws, how = _draws(
+        used, rng=rng, permutations=permutations, n_tests=n_tests, method=method, alternative=alternative
     )
-    if exact:
-        draws = [every_rearrangement(block, step=step) for block in blocks]
-    else:
-        draws = [
-            random_rearrangements(block, count=permutations, step=step, rng=stream)
-            for block, stream in zip(blocks, rng.spawn(len(blocks)), strict=True)
-        ]
     observed = _one_sided(t, alternative)
     ascending = np.argsort(observed, kind="stable")
     threshold = _threshold(observed[ascending])[:, None]
     alone, down = np.zeros(n_tests, dtype=np.int64), np.zeros(n_tests, dtype=np.int64)
     maxima = []
-    for positions in zip(*draws, strict=True):
-        drawn = np.concatenate([c.t(c.refit(e[where])) for (c, e), where in zip(used, positions, strict=True)], axis=0)
-        drawn = _one_sided(drawn, alternative)[ascending]
+    for by_contrast in zip(*draws, strict=True):
+        drawn = _one_sided(np.concatenate(by_contrast, axis=0), alternative)[ascending]
         alone[ascending] += np.count_nonzero(drawn >= threshold, axis=1)
         # Step-down: a subgroup competes with those of no larger statistic only.
         np.maximum.accumulate(drawn, axis=0, out=drawn)
         down[ascending] += np.count_nonzero(drawn >= threshold, axis=1)
         maxima.append(drawn[-1].copy())
-    return alone, down, np.concatenate(maxima), exact
+    return alone, down, np.concatenate(maxima), how
+
+
+def _draws(
+    used: Sequence[tuple[Contrast, NDArray[np.float64]]],
+    *,
+    rng: np.random.Generator,
+    permutations: int,
+    n_tests: int,
+    method: Method,
+    alternative: Alternative,
+) -> tuple[list[Iterator[NDArray[np.float64]]], _Drawn]:
+    """For each contrast (n_subgroups, some rearrangements) of t, equally many at a time; and how they are drawn."""
+    # Skewness moves the two tails apart long before it changes their sum.
+    if len(used) == 1 and method in ("auto", "random") and alternative == "two-sided":
+        contrast, residual = used[0]
+        limit = contrast.limit(residual)
+        if limit is not None:
+            return [contrast.rearranged_t(residual, limit, rng=rng, count=permutations)], "limit"
+    widest = max(len(residual) for _, residual in used)
+    step = max(1, min(permutations, _STEP_ELEMENTS // n_tests, _CASE_ELEMENTS // widest))
+    blocks = [np.repeat(contrast.cells.blocks, contrast.cells.sizes) for contrast, _ in used]
+    # Rearrangements of subjects and of cases within subjects cannot be paired one to one: those are always drawn.
+    exact = len(used) == 1 and (
+        method == "exact" or (method == "auto" and count_rearrangements(blocks[0]) <= max(permutations, EXACT_LIMIT))
+    )
+    if exact:
+        positions = [every_rearrangement(block, step=step) for block in blocks]
+    else:
+        positions = [
+            random_rearrangements(block, count=permutations, step=step, rng=stream)
+            for block, stream in zip(blocks, rng.spawn(len(blocks)), strict=True)
+        ]
+    return [_t_of(*one, where) for one, where in zip(used, positions, strict=True)], "exact" if exact else "cases"
+
+
+def _t_of(
+    contrast: Contrast, residual: NDArray[np.float64], rearrangements: Iterator[NDArray[np.intp]]
+) -> Iterator[NDArray[np.float64]]:
+    for positions in rearrangements:
+        yield contrast.t(contrast.refit(residual[positions]))
 
 
 def _one_sided(t: NDArray[np.float64], alternative: Alternative) -> NDArray[np.float64]:

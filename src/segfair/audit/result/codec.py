@@ -6,16 +6,19 @@ nothing more; knows no meaning of any value.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from segfair.audit.result.attributes import AttributeFacts, LevelFacts
+from segfair.audit.result.cases import CaseScores
 from segfair.audit.result.scores import Scores
 from segfair.audit.result.subgroups import Subgroups
 from segfair.errors import InputError
@@ -133,9 +136,41 @@ def _from_format_1(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_tree(tree: Mapping[str, Any], path: Path) -> None:
     """Writes a tree as JSON; refuses a value that JSON cannot hold rather than writing NaN."""
-    text = json.dumps(tree, allow_nan=False, ensure_ascii=False, indent=1)
-    # A lone surrogate out of some table has no UTF-8; its backslash form is what JSON calls it anyway.
-    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+    with path.open("wb") as file:
+        # A lone surrogate out of some table has no UTF-8; its backslash form is what JSON calls it anyway.
+        file.writelines(piece.encode("utf-8", "backslashreplace") for piece in _pieces(tree, ""))
+
+
+def _pieces(node: Any, margin: str) -> Iterator[str]:
+    """A node as `json.dumps(tree, indent=1)` writes it, in pieces.
+
+    What holds no further list or object is one piece, and one call of the encoder in C, which knows no indents: a row
+    of a million.
+    """
+    inner = f"{margin} "
+    encode = _encoder(f",\n{inner}")
+    if not isinstance(node, dict | list | tuple) or not node:
+        yield encode(node)
+    elif not any(isinstance(child, dict | list | tuple) for child in _children(node)):
+        text = encode(node)
+        yield f"{text[0]}\n{inner}{text[1:-1]}\n{margin}{text[-1]}"
+    else:
+        start, end = "{}" if isinstance(node, dict) else "[]"
+        names = [f"{encode(name)}: " for name in node] if isinstance(node, dict) else itertools.repeat("")
+        for name, child in zip(names, _children(node), strict=False):
+            yield f"{start}\n{inner}{name}"
+            yield from _pieces(child, inner)
+            start = ","
+        yield f"\n{margin}{end}"
+
+
+def _children(node: Any) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node
+
+
+@functools.cache
+def _encoder(separator: str) -> Callable[[Any], str]:
+    return json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(separator, ": ")).encode
 
 
 def read_tree(path: Path) -> dict[str, Any]:
@@ -167,6 +202,7 @@ def _build_converter() -> cattrs.Converter:
     edges = tuple[float, ...] | Literal["tree"]
     converter.register_structure_hook(edges, lambda value, _: value if value == "tree" else tuple(map(float, value)))
     converter.register_structure_hook(Any, lambda value, _: value)
+    _register_cases(converter)
     _register_divergence(converter)
     _register_level(converter)
     _register_attribute(converter)
@@ -174,6 +210,14 @@ def _build_converter() -> cattrs.Converter:
         converter.register_structure_hook(part, make_dict_structure_fn(part, converter))
         converter.register_unstructure_hook(part, make_dict_unstructure_fn(part, converter))
     return converter
+
+
+def _register_cases(converter: cattrs.Converter) -> None:
+    """Cells of the rows are plain as they are; there may be millions."""
+    plain = make_dict_unstructure_fn(
+        CaseScores, converter, rows=override(unstruct_hook=lambda rows: list(map(list, rows)))
+    )
+    converter.register_unstructure_hook(CaseScores, plain)
 
 
 def _register_divergence(converter: cattrs.Converter) -> None:

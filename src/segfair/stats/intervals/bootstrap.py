@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from segfair.stats.cells import Membership, collapse
+from segfair.stats.cells import Cells, Membership, collapse
 from segfair.stats.contrast import prepare_contrast
 from segfair.stats.intervals.studentised import reach, resample_means
+from segfair.stats.limit import limit_of
 
 __all__ = [
     "Interval",
@@ -33,6 +34,7 @@ __all__ = [
     "interval",
     "mean_interval",
     "rate_interval",
+    "resampled_sums",
     "subgroup_intervals",
 ]
 
@@ -102,6 +104,41 @@ def exponential_weights(
             weights = weights[:, unit]
         weights /= weights.mean(axis=1, keepdims=True)
         yield weights
+
+
+def resampled_sums(
+    cells: Cells,
+    outcomes: NDArray[np.float64],
+    *,
+    rng: np.random.Generator,
+    draws: int,
+    subjects: NDArray[np.integer] | None = None,
+) -> Iterator[tuple[NDArray[np.float64], list[NDArray[np.float64]], NDArray[np.float64]]]:
+    """Sums over cells under `exponential_weights`; of a large cohort from their limit (see `limit_of`).
+
+    Args:
+        cells: The cells.
+        outcomes: (n_outcomes, n_cases) finite, in `cells.order`.
+        rng: Source of randomness.
+        draws: Number of replicates.
+        subjects: (n_cases,) codes in that order; weights are then drawn subject by subject, however many there are.
+
+    Yields:
+        (some replicates, n_cells) sums of the weights; those of each weighted outcome; and (as many, n_outcomes) the
+        outcomes' weighted means.
+    """
+    n_cases = outcomes.shape[1]
+    limit = limit_of(cells, cells.members, outcomes) if subjects is None else None
+    if limit is not None:
+        for mass, weighted in limit.resampled(outcomes, rng=rng, count=draws):
+            yield mass, list(weighted.swapaxes(0, 1)), weighted.sum(axis=2) / n_cases
+        return
+    for weights in exponential_weights(n_cases, rng=rng, draws=draws, subjects=subjects):
+        yield (
+            cells.sums(weights),
+            [cells.sums(weights * values) for values in outcomes],
+            weights @ outcomes.T / n_cases,
+        )
 
 
 def expansion(n_units: NDArray[np.float64], *, confidence: float = 0.95) -> NDArray[np.float64]:
@@ -220,12 +257,10 @@ def subgroup_intervals(
     drift = np.empty(draws)
     first = 0
     grouped = None if subjects is None else np.asarray(subjects)[cells.order]
-    for weights in exponential_weights(n_cases, rng=rng, draws=draws, subjects=grouped):
-        rows = slice(first, first + len(weights))
-        mass = cells.sums(weights)
-        weights = weights * centred
-        drift[rows] = weights.mean(axis=1)
-        weighted, total = cells.multiply(cells.sums(weights), mass, single=True)
+    for mass, (sums,), overall_means in resampled_sums(cells, centred[None], rng=rng, draws=draws, subjects=grouped):
+        rows = slice(first, first + len(mass))
+        drift[rows] = overall_means[:, 0]
+        weighted, total = cells.multiply(sums, mass, single=True)
         means[:, rows] = np.divide(weighted, total, out=weighted, where=total > 0)
         first = rows.stop
     n = cells.members

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from segfair.stats.cells import Membership, collapse
 from segfair.stats.contrast import MEAN_PRIOR_DF
-from segfair.stats.intervals.bootstrap import Interval, expansion, exponential_weights
+from segfair.stats.intervals.bootstrap import Interval, expansion, resampled_sums
 
 __all__ = ["Standing", "margin_standing", "simultaneous_means"]
 
@@ -83,8 +83,8 @@ def simultaneous_means(
     factor = expansion(n_units[family], confidence=confidence)
     largest = []
     ordered = None if subjects is None else unit[cells.order]
-    for weights in exponential_weights(n_cases, rng=rng, draws=draws, subjects=ordered):
-        weighted, mass = cells.multiply(cells.sums(weights * centred), cells.sums(weights))
+    for of_weights, (sums,), _ in resampled_sums(cells, centred[None], rng=rng, draws=draws, subjects=ordered):
+        weighted, mass = cells.multiply(sums, of_weights)
         # In place: each of these arrays can hold a hundred megabytes.
         deviation = np.divide(weighted, mass, out=weighted)
         deviation -= gap[:, None]
