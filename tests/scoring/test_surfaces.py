@@ -71,9 +71,11 @@ def test_surface_voxels_equal_a_search_voxel_by_voxel(maps: list[np.ndarray], bo
 
 
 @settings(max_examples=60, deadline=None)
-@given(label_maps(1), st.sampled_from(["background", "none"]), st.sampled_from(["C", "F"]))
-def test_compiled_surfaces_equal_the_plain_ones(maps: list[np.ndarray], border: Any, order: Any) -> None:
-    labels = np.asarray(maps[0], order=order)
+@given(
+    label_maps(1), st.sampled_from(["background", "none"]), st.sampled_from("CF"), st.sampled_from(["u1", "i2", "f8"])
+)
+def test_compiled_surfaces_equal_the_plain_ones(maps: list[np.ndarray], border: Any, order: Any, dtype: str) -> None:
+    labels = np.asarray(maps[0], dtype, order=order)
     found = surface_of(labels, image_border=border, compiled=True)
     np.testing.assert_array_equal(found.voxels, surface_voxels(labels, image_border=border))
 
@@ -115,9 +117,10 @@ def scattered(draw: st.DrawFn, shape: tuple[int, ...], n_most: int = 30) -> np.n
     st.sampled_from([(40, 3, 50), (2, 70, 5), (90, 60), (1, 1, 80)]),
     st.sampled_from([(1.0, 1.0, 1.0), (0.5, 3.0, 0.9)]),
     st.sampled_from("CF"),
+    st.sampled_from([0, 1e9]),
 )
-def test_far_voxels_are_found_by_rows_and_by_the_tree_behind_them(
-    data: st.DataObject, shape: tuple[int, ...], spacing: tuple[float, ...], order: Any
+def test_far_voxels_are_found_by_rows_and_by_what_stands_behind_them(
+    data: st.DataObject, shape: tuple[int, ...], spacing: tuple[float, ...], order: Any, voxels: float
 ) -> None:
     first, second = (np.asarray(data.draw(st.composite(scattered)(shape)), order=order) for _ in range(2))
     steps = spacing[: len(shape)]
@@ -125,6 +128,7 @@ def test_far_voxels_are_found_by_rows_and_by_the_tree_behind_them(
         # So few that each of the three stages has voxels to settle.
         patch.setattr(surfaces, "_ROWS", 5)
         patch.setattr(surfaces, "_FAR_ROWS", 40)
+        patch.setattr(surfaces, "_VOXELS_A_QUERY", voxels)
         distances = distances_between(Surface(first, True), Surface(second, True), spacing=steps)
     for found, expected in (
         (distances.label_to_prediction, distances_of_all_pairs(first, second, steps)),

@@ -34,9 +34,11 @@ Distances = NDArray[np.float64]
 # Voxels of an image from which on loading the compiler (half a second) is repaid within some dozens of cases.
 _LARGE = 1 << 18
 # Rows looked at for each point, and then for those that are not settled if they are few; what is further is left to a
-# tree, which takes longer to build than such a search.
-_ROWS, _FAR_ROWS = 400, 6400
+# tree or a distance transform, which takes longer to build than such a search.
+_ROWS, _FAR_ROWS = 1600, 6400
 _FEW_FAR = 500
+# How many voxels are transformed while a tree answers one far point, and how many fit into memory three times over.
+_VOXELS_A_QUERY, _MOST_TRANSFORMED = 200, 1 << 24
 # A surface of fewer voxels is measured whole: sampling it first would cost as much.
 _FEW_POINTS = 2000
 _SAMPLED = 600
@@ -148,7 +150,9 @@ def surface_of(mask: NDArray[Any], *, image_border: Border = "background", compi
         compiled: Whether to look by compiled loops; where a label map has values that need more than a byte, it is
             looked at by NumPy.
     """
-    if not compiled or mask.ndim not in (2, 3) or mask.dtype.itemsize > 1:
+    if compiled and mask.dtype.itemsize > 1 and mask.size and mask.min() >= 0 and mask.max() <= np.iinfo(np.uint8).max:
+        mask = mask.astype(np.uint8)
+    if not compiled or mask.dtype.itemsize > 1:
         return Surface(surface_voxels(mask, image_border=image_border), compiled)
     from segfair.scoring import kernels
 
@@ -258,13 +262,22 @@ class _Search:
             found[far], settled = nearest_by_rows(points[far], along, *rows, steps[2], enough)
             far = far[~settled]
         if far.size:
-            from scipy.spatial import cKDTree
-
-            others = self.end.rows[0]
-            tree = cKDTree(others * np.array(steps), balanced_tree=False)
-            apart = (others[tree.query(points[far] * np.array(steps))[1]] - points[far]) * np.array(steps)
+            apart = (self._nearest_of_far(points[far], np.array(steps)) - points[far]) * np.array(steps)
             found[far] = (apart[:, 0] ** 2 + apart[:, 1] ** 2) + apart[:, 2] ** 2
         return found
+
+    def _nearest_of_far(self, points: NDArray[np.int32], steps: Distances) -> NDArray[np.int32]:
+        """(n, 3) the nearest voxel to each of some points that are far from all."""
+        others, along = self.end.rows
+        if len(points) * _VOXELS_A_QUERY > along.size and along.size <= _MOST_TRANSFORMED:
+            from scipy.ndimage import distance_transform_edt
+
+            nearest = distance_transform_edt(along != 0, sampling=steps, return_distances=False, return_indices=True)
+            return np.asarray(nearest[:, points[:, 0], points[:, 1], points[:, 2]].T)
+        from scipy.spatial import cKDTree
+
+        tree = cKDTree(others * steps, balanced_tree=False)
+        return np.asarray(others[tree.query(points * steps)[1]])
 
 
 @lru_cache(maxsize=32)
