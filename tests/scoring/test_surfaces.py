@@ -102,6 +102,7 @@ def test_each_way_to_measure_equals_all_pairs(density: float, spacing: tuple[flo
     )
 
 
+@st.composite
 def scattered(draw: st.DrawFn, shape: tuple[int, ...], n_most: int = 30) -> np.ndarray:
     """A few voxels anywhere in an image of a shape."""
     places = draw(st.lists(st.tuples(*(st.integers(0, length - 1) for length in shape)), min_size=1, max_size=n_most))
@@ -122,7 +123,7 @@ def scattered(draw: st.DrawFn, shape: tuple[int, ...], n_most: int = 30) -> np.n
 def test_far_voxels_are_found_by_rows_and_by_what_stands_behind_them(
     data: st.DataObject, shape: tuple[int, ...], spacing: tuple[float, ...], order: Any, voxels: float
 ) -> None:
-    first, second = (np.asarray(data.draw(st.composite(scattered)(shape)), order=order) for _ in range(2))
+    first, second = (np.asarray(data.draw(scattered(shape)), order=order) for _ in range(2))
     steps = spacing[: len(shape)]
     with pytest.MonkeyPatch.context() as patch:
         # So few that each of the three stages has voxels to settle.
