@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,8 @@ _MOST_ALONE, _MOST_CELLS = 0.25, 0.25
 _MOST_SKEWNESS = 8**0.5
 """Of a quadratic of a normal variate. A single case may have more: as one of many in a subgroup it has this."""
 _STEP_ELEMENTS = 1 << 22
+_KIND: type[Any] = np.float32
+"""Of what is drawn: half the time and memory, for an error of a thousandth of a standard error at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +70,7 @@ class Limit:
         """
         parts = [_Block.of(self, values, cells) for cells in self._blocks()]
         for size in self._steps(len(values), count):
-            sums = np.empty((size, len(values), len(self.cells.sizes)))
+            sums = np.empty((size, len(values), len(self.cells.sizes)), dtype=_KIND)
             for part in parts:
                 part.fill(sums, rng)
             yield sums
@@ -94,7 +97,7 @@ class Limit:
         single = np.repeat(self.alone, self.cells.sizes)
         own, starts = of_case[:, single], _starts(self.cells.sizes[self.alone])
         for size in self._steps(len(of_case), count):
-            sums = np.empty((size, len(of_case), len(totals)))
+            sums = np.empty((size, len(of_case), len(totals)), dtype=_KIND)
             noise = large.draw(np.ones(len(large.skewness)), rng=rng, count=size)
             sums[:, :, ~self.alone] = totals[~self.alone].T + noise
             if len(starts):
@@ -272,18 +275,18 @@ class _Noise:
     def draw(self, sizes: Floats, *, rng: np.random.Generator, count: int) -> Floats:
         """(count, k, n_cells) sums of `sizes` such vectors each, from quadratics of normal variates."""
         k = self.root.shape[-1]
-        sums = np.zeros((count, k, len(sizes)))
+        sums = np.zeros((count, k, len(sizes)), dtype=_KIND)
         for column in range(k):
             # The quadratic a z + b (z^2 - 1) has variance 1 and this skewness where 6 b - 4 b^3 is it.
             skewness = np.clip(self.skewness[..., column] / np.sqrt(sizes), -_MOST_SKEWNESS, _MOST_SKEWNESS)
             bend = np.sqrt(2.0) * np.sin(np.arcsin(skewness / _MOST_SKEWNESS) / 3.0)
             straight = np.sqrt(1.0 - 2.0 * bend * bend)
-            normal = rng.standard_normal((count, len(sizes)))
-            noise = normal * bend
-            noise += straight
+            normal = rng.standard_normal((count, len(sizes)), dtype=_KIND)
+            noise = normal * bend.astype(_KIND)
+            noise += straight.astype(_KIND)
             noise *= normal
-            noise -= bend
-            noise *= np.sqrt(sizes)
+            noise -= bend.astype(_KIND)
+            noise *= np.sqrt(sizes).astype(_KIND)
             for row in range(column, k):
-                sums[:, row] += self.root[..., row, column] * noise
+                sums[:, row] += self.root[..., row, column].astype(_KIND) * noise
         return sums
