@@ -57,3 +57,22 @@ def test_shuffling_moves_whole_subjects() -> None:
     )
     assert set(drawn.means[:, 0, 0]) == {1.0, 11.0, 21.0}
     assert drawn.units.tolist() == [1, 2]
+
+
+def test_level_means_of_a_large_cohort_spread_as_drawing_without_replacement_says() -> None:
+    """Cochran's variance of a mean drawn without replacement, and of one of weighted cases."""
+    rng = np.random.default_rng(5)
+    codes = np.array([rng.integers(0, 3, 40_000), rng.integers(0, 2, 40_000)])
+    outcomes = np.stack([rng.beta(8, 2, 40_000), rng.gamma(1.5, 0.1, 40_000)])
+    levels = d.stack_levels(codes)
+    shuffled = d.permuted_level_means(levels, outcomes, rng=rng, permutations=4000)
+    resampled = d.bootstrap_level_means(levels, outcomes, rng=rng, draws=4000)
+    for row, n in enumerate(levels.counts):
+        expected = np.sqrt(outcomes.var(axis=1, ddof=1) / n * (1 - n / 40_000))
+        np.testing.assert_allclose(shuffled.means[:, :, row].std(axis=0), expected, rtol=0.06)
+        np.testing.assert_allclose(shuffled.means[:, :, row].mean(axis=0), outcomes.mean(axis=1), rtol=1e-3)
+        inside = outcomes[:, levels.indicator[row]]
+        np.testing.assert_allclose(resampled.means[:, :, row].std(axis=0), inside.std(axis=1) / n**0.5, rtol=0.06)
+    between = np.corrcoef(shuffled.means[:, :, 0].T)[0, 1]
+    assert between == pytest.approx(np.corrcoef(outcomes)[0, 1], abs=0.06)
+    np.testing.assert_allclose(resampled.overall.std(axis=0), outcomes.std(axis=1) / 200, rtol=0.06)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segfair.files.cells import cell_text, compose, defuse, fuse, is_missing, parse_number
+from segfair.files.cells import Answer, cell_text, compose, defuse, fuse, is_missing, of_each, parse_number
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,16 @@ def test_harmless_text_stays(text: str) -> None:
 def test_defused_text_comes_back(text: str) -> None:
     if not (text.startswith("'") and defuse(text[1:]) != text[1:]):
         assert fuse(defuse(text)) == text
+
+
+@given(st.lists(st.sampled_from([1, True, 1.0, "1", "a", None, Answer("a"), Answer("NA"), "NA"]), max_size=9))
+def test_a_text_is_asked_about_once_and_nothing_is_taken_for_another(values):
+    asked = []
+
+    def describe(value):
+        asked.append(value)
+        return type(value).__name__, is_missing(value), str(value)
+
+    assert of_each(describe, values) == [(type(v).__name__, is_missing(v), str(v)) for v in values]
+    texts = [value for value in asked if type(value) is str]
+    assert len(texts) == len(set(texts))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from segfair.files import columns
 from segfair.files.columns import has_missing_na, number_style, read_column, special_number
 
 
@@ -213,3 +216,47 @@ def test_na_that_could_be_a_level_is_told() -> None:
     found = read_column(["NA", "EU", "AS"], na_is_missing=True)
     assert found.values == (None, "EU", "AS")
     assert any("NA (1) is read as a missing value" in note for note in found.notes)
+
+
+_WRITTEN = st.sampled_from(
+    [
+        "level 1",
+        "Level 2",
+        "P001",
+        "12 m2",
+        "45 years",
+        "NA",
+        "n/a",
+        "true",
+        "no",
+        "1",
+        "0012",
+        "1.5",
+        "-3",
+        "1e5",
+        "2E-7",
+        "999",
+        "-99",
+        ">89",
+        "90+",
+        "045Y",
+        "12 %",
+        "1,5",
+        " padded 1 ",
+        "inf",
+        "A",
+        "é1",
+        "",
+        "1e999",
+        "1234567890123456",
+    ]
+)
+
+
+@given(st.lists(_WRITTEN | st.none(), max_size=12), st.sampled_from(["point", "comma", "thousands"]), st.booleans())
+def test_plain_columns_are_read_as_any_other_column_is(cells, style, na_is_missing):
+    quick = read_column(cells, style=style, na_is_missing=na_is_missing)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "_plain_texts", lambda cells: None)
+        patch.setattr(columns, "_plain_numbers", lambda cells: None)
+        assert repr(quick) == repr(read_column(cells, style=style, na_is_missing=na_is_missing))

@@ -16,6 +16,8 @@ from segfair.files.spellings import (
     FILES,
     LETTERS,
     TEXT,
+    Ids,
+    Rung,
     by_number,
     number_key,
     pair_patients,
@@ -123,3 +125,17 @@ def test_pairs_are_one_to_one_and_equal_text_comes_first(wanted: list[str], offe
     for text in set(wanted) & set(offered):
         assert found.partner[text] == text
         assert found.how[text] == AS_TEXT
+
+
+def test_ids_that_are_sought_in_many_columns_are_worked_out_once():
+    asked = []
+
+    def key(text):
+        asked.append(text)
+        return text.casefold()
+
+    ids, rung = Ids(("P1", "P2", "P3")), Rung("by letters", key)
+    first = pair_spellings(ids, ["p1", "x"], (TEXT, rung))
+    second = pair_spellings(ids, ["p2", "P3"], (TEXT, rung))
+    assert (first.partner, second.partner) == ({"P1": "p1"}, {"P2": "p2", "P3": "P3"})
+    assert [text for text in asked if text in ids.names[:2]] == ["P1", "P2"]

@@ -97,7 +97,11 @@ def parse_number(text: str) -> float | None:
 
 def is_blank(cells: Iterable[Any]) -> bool:
     """Whether cells hold nothing but white space."""
-    return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
+    return not any(map(_is_filled, cells))
+
+
+def _is_filled(cell: object) -> bool:
+    return cell is not None and not (isinstance(cell, str) and not cell.strip())
 
 
 def defuse(text: str) -> str:

@@ -134,8 +134,12 @@ def _plain_texts(cells: Sequence[Any]) -> Reading | None:
     if not set(map(type, cells)) <= {str, type(None)}:
         return None
     counts = Counter(cells)
-    missing = {cell for cell in counts if is_missing(cell)}
-    if len(missing) == len(counts) or any(map(_is_na, missing)) or not all(map(_is_plain, counts.keys() - missing)):
+    missing = dict.fromkeys(filter(is_missing, counts))
+    if (
+        len(missing) == len(counts)
+        or any(map(_is_na, missing))
+        or not all(map(_is_plain, counts.keys() - missing.keys()))
+    ):
         return None
     spelt: Counter[str] = Counter()
     for cell in missing:

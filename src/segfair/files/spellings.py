@@ -84,7 +84,6 @@ class Spellings:
     ambiguous: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@lru_cache(1 << 16)
 def id_stem(text: str) -> str:
     """The last part of a path without the ending of a mask or image file; any other text as it is."""
     if "." not in text and "/" not in text and "\\" not in text:
@@ -95,7 +94,6 @@ def id_stem(text: str) -> str:
     return (name[: -len(suffix)] if suffix else name) or text
 
 
-@lru_cache(1 << 16)
 def file_key(text: str) -> str:
     """What `Case_01`, `case_01.nii.gz`, `/data/CASE_01.nii.gz` and nnU-Net's `case_01_0000.nii.gz` share."""
     stem = id_stem(text).casefold()

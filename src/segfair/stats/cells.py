@@ -72,9 +72,9 @@ class Cells:
             single: Whether single precision will do: for replicates whose quantiles are taken, not for tests.
 
         Returns:
-            As many arrays of (n_subgroups, n_rows), float64; float32 if `single`.
+            As many arrays of (n_subgroups, n_rows), float64; float32 if `single` or if the sums are.
         """
-        kind = np.float32 if single else np.float64
+        kind = np.float32 if single or all(values.dtype == np.float32 for values in per_cell) else np.float64
         factors = [np.asarray(values.T, dtype=kind) for values in per_cell]
         results = tuple(np.empty((len(self.columns), values.shape[1]), dtype=kind) for values in factors)
         for rows, block in self.float_rows(kind=kind):
