@@ -43,7 +43,7 @@ NOTHING = "no file"
 # What a protocol says beside how two masks are scored.
 _SCORES_NOTHING = ("name", "fairness", "attributes", "gates")
 # Whose arithmetic and readers scores rest on.
-_LIBRARIES = ("numpy", "scipy", "nibabel", "SimpleITK", "pillow", "numba")
+_LIBRARIES = ("numpy", "scipy", "nibabel", "SimpleITK", "pillow", "numba", "zlib-ng")
 # What other tools take for a sign that a folder need not be kept: bford.info/cachedir.
 _TAG = ("CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# Scores kept by segfair; may be deleted.\n")
 
