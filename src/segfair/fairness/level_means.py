@@ -205,7 +205,7 @@ def _rearranged_sums(
     """Sums over cells of each outcome, (some rearrangements, n_cells), cases or subjects having changed places."""
     step = max(1, _STEP_ELEMENTS // max(1, ordered.shape[1]))
     if subjects is None:
-        limit = limit_of(cells, cells.members, ordered)
+        limit = limit_of(cells, cells.members * (1.0 - cells.members / ordered.shape[1]), ordered)
         if limit is not None:
             yield from map(list, (sums.swapaxes(0, 1) for sums in limit.rearranged(ordered, rng=rng, count=count)))
             return
