@@ -141,7 +141,7 @@ def _cohort_of(
     if isinstance(predictions, str | PathLike) or isinstance(labels, str | PathLike):
         raise InputError("predictions and labels: one is a folder and the other is not; hand in both alike")
     masks = gather(predictions, labels, metadata, ids=ids, id_column=options.get("id_column"))
-    with memory_folder() as folder:
+    with memory_folder() as folder, python_terms():  # within, arrays have the names that they were given
         masks.write(folder, spacing=spacing)
         table = metadata if masks.metadata is None else masks.metadata
         cohort = load_cohort(folder / "predictions", folder / "labels", table, **chosen)
@@ -297,7 +297,7 @@ def score(
     from segfair.scoring.cohort import score_case
     from segfair.scoring.reading import NO_PREDICTION
 
-    with python_terms(), memory_folder() as folder:
+    with memory_folder() as folder, python_terms():
         if prediction is None:
             raise InputError(NO_PREDICTION)
         asked: MaskOptions = {"protocol": protocol, "metrics": metrics, "label": counted}

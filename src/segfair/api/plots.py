@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segfair.api.options import names_of
 from segfair.audit.describe import cell_means
 from segfair.audit.panel import Panel
 from segfair.audit.words import format_number, harmful, metric_name, subgroup_name
@@ -85,7 +86,7 @@ class AuditPlots:
             ax: Where to; None: new axes.
         """
         table = self.result.subgroups[self.result.subgroups.primary_outcome]
-        rows = table.worst(k)
+        rows = table.worst(k) or table.rows[:k]
         ax = _axes(ax, len(rows))
         ax.axvline(0.0, color=MUTED, linewidth=0.9, zorder=1)
         for place, row in enumerate(rows):
@@ -251,7 +252,7 @@ def _tile(column: int, row: int, face: str) -> Rectangle:
 def _rows(ax: Axes, names: Sequence[str], title: str | None) -> Axes:
     """Names of the rows from the top, and what the axis counts; a dollar sign in a name is no formula."""
     ax.set_yticks(range(len(names)), names, parse_math=False)
-    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_ylim(max(1, len(names)) - 0.5, -0.5)
     ax.tick_params(colors=INK, length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
     if title is not None:

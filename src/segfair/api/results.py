@@ -38,10 +38,8 @@ class Audit(AuditResult):
         >>> import pandas as pd, segfair as sf
         >>> frame = pd.DataFrame({"dsc": [0.9, 0.8, 0.6, 0.7] * 8, "site": ["A", "A", "B", "B"] * 8})
         >>> result = sf.audit_scores(frame, permutations=99, bootstrap=100)
-        >>> result.findings[["n", "difference"]].round(2)
-                    n  difference
-        subgroup
-        site = B   16        -0.2
+        >>> result.findings[["n", "difference"]].round(2).to_dict("index")
+        {'site = B': {'n': 16, 'difference': -0.2}}
     """
 
     __slots__ = ()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WIDTH", "brief_lines"]
 
-WIDTH = 160
+WIDTH = 240
 """Longest line, in characters."""
 _WORST = 3
 
@@ -38,7 +38,7 @@ def brief_lines(result: AuditResult, *, name: str) -> list[str]:
         f"{name}: {', '.join(tally)}",
         clean(result.verdict.sentence),
         "  ".join(scores) or f"mean {outcome} {format_number(table.mean)}",
-        *(_line(row, outcome) for row in table.worst(_WORST)),
+        *(_line(row, outcome) for row in table.worst(_WORST) or table.rows[:_WORST]),
     ]
     return [shorten(line, WIDTH) for line in lines]
 

@@ -47,9 +47,9 @@ def audit_card(result: AuditResult) -> str:
     digits = metric_digits([row.mean for row in rows])
     found = (result.subgroups.find(finding.items) for finding in result.subgroups.findings)
     findings = [row for row in found if row is not None]
-    listed: Sequence[Divergence] = findings[:_LISTED] or rows.worst(_LISTED)
+    drawn = rows.worst(_DRAWN) or rows.rows[:_DRAWN]
+    listed: Sequence[Divergence] = findings[:_LISTED] or drawn[:_LISTED]
     caption = plural(len(findings), "finding") if findings else "Nothing stands apart beyond chance; the worst off"
-    drawn = rows.worst(_DRAWN)
     cells = [row_cells(row, rows, facts, digits) for row in listed]
     return _card(
         verdict_section(result),
@@ -77,7 +77,7 @@ def comparison_card(comparison: Comparison) -> str:
     caption = f"{len(comparison.harmed)} harmed, {len(comparison.gained)} gained"
     listed = moved or rows[:_LISTED]
     drawn = slope_figure(comparison, key="card")
-    changes = {comparison.outcome: comparison.metrics[comparison.outcome], **comparison.scores}
+    changes = {metric_name(comparison.outcome): comparison.metrics[comparison.outcome], **comparison.scores}
     return _card(
         comparison_verdict(comparison),
         about=f"{plural(comparison.n_paired, 'case')} in both of {clean(comparison.before.name, length=40)} and "
