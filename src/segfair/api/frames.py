@@ -28,7 +28,7 @@ def split_frame(
     """A frame of scores and attributes as a table of either, and the column of ids in both.
 
     Ids are in `id_column`; else in the index, where it is no mere numbering; else in the first column that is called
-    after ids and tells all rows apart; else each row is a case.
+    after ids and tells all rows apart, or after cases (which then have several rows); else each row is a case.
 
     Args:
         frame: One row a case.
@@ -50,21 +50,25 @@ def split_frame(
             raise MetadataError(
                 f"the frame of scores has no column {name!r}{close_names(name, columns)}; there are {some(columns, 20)}"
             )
+    id_column = id_column or _id_column(frame, [name for name in columns if name not in scores])
     if id_column is None:
-        named = (
-            name
-            for name in columns
-            if name not in scores and (column_names.is_id(name) or column_names.is_patient(name))
+        id_column, width = (
+            next(name for name in ("case", "row", "row of the frame") if name not in columns),
+            len(str(len(frame))),
         )
-        id_column = next((name for name in named if frame[name].is_unique and not frame[name].isna().any()), None)
-    if id_column is None:
-        id_column, width = "case", len(str(len(frame)))
-        ids = [f"row {row:0{width}}" for row in range(1, len(frame) + 1)]
-        frame = frame.assign(**{id_column: ids})
-        columns = [*(name for name in columns if name != id_column), id_column]
+        frame = frame.assign(**{id_column: [f"row {row:0{width}}" for row in range(1, len(frame) + 1)]})
     judged = [name for name in columns if name != id_column and (name in scores or read_score_name(name) is not None)]
     others = [name for name in columns if name not in judged and name != id_column]
-    return frame[[id_column, *judged]], frame[[id_column, *others]], id_column
+    # Several rows of a case are told apart by columns that are no scores.
+    found = frame[[id_column, *judged]] if frame[id_column].is_unique else frame
+    return found, frame[[id_column, *others]], id_column
+
+
+def _id_column(frame: pd.DataFrame, columns: Sequence[str]) -> str | None:
+    """The column that names cases; one of patients only where each has one row."""
+    named = [name for name in columns if _names_cases(name) and not frame[name].isna().any()]
+    unique = (name for name in named if frame[name].is_unique)
+    return next(unique, None) or next((name for name in named if not column_names.is_subject(name)), None)
 
 
 def _names_cases(column: str) -> bool:

@@ -125,11 +125,6 @@ def _from(least: int) -> tuple[Callable[[Any], bool], str]:
 
 
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "min_support": (
-        lambda value: _is_number(value) and 0 < value <= 1,
-        "a share of the cases, from 0 to 1, is meant; a number of cases is min_cases",
-    ),
-    "level": (lambda value: _is_number(value) and 0 < value <= 0.5, "a probability up to 0.5 is meant, such as 0.05"),
     "failure_dsc": (lambda value: _is_number(value) and 0 <= value <= 1, "a DSC from 0 to 1 is meant"),
     "power_gap": (lambda value: _is_number(value) and value > 0, "a positive number is meant"),
     "threshold": (lambda value: value is None or _is_number(value), "a number is meant, such as 0.5"),
