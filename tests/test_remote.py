@@ -185,3 +185,15 @@ def test_local_paths_are_left_alone(tmp_path: Path) -> None:
         assert shown(text) == text
     assert shown("labels s3:/bucket/x: is empty") == "labels s3://bucket/x: is empty"
     assert shown("file:/data/x") == "file:///data/x"
+
+
+def test_files_that_stand_for_arrays_are_called_as_the_arrays_are() -> None:
+    with remote.memory_folder() as folder:
+        (folder / "labels").mkdir()
+        assert remote.shown(f"{folder}/labels/P 1.npz: is no mask") == "labels['P 1']: is no mask"
+        assert (
+            remote.shown(f"labels: 3 masks in {folder}/labels (a flat folder)")
+            == "labels: 3 masks in memory (a flat folder)"
+        )
+    assert not folder.exists()
+    assert remote.shown(f"{folder}/labels/P1.npz") == f"{folder}/labels/P1.npz"

@@ -1,4 +1,4 @@
-"""Files in object storage (`s3://`, `gs://` and whatever else fsspec knows) and the local files that stand for them.
+"""What lies elsewhere (`s3://`, `gs://`, arrays in memory) and the local files that stand for it.
 
 A folder is listed once; every file of it gets a local one of the same name. Small things (tables, lists, pictures) are
 brought at once; a NIfTI file stays empty until its case is scored, and is brought by the process that scores it. So all
@@ -20,7 +20,7 @@ from typing import Any
 
 from segfair.errors import InputError
 
-__all__ = ["bring", "local_copy", "shown"]
+__all__ = ["bring", "local_copy", "memory_folder", "shown"]
 
 # The folder of copies; what lies below its name is scheme and place, on every machine alike.
 _STORE = "segfair-remote"
@@ -36,6 +36,8 @@ _AT_ONCE = (
 # What tells one version of a file from the next, as various storages call it; the best first.
 _VERSION = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "updated", "mtime", "created")
 
+_in_memory: list[Path] = []
+"""Folders of files that stand for arrays of whoever called."""
 _listed: set[Path] = set()
 """Copies of what this process, or the one it was forked from, has listed: these are of today."""
 
@@ -106,11 +108,27 @@ def bring(path: Path, about: Mapping[str, Any] | None = None) -> None:
 
 
 def shown(text: str) -> str:
-    """A text with URLs as their user wrote them, in place of local copies."""
+    """A text with URLs and arrays as their user named them, in place of the local files that stand for them."""
     prefix = f"{_store().as_posix()}/"
     if prefix in text:
         text = re.sub(rf"{re.escape(prefix)}([^/\s]+)/", lambda found: _join(found[1], ""), text)
+    for folder in _in_memory:
+        place = re.escape(folder.as_posix())
+        text = re.sub(rf"{place}/(\w+)/(.+?)\.npz", r"\1['\2']", text)
+        text = re.sub(rf"{place}/(\w+)", r"memory", text)
     return _URL_IN_TEXT.sub(lambda found: _join(found[1], ""), text)
+
+
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder for files that stand for arrays: `ROLE/CASE.npz`, which `shown` calls `ROLE['CASE']`."""
+    with tempfile.TemporaryDirectory(prefix="segfair-memory-") as name:
+        folder = Path(name)
+        _in_memory.append(folder)
+        try:
+            yield folder
+        finally:
+            _in_memory.remove(folder)
 
 
 def _url(path: Path) -> str | None:

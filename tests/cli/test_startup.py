@@ -134,6 +134,44 @@ def test_light_imports_stay_light() -> None:
     assert done.stdout.splitlines() == ["['segfair']", "[]"]
 
 
+def test_a_call_from_python_loads_what_it_uses(phantom_cohort: Path) -> None:
+    """Neither data frames nor axes before somebody asks for them."""
+    code = f"""
+import sys
+import segfair as sf
+watched = {WATCHED!r}
+def loaded(): print(*(name for name in watched if name in sys.modules))
+sf.audit, sf.audit_scores, sf.compare, sf.rank, sf.score
+loaded()
+result = sf.audit(*sys.argv[1:], permutations=19, bootstrap=100)
+repr(result)
+loaded()
+result._repr_html_()
+loaded()
+result.findings
+loaded()
+"""
+    paths = [str(phantom_cohort / name) for name in ("preds", "labels", "metadata.csv")]
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True)
+    named, audited, shown, tabulated = (set(line.split()) for line in done.stdout.splitlines())
+    assert named == READ
+    assert audited == READ | READ_MASKS
+    assert shown == audited | {"jinja2"}
+    assert "matplotlib" not in tabulated
+    assert "pandas" in tabulated
+
+
+def test_rooms_that_are_loaded_leave_the_functions_be() -> None:
+    code = (
+        "import segfair, segfair.audit.procedure, segfair.compare.procedure, segfair.rank.procedure;"
+        "from segfair.audit import procedure; from segfair import audit;"
+        "print(type(segfair.audit).__name__, type(segfair.compare).__name__, type(segfair.rank).__name__,"
+        " audit is segfair.audit, procedure.__name__, 'audit' in dir(segfair))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["function", "function", "function", "True", "segfair.audit.procedure", "True"]
+
+
 def test_every_public_name_exists_and_is_listed() -> None:
     for name in segfair.__all__:
         assert getattr(segfair, name) is not None, name

@@ -12,8 +12,8 @@ from tests.audit.made_up_audits import changed
 from tests.compare.models import N, change, cohort, noisy, scores_of, with_config
 from tests.score_fixtures import audit_of, with_scores
 
-import segfair.compare.procedure
 from segfair.audit.result import AuditResult
+from segfair.compare import procedure
 from segfair.compare.procedure import run_comparison
 from segfair.protocol.rules import load_protocol
 
@@ -185,7 +185,7 @@ def test_without_attributes_the_means_are_still_compared() -> None:
 
 
 def test_no_alert_is_shown_twice(first: AuditResult, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segfair.compare.procedure, "notices", lambda *_, **__: ("said", "also said", "said"))
+    monkeypatch.setattr(procedure, "notices", lambda *_, **__: ("said", "also said", "said"))
     assert run_comparison(first, first).notices == ("said", "also said")
 
 

@@ -23,9 +23,9 @@ from tests.rank_fixtures import (
     rows,
 )
 
-import segfair.rank.procedure
 from segfair.audit.result import Alert, AuditConfig
 from segfair.errors import ConfigError
+from segfair.rank import procedure
 from segfair.rank.procedure import rank_scored
 from segfair.report.ranking.files import file_names
 
@@ -178,7 +178,7 @@ def test_private_labels_say_that_images_are_not_used(call_cli, challenge: Path, 
 
 def test_no_alert_is_shown_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     said, also = Alert("small", "said"), Alert("empty", "also said")
-    monkeypatch.setattr(segfair.rank.procedure, "_alerts", lambda *_: (said, also, said))
+    monkeypatch.setattr(procedure, "_alerts", lambda *_: (said, also, said))
     ranking = rank_scored(made_up({"x": np.full(60, 0.7), "y": np.full(60, 0.6)}), CONFIG, by="dsc")
     assert ranking.alerts == (said, also)
 

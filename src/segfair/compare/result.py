@@ -9,10 +9,12 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 from segfair.audit.result.cases import Direction
+from segfair.audit.words import clean, format_number, plural, shorten, subgroup_name
 from segfair.subgroups.lattice import Better, Estimate, Item
 from segfair.subgroups.search import Search
 
@@ -242,6 +244,24 @@ class Comparison:
         audits = {"before": tree.pop("before"), "after": tree.pop("after")}
         return {"format": FORMAT, "audits": audits, **tree}
 
-    def save(self, path: Path) -> None:
+    def __repr__(self) -> str:
+        """Six lines: what was compared, the answer, the scores, and who changed most to the worse."""
+        lines = [
+            f"{type(self).__name__}: {clean(self.before.name)} and {clean(self.after.name)}, "
+            f"{plural(self.n_paired, 'case')} in both; {len(self.harmed)} harmed, {len(self.gained)} gained",
+            clean(self.verdict.sentence),
+            "  ".join(
+                f"{name} {format_number(change.before)} to {format_number(change.after)}"
+                for name, change in ({self.outcome: self.metrics[self.outcome]} | dict(self.scores)).items()
+            ),
+            *(
+                f"  {subgroup_name(entry.pairs, length=30)}: n {entry.n:,}, {self.outcome} "
+                f"{format_number(entry.before)} to {format_number(entry.after)}, {entry.standing}"
+                for entry in self.subgroups[self.outcome][:3]
+            ),
+        ]
+        return "\n".join(shorten(line, 160) for line in lines)
+
+    def save(self, path: str | PathLike[str]) -> None:
         """Writes `comparison.json`."""
-        path.write_text(json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False, indent=1), "utf-8")
+        Path(path).write_text(json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False, indent=1), "utf-8")

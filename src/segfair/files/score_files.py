@@ -9,14 +9,18 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segfair.errors import MetadataError
 from segfair.files.cells import compose
 from segfair.files.images.masks import mask_stem
-from segfair.files.tables import Table, load_table, read_json, records_table
+from segfair.files.tables import Table, load_table, read_json, records_table, table_from_frame
 from segfair.remote import local_copy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["ScoreFile", "read_scores"]
 
@@ -72,7 +76,7 @@ class ScoreFile:
     notices: tuple[str, ...] = ()
 
 
-def read_scores(path: Path) -> ScoreFile:
+def read_scores(scores: str | PathLike[str] | pd.DataFrame) -> ScoreFile:
     """Reads per-case scores.
 
     From nnU-Net's `summary.json` come `dsc` and `iou` (and, of version 1, further metrics); with several labels these
@@ -80,13 +84,15 @@ def read_scores(path: Path) -> ScoreFile:
     stand beside them as `tp`, `fp`, `fn`, `tn`, `n_pred` and `n_ref`. Label 0, the background, is passed over.
 
     Args:
-        path: A table (see `load_table`), a `summary.json`, MONAI's `METRIC_raw.csv`, or an nnU-Net results folder,
-            whose folds are pooled.
+        scores: A table (see `load_table`), a `summary.json`, MONAI's `METRIC_raw.csv`, or an nnU-Net results folder,
+            whose folds are pooled; or a data frame.
 
     Raises:
         MetadataError: The file is missing, unreadable or empty, names a case twice, or is a summary without cases.
     """
-    path = local_copy(path)
+    if not isinstance(scores, str | PathLike):
+        return ScoreFile(table_from_frame(scores, name="the frame of scores"))
+    path = local_copy(Path(scores))
     if path.is_dir():
         return _read_folds(path)
     if path.suffix.lower() == ".json" and path.is_file():

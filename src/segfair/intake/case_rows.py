@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,20 +69,20 @@ class MetadataRows:
         return {column: row[column] for column in self.columns} if row else {}
 
 
-def read_metadata(metadata: Path | pd.DataFrame, *, sheet: str | None, case_ids: Sequence[str]) -> Table:
+def read_metadata(metadata: str | PathLike[str] | pd.DataFrame, *, sheet: str | None, case_ids: Sequence[str]) -> Table:
     """A metadata table from a file or a data frame.
 
     Raises:
         MetadataError: It is unusable.
     """
-    if isinstance(metadata, str | Path):
+    if isinstance(metadata, str | PathLike):
         return load_table(Path(metadata), sheet=sheet, wanted_ids=case_ids)
     return table_from_frame(metadata)
 
 
-def metadata_input(metadata: Path | pd.DataFrame | None) -> dict[str, Path]:
+def metadata_input(metadata: str | PathLike[str] | pd.DataFrame | None) -> dict[str, Path]:
     """The table among the inputs of a cohort; empty where it is no file."""
-    return {"metadata": Path(metadata)} if isinstance(metadata, str | Path) else {}
+    return {"metadata": Path(metadata)} if isinstance(metadata, str | PathLike) else {}
 
 
 def attach_metadata(

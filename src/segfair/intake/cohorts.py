@@ -6,6 +6,7 @@ Every decision that could surprise somebody becomes a notice; every case that le
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -58,9 +59,9 @@ _KINDS = {
 
 
 def load_cohort(
-    predictions: Path,
-    labels: Path,
-    metadata: Path | pd.DataFrame | None,
+    predictions: str | PathLike[str],
+    labels: str | PathLike[str],
+    metadata: str | PathLike[str] | pd.DataFrame | None,
     *,
     id_column: str | None = None,
     sheet: str | None = None,
@@ -94,15 +95,15 @@ def load_cohort(
         ConfigError: A condition that cannot be read, or that no case fulfils.
     """
     inputs = {"predictions": Path(predictions), "labels": Path(labels), **metadata_input(metadata)}
-    predictions, labels = local_copy(inputs["predictions"]), local_copy(inputs["labels"])
-    label_masks, prediction_masks = find_labels(labels), find_predictions(predictions)
+    prediction_folder, label_folder = local_copy(inputs["predictions"]), local_copy(inputs["labels"])
+    label_masks, prediction_masks = find_labels(label_folder), find_predictions(prediction_folder)
     case_ids = sorted(label_masks.files)
     prediction_ids = list(prediction_masks.files)
     found = pair_masks(case_ids, prediction_ids)
     pairs = found.partner
     swapped = look_swapped(label_masks, prediction_masks)
     if not pairs:
-        raise _no_pair(case_ids, prediction_ids, labels, predictions, swapped)
+        raise _no_pair(case_ids, prediction_ids, label_folder, prediction_folder, swapped)
     if metadata is not None:
         table = read_metadata(metadata, sheet=sheet, case_ids=case_ids)
         rows = attach_metadata(table, case_ids, id_column=id_column, subject_column=subject_column)
@@ -116,17 +117,17 @@ def load_cohort(
     # What has no row leaves the audit for that reason, whatever else is amiss with it.
     counted = [case for case in chosen if case not in rows.absent]
     without = [case for case in counted if case not in pairs]
-    _check_missing(without, counted, missing_prediction, predictions, len(prediction_ids))
+    _check_missing(without, counted, missing_prediction, prediction_folder, len(prediction_ids))
     excluded = {case: reason for case, reason in rows.absent.items() if case in set(chosen)}
     if missing_prediction == "drop":
         excluded |= dict.fromkeys(without, "dropped: no prediction")
     extra = sorted(set(prediction_ids) - set(pairs.values()))
-    _check_unread(label_masks, extra, "label", labels)
-    _check_unread(prediction_masks, [case for case in case_ids if case not in pairs], "prediction", predictions)
+    _check_unread(label_masks, extra, "label", label_folder)
+    _check_unread(prediction_masks, [case for case in case_ids if case not in pairs], "prediction", prediction_folder)
     notices = (
-        f"labels: {len(case_ids)} masks in {labels} ({_KINDS[label_masks.kind]})",
+        f"labels: {len(case_ids)} masks in {label_folder} ({_KINDS[label_masks.kind]})",
         *label_masks.notices,
-        f"predictions: {len(prediction_ids)} masks in {predictions} ({_KINDS[prediction_masks.kind]})",
+        f"predictions: {len(prediction_ids)} masks in {prediction_folder} ({_KINDS[prediction_masks.kind]})",
         *prediction_masks.notices,
         *pairing_notices(found),
         *([swapped] if swapped else []),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,8 @@ Column = list[float | None]
 
 
 def load_score_cohort(
-    scores: Path,
-    metadata: Path | pd.DataFrame,
+    scores: str | PathLike[str] | pd.DataFrame,
+    metadata: str | PathLike[str] | pd.DataFrame,
     *,
     id_column: str | None = None,
     sheet: str | None = None,
@@ -48,8 +49,8 @@ def load_score_cohort(
 
     Args:
         scores: A table with one row a case (or several, told apart by label or fold), nnU-Net's `summary.json`, or its
-            results folder. Of a table the columns of numbers are scores, except those that the metadata hold, too
-            (unless their name is that of a metric).
+            results folder; or a data frame. Of a table the columns of numbers are scores, except those that the
+            metadata hold, too (unless their name is that of a metric).
         metadata: Table of patient attributes; may be the same table.
         id_column: Metadata column of case ids; None: the one that shares most values with a column of the scores.
         sheet: Sheet of an XLSX file of metadata; None: the one that holds most of the case ids.
@@ -71,7 +72,7 @@ def load_score_cohort(
         PairingError: `cases` names none of them.
         ConfigError: A condition or a column that does not exist.
     """
-    file = _with_folders_as_ids(read_scores(Path(scores)))
+    file = _with_folders_as_ids(read_scores(scores))
     table = read_metadata(metadata, sheet=sheet, case_ids=_possible_ids(file))
     ids_column = file.id_column or _find_case_column(file.table, table, id_column)
     file, collapsed = one_row_a_case(_with_stems(file, ids_column), ids_column)
@@ -113,7 +114,7 @@ def load_score_cohort(
             *choice,
         ),
         alerts=tuple(("direction", text) for text in found.alerts),
-        inputs={"scores": Path(scores), **metadata_input(metadata)},
+        inputs={**_score_input(scores), **metadata_input(metadata)},
         subject_column=rows.subject_column,
         joined=rows.joined,
         missing=rows.missing,
@@ -124,6 +125,11 @@ def load_score_cohort(
         for case, row in ((case, rows_of[case]) for case in counted)
     )
     return cohort, ScoreTable(found.metrics, tuple(case_scores))
+
+
+def _score_input(scores: str | PathLike[str] | pd.DataFrame) -> dict[str, Path]:
+    """The scores among the inputs of a cohort; empty where they are no file."""
+    return {"scores": Path(scores)} if isinstance(scores, str | PathLike) else {}
 
 
 def _with_folders_as_ids(file: ScoreFile) -> ScoreFile:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from segfair.attributes.fit import AttributeTable
 from segfair.audit.result import Alert, AuditConfig, Score
 from segfair.audit.result.gallery import Gallery
+from segfair.audit.words import clean, format_number, plural, shorten
 from segfair.fairness.challenge import Disparity
 from segfair.rank.teams import TeamScores
 from segfair.trees import tree_converter
@@ -213,6 +214,20 @@ class Ranking:
     def leaders(self) -> tuple[str, ...]:
         """The teams in first place under the declared rules."""
         return tuple(entry.team for entry in self.standings if entry.rank == 1)
+
+    def __repr__(self) -> str:
+        """Six lines: how many teams and cases, the answer, and the first four of the board."""
+        lines = [
+            f"{type(self).__name__}: {plural(len(self.standings), 'team')}, {plural(self.n_cases, 'case')}, "
+            f"by {self.by}, protocol {clean(self.config.protocol.name, length=40)}",
+            clean(self.verdict.sentence),
+            *(
+                f"  {entry.rank}. {clean(entry.team, length=40)}: {self.by} {format_number(entry.value)}, rank "
+                f"{entry.rank_interval[0]} to {entry.rank_interval[1]}, first in {entry.first:.0%} of resampled cohorts"
+                for entry in self.standings[:4]
+            ),
+        ]
+        return "\n".join(shorten(line, 160) for line in lines)
 
     def to_dict(self) -> dict[str, Any]:
         """The contents of `rank.json`: plain dicts, lists, texts, finite numbers and None."""

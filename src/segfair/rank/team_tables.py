@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segfair.cases import Case, Cohort
 from segfair.errors import InputError, some
 from segfair.files.tables import TABLE_SUFFIXES
+from segfair.intake.case_rows import metadata_input
 from segfair.intake.score_tables import load_score_cohort
 from segfair.protocol.rules import Protocol
 from segfair.rank.teams import TeamScores
 from segfair.scoring.scores import CaseScore, ScoreTable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["load_team_scores"]
 
@@ -22,8 +28,8 @@ _USUAL_NAMES = ("cases.csv", "summary.json")
 
 
 def load_team_scores(
-    directory: Path,
-    metadata: Path,
+    directory: str | PathLike[str],
+    metadata: str | PathLike[str] | pd.DataFrame,
     *,
     protocol: Protocol,
     id_column: str | None = None,
@@ -85,7 +91,7 @@ def load_team_scores(
         notices.update({f"{team}: {text}": None for text in cohort.notices[:1]})
         notices.update(dict.fromkeys(cohort.notices[1:]))
     if not by_id:
-        raise InputError(f"{directory}: no case with scores has a row in {metadata} ({some(excluded)})")
+        raise InputError(f"{directory}: no case with scores has a row in the metadata ({some(excluded)})")
     order = sorted(by_id)
     tables = {team: _aligned(table, order) for team, (_, table) in loaded.items()}
     first = next(cohort for cohort, _ in loaded.values())
@@ -96,7 +102,7 @@ def load_team_scores(
         excluded={},
         notices=(),
         alerts=tuple(dict.fromkeys(alert for cohort, _ in loaded.values() for alert in cohort.alerts)),
-        inputs={"scores": Path(directory), "metadata": Path(metadata)},
+        inputs={"scores": Path(directory), **metadata_input(metadata)},
     )
     return TeamScores(cohort, tables, _baseline(tables, order, protocol), excluded, notices=tuple(notices))
 

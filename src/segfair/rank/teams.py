@@ -10,8 +10,9 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segfair.cases import Case, Cohort, MaskRole
 from segfair.errors import AuditError, ConfigError, InputError, PairingError, some
@@ -19,7 +20,7 @@ from segfair.files.folders import has_masks, is_folder
 from segfair.files.images.grey_levels import grey_levels
 from segfair.files.images.headers import leads_out
 from segfair.files.layouts import find_labels, find_predictions, pair_ids
-from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata
+from segfair.intake.case_rows import attach_metadata, choose_cases, metadata_input, read_metadata
 from segfair.intake.mask_values import is_black_and_white
 from segfair.protocol.rules import Protocol
 from segfair.remote import local_copy, shown
@@ -27,6 +28,9 @@ from segfair.scoring.cohort import Outcome, score_predictions
 from segfair.scoring.executors import outcomes_in_order
 from segfair.scoring.score_cache import Rules, ScoreCache
 from segfair.scoring.scores import TOLERANCE, CaseScore, ScoreTable, protocol_metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Team", "TeamScores", "load_teams", "require_complete", "score_teams"]
 
@@ -91,9 +95,9 @@ class TeamScores:
 
 
 def load_teams(
-    directory: Path,
-    labels: Path,
-    metadata: Path,
+    directory: str | PathLike[str],
+    labels: str | PathLike[str],
+    metadata: str | PathLike[str] | pd.DataFrame,
     *,
     id_column: str | None = None,
     sheet: str | None = None,
@@ -123,10 +127,10 @@ def load_teams(
         MetadataError: The table is unusable, or belongs to other cases.
         ConfigError: A condition that cannot be read, or that no case fulfils.
     """
-    inputs = {"teams": Path(directory), "labels": Path(labels), "metadata": Path(metadata)}
-    directory, labels = local_copy(inputs["teams"]), local_copy(inputs["labels"])
-    folders = team_entries(directory)
-    label_masks = find_labels(labels)
+    inputs = {"teams": Path(directory), "labels": Path(labels), **metadata_input(metadata)}
+    team_folder, label_folder = local_copy(inputs["teams"]), local_copy(inputs["labels"])
+    folders = team_entries(team_folder)
+    label_masks = find_labels(label_folder)
     case_ids = sorted(label_masks.files)
     rows = attach_metadata(
         read_metadata(metadata, sheet=sheet, case_ids=case_ids),
@@ -141,7 +145,7 @@ def load_teams(
         teams.append(team)
         if n_extra:
             notices.append(f"{team.name}: predictions without a label, passed over: {n_extra}")
-    _check_coverage(teams, chosen, directory, labels)
+    _check_coverage(teams, chosen, team_folder, label_folder)
     counted = set(chosen)
     excluded = {case: reason for case, reason in rows.absent.items() if case in counted}
     return Cohort(
@@ -153,8 +157,8 @@ def load_teams(
             map(
                 shown,
                 (
-                    f"teams: {len(teams)} folders in {directory}",
-                    f"labels: {len(case_ids)} masks in {labels}",
+                    f"teams: {len(teams)} folders in {team_folder}",
+                    f"labels: {len(case_ids)} masks in {label_folder}",
                     *label_masks.notices,
                     *notices,
                     *rows.notices,

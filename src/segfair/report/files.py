@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,14 @@ from segfair.files.placing import placed_together, refuse_foreign
 from segfair.files.tables import write_csv
 from segfair.report.audit import page_data
 
-__all__ = ["FILES", "render_page", "template_folder", "write_report"]
+__all__ = ["FILES", "render", "render_page", "template_folder", "write_report"]
 
 FILES = ("report.html", "audit.json", "cases.csv", "subgroups.csv", MANIFEST)
 
 
 def write_report(
     result: AuditResult,
-    directory: Path,
+    directory: str | PathLike[str],
     *,
     command: str = "",
     extras: Mapping[str, bytes] | None = None,
@@ -133,8 +134,8 @@ def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> st
     """
     folder = template_folder()
     script = (folder / "report.js").read_text("utf-8")
-    sheet = _environment(folder).get_template(template)
-    return sheet.render(
+    return render(
+        template,
         page=page,
         # Our own files, and JSON in which every character that could end its element is escaped.
         script=Markup(script),
@@ -142,6 +143,11 @@ def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> st
         payload=Markup(page["sections"]["subgroups"]["payload"]),
         policy=content_policy(script),
     )
+
+
+def render(template: str, **values: Any) -> str:
+    """A template with what it prints, escaped."""
+    return _environment(template_folder()).get_template(template).render(**values)
 
 
 @functools.cache

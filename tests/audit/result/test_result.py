@@ -44,12 +44,22 @@ def test_what_is_no_audit_is_refused_in_a_sentence(text: str, tmp_path: Path) ->
         AuditResult.load(path)
 
 
-def test_the_notebook_view_is_escaped() -> None:
+def test_an_audit_is_six_lines_when_its_name_is_typed() -> None:
     made = planted(np.random.default_rng(8), 60, 0.1)
-    made["site"] = ["<script>alert(1)</script>" if value == "A" else value for value in made["site"]]  # type: ignore[union-attr]
-    html = audit(**made)._repr_html_()
-    assert "<script>" not in html
-    assert "&lt;script&gt;" in html
+    result = audit(**made)
+    lines = repr(result).splitlines()
+    assert len(lines) == 6
+    assert max(map(len, lines)) <= 240
+    assert lines[0].startswith("AuditResult: 60 cases")
+    assert lines[1] in (result.verdict.sentence, f"{result.verdict.sentence[:239]}…")
+    worst = result.subgroups["dsc"].worst(3)
+    assert all(f"n {row.n}, " in line for row, line in zip(worst, lines[3:], strict=True))
+
+
+def test_a_path_may_be_a_text_or_the_folder_of_a_report(tmp_path: Path) -> None:
+    result = audit(**planted(np.random.default_rng(8), 60, 0.1))
+    result.save(str(tmp_path / "audit.json"))
+    assert AuditResult.load(str(tmp_path)) == AuditResult.load(tmp_path / "audit.json") == result
 
 
 def test_format_1_opens_with_the_estimates_that_its_rows_hold() -> None:

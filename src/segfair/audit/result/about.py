@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Literal
 
 from segfair.attributes.binning import ReadAs
 from segfair.attributes.joins import LevelJoin
 from segfair.cases import Join
+from segfair.errors import ConfigError
 from segfair.fairness.level_means import JudgingRule
-from segfair.protocol.rules import Protocol
+from segfair.protocol.rules import Protocol, load_protocol
 from segfair.stats.resampling import Resampling
 from segfair.subgroups.search import SearchBounds
 
 __all__ = ["About", "AuditConfig"]
 
+_NAMES = ("labels", "attributes", "outcomes", "primary", "adjust")
+
 
 @dataclass(frozen=True, slots=True)
 class AuditConfig:
     """The settings of one audit; the defaults are those of the command line.
+
+    One name stands for a list of one, and the name of a protocol for the protocol.
 
     Attributes:
         protocol: Scoring rules.
@@ -52,7 +58,7 @@ class AuditConfig:
         strict: Whether the first unusable file stops the audit.
     """
 
-    protocol: Protocol
+    protocol: Protocol = field(default_factory=lambda: load_protocol("default"))
     labels: tuple[str, ...] = ()
     attributes: tuple[str, ...] | None = None
     bins: Mapping[str, tuple[float, ...] | Literal["tree"]] = field(default_factory=dict)
@@ -79,6 +85,26 @@ class AuditConfig:
     derive: bool = False
     seed: int = 0
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        """Takes a name for what it names.
+
+        Raises:
+            ConfigError: A share or a level that is none, or no such protocol.
+        """
+        if not isinstance(self.protocol, Protocol):
+            object.__setattr__(self, "protocol", load_protocol(self.protocol))
+        for setting in _NAMES:
+            names = getattr(self, setting)
+            if names is not None and not isinstance(names, tuple):
+                object.__setattr__(self, setting, (names,) if isinstance(names, str) else tuple(names))
+        if not isinstance(self.min_support, Real) or not 0 < self.min_support <= 1:
+            raise ConfigError(
+                f"min_support={self.min_support!r}: a share of the cases, from 0 to 1, is meant; a number of cases is "
+                "min_cases"
+            )
+        if not isinstance(self.level, Real) or not 0 < self.level <= 0.5:
+            raise ConfigError(f"level={self.level!r}: a probability up to 0.5 is meant, such as 0.05")
 
     @property
     def resampling(self) -> Resampling:

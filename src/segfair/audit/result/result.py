@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from segfair.audit.result import codec
 from segfair.audit.result.about import About
@@ -55,26 +56,18 @@ class AuditResult:
 
         return pd.DataFrame(self.records())
 
-    def _repr_html_(self) -> str:
-        """Scores and worst subgroups for a notebook; escaped."""
-        import pandas as pd
+    def __repr__(self) -> str:
+        """Six lines: what was audited, the answer, the scores, and who is worst off."""
+        from segfair.audit.brief import brief_lines
 
-        scores = pd.DataFrame([{"score": name, "value": score.value} for name, score in self.scores.items()])
-        worst = self.subgroups[self.subgroups.primary_outcome].worst(10)
-        groups = pd.DataFrame(
-            [
-                {"subgroup": row.subgroup.name, "n": row.n, "mean": row.mean, "divergence": row.divergence}
-                for row in worst
-            ]
-        )
-        return "\n".join(frame.to_html(index=False, escape=True, border=0) for frame in (scores, groups))
+        return "\n".join(brief_lines(self, name=type(self).__name__))
 
     def to_dict(self) -> dict[str, Any]:
         """The contents of `audit.json`: plain dicts, lists, texts, finite numbers and None."""
         return codec.to_tree(self)
 
     @classmethod
-    def from_dict(cls, tree: Mapping[str, Any]) -> AuditResult:
+    def from_dict(cls, tree: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`.
 
         Raises:
@@ -82,15 +75,16 @@ class AuditResult:
         """
         return codec.from_tree(tree, cls)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Writes `audit.json`; refuses a value that JSON cannot hold rather than writing NaN."""
-        codec.write_tree(self.to_dict(), path)
+        codec.write_tree(self.to_dict(), Path(path))
 
     @classmethod
-    def load(cls, path: Path) -> AuditResult:
-        """Reads `audit.json`.
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Reads `audit.json`, or that of the folder of a report.
 
         Raises:
             InputError: The file is missing, not JSON, or not an audit of this format.
         """
-        return cls.from_dict(codec.read_tree(path))
+        path = Path(path)
+        return cls.from_dict(codec.read_tree(path / "audit.json" if path.is_dir() else path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from os import PathLike
 from pathlib import Path
 
 from segfair.compare.result import Comparison
@@ -18,7 +19,11 @@ FILES = ("comparison.json", "comparison.html")
 
 
 def write_comparison(
-    comparison: Comparison, directory: Path, *, command: str = "", digests: Mapping[str, str] | None = None
+    comparison: Comparison,
+    directory: str | PathLike[str],
+    *,
+    command: str = "",
+    digests: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes both files; each appears only once both are complete.
 

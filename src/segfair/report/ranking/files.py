@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +38,7 @@ _SCORES = ("TS", "PS", "FS", "DSC", "NormHD")
 
 def write_ranking(
     ranking: Ranking,
-    directory: Path,
+    directory: str | PathLike[str],
     *,
     private_labels: bool = False,
     export: Export | None = None,

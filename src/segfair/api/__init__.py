@@ -1,0 +1,1 @@
+"""Python in three lines: `segfair.audit(...)` and its like over what people have at hand. Computes nothing."""

@@ -1,0 +1,316 @@
+"""`segfair.audit`, `segfair.audit_scores` and `segfair.score`: one call from what people have to what was found."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Unpack
+
+from segfair.api.arrays import as_mask, gather
+from segfair.api.frames import split_frame
+from segfair.api.messages import python_terms
+from segfair.api.options import AuditOptions, MaskOptions, Names, audit_config, names_of, selection, spelt_out
+from segfair.api.results import Audit
+from segfair.errors import ConfigError, InputError
+from segfair.remote import memory_folder
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    import pandas as pd
+
+    from segfair.audit.result import AuditConfig
+    from segfair.cases import Cohort
+
+__all__ = ["Masks", "Table", "audit", "audit_scores", "score"]
+
+Table: TypeAlias = "str | PathLike[str] | pd.DataFrame"
+"""A table of the cases: a file or a data frame."""
+Masks: TypeAlias = str | PathLike[str] | Mapping[str, Any] | Sequence[Any] | Any
+"""A folder; id -> array, tensor or path; or those in order. Items of a MONAI loader hold predictions and labels."""
+
+
+@spelt_out(MaskOptions)
+def audit(
+    predictions: Masks,
+    labels: Masks | None = None,
+    metadata: Table | None = None,
+    *,
+    ids: Sequence[str] | None = None,
+    spacing: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+    images: str | PathLike[str] | None = None,
+    labels2: str | PathLike[str] | None = None,
+    workers: int = 1,
+    progress: bool = False,
+    cache: str | PathLike[str] | None = None,
+    **options: Unpack[MaskOptions],
+) -> Audit:
+    """Scores masks, and says for which subgroups they are worse.
+
+    The same masks have the same audit, whether they come as files or as arrays.
+
+    Args:
+        predictions: Folder of predicted masks; or id -> mask, or masks in order, a mask being an array, a torch tensor,
+            or a path, None where there is none. Items of a MONAI loader (`decollate_batch`) with "pred" and "label"
+            hold the labels, too. A frame of scores is handed on to `audit_scores`.
+        labels: The same of the reference masks; file names, keys or `ids` are the case ids.
+        metadata: Table of patient attributes. A frame with one row a mask in the same order needs no ids. Without it
+            the plain values in items of a loader are the attributes.
+        ids: Case ids of masks in order.
+        spacing: Lengths of a voxel's edges in mm, for arrays also one a case; None: as files and tensors say, and in
+            pixels or voxels where they do not.
+        images: Folder of images for the pictures of the worst cases; folders only.
+        labels2: Folder of second labels of the same cases; folders only.
+        workers: Processes that score.
+        progress: Whether a bar shows how far it has come.
+        cache: Folder of scores that later runs take over.
+        **options: See `segfair.api.options.MaskOptions`.
+
+    Returns:
+        What was found; it shows itself in a notebook, plots, and writes the report.
+
+    Raises:
+        InputError: Masks or a table that cannot be used.
+        ConfigError: Settings that cannot be meant.
+        AuditError: No case can be scored.
+
+    Examples:
+        >>> import numpy as np, pandas as pd, segfair as sf
+        >>> rng = np.random.default_rng(1)
+        >>> labels = {f"P{number:02}": rng.random((12, 12)) < 0.4 for number in range(30)}
+        >>> predictions = {case: label & (rng.random((12, 12)) < 0.9) for case, label in labels.items()}
+        >>> metadata = pd.DataFrame({"case": list(labels), "site": ["A", "B", "C"] * 10})
+        >>> result = sf.audit(predictions, labels, metadata, permutations=99, bootstrap=100)
+        >>> result.by_group.loc["site", "n"].tolist()
+        [10, 10, 10]
+    """
+    if labels is None and _is_frame(predictions):
+        return _hand_on_scores(predictions, metadata, dict(options))
+    with python_terms():
+        common = spacing if not isinstance(spacing, Mapping) else None
+        are_files = isinstance(predictions, str | PathLike)
+        config = audit_config(options, spacing=common if are_files else None)
+        _check_running(workers, spacing, are_files)
+        with _cohort_of(predictions, labels, metadata, ids=ids, spacing=spacing, options=options) as cohort:
+            return _audit(
+                cohort, config, images=images, labels2=labels2, workers=workers, progress=progress, cache=cache
+            )
+
+
+def _is_frame(value: object) -> TypeGuard[pd.DataFrame]:
+    return hasattr(value, "columns")
+
+
+def _hand_on_scores(frame: pd.DataFrame, metadata: Table | None, options: dict[str, Any]) -> Audit:
+    scores_only = {"metrics", "label", "missing_prediction", "threshold", "derive", "strict"}
+    given = sorted(scores_only & options.keys())
+    if given:
+        raise ConfigError(f"{given[0]}: takes masks, and predictions are a frame of scores; leave it out")
+    return audit_scores(frame, metadata, **options)
+
+
+def _check_running(workers: int, spacing: object, are_folders: bool) -> None:
+    if not isinstance(workers, int) or workers < 1:
+        raise ConfigError(f"workers={workers!r}: a number of processes from 1 on is meant")
+    if are_folders and isinstance(spacing, Mapping):
+        raise ConfigError("spacing: is one for all files; the size of each case is for arrays")
+
+
+@contextmanager
+def _cohort_of(
+    predictions: Masks,
+    labels: Masks | None,
+    metadata: Table | None,
+    *,
+    ids: Any,
+    spacing: Any,
+    options: Mapping[str, Any],
+) -> Iterator[Cohort]:
+    """The cases, from folders, or from files that stand for arrays while they are audited."""
+    from segfair.intake.cohorts import load_cohort
+
+    chosen = {**selection(options), "missing_prediction": options.get("missing_prediction")}
+    if isinstance(predictions, str | PathLike) and isinstance(labels, str | PathLike):
+        if ids is not None:
+            raise ConfigError("ids: file names are the ids of masks in folders; leave it out")
+        yield load_cohort(predictions, labels, metadata, **chosen)
+        return
+    if isinstance(predictions, str | PathLike) or isinstance(labels, str | PathLike):
+        raise InputError("predictions and labels: one is a folder and the other is not; hand in both alike")
+    masks = gather(predictions, labels, metadata, ids=ids, id_column=options.get("id_column"))
+    with memory_folder() as folder, python_terms():  # within, arrays have the names that they were given
+        masks.write(folder, spacing=spacing)
+        table = metadata if masks.metadata is None else masks.metadata
+        cohort = load_cohort(folder / "predictions", folder / "labels", table, **chosen)
+        inputs = {role: path for role, path in cohort.inputs.items() if role == "metadata"}
+        yield dataclasses.replace(cohort, inputs=inputs)
+
+
+def _audit(
+    cohort: Cohort,
+    config: AuditConfig,
+    *,
+    images: str | PathLike[str] | None,
+    labels2: str | PathLike[str] | None,
+    workers: int,
+    progress: bool,
+    cache: str | PathLike[str] | None,
+) -> Audit:
+    from segfair.audit.procedure import run_audit
+    from segfair.audit.second_labels import measure_again, with_labels
+    from segfair.gallery.worst_cases import build_gallery, image_files
+    from segfair.scoring.score_cache import ScoreCache
+
+    found_images = None if images is None else image_files(Path(images), cohort)
+    if labels2 is not None:
+        with_labels(cohort, Path(labels2))  # a wrong folder is told before an hour of scoring
+    kept = None if cache is None else ScoreCache(Path(cache))
+    with _executor(workers) as executor, _bar(len(cohort), progress) as on_done:
+        result = run_audit(cohort, config, executor=executor, cache=kept, on_done=on_done)
+        if labels2 is not None:
+            result = measure_again(result, cohort, Path(labels2), executor=executor, cache=kept)
+    inputs = {**result.about.inputs, **({} if images is None else {"images": str(images)})}
+    return Audit.of(
+        dataclasses.replace(
+            result,
+            about=dataclasses.replace(result.about, inputs=inputs),
+            cases=dataclasses.replace(result.cases, gallery=build_gallery(result, cohort, images=found_images)),
+        )
+    )
+
+
+def _executor(workers: int) -> Any:
+    """Processes that score; None in this one."""
+    from concurrent.futures import ProcessPoolExecutor
+
+    executor: Executor | None = None if workers == 1 else ProcessPoolExecutor(workers)
+    return nullcontext() if executor is None else executor
+
+
+@contextmanager
+def _bar(n_cases: int, progress: bool) -> Iterator[Callable[[str], None] | None]:
+    """What is told of each scored case; None where nobody asked."""
+    if not progress:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("scoring", total=n_cases)
+        yield lambda _: bar.advance(task)
+
+
+@spelt_out(AuditOptions)
+def audit_scores(
+    frame: Table,
+    metadata: Table | None = None,
+    outcome: Names = "dsc",
+    *,
+    lower_is_better: Names = (),
+    higher_is_better: Names = (),
+    **options: Unpack[AuditOptions],
+) -> Audit:
+    """The same audit from per-case scores that exist already.
+
+    Args:
+        frame: One row a case: a data frame, a table, nnU-Net's `summary.json` or its results folder.
+        metadata: Table of patient attributes; None: the other columns of the frame. A frame without a column of ids is
+            then one row a case.
+        outcome: Columns to examine; the first is the primary one.
+        lower_is_better: Columns of which lower values are better, where their names do not tell.
+        higher_is_better: Columns of which higher values are better, where their names do not tell.
+        **options: See `segfair.api.options.AuditOptions`.
+
+    Raises:
+        InputError: A table that cannot be used.
+        ConfigError: Settings that cannot be meant, or a column that is not there.
+
+    Examples:
+        >>> import pandas as pd, segfair as sf
+        >>> frame = pd.DataFrame({"dsc": [0.9, 0.8, 0.6, 0.7] * 8, "site": ["A", "A", "B", "B"] * 8})
+        >>> result = sf.audit_scores(frame, permutations=99, bootstrap=100)
+        >>> result.by_group["dsc"].round(2).to_dict()
+        {('site', 'A'): 0.85, ('site', 'B'): 0.65}
+    """
+    from segfair.audit.procedure import run_audit
+    from segfair.intake.score_tables import load_score_cohort
+
+    with python_terms():
+        config = audit_config({**options, "outcome": outcome})
+        chosen = selection(options)
+        lower, higher = names_of(lower_is_better, "lower_is_better"), names_of(higher_is_better, "higher_is_better")
+        scores: Table = frame
+        if metadata is None and _is_frame(frame):
+            scores, metadata, chosen["id_column"] = split_frame(
+                frame, scores=(*config.outcomes, *lower, *higher), id_column=chosen.get("id_column")
+            )
+        cohort, table = load_score_cohort(
+            scores,
+            frame if metadata is None else metadata,
+            lower_is_better=lower,
+            higher_is_better=higher,
+            protocol=config.protocol,
+            **chosen,
+        )
+        return Audit.of(run_audit(cohort, config, scores=table))
+
+
+def score(
+    prediction: Any,
+    label: Any,
+    spacing: Sequence[float] | None = None,
+    *,
+    protocol: str | PathLike[str] | Any = "default",
+    metrics: Names | None = None,
+    counted: int | str | Mapping[str, int | Sequence[int]] | None = None,
+) -> dict[str, float | None]:
+    """The scores of one prediction against its label.
+
+    Args:
+        prediction: Label map: array, torch tensor, or the path of a mask.
+        label: The same of the reference.
+        spacing: Lengths of a voxel's edges in mm; None: as the label says, and in pixels or voxels where it does not.
+        protocol: Scoring rules, see `segfair.load_protocol`.
+        metrics: Metrics to compute; None: the protocol's.
+        counted: Which voxels count: 1, "any", or regions as {"tumour": (1, 2)}; None: as the protocol says.
+
+    Returns:
+        Metric -> value; None where it is undefined.
+
+    Raises:
+        InputError: Something that is no mask, or another grid.
+        ConfigError: Settings that cannot be meant.
+
+    Examples:
+        >>> import numpy as np, segfair as sf
+        >>> label, prediction = np.zeros((2, 8, 8), dtype=int)
+        >>> label[2:6, 2:6], prediction[2:6, 3:7] = 1, 1
+        >>> sf.score(prediction, label, (0.5, 0.5), metrics=["dsc", "hd95_mm"])
+        {'dsc': 0.75, 'hd95_mm': 0.5}
+    """
+    from segfair.audit.choices.labels import resolve_protocol
+    from segfair.audit.choices.units import resolve_units
+    from segfair.cases import Case, Cohort
+    from segfair.scoring.cohort import score_case
+    from segfair.scoring.reading import NO_PREDICTION
+
+    with memory_folder() as folder, python_terms():
+        if prediction is None:
+            raise InputError(NO_PREDICTION)
+        asked: MaskOptions = {"protocol": protocol, "metrics": metrics, "label": counted}
+        if metrics is not None:
+            asked["outcome"] = metrics
+        config = audit_config(asked)
+        paths = {}
+        for role, mask in (("label", label), ("prediction", prediction)):
+            paths[role] = folder / f"{role}.npz"
+            as_mask(mask, name=role, spacing=spacing).write(paths[role])
+        cohort = Cohort((Case("", paths["label"], paths["prediction"]),))
+        rules = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
+        found = score_case(cohort.cases[0], resolve_units(rules, cohort).protocol)
+        if found.penalised is not None:
+            raise InputError(f"prediction: {found.penalised}")
+        return dict(found.values)
