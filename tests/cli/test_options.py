@@ -9,7 +9,8 @@ import pytest
 import typer
 
 from segfair.cli.app import LISTED, app, load_command
-from segfair.cli.options import WithSpacing, spread
+from segfair.cli.commands import Command
+from segfair.cli.options import spread
 
 COMMANDS = {name: load_command(name) for name in LISTED}
 
@@ -102,7 +103,7 @@ def test_spacing_takes_its_numbers_as_they_are_typed(typed: list[str], joined: s
     tried = typer.Typer()
     heard = []
 
-    @tried.command(cls=WithSpacing)
+    @tried.command(cls=Command)
     def command(name: str, spacing: str = "") -> None:
         heard.append((name, spacing))
 

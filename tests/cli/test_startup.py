@@ -46,6 +46,8 @@ LOADED = {
     "--help": ({"rich"}, COMMAND),
     "audit --help": ({"rich"}, COMMAND),
     "mitigate --help": ({"rich"}, COMMAND),
+    "audit --help-all": ({"rich"}, COMMAND),
+    "doctor": (set(), COMMAND),
     "protocol default": ({"cattrs"}, COMMAND | {"protocol", "trees"}),
     "verify {report}": ({"numpy"}, COMMAND | {"files"}),
     "card {report}/audit.json": (READ, RESULT | {"handover"}),
@@ -73,11 +75,11 @@ LOADED = {
         RESULT | {"gallery", "rank", "report"},  # the gallery says which cases are the worst, without pictures
     ),
     "rank {submissions} {cohort}/labels {cohort}/metadata.csv --workers 1 --out {out}/ranked": (
-        READ | READ_MASKS | {"jinja2", "rich"},
+        READ | READ_MASKS | {"jinja2"},
         RESULT | {"gallery", "rank", "report"},
     ),
     "audit {cohort}/preds {cohort}/labels {cohort}/metadata.csv --workers 1 --out {out}/audit": (
-        READ | READ_MASKS | {"jinja2", "rich"},
+        READ | READ_MASKS | {"jinja2"},
         RESULT | {"gallery", "handover", "report"},
     ),
     "phantom {out}/phantom --cases 2 --size 24 24 16": (

@@ -17,7 +17,7 @@ from segfair.attributes.binning import as_number, fold, readable_edges
 from segfair.attributes.fit import MISSING, Attribute, AttributeTable
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, close_names
 from segfair.files.cells import is_missing
 from segfair.files.column_names import is_subject
 from segfair.intake.case_rows import NO_SUBJECTS
@@ -374,4 +374,5 @@ def _numbers(name: str, values: NDArray[np.float64]) -> tuple[NDArray[np.float64
 def _require_column(cohort: Cohort, column: str, option: str) -> None:
     if column not in cohort.columns:
         known = ", ".join(cohort.columns) or "none"
-        raise ConfigError(f"{option} {column}: no such metadata column; there are {known}")
+        meant = close_names(column, cohort.columns)
+        raise ConfigError(f"{option} {column}: no such metadata column{meant}; there are {known}")

@@ -8,14 +8,16 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from segfair import __version__
+from segfair.cli.commands import suggesting
+from segfair.cli.terminal.voice import say_refusal
 from segfair.errors import SegfairError
-from segfair.remote import shown
 
 __all__ = ["LISTED", "Listed", "app", "load_command", "main"]
 
@@ -38,35 +40,32 @@ class Listed:
 
 
 LISTED = {
-    "audit": Listed("auditing", "Audit", "Score masks, find the subgroups they are worse for, and write a report."),
+    "audit": Listed("auditing", "Audit", "Score masks, find whom they are worse for, and write a report."),
     "audit-scores": Listed("auditing", "Audit", "The same audit from per-case scores that exist already."),
     "report": Listed("auditing", "Audit", "Draw the report again without scoring again."),
     "card": Listed("handing_over", "Audit", "Print a model card (Markdown) from the facts of an audit."),
     "verify": Listed(
         "handing_over",
         "Audit",
-        "Say whether a report (or what it was made from) has changed: exit code 0 nothing, 1 something did.",
+        "Say whether a report (or what it was made from) has changed.",
     ),
     "compare": Listed(
         "comparing",
         "Audit",
-        "Say what changed from one audit to another of the same cases: who gained, and who was harmed.",
+        "Say who gained and who was harmed from one audit to another.",
     ),
-    "rank": Listed("ranking", "Rank", "Score many teams on the same labels, and say who is first and what decides it."),
+    "rank": Listed("ranking", "Rank", "Score many teams on the same labels; who is first, and why."),
     "rank-scores": Listed("ranking", "Rank", "The same ranking from per-case scores that exist already."),
-    "gate": Listed(
-        "judging", "Audit", "Decide gates on an audit that exists: exit code 0 passed, 1 failed, 3 undecided."
-    ),
+    "gate": Listed("judging", "Audit", "Decide gates on an audit that exists."),
     "power": Listed("judging", "Audit", "Say which gaps a cohort could show, before anything is scored."),
-    "protocol": Listed("judging", "Audit", "Print a scoring protocol as TOML, to read or to start your own from."),
+    "protocol": Listed("judging", "Audit", "Print a scoring protocol as TOML, to read or to start from."),
     "phantom": Listed(
         "trying_out",
         "Try it out",
-        "Write a synthetic breast MRI cohort with predictions of a weak model and a planted bias.",
+        "Write a synthetic cohort with a weak model and a planted bias.",
     ),
-    "mitigate": Listed(
-        "mitigating", "Mitigate", "Train networks that serve subgroups better, and compare them with the plain one."
-    ),
+    "doctor": Listed("installation", "Try it out", "Say what is installed, and what this machine offers."),
+    "mitigate": Listed("mitigating", "Mitigate", "Train networks that serve subgroups better, and compare them."),
     "predict": Listed("mitigating", "Mitigate", "Predict masks in each image's own geometry; needs no metadata."),
     "weights": Listed("mitigating", "Mitigate", "Turn an audit into case weights for a training done elsewhere."),
 }
@@ -82,6 +81,11 @@ class Commands(TyperGroup):
         }
         super().__init__(**{**settings, "commands": listed})
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Says what was meant by a mistyped option."""
+        with suggesting():
+            return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that the first word names, with all its options."""
         name, listed, rest = super().resolve_command(ctx, args)
@@ -92,7 +96,6 @@ app = typer.Typer(
     name="segfair",
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="For whom is a segmentation model worse, is that real, and what makes it fairer?",
@@ -120,15 +123,23 @@ def load_command(name: str) -> Any:
     )
 
 
+def _speak_any_locale() -> None:
+    """A terminal that knows no minus sign gets a question mark: no reason to lose what was found."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """Runs the command line; the exit codes are 0, 1, 2, 3, 70 and 130."""
     debug = "--debug" in sys.argv
+    _speak_any_locale()
     try:
         app(standalone_mode=True)
     except SegfairError as error:
         if debug:
             raise
-        typer.echo(f"segfair: {shown(str(error))}", err=True)
+        say_refusal(str(error), EXIT_INPUT)
         sys.exit(EXIT_INPUT)
     except KeyboardInterrupt:
         typer.echo("segfair: interrupted", err=True)
@@ -136,8 +147,6 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        typer.echo(
-            f"segfair: internal error: {type(error).__name__}: {error}; run again with --debug to see where",
-            err=True,
-        )
+        told = f"internal error: {type(error).__name__}: {error}; run again with --debug to see where"
+        say_refusal(told, EXIT_INTERNAL)
         sys.exit(EXIT_INTERNAL)

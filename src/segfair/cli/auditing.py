@@ -12,11 +12,12 @@ from typing import Annotated
 import typer
 
 from segfair.cli.app import app
+from segfair.cli.commands import Command, brief
 from segfair.cli.options import (
     GROUPS,
     RULES,
+    AuditFile,
     AuditOptions,
-    Debug,
     Figures,
     HigherIsBetter,
     Images,
@@ -25,16 +26,17 @@ from segfair.cli.options import (
     MissingRule,
     Out,
     Running,
+    Saying,
     Share,
     Spacing,
     Strict,
     Threshold,
-    WithSpacing,
     option,
     spread,
 )
 from segfair.cli.settings import (
     audit_config,
+    audit_file,
     parse_spacing,
     prepare,
     read_gates,
@@ -42,12 +44,14 @@ from segfair.cli.settings import (
     score_cache,
     selection,
 )
-from segfair.cli.terminal import finish, say_cache, scoring, write
+from segfair.cli.terminal.progress import scoring
+from segfair.cli.terminal.results import finish, say_cache, write
+from segfair.cli.terminal.voice import Voice
 
 
 @app.command(
-    cls=WithSpacing,
-    epilog="Example: segfair audit preds/ labels/ metadata.csv --protocol mama-mia --out report/",
+    cls=brief("protocol", "attributes", "outcome", "primary", "gate", "out"),
+    epilog="Example: segfair audit preds/ labels/ metadata.csv --out report/",
 )
 @spread
 def audit(
@@ -55,7 +59,7 @@ def audit(
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
     label: Label = None,
-    outcome: Annotated[str, option("Metrics whose subgroups are examined; the first is primary.", GROUPS)] = "dsc",
+    outcome: Annotated[str, option("Metrics to examine; the first is primary.", GROUPS)] = "dsc",
     metrics: Annotated[str | None, option("Metrics to compute, comma-separated.", RULES)] = None,
     missing_prediction: Annotated[
         MissingRule | None,
@@ -76,12 +80,13 @@ def audit(
     running: Running,
     options: AuditOptions,
 ) -> None:
-    """Score masks, find the subgroups they are worse for, and write a report."""
+    """Score masks, find whom they are worse for, and write a report."""
     from segfair.audit.procedure import run_audit
     from segfair.audit.second_labels import measure_again, with_labels
     from segfair.gallery.worst_cases import build_gallery, image_files
     from segfair.intake.cohorts import load_cohort
 
+    voice = Voice("audit", options.saying)
     config = audit_config(
         options,
         outcome=outcome,
@@ -107,22 +112,23 @@ def audit(
     if labels2 is not None:
         with_labels(cohort, labels2)  # a wrong folder is told before an hour of scoring
     cache = score_cache(running, options.out)
-    with scoring(len(cohort), running) as (executor, on_done):
+    with scoring(len(cohort), running, voice) as (executor, on_done):
         result = run_audit(cohort, config, executor=executor, cache=cache, on_done=on_done)
         if labels2 is not None:
             result = measure_again(result, cohort, labels2, executor=executor, cache=cache)
-    say_cache(cache, "cases" if labels2 is None else "pairs of masks")
+    say_cache(cache, "cases" if labels2 is None else "pairs of masks", voice)
     inputs = {**result.about.inputs, **({} if images is None else {"images": str(images)})}
     result = dataclasses.replace(
         result,
         about=dataclasses.replace(result.about, inputs=inputs),
         cases=dataclasses.replace(result.cases, gallery=build_gallery(result, cohort, images=found_images)),
     )
-    finish(result, gates, delivery)
+    finish(result, gates, delivery, voice)
 
 
 @app.command(
     "audit-scores",
+    cls=brief("protocol", "attributes", "outcome", "primary", "gate", "out"),
     epilog="Example: segfair audit-scores fold_0/validation/summary.json metadata.csv",
 )
 @spread
@@ -145,6 +151,7 @@ def audit_scores(
     from segfair.intake.score_tables import default_outcome
     from segfair.protocol.rules import load_protocol
 
+    voice = Voice("audit-scores", options.saying)
     protocol = load_protocol(options.protocol)
     gates = read_gates([*protocol.gates, *(options.testing.gate or ())])
     delivery = prepare(options)
@@ -159,7 +166,7 @@ def audit_scores(
         )
         config = audit_config(options, outcome=outcome or default_outcome(table))
         require_answerable(gates, config, cohort, table)
-        finish(run_audit(cohort, config, scores=table), gates, delivery)
+        finish(run_audit(cohort, config, scores=table), gates, delivery, voice)
 
 
 @contextlib.contextmanager
@@ -174,21 +181,25 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@app.command(epilog="Example: segfair report segfair-report/audit.json --out redrawn/")
+@app.command(cls=Command, epilog="Example: segfair report segfair-report/ --out redrawn/")
+@spread
 def report(
-    audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
+    audit_json: AuditFile,
     out: Out = Path("segfair-report"),
     share: Share = None,
     figures: Figures = None,
-    debug: Debug = False,
+    *,
+    saying: Saying,
 ) -> None:
     """Draw the report again without scoring again."""
     from segfair.audit.result import AuditResult
     from segfair.files.manifest import recorded_inputs, recorded_origin
     from segfair.handover.deliver import prepare
 
+    voice = Voice("report", saying)
+    audit_json = audit_file(audit_json)
     result = AuditResult.load(audit_json)
     # What lies in the input folders by now is not what was audited.
     inputs = recorded_inputs(audit_json, result.about.inputs)
     origin = recorded_origin(audit_json)
-    write(result, prepare(out, share_out=share, figures=figures), inputs=inputs, origin=origin)
+    write(result, prepare(out, share_out=share, figures=figures), voice, inputs=inputs, origin=origin)

@@ -8,15 +8,19 @@ from typing import Annotated
 import typer
 
 from segfair.cli.app import app
-from segfair.cli.options import Debug, Out, split
-from segfair.cli.terminal import command, say_comparison
+from segfair.cli.commands import Command
+from segfair.cli.options import Out, Saying, split, spread
+from segfair.cli.settings import audit_file
+from segfair.cli.terminal.results import command, say_comparison
+from segfair.cli.terminal.voice import Voice
 from segfair.errors import ConfigError
 
 
-@app.command(epilog="Example: segfair compare old/audit.json new/audit.json --out comparison/")
+@app.command(cls=Command, epilog="Example: segfair compare old/ new/ --out comparison/")
+@spread
 def compare(
-    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="audit.json of the first audit, or its folder.")],
-    after: Annotated[Path, typer.Argument(metavar="AFTER", help="audit.json of the second, or its folder.")],
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="Folder of the first audit, or its audit.json.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="Folder of the second, or its audit.json.")],
     out: Out = Path("segfair-comparison"),
     outcome: Annotated[
         str | None, typer.Option(help="Metric that decides who was harmed; the primary outcome of both by default.")
@@ -24,15 +28,17 @@ def compare(
     names: Annotated[
         str | None, typer.Option(help="What to call the two, comma-separated; their folders by default.")
     ] = None,
-    debug: Debug = False,
+    *,
+    saying: Saying,
 ) -> None:
-    """Say what changed from one audit to another of the same cases: who gained, and who was harmed."""
+    """Say who gained and who was harmed from one audit to another."""
     from segfair.audit.result import AuditResult
     from segfair.compare.procedure import run_comparison
     from segfair.files.manifest import hash_file
     from segfair.report.comparison.files import write_comparison
 
-    paths = [path / "audit.json" if path.is_dir() else path for path in (before, after)]
+    voice = Voice("compare", saying)
+    paths = [audit_file(path) for path in (before, after)]
     results = [AuditResult.load(path) for path in paths]
     called = split(names) if names else tuple(path.resolve().parent.name for path in paths)
     if len(called) != 2:
@@ -42,4 +48,4 @@ def compare(
     comparison = run_comparison(*results, names=(called[0], called[1]), outcome=outcome)
     digests = {f"{role}: {path}": hash_file(path) for role, path in zip(("before", "after"), paths, strict=True)}
     page = write_comparison(comparison, out, command=command(), digests=digests)
-    say_comparison(comparison, page)
+    say_comparison(comparison, page, voice)

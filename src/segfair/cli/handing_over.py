@@ -8,23 +8,27 @@ from typing import Annotated
 import typer
 
 from segfair.cli.app import app
-from segfair.cli.options import Debug
+from segfair.cli.commands import Command
+from segfair.cli.options import AuditFile, Debug, Saying, spread
+from segfair.cli.settings import audit_file
+from segfair.cli.terminal.voice import Answer, Voice
 from segfair.errors import ConfigError
 
 
-@app.command(epilog="Example: segfair card report/audit.json > model-card.md")
+@app.command(cls=Command, epilog="Example: segfair card report/ > model-card.md")
 def card(
-    audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
+    audit_json: AuditFile,
     debug: Debug = False,
 ) -> None:
     """Print a model card (Markdown) from the facts of an audit."""
     from segfair.audit.result import AuditResult
     from segfair.handover.model_card import model_card
 
-    typer.echo(model_card(AuditResult.load(audit_json)), nl=False)
+    typer.echo(model_card(AuditResult.load(audit_file(audit_json))), nl=False)
 
 
-@app.command(epilog="Example: segfair verify report/ --inputs preds/ labels/ metadata.csv")
+@app.command(cls=Command, epilog="Example: segfair verify report/ --inputs preds/ labels/ metadata.csv")
+@spread
 def verify(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a report.")],
     inputs: Annotated[
@@ -39,26 +43,31 @@ def verify(
             help="Check one more input: images, labels2, or scores and teams of a ranking (repeatable).",
         ),
     ] = None,
-    debug: Debug = False,
+    *,
+    saying: Saying,
 ) -> None:
-    """Say whether a report (or what it was made from) has changed: exit code 0 nothing, 1 something did."""
+    """Say whether a report (or what it was made from) has changed.
+
+    Exit code 0: nothing has, 1: something has.
+    """
     from segfair.files import manifest as archive
 
+    voice = Voice("verify", saying)
+    directory = directory.parent if directory.name == "audit.json" else directory
     roles = dict(zip(("predictions", "labels", "metadata"), inputs, strict=True)) if inputs else {}
     roles |= dict(map(_parse_role, further or ()))
-    changes = archive.verify(directory, roles)
-    for change in changes:
-        typer.echo(change)
+    changes = tuple(archive.verify(directory, roles))
     foreign = archive.not_covered(directory)
-    if foreign:
-        typer.echo(f"not covered by the manifest, and not written by segfair: {', '.join(foreign)}")
+    others = (f"not covered by the manifest, and not written by segfair: {', '.join(foreign)}",) if foreign else ()
+    facts = {"changes": changes, "not_covered": list(foreign)}
     if changes:
+        voice.answer(Answer(facts, (*changes, *others)), exit_code=1)
         raise typer.Exit(1)
     left = [role for role in archive.recorded_roles(directory) if role not in roles]
-    if left:
-        typer.echo(f"not checked: {', '.join(left)} (--inputs, --input ROLE=PATH)")
+    unchecked = (f"not checked: {', '.join(left)} (--inputs, --input ROLE=PATH)",) if left else ()
     digest = archive.hash_file(directory / archive.MANIFEST)
-    typer.echo(f"nothing changed; SHA-256 of {archive.MANIFEST} itself: {digest}")
+    told = f"nothing changed; SHA-256 of {archive.MANIFEST} itself: {digest}"
+    voice.answer(Answer({**facts, "not_checked": left, "sha256": digest}, (*others, *unchecked, told)))
 
 
 def _parse_role(text: str) -> tuple[str, Path]:

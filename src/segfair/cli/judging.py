@@ -9,34 +9,46 @@ from typing import Annotated
 import typer
 
 from segfair.cli.app import app
-from segfair.cli.options import AuditOptions, Debug, Search, Testing
-from segfair.cli.settings import audit_config, read_gates
-from segfair.cli.terminal import say_gates, say_power, say_search
+from segfair.cli.commands import Command, brief
+from segfair.cli.options import AuditFile, AuditOptions, Debug, HelpAll, Saying, Search, Testing, spread
+from segfair.cli.settings import audit_config, audit_file, read_gates
+from segfair.cli.terminal.results import say_gates, say_power, say_search
+from segfair.cli.terminal.voice import Voice
 from segfair.errors import ConfigError
 
 
-@app.command(epilog="Example: segfair gate report/audit.json --gate 'FS >= 0.85'")
+@app.command(cls=Command, epilog="Example: segfair gate report/ --gate 'FS >= 0.85'")
+@spread
 def gate(
-    audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
+    audit_json: AuditFile,
     gate: Annotated[
         list[str] | None, typer.Option(help="A gate (repeatable); without one, those the audit was made with.")
     ] = None,
-    debug: Debug = False,
+    *,
+    saying: Saying,
 ) -> None:
-    """Decide gates on an audit that exists: exit code 0 passed, 1 failed, 3 undecided."""
+    """Decide gates on an audit that exists.
+
+    Exit code 0: all passed, 1: one failed, 3: one is undecided.
+    """
     from segfair.audit.judging.gates import GRAMMAR, check_gates, exit_code
     from segfair.audit.result import AuditResult
 
-    result = AuditResult.load(audit_json)
+    voice = Voice("gate", saying)
+    result = AuditResult.load(audit_file(audit_json))
     gates = read_gates(gate or [*result.about.config.protocol.gates, *(entry.gate for entry in result.verdict.gates)])
     if not gates:
         raise ConfigError(f"--gate: {audit_json} was made without one, so name at least one: {GRAMMAR}")
     decided = check_gates(result, gates)
-    say_gates(decided)
+    say_gates(decided, voice, exit_code=exit_code(decided))
     raise typer.Exit(exit_code(decided))
 
 
-@app.command(epilog="Example: segfair power metadata.csv --gap 0.05")
+@app.command(
+    cls=brief("sd", "scores", "gap", "attributes", "bins", "min_cases"),
+    epilog="Example: segfair power metadata.csv --gap 0.05",
+)
+@spread
 def power(
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
     sd: Annotated[float, typer.Option(help="Standard deviation of the outcome over cases.", min=1e-6)] = 0.18,
@@ -52,11 +64,14 @@ def power(
     level: Annotated[float, typer.Option(help="Family-wise error level.", min=1e-6, max=0.5)] = 0.05,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     sheet: Annotated[str | None, typer.Option(help="Sheet of an XLSX file.")] = None,
-    debug: Debug = False,
+    help_all: HelpAll = False,
+    *,
+    saying: Saying,
 ) -> None:
     """Say which gaps a cohort could show, before anything is scored."""
     from segfair.audit.judging.power import load_patients, pilot_spread, plan_power
 
+    voice = Voice("power", saying)
     options = AuditOptions(
         attributes=attributes,
         bins=bins,
@@ -66,23 +81,24 @@ def power(
     )
     config = dataclasses.replace(audit_config(options, outcome=outcome), power_gap=gap)
     cohort = load_patients(metadata, sheet=sheet)
-    spread = sd if scores is None else pilot_spread(scores, outcome=outcome)
-    levels, critical, search = plan_power(cohort, config, sd=spread)
-    typer.echo(
-        f"{len(cohort)} patients, standard deviation {spread:.3f}, 80 % power at a family-wise level of {level:g}"
+    deviation = sd if scores is None else pilot_spread(scores, outcome=outcome)
+    levels, critical, search = plan_power(cohort, config, sd=deviation)
+    voice.note(
+        f"{len(cohort)} patients, standard deviation {deviation:.3f}, 80 % power at a family-wise level of {level:g}"
     )
-    say_search(search)
+    say_search(search, voice)
     if critical is None:
-        typer.echo(f"too few cases: no group has {min_cases} members and {min_cases} others")
-    say_power(levels, gap=gap, min_cases=min_cases)
+        voice.note(f"too few cases: no group has {min_cases} members and {min_cases} others")
+    head = {"n_patients": len(cohort), "sd": deviation, "power": 0.8, "level": level, "gap": gap}
+    say_power(levels, voice, head=head, min_cases=min_cases)
 
 
-@app.command(epilog="Example: segfair protocol mama-mia > mine.toml")
+@app.command(cls=Command, epilog="Example: segfair protocol mama-mia > mine.toml")
 def protocol(
     name: Annotated[str, typer.Argument(metavar="NAME", help="default, mama-mia, or a TOML file.")],
     debug: Debug = False,
 ) -> None:
-    """Print a scoring protocol as TOML, to read or to start your own from."""
+    """Print a scoring protocol as TOML, to read or to start from."""
     from segfair.protocol.rules import load_protocol, protocol_text
 
     load_protocol(name)

@@ -5,26 +5,30 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from segfair.cli.app import app
+from segfair.cli.commands import Command, brief
 from segfair.cli.options import (
     MODELS,
     RUN,
-    Debug,
+    AuditFile,
     MitigateOptions,
-    WithSpacing,
+    Saying,
     option,
     split,
     split_all,
     spread,
 )
-from segfair.cli.settings import parse_spacing
-from segfair.cli.terminal import say_models, say_nothing
+from segfair.cli.settings import audit_file, parse_spacing
+from segfair.cli.terminal.progress import progress
+from segfair.cli.terminal.results import say_models, say_nothing
+from segfair.cli.terminal.voice import Answer, Voice
 from segfair.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @app.command(
-    cls=WithSpacing,
+    cls=brief("backbone", "strategy", "folds", "epochs", "resume", "out"),
     epilog="Example: segfair mitigate DATA --folds 5 --seeds 3",
 )
 @spread
@@ -59,10 +63,11 @@ def mitigate(
         Path | None, option("TOML file of settings, such as OUT/config.toml; options override it.", RUN)
     ] = None,
     out: Annotated[Path, option("Folder of everything.", RUN)] = Path("segfair-mitigate"),
-    debug: Debug = False,
+    saying: Saying,
 ) -> None:
-    """Train networks that serve subgroups better, and compare them with the plain one."""
+    """Train networks that serve subgroups better, and compare them."""
     _require_torch()
+    voice = Voice("mitigate", saying)
     from segfair.mitigation.experiment.procedure import load_settings, run_mitigation
 
     if options.data.spatial_size and options.data.patch:
@@ -79,13 +84,18 @@ def mitigate(
     }
     settings = load_settings(config, {name: value for name, value in given.items() if value is not None}, out=out)
     # Under torchrun every process does the same; the first one speaks for all.
-    tell: Callable[[str], None] = typer.echo if os.environ.get("RANK", "0") == "0" else say_nothing
+    tell: Callable[[str], None] = voice.note if os.environ.get("RANK", "0") == "0" else say_nothing
     for name, value in settings.to_dict().items():
         tell(f"{name} = {value}")
-    with _processes(settings.workers) as executor:
+    with _processes(settings.workers) as executor, _unheard(voice):
         comparison = run_mitigation(settings, executor=executor, tell=tell)
-    say_models(comparison.get("models", {}))
-    tell(f"comparison: {out / 'comparison.html'}")
+    if comparison:
+        say_models(comparison["models"], out / "comparison.html", voice)
+
+
+def _unheard(voice: Voice) -> AbstractContextManager[Any]:
+    """Drops the lines of epochs that a training writes to stderr, where nobody wants to hear them."""
+    return redirect_stderr(StringIO()) if voice.quiet else nullcontext()
 
 
 def _backbones(named: list[str] | None, own: str | None) -> tuple[str, ...] | None:
@@ -173,7 +183,8 @@ def _processes(n_workers: int) -> Iterator[Executor | None]:
         yield executor
 
 
-@app.command(epilog="Example: segfair predict checkpoint_best.pt images/ masks/")
+@app.command(cls=Command, epilog="Example: segfair predict checkpoint_best.pt images/ masks/")
+@spread
 def predict(
     checkpoint: Annotated[
         Path,
@@ -193,7 +204,8 @@ def predict(
         str | None, typer.Option(help="module:function of the model's own network, whose code is trusted.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    debug: Debug = False,
+    *,
+    saying: Saying,
 ) -> None:
     """Predict masks in each image's own geometry; needs no metadata."""
     _require_torch()
@@ -201,30 +213,41 @@ def predict(
     from segfair.mitigation.data.boxes import find_boxes
     from segfair.mitigation.prediction.volumes import adapted, find_checkpoints, load_model, predict_images
 
+    voice = Voice("predict", saying)
     checkpoints = find_checkpoints(checkpoint)
     model = load_model(*checkpoints, device=device, own_network=network)
     model = adapted(model, flips=flips, keep_largest=keep_largest)
     if len(checkpoints) > 1:
-        typer.echo(
+        voice.note(
             f"{len(checkpoints)} networks predict together: {', '.join(path.parent.name for path in checkpoints)}"
         )
     found = find_images(images, n_channels=model.preprocessing.phases)
-    typer.echo(describe_images(images, found))
-    report = predict_images(model, found, out, boxes=find_boxes(boxes) if boxes else None, device=device)
-    for notice in report.notices:
-        typer.echo(notice)
+    voice.note(describe_images(images, found))
+    with progress(len(found), voice, what="predicting", then="writing") as on_done:
+        report = predict_images(
+            model, found, out, boxes=find_boxes(boxes) if boxes else None, device=device, on_done=on_done
+        )
+    voice.note(*report.notices)
     for case, reason in report.failed.items():
         typer.echo(f"case {case}: not predicted: {reason}", err=True)
-    typer.echo(
-        f"{len(report.written)} masks written to {out}, {len(report.existing)} were there, {len(report.failed)} failed"
-    )
+    n_written, n_existing, n_failed = len(report.written), len(report.existing), len(report.failed)
+    facts = {
+        "n_written": n_written,
+        "n_existing": n_existing,
+        "failed": dict(report.failed),
+        "files": {"masks": str(out)},
+    }
+    told = f"{n_written} masks written to {out}, {n_existing} were there, {n_failed} failed"
+    voice.answer(Answer(facts, (told,)))
 
 
 @app.command(
-    epilog="Example: segfair weights report/audit.json --metadata metadata.csv --cases splits_final.json:0",
+    cls=Command,
+    epilog="Example: segfair weights report/ --metadata metadata.csv --cases splits_final.json:0",
 )
+@spread
 def weights(
-    audit_json: Annotated[Path, typer.Argument(metavar="AUDIT.json", help="What segfair audit wrote.")],
+    audit_json: AuditFile,
     metadata: Annotated[Path, typer.Option(help="Metadata of the cases to be weighted.")],
     cases: Annotated[
         str | None, typer.Option(help="Only these: a file of ids, or splits_final.json:FOLD (its training cases).")
@@ -232,20 +255,27 @@ def weights(
     id_column: Annotated[str | None, typer.Option(help="Metadata column with the case ids.")] = None,
     sheet: Annotated[str | None, typer.Option(help="Sheet of an XLSX table; found by its content.")] = None,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("weights.csv"),
-    debug: Debug = False,
+    *,
+    saying: Saying,
 ) -> None:
     """Turn an audit into case weights for a training done elsewhere."""
     from segfair.audit.result import AuditResult
     from segfair.files.tables import write_csv
     from segfair.mitigation.weighting.one_shot import one_shot_weights
 
-    found = one_shot_weights(AuditResult.load(audit_json), metadata, cases=cases, id_column=id_column, sheet=sheet)
+    voice = Voice("weights", saying)
+    found = one_shot_weights(
+        AuditResult.load(audit_file(audit_json)), metadata, cases=cases, id_column=id_column, sheet=sheet
+    )
     rows = [
         {"case": case, "weight": weight, "subgroup": setter.name if setter else ""}
         for (case, weight), setter in zip(found.items(), found.setters, strict=True)
     ]
     write_csv(rows, out)
-    typer.echo(f"{len(rows)} weights from {found.array.min():.2f} to {found.array.max():.2f}, mean 1, in {out}")
+    low, high = float(found.array.min()), float(found.array.max())
+    facts = {"n_cases": len(rows), "lowest": low, "highest": high, "files": {"weights": str(out)}}
+    told = f"{len(rows)} weights from {low:.2f} to {high:.2f}, mean 1, in {out}"
+    voice.answer(Answer(facts, (told,)))
 
 
 def _require_torch() -> None:

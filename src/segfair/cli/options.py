@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
-from typer.core import TyperCommand
 
 MissingRule = Literal["worst", "drop", "error"]
 Platform = Literal["codabench", "grand-challenge"]
@@ -34,8 +33,24 @@ def option(help_text: str, panel: str, *names: str, **settings: Any) -> Any:
     return typer.Option(*names, help=help_text, rich_help_panel=panel, **settings)
 
 
-Out = Annotated[Path, option("Folder the report is written to.", RUN)]
+Out = Annotated[Path, option("Folder of the report.", RUN)]
 Debug = Annotated[bool, option("Show the traceback of an error.", RUN, "--debug")]
+
+
+def _explain_all(ctx: typer.Context, asked: bool) -> None:
+    if asked:
+        ctx.command.explain_all(ctx)  # type: ignore[attr-defined]
+        raise typer.Exit
+
+
+HelpAll = Annotated[
+    bool, option("Explain every option.", RUN, "--help-all", is_eager=True, callback=_explain_all, show_default=False)
+]
+AuditFile = Annotated[
+    Path, typer.Argument(metavar="AUDIT", help="What segfair audit wrote: its folder, or audit.json in it.")
+]
+Quiet = Annotated[bool, option("Say nothing but errors.", RUN, "--quiet")]
+Json = Annotated[bool, option("One JSON object on stdout, all else on stderr.", RUN, "--json")]
 Share = Annotated[
     Path | None,
     option("Second folder that can be handed on: no ids, no rows of cases, no group of under 5.", HANDOVER),
@@ -48,7 +63,7 @@ Cases = Annotated[str | None, option("Only these: a file of ids, or splits_final
 Where = Annotated[str | None, option("Only cases whose metadata fulfil this, e.g. 'split == \"test\"'.", WHICH)]
 Attributes = Annotated[str | None, option("Metadata columns to use, comma-separated.", GROUPS)]
 MinCases = Annotated[int, option("Fewest cases of a group that is judged.", GROUPS, min=1)]
-Protocol = Annotated[str, option("Scoring rules: default, mama-mia, or a TOML file.", RULES)]
+Protocol = Annotated[str, option("Scoring rules: default, mama-mia, or a TOML file.", RULES, show_default=False)]
 Seed = Annotated[int, option("Seed of everything random.", RUN, min=0)]
 Label = Annotated[list[str] | None, option("Voxels that count: 1, any, or NAME=1,2 (repeat for regions).", RULES)]
 Threshold = Annotated[float | None, option("Predictions are probability maps; lesion from this value on.", RULES)]
@@ -73,6 +88,15 @@ LowerIsBetter = Annotated[list[str] | None, option("A column of which lower valu
 HigherIsBetter = Annotated[
     list[str] | None, option("A column of which higher values are better.", RULES, metavar="COL")
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """How a command says what it found."""
+
+    quiet: Quiet = False
+    json: Json = False
+    debug: Debug = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +209,15 @@ class AuditOptions:
     handover: Handover = field(default_factory=Handover)
     failure_dsc: Annotated[float, option("A case with a DSC below it counts as failed.", RULES)] = 0.5
     seed: Seed = 0
-    debug: Debug = False
+    saying: Saying = field(default_factory=Saying)
+    help_all: HelpAll = False
 
 
 @dataclass(frozen=True, slots=True)
 class RankOptions:
     """The settings that every ranking shares."""
 
-    out: Annotated[Path, option("Folder the leaderboard is written to.", RUN)] = Path("segfair-ranking")
+    out: Annotated[Path, option("Folder of the leaderboard.", RUN)] = Path("segfair-ranking")
     by: Annotated[str | None, option("Score that decides: TS, PS, FS or a metric; TS where there is one.", RULES)] = (
         None
     )
@@ -212,7 +237,8 @@ class RankOptions:
     permutations: Annotated[int, option("Permutations of the chance level of FS.", TESTS, min=19)] = 2000
     bootstrap: Annotated[int, option("Resampled cohorts in which teams are ranked.", TESTS, min=100)] = 2000
     seed: Seed = 0
-    debug: Debug = False
+    saying: Saying = field(default_factory=Saying)
+    help_all: HelpAll = False
 
 
 MODELS, DATA = "What is trained", "Data"
@@ -325,27 +351,7 @@ class MitigateOptions:
     models: ModelOptions = field(default_factory=ModelOptions)
     data: DataOptions = field(default_factory=DataOptions)
     compute: ComputeOptions = field(default_factory=ComputeOptions)
-
-
-_SIZES = ("--spacing", "--spatial-size", "--patch")
-
-
-class WithSpacing(TyperCommand):
-    """A command whose options of sizes take two or three numbers, which click cannot say."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Hands the numbers on as one value."""
-        rest, joined = list(args), []
-        while rest and rest[0] != "--":
-            name, equals, first = rest.pop(0).partition("=")
-            if name not in _SIZES:
-                joined.append(f"{name}{equals}{first}")
-                continue
-            lengths = [first] if equals else []
-            while rest and len(lengths) < 3 and is_number(rest[0]):
-                lengths.append(rest.pop(0))
-            joined.append(f"{name}={' '.join(lengths)}")
-        return super().parse_args(ctx, [*joined, *rest])
+    help_all: HelpAll = False
 
 
 def is_number(text: str) -> bool:

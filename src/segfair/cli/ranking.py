@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from segfair.cli.app import app
+from segfair.cli.commands import brief
 from segfair.cli.options import (
     HigherIsBetter,
     Images,
@@ -19,16 +20,17 @@ from segfair.cli.options import (
     Spacing,
     Strict,
     Threshold,
-    WithSpacing,
     spread,
 )
 from segfair.cli.settings import parse_spacing, rank_config, score_cache, selection
-from segfair.cli.terminal import say_cache, scoring, write_ranking
+from segfair.cli.terminal.progress import scoring
+from segfair.cli.terminal.results import say_cache, write_ranking
+from segfair.cli.terminal.voice import Voice
 
 
 @app.command(
-    cls=WithSpacing,
-    epilog="Example: segfair rank teams/ labels/ metadata.csv --protocol mama-mia --out ranking/",
+    cls=brief("by", "protocol", "private_labels", "attributes", "out"),
+    epilog="Example: segfair rank teams/ labels/ metadata.csv --out ranking/",
 )
 @spread
 def rank(
@@ -44,12 +46,13 @@ def rank(
     running: Running,
     options: RankOptions,
 ) -> None:
-    """Score many teams on the same labels, and say who is first and what decides it."""
+    """Score many teams on the same labels; who is first, and why."""
     from segfair.gallery.teams import with_galleries
     from segfair.gallery.worst_cases import image_files
     from segfair.rank.procedure import run_ranking
     from segfair.rank.teams import load_teams
 
+    voice = Voice("rank", options.saying)
     config = rank_config(
         options,
         labels=tuple(label or ()),
@@ -64,22 +67,23 @@ def rank(
         **selection(options),
     )
     if images is not None and options.private_labels:
-        typer.echo(f"--images {images}: not used; with --private-labels there are no pictures of cases")
+        voice.note(f"--images {images}: not used; with --private-labels there are no pictures of cases")
         images = None
     found_images = image_files(images, cohort) if images is not None else None
     if images is not None:
         cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": images})
     cache = score_cache(running, options.out)
-    with scoring(len(cohort), running) as (executor, on_done):
+    with scoring(len(cohort), running, voice) as (executor, on_done):
         ranking = run_ranking(cohort, found, config, by=options.by, executor=executor, cache=cache, on_done=on_done)
         if not options.private_labels:
             ranking = with_galleries(ranking, found, images=found_images, executor=executor)
-    say_cache(cache, "predictions")
-    write_ranking(ranking, options)
+    say_cache(cache, "predictions", voice)
+    write_ranking(ranking, options, voice)
 
 
 @app.command(
     "rank-scores",
+    cls=brief("by", "protocol", "private_labels", "attributes", "out"),
     epilog="Example: segfair rank-scores scores/ metadata.csv --by dsc --out ranking/",
 )
 @spread
@@ -95,6 +99,7 @@ def rank_scores(
     from segfair.rank.procedure import rank_scored
     from segfair.rank.team_tables import load_team_scores
 
+    voice = Voice("rank-scores", options.saying)
     config = rank_config(options)
     found = load_team_scores(
         scores,
@@ -104,4 +109,4 @@ def rank_scores(
         lower_is_better=tuple(lower_is_better or ()),
         higher_is_better=tuple(higher_is_better or ()),
     )
-    write_ranking(rank_scored(found, config, by=options.by), options)
+    write_ranking(rank_scored(found, config, by=options.by), options, voice)

@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 
 from segfair.cli.app import app
-from segfair.cli.options import Debug
+from segfair.cli.commands import Command
+from segfair.cli.options import Saying, spread
+from segfair.cli.terminal.voice import Answer, Voice
 
 
-@app.command(epilog="Example: segfair phantom demo/ --cases 60 --seed 1")
+@app.command(cls=Command, epilog="Example: segfair phantom demo/ --cases 60 --seed 1")
+@spread
 def phantom(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write the cohort to.")],
     cases: Annotated[int, typer.Option(help="Number of cases.", min=1)] = 60,
@@ -26,11 +29,14 @@ def phantom(
         typer.Option(help="What is planted: faint, moderate, texture, three-attribute, rim, hidden (tutorial)."),
     ] = "faint",
     no_bias: Annotated[bool, typer.Option("--no-bias", help="A model that serves everybody alike.")] = False,
-    debug: Debug = False,
+    *,
+    saying: Saying,
 ) -> None:
-    """Write a synthetic breast MRI cohort with predictions of a weak model and a planted bias."""
+    """Write a synthetic cohort with a weak model and a planted bias."""
     from segfair.phantom import write_phantom
 
+    voice = Voice("phantom", saying)
     write_phantom(directory, n_cases=cases, size=size, seed=seed, bias=not no_bias, mechanism=mechanism)
-    typer.echo(f"{cases} cases in {directory}; audit them with:")
-    typer.echo(f"  segfair audit {directory}/preds {directory}/labels {directory}/metadata.csv")
+    inputs = {name: f"{directory}/{name}" for name in ("preds", "labels", "metadata.csv")}
+    lines = (f"{cases} cases in {directory}; audit them with:", f"  segfair audit {' '.join(inputs.values())}")
+    voice.answer(Answer({"n_cases": cases, "files": inputs}, lines))

@@ -17,7 +17,7 @@ from segfair.attributes.fit import AttributeTable
 from segfair.audit.choices.outcomes import absolute_name
 from segfair.audit.panel import Panel
 from segfair.audit.result import AuditConfig, AuditResult, Direction
-from segfair.errors import ConfigError, InputError
+from segfair.errors import ConfigError, InputError, close_names
 from segfair.subgroups.lattice import Better
 
 __all__ = [
@@ -253,7 +253,8 @@ def choose_outcome(before: AuditResult, after: AuditResult, outcome: str | None)
             )
         outcome = absolute_name(outcome)
     if outcome not in known:
-        raise ConfigError(f"--outcome {outcome}: not a metric of both audits; these are {', '.join(known) or 'none'}")
+        meant, both = close_names(outcome, known), ", ".join(known) or "none"
+        raise ConfigError(f"--outcome {outcome}: not a metric of both audits{meant}; these are {both}")
     if metric_direction(before, outcome) == "neither" and outcome not in before.subgroups.outcomes:
         raise ConfigError(f"--outcome {outcome}: neither higher nor lower is better, so nobody gains or is harmed")
     return outcome

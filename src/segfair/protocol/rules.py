@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn
 
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, close_names
 from segfair.trees import Kind, structure, tree_converter
 
 __all__ = [
@@ -223,8 +223,8 @@ def protocol_text(name_or_path: str | Path) -> str:
         return (resources.files("segfair.protocol") / f"{name_or_path}.toml").read_text("utf-8")
     path = Path(name_or_path)
     if not path.is_file():
-        names = ", ".join(PROTOCOL_NAMES)
-        raise ConfigError(f"protocol {name_or_path}: neither one of {names} nor an existing TOML file")
+        names, meant = ", ".join(PROTOCOL_NAMES), close_names(str(name_or_path), PROTOCOL_NAMES)
+        raise ConfigError(f"protocol {name_or_path}: neither one of {names} nor an existing TOML file{meant}")
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from segfair.attributes.fit import AttributeTable
 from segfair.audit.definitions import normhd_variants
 from segfair.audit.result import AuditConfig
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, close_names
 from segfair.fairness import (
     EVERY_LEVEL,
     JudgingRule,
@@ -109,7 +109,8 @@ def choose_score(by: str | None, scores: TeamScores, attributes: AttributeTable,
         return by.upper()
     name = by.lower() if by not in tables[0].names and by.lower() in tables[0].names else by
     if any(name not in table.names for table in tables):
-        raise ConfigError(f"--by {by}: not a score of every team; there are TS, PS, FS and {_common(tables)}")
+        meant = close_names(by, ("TS", "PS", "FS", *tables[0].names))
+        raise ConfigError(f"--by {by}: not a score of every team{meant}; there are TS, PS, FS and {_common(tables)}")
     if next(metric.better for metric in tables[0].metrics if metric.name == name) in ("neither", "signed"):
         raise ConfigError(f"--by {by}: no higher or lower value of it is better; rank by another score")
     return name

@@ -15,7 +15,7 @@ from segfair.audit.design import Design, build_design, derive_columns, with_unit
 from segfair.audit.panel import Panel
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, close_names
 from segfair.scoring.scores import ScoreTable
 
 __all__ = ["Study", "form_groups"]
@@ -127,7 +127,9 @@ def _learn_bins(
     outcome = dict(zip(where.tolist(), values.tolist(), strict=True))
     for name in learned:
         if name not in cohort.columns:
-            raise ConfigError(f"--bins {name}=tree: no such metadata column; there are {', '.join(cohort.columns)}")
+            meant = close_names(name, cohort.columns)
+            known = ", ".join(cohort.columns)
+            raise ConfigError(f"--bins {name}=tree: no such metadata column{meant}; there are {known}")
         column = cohort.column(name)
         edges[name] = learn_edges(
             [as_number(column[index]) for index in teachers],
@@ -182,6 +184,7 @@ def _with_derived(
     for name in config.primary:
         if name not in names:
             raise ConfigError(
-                f"--primary {name}: not an attribute of this audit; there are {', '.join(names) or 'none'}"
+                f"--primary {name}: not an attribute of this audit{close_names(name, names)}; there are "
+                f"{', '.join(names) or 'none'}"
             )
     return attributes

@@ -20,7 +20,7 @@ from segfair.audit.panel import Panel
 from segfair.audit.result import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
 from segfair.audit.significance import is_share, mean_limits
 from segfair.audit.words import format_interval, format_number, metric_name, plural, subgroup_name
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, close_names
 from segfair.stats.intervals.bounds import simultaneous_means
 from segfair.subgroups.lattice import Divergence
 
@@ -157,7 +157,7 @@ def require_answerable(
         if gate.form in ("worst", "significant") and gate.name not in config.outcomes:
             raise ConfigError(
                 f"gate {gate.text!r}: {gate.name} is not an outcome of this audit "
-                f"({', '.join(config.outcomes)}); name it with --outcome"
+                f"({', '.join(config.outcomes)}); name it with --outcome{close_names(gate.name, config.outcomes)}"
             )
         if gate.form == "worst":
             _compare_with(gate, directions.get(gate.name, ""))
@@ -175,8 +175,8 @@ def require_answerable(
                 raise ConfigError(f"gate {gate.text!r}: declare the margin, for example --margin {outcome}=0.05")
             if attributes is not None and gate.name not in attributes:
                 raise ConfigError(
-                    f"gate {gate.text!r}: {gate.name} is not an attribute of this audit; there are "
-                    f"{', '.join(attributes) or 'none'}"
+                    f"gate {gate.text!r}: {gate.name} is not an attribute of this audit"
+                    f"{close_names(gate.name, attributes)}; there are {', '.join(attributes) or 'none'}"
                 )
 
 

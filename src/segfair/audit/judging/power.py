@@ -12,7 +12,7 @@ from segfair.attributes.binning import as_number
 from segfair.attributes.fit import fit_attributes
 from segfair.audit.result import AuditConfig, PowerFacts
 from segfair.cases import Case, Cohort
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, close_names
 from segfair.files.tables import load_table
 from segfair.subgroups.lattice import Membership, level_membership, with_levels
 from segfair.subgroups.search import Search, search_subgroups
@@ -44,7 +44,9 @@ def pilot_spread(scores: Path, *, outcome: str) -> float:
     """
     table = load_table(scores)
     if outcome not in table.columns:
-        raise ConfigError(f"{scores}: no column {outcome}; there are {', '.join(table.columns)}")
+        raise ConfigError(
+            f"{scores}: no column {outcome}{close_names(outcome, table.columns)}; there are {', '.join(table.columns)}"
+        )
     values = [number for value in table.column(outcome) if (number := as_number(value)) is not None]
     if len(values) < 2:
         raise ConfigError(f"{scores}, column {outcome}: {len(values)} numbers, a spread takes two")

@@ -1,0 +1,282 @@
+"""What commands found, in words: facts for programs, lines for scripts, tables for a terminal.
+
+Decides nothing but the exit code of gates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from segfair.cli.terminal.voice import Answer, Voice
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from segfair.audit.judging.gates import Gate
+    from segfair.audit.result import AuditResult, GateFacts, PowerFacts
+    from segfair.cli.options import RankOptions
+    from segfair.compare.result import Comparison
+    from segfair.files.manifest import Origin
+    from segfair.handover.deliver import Delivery
+    from segfair.rank.result import Ranking
+    from segfair.scoring.score_cache import ScoreCache
+    from segfair.subgroups.search import Search
+
+# Alerts that can turn a verdict round; the page has them all.
+_TOLD_AT_ONCE = ("direction", "size", "labels", "copied", "column")
+_SCORES = ("DSC", "NormHD", "PS", "FS", "TS")
+
+
+def finish(result: AuditResult, gates: Sequence[Gate], delivery: Delivery, voice: Voice) -> None:
+    """Decides the gates, writes and tells; leaves with their exit code."""
+    from segfair.audit.judging.gates import check_gates, exit_code
+
+    verdict = dataclasses.replace(result.verdict, gates=check_gates(result, gates))
+    result = dataclasses.replace(result, verdict=verdict)
+    decided = result.verdict.gates
+    code = exit_code(decided) if decided else 0
+    write(result, delivery, voice, exit_code=code)
+    if decided:
+        raise typer.Exit(code)
+
+
+def say_cache(cache: ScoreCache | None, what: str, voice: Voice) -> None:
+    """How much of the scoring an earlier run had done."""
+    if cache is not None:
+        voice.note(cache.sentence(what))
+
+
+def say_nothing(_: str) -> None:
+    """For the processes beside the first."""
+
+
+def say_search(search: Search | None, voice: Voice) -> None:
+    """Which subgroups were left out, where some were."""
+    from segfair.audit.words import search_sentence
+
+    if search is not None and search.is_cut:
+        voice.note(search_sentence(search))
+
+
+def write(
+    result: AuditResult,
+    delivery: Delivery,
+    voice: Voice,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    origin: Origin | None = None,
+    exit_code: int = 0,
+) -> None:
+    """Writes what an audit hands over, and says what it found and where that lies."""
+    from segfair.handover.deliver import deliver
+
+    result, page = deliver(result, delivery, command=command(), inputs=inputs, origin=origin)
+    voice.note(*result.about.notices)
+    for alert in result.verdict.alerts:
+        if alert.kind in _TOLD_AT_ONCE:
+            voice.note(f"note well: {alert.text}", warning=True)
+    say_search(result.subgroups.search, voice)
+    voice.answer(audit_answer(result, page, delivery.share), exit_code=exit_code)
+
+
+def audit_answer(result: AuditResult, page: Path, share: Path | None) -> Answer:
+    """Cases, scores, verdict, findings, gates and files of an audit."""
+    counts, verdict = result.cases.counts, result.verdict
+    shared = {} if share is None else {"to hand on": share}
+    values = {name: score.value for name, score in result.scores.items()}
+    scores = "  ".join(f"{name} {value:.4f}" for name, value in values.items() if value is not None)
+    return Answer(
+        {
+            "cases": {
+                "n_scored": counts.n_scored,
+                "n_penalised": len(counts.penalised),
+                "n_excluded": len(counts.unusable),
+            },
+            "scores": values,
+            "verdict": {"kind": verdict.kind, "sentence": verdict.sentence},
+            "findings": _finding_facts(result),
+            "gates": _gate_facts(verdict.gates),
+            "files": _file_facts({"report": page, "audit": page.with_name("audit.json"), **shared}),
+        },
+        (
+            cases_line(result),
+            *([scores] if scores else []),
+            verdict.sentence,
+            *gate_lines(verdict.gates),
+            f"report: {page}",
+            *(f"{name}: {path}" for name, path in shared.items()),
+        ),
+        lambda: _tables().audit(result, cases=cases_line(result), files={"report": page, **shared}),
+    )
+
+
+def cases_line(result: AuditResult) -> str:
+    """How many cases were scored, and what became of the others."""
+    from segfair.audit.words import plural
+
+    counts = result.cases.counts
+    tally = f"{len(counts.penalised)} penalised; {len(counts.unusable)} excluded"
+    tally += f"; {counts.n_taught} taught the bins" if counts.n_taught else ""
+    return f"{plural(counts.n_scored, 'case')} scored, {tally}"
+
+
+def _finding_facts(result: AuditResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "items": dict(sorted(finding.items.items)),
+            "n_cases": finding.estimate.n_cases,
+            "difference": finding.estimate.value,
+            "ci": finding.estimate.ci,
+            "p_adjusted": finding.estimate.p_adjusted,
+        }
+        for finding in result.subgroups.findings
+    ]
+
+
+def say_gates(gates: Sequence[GateFacts], voice: Voice, *, exit_code: int) -> None:
+    """State, gate and reason of each, a line each."""
+    voice.answer(
+        Answer({"gates": _gate_facts(gates)}, gate_lines(gates), lambda: _tables().gates(gates)),
+        exit_code=exit_code,
+    )
+
+
+def gate_lines(gates: Sequence[GateFacts]) -> tuple[str, ...]:
+    """State, gate and reason of each."""
+    return tuple(f"{entry.state:<9}  {entry.gate}: {entry.reason}" for entry in gates)
+
+
+def _gate_facts(gates: Sequence[GateFacts]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(entry) for entry in gates]
+
+
+def say_power(levels: Sequence[PowerFacts], voice: Voice, *, head: Mapping[str, float], min_cases: int) -> None:
+    """A line a group: its size, the gap it could show, and how many cases the gap asked for takes.
+
+    Args:
+        levels: The groups.
+        voice: Who says it.
+        head: What the whole plan rests on; its "gap" is that which was asked for.
+        min_cases: Fewest cases of a group that is judged.
+    """
+    names = [f"{entry.attribute} = {entry.level}" for entry in levels]
+    width = max(map(len, names), default=5)
+    lines = [f"{'group':<{width}}  {'n':>6}  detectable gap  n for a gap of {head['gap']:g}"]
+    for name, entry in zip(names, levels, strict=True):
+        detectable = "-" if entry.detectable_gap is None else f"{entry.detectable_gap:.3f}"
+        needed = "-" if entry.n_needed is None else f"{entry.n_needed:,}"
+        small = "  too few cases" if entry.n < min_cases else ""
+        lines.append(f"{name:<{width}}  {entry.n:>6}  {detectable:>14}  {needed:>10}{small}")
+    voice.answer(Answer({**head, "groups": [dataclasses.asdict(entry) for entry in levels]}, tuple(lines)))
+
+
+def say_comparison(comparison: Comparison, page: Path, voice: Voice) -> None:
+    """How each score moved, and the verdict."""
+    voice.note(*comparison.notices)
+    moved = [
+        f"{name} {change.before:.4f} -> {change.after:.4f} ({change.after - change.before:+.4f})"
+        for name, change in comparison.scores.items()
+        if change.before is not None and change.after is not None
+    ]
+    verdict = comparison.verdict
+    facts = {
+        "verdict": dataclasses.asdict(verdict),
+        "outcome": comparison.outcome,
+        "n_paired": comparison.n_paired,
+        "scores": {
+            name: {"before": change.before, "after": change.after, "ci": change.ci}
+            for name, change in {**comparison.metrics, **comparison.scores}.items()
+        },
+        "harmed": [dict(change.items) for change in comparison.harmed],
+        "gained": [dict(change.items) for change in comparison.gained],
+        "files": _file_facts({"comparison": page, "json": page.with_suffix(".json")}),
+    }
+    voice.answer(
+        Answer(
+            facts,
+            (*moved, verdict.sentence, f"comparison: {page}"),
+            lambda: _tables().comparison(comparison, files={"comparison": page}),
+        )
+    )
+
+
+def write_ranking(ranking: Ranking, options: RankOptions, voice: Voice) -> None:
+    """Writes a ranking, and says who is first and where it lies.
+
+    With private labels the answer, which is what gets passed on, names no case and no level.
+    """
+    from segfair.report.ranking.files import write_ranking
+
+    private = options.private_labels
+    page = write_ranking(ranking, options.out, private_labels=private, export=options.export, command=command())
+    voice.note(*ranking.notices)
+    voice.note(*(f"left out for every team: case {case}: {reason}" for case, reason in ranking.scores.excluded.items()))
+    voice.note(*(alert.text for alert in ranking.alerts), warning=True)
+    verdict = ranking.verdict
+    sentence = verdict.private_sentence if private else verdict.sentence
+    facts = {
+        "verdict": {"winner": verdict.winner, "sentence": sentence},
+        "by": ranking.by,
+        "teams": [
+            {
+                "team": entry.team,
+                "rank": entry.rank,
+                "rank_interval": entry.rank_interval,
+                "first": entry.first,
+                "scores": {ranking.by: entry.value, **{name: score.value for name, score in entry.scores.items()}},
+                "n_penalised": entry.n_penalised,
+            }
+            for entry in ranking.standings
+        ],
+        "baseline": ranking.baseline.value,
+        "files": _file_facts({"leaderboard": page}),
+    }
+    voice.answer(
+        Answer(
+            facts,
+            (sentence, f"leaderboard: {page}"),
+            lambda: _tables().ranking(ranking, sentence=sentence, files={"leaderboard": page}),
+        )
+    )
+
+
+def say_models(models: Mapping[str, Any], page: Path, voice: Voice) -> None:
+    """A line a trained model: its scores on the test cases, or of all cases out of fold, and its worst subgroup."""
+    tested = {name: scores.get("pooled") or scores["test"] for name, scores in models.items()}
+    facts = {"models": tested, "files": _file_facts({"comparison": page, "json": page.with_suffix(".json")})}
+    voice.answer(
+        Answer(
+            facts,
+            (*map(_model_line, tested, tested.values()), f"comparison: {page}"),
+            lambda: _tables().models(tested, files={"comparison": page}),
+        )
+    )
+
+
+def _model_line(name: str, test: Mapping[str, Any]) -> str:
+    worst = test["worst_subgroup"]
+    line = "  ".join(f"{key} {test[key]:.3f}" for key in _SCORES if test[key] is not None)
+    return f"{name:<22} {line}  worst subgroup {worst['dsc']:.3f} (n = {worst['n']})" if worst else f"{name}: {line}"
+
+
+def _file_facts(files: Mapping[str, Path]) -> dict[str, str]:
+    return {name.replace(" ", "_"): str(path) for name, path in files.items()}
+
+
+def _tables() -> ModuleType:
+    """The module that draws: imported only where there is a terminal, as rich is."""
+    from segfair.cli.terminal import tables
+
+    return tables
+
+
+def command() -> str:
+    """The command line as it was typed, which reports keep."""
+    return shlex.join(["segfair", *sys.argv[1:]])
