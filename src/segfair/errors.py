@@ -8,7 +8,8 @@
     ├── ConfigError         settings that contradict each other or do not exist
     └── AuditError          the audit cannot be carried out on this cohort
 
-A message says what, where, got, and what to do. Only `segfair.cli.main` catches `SegfairError`.
+A message says what, where, got, and what to do. Only `segfair.cli.main` catches `SegfairError`; `segfair.api` words it
+in terms of Python, and raises it again.
 """
 
 import difflib

@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from segfair.api.options import AuditOptions, MaskOptions, RankOptions, audit_config, names_of, selection
+from segfair.api.options import AuditOptions, MaskOptions, RankOptions, audit_config, default_of, names_of, selection
 from segfair.audit.result import AuditConfig
 from segfair.errors import ConfigError
 from segfair.protocol.rules import load_protocol
@@ -14,6 +14,13 @@ from segfair.protocol.rules import load_protocol
 
 def test_nothing_said_is_the_default() -> None:
     assert audit_config({}) == AuditConfig(load_protocol("default"))
+
+
+def test_the_defaults_that_a_signature_shows_hold() -> None:
+    shown = {name: default_of(name) for name in get_type_hints(MaskOptions, localns={"Protocol": Any})}
+    assert audit_config(shown) == audit_config({})
+    assert (shown["min_cases"], shown["permutations"], shown["min_support"]) == (10, 2000, 0.05)
+    assert selection(shown) == {}
 
 
 def test_a_text_is_a_list_of_one() -> None:

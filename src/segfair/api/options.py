@@ -5,6 +5,7 @@ A name stands for a list of one; a value that cannot be meant is refused here, i
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import math
@@ -14,13 +15,23 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypedDict, TypeVar, get_type_hints
 
+from segfair.audit.result import AuditConfig
 from segfair.errors import ConfigError, close_names
 
 if TYPE_CHECKING:
-    from segfair.audit.result import AuditConfig
     from segfair.protocol.rules import Protocol
 
-__all__ = ["AuditOptions", "MaskOptions", "Names", "RankOptions", "audit_config", "names_of", "selection", "spelt_out"]
+__all__ = [
+    "AuditOptions",
+    "MaskOptions",
+    "Names",
+    "RankOptions",
+    "audit_config",
+    "default_of",
+    "names_of",
+    "selection",
+    "spelt_out",
+]
 
 Names = str | Sequence[str]
 """One name, or several."""
@@ -32,6 +43,11 @@ _PLAIN = (
     *("power_gap", "missing_prediction", "threshold", "derive", "strict", "subject_column"),
 )
 """Settings that are handed on as they are."""
+_DEFAULTS: Mapping[str, Any] = {
+    **{"protocol": "default", "outcome": "dsc", "bins": {}, "margin": {}, "join": ()},
+    **dict.fromkeys(_READINGS, ()),
+}
+"""Defaults of settings that `AuditConfig` calls or spells otherwise."""
 _SELECTION = ("id_column", "subject_column", "sheet", "cases", "where")
 
 
@@ -149,7 +165,8 @@ def spelt_out(options: type) -> Callable[[Callable[_Parameters, _Result]], Calla
     """
     known = get_type_hints(options, localns=_hinted())
     listed = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=known[name]) for name in known
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default_of(name), annotation=known[name])
+        for name in known
     ]
 
     def spell_out(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
@@ -171,6 +188,13 @@ def spelt_out(options: type) -> Callable[[Callable[_Parameters, _Result]], Calla
         return call
 
     return spell_out
+
+
+def default_of(setting: str) -> Any:
+    """What holds where a setting is not given: the default of the command line."""
+    if setting in _DEFAULTS:
+        return _DEFAULTS[setting]
+    return next((field.default for field in dataclasses.fields(AuditConfig) if field.name == setting), None)
 
 
 def _hinted() -> dict[str, object]:
@@ -211,7 +235,6 @@ def audit_config(options: Mapping[str, Any], *, spacing: Sequence[float] | None 
     """
     from segfair.attributes.binning import readings_of
     from segfair.attributes.joins import parse_join
-    from segfair.audit.result import AuditConfig
 
     for name, (fits, meant) in _RULES.items():
         if name in options and not fits(options[name]):

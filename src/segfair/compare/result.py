@@ -252,7 +252,8 @@ class Comparison:
             clean(self.verdict.sentence),
             "  ".join(
                 f"{name} {format_number(change.before)} to {format_number(change.after)}"
-                for name, change in ({self.outcome: self.metrics[self.outcome]} | dict(self.scores)).items()
+                for name, change in {**self.metrics, **self.scores}.items()
+                if name == self.outcome or name in self.scores
             ),
             *(
                 f"  {subgroup_name(entry.pairs, length=30)}: n {entry.n:,}, {self.outcome} "

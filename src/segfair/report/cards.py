@@ -77,7 +77,11 @@ def comparison_card(comparison: Comparison) -> str:
     caption = f"{len(comparison.harmed)} harmed, {len(comparison.gained)} gained"
     listed = moved or rows[:_LISTED]
     drawn = slope_figure(comparison, key="card")
-    changes = {metric_name(comparison.outcome): comparison.metrics[comparison.outcome], **comparison.scores}
+    changes = {
+        metric_name(name): entry
+        for name, entry in {**comparison.metrics, **comparison.scores}.items()
+        if name == comparison.outcome or name in comparison.scores
+    }
     return _card(
         comparison_verdict(comparison),
         about=f"{plural(comparison.n_paired, 'case')} in both of {clean(comparison.before.name, length=40)} and "
