@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pty
@@ -16,7 +17,10 @@ from pathlib import Path
 import pytest
 
 from segfair.cli.app import LISTED, main
-from segfair.cli.terminal.voice import duration
+from segfair.cli.options import RankOptions, Saying
+from segfair.cli.terminal.results import write_ranking
+from segfair.cli.terminal.voice import Voice, duration
+from segfair.rank.result import Reason, Verdict
 
 WIDTH = 80
 QUICK = ("--permutations", 199, "--bootstrap", 100, "--workers", 1)
@@ -219,3 +223,15 @@ def test_a_locale_without_a_minus_sign_loses_nothing(report: Path) -> None:
 )
 def test_durations(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_the_answer_of_a_private_ranking_names_no_case(ranking, tmp_path: Path, capsys, private: bool) -> None:
+    """It is what gets pasted into a mail."""
+    reason = Reason("patient", "patient P007 decides alone", "one patient decides alone")
+    verdict = Verdict(None, "No winner can be declared: patient P007 decides alone.", (reason,))
+    options = RankOptions(out=tmp_path / "out", private_labels=private)
+    write_ranking(dataclasses.replace(ranking, verdict=verdict), options, Voice("rank", Saying()))
+    sentence = capsys.readouterr().out.splitlines()[-2]
+    assert sentence.startswith("No winner can be declared")
+    assert ("P007" in sentence) is not private
