@@ -1,6 +1,6 @@
 """What an audit of many cases costs, and how far the limit distribution is from permutations of every case.
 
-    python benchmarks/scale.py [--cases 1000 10000 100000 1000000] [--attributes 3] [--permutations 20000]
+    python benchmarks/scale.py [--cases 1000 10000 30000 100000 1000000] [--attributes 3] [--permutations 20000]
 
 Each cohort is a table of scores and a table of three attributes (or more); one pair of their levels is served worse.
 Each row is `segfair audit-scores` in a process of its own with one thread, from tables to a written report: CPU
@@ -8,9 +8,8 @@ seconds, imports and pages included, and the highest resident memory. `p` says h
 
 `dp` is the largest difference in p, alone or adjusted, between the limit and permutations of every case, over all
 tested groups; `chance` is what 99 of 100 such differences stay below where both have the same distribution. The limit
-is drawn ten times as often as cases are permuted, so nearly all of that is the permutations' own chance. Cohorts that
-are too small for the limit are asked for it all the same, down to 10,000 cases; permutations of more than
-`--compare-up-to` cases take too long to be compared.
+is drawn ten times as often as cases are permuted, so nearly all of that is the permutations' own chance. Smaller
+cohorts know no limit; permutations of more than `--compare-up-to` cases take too long to be compared.
 """
 
 from __future__ import annotations
@@ -28,11 +27,10 @@ import numpy as np
 from cohorts import skewed_dice
 
 from segfair import stats
-from segfair.stats import limit
+from segfair.stats.limit import LEAST_CASES
 
 _HEADS = ("cases", "attributes", "tested", "CPU s", "peak GB", "audit.json", "p", "dp", "chance")
 _LEVELS = (4, 3, 6, 2, 5, 3, 4, 2, 3)
-_LEAST_COMPARED = 10_000
 
 
 def draw_cohort(n_cases: int, n_attributes: int, rng: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
@@ -102,9 +100,7 @@ def compare(n_cases: int, n_attributes: int, permutations: int) -> list[str]:
         for second in range(int(codes[other].max()) + 1)
     ]
     members = np.array([*single, *pairs])
-    least, limit.LEAST_CASES = limit.LEAST_CASES, min(limit.LEAST_CASES, _LEAST_COMPARED)
     drawn = stats.max_t(members, dice, rng=np.random.default_rng(1), permutations=10 * permutations)
-    limit.LEAST_CASES = least
     if not drawn.from_limit:
         return ["-", "-"]
     cases = stats.max_t(members, dice, rng=np.random.default_rng(2), permutations=permutations, method="cases")
@@ -118,18 +114,16 @@ def compare(n_cases: int, n_attributes: int, permutations: int) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--cases", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--cases", type=int, nargs="+", default=[1000, 10_000, 30_000, 100_000, 1_000_000])
     parser.add_argument("--attributes", type=int, default=3)
     parser.add_argument("--permutations", type=int, default=20_000)
-    parser.add_argument("--compare-up-to", type=int, default=100_000)
+    parser.add_argument("--compare-up-to", type=int, default=30_000)
     options = parser.parse_args()
-    print(
-        f"audit-scores, one thread, each in a process of its own; p compared over {options.permutations:,} permutations"
-    )
+    print(f"audit-scores, one thread, each in a process of its own; dp over {options.permutations:,} permutations")
     print(" ".join(f"{head:>10}" for head in _HEADS))
     for n_cases in options.cases:
         row = measure(n_cases, options.attributes)
-        comparable = _LEAST_COMPARED <= n_cases <= options.compare_up_to
+        comparable = LEAST_CASES <= n_cases <= options.compare_up_to
         row += compare(n_cases, options.attributes, options.permutations) if comparable else ["-", "-"]
         print(" ".join(f"{cell:>10}" for cell in row), flush=True)
 

@@ -78,8 +78,8 @@ def test_small_cohorts_few_values_and_many_cells_are_drawn_case_by_case():
     assert limit_of(fewer, large, _dice(rng, 19_999)[None]) is None
     assert limit_of(halves, large, rng.integers(0, 2, (1, 20_000)).astype(float)) is None
     assert limit_of(halves, large, np.ones((1, 20_000))) is not None  # nothing varies, so nothing is wrong
-    many = collapse(rng.integers(0, 2, (14, 20_000)).astype(bool))
-    assert limit_of(many, np.full(14, 5000.0), _dice(rng, 20_000)[None]) is None
+    many = collapse(rng.integers(0, 2, (18, 20_000)).astype(bool))
+    assert limit_of(many, np.full(18, 5000.0), _dice(rng, 20_000)[None]) is None
 
 
 def test_cases_of_small_subgroups_or_of_small_rests_are_drawn_one_by_one():

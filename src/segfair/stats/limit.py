@@ -36,7 +36,7 @@ skewness of the outcome, for the limit. Two-sided p then differ by less than .00
 (`benchmarks/scale.py`); the cases of a smaller subgroup are drawn one by one."""
 _LEAST_VALUES = 100
 """Distinct values of an outcome (in each block): sums of fewer, such as 0 and 1, have steps that the limit has not."""
-_MOST_ALONE, _MOST_CELLS = 0.25, 0.25
+_MOST_ALONE, _MOST_CELLS = 0.25, 0.75
 """Shares of the cohort above which cases drawn one by one, or cells, are too many for the limit to be worth it."""
 _MOST_SKEWNESS = 8**0.5
 """Of a quadratic of a normal variate. A single case may have more: as one of many in a subgroup it has this."""
@@ -133,7 +133,7 @@ def limit_of(cells: Cells, information: Floats, outcomes: Floats) -> Limit | Non
 
     Returns:
         How to draw; None: every case of the cohort. So too where more than a quarter of the cases are of small
-        subgroups, there are more than a quarter as many cells as cases, or an outcome has fewer than a hundred
+        subgroups, there are more than three quarters as many cells as cases, or an outcome has fewer than a hundred
         distinct values a block and is not constant.
     """
     n_cases = outcomes.shape[1]
