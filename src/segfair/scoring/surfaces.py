@@ -229,18 +229,16 @@ class _Search:
             return np.full(len(points), np.inf)
         if percentile is None or len(points) < _FEW_POINTS:
             return self._within(0.0)
-        rank = int((len(points) - 1) * percentile / 100)
-        if reached is not None:
-            found = self._within(reached)
-            larger = int(np.count_nonzero(found > reached))
-            if rank + 1 < len(points) - larger or rank >= len(points) - larger:
-                return found
-            return self._within(0.0)
-        sample = self._squared(points[:: len(points) // _SAMPLED], 0.0)
-        # Well below the percentile, so that it is missed hardly ever.
-        enough = math.sqrt(float(np.percentile(sample, max(0.0, percentile - 5))))
+        enough = reached
+        if enough is None:
+            sample = self._squared(points[:: len(points) // _SAMPLED], 0.0)
+            # Well below the percentile, so that it is missed hardly ever.
+            enough = math.sqrt(float(np.percentile(sample, max(0.0, percentile - 5))))
         found = self._within(enough)
-        if rank >= len(points) - int(np.count_nonzero(found > enough)):
+        n_near = len(found) - int(np.count_nonzero(found > enough))
+        # The percentile lies between two ranks: both among the exact distances, or both below what is reached already.
+        rank = int((len(points) - 1) * percentile / 100)
+        if rank >= n_near or (reached is not None and rank + 1 < n_near):
             return found
         return self._within(0.0)
 

@@ -110,6 +110,64 @@ def test_what_is_written_in_a_rare_way_is_left_to_itk(tmp_path: Path, line: str)
     assert read_mask(tmp_path / "a.nrrd").array.ravel().tolist() == [1, 2]
 
 
+VALUES = np.arange(1, 25, dtype=np.int16)
+META = (
+    "ObjectType = Image\nNDims = 3\nBinaryData = True\n{}DimSize = 2 3 4\nElementSpacing = 1 1 1\n"
+    "ElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+)
+NRRD = "NRRD0004\ntype: short\ndimension: 3\nsizes: 2 3 4\n{}encoding: raw\n\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (META.format("CompressedData = False\n"), "plain.mha"),
+        (META.format("BinaryDataByteOrderMSB = T\n"), "a letter.mha"),
+        (META.format("ElementByteOrderMSB = 1\n"), "a digit.mha"),
+        (META.format("Comment = ElementDataFile = LOCAL\n"), "a comment.mha"),
+        (META.format("ElementByteOrderMSB : True\n"), "a colon.mha"),
+        (META.format("HeaderSize = -1\n"), "header size.mha"),
+        (META.replace("\n", "\r\n").format(""), "windows.mha"),
+        (NRRD.format("endian: little\n"), "plain.nrrd"),
+        (NRRD.format("endian: BIG\n"), "capitals.nrrd"),
+        (NRRD.format("endian:big\n"), "no space.nrrd"),
+        (NRRD.format("endian: little\nendian:=big\n"), "a key.nrrd"),
+        (NRRD.format("# endian: big\nendian: little\n"), "a comment.nrrd"),
+        (NRRD.replace("\n", "\r\n").format("endian: little\r\n"), "windows.nrrd"),
+    ],
+)
+def test_a_header_means_what_it_means_to_itk(
+    tmp_path: Path, header: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> list[int] | str:
+        try:
+            return read_mask(tmp_path / name).array.ravel(order="F").tolist()
+        except InputError:
+            return "refused"
+
+    (tmp_path / name).write_bytes(header.encode() + VALUES.tobytes())
+    found = read()
+    monkeypatch.setattr("segfair.files.images.masks._ITK_TYPES", {})
+    assert found == read()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("place", "value"), [(108, np.float32(1e30)), (42, np.full(3, 32767, np.int16))])
+def test_a_header_that_claims_more_than_there_is_takes_no_memory(
+    tmp_path: Path, packed: bool, place: int, value: Any
+) -> None:
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)), tmp_path / "whole.nii")
+    content = bytearray((tmp_path / "whole.nii").read_bytes())
+    content[place : place + value.nbytes] = value.tobytes()
+    (tmp_path / "a.nii").write_bytes(gzip.compress(content) if packed else content)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"is truncated, \d+ of \d+ bytes"):
+        read_mask(tmp_path / "a.nii")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha", ".nii.gz"])
 def test_a_file_that_is_cut_or_changed_is_refused(tmp_path: Path, suffix: str) -> None:
     voxels = np.zeros((30, 40, 50), np.uint8)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,6 +29,11 @@ _NRRD_DATA = re.compile(r"\s*data ?file\s*:\s*(?P<value>.*)", re.IGNORECASE)
 _NRRD_SIZE = re.compile(r"\s*(spacings|space directions)\s*:.*\d", re.IGNORECASE)
 # Wherever it stands in a line and however it is spelt: what is no data file for MetaIO does no harm here.
 _META_DATA = re.compile(r"element\s*data\s*file\s*[=:]?\s*(?P<value>.*)", re.IGNORECASE)
+_NRRD_END, _META_END = re.compile(rb"\r?\n\r?\n"), re.compile(rb"^ElementDataFile *= *LOCAL *\r?\n", re.MULTILINE)
+# A field of NRRD; `key:=value` is none.
+_NRRD_FIELD = re.compile(r"^([^:#\n]+):(?!=)(.*)$", re.MULTILINE)
+_META_FIELD = re.compile(r"^(\w+)[ \t]*=(.*)$", re.MULTILINE)
+_NRRD_PACKED: Mapping[str, Packed] = {"raw": "", "gzip": "gzip", "gz": "gzip"}
 # MetaIO takes any other spelling for the name of a file.
 _LOCAL = ("LOCAL", "Local", "local")
 _META_SIZE = re.compile(r"\s*(ElementSpacing|ElementSize)\s*[=:].*\d", re.IGNORECASE)
@@ -89,26 +94,26 @@ def read_text_header(path: Path) -> TextHeader:
 
 
 def _attached(path: Path, content: bytes) -> Attached | None:
-    """Where the voxels lie that follow a header which has ended."""
-    if path.name.lower().endswith(".nrrd"):
-        end = re.search(rb"\r?\n\r?\n", content)
-        packed_by: dict[str, Packed] = {"raw": "", "gzip": "gzip", "gz": "gzip"}
+    """Where the voxels lie that follow a header which has ended; None wherever a reader might take it otherwise."""
+    is_nrrd = path.name.lower().endswith(".nrrd")
+    end = (_NRRD_END if is_nrrd else _META_END).search(content)
+    if end is None or b"\r" in content[: end.end()].replace(b"\r\n", b"\n"):
+        return None
+    found = (_NRRD_FIELD if is_nrrd else _META_FIELD).findall(content[: end.end()].decode("latin-1"))
+    fields = {name.lower(): value.strip().lower() for name, value in found}
+    if len(fields) < len(found) or fields.keys() & {"byte skip", "byteskip", "line skip", "lineskip", "headersize"}:
+        return None
+    if not is_nrrd and len(found) < content.count(b"\n", 0, end.end()):
+        return None  # MetaIO knows other ways to write a field
+    if is_nrrd:
+        packed = _NRRD_PACKED.get(fields.get("encoding", ""))
+        big = fields.get("endian") == "big"
     else:
-        end = re.search(rb"ElementDataFile\s*=\s*LOCAL[ \t]*\r?\n", content, re.IGNORECASE)
-        packed_by = {"false": "", "true": "zlib"}
-    if end is None:
-        return None
-    pairs = re.findall(r"^\s*([^:=\n]+?)\s*[:=]=?\s*(.*?)\s*$", content[: end.end()].decode("latin-1"), re.MULTILINE)
-    values = {name.lower().replace(" ", ""): value.lower() for name, value in pairs}
-    if values.keys() & {"byteskip", "lineskip", "headersize"} or values.get("binarydata", "true") != "true":
-        return None
-    packed = packed_by.get(values.get("encoding", values.get("compresseddata", "false")))
-    most_first = values.get("binarydatabyteordermsb", values.get("elementbyteordermsb", "false")) == "true"
-    return (
-        None
-        if packed is None
-        else Attached(end.end(), packed, ">" if most_first or values.get("endian") == "big" else "<")
-    )
+        # MetaIO looks at the first letter only.
+        true = {name for name, value in fields.items() if value[:1] in ("t", "1")}
+        packed = None if "binarydata" not in true else "zlib" if "compresseddata" in true else ""
+        big = bool(true & {"binarydatabyteordermsb", "elementbyteordermsb"})
+    return None if packed is None else Attached(end.end(), packed, ">" if big else "<")
 
 
 def refuse_data_outside(path: Path, header: TextHeader, *, within: Path | None = None) -> None:

@@ -38,6 +38,8 @@ __all__ = ["LPS", "count_nifti_channels", "read_nifti", "write_nifti"]
 
 # Bytes before the first voxel, those of NIfTI-2.
 _LONGEST_HEADER = 544
+# Behind the end of every file: a damaged header may give an offset that no file system takes.
+_FURTHEST = 1 << 40
 # NIfTI's xyzt_units (lowest three bits): metres and micrometres; anything else is taken for millimetres.
 UNIT_MM = {1: 1e3, 3: 1e-3}
 # What readers of world axes that run to the left and to the back see where a file states no place.
@@ -71,7 +73,7 @@ def read_nifti(path: Path) -> Mask:
             raise InputError(f"{path}: its NIfTI header is damaged ({error}); write the file again") from error
         if not shape or any(length < 1 for length in shape):
             raise InputError(f"{path}: its NIfTI header gives the shape {shape}; write the file again")
-        stream.seek(offset)
+        stream.seek(min(offset, _FURTHEST))
         part, corner = read_occupied(stream, dtype, shape, path)
     name = "sform" if header["sform_code"] else "qform" if header["qform_code"] else "pixdim"
     stored = Mask(part, affine, name, _other_affines(header, affine, HeaderDataError), place=Place(shape, corner))

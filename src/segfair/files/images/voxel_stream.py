@@ -25,6 +25,7 @@ Packed = Literal["", "gzip", "zlib"]
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 18
+_MOST_AT_ONCE = 1 << 24
 
 
 @contextmanager
@@ -83,15 +84,18 @@ def read_occupied(
     """
     n_x, n_y, n_z = shape[0], math.prod(shape[1:2]), math.prod(shape[2:])
     n_bytes = n_x * n_y * dtype.itemsize
-    nothing = bytes(n_bytes)
     slices: dict[int, bytes] = {}
+    nothing = b""
     # What is not 0 in any slice.
-    shadow: NDArray[np.uint8] = np.zeros(n_bytes, np.uint8)
+    shadow: NDArray[np.uint8] = np.empty(0, np.uint8)
     for index in range(n_z):
-        content = stream.read(n_bytes)
+        content = _read(stream, n_bytes)
         if len(content) < n_bytes:
             got = index * n_bytes + len(content)
             raise InputError(f"{path}: is truncated, {got} of {n_z * n_bytes} bytes of voxels; write or copy it again")
+        if index == 0:
+            # Not before a slice is there: a damaged header may claim one of any size.
+            nothing, shadow = bytes(n_bytes), np.zeros(n_bytes, np.uint8)
         if content != nothing:
             slices[index] = content
             shadow |= np.frombuffer(content, np.uint8)
@@ -110,6 +114,17 @@ def read_occupied(
         return part.reshape(shape, order="F"), (0,) * len(shape)
     n_axes = len(shape)
     return part.reshape(part.shape[:n_axes], order="F"), tuple(found.start for found in ranges[:n_axes])
+
+
+def _read(stream: BinaryIO, n_bytes: int) -> bytes:
+    """So many bytes, or all that there are; memory is taken as they come."""
+    content = stream.read(min(n_bytes, _MOST_AT_ONCE))
+    if len(content) in (n_bytes, 0):
+        return content
+    pieces = [content]
+    while (n_bytes := n_bytes - len(content)) and (content := stream.read(min(n_bytes, _MOST_AT_ONCE))):
+        pieces.append(content)
+    return b"".join(pieces)
 
 
 def _range_of(indices: NDArray[np.intp]) -> slice:
