@@ -5,21 +5,10 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
+from tests.scoring.label_maps import label_maps
 
 from segfair.files.images.grids import Mask, Place
 from segfair.scoring.boxes import box_around, joint_box
-
-SHAPES = st.lists(st.integers(1, 6), min_size=2, max_size=3).map(tuple)
-
-
-@st.composite
-def label_maps(draw: st.DrawFn, n: int = 2) -> list[np.ndarray]:
-    """Several sparse label maps of one 2-D or 3-D shape."""
-    shape = draw(SHAPES)
-    return [
-        draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 3), fill=st.sampled_from([0, 1]))) for _ in range(n)
-    ]
 
 
 @settings(max_examples=60, deadline=None)

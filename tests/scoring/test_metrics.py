@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
+from tests.scoring.label_maps import label_maps
 
 from segfair.errors import ConfigError, GeometryError, InputError
 from segfair.scoring.metrics import (
@@ -34,17 +34,6 @@ from segfair.scoring.metrics import (
 from segfair.scoring.surfaces import distances_between, surface_of
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "real"
-
-SHAPES = st.lists(st.integers(1, 6), min_size=2, max_size=3).map(tuple)
-
-
-@st.composite
-def label_maps(draw: st.DrawFn, n: int = 2) -> list[np.ndarray]:
-    """Several sparse label maps of one 2-D or 3-D shape."""
-    shape = draw(SHAPES)
-    return [
-        draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 3), fill=st.sampled_from([0, 1]))) for _ in range(n)
-    ]
 
 
 def pair_of(label: Any, prediction: Any, spacing_mm: tuple[float, ...] | None = None) -> MaskPair:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from tests.mama_mia_oracle import contour_by_loops, distances_of_all_pairs
+from tests.scoring.label_maps import label_maps
 
 from segfair.scoring import kernels, surfaces
 from segfair.scoring.metrics import hausdorff
@@ -22,17 +22,6 @@ from segfair.scoring.surfaces import (
     surface_voxels,
     worth_compiling,
 )
-
-SHAPES = st.lists(st.integers(1, 6), min_size=2, max_size=3).map(tuple)
-
-
-@st.composite
-def label_maps(draw: st.DrawFn, n: int = 2) -> list[np.ndarray]:
-    """Several sparse label maps of one 2-D or 3-D shape."""
-    shape = draw(SHAPES)
-    return [
-        draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 3), fill=st.sampled_from([0, 1]))) for _ in range(n)
-    ]
 
 
 def box(shape: tuple[int, ...], *ranges: tuple[int, int]) -> np.ndarray:

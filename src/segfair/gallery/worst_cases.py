@@ -128,9 +128,7 @@ def draw_groups(
         image, note = None, ""
         if images is not None:
             image, channel, note = _read_image(images.get(case, ()), label, pair, protocol, channel)
-        unit: LengthUnit = (
-            "mm" if label.has_size or spacing_mm is not None else "px" if label.array.ndim == 2 else "voxels"
-        )
+        unit: LengthUnit = "mm" if label.has_size or spacing_mm is not None else "px" if label.ndim == 2 else "voxels"
         drawn[case] = _draw(label, pair, image, note, unit)
         if on_done is not None:
             on_done(case)
@@ -208,7 +206,7 @@ def _flagged(result: AuditResult) -> list[Divergence]:
 def _draw(label: Mask, pair: MaskPair, image: Image | None, note: str, unit: LengthUnit) -> GalleryCase:
     # A file without geometry says nothing about the patient's sides.
     nowhere = not label.has_size or np.array_equal(label.affine, np.eye(4))
-    codes = "" if nowhere or label.array.ndim < 3 else axis_codes(label)
+    codes = "" if nowhere or label.ndim < 3 else axis_codes(label)
     found = views(pair.label, pair.prediction, spacing_mm=pair.spacing_mm, codes=codes, image=image)
     if not found:
         return GalleryCase((), BOTH_EMPTY)
@@ -292,7 +290,7 @@ def _read_image(
                 # Neither file says how large a voxel is: what was given for the label holds for its image.
                 plain = stored if stored.has_size or label.has_size else give_spacing(stored, label.spacing_mm)
                 moved = align(plain, label, tolerance=protocol.grid.tolerance)
-                if moved is None and protocol.grid.match == "shape" and stored.array.shape == label.array.shape:
+                if moved is None and protocol.grid.match == "shape" and stored.shape == label.shape:
                     moved = stored
                 if moved is None:
                     return None, channel, OTHER_GRID

@@ -112,7 +112,7 @@ def _is_flat(labels: Sequence[Path]) -> bool:
         if path.name.lower().endswith(".png"):
             return True
         try:
-            return read_mask(path).array.ndim == 2
+            return read_mask(path).ndim == 2
         except InputError:
             continue
     return False

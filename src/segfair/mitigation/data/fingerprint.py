@@ -154,7 +154,7 @@ def _geometry(case: TrainingCase) -> tuple[tuple[int, ...], tuple[float, ...], b
         image = read_channels(case.images[0])[0]
     except SegfairError:
         return None
-    shape = (*image.array.shape, 1, 1)[:3]
+    shape = (*image.shape, 1, 1)[:3]
     steps = np.asarray(image.affine)[:3, :3]
     lengths = np.linalg.norm(steps, axis=0)
     # Which stored axis runs mostly along each axis of the patient.
@@ -177,7 +177,7 @@ def _lesion_values(case: TrainingCase, *, regions: Regions, phases: int) -> NDAr
         label = align(read_mask(case.label, white_is_one=case.white_is_one), images[0], tolerance=GRID_TOLERANCE)
     except SegfairError:
         return None
-    if label is None or any(image.array.shape != label.array.shape for image in images):
+    if label is None or any(image.shape != label.shape for image in images):
         return None
     values = np.stack([image.array[regions.counts(label.array)] for image in images])
     values = values[:, np.isfinite(values).all(axis=0)]

@@ -362,7 +362,7 @@ def _read(paths: Sequence[Path], phases: int, notices: list[str]) -> tuple[MetaT
         )
     channels = channels[:phases]
     first = channels[0]
-    grids = [Grid(cast(Size, channel.array.shape), channel.affine) for channel in channels]
+    grids = [Grid(channel.shape, channel.affine) for channel in channels]
     if any(grid.shape != grids[0].shape or _apart(grid, grids[0]) for grid in grids[1:]):
         raise GeometryError(f"{_name(paths)}: its phases lie on different grids; resample them onto one")
     array = _as_volumes(np.stack([channel.array for channel in channels]))
@@ -392,7 +392,7 @@ def _full_affine(mask: Mask) -> NDArray[np.float64]:
     """The affine of a file; a picture's third axis, along which it has no extent, is at right angles to it."""
     affine = mask.affine.copy()
     normal = np.cross(affine[:3, 0], affine[:3, 1])
-    if mask.array.ndim == 2 and not affine[:3, 2] @ normal:
+    if mask.ndim == 2 and not affine[:3, 2] @ normal:
         affine[:3, 2] = normal / np.linalg.norm(normal)
     return affine
 
@@ -411,7 +411,7 @@ def _grids_differ(label: Path, stored: Mask, image: Mask) -> str:
     on_label, on_image = describe_grid(stored), describe_grid(image)
     if on_label != on_image:
         return f"label {label.name} is {on_label}, the image {on_image}"
-    gap = displacement_mm(stored.affine, image.affine, stored.array.shape)
+    gap = displacement_mm(stored.affine, image.affine, stored.shape)
     return f"the corners of label {label.name} and image lie up to {gap:.3g} mm apart"
 
 
