@@ -1,4 +1,4 @@
-"""How long it takes to read one compressed mask, against nibabel, SimpleITK and decompression alone.
+"""How long it takes to read one compressed mask, against nibabel, SimpleITK and unpacking alone, and to pack one.
 
     python benchmarks/reading.py
 
@@ -15,11 +15,13 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from isal import isal_zlib
+from isal import igzip, isal_zlib
+from zlib_ng import gzip_ng
 
 from segfair.files.images.masks import read_mask, write_mask
 
 REPEATS = 15
+PIECE = 1 << 17
 
 
 def lesion(shape: tuple[int, int, int]) -> np.ndarray:
@@ -40,8 +42,20 @@ def organs(shape: tuple[int, int, int]) -> np.ndarray:
     return volume
 
 
-def inflate(path: Path) -> object:
-    return isal_zlib.decompress(path.read_bytes(), 31)
+def unpack_by_isal(path: Path) -> object:
+    member = isal_zlib.decompressobj(31)
+    content = path.read_bytes()
+    while not member.eof:
+        member.decompress(content, PIECE)
+        content = member.unconsumed_tail
+    return None
+
+
+def unpack_by_zlib_ng(path: Path) -> object:
+    with gzip_ng.open(path, "rb") as stream:
+        while stream.read(PIECE):
+            pass
+    return None
 
 
 def with_nibabel(path: Path) -> object:
@@ -70,7 +84,8 @@ def main() -> None:
         "40 labels 320x320x128, uint8": organs((320, 320, 128)),
         "lesion 320x320x128, float32": lesion((320, 320, 128)).astype(np.float32),
     }
-    print(f"{'mask (.nii.gz)':<32}{'segfair':>10}{'inflate':>10}{'nibabel':>10}{'SimpleITK':>11}   ratios to segfair")
+    heads = f"{'segfair':>10}{'zlib-ng':>10}{'isal':>10}{'nibabel':>10}{'SimpleITK':>11}"
+    print(f"{'mask (.nii.gz)':<32}{heads}   ratios to segfair")
     with tempfile.TemporaryDirectory() as folder:
         for name, volume in volumes.items():
             path = Path(folder) / "mask.nii.gz"
@@ -79,9 +94,15 @@ def main() -> None:
             else:
                 nib.save(nib.Nifti1Image(volume, np.diag([0.7, 0.7, 1.5, 1.0])), path)
             ours = best_ms(read_mask, path)
-            others = [best_ms(read, path) for read in (inflate, with_nibabel, with_simpleitk)]
+            others = [best_ms(read, path) for read in (unpack_by_zlib_ng, unpack_by_isal, with_nibabel, with_simpleitk)]
             row = f"{name:<32}{ours:>7.2f} ms" + "".join(f"{other:>7.2f} ms" for other in others)
             print(f"{row}    " + "  ".join(f"{other / ours:.2f}" for other in others))
+            content = gzip_ng.decompress(path.read_bytes())
+            packed = [
+                (label, best_ms(lambda _, pack=pack, whole=content: pack(whole, 2), path))
+                for label, pack in (("isal", igzip.compress), ("zlib-ng", gzip_ng.compress))
+            ]
+            print("  packed by " + ", ".join(f"{label} in {ms:.2f} ms" for label, ms in packed))
 
 
 if __name__ == "__main__":

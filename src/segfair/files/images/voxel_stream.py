@@ -49,7 +49,7 @@ def open_stream(path: Path, offset: int = 0, packed: Packed | None = None) -> It
         if not packed:
             yield file
             return
-        # Copies runs of equal bytes several times faster than zlib and isa-l.
+        # Copies runs of equal bytes several times faster than zlib and isal (`benchmarks/reading.py`).
         from zlib_ng import gzip_ng, zlib_ng
 
         unpacking: Any = gzip_ng
