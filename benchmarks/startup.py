@@ -64,7 +64,7 @@ def main() -> None:
         folder = Path(name)
         cohort, report = folder / "cohort", folder / "report"
         masks = [cohort / "preds", cohort / "labels", cohort / "metadata.csv"]
-        audit = ["audit", *masks, "--workers", 1, "--out", report]
+        audit = ["audit", *masks, "--workers", 1, "--no-cache", "--out", report]
         run(COMMAND, ["phantom", cohort], 1)
         run(COMMAND, audit, 1)
         rows = {
