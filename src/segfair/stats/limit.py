@@ -33,7 +33,8 @@ LEAST_CASES = 20_000
 LEAST_INFORMATION = 1000.0
 """Cases that a subgroup must be worth (of two halves of a cohort: a quarter of all), times one plus the squared
 skewness of the outcome, for the limit. Two-sided p then differ by less than .002 from those of permutations
-(up to what chance leaves of 20,000: `tests/stats/test_limit.py`); the cases of a smaller one are drawn one by one."""
+(up to what chance leaves of 20,000: `tests/stats/test_limit.py`; of 100,000: `benchmarks/scale.py`); the cases of a
+smaller one are drawn one by one."""
 _LEAST_VALUES = 100
 """Distinct values of an outcome (in each block): sums of fewer, such as 0 and 1, have steps that the limit has not."""
 _MOST_ALONE, _MOST_CELLS = 0.25, 0.75
