@@ -1,12 +1,21 @@
-"""Cohorts with known truth, for the benchmarks: attributes, skewed Dice, planted deficits, round and real lesions."""
+"""Cohorts with known truth, for the benchmarks: attributes, skewed Dice, planted deficits, round and real lesions.
+
+Also what the audit of one costs as a user runs it.
+"""
 
 from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Iterator, Sequence
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.ndimage
@@ -271,3 +280,43 @@ def explained(
         first=first,
     )
     return {cohort.items[entry.row] for entry in named}
+
+
+# ------------------------------------------------------------------------------------------- what an audit of one costs
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCost:
+    """What `segfair audit-scores` took, imports and pages included, and what it wrote."""
+
+    cpu_s: float
+    peak_gb: float
+    """Highest resident memory."""
+    page_mb: float
+    json_mb: float
+    tree: dict[str, Any]
+    """`audit.json`."""
+
+
+def cost_of_audit(scores: Mapping[str, Sequence[Any]], metadata: Mapping[str, Sequence[Any]]) -> AuditCost:
+    """The audit of two tables (column -> cells) in a process of its own with one thread, from CSV to a report."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tables, out = [folder / "scores.csv", folder / "metadata.csv"], folder / "report"
+        for path, columns in zip(tables, (scores, metadata), strict=True):
+            with path.open("w", newline="") as file:
+                rows = csv.writer(file)
+                rows.writerow(columns)
+                rows.writerows(zip(*columns.values(), strict=True))
+        command = [sys.executable, "-m", "segfair", "audit-scores", *map(str, tables), "--out", str(out)]
+        child = subprocess.Popen(
+            command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        message = child.stderr.read().decode() if child.stderr else ""
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            raise SystemExit(f"segfair audit-scores ended with {child.returncode}: {message}")
+        page_mb, json_mb = ((out / file).stat().st_size / 1e6 for file in ("report.html", "audit.json"))
+        tree = json.loads((out / "audit.json").read_text("utf-8"))
+    return AuditCost(used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20, page_mb, json_mb, tree)

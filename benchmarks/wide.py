@@ -12,17 +12,10 @@ how many there are in all, estimated.
 from __future__ import annotations
 
 import argparse
-import csv
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cohorts import skewed_dice
+from cohorts import cost_of_audit, skewed_dice
 
 from segfair.audit.result import AuditResult
 
@@ -86,33 +79,11 @@ def _with_gaps(values: np.ndarray, missing: float, rng: np.random.Generator) -> 
     return [None if gap else value for value, gap in zip(values.tolist(), gaps, strict=True)]
 
 
-def write_tables(folder: Path, n_cases: int, n_columns: int) -> tuple[Path, Path]:
-    """scores.csv and sheet.csv."""
-    sheet, dice = draw_sheet(n_cases, n_columns, np.random.default_rng(7))
-    for name, columns in (("sheet.csv", sheet), ("scores.csv", {"patient": sheet["patient"], "dsc": dice.tolist()})):
-        with (folder / name).open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(columns)
-            rows.writerows(zip(*columns.values(), strict=True))
-    return folder / "scores.csv", folder / "sheet.csv"
-
-
 def measure(n_cases: int, n_columns: int) -> list[str]:
     """One row of the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        tables = write_tables(Path(folder), n_cases, n_columns)
-        out = Path(folder) / "report"
-        command = [sys.executable, "-m", "segfair", "audit-scores", *map(str, tables), "--out", str(out)]
-        child = subprocess.Popen(
-            command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        message = child.stderr.read().decode() if child.stderr else ""
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            raise SystemExit(f"{n_columns} columns: {message}")
-        result = AuditResult.from_dict(json.loads((out / "audit.json").read_text("utf-8")))
-        sizes = [(out / name).stat().st_size / 1e6 for name in ("report.html", "audit.json")]
+    sheet, dice = draw_sheet(n_cases, n_columns, np.random.default_rng(7))
+    cost = cost_of_audit({"patient": sheet["patient"], "dsc": dice.tolist()}, sheet)
+    result = AuditResult.from_dict(cost.tree)
     search = result.subgroups.search
     assert search is not None
     return [
@@ -123,9 +94,10 @@ def measure(n_cases: int, n_columns: int) -> list[str]:
         "any" if search.max_items is None else f"up to {search.max_items}",
         f"{search.min_support:.3f}",
         f"{search.n_tested:,}",
-        f"{used.ru_utime + used.ru_stime:.1f}",
-        f"{used.ru_maxrss / 2**20:.2f}",
-        *(f"{size:.1f} MB" for size in sizes),
+        f"{cost.cpu_s:.1f}",
+        f"{cost.peak_gb:.2f}",
+        f"{cost.page_mb:.1f} MB",
+        f"{cost.json_mb:.1f} MB",
     ]
 
 

@@ -4,8 +4,9 @@ import pytest
 from segfair.stats import limit as limits
 from segfair.stats import max_t, permutation
 from segfair.stats.cells import collapse
+from segfair.stats.contrast import prepare_contrast
 from segfair.stats.intervals import bootstrap
-from segfair.stats.limit import Limit, limit_of
+from segfair.stats.limit import Limit, information_of, limit_of
 from segfair.stats.resampling import every_rearrangement
 
 
@@ -91,6 +92,16 @@ def test_cases_of_small_subgroups_or_of_small_rests_are_drawn_one_by_one():
     found = limit_of(cells, n * (1 - n / 20_000), _dice(rng, 20_000)[None])
     assert cells.sizes[found.alone].sum() == 100
     assert limit_of(cells, np.array([49.0, 10.0, 10.0]), _dice(rng, 20_000)[None]) is None  # half of the cases
+
+
+def test_information_is_what_differences_within_blocks_rest_on():
+    rng = np.random.default_rng(15)
+    stratum = rng.integers(0, 3, 5000)
+    members = np.array([rng.random(5000) < 0.3, stratum == 1, (stratum == 1) ^ (rng.random(5000) < 0.01)])
+    compared = prepare_contrast(members, strata=stratum)
+    assert np.allclose(information_of(compared.cells), compared.inside + compared.outside)
+    # A level that a stratum decides is not large, whatever its share of the cohort.
+    assert (information_of(compared.cells)[1:] < [1e-9, 60]).all()
 
 
 def _cohort(rng, n_cases):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from segfair.attributes.fit import Attribute
 from segfair.stats.cells import Cells, collapse
 from segfair.stats.intervals.bootstrap import resampled_sums
-from segfair.stats.limit import limit_of
+from segfair.stats.limit import information_of, limit_of
 from segfair.stats.resampling import draw_signs, random_rearrangements, subject_rearrangements
 
 __all__ = [
@@ -205,7 +205,7 @@ def _rearranged_sums(
     """Sums over cells of each outcome, (some rearrangements, n_cells), cases or subjects having changed places."""
     step = max(1, _STEP_ELEMENTS // max(1, ordered.shape[1]))
     if subjects is None:
-        limit = limit_of(cells, cells.members * (1.0 - cells.members / ordered.shape[1]), ordered)
+        limit = limit_of(cells, information_of(cells), ordered)
         if limit is not None:
             yield from map(list, (sums.swapaxes(0, 1) for sums in limit.rearranged(ordered, rng=rng, count=count)))
             return

@@ -96,11 +96,7 @@ def read_column(cells: Sequence[Any], *, style: NumberStyle = "point", na_is_mis
     if na_is_level:
         cells = [Answer(_NA) if _is_na(cell) else cell for cell in cells]
     values = [None if is_missing(cell) else cell for cell in cells]
-    missing = Counter(
-        "" if is_blank((cell,)) else (cell_text(cell) or str(cell).strip())
-        for cell, value in zip(cells, values, strict=True)
-        if value is None
-    )
+    missing = Counter(_missing_spelling(cell) for cell, value in zip(cells, values, strict=True) if value is None)
     notes = []
     if na_is_level:
         n_level = sum(map(_is_na, cells))
@@ -129,6 +125,11 @@ def read_column(cells: Sequence[Any], *, style: NumberStyle = "point", na_is_mis
     return Reading(found, "whole" if whole else "number", missing, (*how, *notes))
 
 
+def _missing_spelling(cell: object) -> str:
+    """How a missing cell is written; "" for an empty one."""
+    return "" if is_blank((cell,)) else (cell_text(cell) or str(cell).strip())
+
+
 def _plain_texts(cells: Sequence[Any]) -> Reading | None:
     """A column of texts none of which could be anything else, each kind of which is looked at once; None: another."""
     if not set(map(type, cells)) <= {str, type(None)}:
@@ -143,7 +144,7 @@ def _plain_texts(cells: Sequence[Any]) -> Reading | None:
         return None
     spelt: Counter[str] = Counter()
     for cell in missing:
-        spelt["" if cell is None else (cell_text(cell) or str(cell).strip())] += counts[cell]
+        spelt[_missing_spelling(cell)] += counts[cell]
     return Reading(
         tuple(None if cell in missing else cell for cell in cells) if missing else tuple(cells), "other", spelt
     )

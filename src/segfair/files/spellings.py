@@ -179,11 +179,8 @@ class Ids:
         """Key on a rung -> the ids that have it, of some keys."""
         if rung not in self._keys:
             self._keys[rung] = list(map(rung.key, self.names))
-        found: dict[str, list[str]] = {}
-        for name, key in zip(self.names, self._keys[rung], strict=True):
-            if key in among:
-                found.setdefault(key, []).append(name)
-        return found
+        keys = self._keys[rung]
+        return _grouped((key, name) for name, key in zip(self.names, keys, strict=True) if key in among)
 
 
 def pair_spellings(wanted: Sequence[str] | Ids, offered: Iterable[str], rungs: Sequence[Rung]) -> Spellings:
@@ -214,8 +211,8 @@ def pair_spellings(wanted: Sequence[str] | Ids, offered: Iterable[str], rungs: S
         ids = ids_sought.by_key(rung, among=texts)
         for key, sharing in ids.items():
             waiting = [name for name in sharing if name not in partner]
-            found = texts.get(key, [])
-            if not waiting or not found:
+            found = texts[key]
+            if not waiting:
                 continue
             if len(sharing) == len(found) == 1:
                 partner[sharing[0]], how[sharing[0]] = found[0], rung.name
@@ -259,7 +256,11 @@ def pair_patients(wanted: Sequence[str], offered: Iterable[str]) -> Spellings:
 
 
 def _by_key(texts: Iterable[str], rung: Rung) -> dict[str, list[str]]:
+    return _grouped((rung.key(text), text) for text in texts)
+
+
+def _grouped(keyed: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for text in texts:
-        found.setdefault(rung.key(text), []).append(text)
+    for key, text in keyed:
+        found.setdefault(key, []).append(text)
     return found

@@ -25,8 +25,8 @@ __all__ = [
     "MetadataRows",
     "attach_metadata",
     "choose_cases",
-    "metadata_input",
     "read_metadata",
+    "table_input",
     "with_folds",
 ]
 
@@ -80,9 +80,9 @@ def read_metadata(metadata: str | PathLike[str] | pd.DataFrame, *, sheet: str | 
     return table_from_frame(metadata)
 
 
-def metadata_input(metadata: str | PathLike[str] | pd.DataFrame | None) -> dict[str, Path]:
-    """The table among the inputs of a cohort; empty where it is no file."""
-    return {"metadata": Path(metadata)} if isinstance(metadata, str | PathLike) else {}
+def table_input(role: str, table: str | PathLike[str] | pd.DataFrame | None) -> dict[str, Path]:
+    """A table among the inputs of a cohort; empty where it is no file."""
+    return {role: Path(table)} if isinstance(table, str | PathLike) else {}
 
 
 def attach_metadata(

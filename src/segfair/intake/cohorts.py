@@ -21,8 +21,8 @@ from segfair.intake.case_rows import (
     MetadataRows,
     attach_metadata,
     choose_cases,
-    metadata_input,
     read_metadata,
+    table_input,
     with_folds,
 )
 from segfair.intake.mask_values import survey
@@ -94,7 +94,7 @@ def load_cohort(
         MetadataError: The table is unusable, or belongs to other cases.
         ConfigError: A condition that cannot be read, or that no case fulfils.
     """
-    inputs = {"predictions": Path(predictions), "labels": Path(labels), **metadata_input(metadata)}
+    inputs = {"predictions": Path(predictions), "labels": Path(labels), **table_input("metadata", metadata)}
     prediction_folder, label_folder = local_copy(inputs["predictions"]), local_copy(inputs["labels"])
     label_masks, prediction_masks = find_labels(label_folder), find_predictions(prediction_folder)
     case_ids = sorted(label_masks.files)

@@ -6,7 +6,6 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segfair.cases import Case, Cohort
@@ -17,7 +16,7 @@ from segfair.files.score_files import ScoreFile, read_scores
 from segfair.files.spellings import id_stem
 from segfair.files.tables import Table
 from segfair.intake.case_ids import ColumnMatch, is_row_number, match_column
-from segfair.intake.case_rows import attach_metadata, choose_cases, metadata_input, read_metadata, with_folds
+from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata, table_input, with_folds
 from segfair.intake.long_tables import one_row_a_case
 from segfair.intake.score_columns import read_score_columns
 from segfair.intake.score_names import read_score_name
@@ -114,7 +113,7 @@ def load_score_cohort(
             *choice,
         ),
         alerts=tuple(("direction", text) for text in found.alerts),
-        inputs={**_score_input(scores), **metadata_input(metadata)},
+        inputs={**table_input("scores", scores), **table_input("metadata", metadata)},
         subject_column=rows.subject_column,
         joined=rows.joined,
         missing=rows.missing,
@@ -125,11 +124,6 @@ def load_score_cohort(
         for case, row in ((case, rows_of[case]) for case in counted)
     )
     return cohort, ScoreTable(found.metrics, tuple(case_scores))
-
-
-def _score_input(scores: str | PathLike[str] | pd.DataFrame) -> dict[str, Path]:
-    """The scores among the inputs of a cohort; empty where they are no file."""
-    return {"scores": Path(scores)} if isinstance(scores, str | PathLike) else {}
 
 
 def _with_folders_as_ids(file: ScoreFile) -> ScoreFile:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from segfair.cases import Case, Cohort
 from segfair.errors import InputError, some
 from segfair.files.tables import TABLE_SUFFIXES
-from segfair.intake.case_rows import metadata_input
+from segfair.intake.case_rows import table_input
 from segfair.intake.score_tables import load_score_cohort
 from segfair.protocol.rules import Protocol
 from segfair.rank.teams import TeamScores
@@ -102,7 +102,7 @@ def load_team_scores(
         excluded={},
         notices=(),
         alerts=tuple(dict.fromkeys(alert for cohort, _ in loaded.values() for alert in cohort.alerts)),
-        inputs={"scores": Path(directory), **metadata_input(metadata)},
+        inputs={"scores": Path(directory), **table_input("metadata", metadata)},
     )
     return TeamScores(cohort, tables, _baseline(tables, order, protocol), excluded, notices=tuple(notices))
 

@@ -20,7 +20,7 @@ from segfair.files.folders import has_masks, is_folder
 from segfair.files.images.grey_levels import grey_levels
 from segfair.files.images.headers import leads_out
 from segfair.files.layouts import find_labels, find_predictions, pair_ids
-from segfair.intake.case_rows import attach_metadata, choose_cases, metadata_input, read_metadata
+from segfair.intake.case_rows import attach_metadata, choose_cases, read_metadata, table_input
 from segfair.intake.mask_values import is_black_and_white
 from segfair.protocol.rules import Protocol
 from segfair.remote import local_copy, shown
@@ -127,7 +127,7 @@ def load_teams(
         MetadataError: The table is unusable, or belongs to other cases.
         ConfigError: A condition that cannot be read, or that no case fulfils.
     """
-    inputs = {"teams": Path(directory), "labels": Path(labels), **metadata_input(metadata)}
+    inputs = {"teams": Path(directory), "labels": Path(labels), **table_input("metadata", metadata)}
     team_folder, label_folder = local_copy(inputs["teams"]), local_copy(inputs["labels"])
     folders = team_entries(team_folder)
     label_masks = find_labels(label_folder)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from segfair.stats.cells import Cells
 
-__all__ = ["LEAST_CASES", "LEAST_INFORMATION", "Limit", "limit_of"]
+__all__ = ["LEAST_CASES", "LEAST_INFORMATION", "Limit", "information_of", "limit_of"]
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +33,8 @@ LEAST_CASES = 20_000
 LEAST_INFORMATION = 1000.0
 """Cases that a subgroup must be worth (of two halves of a cohort: a quarter of all), times one plus the squared
 skewness of the outcome, for the limit. Two-sided p then differ by less than .002 from those of permutations
-(up to what chance leaves of 20,000: `tests/stats/test_limit.py`); the cases of a smaller one are drawn one by one."""
+(up to what chance leaves of 20,000: `tests/stats/test_limit.py`; of 100,000: `benchmarks/scale.py`); the cases of a
+smaller one are drawn one by one."""
 _LEAST_VALUES = 100
 """Distinct values of an outcome (in each block): sums of fewer, such as 0 and 1, have steps that the limit has not."""
 _MOST_ALONE, _MOST_CELLS = 0.25, 0.75
@@ -118,6 +119,14 @@ class Limit:
             yield min(step, count - first)
 
 
+def information_of(cells: Cells) -> Floats:
+    """(n_subgroups,) n n_rest / (n + n_rest) of subgroups of whole cases, summed over blocks."""
+    firsts = _first_cells(cells)
+    in_block = np.add.reduceat(cells.sizes, firsts)
+    members = np.add.reduceat(cells.columns * cells.sizes, firsts, axis=1)
+    return np.asarray((members * (1.0 - members / in_block)).sum(axis=1), dtype=np.float64)
+
+
 def limit_of(cells: Cells, information: Floats, outcomes: Floats) -> Limit | None:
     """Decides which cells may be drawn from the limit.
 
@@ -127,8 +136,8 @@ def limit_of(cells: Cells, information: Floats, outcomes: Floats) -> Limit | Non
 
     Args:
         cells: The cells of the subgroups, in blocks within which cases are exchangeable.
-        information: (n_subgroups,) n n_rest / (n + n_rest), summed over blocks: what a difference to the rest rests on;
-            members, where a mean stands alone.
+        information: (n_subgroups,) n n_rest / (n + n_rest), summed over blocks (see `information_of`): what a
+            difference to the rest rests on; members, where a mean stands alone.
         outcomes: (n_outcomes, n_cases) finite.
 
     Returns:
@@ -140,7 +149,7 @@ def limit_of(cells: Cells, information: Floats, outcomes: Floats) -> Limit | Non
     if n_cases < LEAST_CASES or len(cells.sizes) > _MOST_CELLS * n_cases:
         return None
     alone = np.zeros(len(cells.sizes), dtype=bool)
-    firsts = np.flatnonzero(np.diff(cells.blocks, prepend=-1))
+    firsts = _first_cells(cells)
     of_block = np.repeat(np.arange(len(firsts)), np.diff(np.append(firsts, len(cells.sizes))))
     in_block = np.add.reduceat(cells.sizes, firsts)
     if not all(_is_fine(values, _LEAST_VALUES * len(firsts)) for values in outcomes):
@@ -152,6 +161,11 @@ def limit_of(cells: Cells, information: Floats, outcomes: Floats) -> Limit | Non
         if cells.sizes[alone].sum() > _MOST_ALONE * n_cases:
             return None
     return Limit(cells, alone)
+
+
+def _first_cells(cells: Cells) -> NDArray[np.intp]:
+    """(n_blocks,) where the cells of each block begin."""
+    return np.flatnonzero(np.diff(cells.blocks, prepend=-1))
 
 
 def _is_fine(values: Floats, least: int) -> bool:

@@ -95,5 +95,9 @@ def test_a_tree_is_written_as_the_json_module_writes_it(tmp_path_factory: pytest
 
 
 def test_a_tree_with_a_number_that_json_has_not_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tree.json"
+    path.write_text("an earlier one")
     with pytest.raises(ValueError, match="JSON"):
-        write_tree({"rows": [[1.0, float("nan")]]}, tmp_path / "tree.json")
+        write_tree({"rows": [[1.0, float("nan")]]}, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["tree.json"]
+    assert path.read_text() == "an earlier one"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -135,10 +136,18 @@ def _from_format_1(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_tree(tree: Mapping[str, Any], path: Path) -> None:
-    """Writes a tree as JSON; refuses a value that JSON cannot hold rather than writing NaN."""
-    with path.open("wb") as file:
-        # A lone surrogate out of some table has no UTF-8; its backslash form is what JSON calls it anyway.
-        file.writelines(piece.encode("utf-8", "backslashreplace") for piece in _pieces(tree, ""))
+    """Writes a tree as JSON; refuses a value that JSON cannot hold rather than writing NaN.
+
+    The file appears under its name only once it is complete.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("wb") as file:
+            # A lone surrogate out of some table has no UTF-8; its backslash form is what JSON calls it anyway.
+            file.writelines(piece.encode("utf-8", "backslashreplace") for piece in _pieces(tree, ""))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _pieces(node: Any, margin: str) -> Iterator[str]:
