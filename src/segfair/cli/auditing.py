@@ -36,7 +36,6 @@ from segfair.cli.options import (
 )
 from segfair.cli.settings import (
     audit_config,
-    audit_file,
     parse_spacing,
     prepare,
     read_gates,
@@ -192,7 +191,7 @@ def report(
     saying: Saying,
 ) -> None:
     """Draw the report again without scoring again."""
-    from segfair.audit.result import AuditResult
+    from segfair.audit.result import AuditResult, audit_file
     from segfair.files.manifest import recorded_inputs, recorded_origin
     from segfair.handover.deliver import prepare
 

@@ -10,7 +10,6 @@ import typer
 from segfair.cli.app import app
 from segfair.cli.commands import Command
 from segfair.cli.options import Out, Saying, split, spread
-from segfair.cli.settings import audit_file
 from segfair.cli.terminal.results import command, say_comparison
 from segfair.cli.terminal.voice import Voice
 from segfair.errors import ConfigError
@@ -32,7 +31,7 @@ def compare(
     saying: Saying,
 ) -> None:
     """Say who gained and who was harmed from one audit to another."""
-    from segfair.audit.result import AuditResult
+    from segfair.audit.result import AuditResult, audit_file
     from segfair.compare.procedure import run_comparison
     from segfair.files.manifest import hash_file
     from segfair.report.comparison.files import write_comparison
