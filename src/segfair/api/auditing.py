@@ -161,10 +161,13 @@ def _audit(
 ) -> Audit:
     from segfair.audit.procedure import run_audit
     from segfair.audit.second_labels import measure_again, with_labels
-    from segfair.gallery.worst_cases import build_gallery, image_files
+    from segfair.gallery.worst_cases import image_files, with_gallery
     from segfair.scoring.score_cache import ScoreCache
 
-    found_images = None if images is None else image_files(Path(images), cohort)
+    found_images = None
+    if images is not None:
+        found_images = image_files(Path(images), cohort)
+        cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": Path(images)})
     if labels2 is not None:
         with_labels(cohort, Path(labels2))  # a wrong folder is told before an hour of scoring
     kept = None if cache is None else ScoreCache(Path(cache))
@@ -172,14 +175,7 @@ def _audit(
         result = run_audit(cohort, config, executor=executor, cache=kept, on_done=on_done)
         if labels2 is not None:
             result = measure_again(result, cohort, Path(labels2), executor=executor, cache=kept)
-    inputs = {**result.about.inputs, **({} if images is None else {"images": str(images)})}
-    return Audit.of(
-        dataclasses.replace(
-            result,
-            about=dataclasses.replace(result.about, inputs=inputs),
-            cases=dataclasses.replace(result.cases, gallery=build_gallery(result, cohort, images=found_images)),
-        )
-    )
+    return Audit.of(with_gallery(result, cohort, images=found_images))
 
 
 def _executor(workers: int) -> Any:
