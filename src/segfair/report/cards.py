@@ -17,9 +17,9 @@ from segfair.audit.words import (
     plural,
 )
 from segfair.compare.result import Comparison
-from segfair.compare.verdict import outcome_digits
+from segfair.compare.verdict import outcome_digits as change_digits
 from segfair.rank.result import Ranking
-from segfair.report.audit.summary import row_cells, verdict_section
+from segfair.report.audit.summary import ROW_COLUMNS, outcome_digits, row_cells, verdict_section
 from segfair.report.comparison.changes import change_table
 from segfair.report.comparison.page import slope_figure
 from segfair.report.comparison.page import verdict_section as comparison_verdict
@@ -33,18 +33,13 @@ __all__ = ["audit_card", "comparison_card", "ranking_card"]
 _LISTED = 5
 _DRAWN = 8
 _TEAMS = 20
-_GROUP_COLUMNS: tuple[str | Data, ...] = (
-    "Subgroup",
-    *map(number_column, ("n", "Mean", "Others", "Difference")),
-    "Standing",
-)
 
 
 def audit_card(result: AuditResult) -> str:
     """Verdict, the findings (or the worst off where there are none), and a forest plot."""
     outcome = result.subgroups.primary_outcome
     rows, facts = result.subgroups[outcome], result.subgroups.outcomes[outcome]
-    digits = metric_digits([row.mean for row in rows])
+    digits = outcome_digits(rows)
     found = (result.subgroups.find(finding.items) for finding in result.subgroups.findings)
     findings = [row for row in found if row is not None]
     drawn = rows.worst(_DRAWN) or rows.rows[:_DRAWN]
@@ -56,7 +51,7 @@ def audit_card(result: AuditResult) -> str:
         about=f"{plural(result.cases.counts.n_scored, 'case')}, {len(result.cases.counts.penalised)} penalised, "
         f"{len(result.cases.counts.unusable)} excluded; {plural(len(result.verdict.alerts), 'alert')}",
         scores=[(name, score.value, score.ci) for name, score in result.scores.items() if score.value is not None],
-        table=table(caption, _GROUP_COLUMNS, cells) if cells else None,
+        table=table(caption, ROW_COLUMNS, cells) if cells else None,
         figure=figure(
             forest_plot(drawn, outcome=outcome, better=rows.better, digits=digits),
             key="card",
@@ -71,7 +66,7 @@ def audit_card(result: AuditResult) -> str:
 
 def comparison_card(comparison: Comparison) -> str:
     """Verdict, who was harmed and who gained (or who changed most where nobody did), and the slope plot."""
-    digits = outcome_digits(comparison)
+    digits = change_digits(comparison)
     rows = comparison.subgroups[comparison.outcome]
     moved = [*comparison.harmed[:_LISTED], *comparison.gained[:_LISTED]]
     caption = f"{len(comparison.harmed)} harmed, {len(comparison.gained)} gained"
