@@ -18,7 +18,7 @@ from segfair.audit.words import (
 )
 from segfair.compare.result import Comparison
 from segfair.compare.verdict import outcome_digits as change_digits
-from segfair.rank.result import Ranking
+from segfair.rank.result import Ranking, percent
 from segfair.report.audit.summary import ROW_COLUMNS, outcome_digits, row_cells, verdict_section
 from segfair.report.comparison.changes import change_table
 from segfair.report.comparison.page import slope_figure
@@ -26,6 +26,8 @@ from segfair.report.comparison.page import verdict_section as comparison_verdict
 from segfair.report.figures import forest_plot, level_dots
 from segfair.report.files import render
 from segfair.report.parts import Data, cell, figure, number_column, table
+from segfair.report.ranking.leaderboard import verdict_section as ranking_verdict
+from segfair.report.ranking.tables import number, rank_range, team_name
 from segfair.subgroups.lattice import Divergence
 
 __all__ = ["audit_card", "comparison_card", "ranking_card"]
@@ -106,20 +108,17 @@ def ranking_card(ranking: Ranking) -> str:
     columns: tuple[str | Data, ...] = ("Team", *map(number_column, numbers))
     cells = [
         [
-            cell(clean(entry.team, length=60)),
+            cell(team_name(entry.team)),
             cell(entry.rank),
-            cell(format_number(entry.value, digits)),
+            cell(number(entry.value, ranking.by)),
             cell(format_interval(intervals[entry.team], digits) if entry.team in intervals else "–"),
-            cell(f"{entry.rank_interval[0]} to {entry.rank_interval[1]}"),
-            cell(f"{entry.first:.0%}"),
+            cell(rank_range(entry.rank_interval)),
+            cell(percent(entry.first)),
         ]
         for entry in teams
     ]
-    winner = ranking.verdict.winner
-    kind = f"Winner: {clean(winner, length=60)}" if winner is not None else "No winner can be declared"
-    sentence = clean(ranking.verdict.sentence, length=900)
     return _card(
-        {"mark": "●" if winner else "◆", "tone": "better" if winner else "open", "kind": kind, "sentence": sentence},
+        ranking_verdict(ranking, private=False),
         about=f"{plural(len(ranking.standings), 'team')}, {plural(ranking.n_cases, 'case')}; "
         f"{plural(len(ranking.alerts), 'alert')}",
         scores=[("Empty masks would get", ranking.baseline.value, None)],
