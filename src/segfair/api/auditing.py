@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Unpack
 
-from segfair.api.arrays import as_mask, gather
+from segfair.api.arrays import gather, put_mask
 from segfair.api.frames import split_frame
 from segfair.api.messages import python_terms
 from segfair.api.options import AuditOptions, MaskOptions, Names, audit_config, names_of, selection, spelt_out
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from segfair.audit.result import AuditConfig
-    from segfair.cases import Cohort
+    from segfair.cases import Case, Cohort
 
 __all__ = ["Masks", "Table", "audit", "audit_scores", "score"]
 
@@ -142,11 +142,17 @@ def _cohort_of(
         raise InputError("predictions and labels: one is a folder and the other is not; hand in both alike")
     masks = gather(predictions, labels, metadata, ids=ids, id_column=options.get("id_column"))
     with memory_folder() as folder, python_terms():  # within, arrays have the names that they were given
-        masks.write(folder, spacing=spacing)
+        files = masks.write(folder, spacing=spacing)
         table = metadata if masks.metadata is None else masks.metadata
         cohort = load_cohort(folder / "predictions", folder / "labels", table, **chosen)
         inputs = {role: path for role, path in cohort.inputs.items() if role == "metadata"}
-        yield dataclasses.replace(cohort, inputs=inputs)
+        yield dataclasses.replace(cohort, inputs=inputs, cases=tuple(_of_files(case, files) for case in cohort))
+
+
+def _of_files(case: Case, files: Mapping[Path, Path]) -> Case:
+    """A case whose masks are the files that links stand for."""
+    label, prediction = (path and files.get(path, path) for path in (case.label, case.prediction))
+    return dataclasses.replace(case, label=label, prediction=prediction)
 
 
 def _audit(
@@ -287,7 +293,8 @@ def score(
         >>> sf.score(prediction, label, (0.5, 0.5), metrics=["dsc", "hd95_mm"])
         {'dsc': 0.75, 'hd95_mm': 0.5}
     """
-    from segfair.audit.choices.labels import resolve_protocol
+    from segfair.audit.choices.cases import settle_pictures
+    from segfair.audit.choices.labels import labels_are_named, resolve_protocol
     from segfair.audit.choices.units import resolve_units
     from segfair.cases import Case, Cohort
     from segfair.scoring.cohort import score_case
@@ -300,13 +307,15 @@ def score(
         if metrics is not None:
             asked["outcome"] = metrics
         config = audit_config(asked)
-        paths = {}
-        for role, mask in (("label", label), ("prediction", prediction)):
-            paths[role] = folder / f"{role}.npz"
-            as_mask(mask, name=role, spacing=spacing).write(paths[role])
+        paths = {
+            role: put_mask(mask, folder / f"{role}.npz", name=role, spacing=spacing)
+            for role, mask in (("label", label), ("prediction", prediction))
+        }
         cohort = Cohort((Case("", paths["label"], paths["prediction"]),))
         rules = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
-        found = score_case(cohort.cases[0], resolve_units(rules, cohort).protocol)
+        rules = resolve_units(rules, cohort)
+        cohort = settle_pictures(cohort, rules, labels_named=labels_are_named(config, cohort))
+        found = score_case(cohort.cases[0], rules.protocol)
         if found.penalised is not None:
             raise InputError(f"prediction: {found.penalised}")
         return dict(found.values)

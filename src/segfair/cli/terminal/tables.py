@@ -119,7 +119,13 @@ def ranking(found: Ranking, *, sentence: str, files: Mapping[str, Path]) -> Show
     def row(entry: Standing) -> list[str | Text]:
         scores = [entry.value if name == found.by else _value(entry.scores.get(name)) for name in names]
         cells = (number(score, name) for score, name in zip(scores, names, strict=True))
-        return [str(entry.rank), Text(clean(entry.team, length=40)), *cells, rank_range(entry.rank_interval), percent(entry.first)]
+        return [
+            str(entry.rank),
+            Text(clean(entry.team, length=40)),
+            *cells,
+            rank_range(entry.rank_interval),
+            percent(entry.first),
+        ]
 
     rows = list(map(row, found.standings))
     nothing = baseline_values(found)
