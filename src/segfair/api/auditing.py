@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Unpack
@@ -18,8 +18,6 @@ from segfair.errors import ConfigError, InputError
 from segfair.remote import memory_folder
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     import pandas as pd
 
     from segfair.audit.result import AuditConfig
@@ -168,6 +166,7 @@ def _audit(
     from segfair.audit.procedure import run_audit
     from segfair.audit.second_labels import measure_again, with_labels
     from segfair.gallery.worst_cases import image_files, with_gallery
+    from segfair.scoring.executors import own_processes
     from segfair.scoring.score_cache import ScoreCache
 
     found_images = None
@@ -177,19 +176,11 @@ def _audit(
     if labels2 is not None:
         with_labels(cohort, Path(labels2))  # a wrong folder is told before an hour of scoring
     kept = None if cache is None else ScoreCache(Path(cache))
-    with _executor(workers) as executor, _bar(len(cohort), progress) as on_done:
+    with own_processes(workers) as executor, _bar(len(cohort), progress) as on_done:
         result = run_audit(cohort, config, executor=executor, cache=kept, on_done=on_done)
         if labels2 is not None:
             result = measure_again(result, cohort, Path(labels2), executor=executor, cache=kept)
     return Audit.of(with_gallery(result, cohort, images=found_images))
-
-
-def _executor(workers: int) -> Any:
-    """Processes that score; None in this one."""
-    from concurrent.futures import ProcessPoolExecutor
-
-    executor: Executor | None = None if workers == 1 else ProcessPoolExecutor(workers)
-    return nullcontext() if executor is None else executor
 
 
 @contextmanager
