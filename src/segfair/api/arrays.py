@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segfair.api.frames import row_names
 from segfair.errors import ConfigError, InputError, PairingError, some
 from segfair.files.images.masks import mask_stem, read_mask
 from segfair.files.spellings import id_stem
@@ -240,9 +241,8 @@ def _row_names(metadata: Any, n_masks: int, id_column: str | None) -> tuple[list
         )
     if id_column is not None and id_column in metadata.columns:
         return [str(value) for value in metadata[id_column]], None
-    width = len(str(n_masks))
     is_numbered = type(metadata.index).__name__ == "RangeIndex"
-    names = [f"row {row:0{width}}" if is_numbered else str(name) for row, name in enumerate(metadata.index, start=1)]
+    names = row_names(n_masks) if is_numbered else list(map(str, metadata.index))
     return names, metadata.set_axis(names, axis=0).rename_axis("case")
 
 
