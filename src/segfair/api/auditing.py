@@ -103,8 +103,8 @@ def _is_frame(value: object) -> TypeGuard[pd.DataFrame]:
 
 
 def _hand_on_scores(frame: pd.DataFrame, metadata: Table | None, options: dict[str, Any]) -> Audit:
-    scores_only = {"metrics", "label", "missing_prediction", "threshold", "derive", "strict"}
-    given = sorted(scores_only & options.keys())
+    of_masks = MaskOptions.__annotations__.keys() - AuditOptions.__annotations__.keys() - {"outcome"}
+    given = sorted(of_masks & options.keys())
     if given:
         raise ConfigError(f"{given[0]}: takes masks, and predictions are a frame of scores; leave it out")
     return audit_scores(frame, metadata, **options)
