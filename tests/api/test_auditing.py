@@ -168,6 +168,8 @@ def test_black_and_white_pictures_are_read_alike_one_by_one_and_in_folders(masks
         ({"ids": ["P00"] * 24}, "1 different ids for 24 masks"),
         ({"ids": [f"a/{row}" for row in range(24)]}, "has no slash"),
         ({"spacing": (1.0, 1.0)}, r"labels\['P00'\] has 3 axes"),
+        ({"spacing": 2}, "spacing=2: a length in mm for each axis is meant"),
+        ({"spacing": "1 1"}, "spacing='1 1': a length in mm for each axis is meant"),
         ({"workers": 0}, "workers=0"),
         ({"min_support": 5}, "a share of the cases, from 0 to 1, is meant"),
         ({"primary": "age"}, "primary=age: not an attribute"),

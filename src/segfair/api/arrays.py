@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.api.frames import row_names
+from segfair.api.options import lengths_of
 from segfair.errors import ConfigError, InputError, PairingError, some
 from segfair.files.images.masks import mask_stem, read_mask
 from segfair.files.spellings import id_stem
@@ -334,7 +335,7 @@ def _affine(meta: Mapping[str, Any]) -> Array | None:
 def _sized(array: Array, affine: Array | None, spacing: Sequence[float] | None, name: str) -> InMemory:
     if spacing is None:
         return InMemory(array, affine)
-    lengths = tuple(map(float, spacing))
+    lengths = lengths_of(spacing)
     if len(lengths) != array.ndim or not all(0 < length < np.inf for length in lengths):
         raise ConfigError(f"spacing={lengths}: {name} has {array.ndim} axes; give one positive length in mm for each")
     return InMemory(array, None, lengths)
