@@ -230,6 +230,8 @@ def test_a_score_that_is_not_there_is_told_with_those_that_are(frame: pd.DataFra
         sf.audit_scores(frame, outcome="dsc_score", **QUICK)
     with pytest.raises(sf.SegfairError, match="label: takes masks"):
         sf.audit(frame, label=1)
+    with pytest.raises(sf.SegfairError, match="images: takes masks, and predictions are a frame of scores"):
+        sf.audit(frame, images="images")
 
 
 def test_one_pair_has_the_scores_of_its_protocol(masks: Masks, folders: Path) -> None:

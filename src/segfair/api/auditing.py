@@ -86,7 +86,9 @@ def audit(
         [10, 10, 10]
     """
     if labels is None and _is_frame(predictions):
-        return _hand_on_scores(predictions, metadata, dict(options))
+        of_masks = {"ids": ids, "spacing": spacing, "images": images, "labels2": labels2, "cache": cache}
+        given = {name: value for name, value in of_masks.items() if value is not None}
+        return _hand_on_scores(predictions, metadata, {**given, **options})
     with python_terms():
         common = spacing if not isinstance(spacing, Mapping) else None
         are_files = isinstance(predictions, str | PathLike)
@@ -103,8 +105,7 @@ def _is_frame(value: object) -> TypeGuard[pd.DataFrame]:
 
 
 def _hand_on_scores(frame: pd.DataFrame, metadata: Table | None, options: dict[str, Any]) -> Audit:
-    of_masks = MaskOptions.__annotations__.keys() - AuditOptions.__annotations__.keys() - {"outcome"}
-    given = sorted(of_masks & options.keys())
+    given = sorted(options.keys() - AuditOptions.__annotations__.keys() - {"outcome"})
     if given:
         raise ConfigError(f"{given[0]}: takes masks, and predictions are a frame of scores; leave it out")
     return audit_scores(frame, metadata, **options)
