@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from tests.api.conftest import QUICK, Masks
 
 import segfair as sf
@@ -124,6 +125,39 @@ def test_an_unusable_prediction_costs_its_case_and_is_named_as_it_was_handed_in(
     )
 
 
+def test_masks_that_are_files_stay_files(masks: Masks, folders: Path, tmp_path: Path) -> None:
+    files = [
+        {case: str(folders / role / f"{case}.nii.gz") for case in masks.labels} for role in ("preds", "labels")
+    ]  # fmt: skip
+    whole = sf.audit(folders / "preds", folders / "labels", masks.metadata, **QUICK)
+    assert facts(sf.audit(*files, masks.metadata, **QUICK)) == facts(whole)
+    mixed = sf.audit({**files[0], "P00": masks.predictions["P00"]}, files[1], masks.metadata, **QUICK)
+    assert list(mixed.cases.counts.penalised) == ["P00"]  # the array lies on no known grid
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(b"no mask")
+    costs = sf.audit({**files[0], "P03": broken}, files[1], masks.metadata, **QUICK).cases.counts.penalised
+    assert list(costs) == ["P03"] and costs["P03"].startswith(f"{broken}: is not a NIfTI file")
+    for wrong, told in ((tmp_path / "none.nii.gz", "cannot be read"), (tmp_path / "scan.dcm", "not a mask file")):
+        with pytest.raises(sf.SegfairError, match=told):
+            sf.audit({**files[0], "P03": wrong}, files[1], masks.metadata, **QUICK)
+
+
+def test_black_and_white_pictures_are_read_alike_one_by_one_and_in_folders(masks: Masks, tmp_path: Path) -> None:
+    files: list[dict[str, Path]] = [{}, {}]
+    for role, found, named in zip(("preds", "labels"), (masks.predictions, masks.labels), files, strict=True):
+        (tmp_path / role).mkdir()
+        for case, mask in found.items():
+            named[case] = tmp_path / role / f"{case}.png"
+            Image.fromarray((mask[:, :, 3] * 255).astype(np.uint8)).save(named[case])
+    whole = sf.audit(tmp_path / "preds", tmp_path / "labels", masks.metadata, **QUICK)
+    assert facts(sf.audit(*files, masks.metadata, **QUICK)) == facts(whole)
+    one = sf.score(files[0]["P01"], files[1]["P01"])
+    assert one["dsc"] == whole.cases.scores.column("dsc")[1] < 1
+    Image.fromarray(np.array([[0, 90, 128], [0, 0, 0], [255, 255, 200]], dtype=np.uint8)).save(tmp_path / "grey.png")
+    with pytest.raises(sf.SegfairError, match="the PNG labels hold"):
+        sf.score(tmp_path / "grey.png", tmp_path / "grey.png")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -134,6 +168,8 @@ def test_an_unusable_prediction_costs_its_case_and_is_named_as_it_was_handed_in(
         ({"ids": ["P00"] * 24}, "1 different ids for 24 masks"),
         ({"ids": [f"a/{row}" for row in range(24)]}, "has no slash"),
         ({"spacing": (1.0, 1.0)}, r"labels\['P00'\] has 3 axes"),
+        ({"spacing": 2}, "spacing=2: a length in mm for each axis is meant"),
+        ({"spacing": "1 1"}, "spacing='1 1': a length in mm for each axis is meant"),
         ({"workers": 0}, "workers=0"),
         ({"min_support": 5}, "a share of the cases, from 0 to 1, is meant"),
         ({"primary": "age"}, "primary=age: not an attribute"),
@@ -194,6 +230,8 @@ def test_a_score_that_is_not_there_is_told_with_those_that_are(frame: pd.DataFra
         sf.audit_scores(frame, outcome="dsc_score", **QUICK)
     with pytest.raises(sf.SegfairError, match="label: takes masks"):
         sf.audit(frame, label=1)
+    with pytest.raises(sf.SegfairError, match="images: takes masks, and predictions are a frame of scores"):
+        sf.audit(frame, images="images")
 
 
 def test_one_pair_has_the_scores_of_its_protocol(masks: Masks, folders: Path) -> None:

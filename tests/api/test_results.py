@@ -135,6 +135,27 @@ def test_cards_hold_verdict_table_and_figure(
     assert "&lt;b&gt;third" in ranked._repr_html_()
 
 
+@pytest.mark.parametrize(
+    ("scores", "kind", "sentence"),
+    [
+        ({"alone": 0.8}, "One team", "alone is the only team"),
+        ({"a": 0.8, "b": 0.8}, "No winner can be declared", "The first place is shared by a and b."),
+        ({"a": 0.8, "b": 0.7}, "Winner: a", "a wins: first in 100 %"),
+    ],
+)
+def test_the_card_of_a_ranking_says_what_its_leaderboard_says(
+    scores: dict[str, float], kind: str, sentence: str, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    cases = frame.assign(case=[f"P{row:02}" for row in range(40)])
+    (tmp_path / "teams").mkdir()
+    for team, dsc in scores.items():
+        cases.assign(dsc=dsc)[["case", "dsc"]].to_csv(tmp_path / "teams" / f"{team}.csv", index=False)
+    ranking = sf.rank(tmp_path / "teams", metadata=cases[["case", "site"]], by="dsc", **QUICK)
+    for html in (ranking._repr_html_(), ranking.report(tmp_path / "ranking").read_text("utf-8")):
+        assert f">{kind}<" in html and f">{sentence}" in html
+        assert html.count("declared: ") == 0
+
+
 def test_names_from_outside_are_escaped(frame: pd.DataFrame) -> None:
     nasty = frame.assign(site=["<script>alert(1)</script>", "B"] * 20)
     html = sf.audit_scores(nasty, **QUICK)._repr_html_()

@@ -2,11 +2,13 @@
 
 What a file cannot say is settled here: whose mask it is, what a first axis of channels means, how large a voxel is.
 Everything else (which row is whose, what an unusable mask costs, how masks are scored) is asked where files go, so that
-arrays and files of the same masks have the same audit. Loads no torch and no MONAI: their tensors say what they are.
+arrays and files of the same masks have the same audit; a mask that is a file already stays one, and is not read here.
+Loads no torch and no MONAI: their tensors say what they are.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -16,14 +18,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segfair.api.frames import row_names
+from segfair.api.options import lengths_of
 from segfair.errors import ConfigError, InputError, PairingError, some
-from segfair.files.images.masks import read_mask
+from segfair.files.images.masks import mask_stem, read_mask
 from segfair.files.spellings import id_stem
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MemoryMasks", "as_mask", "gather"]
+__all__ = ["MemoryMasks", "as_mask", "gather", "put_mask"]
 
 PREDICTION_KEYS = ("pred", "prediction")
 LABEL_KEYS = ("label", "seg", "mask")
@@ -63,22 +67,65 @@ class MemoryMasks:
     labels: Mapping[str, Any]
     metadata: pd.DataFrame | None = None
 
-    def write(self, folder: Path, *, spacing: Sequence[float] | Mapping[str, Sequence[float]] | None) -> None:
-        """Writes `predictions/CASE.npz` and `labels/CASE.npz`.
+    def write(
+        self, folder: Path, *, spacing: Sequence[float] | Mapping[str, Sequence[float]] | None
+    ) -> dict[Path, Path]:
+        """Writes `predictions/CASE.npz` and `labels/CASE.npz`; for a mask that is a file there is a link, unread.
 
         Args:
             folder: Where to.
             spacing: Lengths of a voxel's edges in mm, the same for all cases or one a case; None: as the arrays say.
 
+        Returns:
+            Link -> the file as it was named.
+
         Raises:
             InputError: Something that is no mask.
             ConfigError: A spacing that does not fit.
         """
+        links = {}
         for role, masks in (("labels", self.labels), ("predictions", self.predictions)):
             (folder / role).mkdir()
             for case, mask in masks.items():
                 size = spacing.get(case) if isinstance(spacing, Mapping) else spacing
-                as_mask(mask, name=f"{role}[{case!r}]", spacing=size).write(folder / role / f"{case}.npz")
+                place = folder / role / f"{case}.npz"
+                file = put_mask(mask, place, name=f"{role}[{case!r}]", spacing=size)
+                if file != place:
+                    link = _link(file, folder / role, case)
+                    links[link] = file
+        return links
+
+
+def put_mask(mask: Any, place: Path, *, name: str, spacing: Sequence[float] | None = None) -> Path:
+    """Where a mask can be read: a file where it lies, unless its voxels get another size; anything else at `place`.
+
+    Args:
+        mask: See `as_mask`.
+        place: An `.npz` file.
+        name: What messages call it.
+        spacing: See `as_mask`.
+
+    Raises:
+        InputError, ConfigError: As `as_mask`.
+    """
+    inner = mask.mask if isinstance(mask, _Channels) else mask
+    if spacing is None and isinstance(inner, str | PathLike):
+        file = Path(inner)
+        if mask_stem(file.name) is not None and file.is_file():
+            return file
+    as_mask(mask, name=name, spacing=spacing).write(place)
+    return place
+
+
+def _link(file: Path, folder: Path, case: str) -> Path:
+    """A link to a mask file under the name of its case; a copy where the system makes no links."""
+    stem = mask_stem(file.name) or ""
+    link = folder / f"{case}{file.name[len(stem) :]}"
+    try:
+        link.symlink_to(file.absolute())
+    except OSError:
+        shutil.copyfile(file, link)
+    return link
 
 
 def gather(
@@ -195,9 +242,8 @@ def _row_names(metadata: Any, n_masks: int, id_column: str | None) -> tuple[list
         )
     if id_column is not None and id_column in metadata.columns:
         return [str(value) for value in metadata[id_column]], None
-    width = len(str(n_masks))
     is_numbered = type(metadata.index).__name__ == "RangeIndex"
-    names = [f"row {row:0{width}}" if is_numbered else str(name) for row, name in enumerate(metadata.index, start=1)]
+    names = row_names(n_masks) if is_numbered else list(map(str, metadata.index))
     return names, metadata.set_axis(names, axis=0).rename_axis("case")
 
 
@@ -289,7 +335,7 @@ def _affine(meta: Mapping[str, Any]) -> Array | None:
 def _sized(array: Array, affine: Array | None, spacing: Sequence[float] | None, name: str) -> InMemory:
     if spacing is None:
         return InMemory(array, affine)
-    lengths = tuple(map(float, spacing))
+    lengths = lengths_of(spacing)
     if len(lengths) != array.ndim or not all(0 < length < np.inf for length in lengths):
         raise ConfigError(f"spacing={lengths}: {name} has {array.ndim} axes; give one positive length in mm for each")
     return InMemory(array, None, lengths)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Unpack
 
-from segfair.api.arrays import as_mask, gather
+from segfair.api.arrays import gather, put_mask
 from segfair.api.frames import split_frame
 from segfair.api.messages import python_terms
 from segfair.api.options import AuditOptions, MaskOptions, Names, audit_config, names_of, selection, spelt_out
@@ -18,12 +18,10 @@ from segfair.errors import ConfigError, InputError
 from segfair.remote import memory_folder
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     import pandas as pd
 
     from segfair.audit.result import AuditConfig
-    from segfair.cases import Cohort
+    from segfair.cases import Case, Cohort
 
 __all__ = ["Masks", "Table", "audit", "audit_scores", "score"]
 
@@ -88,7 +86,9 @@ def audit(
         [10, 10, 10]
     """
     if labels is None and _is_frame(predictions):
-        return _hand_on_scores(predictions, metadata, dict(options))
+        of_masks = {"ids": ids, "spacing": spacing, "images": images, "labels2": labels2, "cache": cache}
+        given = {name: value for name, value in of_masks.items() if value is not None}
+        return _hand_on_scores(predictions, metadata, {**given, **options})
     with python_terms():
         common = spacing if not isinstance(spacing, Mapping) else None
         are_files = isinstance(predictions, str | PathLike)
@@ -105,8 +105,7 @@ def _is_frame(value: object) -> TypeGuard[pd.DataFrame]:
 
 
 def _hand_on_scores(frame: pd.DataFrame, metadata: Table | None, options: dict[str, Any]) -> Audit:
-    scores_only = {"metrics", "label", "missing_prediction", "threshold", "derive", "strict"}
-    given = sorted(scores_only & options.keys())
+    given = sorted(options.keys() - AuditOptions.__annotations__.keys() - {"outcome"})
     if given:
         raise ConfigError(f"{given[0]}: takes masks, and predictions are a frame of scores; leave it out")
     return audit_scores(frame, metadata, **options)
@@ -142,11 +141,17 @@ def _cohort_of(
         raise InputError("predictions and labels: one is a folder and the other is not; hand in both alike")
     masks = gather(predictions, labels, metadata, ids=ids, id_column=options.get("id_column"))
     with memory_folder() as folder, python_terms():  # within, arrays have the names that they were given
-        masks.write(folder, spacing=spacing)
+        files = masks.write(folder, spacing=spacing)
         table = metadata if masks.metadata is None else masks.metadata
         cohort = load_cohort(folder / "predictions", folder / "labels", table, **chosen)
         inputs = {role: path for role, path in cohort.inputs.items() if role == "metadata"}
-        yield dataclasses.replace(cohort, inputs=inputs)
+        yield dataclasses.replace(cohort, inputs=inputs, cases=tuple(_of_files(case, files) for case in cohort))
+
+
+def _of_files(case: Case, files: Mapping[Path, Path]) -> Case:
+    """A case whose masks are the files that links stand for."""
+    label, prediction = (path and files.get(path, path) for path in (case.label, case.prediction))
+    return dataclasses.replace(case, label=label, prediction=prediction)
 
 
 def _audit(
@@ -161,33 +166,22 @@ def _audit(
 ) -> Audit:
     from segfair.audit.procedure import run_audit
     from segfair.audit.second_labels import measure_again, with_labels
-    from segfair.gallery.worst_cases import build_gallery, image_files
+    from segfair.gallery.worst_cases import image_files, with_gallery
+    from segfair.scoring.executors import own_processes
     from segfair.scoring.score_cache import ScoreCache
 
-    found_images = None if images is None else image_files(Path(images), cohort)
+    found_images = None
+    if images is not None:
+        found_images = image_files(Path(images), cohort)
+        cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": Path(images)})
     if labels2 is not None:
         with_labels(cohort, Path(labels2))  # a wrong folder is told before an hour of scoring
     kept = None if cache is None else ScoreCache(Path(cache))
-    with _executor(workers) as executor, _bar(len(cohort), progress) as on_done:
+    with own_processes(workers) as executor, _bar(len(cohort), progress) as on_done:
         result = run_audit(cohort, config, executor=executor, cache=kept, on_done=on_done)
         if labels2 is not None:
             result = measure_again(result, cohort, Path(labels2), executor=executor, cache=kept)
-    inputs = {**result.about.inputs, **({} if images is None else {"images": str(images)})}
-    return Audit.of(
-        dataclasses.replace(
-            result,
-            about=dataclasses.replace(result.about, inputs=inputs),
-            cases=dataclasses.replace(result.cases, gallery=build_gallery(result, cohort, images=found_images)),
-        )
-    )
-
-
-def _executor(workers: int) -> Any:
-    """Processes that score; None in this one."""
-    from concurrent.futures import ProcessPoolExecutor
-
-    executor: Executor | None = None if workers == 1 else ProcessPoolExecutor(workers)
-    return nullcontext() if executor is None else executor
+    return Audit.of(with_gallery(result, cohort, images=found_images))
 
 
 @contextmanager
@@ -291,7 +285,8 @@ def score(
         >>> sf.score(prediction, label, (0.5, 0.5), metrics=["dsc", "hd95_mm"])
         {'dsc': 0.75, 'hd95_mm': 0.5}
     """
-    from segfair.audit.choices.labels import resolve_protocol
+    from segfair.audit.choices.cases import settle_pictures
+    from segfair.audit.choices.labels import labels_are_named, resolve_protocol
     from segfair.audit.choices.units import resolve_units
     from segfair.cases import Case, Cohort
     from segfair.scoring.cohort import score_case
@@ -304,13 +299,15 @@ def score(
         if metrics is not None:
             asked["outcome"] = metrics
         config = audit_config(asked)
-        paths = {}
-        for role, mask in (("label", label), ("prediction", prediction)):
-            paths[role] = folder / f"{role}.npz"
-            as_mask(mask, name=role, spacing=spacing).write(paths[role])
+        paths = {
+            role: put_mask(mask, folder / f"{role}.npz", name=role, spacing=spacing)
+            for role, mask in (("label", label), ("prediction", prediction))
+        }
         cohort = Cohort((Case("", paths["label"], paths["prediction"]),))
         rules = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
-        found = score_case(cohort.cases[0], resolve_units(rules, cohort).protocol)
+        rules = resolve_units(rules, cohort)
+        cohort = settle_pictures(cohort, rules, labels_named=labels_are_named(config, cohort))
+        found = score_case(cohort.cases[0], rules.protocol)
         if found.penalised is not None:
             raise InputError(f"prediction: {found.penalised}")
         return dict(found.values)

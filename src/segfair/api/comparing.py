@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, Unpack
 from segfair.api.messages import python_terms
 from segfair.api.options import RankOptions, audit_config, selection, spelt_out
 from segfair.api.results import AuditComparison, TeamRanking
-from segfair.audit.result import AuditResult
+from segfair.audit.result import AuditResult, audit_file
 from segfair.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,22 +44,15 @@ def compare(
         >>> sf.compare(old, new).changes["difference"].round(2).to_dict()
         {'site = A': 0.05, 'site = B': 0.05}
     """
-    from segfair.compare.procedure import run_comparison
+    from segfair.compare.procedure import folder_names, run_comparison
 
     with python_terms():
         if names is not None and (isinstance(names, str) or len(names) != 2):
             raise ConfigError(f"names={names!r}: two names are meant, such as ('old', 'new')")
-        called = names or _folder_names(before, after)
         audits = [side if isinstance(side, AuditResult) else AuditResult.load(side) for side in (before, after)]
+        files = [audit_file(Path(side)) for side in (before, after) if not isinstance(side, AuditResult)]
+        called = names or (folder_names(*files) if len(files) == 2 else ("before", "after"))
         return AuditComparison.of(run_comparison(*audits, names=(called[0], called[1]), outcome=outcome))
-
-
-def _folder_names(before: Audited, after: Audited) -> tuple[str, str]:
-    if isinstance(before, AuditResult) or isinstance(after, AuditResult):
-        return "before", "after"
-    folders = [path if path.is_dir() else path.parent for path in (Path(before).resolve(), Path(after).resolve())]
-    first, second = (folder.name for folder in folders)
-    return (first, second) if first and second and first != second else ("before", "after")
 
 
 @spelt_out(RankOptions)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from segfair.compare.result import Comparison
     from segfair.rank.result import Ranking
 
-__all__ = ["board_frame", "change_frame", "finding_frame", "group_frame", "split_frame"]
+__all__ = ["board_frame", "change_frame", "finding_frame", "group_frame", "row_names", "split_frame"]
 
 _FINDINGS = ("n", "mean", "rest_mean", "difference", "low", "high", "p_adjusted", "explains", "stability", "declared")
 _CHANGES = ("n", "before", "after", "difference", "low", "high", "p_adjusted", "standing")
@@ -52,16 +52,19 @@ def split_frame(
             )
     id_column = id_column or _id_column(frame, [name for name in columns if name not in scores])
     if id_column is None:
-        id_column, width = (
-            next(name for name in ("case", "row", "row of the frame") if name not in columns),
-            len(str(len(frame))),
-        )
-        frame = frame.assign(**{id_column: [f"row {row:0{width}}" for row in range(1, len(frame) + 1)]})
+        id_column = next(name for name in ("case", "row", "row of the frame") if name not in columns)
+        frame = frame.assign(**{id_column: row_names(len(frame))})
     judged = [name for name in columns if name != id_column and (name in scores or read_score_name(name) is not None)]
     others = [name for name in columns if name not in judged and name != id_column]
     # Several rows of a case are told apart by columns that are no scores.
     found = frame[[id_column, *judged]] if frame[id_column].is_unique else frame
     return found, frame[[id_column, *others]], id_column
+
+
+def row_names(n_rows: int) -> list[str]:
+    """Ids of cases that are known by their rows alone: `row 01`, `row 02` ..."""
+    width = len(str(n_rows))
+    return [f"row {row:0{width}}" for row in range(1, n_rows + 1)]
 
 
 def _id_column(frame: pd.DataFrame, columns: Sequence[str]) -> str | None:

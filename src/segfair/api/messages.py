@@ -12,7 +12,7 @@ from segfair.remote import shown
 __all__ = ["in_python", "python_terms"]
 
 # Options that are called otherwise in Python.
-_NAMES: Mapping[str, str] = {"gap": "power_gap", "out": "folder", "record": "record"}
+_NAMES: Mapping[str, str] = {"gap": "power_gap", "out": "folder"}
 _LENGTHS = re.compile(r"--spacing ((?:X Y(?: Z)?|[\d.]+(?: [\d.]+)+)(?: \[Z\])?)")
 # Words after an option that are its value; others go on with the sentence.
 _VALUED = re.compile(r"--([a-z][a-z0-9-]*)[ =](?=[A-Z0-9'\"{]|(?:any|worst|drop|none|tree)\b)")

@@ -28,6 +28,7 @@ __all__ = [
     "RankOptions",
     "audit_config",
     "default_of",
+    "lengths_of",
     "names_of",
     "selection",
     "spelt_out",
@@ -217,6 +218,20 @@ def names_of(value: Names | None, setting: str) -> tuple[str, ...]:
     return names
 
 
+def lengths_of(spacing: Sequence[float]) -> tuple[float, ...]:
+    """Lengths of a voxel's edges in mm.
+
+    Raises:
+        ConfigError: No numbers, or one for all axes.
+    """
+    try:
+        return tuple(map(float, spacing))
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"spacing={spacing!r}: a length in mm for each axis is meant, such as (0.5, 0.5) or (0.7, 0.7, 2.5)"
+        ) from None
+
+
 def selection(options: Mapping[str, Any]) -> dict[str, Any]:
     """What every loader of a cohort is told about the table and the cases that count."""
     found = {name: options[name] for name in _SELECTION if options.get(name) is not None}
@@ -258,7 +273,7 @@ def audit_config(options: Mapping[str, Any], *, spacing: Sequence[float] | None 
         ),
         join=tuple(map(parse_join, names_of(options.get("join"), "join"))),
         margin=_margin(options.get("margin", {})),
-        spacing_mm=None if spacing is None else tuple(map(float, spacing)),
+        spacing_mm=None if spacing is None else lengths_of(spacing),
         **given,
     )
 

@@ -25,11 +25,11 @@ def brief_lines(result: AuditResult, *, name: str) -> list[str]:
         name: What it is called.
     """
     counts, outcome = result.cases.counts, result.subgroups.primary_outcome
-    tally = [plural(counts.n_scored, "case"), f"protocol {clean(result.about.config.protocol.name, length=40)}"]
-    tally += [
-        f"{len(found)} {word}" for found, word in ((counts.penalised, "penalised"), (counts.unusable, "excluded"))
-    ]
-    tally += [plural(len(result.subgroups.findings), "finding"), plural(len(result.verdict.alerts), "alert")]
+    tally = (
+        *(plural(counts.n_scored, "case"), f"protocol {clean(result.about.config.protocol.name, length=40)}"),
+        *(f"{len(counts.penalised)} penalised", f"{len(counts.unusable)} excluded"),
+        *(plural(len(result.subgroups.findings), "finding"), plural(len(result.verdict.alerts), "alert")),
+    )
     scores = [
         f"{score} {format_number(entry.value)}" for score, entry in result.scores.items() if entry.value is not None
     ]

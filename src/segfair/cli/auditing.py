@@ -36,7 +36,6 @@ from segfair.cli.options import (
 )
 from segfair.cli.settings import (
     audit_config,
-    audit_file,
     parse_spacing,
     prepare,
     read_gates,
@@ -83,7 +82,7 @@ def audit(
     """Score masks, find whom they are worse for, and write a report."""
     from segfair.audit.procedure import run_audit
     from segfair.audit.second_labels import measure_again, with_labels
-    from segfair.gallery.worst_cases import build_gallery, image_files
+    from segfair.gallery.worst_cases import image_files, with_gallery
     from segfair.intake.cohorts import load_cohort
 
     voice = Voice("audit", options.saying)
@@ -107,7 +106,10 @@ def audit(
         missing_prediction=missing_prediction,
         **selection(options),
     )
-    found_images = image_files(images, cohort) if images is not None else None
+    found_images = None
+    if images is not None:
+        found_images = image_files(images, cohort)
+        cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": images})
     require_answerable(gates, config, cohort)
     if labels2 is not None:
         with_labels(cohort, labels2)  # a wrong folder is told before an hour of scoring
@@ -117,13 +119,7 @@ def audit(
         if labels2 is not None:
             result = measure_again(result, cohort, labels2, executor=executor, cache=cache)
     say_cache(cache, "cases" if labels2 is None else "pairs of masks", voice)
-    inputs = {**result.about.inputs, **({} if images is None else {"images": str(images)})}
-    result = dataclasses.replace(
-        result,
-        about=dataclasses.replace(result.about, inputs=inputs),
-        cases=dataclasses.replace(result.cases, gallery=build_gallery(result, cohort, images=found_images)),
-    )
-    finish(result, gates, delivery, voice)
+    finish(with_gallery(result, cohort, images=found_images), gates, delivery, voice)
 
 
 @app.command(
@@ -192,7 +188,7 @@ def report(
     saying: Saying,
 ) -> None:
     """Draw the report again without scoring again."""
-    from segfair.audit.result import AuditResult
+    from segfair.audit.result import AuditResult, audit_file
     from segfair.files.manifest import recorded_inputs, recorded_origin
     from segfair.handover.deliver import prepare
 

@@ -10,7 +10,6 @@ import typer
 from segfair.cli.app import app
 from segfair.cli.commands import Command
 from segfair.cli.options import Out, Saying, split, spread
-from segfair.cli.settings import audit_file
 from segfair.cli.terminal.results import command, say_comparison
 from segfair.cli.terminal.voice import Voice
 from segfair.errors import ConfigError
@@ -32,19 +31,17 @@ def compare(
     saying: Saying,
 ) -> None:
     """Say who gained and who was harmed from one audit to another."""
-    from segfair.audit.result import AuditResult
-    from segfair.compare.procedure import run_comparison
+    from segfair.audit.result import AuditResult, audit_file
+    from segfair.compare.procedure import folder_names, run_comparison
     from segfair.files.manifest import hash_file
     from segfair.report.comparison.files import write_comparison
 
     voice = Voice("compare", saying)
     paths = [audit_file(path) for path in (before, after)]
     results = [AuditResult.load(path) for path in paths]
-    called = split(names) if names else tuple(path.resolve().parent.name for path in paths)
+    called = split(names) if names else folder_names(*paths)
     if len(called) != 2:
         raise ConfigError(f"--names {names}: expected two names, for example --names old,new")
-    if called[0] == called[1]:
-        called = ("before", "after") if names is None else called
     comparison = run_comparison(*results, names=(called[0], called[1]), outcome=outcome)
     digests = {f"{role}: {path}": hash_file(path) for role, path in zip(("before", "after"), paths, strict=True)}
     page = write_comparison(comparison, out, command=command(), digests=digests)

@@ -10,7 +10,6 @@ import typer
 from segfair.cli.app import app
 from segfair.cli.commands import Command
 from segfair.cli.options import AuditFile, Debug, Saying, spread
-from segfair.cli.settings import audit_file
 from segfair.cli.terminal.voice import Answer, Voice
 from segfair.errors import ConfigError
 
@@ -24,7 +23,7 @@ def card(
     from segfair.audit.result import AuditResult
     from segfair.handover.model_card import model_card
 
-    typer.echo(model_card(AuditResult.load(audit_file(audit_json))), nl=False)
+    typer.echo(model_card(AuditResult.load(audit_json)), nl=False)
 
 
 @app.command(cls=Command, epilog="Example: segfair verify report/ --inputs preds/ labels/ metadata.csv")

@@ -11,7 +11,7 @@ import typer
 from segfair.cli.app import app
 from segfair.cli.commands import Command, brief
 from segfair.cli.options import AuditFile, AuditOptions, Debug, HelpAll, Saying, Search, Testing, spread
-from segfair.cli.settings import audit_config, audit_file, read_gates
+from segfair.cli.settings import audit_config, read_gates
 from segfair.cli.terminal.results import say_gates, say_power, say_search
 from segfair.cli.terminal.voice import Voice
 from segfair.errors import ConfigError
@@ -35,7 +35,7 @@ def gate(
     from segfair.audit.result import AuditResult
 
     voice = Voice("gate", saying)
-    result = AuditResult.load(audit_file(audit_json))
+    result = AuditResult.load(audit_json)
     gates = read_gates(gate or [*result.about.config.protocol.gates, *(entry.gate for entry in result.verdict.gates)])
     if not gates:
         raise ConfigError(f"--gate: {audit_json} was made without one, so name at least one: {GRAMMAR}")

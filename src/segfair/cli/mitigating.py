@@ -25,7 +25,7 @@ from segfair.cli.options import (
     split_all,
     spread,
 )
-from segfair.cli.settings import audit_file, parse_spacing
+from segfair.cli.settings import parse_spacing
 from segfair.cli.terminal.progress import progress
 from segfair.cli.terminal.results import say_models, say_nothing
 from segfair.cli.terminal.voice import Answer, Voice
@@ -264,9 +264,7 @@ def weights(
     from segfair.mitigation.weighting.one_shot import one_shot_weights
 
     voice = Voice("weights", saying)
-    found = one_shot_weights(
-        AuditResult.load(audit_file(audit_json)), metadata, cases=cases, id_column=id_column, sheet=sheet
-    )
+    found = one_shot_weights(AuditResult.load(audit_json), metadata, cases=cases, id_column=id_column, sheet=sheet)
     rows = [
         {"case": case, "weight": weight, "subgroup": setter.name if setter else ""}
         for (case, weight), setter in zip(found.items(), found.setters, strict=True)

@@ -69,8 +69,9 @@ def rank(
     if images is not None and options.private_labels:
         voice.note(f"--images {images}: not used; with --private-labels there are no pictures of cases")
         images = None
-    found_images = image_files(images, cohort) if images is not None else None
+    found_images = None
     if images is not None:
+        found_images = image_files(images, cohort)
         cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": images})
     cache = score_cache(running, options.out)
     with scoring(len(cohort), running, voice) as (executor, on_done):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segfair.cli.options import AuditOptions, RankOptions, Running, is_number, split, split_all
-from segfair.errors import ConfigError, InputError, close_names
+from segfair.errors import ConfigError, close_names
 
 if TYPE_CHECKING:
     from segfair.audit.judging.gates import Gate
@@ -20,24 +20,6 @@ if TYPE_CHECKING:
     from segfair.handover.deliver import Delivery
     from segfair.scoring.score_cache import ScoreCache
     from segfair.scoring.scores import ScoreTable
-
-
-def audit_file(path: Path) -> Path:
-    """The audit.json of an audit that is named by its file or by its folder.
-
-    Raises:
-        InputError: There is none.
-    """
-    file = path / "audit.json" if path.is_dir() else path
-    if not file.is_file():
-        wrong = f"{path}: no audit.json in this folder" if path.is_dir() else f"{path}: no such file"
-        near = "" if path.is_dir() else close_names(path.name, (entry.name for entry in _neighbours(path)))
-        raise InputError(f"{wrong}{near}; name what segfair audit wrote, its --out folder")
-    return file
-
-
-def _neighbours(path: Path) -> Iterable[Path]:
-    return path.parent.iterdir() if path.parent.is_dir() else ()
 
 
 def selection(options: AuditOptions | RankOptions) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ from segfair.scoring.scores import LABEL_SIZES
 from segfair.subgroups.lattice import Better, Membership, level_membership, redundant, with_levels
 from segfair.subgroups.search import search_subgroups
 
-__all__ = ["run_comparison"]
+__all__ = ["folder_names", "run_comparison"]
 
 Interval = tuple[float, float]
 Floats = NDArray[np.float64]
@@ -57,6 +58,12 @@ Floats = NDArray[np.float64]
 _REDUNDANCY = 0.05
 """Share of the changes' standard deviation within which one item less has changed the same."""
 _SCORES = ("PS", "FS", "TS")
+
+
+def folder_names(before: Path, after: Path) -> tuple[str, str]:
+    """What to call two audits that nobody named: as the folders of their `audit.json`, where these tell them apart."""
+    first, second = (path.resolve().parent.name for path in (before, after))
+    return (first, second) if first and second and first != second else ("before", "after")
 
 
 def run_comparison(

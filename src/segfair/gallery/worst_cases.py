@@ -6,6 +6,7 @@ Bounded in size whatever the cohort: at most 18 cases, a few kilobytes a picture
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ from segfair.scoring.cohort import read_pair
 from segfair.scoring.metrics import MaskPair
 from segfair.subgroups.lattice import Divergence, Subgroup
 
-__all__ = ["N_OVERALL", "build_gallery", "choose_cases", "draw_groups", "grey_png", "image_files"]
+__all__ = ["N_OVERALL", "build_gallery", "choose_cases", "draw_groups", "grey_png", "image_files", "with_gallery"]
 
 Image = NDArray[np.float32]
 
@@ -85,6 +86,14 @@ def build_gallery(
         on_done=on_done,
         n_groups=n_groups,
     )
+
+
+def with_gallery(
+    result: AuditResult, cohort: Cohort, *, images: Mapping[str, tuple[Path, ...]] | None = None
+) -> AuditResult:
+    """The audit with its gallery; see `build_gallery`."""
+    gallery = build_gallery(result, cohort, images=images)
+    return dataclasses.replace(result, cases=dataclasses.replace(result.cases, gallery=gallery))
 
 
 def draw_groups(

@@ -223,7 +223,8 @@ class Ranking:
             clean(self.verdict.sentence),
             *(
                 f"  {entry.rank}. {clean(entry.team, length=40)}: {self.by} {format_number(entry.value)}, rank "
-                f"{entry.rank_interval[0]} to {entry.rank_interval[1]}, first in {entry.first:.0%} of resampled cohorts"
+                f"{entry.rank_interval[0]} to {entry.rank_interval[1]}, first in {percent(entry.first)} of resampled "
+                "cohorts"
                 for entry in self.standings[:4]
             ),
         ]

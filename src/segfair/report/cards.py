@@ -17,15 +17,17 @@ from segfair.audit.words import (
     plural,
 )
 from segfair.compare.result import Comparison
-from segfair.compare.verdict import outcome_digits
-from segfair.rank.result import Ranking
-from segfair.report.audit.summary import row_cells, verdict_section
+from segfair.compare.verdict import outcome_digits as change_digits
+from segfair.rank.result import Ranking, percent
+from segfair.report.audit.summary import ROW_COLUMNS, outcome_digits, row_cells, verdict_section
 from segfair.report.comparison.changes import change_table
 from segfair.report.comparison.page import slope_figure
 from segfair.report.comparison.page import verdict_section as comparison_verdict
 from segfair.report.figures import forest_plot, level_dots
 from segfair.report.files import render
 from segfair.report.parts import Data, cell, figure, number_column, table
+from segfair.report.ranking.leaderboard import verdict_section as ranking_verdict
+from segfair.report.ranking.tables import number, rank_range, team_name
 from segfair.subgroups.lattice import Divergence
 
 __all__ = ["audit_card", "comparison_card", "ranking_card"]
@@ -33,18 +35,13 @@ __all__ = ["audit_card", "comparison_card", "ranking_card"]
 _LISTED = 5
 _DRAWN = 8
 _TEAMS = 20
-_GROUP_COLUMNS: tuple[str | Data, ...] = (
-    "Subgroup",
-    *map(number_column, ("n", "Mean", "Others", "Difference")),
-    "Standing",
-)
 
 
 def audit_card(result: AuditResult) -> str:
     """Verdict, the findings (or the worst off where there are none), and a forest plot."""
     outcome = result.subgroups.primary_outcome
     rows, facts = result.subgroups[outcome], result.subgroups.outcomes[outcome]
-    digits = metric_digits([row.mean for row in rows])
+    digits = outcome_digits(rows)
     found = (result.subgroups.find(finding.items) for finding in result.subgroups.findings)
     findings = [row for row in found if row is not None]
     drawn = rows.worst(_DRAWN) or rows.rows[:_DRAWN]
@@ -56,7 +53,7 @@ def audit_card(result: AuditResult) -> str:
         about=f"{plural(result.cases.counts.n_scored, 'case')}, {len(result.cases.counts.penalised)} penalised, "
         f"{len(result.cases.counts.unusable)} excluded; {plural(len(result.verdict.alerts), 'alert')}",
         scores=[(name, score.value, score.ci) for name, score in result.scores.items() if score.value is not None],
-        table=table(caption, _GROUP_COLUMNS, cells) if cells else None,
+        table=table(caption, ROW_COLUMNS, cells) if cells else None,
         figure=figure(
             forest_plot(drawn, outcome=outcome, better=rows.better, digits=digits),
             key="card",
@@ -71,7 +68,7 @@ def audit_card(result: AuditResult) -> str:
 
 def comparison_card(comparison: Comparison) -> str:
     """Verdict, who was harmed and who gained (or who changed most where nobody did), and the slope plot."""
-    digits = outcome_digits(comparison)
+    digits = change_digits(comparison)
     rows = comparison.subgroups[comparison.outcome]
     moved = [*comparison.harmed[:_LISTED], *comparison.gained[:_LISTED]]
     caption = f"{len(comparison.harmed)} harmed, {len(comparison.gained)} gained"
@@ -111,20 +108,17 @@ def ranking_card(ranking: Ranking) -> str:
     columns: tuple[str | Data, ...] = ("Team", *map(number_column, numbers))
     cells = [
         [
-            cell(clean(entry.team, length=60)),
+            cell(team_name(entry.team)),
             cell(entry.rank),
-            cell(format_number(entry.value, digits)),
+            cell(number(entry.value, ranking.by)),
             cell(format_interval(intervals[entry.team], digits) if entry.team in intervals else "–"),
-            cell(f"{entry.rank_interval[0]} to {entry.rank_interval[1]}"),
-            cell(f"{entry.first:.0%}"),
+            cell(rank_range(entry.rank_interval)),
+            cell(percent(entry.first)),
         ]
         for entry in teams
     ]
-    winner = ranking.verdict.winner
-    kind = f"Winner: {clean(winner, length=60)}" if winner is not None else "No winner can be declared"
-    sentence = clean(ranking.verdict.sentence, length=900)
     return _card(
-        {"mark": "●" if winner else "◆", "tone": "better" if winner else "open", "kind": kind, "sentence": sentence},
+        ranking_verdict(ranking, private=False),
         about=f"{plural(len(ranking.standings), 'team')}, {plural(ranking.n_cases, 'case')}; "
         f"{plural(len(ranking.alerts), 'alert')}",
         scores=[("Empty masks would get", ranking.baseline.value, None)],

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from segfair.errors import AuditError, ConfigError
 from segfair.scoring.score_cache import scorer_digest
 
-__all__ = ["AHEAD", "DaskCluster", "dask_cluster", "outcomes_in_order"]
+__all__ = ["AHEAD", "DaskCluster", "dask_cluster", "outcomes_in_order", "own_processes"]
 
 AHEAD = 512
 """Jobs that are handed over and not yet collected: enough to keep some hundred processes busy, and few to hold."""
@@ -93,6 +93,18 @@ def _deaths() -> tuple[type[BaseException], ...]:
     distributed = sys.modules.get("distributed")
     usual = (BrokenExecutor, CancelledError)
     return usual if distributed is None else (*usual, distributed.KilledWorker)
+
+
+@contextmanager
+def own_processes(n_workers: int) -> Iterator[Executor | None]:
+    """So many processes of this machine; None for one: this process."""
+    if n_workers == 1:
+        yield None
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(n_workers) as executor:
+        yield executor
 
 
 @contextmanager

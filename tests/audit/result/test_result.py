@@ -62,6 +62,16 @@ def test_a_path_may_be_a_text_or_the_folder_of_a_report(tmp_path: Path) -> None:
     assert AuditResult.load(str(tmp_path)) == AuditResult.load(tmp_path / "audit.json") == result
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("", "no audit.json in this folder"), ("audit.jsn", r"no such file; did you mean audit\.json\.bak\?")],
+)
+def test_an_audit_that_is_not_there_is_told_with_what_is(name: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "audit.json.bak").write_text("{}")
+    with pytest.raises(segfair.SegfairError, match=rf"{reason}; name what segfair audit wrote: its folder"):
+        AuditResult.load(tmp_path / name)
+
+
 def test_format_1_opens_with_the_estimates_that_its_rows_hold() -> None:
     """Format 1 had the divergence and its simultaneous interval, which are the difference times the share of the rest."""
     made = planted(np.random.default_rng(3), 90, 0.1)

@@ -20,6 +20,9 @@ from segfair.audit.result.cases import (
     Direction,
     MetricFacts,
 )
+from segfair.audit.result.codec import (
+    audit_file,
+)
 from segfair.audit.result.result import (
     AuditResult,
 )
@@ -81,5 +84,6 @@ __all__ = [
     "Subgroups",
     "Verdict",
     "WorstOff",
+    "audit_file",
     "distinct_alerts",
 ]

@@ -22,11 +22,11 @@ from segfair.audit.result.attributes import AttributeFacts, LevelFacts
 from segfair.audit.result.cases import CaseScores
 from segfair.audit.result.scores import Scores
 from segfair.audit.result.subgroups import Subgroups
-from segfair.errors import InputError
+from segfair.errors import InputError, close_names
 from segfair.protocol.rules import Protocol
 from segfair.subgroups.lattice import Divergence, Item, Subgroup
 
-__all__ = ["FORMAT", "PLACES", "from_tree", "read_tree", "to_tree", "write_tree"]
+__all__ = ["FORMAT", "PLACES", "audit_file", "from_tree", "read_tree", "to_tree", "write_tree"]
 
 FORMAT = 2
 """Since 2 a row bears the estimate of its test; in 1 the raw divergence stood beside the test of another quantity."""
@@ -180,6 +180,23 @@ def _children(node: Any) -> Iterable[Any]:
 @functools.cache
 def _encoder(separator: str) -> Callable[[Any], str]:
     return json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(separator, ": ")).encode
+
+
+def audit_file(path: Path) -> Path:
+    """The `audit.json` of an audit that is named by its file or by its folder.
+
+    Raises:
+        InputError: There is none.
+    """
+    file = path / "audit.json" if path.is_dir() else path
+    if file.is_file():
+        return file
+    if path.is_dir():
+        wrong = "no audit.json in this folder"
+    else:
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        wrong = f"no such file{close_names(path.name, (entry.name for entry in beside))}"
+    raise InputError(f"{path}: {wrong}; name what segfair audit wrote: its folder, or audit.json in it")
 
 
 def read_tree(path: Path) -> dict[str, Any]:

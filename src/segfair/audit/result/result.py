@@ -86,5 +86,4 @@ class AuditResult:
         Raises:
             InputError: The file is missing, not JSON, or not an audit of this format.
         """
-        path = Path(path)
-        return cls.from_dict(codec.read_tree(path / "audit.json" if path.is_dir() else path))
+        return cls.from_dict(codec.read_tree(codec.audit_file(Path(path))))

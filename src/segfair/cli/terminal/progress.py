@@ -79,11 +79,9 @@ def workers(n_cases: int, running: Running) -> Iterator[Executor | None]:
     Raises:
         ConfigError: Both are asked for.
     """
-    from concurrent.futures import ProcessPoolExecutor
+    from segfair.scoring.executors import dask_cluster, own_processes
 
     if running.dask is not None:
-        from segfair.scoring.executors import dask_cluster
-
         if running.workers is not None:
             raise ConfigError(
                 f"--workers {running.workers}: with --dask the cluster decides how many; leave out one of them"
@@ -91,12 +89,8 @@ def workers(n_cases: int, running: Running) -> Iterator[Executor | None]:
         with dask_cluster(running.dask) as cluster:
             yield cluster
         return
-    n_workers = min(running.workers or n_cores(), max(1, n_cases // 4))
-    if n_workers == 1:
-        yield None
-    else:
-        with ProcessPoolExecutor(n_workers) as executor:
-            yield executor
+    with own_processes(min(running.workers or n_cores(), max(1, n_cases // 4))) as executor:
+        yield executor
 
 
 def n_cores() -> int:

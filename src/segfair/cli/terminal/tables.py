@@ -109,7 +109,7 @@ def _changed_groups(title: str, groups: Sequence[SubgroupChange]) -> Table:
 
 def ranking(found: Ranking, *, sentence: str, files: Mapping[str, Path]) -> Shown:
     """Whether there is a winner, and the board: teams with their scores and how sure their ranks are."""
-    from segfair.report.ranking.tables import BASELINE_NAME, number, shown_scores
+    from segfair.report.ranking.tables import BASELINE_NAME, baseline_values, number, rank_range, shown_scores
 
     yield screen.verdict("winner" if found.verdict.winner else "no winner", sentence)
     names = [name for name in shown_scores(found) if name != "NormHD" or found.by == name]
@@ -118,14 +118,17 @@ def ranking(found: Ranking, *, sentence: str, files: Mapping[str, Path]) -> Show
 
     def row(entry: Standing) -> list[str | Text]:
         scores = [entry.value if name == found.by else _value(entry.scores.get(name)) for name in names]
-        low, high = entry.rank_interval
-        ranks = f"{low}" if low == high else f"{low} to {high}"
         cells = (number(score, name) for score, name in zip(scores, names, strict=True))
-        return [str(entry.rank), Text(clean(entry.team, length=40)), *cells, ranks, percent(entry.first)]
+        return [
+            str(entry.rank),
+            Text(clean(entry.team, length=40)),
+            *cells,
+            rank_range(entry.rank_interval),
+            percent(entry.first),
+        ]
 
     rows = list(map(row, found.standings))
-    nothing = {name.lower(): value for name, value in found.baseline.scores.items()}
-    nothing[found.by.lower()] = found.baseline.value
+    nothing = baseline_values(found)
     cells = (number(nothing.get(name.lower()), name) for name in names)
     rows.insert(found.baseline.n_better, ["–", Text(BASELINE_NAME, style="dim"), *cells, "–", "–"])
     for cells_of_row in rows[:_TEAMS]:

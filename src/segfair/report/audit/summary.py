@@ -24,6 +24,7 @@ from segfair.report.parts import Data, cell, figure, items_of, number_column, ta
 from segfair.subgroups.lattice import Better, Divergence, Estimate, SubgroupTable
 
 __all__ = [
+    "ROW_COLUMNS",
     "chance_words",
     "forest",
     "headline_facts",
@@ -44,6 +45,14 @@ _VERDICTS = {
     "open": ("◆", "open"),
     "too few cases": ("◆", "open"),
 }
+
+
+ROW_COLUMNS: tuple[str | Data, ...] = (
+    "Subgroup",
+    *map(number_column, ("n", "Mean", "Others", "Difference")),
+    "Standing",
+)
+"""The columns that `row_cells` fills."""
 
 
 def outcome_digits(table_: SubgroupTable) -> int:
@@ -318,14 +327,7 @@ def forest(
         narrow=narrow,
         data=table(
             f"Difference in {metric_name(rows.outcome)} to everybody else (figure as a table)",
-            [
-                "Subgroup",
-                number_column("n"),
-                number_column("Mean"),
-                number_column("Others"),
-                number_column("Difference"),
-                "Standing",
-            ],
+            ROW_COLUMNS,
             [row_cells(row, rows, facts, digits) for row in shown],
         ),
     )

@@ -19,7 +19,7 @@ from segfair.report.ranking.tables import (
     team_name,
 )
 
-__all__ = ["leaderboard_data", "without_folders"]
+__all__ = ["leaderboard_data", "verdict_section", "without_folders"]
 
 _PATIENTS = 10
 """Patients that are listed; rank.json holds all."""
@@ -62,7 +62,7 @@ def leaderboard_data(
         command: The command line that led to it; empty or private: none is shown.
     """
     sections = {
-        "verdict": _verdict(ranking, private=private),
+        "verdict": verdict_section(ranking, private=private),
         "order": _order(ranking, private=private),
         "board": board(ranking, pages),
         "rules": ranks_table(ranking),
@@ -92,7 +92,8 @@ def without_folders(text: str, ranking: Ranking) -> str:
     return clean(text, length=400)
 
 
-def _verdict(ranking: Ranking, *, private: bool) -> Data:
+def verdict_section(ranking: Ranking, *, private: bool) -> Data:
+    """Who won, or why nobody did, with the numbers that carry it."""
     verdict, best = ranking.verdict, ranking.standings[0]
     if verdict.winner is not None:
         mark, tone, kind = "●", "better", f"Winner: {team_name(verdict.winner)}"

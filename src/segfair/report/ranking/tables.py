@@ -13,9 +13,11 @@ __all__ = [
     "DIGITS",
     "NAME_LENGTH",
     "RESAMPLING",
+    "baseline_values",
     "board",
     "moved",
     "number",
+    "rank_range",
     "ranks_table",
     "score_name",
     "shown_scores",
@@ -47,7 +49,7 @@ def board(ranking: Ranking, pages: dict[str, str]) -> Data:
             "href": pages.get(entry.team, ""),
             "scores": [_score_cell(entry, name, ranking) for name in names],
             "reach": _reach(entry, n_teams),
-            "interval": _ranks(entry.rank_interval),
+            "interval": rank_range(entry.rank_interval),
             "first": percent(entry.first),
             "next": "–" if entry.beats_next is None else percent(entry.beats_next),
             "unusable": str(entry.n_penalised),
@@ -55,8 +57,7 @@ def board(ranking: Ranking, pages: dict[str, str]) -> Data:
         }
         for entry in ranking.standings
     ]
-    values = {name.lower(): value for name, value in ranking.baseline.scores.items()}
-    values[ranking.by.lower()] = ranking.baseline.value
+    values = baseline_values(ranking)
     rows.insert(
         ranking.baseline.n_better,
         {
@@ -81,6 +82,12 @@ def board(ranking: Ranking, pages: dict[str, str]) -> Data:
         "better than the one below. Unusable: cases that count with the worst score. A rank such as 2= is shared. "
         f"Empty masks are no team and have no rank. {RESAMPLING}",
     }
+
+
+def baseline_values(ranking: Ranking) -> dict[str, float | None]:
+    """What empty masks would get: score, in small letters -> value."""
+    values = {name.lower(): value for name, value in ranking.baseline.scores.items()}
+    return {**values, ranking.by.lower(): ranking.baseline.value}
 
 
 def _heading(name: str) -> str:
@@ -133,7 +140,8 @@ def _reach(entry: Standing, n_teams: int) -> Data:
     }
 
 
-def _ranks(interval: Sequence[int]) -> str:
+def rank_range(interval: Sequence[int]) -> str:
+    """`1`, or `1 to 3`."""
     low, high = interval
     return str(low) if low == high else f"{low} to {high}"
 
@@ -160,8 +168,8 @@ def ranks_table(ranking: Ranking) -> Data | None:
                     cell(moved(entry.rank, entry.ranks[name]), sub=number(entry.values[name], ranking.by))
                     for name in names
                 ),
-                _ranks(entry.without_one),
-                _ranks(entry.rank_interval),
+                rank_range(entry.without_one),
+                rank_range(entry.rank_interval),
             ]
             for entry in ranking.standings
         ],

@@ -12,7 +12,7 @@ from segfair.rank.result import Ranking, Standing, percent
 from segfair.report.gallery import gallery_data
 from segfair.report.parts import NAME_LENGTH, Data, cell, number_column, table
 from segfair.report.ranking.leaderboard import without_folders
-from segfair.report.ranking.tables import DIGITS, RESAMPLING, moved, number, score_name, shown_scores
+from segfair.report.ranking.tables import DIGITS, RESAMPLING, moved, number, rank_range, score_name, shown_scores
 from segfair.scoring.scores import LABEL_SIZES
 
 __all__ = ["team_data"]
@@ -149,7 +149,6 @@ def _scores(standing: Standing, ranking: Ranking) -> Data:
 def _rules(standing: Standing, ranking: Ranking) -> Data | None:
     if len(ranking.standings) < 2:
         return None
-    low, high = standing.without_one
     rows = [
         ["As declared", str(standing.rank), number(standing.value, ranking.by)],
         *(
@@ -160,7 +159,7 @@ def _rules(standing: Standing, ranking: Ranking) -> Data | None:
             ]
             for name, rank in standing.ranks.items()
         ),
-        ["One patient left out", str(low) if low == high else f"{low} to {high}", "–"],
+        ["One patient left out", rank_range(standing.without_one), "–"],
     ]
     heading = score_name(ranking.by)
     return {
