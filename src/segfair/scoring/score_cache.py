@@ -23,7 +23,6 @@ from segfair.errors import InputError
 from segfair.files import images
 from segfair.files.images.contents import content_digest
 from segfair.protocol.rules import Protocol
-from segfair.remote import bring
 from segfair.scoring.reading import refuse_links
 from segfair.scoring.scores import CaseScore
 
@@ -186,7 +185,6 @@ def names_a_file(score: CaseScore, case: Case) -> bool:
 
 def _contents(path: Path, within: Path | None) -> str | None:
     try:
-        bring(path)
         return content_digest(path, within=within)
     except (OSError, InputError):
         return None

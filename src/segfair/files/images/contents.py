@@ -10,6 +10,7 @@ from pathlib import Path
 
 from segfair.files.images.headers import data_files
 from segfair.files.images.masks import mask_stem
+from segfair.remote import bring
 
 __all__ = ["content_digest"]
 
@@ -28,8 +29,9 @@ def content_digest(path: Path, *, within: Path | None = None) -> str:
 
     Raises:
         OSError: A file cannot be read.
-        InputError: A header that leads elsewhere, or does not end.
+        InputError: A header that leads elsewhere, or does not end; a file that cannot be brought.
     """
+    bring(path)
     suffix = path.name[len(mask_stem(path.name) or path.stem) :].lower()
     found = hashlib.sha256(suffix.encode())
     files = [path, *(data_files(path, within=within) if suffix.endswith(_WITH_HEADER) else ())]

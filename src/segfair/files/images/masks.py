@@ -29,6 +29,7 @@ from segfair.files.images.pictures import (
     read_picture,
 )
 from segfair.files.images.voxel_stream import open_stream, read_occupied
+from segfair.remote import bring
 
 __all__ = [
     "MASK_SUFFIXES",
@@ -199,6 +200,7 @@ def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
     """The stored array (x, y, z; rescaled where the header says so) and its geometry."""
     if not _suffix(path):
         _refuse(path, f"not a mask file; known are {', '.join(MASK_SUFFIXES)}")
+    bring(path)
     try:
         stored = _read_format(path, role, within)
     except OSError as error:
