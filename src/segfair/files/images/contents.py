@@ -8,13 +8,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from segfair.files.images.headers import data_files
-from segfair.files.images.masks import mask_stem
+from segfair.files.images.headers import TEXT_HEADERS, data_files
+from segfair.files.images.masks import mask_suffix
 from segfair.remote import bring
 
 __all__ = ["content_digest"]
-
-_WITH_HEADER = (".nrrd", ".mha", ".mhd")
 
 
 def content_digest(path: Path, *, within: Path | None = None) -> str:
@@ -32,9 +30,9 @@ def content_digest(path: Path, *, within: Path | None = None) -> str:
         InputError: A header that leads elsewhere, or does not end; a file that cannot be brought.
     """
     bring(path)
-    suffix = path.name[len(mask_stem(path.name) or path.stem) :].lower()
+    suffix = mask_suffix(path)
     found = hashlib.sha256(suffix.encode())
-    files = [path, *(data_files(path, within=within) if suffix.endswith(_WITH_HEADER) else ())]
+    files = [path, *(data_files(path, within=within) if suffix.endswith(TEXT_HEADERS) else ())]
     for file in files:
         with file.open("rb") as stream:
             found.update(hashlib.file_digest(stream, "sha256").digest())

@@ -20,7 +20,10 @@ from typing import Literal
 from segfair.errors import InputError
 from segfair.files.images.voxel_stream import Packed
 
-__all__ = ["TextHeader", "data_files", "leads_out", "read_text_header", "refuse_data_outside"]
+__all__ = ["TEXT_HEADERS", "TextHeader", "data_files", "leads_out", "read_text_header", "refuse_data_outside"]
+
+TEXT_HEADERS = (".nrrd", ".mha", ".mhd")
+"""Endings of files that begin with such a header."""
 
 # Most headers end within the first; a list of ten thousand slices within the second.
 _USUAL_BYTES, _MOST_BYTES = 1 << 12, 1 << 20
