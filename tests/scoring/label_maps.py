@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from segfair.protocol.rules import Protocol, load_protocol
-from segfair.scoring.cohort import (
-    score_pair,
-)
+from segfair.scoring.pairs import score_pair
 
 DEFAULT, MAMA_MIA = load_protocol("default"), load_protocol("mama-mia")
 SHAPE = (10, 12, 8)

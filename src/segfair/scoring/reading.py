@@ -35,6 +35,7 @@ __all__ = [
     "read_pair",
     "read_prediction",
     "refuse_links",
+    "size_is_known",
 ]
 
 NO_PREDICTION = "no prediction"
@@ -138,6 +139,11 @@ def refuse_links(case: Case) -> None:
         raise InputError(f"{path}: {OUTSIDE}, by a link; hand in a copy of the file itself")
     if case.label is not None and _same_file(path, case.label):
         raise InputError(f"{path}: is the file of the label itself, by a hard link; hand in the model's own mask")
+
+
+def size_is_known(label: Mask, spacing_mm: tuple[float, ...] | None) -> bool:
+    """Whether it is known how large a voxel is, by the label's file or because it was given for such files."""
+    return label.has_size or spacing_mm is not None
 
 
 def about_sizes(label: Mask, spacing_mm: tuple[float, ...] | None) -> tuple[str, ...]:
