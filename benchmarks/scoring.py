@@ -27,7 +27,8 @@ from tests.mama_mia_oracle import oracle_scores
 from segfair.cases import Case
 from segfair.files.images.masks import write_mask
 from segfair.protocol.rules import load_protocol
-from segfair.scoring.cohort import score_case, score_pair
+from segfair.scoring.cohort import score_case
+from segfair.scoring.pairs import score_pair
 
 SHAPE = (320, 320, 128)
 SPACING = (0.7, 0.7, 2.0)

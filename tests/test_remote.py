@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from segfair import remote
+from segfair.audit.choices.units import resolve_units
+from segfair.audit.result import AuditConfig
 from segfair.errors import InputError
-from segfair.files.images.masks import write_mask
+from segfair.files.images.masks import MASK_SUFFIXES, write_mask
+from segfair.files.tables import TABLE_SUFFIXES
 from segfair.intake.cohorts import load_cohort
 from segfair.protocol.rules import load_protocol
 from segfair.rank.teams import load_teams, score_teams
@@ -83,6 +86,23 @@ def test_masks_are_brought_when_they_are_scored(memory, brought: list[str], fold
     scores = score_cohort(cohort, DEFAULT)
     assert sorted(brought[1:]) == sorted(f"{role}/P{i}.nii.gz" for role in ("labels", "preds") for i in range(N_CASES))
     assert scores == score_cohort(cohort_of(str(folder)), DEFAULT)
+
+
+def test_what_is_read_before_scoring_is_brought_for_it(memory, brought: list[str], folder: Path) -> None:
+    """Whether labels are flat is told by one of them, which a NIfTI file says in its header alone."""
+    for role in ("labels", "preds"):
+        for index in range(N_CASES):
+            write_mask(folder / role / f"P{index}.nii.gz", np.ones((6, 7), bool), affine=np.eye(4))
+    memory.put(str(folder), "/", recursive=True)
+    config = AuditConfig(protocol=DEFAULT)
+    found, expected = (resolve_units(config, cohort_of(root)) for root in ("memory://study", str(folder)))
+    assert "area_mm2" in expected.protocol.metrics
+    assert found == expected
+    assert brought == ["metadata.csv", "labels/P0.nii.gz"]
+
+
+def test_all_but_nifti_is_brought_at_once() -> None:
+    assert {*MASK_SUFFIXES, *TABLE_SUFFIXES} - {".nii", ".nii.gz", ".seg.nrrd"} <= {*remote._AT_ONCE}
 
 
 def test_a_later_run_brings_what_has_changed(memory, brought: list[str], folder: Path, tmp_path: Path) -> None:

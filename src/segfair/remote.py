@@ -30,7 +30,7 @@ _URL = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<place>.*)$")
 _URL_IN_TEXT = re.compile(r"(?<![\w/.-])([a-z][a-z0-9+.-]+):/(?=[^/\s])")
 # What may be read before a case is scored, and is small, or rare.
 _AT_ONCE = (
-    *(".csv", ".tsv", ".txt", ".xlsx", ".xls", ".parquet", ".json", ".jsonl"),
+    *(".csv", ".tsv", ".tab", ".txt", ".xlsx", ".xlsm", ".xls", ".parquet", ".pq", ".json", ".jsonl"),
     *(".png", ".tif", ".tiff", ".npy", ".npz", ".nrrd", ".mha", ".mhd", ".raw", ".zraw"),
 )
 # What tells one version of a file from the next, as various storages call it; the best first.

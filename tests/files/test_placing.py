@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from segfair.errors import ConfigError
-from segfair.files.placing import placed_together, refuse_foreign
+from segfair.files.placing import placed_together, placed_whole, refuse_foreign
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -58,3 +58,16 @@ def test_somebody_else_s_files_are_refused(tmp_path: Path) -> None:
         refuse_foreign(tmp_path, ["a.txt", "b.txt"], ours=False)
     with pytest.raises(ConfigError, match="is a file; name a folder"):
         refuse_foreign(tmp_path / "a.txt", [], ours=True)
+
+
+def test_one_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with placed_whole(path) as first, placed_whole(path) as second:
+        first.write_text("one")
+        second.write_text("another")
+        assert not path.exists()
+    assert files(tmp_path) == {"a.txt": "one"}, "two that write it at once do not meet"
+    with pytest.raises(OSError, match="disk full"), placed_whole(path) as unfinished:
+        unfinished.write_text("half")
+        raise OSError("disk full")
+    assert files(tmp_path) == {"a.txt": "one"}

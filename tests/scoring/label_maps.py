@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from segfair.protocol.rules import Protocol, load_protocol
-from segfair.scoring.cohort import (
-    score_pair,
-)
+from segfair.scoring.pairs import score_pair
 
 DEFAULT, MAMA_MIA = load_protocol("default"), load_protocol("mama-mia")
 SHAPE = (10, 12, 8)

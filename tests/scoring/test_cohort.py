@@ -18,11 +18,8 @@ from segfair.cases import Case, Cohort
 from segfair.errors import AuditError, ConfigError, InputError
 from segfair.files.images.masks import write_image, write_mask
 from segfair.protocol.rules import Protocol
-from segfair.scoring.cohort import (
-    score_case,
-    score_cohort,
-    worst_score,
-)
+from segfair.scoring.cohort import score_case, score_cohort
+from segfair.scoring.pairs import worst_score
 
 # --- the challenge ---------------------------------------------------------------------------------------------
 

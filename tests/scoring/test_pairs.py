@@ -14,12 +14,9 @@ from tests.scoring.label_maps import CUBE, DEFAULT, EMPTY, MAMA_MIA, REGIONS, SH
 
 from segfair.errors import GeometryError, InputError
 from segfair.protocol.rules import EmptyRule, LabelRule, NormHDRule, Protocol
-from segfair.scoring.cohort import (
-    protocol_metrics,
-    score_pair,
-    worst_score,
-)
 from segfair.scoring.metrics import METRICS
+from segfair.scoring.pairs import score_pair, worst_score
+from segfair.scoring.scores import protocol_metrics
 
 WORKED_CASES = [
     (boxes((1, CUBE)), boxes((1, ((3, 7), (2, 6), (2, 6)))), 0.75, 1.0, 1 / 150),

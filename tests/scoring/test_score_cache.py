@@ -133,6 +133,13 @@ def test_a_damaged_entry_is_scored_again(cohort: Cohort, folder: Path, damage) -
     assert counts(cohort, folder) == (1, 5)
 
 
+def test_what_one_keeps_others_may_read(cohort: Cohort, folder: Path) -> None:
+    """As far as whoever scores lets others read files: a cache on a shared disk serves a group."""
+    counts(cohort, folder)
+    usual = (folder / ".gitignore").stat().st_mode
+    assert {entry.stat().st_mode for entry in entries(folder)} == {usual}
+
+
 def test_a_cache_that_cannot_be_written_is_told_and_costs_nothing(cohort: Cohort, folder: Path) -> None:
     folder.write_text("a file stands where the folder should be")
     cache = ScoreCache(folder)

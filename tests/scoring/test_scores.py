@@ -8,13 +8,9 @@ from tests.scoring.label_maps import DEFAULT, EMPTY, MAMA_MIA, REGIONS, values
 
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
-from segfair.scoring.cohort import (
-    CaseScore,
-    ScoreTable,
-    protocol_metrics,
-    score_cohort,
-)
+from segfair.scoring.cohort import score_cohort
 from segfair.scoring.metrics import METRICS
+from segfair.scoring.scores import CaseScore, ScoreTable, protocol_metrics
 
 
 def test_a_table_counts_what_is_undefined() -> None:

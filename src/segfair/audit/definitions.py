@@ -14,7 +14,7 @@ from segfair.attributes.fit import AttributeTable
 from segfair.audit.result import Definition
 from segfair.fairness import ChallengeScores, Disparity, JudgingRule, challenge_scores
 from segfair.protocol.rules import Protocol
-from segfair.scoring.cohort import CaseScore, ScoreTable
+from segfair.scoring.scores import CaseScore, ScoreTable
 
 __all__ = ["compare_definitions", "normhd_variants"]
 

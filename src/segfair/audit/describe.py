@@ -36,7 +36,7 @@ from segfair.audit.words import metric_name, plural, search_sentence
 from segfair.cases import Cohort
 from segfair.fairness.challenge import ChallengeScores
 from segfair.files.cells import is_missing, of_each
-from segfair.scoring.cohort import NO_PREDICTION
+from segfair.scoring.reading import NO_PREDICTION
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import level_membership
 from segfair.subgroups.search import Search

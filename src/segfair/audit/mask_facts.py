@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from segfair.audit.result import Alert, AuditConfig
 from segfair.audit.words import plural
 from segfair.errors import ConfigError, InputError
-from segfair.scoring.cohort import GIVEN_SIZE, NO_PREDICTION, OTHER_GRID, OUTSIDE
+from segfair.scoring.reading import GIVEN_SIZE, NO_PREDICTION, OTHER_GRID, OUTSIDE
 from segfair.scoring.scores import CaseScore, ScoreTable
 
 __all__ = [

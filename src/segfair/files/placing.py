@@ -1,8 +1,9 @@
-"""Several files appear in a folder together: written aside, moved there once all are complete. Knows no content."""
+"""Files appear once they are complete, one by one or together: written aside, then moved. Knows no content."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from segfair.errors import ConfigError
 
-__all__ = ["placed_together", "refuse_foreign"]
+__all__ = ["placed_together", "placed_whole", "refuse_foreign"]
 
 
 def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, writer: str = "segfair") -> None:
@@ -33,6 +34,28 @@ def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, write
         raise ConfigError(
             f"--out {directory}: holds {', '.join(foreign)} that {writer} did not write; choose another folder"
         )
+
+
+@contextmanager
+def placed_whole(path: Path) -> Iterator[Path]:
+    """A hidden file to write, which takes the place of `path` when the block ends without an error.
+
+    Its name is its own, so that processes and machines that write the same file do not meet. After an error nothing
+    half-written stays behind.
+
+    Args:
+        path: Where to, in a folder that exists; an existing file is replaced.
+
+    Raises:
+        OSError: It cannot be moved there.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 @contextmanager

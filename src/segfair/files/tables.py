@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -22,6 +21,7 @@ from segfair.errors import InputError, MetadataError
 from segfair.files import column_names
 from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, of_each, parse_number
 from segfair.files.columns import Reading, has_missing_na, number_style, read_column
+from segfair.files.placing import placed_whole
 from segfair.files.spellings import number_key
 from segfair.remote import local_copy
 
@@ -206,17 +206,13 @@ def write_csv(records: Iterable[Mapping[str, object]], path: Path, *, columns: S
     """
     names, *rows = _record_rows(list(records), columns)
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
+        with placed_whole(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([_csv_cell(column) for column in names])
             writer.writerows([_csv_cell(value) for value in row] for row in rows)
-        unfinished.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _csv_cell(value: object) -> object:

@@ -29,8 +29,8 @@ from segfair.files.layouts import pair_ids
 from segfair.gallery.slices import View, outline, views
 from segfair.intake.mask_values import with_pictures
 from segfair.protocol.rules import Protocol
-from segfair.scoring.cohort import read_pair
 from segfair.scoring.metrics import MaskPair
+from segfair.scoring.reading import read_pair, size_is_known
 from segfair.subgroups.lattice import Divergence, Subgroup
 
 __all__ = ["N_OVERALL", "build_gallery", "choose_cases", "draw_groups", "grey_png", "image_files", "with_gallery"]
@@ -137,7 +137,7 @@ def draw_groups(
         image, note = None, ""
         if images is not None:
             image, channel, note = _read_image(images.get(case, ()), label, pair, protocol, channel)
-        unit: LengthUnit = "mm" if label.has_size or spacing_mm is not None else "px" if label.ndim == 2 else "voxels"
+        unit: LengthUnit = "mm" if size_is_known(label, spacing_mm) else "px" if label.ndim == 2 else "voxels"
         drawn[case] = _draw(label, pair, image, note, unit)
         if on_done is not None:
             on_done(case)

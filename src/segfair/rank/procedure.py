@@ -54,7 +54,7 @@ from segfair.rank.certainty import CohortScorer, leave_one_out_scores, rank_stab
 from segfair.rank.result import Baseline, Ranking, Standing, reach_verdict
 from segfair.rank.team_tables import NO_SCORES
 from segfair.rank.teams import Team, TeamScores, require_complete, score_teams
-from segfair.scoring.cohort import NO_PREDICTION
+from segfair.scoring.reading import NO_PREDICTION
 from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable
 

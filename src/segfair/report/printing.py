@@ -24,6 +24,8 @@ _SETTINGS: Mapping[str, object] = {
     # Names come from outside: a dollar sign in one is no formula.
     "text.parse_math": False,
     "hatch.linewidth": 0.5,
+    # Dashes are lengths in points, not in widths of the line.
+    "lines.scale_dashes": False,
     # Letters are outlines in SVG, so that it looks alike anywhere.
     "svg.fonttype": "path",
     # The ids inside an SVG are hashes; with a fixed salt equal facts give equal bytes.
@@ -69,9 +71,7 @@ def _draw(figure: Figure, shape: Shape, common: dict[str, Any]) -> None:
     elif isinstance(shape, Line):
         dash: Any = (0, shape.dash) if shape.dash else "-"
         x, y = zip(*shape.points, strict=True)
-        # Dashes are lengths in points, not in widths of the line.
-        with matplotlib.rc_context({"lines.scale_dashes": False}):
-            line = Line2D(x, y, color=shape.colour, linewidth=shape.width, linestyle=dash, **common)
+        line = Line2D(x, y, color=shape.colour, linewidth=shape.width, linestyle=dash, **common)
         line.set_solid_capstyle("butt")
         figure.add_artist(line)
     elif isinstance(shape, Mark):

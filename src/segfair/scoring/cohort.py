@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
 
 from segfair.cases import Case, Cohort
 from segfair.errors import InputError
@@ -19,17 +18,13 @@ from segfair.protocol.rules import Protocol
 from segfair.remote import shown
 from segfair.scoring.executors import outcomes_in_order
 from segfair.scoring.label_digest import label_digest
-from segfair.scoring.pairs import score_masks, score_pair, worst_score
+from segfair.scoring.pairs import score_masks, worst_score
 from segfair.scoring.reading import (
-    GIVEN_SIZE,
-    NO_PREDICTION,
-    OTHER_GRID,
-    OUTSIDE,
     about_sizes,
     check_threshold,
     read_label,
-    read_pair,
     read_prediction,
+    size_is_known,
 )
 from segfair.scoring.score_cache import (
     EMPTY,
@@ -42,22 +37,11 @@ from segfair.scoring.score_cache import (
 from segfair.scoring.scores import CaseScore, ScoreTable, protocol_metrics
 
 __all__ = [
-    "GIVEN_SIZE",
-    "NO_PREDICTION",
-    "OTHER_GRID",
-    "OUTSIDE",
-    "CaseScore",
     "Outcome",
-    "ScoreTable",
-    "protocol_metrics",
-    "read_label",
-    "read_pair",
     "score_against",
     "score_case",
     "score_cohort",
-    "score_pair",
     "score_predictions",
-    "worst_score",
 ]
 
 
@@ -83,9 +67,7 @@ def score_case(
         ConfigError: A metric that does not exist or has no unit here, or a threshold where several label values are
             told apart.
     """
-    label = read_label(case, spacing_mm=spacing_mm)
-    score = score_against(label, case, protocol, threshold=threshold, spacing_mm=spacing_mm)
-    return dataclasses.replace(score, label_sha256=label_digest(label, protocol))
+    return _OneLabel(case, Rules(protocol, threshold, spacing_mm), None).score(case)
 
 
 def score_against(
@@ -110,13 +92,19 @@ def score_against(
             told apart.
     """
     check_threshold(threshold, protocol)
-    known = label.has_size or spacing_mm is not None
-    geometry: dict[str, Any] = {"spacing_mm": label.spacing_mm if known else None, "axes_mm": label.axes_mm}
+    known = size_is_known(label, spacing_mm)
     sizes = about_sizes(label, spacing_mm)
     try:
         prediction = read_prediction(case, label, protocol, threshold, spacing_mm)
     except InputError as error:
-        score = worst_score(label.array, protocol=protocol, reason=str(error), case=case.id, **geometry)
+        score = worst_score(
+            label.array,
+            protocol=protocol,
+            spacing_mm=label.spacing_mm if known else None,
+            axes_mm=label.axes_mm,
+            reason=str(error),
+            case=case.id,
+        )
         return dataclasses.replace(score, alerts=(*sizes, *score.alerts))
     score = score_masks(label, prediction.mask, has_size=known, protocol=protocol, case=case.id)
     return dataclasses.replace(
@@ -279,9 +267,9 @@ class _OneLabel:
         return dataclasses.replace(score, label_sha256=self._digest)
 
     def _scored_empty(self) -> CaseScore:
-        label = self._read()
-        known = label.has_size or self.rules.spacing_mm is not None
-        return score_masks(label, label.emptied(), has_size=known, protocol=self.rules.protocol, case=self.case.id)
+        label, rules = self._read(), self.rules
+        known = size_is_known(label, rules.spacing_mm)
+        return score_masks(label, label.emptied(), has_size=known, protocol=rules.protocol, case=self.case.id)
 
     def _read(self) -> Mask:
         if self._mask is None:

@@ -19,7 +19,6 @@ from segfair.files.images.grids import give_spacing, shared_grid
 from segfair.files.images.headers import leads_out
 from segfair.files.images.masks import Mask, align, describe_difference, read_image, read_mask
 from segfair.protocol.rules import Protocol
-from segfair.remote import bring
 from segfair.scoring.metrics import MaskPair
 from segfair.scoring.pairs import drop_ignored, lesion_of
 from segfair.scoring.scores import counted_values
@@ -36,6 +35,7 @@ __all__ = [
     "read_pair",
     "read_prediction",
     "refuse_links",
+    "size_is_known",
 ]
 
 NO_PREDICTION = "no prediction"
@@ -141,6 +141,11 @@ def refuse_links(case: Case) -> None:
         raise InputError(f"{path}: is the file of the label itself, by a hard link; hand in the model's own mask")
 
 
+def size_is_known(label: Mask, spacing_mm: tuple[float, ...] | None) -> bool:
+    """Whether it is known how large a voxel is, by the label's file or because it was given for such files."""
+    return label.has_size or spacing_mm is not None
+
+
 def about_sizes(label: Mask, spacing_mm: tuple[float, ...] | None) -> tuple[str, ...]:
     """An alert where the voxel size does not come from the label's file, or where the file gives two."""
     if not label.has_size:
@@ -197,7 +202,6 @@ def _other_place(prediction: Mask, label: Mask, tolerance: float) -> tuple[str, 
 
 
 def _read(path: Path, within: Path | None = None, *, white_is_one: bool = False) -> Mask:
-    bring(path)
     try:
         return read_mask(path, within=within, white_is_one=white_is_one)
     except MemoryError as error:
@@ -220,7 +224,6 @@ def _read_thresholded(
     path: Path, threshold: float, protocol: Protocol, within: Path | None
 ) -> tuple[Mask, dict[str, float]]:
     """A probability map as a mask of the first label value that counts, and which numbers it holds."""
-    bring(path)
     map_ = read_image(path, within=within)
     probabilities = map_.array
     if not np.isfinite(probabilities).all():

@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -22,8 +21,8 @@ from segfair.cases import Case
 from segfair.errors import InputError
 from segfair.files import images
 from segfair.files.images.contents import content_digest
+from segfair.files.placing import placed_whole
 from segfair.protocol.rules import Protocol
-from segfair.remote import bring
 from segfair.scoring.reading import refuse_links
 from segfair.scoring.scores import CaseScore
 
@@ -129,10 +128,8 @@ class ScoreCache:
         place = self._place(key)
         try:
             self._make(place.parent)
-            handle, unfinished = tempfile.mkstemp(dir=place.parent, prefix=".", suffix=".part")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(f"{_digest(body)}\n{body}")
-            Path(unfinished).replace(place)
+            with placed_whole(place) as unfinished:
+                unfinished.write_text(f"{_digest(body)}\n{body}", "utf-8")
         except OSError as error:
             return error.strerror or str(error)
         return ""
@@ -186,7 +183,6 @@ def names_a_file(score: CaseScore, case: Case) -> bool:
 
 def _contents(path: Path, within: Path | None) -> str | None:
     try:
-        bring(path)
         return content_digest(path, within=within)
     except (OSError, InputError):
         return None

@@ -8,12 +8,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from segfair.files.images.headers import data_files
-from segfair.files.images.masks import mask_stem
+from segfair.files.images.headers import TEXT_HEADERS, data_files
+from segfair.files.images.masks import mask_suffix
+from segfair.remote import bring
 
 __all__ = ["content_digest"]
-
-_WITH_HEADER = (".nrrd", ".mha", ".mhd")
 
 
 def content_digest(path: Path, *, within: Path | None = None) -> str:
@@ -28,11 +27,12 @@ def content_digest(path: Path, *, within: Path | None = None) -> str:
 
     Raises:
         OSError: A file cannot be read.
-        InputError: A header that leads elsewhere, or does not end.
+        InputError: A header that leads elsewhere, or does not end; a file that cannot be brought.
     """
-    suffix = path.name[len(mask_stem(path.name) or path.stem) :].lower()
+    bring(path)
+    suffix = mask_suffix(path)
     found = hashlib.sha256(suffix.encode())
-    files = [path, *(data_files(path, within=within) if suffix.endswith(_WITH_HEADER) else ())]
+    files = [path, *(data_files(path, within=within) if suffix.endswith(TEXT_HEADERS) else ())]
     for file in files:
         with file.open("rb") as stream:
             found.update(hashlib.file_digest(stream, "sha256").digest())

@@ -20,7 +20,10 @@ from typing import Literal
 from segfair.errors import InputError
 from segfair.files.images.voxel_stream import Packed
 
-__all__ = ["TextHeader", "data_files", "leads_out", "read_text_header", "refuse_data_outside"]
+__all__ = ["TEXT_HEADERS", "TextHeader", "data_files", "leads_out", "read_text_header", "refuse_data_outside"]
+
+TEXT_HEADERS = (".nrrd", ".mha", ".mhd")
+"""Endings of files that begin with such a header."""
 
 # Most headers end within the first; a list of ten thousand slices within the second.
 _USUAL_BYTES, _MOST_BYTES = 1 << 12, 1 << 20
@@ -131,10 +134,9 @@ def refuse_data_outside(path: Path, header: TextHeader, *, within: Path | None =
     inside = [within] if within is not None else [path.parent, Path(os.path.realpath(path)).parent]
     place = "the folder it was handed in with" if within is not None else "its own folder"
     for name in header.data_files:
-        folder, file = os.path.split(name)
         if "\0" in name or name.startswith("~") or ("%" in name and not _PATTERN.fullmatch(name)):
             raise InputError(f"{path}: names its data file as {name!r}, which is no plain path; write one file")
-        for found in _numbered(path.parent / folder, file) if "%" in file else [path.parent / name]:
+        for found in _meant(path, name):
             if all(leads_out(found, folder) for folder in inside):
                 raise InputError(
                     f"{path}: its header takes the voxels from outside of {place} ({name}); hand in a file that holds "
@@ -153,20 +155,19 @@ def data_files(path: Path, *, within: Path | None = None) -> list[Path]:
     """
     header = read_text_header(path)
     refuse_data_outside(path, header, within=within)
-    named = (
-        found
-        for name in header.data_files
-        for found in (
-            _numbered(path.parent / Path(name).parent, Path(name).name) if "%" in name else [path.parent / name]
-        )
-    )
-    return sorted({found for found in named if found.is_file()})
+    return sorted({found for name in header.data_files for found in _meant(path, name) if found.is_file()})
 
 
 def leads_out(path: Path, folder: Path) -> bool:
     """Whether a path, all links followed, lies outside of a folder."""
     real, inside = os.path.realpath(path), os.path.realpath(folder)
     return os.path.commonpath([real, inside]) != inside
+
+
+def _meant(path: Path, name: str) -> Iterable[Path]:
+    """The files that a name in a header may stand for."""
+    folder, file = os.path.split(name)
+    return _numbered(path.parent / folder, file) if "%" in file else [path.parent / name]
 
 
 def _numbered(folder: Path, pattern: str) -> Iterable[Path]:

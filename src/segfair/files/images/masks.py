@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from segfair.errors import InputError
 from segfair.files.images.grids import Mask, Place, align, describe_difference, describe_grid
-from segfair.files.images.headers import TextHeader, read_text_header, refuse_data_outside
+from segfair.files.images.headers import TEXT_HEADERS, TextHeader, read_text_header, refuse_data_outside
 from segfair.files.images.nifti import LPS, count_nifti_channels, read_nifti, write_nifti
 from segfair.files.images.pictures import (
     PICTURE_SUFFIXES,
@@ -29,6 +29,7 @@ from segfair.files.images.pictures import (
     read_picture,
 )
 from segfair.files.images.voxel_stream import open_stream, read_occupied
+from segfair.remote import bring
 
 __all__ = [
     "MASK_SUFFIXES",
@@ -39,6 +40,7 @@ __all__ = [
     "describe_grid",
     "has_size",
     "mask_stem",
+    "mask_suffix",
     "read_channels",
     "read_image",
     "read_mask",
@@ -74,16 +76,22 @@ def mask_stem(name: str) -> str | None:
     return None
 
 
+def mask_suffix(path: Path) -> str:
+    """The mask extension of a file name in lower case; empty where it has none."""
+    stem = mask_stem(path.name)
+    return "" if stem is None else path.name[len(stem) :].lower()
+
+
 def has_size(path: Path) -> bool | None:
     """Whether a file says how large a voxel is, told without its voxels; None where it cannot be read."""
-    suffix = _suffix(path)
+    suffix = mask_suffix(path)
     try:
         if not suffix or not path.is_file():
             return None
         if suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
                 return bool({"affine.npy", "spacing.npy"}.intersection(archive.namelist()))
-        if suffix in (*_ITK_READERS, ".seg.nrrd"):
+        if suffix.endswith(TEXT_HEADERS):
             return read_text_header(path).has_size
     except (OSError, InputError, zipfile.BadZipFile):
         return None
@@ -189,16 +197,11 @@ def write_image(path: Path, array: ArrayLike, *, affine: ArrayLike) -> None:
     write_nifti(Path(path), np.asarray(array, dtype=np.float32), affine)
 
 
-def _suffix(path: Path) -> str:
-    """The mask extension of a file name in lower case; empty where it has none."""
-    stem = mask_stem(path.name)
-    return "" if stem is None else path.name[len(stem) :].lower()
-
-
 def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
     """The stored array (x, y, z; rescaled where the header says so) and its geometry."""
-    if not _suffix(path):
+    if not mask_suffix(path):
         _refuse(path, f"not a mask file; known are {', '.join(MASK_SUFFIXES)}")
+    bring(path)
     try:
         stored = _read_format(path, role, within)
     except OSError as error:
@@ -219,7 +222,7 @@ def _read_format(path: Path, role: Role, within: Path | None) -> Mask:
         _refuse(path, "is a folder, not a file; name the file in it")
     if path.stat().st_size == 0:
         _refuse(path, "is empty (0 bytes); write or copy it again")
-    suffix = _suffix(path)
+    suffix = mask_suffix(path)
     if suffix in (".nii.gz", ".nii"):
         # A damaged header may blow numbers up; what is not finite is refused later.
         with np.errstate(over="ignore", invalid="ignore"):

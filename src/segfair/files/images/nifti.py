@@ -21,8 +21,6 @@ References:
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 from segfair.errors import InputError
 from segfair.files.images.grids import Mask, Place
 from segfair.files.images.voxel_stream import open_stream, read_occupied
+from segfair.files.placing import placed_whole
 
 __all__ = ["LPS", "count_nifti_channels", "read_nifti", "write_nifti"]
 
@@ -172,13 +171,9 @@ def write_nifti(path: Path, array: NDArray[Any], affine: ArrayLike) -> None:
     if path.name.endswith(".gz"):
         # No time stamp: the same mask gives the same bytes.
         content = igzip.compress(content, 2, mtime=0)
-    # Hidden, so that a folder read meanwhile does not take it for a case.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        with placed_whole(path) as unfinished:
+            unfinished.write_bytes(content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -94,10 +94,10 @@ def _write_all(
 ) -> None:
     public = folder / place
     (public / "teams").mkdir(parents=True)
-    shown = written.strftime("%Y-%m-%d %H:%M UTC")
+    moment = written.strftime("%Y-%m-%d %H:%M UTC")
     slugs = file_names([entry.team for entry in ranking.standings])
     pages = {team: f"teams/{slug}.html" for team, slug in slugs.items()}
-    board = leaderboard_data(ranking, pages=pages, private=private, written=shown, command=command)
+    board = leaderboard_data(ranking, pages=pages, private=private, written=moment, command=command)
     _write_text(public / "leaderboard.html", render_page(board, template="rank.html.j2"))
     write_csv(leaderboard_rows(ranking), public / "leaderboard.csv")
     _write_json(folder / "rank.json", ranking.to_dict())
@@ -112,7 +112,7 @@ def _write_all(
             back="../leaderboard.html",
             table_href="" if private else f"{slug}.csv",
             private=private,
-            written=shown,
+            written=moment,
         )
         _write_text(public / pages[entry.team], render_page(page, template="team.html.j2"))
         if not private:
