@@ -197,7 +197,8 @@ def _power(result: AuditResult) -> str:
 
 
 def _metrics(result: AuditResult) -> str:
-    return _first(metric_name(entry.name) for entry in result.cases.metrics) + ", each with its definition"
+    named = _first(metric_name(entry.name) for entry in result.cases.metrics)
+    return f"{named}; each with its definition" if named else ""
 
 
 def _fairness(result: AuditResult) -> str:
@@ -265,7 +266,8 @@ def _alerts(result: AuditResult) -> str:
     kinds: dict[str, int] = {}
     for alert in result.verdict.alerts:
         kinds[alert.kind] = kinds.get(alert.kind, 0) + 1
-    return _first(f"{clean(kind, length=40)} {count}" for kind, count in kinds.items())
+    told = ", ".join(f"{clean(kind, length=40)} ({count})" for kind, count in kinds.items())
+    return f"{plural(len(result.verdict.alerts), 'alert')}: {told}" if told else ""
 
 
 def _de_identification(result: AuditResult) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segfair.audit.result import AuditResult
-from segfair.handover.audit_facts import fact_of
+from segfair.handover.audit_facts import RECORD, fact_of
 from segfair.trees import structure, tree_converter
 
 __all__ = ["DISCLAIMER", "Answer", "Checklist", "Dossier", "Item", "Section", "checklists", "dossier"]
@@ -171,14 +171,17 @@ def dossier(result: AuditResult) -> Dossier:
 
 
 def _answer(item: Item, result: AuditResult) -> Answer:
-    told, missing = [], []
+    told, missing, unwritten = [], [], []
     for name in item.facts:
         fact = fact_of(name)
         text = fact.tell(result)
         if text:
             told.append((fact.place, text))
+        elif name.startswith(RECORD):
+            unwritten.append(name.removeprefix(RECORD))
         else:
             missing.append(fact.remedy)
+    missing += [f"in the record of the study: {', '.join(unwritten)}"] if unwritten else []
     missing += [item.remains] if item.remains else []
     standing: Standing = "missing" if not told else "partly" if missing else "answered"
     return Answer(item, standing, tuple(told), tuple(missing))

@@ -88,25 +88,22 @@ def _section(section: Section) -> Data:
     return {
         "key": checklist.key,
         "source": checklist.source,
-        "table": table(
-            f"{checklist.title}: {plural(len(section.answers), 'item')}",
-            _COLUMNS,
-            [_row(answer) for answer in section.answers],
-            note=f"Numbers: {checklist.numbering}.",
-        ),
+        "caption": f"{checklist.title}: {plural(len(section.answers), 'item')}",
+        "columns": _COLUMNS,
+        "rows": [_row(answer) for answer in section.answers],
+        "note": f"Numbers: {checklist.numbering}.",
     }
 
 
-def _row(answer: Answer) -> list[Cell]:
-    places = dict.fromkeys(place for place, _ in answer.told)
-    missing = "; ".join(answer.missing)
-    return [
-        cell(answer.item.number),
-        cell(answer.item.topic),
-        cell(_MARKS[answer.standing]),
-        cell("; ".join(text for _, text in answer.told) or "–", sub=", ".join(places)),
-        cell(missing or "–", sub=answer.item.who if missing else ""),
-    ]
+def _row(answer: Answer) -> Data:
+    return {
+        "number": answer.item.number,
+        "topic": answer.item.topic,
+        "standing": _MARKS[answer.standing],
+        "told": [{"place": place, "text": text} for place, text in answer.told],
+        "missing": answer.missing,
+        "who": answer.item.who,
+    }
 
 
 def _is_ours(path: Path) -> bool:
