@@ -82,7 +82,7 @@ class FairnessAudit(_callback()):  # type: ignore[misc]
         self._epoch = Epoch(metadata, options)
         self._schedule = Schedule(every)
         self._id_key, self._transform, self._spacing = id_key, output_transform, spacing
-        self._due = False
+        self._due, self._is_first = False, True
         self.result: EpochFairness | None = None
 
     def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
@@ -96,10 +96,15 @@ class FairnessAudit(_callback()):  # type: ignore[misc]
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Scores the cases of a batch."""
+        """Scores the cases of a batch; of the very first says whether the table knows them."""
+        if not (self._due or self._is_first):
+            return
+        self._is_first = False
+        output = outputs if self._transform is None else self._transform(outputs, batch)
+        cases = cases_of_batch(output, batch, id_key=self._id_key)
+        self._epoch.check(cases)
         if self._due:
-            output = outputs if self._transform is None else self._transform(outputs, batch)
-            self._epoch.add(cases_of_batch(output, batch, id_key=self._id_key), spacing=self._spacing)
+            self._epoch.add(cases, spacing=self._spacing)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Tells the loggers."""

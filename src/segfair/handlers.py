@@ -67,7 +67,7 @@ class FairnessAudit:
         self._schedule = Schedule(every)
         self._id_key, self._transform, self._spacing = id_key, output_transform, spacing
         self._n_left: int | None = None
-        self._due = False
+        self._due, self._is_first = False, True
         self.result: EpochFairness | None = None
 
     def attach(self, engine: Any) -> None:
@@ -91,10 +91,15 @@ class FairnessAudit:
         self._n_left = engine.state.epoch_length
 
     def _collect(self, engine: Any) -> None:
+        if not (self._due or self._is_first):
+            return
+        self._is_first = False
+        output = engine.state.output if self._transform is None else self._transform(engine.state.output)
+        cases = cases_of_batch(output, engine.state.batch, id_key=self._id_key)
+        self._epoch.check(cases)
         if not self._due:
             return
-        output = engine.state.output if self._transform is None else self._transform(engine.state.output)
-        self._epoch.add(cases_of_batch(output, engine.state.batch, id_key=self._id_key), spacing=self._spacing)
+        self._epoch.add(cases, spacing=self._spacing)
         if self._n_left is not None:
             self._n_left -= 1
             if self._n_left == 0:  # before the end of the epoch, when loggers look

@@ -13,7 +13,7 @@ from monai.inferers import SimpleInferer
 from monai.transforms import AsDiscreted
 from tests.loops.conftest import SETTINGS, ValidationSet
 
-from segfair.errors import ConfigError, InputError, PairingError
+from segfair.errors import ConfigError, InputError, MetadataError, PairingError
 from segfair.handlers import FairnessAudit
 
 
@@ -77,12 +77,23 @@ def test_loggers_hold_what_the_audit_says(validation: ValidationSet, tmp_path: P
 def test_a_case_without_a_row_is_named_once(validation: ValidationSet) -> None:
     audit = FairnessAudit(validation.table.iloc[2:], every=1, **SETTINGS)
     engine = evaluator(validation, [audit])
-    with pytest.warns(UserWarning, match="2 cases of the loop have no row .*: case_00, case_01") as warned:
+    with pytest.warns(UserWarning, match="2 cases of the loop without a row .*: case_00, case_01") as warned:
         engine.run(global_epoch=1)
         engine.run(global_epoch=2)
-    assert sum("no row" in str(entry.message) for entry in warned) == 1
+    assert sum("without a row" in str(entry.message) for entry in warned) == 1
     assert audit.result is not None
     assert audit.result.n_cases == 22
+
+
+def test_a_table_of_other_cases_is_told_at_the_first_batch(validation: ValidationSet) -> None:
+    audit = FairnessAudit(
+        validation.table.assign(patient_id=[f"other {row}" for row in range(24)]), every=2, **SETTINGS
+    )
+    engine = evaluator(validation, [audit])
+    with pytest.warns(UserWarning, match="5 cases of the loop without a row"):
+        engine.run(global_epoch=1)
+    with pytest.raises(MetadataError):
+        engine.run(global_epoch=2)
 
 
 def test_ids_may_stand_under_a_key(validation: ValidationSet) -> None:

@@ -26,8 +26,9 @@ from segfair.audit.choices.groups import Study, form_groups
 from segfair.audit.choices.labels import resolve_protocol
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.result import AuditConfig
+from segfair.audit.words import plural
 from segfair.cases import Case, Cohort
-from segfair.errors import ConfigError, GeometryError, close_names, some
+from segfair.errors import ConfigError, GeometryError, MetadataError, close_names, some
 from segfair.fairness import ChallengeScores, challenge_scores
 from segfair.intake.case_rows import attach_metadata, read_metadata
 from segfair.loops.batches import LoopCase
@@ -142,12 +143,28 @@ class Epoch:
         self._metadata = metadata
         self._rules: AuditConfig | None = None
         self._warned: set[str] = set()
+        self._is_checked = metadata is None
         self.clear()
 
     def clear(self) -> None:
         """Forgets the cases."""
         self._scores: dict[str, CaseScore] = {}
         self._levels: dict[str, Mapping[str, object]] = {}
+
+    def check(self, cases: Sequence[LoopCase]) -> None:
+        """Warns at the first batch, be it audited or not, of cases that the table lacks."""
+        if self._is_checked:
+            return
+        self._is_checked = True
+        names = [case.name for case in cases]
+        with python_terms():
+            table = read_metadata(self._metadata, sheet=self._selection.get("sheet"), case_ids=names)
+            chosen = {name: value for name, value in self._selection.items() if name != "sheet"}
+            try:
+                absent = sorted(attach_metadata(table, names, **chosen).absent)
+            except MetadataError:  # whose rows they are is told by all cases together
+                absent = sorted(names)
+        self._warn(absent, table.name)
 
     def add(self, cases: Sequence[LoopCase], *, spacing: Spacing = None) -> list[CaseScore]:
         """Scores some cases; one that comes again takes the place of the earlier one.
@@ -262,9 +279,9 @@ class Epoch:
         if new:
             self._warned.update(new)
             warnings.warn(
-                f"{len(new)} cases of the loop have no row in {table}, and are left out of PS, FS and the worst "
+                f"{plural(len(new), 'case')} of the loop without a row in {table}, left out of PS, FS and the worst "
                 f"subgroup: {some(new, 10)}",
-                stacklevel=4,
+                stacklevel=3,
             )
 
 
