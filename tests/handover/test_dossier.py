@@ -170,3 +170,20 @@ def test_the_files_agree_and_need_no_network(tmp_path: Path) -> None:
     (tmp_path / "dossier.json").write_text("{}")
     with pytest.raises(ConfigError, match="segfair dossier did not write"):
         write_dossier(found, result, tmp_path, digest="ab" * 32)
+
+
+def test_the_pages_of_the_docs_say_what_the_file_holds() -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    keys = {
+        name.removeprefix(RECORD)
+        for checklist in checklists()
+        for item in checklist.items
+        for name in item.facts
+        if name.startswith(RECORD)
+    }
+    how_to = (docs / "how-to" / "hand-over.md").read_text("utf-8")
+    assert keys == {key for key in keys if f"`{key}`" in how_to}
+    rows = re.findall(
+        r"^\| .+ \| .+ \| (\d+)[^|]* \| [^|]+ \|$", (docs / "reference" / "standards.md").read_text("utf-8"), re.M
+    )
+    assert [int(number) for number in rows] == [len(checklist.items) for checklist in checklists()]

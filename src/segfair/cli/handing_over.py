@@ -42,7 +42,7 @@ def dossier(
     from segfair.audit.result import AuditResult, audit_file
     from segfair.files.manifest import hash_file
     from segfair.handover.dossier import dossier as hold_against
-    from segfair.handover.dossier_files import write_dossier
+    from segfair.handover.dossier_files import FILES, write_dossier
 
     voice = Voice("dossier", saying)
     path = audit_file(audit_json)
@@ -54,7 +54,10 @@ def dossier(
         f"{title}: {told['answered']} answered, {told['partly']} partly, {told['missing']} missing"
         for title, told in counts.items()
     ]
-    facts = {"counts": {section.checklist.key: section.counts for section in found.sections}, "page": str(page)}
+    facts = {
+        "counts": {section.checklist.key: section.counts for section in found.sections},
+        "files": {Path(name).suffix[1:]: str(out / name) for name in FILES},
+    }
     voice.answer(Answer(facts, (*lines, f"dossier: {page}")))
 
 

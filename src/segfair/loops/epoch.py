@@ -143,7 +143,7 @@ class Epoch:
         self._metadata = metadata
         self._rules: AuditConfig | None = None
         self._warned: set[str] = set()
-        self._is_checked = metadata is None
+        self._is_checked = False
         self.clear()
 
     def clear(self) -> None:
@@ -153,7 +153,7 @@ class Epoch:
 
     def check(self, cases: Sequence[LoopCase]) -> None:
         """Warns at the first batch, be it audited or not, of cases that the table lacks."""
-        if self._is_checked:
+        if self._is_checked or self._metadata is None:
             return
         self._is_checked = True
         names = [case.name for case in cases]
