@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,16 @@ class ValidationSet:
         keys = ["image", "label"]
         load = Compose([LoadImaged(keys), EnsureChannelFirstd(keys)])
         return DataLoader(Dataset(self.items(), load), batch_size=batch_size, **options)
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Lightning's logger for MLflow leaves its address in the environment, where MONAI's handler takes it for the user's."""
+    kept = dict(os.environ)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger
 from tests.loops.conftest import SETTINGS, ValidationSet
 from tests.loops.test_handlers import in_mlflow, scalars
 
+from segfair import callbacks
 from segfair.callbacks import FairnessAudit
+from segfair.errors import InputError
 
 
 class Model(pl.LightningModule):
@@ -82,10 +83,23 @@ def test_a_validation_alone_is_audited(validation: ValidationSet, tmp_path: Path
     assert numbers == {name: pytest.approx(value, rel=1e-6) for name, value in validation.wanted().items()}
 
 
-def test_the_other_lightning_gets_a_callback_of_its_own() -> None:
-    code = (
-        "import pytorch_lightning as pl; from segfair.callbacks import FairnessAudit;"
-        "print(issubclass(FairnessAudit, pl.Callback))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
+@pytest.mark.parametrize(("given", "told"), [(None, "but pred"), ({"loss": torch.tensor(0.5)}, "but loss")])
+def test_a_step_that_gives_no_masks_is_told_before_the_training(
+    validation: ValidationSet, tmp_path: Path, given: Any, told: str
+) -> None:
+    class Silent(Model):
+        def validation_step(self, batch: Any, _index: int) -> Any:
+            return given
+
+    audit = FairnessAudit(validation.table, **SETTINGS)
+    with pytest.raises(InputError, match=f"gives no predictions \\({told}\\); let it give masks as 'pred'"):
+        trainer(tmp_path, audit, False, max_epochs=1).fit(Silent(), validation.loader(), validation.loader())
+    assert audit.result is None
+
+
+def test_the_other_lightning_gets_a_callback_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert issubclass(FairnessAudit, pl.Callback)
+    import pytorch_lightning
+
+    monkeypatch.delitem(sys.modules, "lightning.pytorch")
+    assert callbacks._callback() is pytorch_lightning.Callback

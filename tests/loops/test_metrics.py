@@ -117,6 +117,13 @@ def test_what_is_no_mask_is_refused_in_a_sentence() -> None:
         metric(label, label, spacing=[(1, 1)] * 3)
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float64])
+def test_masks_of_any_type(dtype: torch.dtype) -> None:
+    label, prediction = torch.zeros(2, 1, 1, 8, 8)
+    label[..., 2:6, 2:6], prediction[..., 2:6, 3:7] = 1, 1
+    assert CaseMetric("dsc")(prediction.to(dtype), label.to(dtype)).tolist() == [[0.75]]
+
+
 def test_each_case_may_have_a_voxel_size_of_its_own() -> None:
     label, prediction = torch.zeros(2, 2, 1, 8, 8)
     label[..., 2:6, 2:6], prediction[..., 2:6, 3:7] = 1, 1

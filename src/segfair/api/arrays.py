@@ -302,7 +302,7 @@ def as_mask(mask: Any, *, name: str, spacing: Sequence[float] | None = None) -> 
         return _sized(read.array, read.affine if read.has_size else None, spacing, name)
     meta = getattr(mask, "meta", None) or meta
     is_tensor = hasattr(mask, "detach")
-    array = np.asarray(mask.detach().cpu().numpy() if is_tensor else mask)
+    array = np.asarray(_of_tensor(mask) if is_tensor else mask)
     if array.dtype.kind not in "biuf" or array.ndim < 2:
         raise InputError(
             f"{name}: {type(mask).__name__} of {array.dtype} with {array.ndim} axes is no mask; hand in an array"
@@ -310,6 +310,12 @@ def as_mask(mask: Any, *, name: str, spacing: Sequence[float] | None = None) -> 
     if has_channels or array.ndim > 3 or (is_tensor and array.shape[0] == 1 and array.ndim > 2):
         array = _without_channels(array, name)
     return _sized(array, _affine(meta), spacing, name)
+
+
+def _of_tensor(mask: Any) -> Any:
+    """A tensor as an array; NumPy has no bfloat16."""
+    held = mask.detach().cpu()
+    return (held.float() if "bfloat16" in str(held.dtype) else held).numpy()
 
 
 def _without_channels(array: Array, name: str) -> Array:

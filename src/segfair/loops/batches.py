@@ -52,6 +52,11 @@ def cases_of_batch(output: Any, batch: Any = None, *, id_key: str | None = None)
         output = {"pred": output}
     keys = (*_OF_CASE, *((id_key,) if id_key is not None else ()))
     outputs, inputs = _items(output, keys), _items(batch, keys)
+    if not any(key in item for item in outputs[:1] for key in PREDICTION_KEYS):
+        raise InputError(
+            f"a step of the loop gives no predictions (but {some(output, 8)}); let it give masks as 'pred', or say "
+            "where they are with output_transform"
+        )
     if inputs and len(inputs) != len(outputs):
         raise PairingError(f"a batch of {len(inputs)} cases has {len(outputs)} predictions; hand over one each")
     inputs = inputs or [{} for _ in outputs]
@@ -78,6 +83,8 @@ def cases_of_masks(
     Raises:
         InputError: As many labels, ids or levels as there are predictions are meant.
     """
+    if labels is None:
+        raise InputError("labels are missing; hand in y as well")
     listed = [predictions[index] for index in range(len(predictions))]
     referred = [labels[index] for index in range(len(labels))]
     if isinstance(levels, Mapping):
@@ -102,13 +109,18 @@ def _items(batch: Any, keys: Sequence[str]) -> list[dict[str, Any]]:
         return [dict(item) for item in batch]
     if not isinstance(batch, Mapping):
         return []
-    kept = {key: batch[key] for key in keys if key in batch and hasattr(batch[key], "__len__")}
+    kept = {key: batch[key] for key in keys if key in batch and _is_batch(batch[key])}
     sizes = {len(values) for values in kept.values()}
     if len(sizes) > 1:
         raise PairingError(
             f"a batch holds {some(sorted(sizes))} cases by its keys {', '.join(kept)}; one each is meant"
         )
     return [{key: values[index] for key, values in kept.items()} for index in range(max(sizes, default=0))]
+
+
+def _is_batch(value: Any) -> bool:
+    """Whether a value has a first axis; a loss has none."""
+    return hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
 
 
 def _case(item: Mapping[str, Any], id_key: str | None) -> LoopCase:
