@@ -315,7 +315,7 @@ def as_mask(mask: Any, *, name: str, spacing: Sequence[float] | None = None) -> 
 def _of_tensor(mask: Any) -> Any:
     """A tensor as an array; NumPy has no bfloat16."""
     held = mask.detach().cpu()
-    return (held.float() if "bfloat16" in str(held.dtype) else held).numpy()
+    return (held.float() if "bfloat16" in str(getattr(held, "dtype", "")) else held).numpy()
 
 
 def _without_channels(array: Array, name: str) -> Array:
