@@ -108,7 +108,7 @@ def test_the_headings_are_those_of_their_template() -> None:
 
 
 def test_the_record_states_uses_and_recommendations() -> None:
-    record = {"intended_use": "Volumetry *only*.", "out_of_scope": ["children", "CT"], "recommendations": "Look twice."}
+    record = {"intended_use": "Volumetry *only*.", "out_of_scope": ["children", "CT"], "recommendation": "Look twice."}
     card = model_card(changed(make_result(levels=FEW), about={"record": record}))
     assert "### Direct Use\n\nVolumetry \\*only\\*.\n" in card
     assert "### Out-of-Scope Use\n\nchildren, CT\n" in card

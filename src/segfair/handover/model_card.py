@@ -33,7 +33,7 @@ from segfair.subgroups.lattice import Divergence
 __all__ = ["model_card"]
 
 _WORST = 10
-_USES = ("intended_use", "out_of_scope", "recommendations")
+_USES = ("intended_use", "out_of_scope", "recommendation")
 """Keys of the record that have a section of their own."""
 
 
@@ -161,7 +161,7 @@ def _plain(value: object) -> str:
 
 def _recommendations(result: AuditResult) -> str:
     """What the record says; else whom users should know of."""
-    said = _plain(result.about.record.get("recommendations"))
+    said = _plain(result.about.record.get("recommendation"))
     if said:
         return _text(said)
     found = [subgroup_name(entry.items.items) for entry in result.subgroups.findings]
