@@ -123,7 +123,9 @@ def _group_sizes(result: AuditResult) -> str:
         sizes = [level.n for level in entry.levels]
         if sizes:
             levels = plural(len(sizes), "level")
-            told.append(f"{clean(entry.name, length=40)}: {levels} of {min(sizes):,} to {max(sizes):,} cases")
+            least, most = f"{min(sizes):,}", f"{max(sizes):,}"
+            span = least if least == most else f"{least} to {most}"
+            told.append(f"{clean(entry.name, length=40)}: {levels} of {span} cases")
     return _first(told)
 
 
