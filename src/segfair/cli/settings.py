@@ -180,10 +180,12 @@ def prepare(options: AuditOptions) -> Delivery:
     """What will be handed over, refused now where it cannot be."""
     from segfair.handover.deliver import prepare
 
+    beside = Path("study.toml")
     return prepare(
         options.out,
         share_out=options.handover.share,
         keyfile=options.handover.pseudonymise,
         figures=options.handover.figures,
-        record=options.handover.record,
+        record=options.handover.record or (beside if beside.is_file() else None),
+        **dataclasses.asdict(options.handover.naming),
     )

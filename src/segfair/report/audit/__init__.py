@@ -7,6 +7,7 @@ the figures' SVG, and no file is touched.
 from __future__ import annotations
 
 from segfair.audit.result import AuditResult
+from segfair.audit.result.record import audited_name
 from segfair.audit.words import clean, metric_name
 from segfair.report.audit.groups import attribute_section, power_section, why_section
 from segfair.report.audit.lattice import subgroup_section
@@ -56,6 +57,7 @@ def page_data(
         digests: What -> SHA-256, printed with the method.
         redrawn: When the page was drawn again, and by which command; None: the audit wrote it itself.
     """
+    name = audited_name(result.about.record)
     sections = {
         "verdict": verdict_section(result),
         "primary": primary_section(result),
@@ -74,7 +76,7 @@ def page_data(
         "inputs": input_section(result),
     }
     return {
-        "title": "Segmentation audit by subgroup",
+        "title": f"{name}: segmentation audit by subgroup" if name else "Segmentation audit by subgroup",
         "written": written,
         "version": result.about.versions.get("segfair", ""),
         "outcome": metric_name(result.subgroups.primary_outcome),
