@@ -74,7 +74,7 @@ def write_report(
         require_paper()
     names = [name for name in FILES if name != "cases.csv" or result.cases.scores.rows]
     names += [PDF] if pdf else []
-    refuse_foreign(directory, [*FILES, *names, *extras], ours=is_ours(directory))
+    refuse_foreign(directory, dict.fromkeys([*FILES, *names, *extras]), ours=is_ours(directory))
     written = datetime.now(UTC)
     with placed_together(directory, first=MANIFEST, earlier=written_files(directory)) as unfinished:
         for name, contents in extras.items():

@@ -57,7 +57,7 @@ def answer_section(result: AuditResult, language: Language) -> Data:
     kind, row = result.verdict.kind, spoken_of(result)
     outcome = result.subgroups.primary_outcome
     mark, tone = _TONES.get(kind, ("◆", "open"))
-    found = kind == FOUND and row is not None
+    found = kind == FOUND and row is not None and row.rest_mean is not None
     return {
         "title": answer_title(language, kind),
         "mark": mark,

@@ -28,9 +28,10 @@ def level_section(result: AuditResult, language: Language) -> Data | None:
     """The levels; None where no attribute could be made.
 
     Returns:
-        Whether they were `declared`, the heading `between` of the intervals, a `legend`, a `note` on levels left out,
-        the place of the overall `mean` in the drawings, and `rows`: attribute (empty where it is that of the row
-        above), level, n, mean, interval, place of the `dot` and of the `line`'s ends, `standing` and `detail`.
+        Whether they were `declared`, the heading `between` of the intervals, a `legend`, what `found_from` means, a
+        `note` on levels left out, the place of the overall `mean` in the drawings, and `rows`: attribute (empty where
+        it is that of the row above), level, n, mean, interval, place of the `dot` and of the `line`'s ends, `standing`
+        and `detail`.
     """
     declared = [entry for entry in result.attributes.facts if entry.primary]
     shown = declared or list(result.attributes.facts)
@@ -39,10 +40,10 @@ def level_section(result: AuditResult, language: Language) -> Data | None:
         return None
     tests = rows_of_levels(result)
 
-    def evidence(place: int) -> tuple[float, float, int]:
+    def evidence(place: int) -> tuple[float, float]:
         test = _test_of(tests, *listed[place])
-        known = test is not None and test.p_adjusted is not None and test.p_value is not None
-        return (test.p_adjusted, test.p_value, place) if known else (math.inf, math.inf, place)  # type: ignore[union-attr, return-value]
+        values = (test.p_adjusted, test.p_value) if test is not None else (None, None)
+        return values[0] if values[0] is not None else math.inf, values[1] if values[1] is not None else math.inf
 
     kept = sorted(sorted(range(len(listed)), key=evidence)[:MOST_LEVELS])
     levels = [listed[place] for place in kept]
@@ -59,10 +60,13 @@ def level_section(result: AuditResult, language: Language) -> Data | None:
         "between": language.say("with 95 %% certainty"),
         "legend": language.say(
             "%(outcome)s: the dot is the mean of the group, the line where it lies with 95 %% certainty, grey the mean "
-            "of all cases (%(overall)s). Found from 0.1 on: a smaller difference would probably have been missed.",
+            "of all cases (%(overall)s).",
             outcome=outcome_name(language, outcome),
             overall=language.number(overall, outcome_digits(result.subgroups[outcome])),
         ),
+        "found_from": language.say("Found from a value on: a smaller difference would probably have been missed.")
+        if any(row["detail"] for row in rows)
+        else "",
         "note": language.say_n(
             "%(count)s further group, with less evidence of a difference, is in the report.",
             "%(count)s further groups, with less evidence of a difference, are in the report.",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from segfair.audit.judging.gates import Gate, parse_gate
 from segfair.audit.result import AuditResult
+from segfair.audit.significance import is_share
 from segfair.audit.words import clean, metric_name
 from segfair.report.parts import Data
 from segfair.report.signing.language import Language
@@ -63,13 +64,13 @@ def _smallest_gap(result: AuditResult, language: Language) -> str:
         high=language.number(max(gaps), 2),
     )
     needed = [entry.n_needed for entry in judged if entry.n_needed is not None]
-    if not needed:
+    # The gap of interest is meant for scores between 0 and 1.
+    if not needed or not is_share(result.subgroups.primary_outcome):
         return text
     return f"{text} " + language.say(
-        "To find one of %(gap)s a group needs %(low)s to %(high)s cases.",
+        "To find one of %(gap)s such a group needs up to %(n)s cases.",
         gap=language.plain(result.about.config.power_gap),
-        low=language.count(min(needed)),
-        high=language.count(max(needed)),
+        n=language.count(max(needed)),
     )
 
 
