@@ -141,8 +141,12 @@ class AuditComparison(Comparison):
 
         return ComparisonPlots(self)
 
-    def report(self, folder: str | PathLike[str]) -> Path:
+    def report(self, folder: str | PathLike[str], *, title: str = "") -> Path:
         """Writes `comparison.html` and `comparison.json`.
+
+        Args:
+            folder: Where to; made if it does not exist.
+            title: What the comparison is called, in its heading.
 
         Returns:
             The path of comparison.html.
@@ -153,7 +157,7 @@ class AuditComparison(Comparison):
         from segfair.report.comparison.files import write_comparison
 
         with python_terms():
-            return write_comparison(self, folder)
+            return write_comparison(self, folder, title=title)
 
     def show(self, *, height: int = 800) -> None:
         """The whole page; see `Audit.show`."""
@@ -191,12 +195,13 @@ class TeamRanking(Ranking):
 
         return RankingPlots(self)
 
-    def report(self, folder: str | PathLike[str], *, private_labels: bool = False) -> Path:
+    def report(self, folder: str | PathLike[str], *, private_labels: bool = False, title: str = "") -> Path:
         """Writes the leaderboard, the pages of the teams and their tables.
 
         Args:
             folder: Where to; made if it does not exist.
             private_labels: See `segfair.write_ranking`.
+            title: What the ranking is called, in the heading of the leaderboard.
 
         Returns:
             The path of leaderboard.html.
@@ -207,7 +212,7 @@ class TeamRanking(Ranking):
         from segfair.report.ranking.files import write_ranking
 
         with python_terms():
-            return write_ranking(self, folder, private_labels=private_labels)
+            return write_ranking(self, folder, private_labels=private_labels, title=title)
 
     def show(self, *, height: int = 800) -> None:
         """The leaderboard; see `Audit.show`. Pages of teams are there once the report is written."""

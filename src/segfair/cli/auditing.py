@@ -99,7 +99,7 @@ def audit(
         strict=strict,
     )
     gates = read_gates([*config.protocol.gates, *(options.testing.gate or ())])
-    delivery = prepare(options)
+    delivery = prepare(options, voice)
     cohort = load_cohort(
         predictions,
         labels,
@@ -151,7 +151,7 @@ def audit_scores(
     voice = Voice("audit-scores", options.saying)
     protocol = load_protocol(options.protocol)
     gates = read_gates([*protocol.gates, *(options.testing.gate or ())])
-    delivery = prepare(options)
+    delivery = prepare(options, voice)
     with _uncollected():
         cohort, table = load_score_cohort(
             scores,

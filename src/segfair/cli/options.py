@@ -56,6 +56,7 @@ Share = Annotated[
     Path | None,
     option("Second folder that can be handed on: no ids, no rows of cases, no group of under 5.", HANDOVER),
 ]
+Title = Annotated[str, option("What it is called, in the heading.", HANDOVER, show_default=False)]
 Figures = Annotated[FigureFormat | None, option("Also write the figures as files, to figures/.", HANDOVER)]
 IdColumn = Annotated[str | None, option("Metadata column with the case ids; found by itself.", WHICH)]
 SubjectColumn = Annotated[str | None, option("Metadata column that tells which cases are of one patient.", WHICH)]
@@ -236,6 +237,7 @@ class RankOptions:
         None
     )
     protocol: Protocol = "default"
+    title: Title = ""
     private_labels: Annotated[
         bool,
         option("Write what may be published to public/, without cases and attributes.", RUN, "--private-labels"),

@@ -219,7 +219,14 @@ def write_ranking(ranking: Ranking, options: RankOptions, voice: Voice) -> None:
     from segfair.report.ranking.files import write_ranking
 
     private = options.private_labels
-    page = write_ranking(ranking, options.out, private_labels=private, export=options.export, command=command())
+    page = write_ranking(
+        ranking,
+        options.out,
+        private_labels=private,
+        export=options.export,
+        command=command(),
+        title=options.title,
+    )
     voice.note(*ranking.notices)
     voice.note(*(f"left out for every team: case {case}: {reason}" for case, reason in ranking.scores.excluded.items()))
     voice.note(*(alert.text for alert in ranking.alerts), warning=True)

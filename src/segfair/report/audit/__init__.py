@@ -17,7 +17,7 @@ from segfair.report.audit.room import attributes_note
 from segfair.report.audit.scores import alert_section, gate_section, record_section, score_section
 from segfair.report.audit.second_labels import ruler_section
 from segfair.report.audit.summary import headline_facts, primary_section, verdict_section, worst_section
-from segfair.report.parts import Data
+from segfair.report.parts import Data, titled
 
 __all__ = ["page_data"]
 
@@ -57,7 +57,6 @@ def page_data(
         digests: What -> SHA-256, printed with the method.
         redrawn: When the page was drawn again, and by which command; None: the audit wrote it itself.
     """
-    name = audited_name(result.about.record)
     sections = {
         "verdict": verdict_section(result),
         "primary": primary_section(result),
@@ -76,7 +75,7 @@ def page_data(
         "inputs": input_section(result),
     }
     return {
-        "title": f"{name}: segmentation audit by subgroup" if name else "Segmentation audit by subgroup",
+        "title": titled(audited_name(result.about.record), "Segmentation audit by subgroup"),
         "written": written,
         "version": result.about.versions.get("segfair", ""),
         "outcome": metric_name(result.subgroups.primary_outcome),
