@@ -46,7 +46,7 @@ def _drawn(gallery: Gallery, cases: tuple[str, ...]) -> list[str]:
 
 def _picture(case: str, kind: str, entry: GallerySlice, result: AuditResult, language: Language) -> Data:
     rows, outcome = result.cases.scores, result.subgroups.primary_outcome
-    score = next((row[outcome] for row in rows.records() if str(row["case"]) == case), None)
+    score = dict(zip(map(str, rows.column("case")), rows.column(outcome), strict=True)).get(case)
     shown = picture(case, entry, entry.columns * entry.pixel_mm[0])
     step_x, step_y = map(float, shown["scale"].split())
     unit = length_unit(language, f"_{'vox' if entry.unit == 'voxels' else entry.unit}")
