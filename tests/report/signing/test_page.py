@@ -55,7 +55,7 @@ def test_it_names_what_was_audited_and_leaves_room_to_sign() -> None:
     for part in (
         *("Model nnU-Net 2.1", "Cohort MAMA-MIA", "Reference standard two readers", "Audited on 2026-01-01 00:00 UTC"),
         *("Recommendation: not for screening", "Name A. B.", "Role radiologist", "Date", "Signature", "rejected"),
-        "first 12 digits: 0123456789ab ",
+        "SHA-256 of audit.json 0123456789ab … ",
     ):
         assert part in text, part
 

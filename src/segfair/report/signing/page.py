@@ -37,7 +37,7 @@ def summary_data(result: AuditResult, language: Language, *, audited: str, diges
         else language.say("Summary of a segmentation audit"),
         "version": result.about.versions.get("segfair", ""),
         "digest": digest[:DIGEST_LENGTH],
-        "head": _head(result, language, audited),
+        "head": _head(result, language, audited, digest),
         "answer": answer_section(result, language),
         "levels": level_section(result, language),
         "limits": limit_section(result, language),
@@ -47,7 +47,7 @@ def summary_data(result: AuditResult, language: Language, *, audited: str, diges
     }
 
 
-def _head(result: AuditResult, language: Language, audited: str) -> list[Data]:
+def _head(result: AuditResult, language: Language, audited: str, digest: str) -> list[Data]:
     """What was audited, when, and by which rules."""
     record = result.about.record
     unknown = language.say("not stated")
@@ -58,6 +58,7 @@ def _head(result: AuditResult, language: Language, audited: str) -> list[Data]:
         definition(language.say("Cases"), _cases(result, language)),
         definition(language.say("Reference standard"), text_of(record, "reference_standard") or unknown),
         definition(language.say("Audited on"), audited or unknown),
+        definition(language.say("SHA-256 of audit.json"), f"{digest[:DIGEST_LENGTH]} …" if digest else unknown),
         definition(language.say("Rules of scoring"), _rules(result, language)),
     ]
     if intended := text_of(record, "intended_use"):
