@@ -44,6 +44,8 @@ def test_the_smallest_gap_is_that_of_groups_that_were_judged() -> None:
         in text
     )
     assert "8 of 10" in text
+    alike = changed(make_result(), subgroups={"power": (PowerFacts("sex", "f", 40, 0.1, 90),)})
+    assert "(in 8 of 10 such studies): 0.10. To find one" in limits(alike)
 
 
 def test_the_gap_of_interest_is_left_out_for_scores_without_bounds() -> None:

@@ -57,12 +57,17 @@ def _smallest_gap(result: AuditResult, language: Language) -> str:
     gaps = [entry.detectable_gap for entry in judged if entry.detectable_gap is not None]
     if not gaps:
         return ""
+    low, high = (language.number(gap, 2) for gap in (min(gaps), max(gaps)))
     text = language.say(
         "Smallest difference that would have been found (in 8 of 10 such studies): %(low)s in the largest group, "
         "%(high)s in the smallest.",
-        low=language.number(min(gaps), 2),
-        high=language.number(max(gaps), 2),
+        low=low,
+        high=high,
     )
+    if low == high:
+        text = language.say(
+            "Smallest difference that would have been found (in 8 of 10 such studies): %(gap)s.", gap=low
+        )
     needed = [entry.n_needed for entry in judged if entry.n_needed is not None]
     # The gap of interest is meant for scores between 0 and 1.
     if not needed or not is_share(result.subgroups.primary_outcome):
