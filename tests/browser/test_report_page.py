@@ -101,7 +101,7 @@ def cut_on_paper(browser: Any) -> list[str]:
 def test_it_opens_from_disk_without_a_complaint(browser: Any, pages: dict[str, str], kind: str) -> None:
     show(browser, pages[kind])
     assert browser.get_log("browser") == []
-    assert browser.find_element("tag name", "h1").text == "Segmentation audit by subgroup"
+    assert browser.find_element("tag name", "h1").text == "nnU-Net 2.1: segmentation audit by subgroup"
     assert len(browser.find_elements("css selector", ROWS)) > 30
     requests = browser.execute_script("return performance.getEntriesByType('resource').length")
     assert requests == 0

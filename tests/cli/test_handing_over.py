@@ -182,7 +182,7 @@ def test_a_shared_folder_of_a_real_audit_tells_no_id_path_or_user(report: Path, 
     ids = [path.name.removesuffix(".nii.gz") for path in (phantom_cohort / "labels").iterdir()]
     files = [path for path in (report.parent / "share").rglob("*") if path.is_file()]
     assert {path.name for path in files} == {
-        "report.html", "audit.json", "subgroups.csv", "manifest.json", "model-card.md"
+        "report.html", "summary.html", "audit.json", "subgroups.csv", "manifest.json", "model-card.md"
     }  # fmt: skip
     for file in files:
         text = file.read_text("utf-8")

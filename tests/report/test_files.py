@@ -25,7 +25,7 @@ from segfair.report.audit import page_data
 from segfair.report.files import FILES, render_page, template_folder, write_report
 
 
-def test_five_files_and_a_manifest_that_holds(tmp_path: Path) -> None:
+def test_six_files_and_a_manifest_that_holds(tmp_path: Path) -> None:
     result = make_result(levels=FEW)
     (tmp_path / "metadata.csv").write_text("a,b\n")
     result = changed(result, about={"inputs": {"metadata": str(tmp_path / "metadata.csv"), "labels": "nowhere"}})

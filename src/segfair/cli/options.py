@@ -18,6 +18,7 @@ import typer
 MissingRule = Literal["worst", "drop", "error"]
 Platform = Literal["codabench", "grand-challenge"]
 FigureFormat = Literal["svg", "png", "pdf"]
+Language = Literal["en", "de"]
 WHICH, RULES, GROUPS, TESTS, HANDOVER, RUN = (
     "Which cases",
     "How they are scored",
@@ -55,6 +56,7 @@ Share = Annotated[
     Path | None,
     option("Second folder that can be handed on: no ids, no rows of cases, no group of under 5.", HANDOVER),
 ]
+Title = Annotated[str, option("What it is called, in the heading.", HANDOVER, show_default=False)]
 Figures = Annotated[FigureFormat | None, option("Also write the figures as files, to figures/.", HANDOVER)]
 IdColumn = Annotated[str | None, option("Metadata column with the case ids; found by itself.", WHICH)]
 SubjectColumn = Annotated[str | None, option("Metadata column that tells which cases are of one patient.", WHICH)]
@@ -177,11 +179,24 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Naming:
+    """What was audited, and how its summary is written."""
+
+    title: Annotated[str | None, option("Heading of every page; model and cohort by default.", HANDOVER)] = None
+    model: Annotated[str | None, option("Name of the model, printed on every page.", HANDOVER)] = None
+    cohort: Annotated[str | None, option("Name of the cohort, printed on every page.", HANDOVER)] = None
+    language: Annotated[Language, option("Language of summary.html.", HANDOVER)] = "en"
+    pdf: Annotated[bool, option("Write summary.pdf, too; takes segfair[pdf].", HANDOVER, "--pdf")] = False
+
+
+@dataclass(frozen=True, slots=True)
 class Handover:
     """What is handed over beside the report."""
 
+    naming: Naming = field(default_factory=Naming)
     record: Annotated[
-        Path | None, option("TOML file about the study, printed on page one; brings a model card.", HANDOVER)
+        Path | None,
+        option("TOML file about the study, printed on page one; study.toml in this folder by default.", HANDOVER),
     ] = None
     share: Share = None
     pseudonymise: Annotated[
@@ -222,6 +237,7 @@ class RankOptions:
         None
     )
     protocol: Protocol = "default"
+    title: Title = ""
     private_labels: Annotated[
         bool,
         option("Write what may be published to public/, without cases and attributes.", RUN, "--private-labels"),

@@ -40,7 +40,17 @@ MANIFEST = "manifest.json"
 IMAGES = "images"
 UNREADABLE = "unreadable"
 _OURS = (
-    *("report.html", "audit.json", "cases.csv", "subgroups.csv", "model-card.md", "comparison.html", "comparison.json"),
+    *(
+        "report.html",
+        "summary.html",
+        "summary.pdf",
+        "audit.json",
+        "cases.csv",
+        "subgroups.csv",
+        "model-card.md",
+        "comparison.html",
+        "comparison.json",
+    ),
     *("figures/*.svg", "figures/*.png", "figures/*.pdf"),
     *("leaderboard.html", "leaderboard.csv", "rank.json", "challengeR.csv", "teams/*.html", "teams/*.csv"),
     *("public/*", "codabench/*.json", "grand-challenge/*.json"),

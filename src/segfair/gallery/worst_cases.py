@@ -1,6 +1,6 @@
 """The gallery of worst cases: which cases, and their slices with outlines. Reads masks and images, writes no file.
 
-Bounded in size whatever the cohort: at most 18 cases, a few kilobytes a picture.
+Bounded in size whatever the cohort: at most 19 cases, a few kilobytes a picture.
 """
 
 from __future__ import annotations
@@ -33,14 +33,23 @@ from segfair.scoring.metrics import MaskPair
 from segfair.scoring.reading import read_pair, size_is_known
 from segfair.subgroups.lattice import Divergence, Subgroup
 
-__all__ = ["N_OVERALL", "build_gallery", "choose_cases", "draw_groups", "grey_png", "image_files", "with_gallery"]
+__all__ = [
+    "N_OVERALL",
+    "build_gallery",
+    "choose_cases",
+    "draw_groups",
+    "grey_png",
+    "image_files",
+    "typical_case",
+    "with_gallery",
+]
 
 Image = NDArray[np.float32]
 
 N_OVERALL = 6
 N_PER_GROUP = 3
 N_GROUPS = 4
-"""Six cases overall and three of each of four subgroups: eighteen at most."""
+"""Six cases overall and three of each of four subgroups: eighteen at most, and a typical one beside them."""
 LONGEST_SIDE = 112
 LARGEST_PNG = 5_000
 """Bytes; with outlines and base64, 54 of them stay below half a megabyte."""
@@ -85,6 +94,7 @@ def build_gallery(
         images=images,
         on_done=on_done,
         n_groups=n_groups,
+        typical=typical_case(result, available),
     )
 
 
@@ -106,6 +116,7 @@ def draw_groups(
     images: Mapping[str, tuple[Path, ...]] | None = None,
     on_done: Callable[[str], None] | None = None,
     n_groups: int = 0,
+    typical: str = "",
 ) -> Gallery | None:
     """Draws chosen cases, each once.
 
@@ -118,6 +129,7 @@ def draw_groups(
         images: See `build_gallery`.
         on_done: Called with each case id once it is drawn.
         n_groups: Flagged subgroups in all.
+        typical: A case to be drawn beside them; empty: none.
 
     Returns:
         The gallery; None without cases.
@@ -126,6 +138,7 @@ def draw_groups(
     chosen = list(dict.fromkeys(case for group in groups for case in group.cases))
     if not chosen:
         return None
+    chosen += [typical] if typical and typical not in chosen else []
     channel: int | None = None
     drawn = {}
     for case in chosen:
@@ -141,7 +154,7 @@ def draw_groups(
         drawn[case] = _draw(label, pair, image, note, unit)
         if on_done is not None:
             on_done(case)
-    return Gallery(groups, drawn, channel, n_groups)
+    return Gallery(groups, drawn, channel, n_groups, typical)
 
 
 def image_files(folder: Path, cohort: Cohort) -> dict[str, tuple[Path, ...]]:
@@ -173,13 +186,8 @@ def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[Galler
     Returns:
         The groups, all cases first, and how many subgroups are flagged in all.
     """
-    panel, outcome = Panel.of_result(result), result.subgroups.primary_outcome
-    sign = 1 if result.subgroups.outcomes[outcome].better == "higher" else -1
-    ids, values = panel.case_ids, panel.scores[outcome]
-    order = sorted(
-        (row for row in panel.defined(outcome)[0] if not panel.penalised[row] and ids[row] in available),
-        key=lambda row: (sign * values[row], ids[row]),
-    )
+    panel = Panel.of_result(result)
+    ids, order = panel.case_ids, _worst_first(panel, result, available)
     flagged = _flagged(result)
     groups = [GalleryGroup(Subgroup(frozenset()), "overall", tuple(ids[row] for row in order[:N_OVERALL]))]
     for row in flagged[:N_GROUPS]:
@@ -191,6 +199,24 @@ def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[Galler
             )
             groups.append(GalleryGroup(row.subgroup, reason, tuple(members[:N_PER_GROUP])))
     return tuple(groups), len(flagged)
+
+
+def typical_case(result: AuditResult, available: set[str]) -> str:
+    """Of the cases that can be drawn the one with the median outcome (of two the worse); empty where there is none."""
+    panel = Panel.of_result(result)
+    order = _worst_first(panel, result, available)
+    return panel.case_ids[order[(len(order) - 1) // 2]] if order else ""
+
+
+def _worst_first(panel: Panel, result: AuditResult, available: set[str]) -> list[int]:
+    """Rows of the cases that can be drawn, by the primary outcome."""
+    outcome = result.subgroups.primary_outcome
+    sign = 1 if result.subgroups.outcomes[outcome].better == "higher" else -1
+    ids, values = panel.case_ids, panel.scores[outcome]
+    return sorted(
+        (int(row) for row in panel.defined(outcome)[0] if not panel.penalised[row] and ids[row] in available),
+        key=lambda row: (sign * values[row], ids[row]),
+    )
 
 
 def _flagged(result: AuditResult) -> list[Divergence]:

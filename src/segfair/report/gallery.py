@@ -10,7 +10,7 @@ from segfair.audit.words import clean, format_number, metric_digits, metric_name
 from segfair.report.parts import NAME_LENGTH, Data, definition, items_of
 from segfair.subgroups.lattice import Subgroup
 
-__all__ = ["gallery_data", "gallery_section"]
+__all__ = ["gallery_data", "gallery_section", "picture"]
 
 _REASONS = {
     "overall": "",
@@ -91,7 +91,7 @@ def _card(case: str, pictures: GalleryCase, rows: CaseScores, index: int | None,
     levels = [(name, str(values[name])) for name in rows.attributes if values.get(name)]
     widest = max((entry.columns * entry.pixel_mm[0] for entry in pictures.slices), default=1.0)
     return {
-        "pictures": [_picture(case, entry, widest) for entry in pictures.slices],
+        "pictures": [picture(case, entry, widest) for entry in pictures.slices],
         "note": pictures.note,
         "scores": [
             definition(metric_name(name), format_number(values[name], places))
@@ -105,7 +105,7 @@ def _card(case: str, pictures: GalleryCase, rows: CaseScores, index: int | None,
     }
 
 
-def _picture(case: str, entry: GallerySlice, widest: float) -> Data:
+def picture(case: str, entry: GallerySlice, widest: float) -> Data:
     """One slice in units of 1/100 of the widest picture of its case, so that all have one scale."""
     unit = 100 / widest
     step_x, step_y = entry.pixel_mm[0] * unit, entry.pixel_mm[1] * unit

@@ -26,6 +26,7 @@ __all__ = [
     "items_of",
     "number_column",
     "table",
+    "titled",
 ]
 
 Data = dict[str, Any]
@@ -87,6 +88,11 @@ def table(caption: str, columns: Sequence[str | Data], rows: Iterable[Sequence[C
 def definition(name: str, value: object, *, code: bool = False) -> Data:
     """A name and what it stands for."""
     return {"name": name, "value": str(value), "code": code}
+
+
+def titled(name: str, what: str) -> str:
+    """The heading of a page: what it is, behind what it is about where that has a name."""
+    return f"{name}: {what[:1].lower()}{what[1:]}" if name else what
 
 
 def figure(

@@ -7,6 +7,7 @@ the figures' SVG, and no file is touched.
 from __future__ import annotations
 
 from segfair.audit.result import AuditResult
+from segfair.audit.result.record import audited_name
 from segfair.audit.words import clean, metric_name
 from segfair.report.audit.groups import attribute_section, power_section, why_section
 from segfair.report.audit.lattice import subgroup_section
@@ -16,7 +17,7 @@ from segfair.report.audit.room import attributes_note
 from segfair.report.audit.scores import alert_section, gate_section, record_section, score_section
 from segfair.report.audit.second_labels import ruler_section
 from segfair.report.audit.summary import headline_facts, primary_section, verdict_section, worst_section
-from segfair.report.parts import Data
+from segfair.report.parts import Data, titled
 
 __all__ = ["page_data"]
 
@@ -74,7 +75,7 @@ def page_data(
         "inputs": input_section(result),
     }
     return {
-        "title": "Segmentation audit by subgroup",
+        "title": titled(audited_name(result.about.record), "Segmentation audit by subgroup"),
         "written": written,
         "version": result.about.versions.get("segfair", ""),
         "outcome": metric_name(result.subgroups.primary_outcome),

@@ -24,6 +24,7 @@ def write_comparison(
     *,
     command: str = "",
     digests: Mapping[str, str] | None = None,
+    title: str = "",
 ) -> Path:
     """Writes both files; each appears only once both are complete.
 
@@ -32,6 +33,7 @@ def write_comparison(
         directory: Where to; made if it does not exist. Other files in it stay as they are.
         command: The command line that led here; empty: called from Python.
         digests: What -> SHA-256, such as those of the two audit.json.
+        title: What the comparison is called, in its heading and at the foot of the print.
 
     Returns:
         The path of comparison.html.
@@ -43,7 +45,7 @@ def write_comparison(
     refuse_foreign(directory, FILES, ours=_is_ours(directory / FILES[0]), writer="segfair compare")
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     page = render_page(
-        comparison_data(comparison, written=written, command=command, digests=digests),
+        comparison_data(comparison, written=written, command=command, digests=digests, title=title),
         template="comparison.html.j2",
     )
     with placed_together(directory, first=FILES[0]) as unfinished:
