@@ -6,18 +6,20 @@ Knows no layout. What is told is what a person can mend: no words of a parser's,
 from __future__ import annotations
 
 import json
+import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from segfair.errors import InputError, SegfairError, cut_text
 
-__all__ = ["MOST_DEEP", "check_tree", "named_type", "parse_json", "read_json", "read_text", "read_toml"]
+__all__ = ["MOST_DEEP", "check_tree", "named_type", "parse_json", "parse_toml", "read_json", "read_text", "read_toml"]
 
 MOST_DEEP = 64
 """So many lists and tables within each other no file of segfair's has, by far; Python's own limit lies near 1,000."""
+_TOO_DEEP = f"lists and tables are nested more than {MOST_DEEP} deep"
 _MOST_BYTES = 2**31
 _MOST_TOML_BYTES = 2**24
 _LARGE_NUMBER = re.compile(r"\d{19}|[eE]\+?\d{3}")
@@ -65,9 +67,7 @@ def read_text(path: Path, *, refusal: type[SegfairError] = InputError, what: str
         raise refusal(f"{what}: is not UTF-8 text (byte {error.start:,}); save it as UTF-8") from error
 
 
-def read_json(
-    path: Path, *, refusal: type[SegfairError] = InputError, what: str = "", not_finite: bool = False
-) -> Any:
+def read_json(path: Path, *, refusal: type[SegfairError] = InputError, what: str = "", not_finite: bool = False) -> Any:
     """The tree of a JSON file.
 
     Args:
@@ -84,45 +84,22 @@ def read_json(
     return parse_json(read_text(path, refusal=refusal, what=what), what, refusal=refusal, not_finite=not_finite)
 
 
-def parse_json(
-    text: str, what: str, *, refusal: type[SegfairError] = InputError, not_finite: bool = False
-) -> Any:
+def parse_json(text: str, what: str, *, refusal: type[SegfairError] = InputError, not_finite: bool = False) -> Any:
     """The tree of a JSON text; see `read_json`."""
-
-    def refuse(complaint: str) -> NoReturn:
-        raise refusal(f"{what}: {complaint}")
-
-    def refuse_constant(name: str) -> NoReturn:
-        refuse(f"holds {name}, which JSON does not know; write null")
-
-    def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        tree = dict(pairs)
-        if len(tree) < len(pairs):
-            refuse(f"{_first_twin(key for key, _ in pairs)} stands twice in one object")
-        return tree
-
-    def whole(digits: str) -> int:
-        if len(digits) > 19 or abs(int(digits)) >= 2**63:
-            refuse(f"holds a number of {len(digits.lstrip('-')):,} digits, too large to be meant")
-        return int(digits)
-
-    def fraction(digits: str) -> float:
-        if abs(value := float(digits)) == float("inf"):
-            refuse(f"holds {cut_text(digits, 30)}, too large a number")
-        return value
-
-    # Numbers go through Python only where one of them might be too large: a million rows hold twenty millions.
-    careful: dict[str, Any] = {"parse_int": whole, "parse_float": fraction} if _LARGE_NUMBER.search(text) else {}
-    constants = {} if not_finite else {"parse_constant": refuse_constant}
+    numbers = _CAREFUL if _LARGE_NUMBER.search(text) else {}
+    constants = {} if not_finite else {"parse_constant": _refuse_constant}
+    settings: dict[str, Any] = {"object_pairs_hook": _without_twins, **numbers, **constants}
     try:
-        tree = json.loads(text, object_pairs_hook=without_twins, **careful, **constants)
+        tree = json.loads(text, **settings)
+        _refuse_depth(tree)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        refuse(f"not JSON ({place}: {error.msg[:1].lower()}{error.msg[1:]})" if text.strip() else "not JSON but empty")
-    except RecursionError:
-        refuse(_too_deep())
-    if _is_deep(tree):
-        refuse(_too_deep())
+        told = f" ({place}: {error.msg[:1].lower()}{error.msg[1:]})" if text.strip() else " but empty"
+        raise refusal(f"{what}: not JSON{told}") from error
+    except RecursionError as error:
+        raise refusal(f"{what}: {_TOO_DEEP}") from error
+    except _UnfitError as error:
+        raise refusal(f"{what}: {error}") from error
     return tree
 
 
@@ -134,18 +111,23 @@ def read_toml(path: Path, *, refusal: type[SegfairError] = InputError, what: str
             deep, a whole number of more than 64 bits.
     """
     what = what or cut_text(str(path), 300)
-    text = read_text(path, refusal=refusal, what=what, most=_MOST_TOML_BYTES)
+    return parse_toml(read_text(path, refusal=refusal, what=what, most=_MOST_TOML_BYTES), what, refusal=refusal)
+
+
+def parse_toml(text: str, what: str, *, refusal: type[SegfairError] = InputError) -> dict[str, Any]:
+    """The tree of a TOML text; see `read_toml`."""
     try:
         tree = tomllib.loads(text)
+        _refuse_depth(tree)
     except tomllib.TOMLDecodeError as error:
         complaint = str(error)
         raise refusal(f"{what}: not TOML ({complaint[:1].lower()}{complaint[1:]})") from error
     except RecursionError as error:
-        raise refusal(f"{what}: {_too_deep()}") from error
+        raise refusal(f"{what}: {_TOO_DEEP}") from error
+    except _UnfitError as error:
+        raise refusal(f"{what}: {error}") from error
     except ValueError as error:  # Python reads no number of more than 4,300 digits
         raise refusal(f"{what}: holds a number of thousands of digits, too large to be meant") from error
-    if _is_deep(tree):
-        raise refusal(f"{what}: {_too_deep()}")
     return tree
 
 
@@ -154,27 +136,47 @@ def named_type(value: Any) -> str:
     return _TYPES.get(type(value), "a number")
 
 
-def _is_deep(tree: Any) -> bool:
+class _UnfitError(ValueError):
+    """What a parser took and no file of segfair's has; the message is a complaint."""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _UnfitError(f"holds {name}, which JSON does not know; write null")
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    tree = dict(pairs)
+    if len(tree) < len(pairs):
+        names = [name for name, _ in pairs]
+        twin = next(name for name in names if names.count(name) > 1)
+        raise _UnfitError(f"{cut_text(twin)} stands twice in one object")
+    return tree
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 19 or abs(int(digits)) >= 2**63:
+        raise _UnfitError(f"holds a number of {len(digits.lstrip('-')):,} digits, too large to be meant")
+    return int(digits)
+
+
+def _fraction(digits: str) -> float:
+    if math.isinf(value := float(digits)):
+        raise _UnfitError(f"holds {cut_text(digits, 30)}, too large a number")
+    return value
+
+
+# Numbers go through Python only where one of them might be too large: a million rows hold twenty millions.
+_CAREFUL = {"parse_int": _whole, "parse_float": _fraction}
+
+
+def _refuse_depth(tree: Any) -> None:
     level = [tree]
     for _ in range(MOST_DEEP):
         nodes = (node.values() if type(node) is dict else node for node in level if type(node) in _CONTAINERS)
         level = [child for node in nodes for child in node if type(child) in _CONTAINERS]
         if not level:
-            return False
-    return True
-
-
-def _too_deep() -> str:
-    return f"lists and tables are nested more than {MOST_DEEP} deep"
-
-
-def _first_twin(keys: Iterable[str]) -> str:
-    seen: set[str] = set()
-    for key in keys:
-        if key in seen:
-            return cut_text(key)
-        seen.add(key)
-    raise AssertionError("no key stands twice")
+            return
+    raise _UnfitError(_TOO_DEEP)
 
 
 def check_tree(tree: Any, schema: Mapping[str, Any], what: str, *, refusal: type[SegfairError] = InputError) -> None:
@@ -223,6 +225,6 @@ def _expected(error: Any) -> str:
 
 def _length(schema: Mapping[str, Any]) -> str:
     least, most = schema.get("minItems"), schema.get("maxItems")
-    number = {1: "one", 2: "two", 3: "three"}.get(least, str(least)) if least == most else f"at least {least}"
+    number = {1: "one", 2: "two", 3: "three"}.get(least or 0, str(least)) if least == most else f"at least {least}"
     kinds = {entry.get("type") for entry in schema.get("prefixItems", [])}
     return f"{number} {'numbers' if kinds <= {'number', 'integer'} and kinds else 'values'}"

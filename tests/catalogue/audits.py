@@ -133,8 +133,12 @@ _EDITS: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
 
 NUMBERS = [
     edited_audit("FS is infinite", "report --share", {}, "Infinity", text=('"TS"', '"x": Infinity, "TS"')),
-    edited_audit("a DSC of 10^400", "gate", {"case_scores.rows.0.1": 777_777}, "too large", text=("777777", "1" + "0" * 400)),
-    edited_audit("a DSC that is 1e400", "report", {"case_scores.rows.0.1": 777_777}, "too large", text=("777777", "1e400")),
+    edited_audit(
+        "a DSC of 10^400", "gate", {"case_scores.rows.0.1": 777_777}, "too large", text=("777777", "1" + "0" * 400)
+    ),
+    edited_audit(
+        "a DSC that is 1e400", "report", {"case_scores.rows.0.1": 777_777}, "too large", text=("777777", "1e400")
+    ),
     edited_audit("an n of 10^30", "card", {"subgroups.dsc.0.n": 777_777}, "too large", text=("777777", "1" + "0" * 30)),
 ]
 

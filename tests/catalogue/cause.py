@@ -79,7 +79,9 @@ def change(tree: Any, place: str, value: Any) -> None:
         tree[last] = value
 
 
-def edited_audit(name: str, command: str, edits: Mapping[str, Any], *says: str, text: tuple[str, str] | None = None) -> Cause:
+def edited_audit(
+    name: str, command: str, edits: Mapping[str, Any], *says: str, text: tuple[str, str] | None = None
+) -> Cause:
     """An audit.json that was edited by hand, and handed to a command.
 
     Args:

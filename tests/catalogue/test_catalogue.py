@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.catalogue import server
-from tests.catalogue.causes import CAUSES
 from tests.catalogue.cause import Cause
+from tests.catalogue.causes import CAUSES
 from tests.catalogue.good import make_good
 
 _OURS = {"MPLBACKEND": "agg", "COLUMNS": "200", "NO_COLOR": "1", "PYTHONUTF8": "1"}

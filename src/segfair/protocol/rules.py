@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Literal
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn
 
+from segfair.documents import parse_toml, read_text
 from segfair.errors import ConfigError, close_names
 from segfair.trees import Kind, structure, tree_converter
 
@@ -177,7 +177,7 @@ class Protocol:
         Raises:
             ConfigError: An unknown key, a value of the wrong kind, or an unknown format number.
         """
-        merged = _merge(tomllib.loads(protocol_text("default")), tree)
+        merged = _merge(parse_toml(protocol_text("default"), "default"), tree)
         if merged["format"] != FORMAT:
             raise ConfigError(f"{source}: format is {merged['format']!r}, this version reads format {FORMAT}")
         file = structure(_converter, merged, _File, source=source)
@@ -204,11 +204,7 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
     Raises:
         ConfigError: No such protocol, or a file that is not a protocol.
     """
-    text = protocol_text(name_or_path)
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"protocol {name_or_path}: not valid TOML ({error})") from error
+    tree = parse_toml(protocol_text(name_or_path), f"protocol {name_or_path}", refusal=ConfigError)
     protocol = Protocol.from_dict(tree, source=str(name_or_path))
     return protocol.replace(chosen=frozenset()) if str(name_or_path) in PROTOCOL_NAMES else protocol
 
@@ -222,13 +218,10 @@ def protocol_text(name_or_path: str | Path) -> str:
     if str(name_or_path) in PROTOCOL_NAMES:
         return (resources.files("segfair.protocol") / f"{name_or_path}.toml").read_text("utf-8")
     path = Path(name_or_path)
-    if not path.is_file():
+    if not path.exists():
         names, meant = ", ".join(PROTOCOL_NAMES), close_names(str(name_or_path), PROTOCOL_NAMES)
         raise ConfigError(f"protocol {name_or_path}: neither one of {names} nor an existing TOML file{meant}")
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"protocol {path}: cannot be read ({error})") from error
+    return read_text(path, refusal=ConfigError, what=f"protocol {path}")
 
 
 def parse_label_values(text: str | int) -> LabelValues:

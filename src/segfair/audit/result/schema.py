@@ -15,7 +15,8 @@ import json
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -173,39 +174,45 @@ def check_audit(tree: Mapping[str, Any]) -> None:
     bare = tree if rows is None else {**tree, "case_scores": {**tree["case_scores"], "rows": []}}
     check_tree(bare, audit_schema(), "audit.json")
     Protocol.from_dict(tree["protocol"], source="audit.json, protocol")
-    for complaint in itertools.chain(_unfit_rows(tree["case_scores"]), _unfit_parts(tree)):
+    # The first one only: what follows may not be there to be looked at.
+    complaint = next(itertools.chain(_unfit_rows(tree["case_scores"]), _unfit_parts(tree)), None)
+    if complaint:
         raise InputError(f"audit.json: {complaint}")
 
 
 def _unfit_rows(scores: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the rows of cases, in sentences."""
     columns, rows = scores["columns"], scores["rows"]
-    if columns[:1] != ["case"] or len(set(columns)) < len(columns):
-        twice = next((name for name in columns if columns.count(name) > 1), None)
-        told = f"{twice} stands twice" if twice else "the first is case"
-        yield f"case_scores.columns: distinct names expected, of which the first is case; {told}"
+    if columns[:1] != ["case"]:
+        yield "case_scores.columns: case expected as the first"
+    if (twin := _twin(columns)) is not None:
+        yield f"case_scores.columns: {twin} stands twice"
     for kind in ("metrics", "attributes"):
-        for name in scores[kind]:
-            if name not in columns:
-                yield f"case_scores.{kind}: {name} is none of the columns"
+        yield from (
+            f"case_scores.{kind}: {name} is none of the columns" for name in scores[kind] if name not in columns
+        )
     if not isinstance(rows, list):
         yield f"case_scores.rows: a list expected, got {cut_text(repr(rows))}"
-        return
     for number, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != len(columns):
+        if not isinstance(row, list | tuple) or len(row) != len(columns):
             yield f"case_scores.rows.{number}: a list of {len(columns)} cells expected, got {cut_text(repr(row))}"
-            return
     for name, cells in zip(columns, zip(*rows, strict=True), strict=False):
-        kinds = (int, float) if name in scores["metrics"] else (int, float, str)
-        odd = next((cell for cell in cells if cell is not None and type(cell) not in kinds), None)
-        if odd is not None:
-            expected = "a number" if name in scores["metrics"] else "a number or a text"
-            yield f"case_scores.rows, column {name}: {expected} or null expected, got {cut_text(repr(odd))}"
-    cases = [row[0] for row in rows]
-    if len(set(cases)) < len(cases):
-        yield f"case_scores.rows: case {next(case for case in cases if cases.count(case) > 1)} stands twice"
+        yield from _unfit_cells(name, cells, numbers=name in scores["metrics"])
+    if (twin := _twin([row[0] for row in rows])) is not None:
+        yield f"case_scores.rows: case {twin} stands twice"
     if len(scores.get("subjects", ())) not in (0, len(rows)):
         yield f"case_scores.subjects: {len(rows)} numbers expected, one a row, got {len(scores['subjects'])}"
+
+
+def _unfit_cells(column: str, cells: Iterable[Any], *, numbers: bool) -> Iterator[str]:
+    kinds, expected = ((int, float), "a number") if numbers else ((int, float, str), "a number or a text")
+    for cell in cells:
+        if cell is not None and type(cell) not in kinds:
+            yield f"case_scores.rows, column {column}: {expected} or null expected, got {cut_text(repr(cell))}"
+
+
+def _twin(names: Sequence[str]) -> str | None:
+    return None if len(set(names)) == len(names) else Counter(names).most_common(1)[0][0]
 
 
 def _unfit_parts(tree: Mapping[str, Any]) -> Iterator[str]:
@@ -213,17 +220,14 @@ def _unfit_parts(tree: Mapping[str, Any]) -> Iterator[str]:
     n_scored, n_rows = tree["cases"]["n_scored"], len(tree["case_scores"]["rows"])
     if n_rows not in (0, n_scored):
         yield f"cases.n_scored: {n_scored}, and case_scores has {n_rows} rows"
-    known, asked = set(tree["outcomes"]), tree["config"]["outcomes"]
+    outcomes, asked = tree["outcomes"], tree["config"]["outcomes"]
     if not asked:
         yield "config.outcomes: at least one name expected, got []"
     for place, names in (("config.outcomes", asked), ("subgroups", tree["subgroups"])):
-        for name in names:
-            if name not in known:
-                yield f"{place}: {name} is none of the outcomes ({', '.join(sorted(known)) or 'there are none'})"
-    for name in tree["outcomes"]:
-        if name not in tree["subgroups"]:
-            yield f"subgroups: {name} is missing"
-    if not any(facts["primary"] for facts in tree["outcomes"].values()):
+        known = ", ".join(sorted(outcomes)) or "there are none"
+        yield from (f"{place}: {name} is none of the outcomes ({known})" for name in names if name not in outcomes)
+    yield from (f"subgroups: {name} is missing" for name in outcomes if name not in tree["subgroups"])
+    if not any(facts["primary"] for facts in outcomes.values()):
         yield "outcomes: one of them must be primary"
     for number, attribute in enumerate(tree["attributes"]):
         if not attribute["levels"]:
