@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ def _is_table(kind: Any) -> bool:
 
 def _plain_value(value: Any, kind: Any) -> Any:
     _require(value, {float: (int, float), Path: (str, Path)}.get(kind, kind))
-    if isinstance(value, bool) and kind is not bool:
+    if (isinstance(value, bool) and kind is not bool) or (kind is float and not math.isfinite(value)):
         raise TypeError(value)
     return kind(value)
 

@@ -39,6 +39,8 @@ __all__ = [
 PROTOCOL_NAMES = ("default", "mama-mia")
 FORMAT = 1
 LabelValues = Literal["any"] | tuple[int, ...]
+Share = Annotated[float, Kind("a number from 0 to 1", lambda value: 0 <= value <= 1)]
+Length = Annotated[float, Kind("a number above 0", lambda value: value > 0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class NormHDRule:
     """NormHD = HD95 / `scale` with HD95 in `unit` (pixels are the voxels of 2-D masks); in [0, 1] where `clip`."""
 
     unit: Literal["mm", "voxels", "px"] = "mm"
-    scale: float = 150.0
+    scale: Length = 150.0
     clip: bool = True
 
 
@@ -69,7 +71,7 @@ class NormHDRule:
 class EmptyRule:
     """Scores of empty masks; a missed or invented lesion (one mask empty) always has DSC 0 and NormHD 1."""
 
-    both_dsc: float = 1.0
+    both_dsc: Share = 1.0
     one_distance: Literal["diagonal", "undefined"] = "diagonal"
 
 
@@ -81,7 +83,7 @@ class GridRule:
     """
 
     match: Literal["affine", "shape"] = "affine"
-    tolerance: float = 0.01
+    tolerance: Annotated[float, Kind("a number from 0 on", lambda value: value >= 0)] = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class FairnessRule:
     """Which levels set FS, and the weight of FS in TS."""
 
     levels: Literal["all", "min-cases"] = "min-cases"
-    weight: float = 0.5
+    weight: Share = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,9 @@ class Protocol:
         if merged["format"] != FORMAT:
             raise ConfigError(f"{source}: format is {merged['format']!r}, this version reads format {FORMAT}")
         file = structure(_converter, merged, _File, source=source)
+        if len(set(file.metrics)) < len(file.metrics):
+            twice = next(name for name in file.metrics if file.metrics.count(name) > 1)
+            raise ConfigError(f"{source}, metrics: {twice} stands twice")
         for name, values in file.regions.items():
             if values == "any":
                 raise ConfigError(f'{source}, [regions] {name}: name the label values, for example {name} = "1,2"')
