@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import copy
 import difflib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import typer
 from typer.core import TyperCommand, TyperOption
 
 from segfair.cli.options import is_number
@@ -36,7 +38,15 @@ class Command(TyperCommand):
                 lengths.append(rest.pop(0))
             joined.append(f"{name}={' '.join(lengths)}")
         with suggesting():
-            return super().parse_args(ctx, [*joined, *rest])
+            left = super().parse_args(ctx, [*joined, *rest])
+        for option in self.params:
+            value = ctx.params.get(option.name)
+            # A range does not keep it out: nothing is smaller than it, nor larger.
+            if isinstance(value, float) and not math.isfinite(value):
+                raise typer.BadParameter(f"{value} is no number that can be meant.", ctx=ctx, param=option)
+            if isinstance(value, str) and not value.strip(" ,"):
+                raise typer.BadParameter("is empty; leave the option out.", ctx=ctx, param=option)
+        return left
 
 
 class BriefCommand(Command):

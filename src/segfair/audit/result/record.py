@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import datetime
 import math
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from segfair.audit.words import clean, shorten
+from segfair.documents import read_toml
 from segfair.errors import ConfigError
 
 __all__ = ["KNOWN_KEYS", "audited_name", "read_record", "text_of", "with_names"]
@@ -47,12 +47,7 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: The file is missing, no TOML, empty, or holds nan or infinity.
     """
-    try:
-        tree = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--record {path}: cannot be read ({error}); name a TOML file") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f'--record {path}: not TOML ({error}); write lines such as model = "nnU-Net"') from error
+    tree = read_toml(path, refusal=ConfigError, what=f"--record {path}")
     if not tree:
         raise ConfigError(f"--record {path}: empty; known keys are {', '.join(KNOWN_KEYS)}, others are kept")
     return _ordered({key: _plain(value, f"--record {path}, {key}") for key, value in tree.items()})

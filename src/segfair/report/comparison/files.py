@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 
 from segfair.compare.result import Comparison
+from segfair.documents import read_json
+from segfair.errors import InputError
 from segfair.files.placing import placed_together, refuse_foreign
 from segfair.report.comparison.page import comparison_data
 from segfair.report.files import render_page
@@ -56,7 +57,7 @@ def write_comparison(
 
 def _is_ours(path: Path) -> bool:
     try:
-        tree = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        tree = read_json(path)
+    except InputError:
         return False
     return isinstance(tree, dict) and "format" in tree and "audits" in tree
