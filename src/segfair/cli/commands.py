@@ -43,9 +43,9 @@ class Command(TyperCommand):
             value = ctx.params.get(option.name)
             # A range does not keep it out: nothing is smaller than it, nor larger.
             if isinstance(value, float) and not math.isfinite(value):
-                raise typer.BadParameter(f"{value} is no number that can be meant.", ctx=ctx, param=option)
+                raise typer.BadParameter(f"{value} is no number that can be meant.", ctx=ctx, param_hint=f"'{option.opts[0]}'")
             if isinstance(value, str) and not value.strip(" ,"):
-                raise typer.BadParameter("is empty; leave the option out.", ctx=ctx, param=option)
+                raise typer.BadParameter("is empty; leave the option out.", ctx=ctx, param_hint=f"'{option.opts[0]}'")
         return left
 
 
