@@ -40,13 +40,17 @@ class Command(TyperCommand):
         with suggesting():
             left = super().parse_args(ctx, [*joined, *rest])
         for option in self.params:
-            value = ctx.params.get(option.name)
-            # A range does not keep it out: nothing is smaller than it, nor larger.
-            if isinstance(value, float) and not math.isfinite(value):
-                raise typer.BadParameter(f"{value} is no number that can be meant.", ctx=ctx, param_hint=f"'{option.opts[0]}'")
-            if isinstance(value, str) and not value.strip(" ,"):
-                raise typer.BadParameter("is empty; leave the option out.", ctx=ctx, param_hint=f"'{option.opts[0]}'")
+            if complaint := _unfit(ctx.params.get(option.name)):
+                raise typer.BadParameter(complaint, ctx=ctx, param_hint=f"'{option.opts[0]}'")
         return left
+
+
+def _unfit(value: object) -> str:
+    """Why no option can mean a value, whichever it is; empty: one may."""
+    # A range does not keep it out: nothing is smaller than it, nor larger.
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} is no number that can be meant."
+    return "is empty; leave the option out." if isinstance(value, str) and not value.strip(" ,") else ""
 
 
 class BriefCommand(Command):
