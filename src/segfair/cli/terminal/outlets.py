@@ -26,7 +26,7 @@ class _Outlet(io.TextIOWrapper):
         except OSError as error:
             raise _refusal(error) from error
 
-    def writelines(self, lines: Iterable[str]) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
         for line in lines:
             self.write(line)
 
