@@ -118,7 +118,7 @@ def test_links_to_pictures_lead_to_their_card(browser: Any, pages: dict[str, str
         # And back: the name above the pictures leads to the case's row, and that to the pictures.
         target.find_element("css selector", "h4 a").click()
         row = browser.switch_to.active_element
-        assert row.text.split("\n")[0] == f"{link.text} picture"
+        assert row.text.startswith(f"{link.text} picture")
         row.find_element("link text", "picture").click()
         assert browser.switch_to.active_element == target
 
