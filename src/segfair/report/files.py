@@ -10,7 +10,8 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -29,6 +30,8 @@ from segfair.report.signing.page import summary_data
 from segfair.report.signing.paper import require_paper, to_pdf
 
 __all__ = ["FILES", "PDF", "printed_foot", "render", "render_page", "render_summary", "template_folder", "write_report"]
+
+_SCRIPT = ("base", "tables", "folds", "glossary", "figures", "subgroups", "page")
 
 FILES = ("report.html", "summary.html", "audit.json", "cases.csv", "subgroups.csv", MANIFEST)
 PDF = "summary.pdf"
@@ -114,7 +117,8 @@ def _write_files(
         "protocol (rules)": protocol.digest,
         **{name: hash_file(folder / name) for name in ("audit.json", "cases.csv", "subgroups.csv") if name in names},
     }
-    page = render_page(_page_data(result, written, command, digests, origin))
+    beside = [name for name in names if name != "report.html"]
+    page = render_page(_page_data(result, written, command, digests, origin, beside))
     (folder / "report.html").write_text(page, "utf-8", newline="\n")
     audited = _as_read(written) if origin is None else _audited(origin)
     summary = render_summary(summary_data(result, language, audited=audited, digest=digests["audit.json"]), language)
@@ -136,13 +140,19 @@ def _write_files(
 
 
 def _page_data(
-    result: AuditResult, written: datetime, command: str, digests: dict[str, str], origin: Origin | None
+    result: AuditResult,
+    written: datetime,
+    command: str,
+    digests: dict[str, str],
+    origin: Origin | None,
+    files: Sequence[str],
 ) -> dict[str, Any]:
     now = _as_read(written)
     if origin is None:
-        return page_data(result, written=now, command=command, digests=digests)
+        return page_data(result, written=now, command=command, digests=digests, files=files)
     audited = _audited(origin) or "at an unknown time"
-    return page_data(result, written=audited, command=origin.command, digests=digests, redrawn=(now, command))
+    again = (now, command)
+    return page_data(result, written=audited, command=origin.command, digests=digests, redrawn=again, files=files)
 
 
 def _audited(origin: Origin) -> str:
@@ -164,7 +174,7 @@ def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> st
         template: Which page; all share style, script and policy.
     """
     folder = template_folder()
-    script = (folder / "report.js").read_text("utf-8")
+    script = page_script(folder)
     return render(
         template,
         page=page,
@@ -206,6 +216,7 @@ def _environment(folder: Path, language: Language) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    environment.filters |= {"flat": _flat, "slug": _slug}
     environment.install_gettext_translations(language.catalogue, newstyle=True)  # type: ignore[attr-defined]
     return environment
 
@@ -215,6 +226,23 @@ def printed_foot(text: str) -> str:
     # Whatever is no letter or digit is written as its number, so that no text ends the rule or the element.
     escaped = "".join(letter if letter.isalnum() else f"\\{ord(letter):x} " for letter in text)
     return f'@page {{ @bottom-left {{ content: "{escaped}"; font: 8pt sans-serif; color: #56636f; }} }}\n'
+
+
+def _flat(markup: Markup) -> Markup:
+    """Markup without its noscript elements, whose contents stay: they cannot be nested."""
+    return Markup(re.sub("</?noscript>", "", markup))
+
+
+def _slug(text: str) -> str:
+    """A name in letters, digits and dashes, as it stands in the address of a page."""
+    return re.sub(r"[\W_]+", "-", text.lower()).strip("-")
+
+
+@functools.cache
+def page_script(folder: Path) -> str:
+    """The one script of all pages: its parts in the order in which they build upon each other."""
+    parts = "\n".join((folder / "script" / f"{part}.js").read_text("utf-8") for part in _SCRIPT)
+    return f'(function () {{\n"use strict";\n{parts}}})();\n'
 
 
 def content_policy(script: str) -> str:
