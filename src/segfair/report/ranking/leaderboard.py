@@ -6,7 +6,8 @@ With private labels nothing here names a case, an attribute or a level.
 from __future__ import annotations
 
 from segfair.audit.words import clean, format_interval, metric_name, plural
-from segfair.rank.result import WINNER_PROBABILITY, LeftOut, Ranking, Standing, Variant, patient_name, percent
+from segfair.rank.result import WINNER_PROBABILITY, LeftOut, Ranking, Standing, Variant, percent
+from segfair.rank.verdict import patient_name
 from segfair.report.parts import Cell, Data, cell, definition, number_column, table
 from segfair.report.ranking.tables import (
     DIGITS,
