@@ -182,6 +182,7 @@ def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking
             ranks={name: int(found[team]) for name, (found, _) in under.items()},
             values={name: float(found[team]) for name, (_, found) in under.items()},
             without_one=span(without_one[:, team], int(ranks[team])),
+            quartiles=_quartiles(scores.tables[scores.names[team]], lead),
             podium=podium[scores.names[team]],
             **_facts_of(scores, scores.names[team], attributes, config, units, by),
         )
@@ -242,6 +243,12 @@ def _agreement(taus: Floats) -> Agreement:
         return Agreement()
     low, high = np.quantile(known, [0.025, 0.975])
     return Agreement(float(known.mean()), (float(low), float(high)))
+
+
+def _quartiles(table: ScoreTable, lead: str) -> tuple[float, ...]:
+    """Least, quartiles and greatest of a metric; empty without a value."""
+    values = table.defined(lead)[1]
+    return tuple(map(float, np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))) if len(values) else ()
 
 
 def _podium(scores: TeamScores, lead: str) -> dict[str, tuple[int, int, int]]:

@@ -56,6 +56,7 @@ class Standing:
         problem: Why none of its predictions could be used; empty where some could.
         alerts: What was noticed in its masks -> in how many cases.
         copied: Whether at least half of its masks have just the voxels of labels that are not empty.
+        quartiles: Of `Ranking.lead` over the cases: least, first quartile, median, third, greatest; empty without a value.
         podium: Cases in which it is first, second and third by `Ranking.lead`; shared places count for every team.
     """
 
@@ -75,6 +76,7 @@ class Standing:
     problem: str = ""
     alerts: Mapping[str, int] = field(default_factory=dict)
     copied: bool = False
+    quartiles: tuple[float, ...] = ()
     podium: tuple[int, int, int] = (0, 0, 0)
 
 
