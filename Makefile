@@ -38,6 +38,7 @@ same: $(VENV)/installed-test  ## BEFORE=FOLDER: whether files differ from those 
 schemas: $(VENV)/installed-test  ## the JSON Schemas of the documentation, from the types
 	$(BIN)/python -m segfair.audit.result.schema docs/reference/audit.schema.json
 	$(BIN)/python -m segfair.compare.schema docs/reference/comparison.schema.json
+	$(BIN)/python -m segfair.rank.schema docs/reference/rank.schema.json
 
 fuzz: $(VENV)/installed-test  ## the property tests with many more examples
 	$(THREADS) HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis

@@ -18,8 +18,10 @@ from segfair.errors import ConfigError
 @app.command(cls=Command, epilog="Example: segfair compare old/ new/ --out comparison/")
 @spread
 def compare(
-    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="Folder of the first audit, or its audit.json.")],
-    after: Annotated[Path, typer.Argument(metavar="AFTER", help="Folder of the second, or its audit.json.")],
+    before: Annotated[
+        Path, typer.Argument(metavar="BEFORE", help="Folder of the first audit, its audit.json, or ranking:TEAM.")
+    ],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The second one.")],
     out: Out = Path("segfair-comparison"),
     outcome: Annotated[
         str | None, typer.Option(help="Metric that decides who was harmed; the primary outcome of both by default.")
@@ -31,18 +33,18 @@ def compare(
     saying: Saying,
 ) -> None:
     """Say who gained and who was harmed from one audit to another."""
-    from segfair.audit.result import AuditResult, audit_file
-    from segfair.compare.procedure import folder_names, run_comparison
+    from segfair.compare.procedure import run_comparison, told_names
     from segfair.files.manifest import hash_file
+    from segfair.rank.saved import load_audited
     from segfair.report.comparison.files import write_comparison
 
     voice = Voice("compare", saying)
-    paths = [audit_file(path) for path in (before, after)]
-    results = [AuditResult.load(path) for path in paths]
-    called = split(names) if names else folder_names(*paths)
+    sides = [load_audited(path) for path in (before, after)]
+    paths = [side.file for side in sides]
+    called = split(names) if names else told_names([side.name for side in sides])
     if len(called) != 2:
         raise ConfigError(f"--names {names}: expected two names, for example --names old,new")
-    comparison = run_comparison(*results, names=(called[0], called[1]), outcome=outcome)
+    comparison = run_comparison(*(side.result for side in sides), names=(called[0], called[1]), outcome=outcome)
     digests = {f"{role}: {path}": hash_file(path) for role, path in zip(("before", "after"), paths, strict=True)}
     page = write_comparison(comparison, out, command=command(), digests=digests)
     say_comparison(comparison, page, voice)

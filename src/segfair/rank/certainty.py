@@ -117,9 +117,7 @@ def rank_stability(
     )
 
 
-def told_apart(
-    observed: Floats, resampled: Floats, *, n_units: int, confidence: float = 0.95
-) -> NDArray[np.bool_]:
+def told_apart(observed: Floats, resampled: Floats, *, n_units: int, confidence: float = 0.95) -> NDArray[np.bool_]:
     """Which teams are better than which beyond chance, all pairs together.
 
     Of every pair the difference is resampled. Its distance from the observed one, in standard deviations, has a largest
@@ -187,9 +185,10 @@ def kendall_tau(declared: NDArray[np.intp], ranks: NDArray[np.intp]) -> Floats:
         signs = np.sign(ranks[:, team, None] - ranks[:, team + 1 :])
         agreeing += signs @ sign
         untied += np.count_nonzero(signs, axis=1)
-        n_untied += np.count_nonzero(sign)
+        n_untied += int(np.count_nonzero(sign))
     pairs = np.sqrt(n_untied * untied)
-    return np.divide(agreeing, pairs, out=np.full(len(ranks), np.nan), where=pairs > 0)
+    found: Floats = np.divide(agreeing, pairs, out=np.full(len(ranks), np.nan), where=pairs > 0)
+    return found
 
 
 def leave_one_out_scores(

@@ -28,7 +28,9 @@ def compare_levels(
         metric: What is compared; cases without a value of it are left out.
     """
     where, values = scores.defined(metric)
-    better: Better = next("lower" if entry.better == "lower" else "higher" for entry in scores.metrics if entry.name == metric)
+    better: Better = next(
+        "lower" if entry.better == "lower" else "higher" for entry in scores.metrics if entry.name == metric
+    )
     mean = float(values.mean()) if len(values) else None
     names = [attribute.name for attribute in attributes.attributes]
     if not names or not len(values):

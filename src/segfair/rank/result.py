@@ -56,7 +56,8 @@ class Standing:
         problem: Why none of its predictions could be used; empty where some could.
         alerts: What was noticed in its masks -> in how many cases.
         copied: Whether at least half of its masks have just the voxels of labels that are not empty.
-        quartiles: Of `Ranking.lead` over the cases: least, first quartile, median, third, greatest; empty without a value.
+        quartiles: Of `Ranking.lead` over the cases: least, first quartile, median, third, greatest; empty without a
+            value.
         podium: Cases in which it is first, second and third by `Ranking.lead`; shared places count for every team.
     """
 

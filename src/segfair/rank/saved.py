@@ -1,6 +1,7 @@
 """A team of a ranking as an audit that can be compared: in memory, in `rank.json`, and back. Scores and tests nothing.
 
-What is saved once for all teams (cases, levels, settings) is put together again with a team's own scores.
+What is saved once for all teams (cases, levels, settings) is put together again with a team's own scores. Whatever can
+be a side of a comparison is read here.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,12 +25,16 @@ from segfair.audit.result import (
     Scores,
     Subgroups,
     Verdict,
+    audit_file,
 )
 from segfair.errors import InputError, close_names, some
-from segfair.rank.result import Ranking
 from segfair.remote import shown
+from segfair.subgroups.lattice import Better
 
-__all__ = ["RANK_FILE", "TeamPath", "case_tree", "load_team_audit", "team_audit", "team_path"]
+if TYPE_CHECKING:
+    from segfair.rank.result import Ranking
+
+__all__ = ["RANK_FILE", "Audited", "case_tree", "load_audited", "team_audit"]
 
 RANK_FILE = "rank.json"
 _OF_THE_RANKING = ("protocol", "inputs", "versions")
@@ -48,7 +53,8 @@ def team_audit(ranking: Ranking, team: str) -> AuditResult:
     table, cohort = ranking.scores.tables[team], ranking.scores.cohort
     config = dataclasses.replace(ranking.config, outcomes=(ranking.lead,))
     units = build_design(cohort, table, np.arange(len(table)), config=config).units
-    better = next("lower" if entry.better == "lower" else "higher" for entry in table.metrics if entry.name == ranking.lead)
+    direction = next(entry.better for entry in table.metrics if entry.name == ranking.lead)
+    better: Better = "lower" if direction == "lower" else "higher"
     return AuditResult(
         About(config, {role: shown(str(path)) for role, path in cohort.inputs.items()}, ranking.versions, ()),
         Cases(
@@ -96,48 +102,61 @@ def _own(tree: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class TeamPath:
-    """A team of a saved ranking.
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Audited:
+    """One side of a comparison.
 
     Attributes:
-        file: The ranking's `rank.json`.
-        team: Its name.
+        result: The audit; of a team its scores without tests.
+        file: What it was read from.
+        name: The team, or the audit's folder.
     """
 
+    result: AuditResult
     file: Path
-    team: str
+    name: str
 
 
-def team_path(path: Path) -> TeamPath | None:
-    """`ranking:TEAM` or `ranking/rank.json:TEAM` as a team of that ranking; None where it names something else."""
-    before, colon, team = str(path).rpartition(":")
-    while colon and not path.exists():
-        place = Path(before)
-        file = place / RANK_FILE if place.is_dir() else place
-        if file.is_file() and file.name == RANK_FILE:
-            return TeamPath(file, team)
-        before, colon, more = before.rpartition(":")
-        team = f"{more}:{team}"
-    return None
-
-
-def load_team_audit(place: TeamPath) -> AuditResult:
-    """A team of a saved ranking as an audit without tests.
+def load_audited(path: Path) -> Audited:
+    """An audit by its folder or file, or a team of a ranking: `ranking:TEAM`, `ranking/rank.json:TEAM`.
 
     Raises:
-        InputError: No such team, not a ranking, or one of an earlier version, which kept no scores.
+        InputError: No such audit or team, or a ranking of an earlier version, which kept no scores.
     """
+    place = _place_of(path)
+    if place is not None:
+        return Audited(_load_team(*place), *place)
+    file = audit_file(path)
+    return Audited(AuditResult.load(file), file, file.resolve().parent.name)
+
+
+def _load_team(file: Path, team: str) -> AuditResult:
     try:
-        tree = json.loads(place.file.read_text("utf-8"))
+        tree = json.loads(file.read_text("utf-8"))
         known = list(tree["case_scores"])
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise InputError(
-            f"{place.file}: holds no scores of cases ({error!r}), which a comparison takes; write it again with segfair rank"
+            f"{file}: holds no scores of cases ({error!r}), which a comparison takes; write it again with segfair rank"
         ) from error
-    if place.team not in known:
-        raise InputError(f"{place.file}: {_no_team(place.team, known)}")
-    return AuditResult.from_dict(_joined(tree, place.team))
+    if team not in known:
+        raise InputError(f"{file}: {_no_team(team, known)}")
+    return AuditResult.from_dict(_joined(tree, team))
+
+
+def _place_of(path: Path) -> tuple[Path, str] | None:
+    """The `rank.json` and the team that a path names; a colon may be part of either name."""
+    text = str(path)
+    for place in (index for index, letter in enumerate(text) if letter == ":" and not path.exists()):
+        before, team = Path(text[:place]), text[place + 1 :]
+        if before.is_file() and before.name == RANK_FILE:
+            return before, team
+        if before.is_dir():
+            if not (before / RANK_FILE).is_file():
+                beside = (before.parent / RANK_FILE).is_file()
+                hint = f"; of a ranking with private labels it lies in {before.parent}" if beside else ""
+                raise InputError(f"{path}: no {RANK_FILE} in {before}, which holds the scores of a ranking{hint}")
+            return before / RANK_FILE, team
+    return None
 
 
 def _joined(tree: Mapping[str, Any], team: str) -> dict[str, Any]:
@@ -147,8 +166,7 @@ def _joined(tree: Mapping[str, Any], team: str) -> dict[str, Any]:
     reasons = {row["case"]: row["reason"] for row in own["penalised"]}
     values = zip(*own["values"].values(), strict=True)
     rows = [
-        [row[0], *scores, reasons.get(row[0], ""), *row[1:]]
-        for row, scores in zip(cases["rows"], values, strict=True)
+        [row[0], *scores, reasons.get(row[0], ""), *row[1:]] for row, scores in zip(cases["rows"], values, strict=True)
     ]
     return {
         **tree["audit"],

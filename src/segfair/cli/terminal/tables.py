@@ -107,8 +107,8 @@ def _changed_groups(title: str, groups: Sequence[SubgroupChange]) -> Table:
     return table
 
 
-def ranking(found: Ranking, *, sentence: str, files: Mapping[str, Path]) -> Shown:
-    """Whether there is a winner, and the board: teams with their scores and how sure their ranks are."""
+def ranking(found: Ranking, *, sentence: str, files: Mapping[str, Path], steps: Sequence[str]) -> Shown:
+    """Whether there is a winner, and the board: teams with their scores and how sure their ranks are; what next."""
     from segfair.report.ranking.tables import BASELINE_NAME, baseline_values, number, rank_range, shown_scores
 
     yield screen.verdict("winner" if found.verdict.winner else "no winner", sentence)
@@ -137,6 +137,7 @@ def ranking(found: Ranking, *, sentence: str, files: Mapping[str, Path]) -> Show
     if len(rows) > _TEAMS:
         yield Text(f"  and {len(rows) - _TEAMS} more on the leaderboard")
     yield screen.files(files)
+    yield from (Text(step, style="dim") for step in steps)
 
 
 def _value(score: Score | None) -> float | None:

@@ -101,8 +101,8 @@ def score_boxes(rows: Sequence[BoxRow], *, title: str, digits: int = 3, narrow: 
             Box(first, y - 0.09, max(third - first, 0.01), 0.18, "#c4d8e6", layer=2),
             Line(((median, y - 0.12), (median, y + 0.12)), INK, 2.0, layer=4),
         )
-        heights = (y + 0.2 * ((index * _GOLDEN) % 1.0 - 0.5) for index in range(len(row.values)))
-        drawing.add(Dots(tuple((scale(value), height) for value, height in zip(row.values, heights)), 2.2, NEUTRAL))
+        heights = [y + 0.2 * ((index * _GOLDEN) % 1.0 - 0.5) for index in range(len(row.values))]
+        drawing.add(Dots(tuple(zip(map(scale, row.values), heights, strict=True)), 2.2, NEUTRAL))
     return drawing
 
 

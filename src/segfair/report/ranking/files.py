@@ -189,9 +189,7 @@ def _own_inputs(inputs: Mapping[str, Any], team: str) -> dict[str, Any]:
         return own
     prefix = f"{team}/"
     files = {
-        name.removeprefix(prefix): digest
-        for name, digest in (teams["files"] or {}).items()
-        if name.startswith(prefix)
+        name.removeprefix(prefix): digest for name, digest in (teams["files"] or {}).items() if name.startswith(prefix)
     }
     return {"predictions": {"path": f"{teams['path']}/{team}", "files": files}, **own}
 

@@ -182,7 +182,10 @@ def _order(ranking: Ranking, *, private: bool) -> Data | None:
         rows.append(
             [
                 cell("One patient left out", sub=f"each of {ranking.n_patients:,} in turn"),
-                cell(f"changes without any one of {plural(changing, 'patient')}", tone="worse")
+                cell(
+                    f"changes without {'any one of ' if changing > 1 else ''}{plural(changing, 'patient')}",
+                    tone="worse",
+                )
                 if changing
                 else "the same",
                 f"up to {n_moved}" if n_moved else "0",
@@ -228,6 +231,10 @@ def _largest_lever(ranking: Ranking, *, private: bool) -> str:
         f"{what}, {n_moved} of {plural(len(ranking.standings), 'team')} would have another rank, by up to "
         f"{plural(move, 'place')}; no other rule or patient changes more."
     )
+
+
+def _any_of(n_patients: int) -> str:
+    return f"{'any one of ' if n_patients > 1 else ''}{plural(n_patients, 'patient')}"
 
 
 def _agreement(ranking: Ranking) -> str:
@@ -332,8 +339,8 @@ def _method(ranking: Ranking, *, command: str) -> Data:
             f"{units} have random exponential weights, the same for all teams. A shared first place is split. "
             f"{RESAMPLING}",
             "A team is better than another beyond chance where their difference is further from zero than the largest "
-            "deviation, in standard errors, that any pair of teams shows in 95 % of those cohorts (step-down max-T), so "
-            "that it holds for all pairs together.",
+            "deviation, in standard errors, that any pair of teams shows in 95 % of those cohorts (step-down max-T), "
+            "so that it holds for all pairs together.",
             f"A winner is declared only if it is better than empty masks, alone in first place, first under every "
             f"other rule and without any one patient, and first in at least {percent(WINNER_PROBABILITY)} of the "
             "resampled cohorts.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,18 +47,22 @@ def next_steps(standing: Standing, ranking: Ranking, links: TeamLinks) -> list[D
 def _steps(standing: Standing, ranking: Ranking, links: TeamLinks) -> Iterator[Data]:
     if standing.n_penalised:
         yield _step(
-            f"Mend or hand in the {plural(standing.n_penalised, 'prediction')} that could not be used: each counts with "
-            "the worst score."
+            f"Mend or hand in the {plural(standing.n_penalised, 'prediction')} that could not be used: each counts "
+            "with the worst score."
         )
     if standing.team in ranking.pairs.teams and (alike := ranking.pairs.not_told_apart(standing.team)):
         names = ", ".join(map(team_name, alike[:3])) + (f" and {len(alike) - 3} more" if len(alike) > 3 else "")
-        yield _step(f"Read nothing into the places between this team and {names}: they are not told apart beyond chance.")
+        yield _step(
+            f"Read nothing into the places between this team and {names}: they are not told apart beyond chance."
+        )
     if links.audit:
         yield _step("See which subgroups this team serves worse, with pictures:", href=links.audit, name="its audit")
     elif links.no_audit:
         yield _step(f"There is no audit of this team: {clean(links.no_audit, length=300)}.")
     elif links.ranking:
-        yield _step("For an audit of every team, with subgroups of several attributes, rank again with", code="--audits")
+        yield _step(
+            "For an audit of every team, with subgroups of several attributes, rank again with", code="--audits"
+        )
     rival = _rival(standing, ranking)
     if links.ranking and rival is not None:
         sides = " ".join(shlex.quote(f"{links.ranking}:{team}") for team in (rival.team, standing.team))
@@ -87,17 +92,17 @@ def level_section(standing: Standing, ranking: Ranking) -> Data | None:
     outcome = metric_name(found.outcome)
     digits = metric_digits([row.mean for row in rows])
     drawn = [row for row in rows if row.significant is not None and row.estimate][:_DRAWN]
-    settings = {"outcome": found.outcome, "better": found.better, "digits": digits}
+    draw = functools.partial(forest_plot, drawn, outcome=found.outcome, better=found.better, digits=digits)
     worse = [row for row in rows if row.significant and _harmed(row, found.better)]
     return {
         "lead": _lead(worse, outcome, digits),
         "items": items_of(worse[0].subgroup) if worse else [],
         "figure": figure(
-            forest_plot(drawn, **settings),
-            narrow=forest_plot(drawn, **settings, narrow=True),
+            draw(),
+            narrow=draw(narrow=True),
             key="levels",
-            label=f"Forest plot of {outcome} of {plural(len(drawn), 'group')} against everybody else. The table beneath "
-            "holds every value.",
+            label=f"Forest plot of {outcome} of {plural(len(drawn), 'group')} against everybody else. The table "
+            "beneath holds every value.",
             caption=f"Difference in mean {outcome} to everybody else, with intervals that hold for all groups together "
             "(95 %). Filled: different beyond chance.",
         )
@@ -108,7 +113,7 @@ def level_section(standing: Standing, ranking: Ranking) -> Data | None:
             ["Group", *map(number_column, ("n", "Mean", "Everybody else", "Difference", "Adjusted p"))],
             [
                 [
-                    cell(items=row.subgroup.items),
+                    cell(items=tuple(row.subgroup.items)),
                     f"{row.n:,}",
                     format_number(row.mean, digits),
                     format_number(row.rest_mean, digits),

@@ -13,7 +13,16 @@ from segfair.report.gallery import gallery_data
 from segfair.report.parts import NAME_LENGTH, Data, cell, number_column, table
 from segfair.report.ranking.leaderboard import without_folders
 from segfair.report.ranking.steps import TeamLinks, level_section, next_steps
-from segfair.report.ranking.tables import DIGITS, RESAMPLING, meanings, moved, number, rank_range, score_name, shown_scores
+from segfair.report.ranking.tables import (
+    DIGITS,
+    RESAMPLING,
+    meanings,
+    moved,
+    number,
+    rank_range,
+    score_name,
+    shown_scores,
+)
 from segfair.scoring.scores import LABEL_SIZES
 
 __all__ = ["TeamLinks", "team_data"]
@@ -141,8 +150,8 @@ def _scores(standing: Standing, ranking: Ranking) -> Data:
                 number_column("Empty masks"),
             ],
             rows,
-            note="Chance level: the mean of FS when metadata are shuffled, so that nobody is served worse but by chance, "
-            "and the share of shuffled cohorts that score as badly."
+            note="Chance level: the mean of FS when metadata are shuffled, so that nobody is served worse but by "
+            "chance, and the share of shuffled cohorts that score as badly."
             if any(row[3] != "–" for row in rows)
             else "",
         ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from segfair.audit.words import clean, column_digits, format_interval, format_number, metric_digits, metric_name, plural
+import functools
+
+from segfair.audit.words import clean, column_digits, format_interval, format_number, metric_name, plural
 from segfair.rank.result import Ranking, Standing
 from segfair.report.parts import Data, figure, number_column, table
 from segfair.report.ranking.figures import MOST_DOTS, BoxRow, ScoreRow, pair_map, score_boxes, score_dots
-from segfair.report.ranking.tables import DIGITS, number, score_name, team_name
+from segfair.report.ranking.tables import number, score_name, team_name
 
 __all__ = ["pair_section", "score_section"]
 
@@ -42,13 +44,14 @@ def _dots(drawn: tuple[Standing, ...], ranking: Ranking) -> Data:
         rows.append(ScoreRow(clean(entry.team, length=_NAME), entry.value, score.ci if score else None, text))
     name = score_name(ranking.by)
     name = name[:1].upper() + name[1:]
-    settings = {"baseline": ranking.baseline.value, "title": name, "digits": 3}
+    draw = functools.partial(score_dots, rows, baseline=ranking.baseline.value, title=name)
     words = "; ".join(
-        f"{row.name} {row.text}" + (f" ({format_interval(row.interval, 3)})" if row.interval else "") for row in rows[:8]
+        f"{row.name} {row.text}" + (f" ({format_interval(row.interval, 3)})" if row.interval else "")
+        for row in rows[:8]
     )
     return figure(
-        score_dots(rows, **settings),
-        narrow=score_dots(rows, **settings, narrow=True),
+        draw(),
+        narrow=draw(narrow=True),
         key="team-scores",
         label=f"{name} of each team with its 95 % interval: {words}. The leaderboard holds every value.",
         caption=f"{name}, best first. Line: 95 % interval. Dashed: what empty masks would get, where that is near. "
@@ -123,8 +126,8 @@ def pair_section(ranking: Ranking) -> Data | None:
     n_pairs = len(names) * (len(names) - 1) // 2
     n_clear = sum(map(sum, pairs.better))
     return {
-        "lead": f"{n_clear:,} of {plural(n_pairs, 'pair')} of teams {'is' if n_clear == 1 else 'are'} told apart beyond "
-        f"chance by {score_name(ranking.by)}. Of the others, another sample of patients may turn the order round.",
+        "lead": f"{n_clear:,} of {plural(n_pairs, 'pair')} of teams {'is' if n_clear == 1 else 'are'} told apart "
+        f"beyond chance by {score_name(ranking.by)}. Another sample of patients may turn the others round.",
         "winner": _winner(ranking),
         "rest": _rest(len(names), _PAIRED, "the table has all"),
         "figure": figure(
@@ -134,11 +137,14 @@ def pair_section(ranking: Ranking) -> Data | None:
             caption="In how many of 100 resampled cohorts the row's team scores better than the column's, columns in "
             "the order of the rows. Blue, ▲: better beyond chance (95 %, all pairs together); orange, ▼: worse; grey: "
             "not told apart.",
-        ),
-        "table": table(
-            "Who is better than whom beyond chance (95 %, all pairs together)",
-            ["Team", "Better than", "Not told apart from"],
-            [[team_name(team), _names(pairs.better_than(team)), _names(pairs.not_told_apart(team))] for team in names],
+            data=table(
+                "Who is better than whom beyond chance (95 %, all pairs together)",
+                ["Team", "Better than", "Not told apart from"],
+                [
+                    [team_name(team), _names(pairs.better_than(team)), _names(pairs.not_told_apart(team))]
+                    for team in names
+                ],
+            ),
         ),
     }
 
@@ -149,8 +155,8 @@ def _winner(ranking: Ranking) -> str:
     if winner is None or not ranking.pairs.not_told_apart(winner):
         return ""
     return (
-        f"{team_name(winner)} is the winner because it stays in front in enough resampled cohorts; to be told apart from "
-        "a single team takes more, for here all pairs are judged together."
+        f"{team_name(winner)} is the winner because it stays in front in enough resampled cohorts; to be told apart "
+        "from a single team takes more, for here all pairs are judged together."
     )
 
 
