@@ -66,6 +66,13 @@ def status(browser: Any) -> str:
     return str(browser.find_element("id", "subgroup-status").text)
 
 
+def wait_for(browser: Any, selector: str) -> Any:
+    """The first element of a kind, once there is one: folded parts are made a moment after they are opened."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 5).until(lambda driver: driver.find_elements("css selector", selector))[0]
+
+
 def scrolled(browser: Any) -> list[str]:
     """Tables (and boxes around them) whose columns do not fit, everything unfolded."""
     browser.execute_script("document.querySelectorAll('details').forEach((entry) => { entry.open = true; })")

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from os import PathLike
@@ -26,6 +27,8 @@ from segfair.files.tables import write_csv
 from segfair.report.audit import page_data
 
 __all__ = ["FILES", "render", "render_page", "template_folder", "write_report"]
+
+_SCRIPT = ("base", "tables", "folds", "glossary", "figures", "subgroups", "page")
 
 FILES = ("report.html", "audit.json", "cases.csv", "subgroups.csv", MANIFEST)
 
@@ -133,7 +136,7 @@ def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> st
         template: Which page; all share style, script and policy.
     """
     folder = template_folder()
-    script = (folder / "report.js").read_text("utf-8")
+    script = page_script(folder)
     return render(
         template,
         page=page,
@@ -153,13 +156,32 @@ def render(template: str, **values: Any) -> str:
 @functools.cache
 def _environment(folder: Path) -> Environment:
     """Kept, so that the pages of thirty teams compile their templates once."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"flat": _flat, "slug": _slug}
+    return environment
+
+
+def _flat(markup: Markup) -> Markup:
+    """Markup without its noscript elements, whose contents stay: they cannot be nested."""
+    return Markup(re.sub("</?noscript>", "", markup))
+
+
+def _slug(text: str) -> str:
+    """A name in letters, digits and dashes, as it stands in the address of a page."""
+    return re.sub(r"[\W_]+", "-", text.lower()).strip("-")
+
+
+@functools.cache
+def page_script(folder: Path) -> str:
+    """The one script of all pages: its parts in the order in which they build upon each other."""
+    parts = "\n".join((folder / "script" / f"{part}.js").read_text("utf-8") for part in _SCRIPT)
+    return f'(function () {{\n"use strict";\n{parts}}})();\n'
 
 
 def content_policy(script: str) -> str:

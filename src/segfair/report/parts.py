@@ -48,7 +48,7 @@ def collected_drawings() -> Iterator[dict[str, Drawing]]:
         _drawings.reset(token)
 
 
-def cell(text: object = "", *, sub: str = "", tone: str = "", items: Sequence[Item] = ()) -> Cell:
+def cell(text: object = "", *, sub: str = "", tone: str = "", items: Sequence[Item] = (), case: str = "") -> Cell:
     """One cell of a table: a text (or a subgroup's items), a second small line, and a tone.
 
     Args:
@@ -56,8 +56,9 @@ def cell(text: object = "", *, sub: str = "", tone: str = "", items: Sequence[It
         sub: Second line.
         tone: "worse", "better", "small" or "": how it is printed. Says nothing that the text does not say.
         items: Items of a subgroup.
+        case: Id of the case that the text names, whose row and pictures it shall lead to; empty: it names none.
     """
-    return {"text": str(text), "sub": sub, "tone": tone, "items": items_of(items)}
+    return {"text": str(text), "sub": sub, "tone": tone, "items": items_of(items), "case": case}
 
 
 def items_of(items: Iterable[Item] | Subgroup) -> list[Data]:

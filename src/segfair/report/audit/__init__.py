@@ -16,6 +16,7 @@ from segfair.report.audit.room import attributes_note
 from segfair.report.audit.scores import alert_section, gate_section, record_section, score_section
 from segfair.report.audit.second_labels import ruler_section
 from segfair.report.audit.summary import headline_facts, primary_section, verdict_section, worst_section
+from segfair.report.glossary import AUDIT_TERMS, glossary
 from segfair.report.parts import Data
 
 __all__ = ["page_data"]
@@ -88,5 +89,6 @@ def page_data(
         "gates": gate_section(result),
         "sections": sections,
         "titles": _TITLES,
+        "glossary": glossary(*AUDIT_TERMS),
         "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
     }
