@@ -36,12 +36,7 @@ EXPORTS: Mapping[Export, str] = {"codabench": "scores.json", "grand-challenge": 
 """Platform -> the file that it reads after scoring one submission."""
 
 PUBLIC = "public"
-_FILES = {
-    "leaderboard.csv": "the board, unrounded",
-    RANK_FILE: "everything that was found, and the scores of every case, from which segfair compare takes two teams",
-    "challengeR.csv": "scores of every case and team for the R package challengeR",
-    MANIFEST: "SHA-256 of inputs and outputs, for segfair verify",
-}
+_FILES = ("leaderboard.csv", RANK_FILE, "challengeR.csv", MANIFEST)
 """What lies beside the leaderboard; with private labels the first alone may be handed on."""
 _SCORES = ("TS", "PS", "FS", "DSC", "NormHD")
 
@@ -139,7 +134,7 @@ def _write_board(job: _Job) -> None:
         private=job.private,
         written=job.moment,
         command=job.command,
-        files=dict(list(_FILES.items())[: 1 if job.private else None]),
+        files=_FILES[:1] if job.private else _FILES,
     )
     _write_text(job.public / "leaderboard.html", render_page(page, template="rank.html.j2"))
     write_csv(leaderboard_rows(ranking), job.public / "leaderboard.csv")

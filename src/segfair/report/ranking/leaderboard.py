@@ -5,12 +5,13 @@ With private labels nothing here names a case, an attribute or a level.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from segfair.audit.result import Alert
 from segfair.audit.words import clean, format_interval, format_number, metric_name, plural
 from segfair.rank.result import WINNER_PROBABILITY, LeftOut, Ranking, Standing, Variant, percent
 from segfair.rank.verdict import patient_name
+from segfair.report.glossary import glossary
 from segfair.report.parts import Cell, Data, cell, definition, number_column, table
 from segfair.report.ranking.tables import (
     DIGITS,
@@ -52,7 +53,6 @@ _TITLES = {
     "order": "What decides the order",
     "rules": "Ranks and scores under other rules",
     "alerts": "Alerts",
-    "files": "Files",
     "method": "Method",
 }
 
@@ -64,7 +64,7 @@ def leaderboard_data(
     private: bool,
     written: str,
     command: str = "",
-    files: Mapping[str, str] | None = None,
+    files: Sequence[str] = (),
 ) -> Data:
     """Everything the leaderboard's template prints.
 
@@ -74,7 +74,7 @@ def leaderboard_data(
         private: Whether labels are private.
         written: When the page is written, as it shall stand there.
         command: The command line that led to it; empty or private: none is shown.
-        files: Address of a file beside the page -> what it holds.
+        files: Names of the files beside the page.
     """
     sections = {
         "verdict": verdict_section(ranking, private=private),
@@ -84,7 +84,6 @@ def leaderboard_data(
         "order": _order(ranking, private=private),
         "rules": ranks_table(ranking),
         "alerts": _alerts(ranking, private=private),
-        "files": [{"href": href, "about": about} for href, about in (files or {}).items()],
         "method": _method(ranking, command="" if private else command),
     }
     return {
@@ -97,6 +96,9 @@ def leaderboard_data(
         ),
         "titles": _TITLES,
         "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
+        "folded": {"rules": f"{len(ranking.variants) + 3} rules", "method": "how, settings, versions"},
+        "files": list(files),
+        "glossary": glossary("dsc", "normhd", "ps", "fs", "ts", "dv", "chance", "interval"),
         # The frame that all pages share hands the payload of its one table to the script.
         "sections": {**sections, "subgroups": {"payload": "{}"}},
     }

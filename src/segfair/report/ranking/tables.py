@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from segfair.audit.words import clean, format_interval, format_number, metric_name, plural
 from segfair.rank.result import Ranking, Standing, percent
-from segfair.report.parts import Cell, Data, cell, definition, number_column, table
+from segfair.report.parts import Cell, Data, cell, number_column, table
 
 __all__ = [
     "BASELINE_NAME",
     "DIGITS",
+    "FAIRNESS",
     "NAME_LENGTH",
     "RESAMPLING",
     "baseline_values",
     "board",
-    "meanings",
     "moved",
     "number",
     "rank_range",
@@ -34,13 +34,11 @@ RESAMPLING = (
     "no patient and no level is ever dropped. What a single patient does shows where each is left out in turn."
 )
 """What rank intervals show, and what they cannot."""
-_MEANINGS = {
-    "TS": "Total score: weighted mean of PS and FS.",
-    "PS": "Performance score, (mean DSC + 1 − mean NormHD) / 2: how well the outlines fit, over all cases.",
-    "FS": "Fairness score: 1 less the mean disparity between groups of patients. No percentage of fairness: small "
-    "groups differ by chance alone, so that a team which serves everybody alike gets what stands beside it as chance, "
-    "and only an FS below that speaks of unequal service.",
-}
+FAIRNESS = (
+    "FS is no percentage of fairness: small groups differ by chance alone, so that a team which serves everybody alike "
+    "gets its chance level, and only an FS below that speaks of unequal service."
+)
+"""How FS is to be read."""
 NAME_LENGTH = 60
 """Longest team or case on a page; rank.json has the whole."""
 
@@ -88,14 +86,8 @@ def board(ranking: Ranking, pages: Mapping[str, str]) -> Data:
         "rows": rows,
         "note": "First: probability of being first. Better than next: share of cohorts in which the team scores "
         "better than the one below. Unusable: cases that count with the worst score. A rank such as 2= is shared. "
-        f"Empty masks are no team and have no rank. {RESAMPLING}",
-        "words": meanings(names),
+        f"Empty masks are no team and have no rank. {f'{FAIRNESS} ' if 'FS' in names else ''}{RESAMPLING}",
     }
-
-
-def meanings(names: Sequence[str]) -> list[Data]:
-    """What the scores of the challenge mean, where they stand."""
-    return [definition(name, _MEANINGS[name]) for name in ("TS", "PS", "FS") if name in names]
 
 
 def baseline_values(ranking: Ranking) -> dict[str, float | None]:

@@ -10,13 +10,14 @@ from segfair.audit.words import clean, format_interval, format_number, metric_di
 from segfair.gallery.teams import worst_first
 from segfair.rank.result import Ranking, Standing, percent
 from segfair.report.gallery import gallery_data
+from segfair.report.glossary import glossary
 from segfair.report.parts import NAME_LENGTH, Data, cell, number_column, table
 from segfair.report.ranking.leaderboard import without_folders
 from segfair.report.ranking.steps import TeamLinks, level_section, next_steps
 from segfair.report.ranking.tables import (
     DIGITS,
+    FAIRNESS,
     RESAMPLING,
-    meanings,
     moved,
     number,
     rank_range,
@@ -83,6 +84,12 @@ def team_data(
         "back": links.back,
         "titles": _TITLES,
         "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
+        "folded": {
+            "attributes": f"{len(standing.disparities)} attributes",
+            "rules": f"{len(standing.ranks) + 2} rules",
+        },
+        "files": [name for name in (links.table, links.audit) if name],
+        "glossary": glossary("dsc", "normhd", "ps", "fs", "ts", "dv", "chance", "interval", "adjusted-p", "penalised"),
         "sections": {**sections, "subgroups": {"payload": "{}"}},
     }
 
@@ -150,12 +157,11 @@ def _scores(standing: Standing, ranking: Ranking) -> Data:
                 number_column("Empty masks"),
             ],
             rows,
-            note="Chance level: the mean of FS when metadata are shuffled, so that nobody is served worse but by "
-            "chance, and the share of shuffled cohorts that score as badly."
+            note="Chance level: the mean of FS when metadata are shuffled, and the share of shuffled cohorts that score "
+            f"as badly. {FAIRNESS}"
             if any(row[3] != "–" for row in rows)
             else "",
         ),
-        "words": meanings(shown_scores(ranking)),
     }
 
 
