@@ -157,8 +157,8 @@ def _scores(standing: Standing, ranking: Ranking) -> Data:
                 number_column("Empty masks"),
             ],
             rows,
-            note="Chance level: the mean of FS when metadata are shuffled, and the share of shuffled cohorts that score "
-            f"as badly. {FAIRNESS}"
+            note="Chance level: the mean of FS when metadata are shuffled, and the share of shuffled cohorts that "
+            f"score as badly. {FAIRNESS}"
             if any(row[3] != "–" for row in rows)
             else "",
         ),
