@@ -47,9 +47,18 @@ const address = {
   show() {
     const parts = Array.from(this.asked, ([name, value]) => encodeURIComponent(name) + "=" + encodeURIComponent(value));
     const hash = "#" + [encodeURIComponent(this.anchor), ...parts].join("&");
-    if (hash !== location.hash && (hash !== "#" || location.hash)) history.replaceState(null, "", hash);
+    if (hash !== location.hash && (hash !== "#" || location.hash)) remember("replaceState", hash);
   },
 };
+
+// A page inside a frame of a notebook has no address of its own.
+function remember(how, hash) {
+  try {
+    history[how](null, "", hash);
+  } catch {
+    // What is asked still holds while the page is open.
+  }
+}
 
 function plain(text) {
   try {

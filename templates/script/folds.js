@@ -47,7 +47,7 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   const anchor = plain(link.getAttribute("href").slice(1));
   // What the tables were asked stays in the address; "back" leads to where one came from.
-  history.pushState(null, "", "#" + encodeURIComponent(anchor));
+  remember("pushState", "#" + encodeURIComponent(anchor));
   address.anchor = anchor;
   address.show();
   reveal(anchor);

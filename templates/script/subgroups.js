@@ -91,7 +91,7 @@ function subgroupRows(outcome) {
 
 // Who belongs to a subgroup: the cases that have all of its items.
 function membersOf(codes) {
-  const fold = element("details", undefined, "members tools");
+  const fold = element("details", undefined, "members");
   fold.append(element("summary", "Members"));
   fold.addEventListener("toggle", () => {
     if (fold.childElementCount > 1) return;
@@ -164,13 +164,13 @@ function caseRow(entry) {
       const line = element("tr"), head = headCell(element("bdi", entry[CASE_ID]));
       if (entry[PENALTY]) head.append(element("small", entry[PENALTY]));
       if (entry[PICTURE]) {
-        const link = element("a", "picture", "tools");
+        const link = element("a", "picture", "aside");
         link.href = "#" + entry[PICTURE];
         head.append(" ", link);
       }
       const attributes = element("td");
       attributes.dataset.title = "Attributes";
-      attributes.append(itemList(entry[CASE_ITEMS]));
+      attributes.append(itemList(entry[CASE_ITEMS].slice(0, data.cases.shown)));
       line.append(head, ...texts.map((text, index) => cellOf(columns[index].title, text, "", "number")), attributes);
       return line;
     }), { id: entry[CASE_ID] });

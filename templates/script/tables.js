@@ -30,7 +30,7 @@ function csvCell(text) {
 
 // Main line and second line of a cell, without what is there for the eye or the hand only.
 function linesOf(cell) {
-  const parts = Array.from(cell.childNodes).filter((node) => !node.matches?.("[aria-hidden], .tools"));
+  const parts = Array.from(cell.childNodes).filter((node) => !node.matches?.("[aria-hidden], .aside, .members"));
   const text = (wanted) => parts.filter((node) => (node.nodeName === "SMALL") === wanted)
     .map((node) => node.textContent).join(" ").replace(/\s+/g, " ").trim();
   return [text(false), text(true)];
@@ -140,7 +140,7 @@ function behave(table, source) {
       await navigator.clipboard.writeText(text);
       return true;
     } catch {
-      const field = element("textarea", text, "aside");
+      const field = element("textarea", text, "unseen");
       document.body.append(field);
       field.select();
       const done = document.execCommand("copy");
@@ -174,9 +174,8 @@ function behave(table, source) {
   turn.append(previous, " ", next);
   tools.append(...(!source?.search && own.length >= FILTERED_FROM ? [search] : []), ...(source || own.length > 1 ? [order] : []),
     button("Copy as CSV", copy, "Copy as CSV: " + caption), status);
-  const frame = table.closest(".scroll") || table;
-  frame.before(tools);
-  frame.after(turn);
+  table.before(tools);
+  table.after(turn);
   const made = { table, view, ask, restore, draw, chosen, size };
   tables.set(name, made);
   restore();

@@ -29,7 +29,7 @@ from segfair.handover.disclosure import share
 from segfair.handover.pseudonyms import pseudonymise
 from segfair.protocol.rules import load_protocol
 from segfair.report.audit import page_data
-from segfair.report.audit.method import case_section
+from segfair.report.audit.cases import case_section
 from segfair.report.files import render_page, write_report
 from segfair.subgroups.lattice import Subgroup
 

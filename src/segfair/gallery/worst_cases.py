@@ -38,9 +38,10 @@ __all__ = ["N_OVERALL", "build_gallery", "choose_cases", "draw_groups", "grey_pn
 Image = NDArray[np.float32]
 
 N_OVERALL = 6
+N_EMPTY = 2
 N_PER_GROUP = 3
 N_GROUPS = 4
-"""Six cases overall and three of each of four subgroups: eighteen at most."""
+"""Six outlines and two empty predictions overall, three of each of four subgroups: twenty at most."""
 LONGEST_SIDE = 112
 LARGEST_PNG = 5_000
 """Bytes; with outlines and base64, 54 of them stay below half a megabyte."""
@@ -164,7 +165,7 @@ def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[Galler
     """The worst cases by the primary outcome, overall and of the flagged subgroups.
 
     Flagged are findings that are worse, and subgroups beyond the margin, redundant ones left out. Penalised cases
-    are passed over: there is nothing to draw.
+    are passed over: there is nothing to draw. Cases of which nothing was predicted come last.
 
     Args:
         result: The audit.
@@ -174,17 +175,17 @@ def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[Galler
         The groups, all cases first, and how many subgroups are flagged in all.
     """
     panel, outcome = Panel.of_result(result), result.subgroups.primary_outcome
-    sign = 1 if result.subgroups.outcomes[outcome].better == "higher" else -1
-    ids, values = panel.case_ids, panel.scores[outcome]
-    order = sorted(
-        (row for row in panel.defined(outcome)[0] if not panel.penalised[row] and ids[row] in available),
-        key=lambda row: (sign * values[row], ids[row]),
-    )
+    ids, empty = panel.case_ids, result.cases.scores.nothing_predicted
+    worst = result.cases.scores.worst_first(outcome, result.subgroups.outcomes[outcome].better)
+    order = [row for row in worst if not panel.penalised[row] and ids[row] in available]
+    # An outline shows what went wrong, an empty prediction only that it did.
+    outlined, nothing = ([row for row in order if empty[row] == is_empty] for is_empty in (False, True))
     flagged = _flagged(result)
-    groups = [GalleryGroup(Subgroup(frozenset()), "overall", tuple(ids[row] for row in order[:N_OVERALL]))]
+    shown = [*outlined[:N_OVERALL], *nothing[:N_EMPTY]]
+    groups = [GalleryGroup(Subgroup(frozenset()), "overall", tuple(ids[row] for row in shown))]
     for row in flagged[:N_GROUPS]:
         inside = panel.members(row.subgroup.items)
-        members = [ids[index] for index in order if inside[index]]
+        members = [ids[index] for index in (*outlined, *nothing) if inside[index]]
         if members:
             reason: Literal["significant", "beyond margin"] = (
                 "beyond margin" if row.margin == "beyond margin" else "significant"

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -96,7 +96,8 @@ def _write_files(
         "protocol (rules)": protocol.digest,
         **{name: hash_file(folder / name) for name in ("audit.json", "cases.csv", "subgroups.csv") if name in names},
     }
-    page = render_page(_page_data(result, written, command, digests, origin))
+    beside = [name for name in names if name != "report.html"]
+    page = render_page(_page_data(result, written, command, digests, origin, beside))
     (folder / "report.html").write_text(page, "utf-8", newline="\n")
     ids = [str(case) for case in result.cases.scores.column("case")]
     manifest = build_manifest(
@@ -113,15 +114,21 @@ def _write_files(
 
 
 def _page_data(
-    result: AuditResult, written: datetime, command: str, digests: dict[str, str], origin: Origin | None
+    result: AuditResult,
+    written: datetime,
+    command: str,
+    digests: dict[str, str],
+    origin: Origin | None,
+    files: Sequence[str],
 ) -> dict[str, Any]:
     now = _as_read(written)
     if origin is None:
-        return page_data(result, written=now, command=command, digests=digests)
+        return page_data(result, written=now, command=command, digests=digests, files=files)
     audited = "at an unknown time"
     with contextlib.suppress(ValueError):
         audited = _as_read(datetime.fromisoformat(origin.written))
-    return page_data(result, written=audited, command=origin.command, digests=digests, redrawn=(now, command))
+    again = (now, command)
+    return page_data(result, written=audited, command=origin.command, digests=digests, redrawn=again, files=files)
 
 
 def _as_read(moment: datetime) -> str:
