@@ -46,5 +46,6 @@ def compare(
         raise ConfigError(f"--names {names}: expected two names, for example --names old,new")
     comparison = run_comparison(*(side.result for side in sides), names=(called[0], called[1]), outcome=outcome)
     digests = {f"{role}: {path}": hash_file(path) for role, path in zip(("before", "after"), paths, strict=True)}
-    page = write_comparison(comparison, out, command=command(), digests=digests)
+    pages = (sides[0].page, sides[1].page)
+    page = write_comparison(comparison, out, command=command(), digests=digests, reports=pages)
     say_comparison(comparison, page, voice)

@@ -116,6 +116,12 @@ class Audited:
     file: Path
     name: str
 
+    @property
+    def page(self) -> Path | None:
+        """The page of the audit, or the leaderboard; None where it is not beside the file."""
+        pages = (self.file.with_name(name) for name in ("report.html", "leaderboard.html"))
+        return next((page for page in pages if page.is_file()), None)
+
 
 def load_audited(path: Path) -> Audited:
     """An audit by its folder or file, or a team of a ranking: `ranking:TEAM`, `ranking/rank.json:TEAM`.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
+from urllib.parse import quote
 
 from segfair.compare.result import Comparison
 from segfair.files.placing import placed_together, refuse_foreign
@@ -24,6 +26,7 @@ def write_comparison(
     *,
     command: str = "",
     digests: Mapping[str, str] | None = None,
+    reports: tuple[Path | None, Path | None] = (None, None),
 ) -> Path:
     """Writes both files; each appears only once both are complete.
 
@@ -32,6 +35,7 @@ def write_comparison(
         directory: Where to; made if it does not exist. Other files in it stay as they are.
         command: The command line that led here; empty: called from Python.
         digests: What -> SHA-256, such as those of the two audit.json.
+        reports: The two audits' own pages, to which this one links; None: not known.
 
     Returns:
         The path of comparison.html.
@@ -43,7 +47,14 @@ def write_comparison(
     refuse_foreign(directory, FILES, ours=_is_ours(directory / FILES[0]), writer="segfair compare")
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     page = render_page(
-        comparison_data(comparison, written=written, command=command, digests=digests),
+        comparison_data(
+            comparison,
+            written=written,
+            command=command,
+            digests=digests,
+            reports=(_address(reports[0], directory), _address(reports[1], directory)),
+            files=FILES[:1],
+        ),
         template="comparison.html.j2",
     )
     with placed_together(directory, first=FILES[0]) as unfinished:
@@ -58,3 +69,14 @@ def _is_ours(path: Path) -> bool:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError):
         return False
     return isinstance(tree, dict) and "format" in tree and "audits" in tree
+
+
+def _address(page: Path | None, directory: Path) -> str:
+    """The way from a folder to a page, as a link; empty where there is none, as between two drives."""
+    if page is None or not page.is_file():
+        return ""
+    try:
+        way = os.path.relpath(page.resolve(), directory.resolve())
+    except ValueError:
+        return ""
+    return quote(Path(way).as_posix())

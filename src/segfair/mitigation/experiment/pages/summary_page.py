@@ -66,7 +66,9 @@ def write_mitigation_page(summary: MitigationSummary, out: Path, *, command: str
     """
     for model in summary.models:
         if model.against is not None:
-            write_comparison(model.against, out / model.name / "comparison", command=command)
+            pages = [out / name / "audit" / "report.html" for name in (model.against.before.name, model.name)]
+            folder = out / model.name / "comparison"
+            write_comparison(model.against, folder, command=command, reports=(pages[0], pages[1]))
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     page = mitigation_data(summary, written=written, files=_files(summary, out))
     text = render_page(page, template="mitigation.html.j2")
@@ -96,7 +98,8 @@ def mitigation_data(summary: MitigationSummary, *, written: str, files: Sequence
         files: Addresses of what lies beside the page.
     """
     first, pooled = summary.models[0].audit, _is_pooled(summary.models)
-    sections = {
+    maps = _maps(summary.models)
+    sections: dict[str, Any] = {
         "verdict": _verdict(summary),
         "next": next_steps(summary, files),
         "models": model_list(summary.models, files),
@@ -110,7 +113,7 @@ def mitigation_data(summary: MitigationSummary, *, written: str, files: Sequence
         "why": why_section(summary.models),
         "changes": [_change(model, index) for index, model in enumerate(summary.models) if model.against is not None],
         "weights": [_weights(model, index) for index, model in enumerate(summary.models) if model.weights],
-        "maps": _maps(summary.models),
+        "maps": maps,
         "notices": [clean(notice, length=600) for notice in summary.notices],
         "method": _method(summary),
         "budget": _budget(summary),
@@ -132,7 +135,7 @@ def mitigation_data(summary: MitigationSummary, *, written: str, files: Sequence
         "folded": {
             "changes": plural(sum(model.against is not None for model in summary.models), "strategy", "strategies"),
             "weights": plural(sum(bool(model.weights) for model in summary.models), "model"),
-            "maps": plural(len(sections["maps"]["pairs"]) if sections["maps"] else 0, "pair") + " of attributes",
+            "maps": f"{plural(len(maps['pairs']) if maps else 0, 'pair')} of attributes",
             "method": "rules, budget, versions",
         },
         "files": [name for name in files if "/" not in name],
@@ -185,7 +188,7 @@ def _score_table(models: Sequence[ModelSummary], part: str, caption: str) -> Dat
             for model in models
         ],
         note="Worst subgroup: lowest mean Dice among subgroups of at least 5 cases. FS is no percentage of fairness: "
-        "small groups differ by chance alone, and beneath it stands what a model that serves everybody alike would get.",
+        "small groups differ by chance alone, and beneath it stands what a model that serves all alike would get.",
     )
 
 
@@ -267,7 +270,7 @@ def _change(model: ModelSummary, index: int) -> Data:
         "scores": change_section(comparison),
         "slopes": slope_figure(comparison, key=f"slopes{index}"),
         "table": change_table(
-            "Subgroups, most harmed first; 95% intervals of the paired changes",
+            "Subgroups, most harmed first: paired changes",
             kept[:_LISTED],
             comparison,
             outcome_digits(comparison),
