@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,9 @@ def test_it_opens_complete_and_keeps_to_its_width(browser: Any, pages: dict[str,
     show(browser, pages[kind], width)
     assert browser.get_log("browser") == []
     assert browser.find_element("tag name", "h1").text == "Segmentation audits compared by subgroup"
+    shared.unfold(browser)
     assert len(browser.find_elements("css selector", ROWS)) > 10
+    assert browser.get_log("browser") == []
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
@@ -58,7 +59,7 @@ def test_no_table_has_to_be_scrolled(browser: Any, pages: dict[str, str], kind: 
 
 
 def test_the_harmed_can_be_filtered(browser: Any, pages: dict[str, str]) -> None:
-    show(browser, pages["plain"])
+    shared.show_subgroups(browser, pages["plain"])
     before = len(browser.find_elements("css selector", ROWS))
     browser.execute_script(
         "const choice = document.querySelector('#subgroup-controls [name=state]'); choice.value = 'harmed';"
@@ -70,14 +71,17 @@ def test_the_harmed_can_be_filtered(browser: Any, pages: dict[str, str]) -> None
 
 
 def test_the_script_draws_what_the_page_already_said(browser: Any, pages: dict[str, str]) -> None:
+    shared.test_the_script_draws_what_the_page_already_said(browser, pages)
+
+
+def test_the_answer_is_open_and_what_backs_it_folded(browser: Any, pages: dict[str, str]) -> None:
     show(browser, pages["plain"])
-    texts = (
-        "return Array.from(new DOMParser().parseFromString(arguments[0], 'text/html').querySelectorAll(arguments[1]),"
+    folded = browser.execute_script(
+        "return Array.from(document.querySelectorAll('section:has(> details.fold)'), part => part.id)"
     )
-    texts += " row => row.textContent.trim())"
-    written = browser.execute_script(texts, Path(pages["plain"].removeprefix("file://")).read_text("utf-8"), ROWS)
-    drawn = browser.execute_script(texts, browser.page_source, ROWS)
-    assert drawn == written
+    assert folded[:3] == ["gaps", "subgroups", "metrics"]
+    assert browser.find_element("id", "verdict").text.count("What follows.") == 1
+    assert browser.execute_script("return document.querySelectorAll('*').length") < 1500
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: npm install --no-save axe-core")

@@ -208,6 +208,29 @@ def say_comparison(comparison: Comparison, page: Path, voice: Voice) -> None:
     )
 
 
+def say_runs(comparisons: Sequence[Comparison], page: Path, voice: Voice) -> None:
+    """How several audits differ from the first: a line each."""
+    voice.note(*dict.fromkeys(notice for entry in comparisons for notice in entry.notices))
+    facts = {
+        "baseline": comparisons[0].before.name,
+        "outcome": comparisons[0].outcome,
+        "runs": [
+            {
+                "name": entry.after.name,
+                "verdict": dataclasses.asdict(entry.verdict),
+                "n_harmed": len(entry.harmed),
+                "n_gained": len(entry.gained),
+            }
+            for entry in comparisons
+        ],
+        "files": _file_facts({"runs": page, "json": page.with_suffix(".json")}),
+    }
+    lines = [f"{entry.after.name}: {entry.verdict.kind}. {entry.verdict.sentence}" for entry in comparisons]
+    voice.answer(
+        Answer(facts, (*lines, f"runs: {page}"), lambda: _tables().runs(comparisons, files={"runs": page})),
+    )
+
+
 def write_ranking(ranking: Ranking, options: RankOptions, voice: Voice) -> None:
     """Writes a ranking, and says who is first and where it lies.
 
@@ -278,12 +301,14 @@ def _note_ranking(ranking: Ranking, voice: Voice, *, private: bool) -> None:
 
 def _next_steps(ranking: Ranking, options: RankOptions) -> tuple[str, ...]:
     """What to type next: an audit of each team, and two teams compared."""
+    from segfair.audit.words import clean
+
     steps = () if options.audits else ("an audit of each team: the same command with --audits",)
     first_two = [entry.team for entry in ranking.standings[:2]]
     if len(first_two) < 2:
         return steps
     sides = " ".join(shlex.quote(f"{options.out}:{team}") for team in first_two)
-    return (*steps, f"two teams compared: segfair compare {sides}")
+    return (*steps, clean(f"two teams compared: segfair compare {sides}", length=1000))
 
 
 def say_models(models: Mapping[str, Any], page: Path, voice: Voice) -> None:

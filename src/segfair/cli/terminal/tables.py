@@ -18,7 +18,7 @@ from segfair.cli.terminal.screen import Shown
 from segfair.compare.result import Change, Comparison, SubgroupChange
 from segfair.rank.result import Ranking, Standing, percent
 
-__all__ = ["audit", "comparison", "gates", "models", "ranking"]
+__all__ = ["audit", "comparison", "gates", "models", "ranking", "runs"]
 
 _GROUPS = 5
 """Findings, or groups that changed, that are listed; the page has them all."""
@@ -88,6 +88,23 @@ def comparison(found: Comparison, *, files: Mapping[str, Path]) -> Shown:
     for title, groups in (("Harmed", found.harmed), ("Gained", found.gained)):
         if groups:
             yield _changed_groups(f"{title} ({metric_name(found.outcome)})", groups)
+    yield screen.files(files)
+
+
+def runs(found: Sequence[Comparison], *, files: Mapping[str, Path]) -> Shown:
+    """Each run against the first one: how the mean and the scores moved, how many were harmed and gained."""
+    first = found[0]
+    names = [first.outcome, *first.scores]
+    headings = ("Run", *map(metric_name, names), "Harmed", "Gained", "Verdict")
+    table = screen.table(f"Runs against {first.before.name}", *headings, flexible=(0, len(headings) - 1))
+    shown = {first.outcome: first.metrics[first.outcome], **first.scores}
+    table.add_row(Text(first.before.name), *(format_number(change.before) for change in shown.values()))
+    for entry in found:
+        changes = {entry.outcome: entry.metrics[entry.outcome], **entry.scores}
+        numbers = [format_number(changes[name].after) if name in changes else "–" for name in names]
+        counts = (str(len(entry.harmed)), str(len(entry.gained)))
+        table.add_row(Text(entry.after.name), *numbers, *counts, Text(entry.verdict.kind))
+    yield table
     yield screen.files(files)
 
 

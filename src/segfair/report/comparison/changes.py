@@ -124,7 +124,8 @@ def change_section(comparison: Comparison) -> Data | None:
                 [cell(name, sub=_SCORE_NAMES.get(name, "")), *_number_cells(change, 4)]
                 for name, change in comparison.scores.items()
             ],
-            note="FS is no percentage of fairness: small groups differ by chance alone; see its chance level in the audits.",
+            note="FS is no percentage of fairness: small groups differ by chance alone; see its chance level in the "
+            "audits.",
         ),
         "sentences": _fairness_sentences(comparison),
     }

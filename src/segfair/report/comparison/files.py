@@ -15,7 +15,7 @@ from segfair.files.placing import placed_together, refuse_foreign
 from segfair.report.comparison.page import comparison_data
 from segfair.report.files import render_page
 
-__all__ = ["FILES", "write_comparison"]
+__all__ = ["FILES", "address_of", "write_comparison"]
 
 FILES = ("comparison.json", "comparison.html")
 
@@ -52,7 +52,7 @@ def write_comparison(
             written=written,
             command=command,
             digests=digests,
-            reports=(_address(reports[0], directory), _address(reports[1], directory)),
+            reports=(address_of(reports[0], directory), address_of(reports[1], directory)),
             files=FILES[:1],
         ),
         template="comparison.html.j2",
@@ -71,7 +71,7 @@ def _is_ours(path: Path) -> bool:
     return isinstance(tree, dict) and "format" in tree and "audits" in tree
 
 
-def _address(page: Path | None, directory: Path) -> str:
+def address_of(page: Path | None, directory: Path) -> str:
     """The way from a folder to a page, as a link; empty where there is none, as between two drives."""
     if page is None or not page.is_file():
         return ""
