@@ -82,6 +82,5 @@ function dressSlice(figure) {
   const svg = figure.querySelector("svg"), label = svg.getAttribute("aria-label");
   const zoom = button(undefined, () => enlarge(svg, label, slug(label.split(":")[0])), "Enlarge. " + label);
   zoom.className = "zoom";
-  svg.replaceWith(zoom);
-  zoom.append(svg);
+  svg.after(zoom);
 }
