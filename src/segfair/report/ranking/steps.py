@@ -12,7 +12,7 @@ from segfair.rank.result import Ranking, Standing
 from segfair.report.figures import forest_plot
 from segfair.report.parts import Data, cell, figure, items_of, number_column, table
 from segfair.report.ranking.tables import team_name
-from segfair.subgroups.lattice import Divergence
+from segfair.subgroups.lattice import Divergence, SubgroupTable
 
 __all__ = ["TeamLinks", "level_section", "next_steps"]
 
@@ -94,6 +94,7 @@ def level_section(standing: Standing, ranking: Ranking) -> Data | None:
     drawn = [row for row in rows if row.significant is not None and row.estimate][:_DRAWN]
     draw = functools.partial(forest_plot, drawn, outcome=found.outcome, better=found.better, digits=digits)
     worse = [row for row in rows if row.significant and _harmed(row, found.better)]
+    shown = _level_table(rows, found, ranking, digits)
     return {
         "lead": _lead(worse, outcome, digits),
         "items": items_of(worse[0].subgroup) if worse else [],
@@ -105,33 +106,39 @@ def level_section(standing: Standing, ranking: Ranking) -> Data | None:
             "beneath holds every value.",
             caption=f"Difference in mean {outcome} to everybody else, with intervals that hold for all groups together "
             "(95 %). Filled: different beyond chance.",
+            data=shown,
         )
         if drawn
         else None,
-        "table": table(
-            f"{outcome} of every group of patients",
-            ["Group", *map(number_column, ("n", "Mean", "Everybody else", "Difference", "Adjusted p"))],
-            [
-                [
-                    cell(items=tuple(row.subgroup.items)),
-                    f"{row.n:,}",
-                    format_number(row.mean, digits),
-                    format_number(row.rest_mean, digits),
-                    cell(
-                        format_number(row.difference if row.estimate else None, digits, signed=True),
-                        sub=format_interval(row.estimate.ci, digits, signed=True)
-                        if row.estimate and row.estimate.ci
-                        else "",
-                        tone=_tone(row, found.better),
-                    ),
-                    format_p(row.p_adjusted) if row.significant is not None else cell("too few cases", tone="small"),
-                ]
-                for row in rows
-            ],
-            note="Small lines: 95 % intervals that hold for all groups together. A group of fewer than "
-            f"{plural(ranking.config.min_cases, 'case')} is not tested.",
-        ),
+        "table": shown,
     }
+
+
+def _level_table(rows: list[Divergence], found: SubgroupTable, ranking: Ranking, digits: int) -> Data:
+    """Every group of patients, a row each."""
+    return table(
+        f"{metric_name(found.outcome)} of every group of patients",
+        ["Group", *map(number_column, ("n", "Mean", "Everybody else", "Difference", "Adjusted p"))],
+        [
+            [
+                cell(items=tuple(row.subgroup.items)),
+                f"{row.n:,}",
+                format_number(row.mean, digits),
+                format_number(row.rest_mean, digits),
+                cell(
+                    format_number(row.difference if row.estimate else None, digits, signed=True),
+                    sub=format_interval(row.estimate.ci, digits, signed=True)
+                    if row.estimate and row.estimate.ci
+                    else "",
+                    tone=_tone(row, found.better),
+                ),
+                format_p(row.p_adjusted) if row.significant is not None else cell("too few cases", tone="small"),
+            ]
+            for row in rows
+        ],
+        note="Small lines: 95 % intervals that hold for all groups together. A group of fewer than "
+        f"{plural(ranking.config.min_cases, 'case')} is not tested.",
+    )
 
 
 def _lead(worse: list[Divergence], outcome: str, digits: int) -> str:
