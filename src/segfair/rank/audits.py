@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditResult
 from segfair.errors import SegfairError
 from segfair.rank.procedure import attribute_plan
-from segfair.rank.result import Ranking
+from segfair.rank.result import Ranking, TeamAudits
 
-__all__ = ["TeamAudits", "audit_teams"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TeamAudits:
-    """The audits of a ranking's teams.
-
-    Attributes:
-        results: Team -> its audit.
-        failed: Team -> why it has none.
-    """
-
-    results: Mapping[str, AuditResult] = field(default_factory=dict)
-    failed: Mapping[str, str] = field(default_factory=dict)
+__all__ = ["audit_teams"]
 
 
 def audit_teams(ranking: Ranking, *, on_done: Callable[[str], None] = lambda _: None) -> TeamAudits:

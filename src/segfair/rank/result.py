@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from segfair.attributes.fit import AttributeTable
-from segfair.audit.result import Alert, AuditConfig, Score
+from segfair.audit.result import Alert, AuditConfig, AuditResult, Score
 from segfair.audit.result.gallery import Gallery
 from segfair.audit.words import clean, format_number, plural, shorten
 from segfair.fairness.challenge import Disparity
@@ -24,6 +24,7 @@ __all__ = [
     "Ranking",
     "Reason",
     "Standing",
+    "TeamAudits",
     "Variant",
     "Verdict",
     "no_winner",
@@ -323,6 +324,19 @@ class Ranking:
             }
         )
         return tree
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TeamAudits:
+    """The audits of a ranking's teams.
+
+    Attributes:
+        results: Team -> its audit.
+        failed: Team -> why it has none.
+    """
+
+    results: Mapping[str, AuditResult] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def _level(row: Divergence) -> dict[str, Any]:

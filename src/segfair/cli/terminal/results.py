@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from segfair.compare.result import Comparison
     from segfair.files.manifest import Origin
     from segfair.handover.deliver import Delivery
-    from segfair.rank.audits import TeamAudits
-    from segfair.rank.result import Ranking
+    from segfair.rank.result import Ranking, TeamAudits
     from segfair.scoring.score_cache import ScoreCache
     from segfair.subgroups.search import Search
 
@@ -236,7 +235,7 @@ def write_ranking(ranking: Ranking, options: RankOptions, voice: Voice) -> None:
 
     With private labels no case, attribute or level is named: what stands on a terminal gets passed on.
     """
-    from segfair.rank.audits import TeamAudits
+    from segfair.rank.result import TeamAudits
     from segfair.report.ranking.files import write_ranking
 
     private = options.private_labels

@@ -19,8 +19,7 @@ from segfair.errors import ConfigError
 from segfair.files.manifest import MANIFEST, build_manifest, hash_inputs, is_ours, written_files
 from segfair.files.placing import placed_together, refuse_foreign
 from segfair.files.tables import write_csv
-from segfair.rank.audits import TeamAudits
-from segfair.rank.result import Ranking, Standing
+from segfair.rank.result import Ranking, Standing, TeamAudits
 from segfair.rank.saved import RANK_FILE, case_tree
 from segfair.remote import shown
 from segfair.report.files import render_page, write_report
