@@ -65,7 +65,8 @@ addEventListener("hashchange", arrive);
 const everything = document.getElementById("print-all");
 everything?.addEventListener("click", () => {
   const opened = [];
-  for (let closed; (closed = document.querySelectorAll("details:not([open])")).length;) {
+  // Lists of members stay closed: there is one in each row.
+  for (let closed; (closed = document.querySelectorAll("details:not([open]):not(.members)")).length;) {
     closed.forEach((fold) => { open(fold); opened.push(fold); });
   }
   addEventListener("afterprint", () => opened.forEach((fold) => { fold.open = false; }), { once: true });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import time
 from pathlib import Path
@@ -65,7 +66,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     environment = _environment(template_folder())
     environment.filters["combine_key"] = lambda found: {**found, "key": "box-again", "data": None}
     script = page_script(template_folder())
-    html = environment.from_string(MAIN).render(
+    page_text = environment.from_string(MAIN).render(
         page=page,
         script=Markup(script),
         style=Markup((template_folder() / "style.css").read_text("utf-8")),
@@ -73,7 +74,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         policy=content_policy(script),
     )
     path = tmp_path_factory.mktemp("script") / "page.html"
-    path.write_text(html, "utf-8")
+    path.write_text(page_text, "utf-8")
     return path.as_uri()
 
 
@@ -203,6 +204,22 @@ def test_everything_is_opened_for_print_on_request_and_closed_again(page: Any) -
     assert page.execute_script("return window.shut") == 0
     page.execute_script("dispatchEvent(new Event('afterprint'))")
     assert not page.find_elements("css selector", "details[open]")
+
+
+def test_in_a_frame_of_a_notebook_links_open_and_tables_sort(browser: Any, address: str, tmp_path: Path) -> None:
+    inner = html.escape(Path(address.removeprefix("file://")).read_text("utf-8"))
+    outer = tmp_path / "notebook.html"
+    outer.write_text(f'<iframe srcdoc="{inner}" width="1000" height="800"></iframe>', "utf-8")
+    show(browser, outer.as_uri())
+    browser.switch_to.frame(browser.find_element("tag name", "iframe"))
+    try:
+        press(browser, "DSC")
+        assert column(browser, 1)[0] == "−3"
+        browser.find_element("id", "link").click()
+        assert browser.find_element("id", "deeper").is_displayed()
+    finally:
+        browser.switch_to.default_content()
+    assert browser.get_log("browser") == []
 
 
 @pytest.mark.parametrize("kind", ["SVG", "PNG"])

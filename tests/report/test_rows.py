@@ -28,7 +28,10 @@ def test_all_rows_are_embedded_and_the_first_page_drawn(page: Page, html: str, r
     body = re.search(r'id="subgroup-table".*?<tbody>(.*?)</tbody>', html, re.S)
     assert body
     assert body[1].count("<tr>") == PAGE_ROWS
-    assert f"The first 100 of {sum(not row.redundant for row in table)} subgroups; subgroups.csv holds all." in html
+    assert (
+        f"The first {PAGE_ROWS} of {sum(not row.redundant for row in table)} subgroups; subgroups.csv holds all."
+        in html
+    )
 
 
 def test_a_lattice_beyond_the_page_is_cut_and_said(monkeypatch: pytest.MonkeyPatch, result: AuditResult) -> None:

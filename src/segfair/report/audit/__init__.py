@@ -69,13 +69,14 @@ def page_data(
         redrawn: When the page was drawn again, and by which command; None: the audit wrote it itself.
         files: What lies beside the page, by its path from there.
     """
-    sections = {
+    attributes = attribute_section(result)
+    sections: Data = {
         "verdict": verdict_section(result),
         "primary": primary_section(result),
         "worst": worst_section(result),
         "alerts": alert_section(result),
         "scores": score_section(result),
-        "attributes": attribute_section(result),
+        "attributes": attributes,
         "cases": case_section(result),
         "subgroups": subgroup_section(result, case_table(result)),
         "maps": heat_map_section(result),
@@ -97,7 +98,7 @@ def page_data(
         "min_cases": result.about.config.min_cases,
         "facts": headline_facts(result),
         "attributes_note": attributes_note(result),
-        "attributes_folded": _attributes_folded(sections["attributes"]),
+        "attributes_folded": _attributes_folded(attributes),
         "record": record_section(result),
         "gates": gate_section(result),
         "sections": sections,
@@ -111,9 +112,9 @@ def page_data(
     }
 
 
-def _attributes_folded(sections: list[Data]) -> Data | None:
+def _attributes_folded(attributes: list[Data]) -> Data | None:
     """The title and the names of the attributes that are folded away."""
-    names = [entry["name"] for entry in sections if not entry["open"]]
+    names = [entry["name"] for entry in attributes if not entry["open"]]
     return {"title": plural(len(names), "further attribute"), "names": ", ".join(names)} if names else None
 
 

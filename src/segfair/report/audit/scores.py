@@ -9,7 +9,7 @@ from segfair.audit.result import AuditResult, Score
 from segfair.audit.result.record import KNOWN_KEYS
 from segfair.audit.words import clean, format_interval, format_number, format_p, plural
 from segfair.report.audit.room import attributes_drawn, attributes_note
-from segfair.report.audit.summary import chance_words
+from segfair.report.audit.summary import UNKNOWN_CHANCE, chance_words
 from segfair.report.figures import score_strip
 from segfair.report.parts import NAME_LENGTH, Data, cell, definition, figure, number_column, table
 
@@ -129,7 +129,7 @@ def _case_list(caption: str, reasons: Mapping[str, str]) -> Data | None:
     if not reasons:
         return None
     rest = len(reasons) - _LISTED
-    rows = [
+    rows: list[list[Data | str]] = [
         [cell(name := clean(case, length=NAME_LENGTH), case=name), clean(reason, length=300)]
         for case, reason in list(reasons.items())[:_LISTED]
     ]
@@ -158,7 +158,7 @@ def score_section(result: AuditResult) -> Data:
     rows: list[list[Data | str]] = [
         [
             cell(name, sub=_SCORE_NAMES.get(name, "")),
-            cell(format_number(score.value, 4), sub=_value_note(score)),
+            cell(format_number(score.value, 4), sub=_value_note(name, score)),
             format_interval(score.ci, 4),
         ]
         for name, score in scores.items()
@@ -178,10 +178,11 @@ def score_section(result: AuditResult) -> Data:
     }
 
 
-def _value_note(score: Score) -> str:
+def _value_note(name: str, score: Score) -> str:
     """What a value must not be read without: where chance alone would put it, or why there is none."""
     if score.chance is None:
-        return clean(score.reason, length=200) if score.reason else ""
+        missing = UNKNOWN_CHANCE if name == "FS" and score.value is not None else ""
+        return clean(score.reason, length=200) if score.reason else missing
     chance = score.chance
     return (
         f"chance level {format_number(chance.mean)} ({format_interval(chance.interval)}), p {format_p(chance.p_value)}"
@@ -243,6 +244,7 @@ def _variants(result: AuditResult) -> Data | None:
 def _definitions(result: AuditResult) -> Data | None:
     if not result.scores.definitions:
         return None
+    fs = result.scores.get("FS")
     return table(
         "The scores under other definitions of NormHD",
         ["HD95 / scale in", *map(number_column, ("NormHD", "PS", "FS", "TS")), "What changes"],
@@ -251,7 +253,7 @@ def _definitions(result: AuditResult) -> Data | None:
                 cell(clean(entry.name), sub="used in this report" if entry.used else ""),
                 format_number(entry.normhd, 4),
                 format_number(entry.ps, 4),
-                format_number(entry.fs, 4),
+                cell(format_number(entry.fs, 4), sub=_value_note("FS", fs) if entry.used and fs else ""),
                 format_number(entry.ts, 4),
                 "; ".join(clean(change, length=200) for change in entry.changes[:6])
                 or ("" if entry.used else "not told here" if result.about.shared else "no order of levels"),
