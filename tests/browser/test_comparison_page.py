@@ -13,6 +13,7 @@ from tests.score_fixtures import with_scores
 
 from segfair.compare.procedure import run_comparison
 from segfair.report.comparison.files import write_comparison
+from segfair.report.comparison.runs import write_runs
 
 shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
 AXE, ROWS, show, pytestmark = shared.AXE, shared.ROWS, shared.show, shared.pytestmark
@@ -35,6 +36,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         comparison = run_comparison(base, with_scores(base, {"dsc": after}), names=("old model", "new model"))
         folder = tmp_path_factory.mktemp("comparison") / kind
         found[kind] = write_comparison(comparison, folder).as_uri()
+    named = dataclasses.replace(comparison, after=dataclasses.replace(comparison.after, name="third model"))
+    found["runs"] = write_runs([comparison, named], tmp_path_factory.mktemp("comparison") / "runs").as_uri()
     return found
 
 
@@ -51,8 +54,8 @@ def test_it_opens_complete_and_keeps_to_its_width(browser: Any, pages: dict[str,
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("kind", ["plain"])
-@pytest.mark.parametrize("width", [400, 1200])
+@pytest.mark.parametrize("kind", ["plain", "runs"])
+@pytest.mark.parametrize("width", [390, 1200])
 def test_no_table_has_to_be_scrolled(browser: Any, pages: dict[str, str], kind: str, width: int) -> None:
     show(browser, pages[kind], width)
     assert shared.scrolled(browser) == []
@@ -85,7 +88,9 @@ def test_the_answer_is_open_and_what_backs_it_folded(browser: Any, pages: dict[s
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: npm install --no-save axe-core")
-@pytest.mark.parametrize(("kind", "width"), [("plain", 1280), ("plain", 400), ("hostile", 1280)])
+@pytest.mark.parametrize(
+    ("kind", "width"), [("plain", 390), ("plain", 768), ("hostile", 1440), ("runs", 390), ("runs", 1440)]
+)
 def test_axe_finds_no_violation(browser: Any, pages: dict[str, str], kind: str, width: int) -> None:
     shared.test_axe_finds_no_violation(browser, pages, kind, width)
 
@@ -93,3 +98,10 @@ def test_axe_finds_no_violation(browser: Any, pages: dict[str, str], kind: str, 
 @pytest.mark.parametrize("kind", ["plain", "hostile"])
 def test_it_prints_without_cut_tables(browser: Any, pages: dict[str, str], kind: str) -> None:
     shared.test_it_prints_without_cut_tables(browser, pages, kind)
+
+
+def test_the_table_of_runs_leads_to_each_comparison(browser: Any, pages: dict[str, str]) -> None:
+    show(browser, pages["runs"])
+    assert browser.get_log("browser") == []
+    browser.find_element("css selector", '#pages a[href="third-model/comparison.html"]').click()
+    assert browser.find_element("tag name", "h1").text == "Segmentation audits compared by subgroup"
