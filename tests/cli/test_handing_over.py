@@ -224,3 +224,15 @@ def test_wrong_wishes_are_refused_before_anything_is_scored(
     assert all(word in done.stderr for word in words), done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dossier_is_written_from_a_folder(call_cli, report: Path, tmp_path: Path) -> None:
+    done = call_cli("dossier", report, "--out", tmp_path / "dossier", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert sum(told["counts"]["claim-2024"].values()) == 44
+    assert sorted(Path(path).name for path in told["files"].values()) == ["dossier.csv", "dossier.html", "dossier.json"]
+    assert all(Path(path).is_file() for path in told["files"].values())
+    lines = call_cli("dossier", report.parent / "share", "--out", tmp_path / "shared").stdout.splitlines()
+    assert lines[-1] == f"dossier: {tmp_path / 'shared' / 'dossier.html'}"
+    assert "A. Approver" not in (tmp_path / "shared" / "dossier.html").read_text("utf-8")

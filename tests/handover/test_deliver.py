@@ -42,7 +42,7 @@ def test_a_record_is_kept_printed_and_brings_a_model_card(result: AuditResult, t
     deliver(result, prepare(tmp_path / "out", record=tmp_path / "study.toml"))
     loaded = AuditResult.load(tmp_path / "out" / "audit.json")
     assert loaded.about.record == {"model": "FancyNet", "own_key": 3}
-    assert (tmp_path / "out" / "model-card.md").read_text("utf-8").startswith("# Model card: FancyNet")
+    assert (tmp_path / "out" / "model-card.md").read_text("utf-8").count("# Model Card for FancyNet") == 1
     assert "FancyNet" in (tmp_path / "out" / "report.html").read_text("utf-8").split('id="alerts"')[0], "page one"
     deliver(loaded, prepare(tmp_path / "again"))
     assert (tmp_path / "again" / "model-card.md").read_bytes() == (tmp_path / "out" / "model-card.md").read_bytes()

@@ -218,3 +218,10 @@ def test_folded_parts_hold_no_folded_part_of_their_own(html: str) -> None:
         depth += 1 if tag == "<noscript>" else -1
         assert depth in (0, 1)
     assert depth == 0
+
+
+def test_every_table_bears_the_name_under_which_the_address_knows_it(page: Page) -> None:
+    names = [value for tag, name, value in page.attributes if tag == "table" and name == "data-table"]
+    assert page.tags.count("table") == len(names)
+    assert {"scores-of-the-cohort", "levels-of-age-group", "subgroups", "cases"} <= set(names)
+    assert all(re.fullmatch(r"[\w-]+", name) for name in names)

@@ -44,6 +44,7 @@ LISTED = {
     "audit-scores": Listed("auditing", "Audit", "The same audit from per-case scores that exist already."),
     "report": Listed("auditing", "Audit", "Draw the report again without scoring again."),
     "card": Listed("handing_over", "Audit", "Print a model card (Markdown) from the facts of an audit."),
+    "dossier": Listed("handing_over", "Audit", "Hold an audit against what regulators and journals ask for."),
     "verify": Listed(
         "handing_over",
         "Audit",

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from segfair.audit.result.gallery import Gallery
-from segfair.scoring.scores import LABEL_SIZES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +98,9 @@ class CaseScores:
 
     def _missed(self) -> list[float]:
         """How much of label and prediction do not overlap, in the unit of the label's size; 0 where it is not known."""
+        # What only reads a result needs nothing that scores.
+        from segfair.scoring.scores import LABEL_SIZES
+
         size = next((name for name in LABEL_SIZES if name in self.metrics), None)
         if size is None:
             return [0.0] * len(self.rows)
