@@ -9,9 +9,10 @@ from tests.rank_fixtures import BROKEN_LABEL, CASES, arguments
 QUICK = ("--protocol", "mama-mia", "--bootstrap", 100, "--permutations", 99)
 
 
-def test_what_to_type_next_is_said_last(ranked) -> None:
+def test_what_to_type_next_is_said_before_the_answer(ranked) -> None:
     out, done = ranked
-    *_, audits, compared = done.stdout.splitlines()
+    *_, audits, compared, sentence, page = done.stdout.splitlines()
+    assert sentence.startswith("No winner can be declared") and page == f"leaderboard: {out / 'leaderboard.html'}"
     assert audits == "an audit of each team: the same command with --audits"
     assert compared.startswith("two teams compared: segfair compare ") and f"{out}:team01" in compared
     assert not any(path.is_dir() for path in (out / "teams").iterdir()), "audits are written where they are asked for"

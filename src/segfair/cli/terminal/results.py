@@ -269,7 +269,8 @@ def write_ranking(ranking: Ranking, options: RankOptions, voice: Voice) -> None:
     voice.answer(
         Answer(
             facts,
-            (sentence, *(f"{name}: {path}" for name, path in files.items()), *steps),
+            # Scripts read the last lines.
+            (*steps, sentence, *(f"{name}: {path}" for name, path in files.items())),
             lambda: _tables().ranking(ranking, sentence=sentence, files=files, steps=steps),
         )
     )
