@@ -193,8 +193,12 @@ def check_tree(tree: Any, schema: Mapping[str, Any], what: str, *, refusal: type
     """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
+    from jsonschema.validators import extend
 
-    error = best_match(Draft202012Validator(schema).iter_errors(tree))
+    # What a program hands over, and no file did, may hold tuples.
+    kinds = Draft202012Validator.TYPE_CHECKER.redefine("array", lambda _, value: isinstance(value, list | tuple))
+    validator = extend(Draft202012Validator, type_checker=kinds)  # type: ignore[no-untyped-call]
+    error = best_match(validator(schema).iter_errors(tree))
     if error is not None:
         place = ".".join(map(str, error.absolute_path))
         raise refusal(f"{what}: {f'{place}: ' if place else ''}{_expected(error)}")

@@ -55,13 +55,39 @@ def test_no_table_has_to_be_scrolled(browser: Any, boards: dict[str, str], kind:
     assert shared.scrolled(browser) == []
 
 
-def test_what_decides_stands_before_the_leaderboard(browser: Any, boards: dict[str, str]) -> None:
+def test_the_board_stands_right_behind_the_answer(browser: Any, boards: dict[str, str]) -> None:
     show(browser, boards["undecided"])
     order = browser.execute_script("return Array.from(document.querySelectorAll('main section'), part => part.id)")
-    assert order[:3] == ["verdict", "order", "board"]
+    assert order[:5] == ["verdict", "board", "scores", "pairs", "order"]
     assert "No winner can be declared" in browser.find_element("id", "verdict").text
     show(browser, boards["won"])
     assert "Winner: good" in browser.find_element("id", "verdict").text
+
+
+def test_the_board_is_sorted_and_filtered(browser: Any, boards: dict[str, str]) -> None:
+    show(browser, boards["undecided"])
+    teams = "return Array.from(document.querySelectorAll('.board tbody th'), cell => cell.innerText.trim())"
+    assert len(browser.execute_script(teams)) == N_TEAMS + 1
+    browser.find_element("xpath", "//table[contains(@class, 'board')]//th[normalize-space()='Rank']/button").click()
+    browser.find_element("xpath", "//table[contains(@class, 'board')]//th[normalize-space()='Rank']/button").click()
+    ranks = browser.execute_script(
+        "return Array.from(document.querySelectorAll('.board tbody .place'), cell => cell.innerText.trim())"
+    )
+    assert ranks[0] == str(N_TEAMS) and ranks[-1] == "–", "empty masks have no rank"
+    search = browser.find_element("css selector", ".tools:has(+ table.board) input")
+    search.send_keys("src=x")
+    assert browser.execute_script(teams) == [HOSTILE]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_figures_are_drawn_for_both_widths_and_private_ones_show_no_case(
+    browser: Any, boards: dict[str, str], kind: str
+) -> None:
+    show(browser, boards[kind])
+    drawn = browser.execute_script(
+        "return Array.from(document.querySelectorAll('figure'), figure => figure.dataset.figure)"
+    )
+    assert drawn == (["team-scores", "pairs"] if kind == "private" else ["team-scores", "team-boxes", "pairs"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -74,6 +100,8 @@ def test_the_first_team_has_a_page_that_leads_back(browser: Any, boards: dict[st
     assert browser.get_log("browser") == []
     assert bool(browser.find_elements("id", "cases")) == (kind != "private")
     assert bool(browser.find_elements("id", "attributes")) == (kind != "private")
+    assert bool(browser.find_elements("id", "levels")) == (kind != "private")
+    assert bool(browser.find_elements("css selector", "#next code")) == (kind != "private"), "no path in public"
     browser.find_element("link text", "Leaderboard").click()
     assert browser.current_url == boards[kind]
 
@@ -114,7 +142,9 @@ def test_it_prints_without_cut_tables(browser: Any, boards: dict[str, str], kind
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: npm install --no-save axe-core")
-@pytest.mark.parametrize(("kind", "width"), [("undecided", 1280), ("undecided", 400), ("won", 1280)])
+@pytest.mark.parametrize(
+    ("kind", "width"), [("undecided", 390), ("undecided", 768), ("undecided", 1440), ("private", 390)]
+)
 def test_axe_finds_no_violation(browser: Any, boards: dict[str, str], kind: str, width: int) -> None:
     shared.test_axe_finds_no_violation(browser, boards, kind, width)
 
@@ -123,4 +153,5 @@ def test_axe_finds_no_violation(browser: Any, boards: dict[str, str], kind: str,
 def test_axe_finds_no_violation_on_a_teams_page(browser: Any, boards: dict[str, str]) -> None:
     show(browser, boards["undecided"])
     address = browser.find_element("css selector", ".board tbody a").get_attribute("href")
-    shared.test_axe_finds_no_violation(browser, {"team": address}, "team", 1280)
+    for width in (390, 1440):
+        shared.test_axe_finds_no_violation(browser, {"team": address}, "team", width)

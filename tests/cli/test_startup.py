@@ -65,7 +65,7 @@ LOADED = {
     ),
     "compare {report} {report} --names old,new --out {out}/comparison": (
         READ | {"jinja2"},
-        RESULT | {"compare", "report"},
+        RESULT | {"compare", "rank", "report"},  # a side may be a team of a ranking
     ),
     "audit-scores {report}/cases.csv {cohort}/metadata.csv --out {out}/scores": (
         READ | {"jinja2"},

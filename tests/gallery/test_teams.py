@@ -12,7 +12,7 @@ from tests.rank_fixtures import made_up, save
 
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
-from segfair.gallery.teams import lead_metric, with_galleries, worst_first
+from segfair.gallery.teams import with_galleries, worst_first
 from segfair.gallery.worst_cases import N_OVERALL
 from segfair.protocol.rules import load_protocol
 from segfair.rank.procedure import rank_scored
@@ -88,4 +88,4 @@ def test_cases_without_a_value_come_last_and_equal_ones_by_id(name: str, order: 
 
 @pytest.mark.parametrize(("by", "metric"), [("TS", "dsc"), ("PS", "dsc"), ("FS", "dsc"), ("normhd", "normhd")])
 def test_a_case_is_bad_by_the_metric_that_ranks(ranking: Ranking, by: str, metric: str) -> None:
-    assert lead_metric(dataclasses.replace(ranking, by=by)) == metric
+    assert dataclasses.replace(ranking, by=by).lead == metric

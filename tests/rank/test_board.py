@@ -27,7 +27,7 @@ def test_one_patient_and_the_definition_decide_and_are_said_first() -> None:
     assert ranking.verdict.winner is None
     kinds = [reason.kind for reason in ranking.verdict.reasons]
     patient = next(reason for reason in ranking.verdict.reasons if reason.kind == "patient")
-    assert "without case P000 (the only one with breast_density = a) better is first" in patient.text
+    assert "leave out case P000 (the only one with breast_density = a), and better is first" in patient.text
     assert "P000" not in patient.private
     assert "breast_density" not in patient.private
     assert kinds.index("levels") < kinds.index("patient"), "the rule for small groups is named as well"

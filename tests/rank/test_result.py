@@ -1,52 +1,82 @@
-"""Whether there is a winner, and what decides it."""
+"""What a ranking holds, and what of it stands in `rank.json`."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import jsonschema
 import numpy as np
+import pytest
 from tests.rank_fixtures import CONFIG, made_up, noise
 
 from segfair.rank.procedure import rank_scored
+from segfair.rank.result import Pairs, Ranking
+from segfair.rank.schema import rank_schema
+from segfair.report.ranking.files import write_ranking
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_team_that_is_better_everywhere_wins() -> None:
+@pytest.fixture(scope="module")
+def three() -> Ranking:
+    """Good is 0.1 better than poor in every case; near is good but for a little noise."""
     base = 0.7 + noise(0)
-    ranking = rank_scored(made_up({"good": base + 0.1, "poor": base}), CONFIG)
-    assert ranking.verdict.winner == "good"
-    assert ranking.standings[0].first == 1.0
-    assert "good wins" in ranking.verdict.sentence
-    assert ranking.verdict.reasons == ()
+    return rank_scored(made_up({"poor": base, "good": base + 0.1, "near": base + 0.1 + 0.1 * noise(1)}), CONFIG)
 
 
-def test_chance_alone_declares_no_winner() -> None:
-    ranking = rank_scored(made_up({"one": 0.7 + noise(1), "two": 0.7 + noise(2)}), CONFIG)
-    assert ranking.verdict.winner is None
-    assert "chance" in {reason.kind for reason in ranking.verdict.reasons}
+def test_rank_json_keeps_to_its_schema(ranked, three: Ranking, tmp_path: Path) -> None:
+    schema = json.loads((ROOT / "docs" / "reference" / "rank.schema.json").read_text("utf-8"))
+    assert schema == rank_schema(), "written by `make schemas`"
+    validator = jsonschema.Draft202012Validator(schema)
+    write_ranking(three, tmp_path)
+    for folder in (ranked[0], tmp_path):
+        tree = json.loads((folder / "rank.json").read_text("utf-8"))
+        validator.validate(tree)
+        assert set(tree) == set(schema["properties"]), "every key is described"
+    tree["agreement"]["tau"] = "much"
+    assert not validator.is_valid(tree), "the schema can fail"
 
 
-def test_equal_teams_share_the_place_and_are_named() -> None:
-    base = 0.7 + noise(3)
-    ranking = rank_scored(made_up({"a": base, "b": base, "c": base - 0.2}), CONFIG)
-    assert [entry.rank for entry in ranking.standings] == [1, 1, 3]
-    assert ranking.verdict.reasons[0].kind == "tie"
-    assert [alert.text for alert in ranking.alerts if alert.kind == "equal"] == [
-        "a, b have the same scores in every case."
-    ]
+def test_teams_that_differ_in_every_case_are_told_apart(three: Ranking) -> None:
+    pairs = three.pairs
+    assert set(pairs.teams[:2]) == {"good", "near"} and pairs.teams[2] == "poor"
+    assert pairs.better_than("good") == ("poor",)
+    assert pairs.not_told_apart("good") == ("near",)
+    assert pairs.better_than("poor") == pairs.not_told_apart("poor") == ()
+    beats = np.array(pairs.beats)
+    np.testing.assert_allclose(beats + beats.T, 1.0)
+    assert beats[0, 2] == 1.0
 
 
-def test_nobody_wins_below_empty_masks() -> None:
-    """Poor and unfair: doing nothing has the better total score."""
-    groups = "bc" * 30
-    dsc = np.tile([0.0, 0.3], 30)
-    far = np.tile([1.0, 0.7], 30)
-    ranking = rank_scored(made_up({"x": dsc, "y": dsc * 0.5}, {"x": far, "y": np.ones(60)}, groups), CONFIG)
-    assert ranking.standings[0].value < ranking.baseline.value == 0.5
-    assert ranking.baseline.n_worse == 2
-    assert ranking.verdict.winner is None
-    assert ranking.verdict.reasons[0].kind == "baseline"
+def test_pairs_are_read_in_both_directions() -> None:
+    pairs = Pairs(("a", "b", "c"), (), ((False, False, True), (False, False, False), (False, False, False)))
+    assert pairs.not_told_apart("b") == ("a", "c")
+    assert pairs.not_told_apart("c") == ("b",)
 
 
-def test_a_single_team_has_nothing_to_win() -> None:
-    ranking = rank_scored(made_up({"only": 0.7 + noise(5)}), CONFIG)
-    assert ranking.verdict.winner is None
-    assert "only team" in ranking.verdict.sentence
-    assert ranking.standings[0].first == 1.0
+def test_an_order_that_no_cohort_changes_has_a_tau_of_one() -> None:
+    base = 0.7 + noise(0)
+    found = rank_scored(made_up({"a": base, "b": base + 0.1, "c": base - 0.1}), CONFIG)
+    assert (found.agreement.tau, found.agreement.tau_interval) == (1.0, (1.0, 1.0))
+    alone = rank_scored(made_up({"only": base}), CONFIG)
+    assert alone.agreement.tau is None and alone.agreement.tau_interval is None
+
+
+def test_the_podium_counts_cases_and_shares_places() -> None:
+    """Of four cases a leads two, b one, and the last is shared; c is third in all of them."""
+    dsc = {"a": [0.9, 0.9, 0.2, 0.5] * 4, "b": [0.5, 0.5, 0.9, 0.5] * 4, "c": [0.1] * 16}
+    found = rank_scored(made_up({team: np.array(values) for team, values in dsc.items()}), CONFIG)
+    podium = {entry.team: entry.podium for entry in found.standings}
+    assert podium == {"a": (12, 4, 0), "b": (8, 8, 0), "c": (0, 0, 16)}
+    quartiles = {entry.team: entry.quartiles for entry in found.standings}
+    assert quartiles["c"] == (0.1,) * 5
+    assert quartiles["a"] == pytest.approx((0.2, 0.425, 0.7, 0.9, 0.9))
+
+
+def test_lower_is_better_where_it_is(three: Ranking) -> None:
+    far = {"near": np.full(60, 0.1), "far": np.full(60, 0.5)}
+    found = rank_scored(made_up(dict.fromkeys(far, 0.7 + noise(0)), far), CONFIG, by="normhd")
+    assert found.lead == "normhd" and three.lead == "dsc"
+    assert {entry.team: entry.podium[0] for entry in found.standings} == {"near": 60, "far": 0}
+    assert found.pairs.better_than("near") == ("far",)

@@ -193,7 +193,7 @@ def test_the_page_leads_to_the_files_that_lie_beside_it_and_to_no_other(tmp_path
     found = Page((tmp_path / "report.html").read_text("utf-8"))
     links = [value for tag, name, value in found.attributes if tag == "a" and name == "href" and value[0] != "#"]
     files = {unquote(link) for link in links}
-    assert files == {"audit.json", "cases.csv", "subgroups.csv", "manifest.json", *extras}
+    assert files == {"summary.html", "audit.json", "cases.csv", "subgroups.csv", "manifest.json", *extras}
     assert all((tmp_path / name).is_file() for name in files)
 
 

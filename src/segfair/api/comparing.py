@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, Unpack
 from segfair.api.messages import python_terms
 from segfair.api.options import RankOptions, audit_config, selection, spelt_out
 from segfair.api.results import AuditComparison, TeamRanking
-from segfair.audit.result import AuditResult, audit_file
+from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["compare", "rank"]
 
 Audited: TypeAlias = AuditResult | str | PathLike[str]
-"""An audit, its audit.json, or the folder of its report."""
+"""An audit, its audit.json, the folder of its report, or a team of a ranking: "ranking:TEAM"."""
 
 
 def compare(
@@ -44,15 +44,20 @@ def compare(
         >>> sf.compare(old, new).changes["difference"].round(2).to_dict()
         {'site = A': 0.05, 'site = B': 0.05}
     """
-    from segfair.compare.procedure import folder_names, run_comparison
+    from segfair.compare.procedure import run_comparison, told_names
+    from segfair.rank.saved import load_audited
 
     with python_terms():
         if names is not None and (isinstance(names, str) or len(names) != 2):
             raise ConfigError(f"names={names!r}: two names are meant, such as ('old', 'new')")
-        audits = [side if isinstance(side, AuditResult) else AuditResult.load(side) for side in (before, after)]
-        files = [audit_file(Path(side)) for side in (before, after) if not isinstance(side, AuditResult)]
-        called = names or (folder_names(*files) if len(files) == 2 else ("before", "after"))
-        return AuditComparison.of(run_comparison(*audits, names=(called[0], called[1]), outcome=outcome))
+        sides = [
+            (side, "") if isinstance(side, AuditResult) else ((found := load_audited(Path(side))).result, found.name)
+            for side in (before, after)
+        ]
+        called = names or told_names([name for _, name in sides])
+        return AuditComparison.of(
+            run_comparison(*(result for result, _ in sides), names=(called[0], called[1]), outcome=outcome)
+        )
 
 
 @spelt_out(RankOptions)

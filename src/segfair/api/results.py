@@ -195,13 +195,21 @@ class TeamRanking(Ranking):
 
         return RankingPlots(self)
 
-    def report(self, folder: str | PathLike[str], *, private_labels: bool = False, title: str = "") -> Path:
+    def report(
+        self,
+        folder: str | PathLike[str],
+        *,
+        private_labels: bool = False,
+        title: str = "",
+        audits: bool = False,
+    ) -> Path:
         """Writes the leaderboard, the pages of the teams and their tables.
 
         Args:
             folder: Where to; made if it does not exist.
             private_labels: See `segfair.write_ranking`.
             title: What the ranking is called, in the heading of the leaderboard.
+            audits: Whether each team is audited as well, from the same scores.
 
         Returns:
             The path of leaderboard.html.
@@ -209,10 +217,12 @@ class TeamRanking(Ranking):
         Raises:
             ConfigError: The folder cannot be written, or holds other files than those of a ranking.
         """
+        from segfair.rank.audits import audit_teams
         from segfair.report.ranking.files import write_ranking
 
         with python_terms():
-            return write_ranking(self, folder, private_labels=private_labels, title=title)
+            found = audit_teams(self) if audits else None
+            return write_ranking(self, folder, private_labels=private_labels, audits=found, title=title)
 
     def show(self, *, height: int = 800) -> None:
         """The leaderboard; see `Audit.show`. Pages of teams are there once the report is written."""

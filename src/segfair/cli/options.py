@@ -251,6 +251,9 @@ class RankOptions:
     export: Annotated[
         Platform | None, option("Also write each team's scores for a platform to read.", RUN, "--export")
     ] = None
+    audits: Annotated[
+        bool, option("Also write an audit of each team, from the same scores, to teams/TEAM/.", RUN, "--audits")
+    ] = False
     selection: Selection = field(default_factory=Selection)
     attributes: Attributes = None
     bins: Annotated[list[str] | None, option("Edges of a number, e.g. age=0,40,50,60,70,100.", GROUPS)] = None

@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,7 +49,7 @@ from segfair.scoring.scores import LABEL_SIZES
 from segfair.subgroups.lattice import Better, Membership, level_membership, redundant, with_levels
 from segfair.subgroups.search import search_subgroups
 
-__all__ = ["folder_names", "run_comparison"]
+__all__ = ["run_comparison", "told_names"]
 
 Interval = tuple[float, float]
 Floats = NDArray[np.float64]
@@ -60,10 +59,11 @@ _REDUNDANCY = 0.05
 _SCORES = ("PS", "FS", "TS")
 
 
-def folder_names(before: Path, after: Path) -> tuple[str, str]:
-    """What to call two audits that nobody named: as the folders of their `audit.json`, where these tell them apart."""
-    first, second = (path.resolve().parent.name for path in (before, after))
-    return (first, second) if first and second and first != second else ("before", "after")
+def told_names(names: Sequence[str]) -> tuple[str, ...]:
+    """What to call audits that nobody named: as their folders or teams, where these tell them apart."""
+    if all(names) and len(set(names)) == len(names):
+        return tuple(names)
+    return ("before", "after") if len(names) == 2 else tuple(f"run {place}" for place in range(1, len(names) + 1))
 
 
 def run_comparison(

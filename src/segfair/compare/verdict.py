@@ -82,7 +82,7 @@ def _subgroup_sentences(comparison: Comparison) -> list[str]:
     if not harmed:
         none = "None is shown to have been harmed" if gained else f"None of {tested} subgroups is shown to have changed"
         bound = largest_possible_loss(comparison)
-        if bound is not None:
+        if bound is not None and round(bound, digits) > 0:
             none += f"; losses of up to {format_number(bound, digits)} cannot be excluded"
         found.append(none)
     return found

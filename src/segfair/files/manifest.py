@@ -62,8 +62,8 @@ _SCHEMA = {
     "type": "object",
     "required": ["inputs", "outputs"],
     "properties": {
-        "command": {"type": "string"},
-        "written": {"type": "string"},
+        "command": {"type": ["string", "null"]},
+        "written": {"type": ["string", "null"]},
         "outputs": _HASHES,
         "inputs": {
             "type": "object",
@@ -279,7 +279,7 @@ def recorded_inputs(audit_json: Path, inputs: Mapping[str, str]) -> dict[str, An
 def recorded_origin(audit_json: Path) -> Origin:
     """Command and date of the audit, for a report that is drawn again; from the audit's own manifest alone."""
     manifest = _manifest_of(audit_json)
-    return Origin(manifest.get("command", ""), manifest.get("written", ""))
+    return Origin(manifest.get("command") or "", manifest.get("written") or "")
 
 
 def _manifest_of(audit_json: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from segfair.rank.teams import Team
 from segfair.scoring.scores import CaseScore, ScoreTable
 from segfair.subgroups.lattice import Subgroup
 
-__all__ = ["lead_metric", "with_galleries", "worst_first"]
+__all__ = ["with_galleries", "worst_first"]
 
 
 def with_galleries(
@@ -53,11 +53,6 @@ def with_galleries(
     return dataclasses.replace(ranking, galleries=galleries)
 
 
-def lead_metric(ranking: Ranking) -> str:
-    """The metric by which a case is bad: the one that teams are ranked by, or DSC."""
-    return "dsc" if ranking.by in ("TS", "PS", "FS") else ranking.by
-
-
 def worst_first(table: ScoreTable, name: str) -> list[tuple[int, CaseScore]]:
     """The cases with their places in the table; those without a value last."""
     lower = next(metric.better == "lower" for metric in table.metrics if metric.name == name)
@@ -74,7 +69,7 @@ def _choose(ranking: Ranking, team: Team) -> list[Case]:
     cases = {case.id: case for case in ranking.scores.cohort}
     worst = [
         score.case
-        for _, score in worst_first(ranking.scores.tables[team.name], lead_metric(ranking))
+        for _, score in worst_first(ranking.scores.tables[team.name], ranking.lead)
         if score.penalised is None and score.case in team.predictions
     ]
     return [team.case(cases[case], ranking.config.protocol) for case in worst[:N_OVERALL]]

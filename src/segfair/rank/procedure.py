@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair import stats
-from segfair.attributes.fit import AttributeTable, fit_attributes
+from segfair.attributes.fit import AttributeTable, BinningPlan, fit_attributes
 from segfair.attributes.joins import check_joins, join_levels
 from segfair.audit.certainty import CohortScores, challenge_of
 from segfair.audit.choices.cases import settle_pictures
@@ -50,15 +50,17 @@ from segfair.rank.board import (
     span,
     without_each_patient,
 )
-from segfair.rank.certainty import CohortScorer, leave_one_out_scores, rank_stability, rank_teams
-from segfair.rank.result import Baseline, Ranking, Standing, reach_verdict
+from segfair.rank.certainty import CohortScorer, RankStability, leave_one_out_scores, rank_stability, rank_teams
+from segfair.rank.levels import compare_levels
+from segfair.rank.result import Agreement, Baseline, Pairs, Ranking, Standing
 from segfair.rank.team_tables import NO_SCORES
 from segfair.rank.teams import Team, TeamScores, require_complete, score_teams
+from segfair.rank.verdict import reach_verdict
 from segfair.scoring.reading import NO_PREDICTION
 from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable
 
-__all__ = ["rank_scored", "run_ranking"]
+__all__ = ["attribute_plan", "rank_scored", "run_ranking"]
 
 Floats = NDArray[np.float64]
 
@@ -145,7 +147,7 @@ def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking
         raise ConfigError(f"--bins {learned[0]}=tree: learned bins differ from team to team; give edges")
     scores = dataclasses.replace(scores, cohort=join_levels(scores.cohort, config.join))
     asked, config = config, with_subjects(config, scores.cohort)
-    attributes = _attributes_of(scores, config)
+    attributes = attribute_plan(scores.cohort, config).apply(scores.cohort)
     by = choose_score(by, scores, attributes, config)
     scores = require_complete(scores, COLUMNS if by in CHALLENGE else (by,))
     first_table = next(iter(scores.tables.values()))
@@ -167,6 +169,8 @@ def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking
     left_out = without_each_patient(patients, without_one, ranks, scores, attributes, config)
     baseline = _baseline(board, scores, attributes, config, values)
     order = sorted(range(len(values)), key=lambda team: (ranks[team], scores.names[team]))
+    lead = "dsc" if by in CHALLENGE else by
+    podium = _podium(scores, lead)
     standings = tuple(
         Standing(
             team=scores.names[team],
@@ -178,6 +182,8 @@ def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking
             ranks={name: int(found[team]) for name, (found, _) in under.items()},
             values={name: float(found[team]) for name, (_, found) in under.items()},
             without_one=span(without_one[:, team], int(ranks[team])),
+            quartiles=_quartiles(scores.tables[scores.names[team]], lead),
+            podium=podium[scores.names[team]],
             **_facts_of(scores, scores.names[team], attributes, config, units, by),
         )
         for place, team in enumerate(order)
@@ -199,13 +205,19 @@ def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking
         scores=scores,
         attributes=attributes,
         versions=versions(),
+        pairs=_pairs(stability, order, scores.names),
+        agreement=_agreement(stability.taus),
+        levels={
+            team: compare_levels(scores.cohort, table, attributes, config, metric=lead)
+            for team, table in scores.tables.items()
+        },
     )
 
 
-def _attributes_of(scores: TeamScores, config: AuditConfig) -> AttributeTable:
-    """The attributes of the cohort, alike for all teams."""
-    plan = fit_attributes(
-        scores.cohort,
+def attribute_plan(cohort: Cohort, config: AuditConfig) -> BinningPlan:
+    """How attributes are made of the scored cases, alike for all teams."""
+    return fit_attributes(
+        cohort,
         protocol=config.protocol,
         chosen=config.attributes,
         edges=config.bins,
@@ -213,7 +225,41 @@ def _attributes_of(scores: TeamScores, config: AuditConfig) -> AttributeTable:
         read_as=config.read_as,
         joins=config.join,
     )
-    return plan.apply(scores.cohort)
+
+
+def _pairs(stability: RankStability, order: Sequence[int], names: Sequence[str]) -> Pairs:
+    """Every team against every other, best first."""
+    return Pairs(
+        tuple(names[team] for team in order),
+        tuple(tuple(map(float, row)) for row in stability.beats[np.ix_(order, order)]),
+        tuple(tuple(map(bool, row)) for row in stability.better[np.ix_(order, order)]),
+    )
+
+
+def _agreement(taus: Floats) -> Agreement:
+    """Mean and 95 % interval of Kendall's tau over the cohorts in which it is defined."""
+    known = taus[np.isfinite(taus)]
+    if not len(known):
+        return Agreement()
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Agreement(float(known.mean()), (float(low), float(high)))
+
+
+def _quartiles(table: ScoreTable, lead: str) -> tuple[float, ...]:
+    """Least, quartiles and greatest of a metric; empty without a value."""
+    values = table.defined(lead)[1]
+    return tuple(map(float, np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))) if len(values) else ()
+
+
+def _podium(scores: TeamScores, lead: str) -> dict[str, tuple[int, int, int]]:
+    """Team -> the cases in which it is first, second and third by a metric; those where a team has no value not."""
+    tables = scores.tables.values()
+    values = np.array([table.column(lead) for table in tables], dtype=np.float64)
+    lower = next(entry.better == "lower" for entry in next(iter(tables)).metrics if entry.name == lead)
+    known = np.isfinite(values).all(axis=0)
+    ranks = rank_teams((-values if lower else values)[:, known].T)
+    counts = [np.count_nonzero(ranks == place, axis=0) for place in (1, 2, 3)]
+    return {team: tuple(int(count[index]) for count in counts) for index, team in enumerate(scores.names)}  # type: ignore[misc]
 
 
 def _leave_out_each(

@@ -1,38 +1,40 @@
-"""What a ranking found: standings, what decides their order, and whether there is a winner. Facts only."""
+"""What a ranking found: standings, who is told apart, what decides the order, and the verdict. Facts only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from segfair.attributes.fit import AttributeTable
-from segfair.audit.result import Alert, AuditConfig, Score
+from segfair.audit.result import Alert, AuditConfig, AuditResult, Score
 from segfair.audit.result.gallery import Gallery
 from segfair.audit.words import clean, format_number, plural, shorten
 from segfair.fairness.challenge import Disparity
 from segfair.rank.teams import TeamScores
+from segfair.subgroups.lattice import Divergence, SubgroupTable
 from segfair.trees import tree_converter
 
 __all__ = [
     "WINNER_PROBABILITY",
+    "Agreement",
     "Baseline",
     "LeftOut",
+    "Pairs",
     "Ranking",
     "Reason",
     "Standing",
+    "TeamAudits",
     "Variant",
     "Verdict",
-    "patient_name",
+    "no_winner",
     "percent",
-    "reach_verdict",
 ]
 
 FORMAT = 1
 WINNER_PROBABILITY = 0.95
 """A winner is first in at least this share of resampled cohorts."""
 
-_LISTED = 3
 _SETTINGS = ("min_cases", "bootstrap", "permutations", "subject_column", "stratify", "seed")
 
 
@@ -55,6 +57,9 @@ class Standing:
         problem: Why none of its predictions could be used; empty where some could.
         alerts: What was noticed in its masks -> in how many cases.
         copied: Whether at least half of its masks have just the voxels of labels that are not empty.
+        quartiles: Of `Ranking.lead` over the cases: least, first quartile, median, third, greatest; empty without a
+            value.
+        podium: Cases in which it is first, second and third by `Ranking.lead`; shared places count for every team.
     """
 
     team: str
@@ -73,6 +78,8 @@ class Standing:
     problem: str = ""
     alerts: Mapping[str, int] = field(default_factory=dict)
     copied: bool = False
+    quartiles: tuple[float, ...] = ()
+    podium: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,50 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Pairs:
+    """Every team against every other; rows and columns in the order of `teams`.
+
+    Attributes:
+        teams: The teams, best first.
+        beats: Share of resampled cohorts in which the row's team scores better; ties count half.
+        better: Whether the row's team is better beyond chance, all pairs together.
+    """
+
+    teams: tuple[str, ...] = ()
+    beats: tuple[tuple[float, ...], ...] = ()
+    better: tuple[tuple[bool, ...], ...] = ()
+
+    def better_than(self, team: str) -> tuple[str, ...]:
+        """The teams that a team is better than beyond chance."""
+        return tuple(other for other, is_better in zip(self.teams, self._row(team), strict=True) if is_better)
+
+    def not_told_apart(self, team: str) -> tuple[str, ...]:
+        """The teams that are neither better nor worse than a team beyond chance."""
+        place = self.teams.index(team)
+        return tuple(
+            other
+            for index, other in enumerate(self.teams)
+            if index != place and not self.better[place][index] and not self.better[index][place]
+        )
+
+    def _row(self, team: str) -> tuple[bool, ...]:
+        return self.better[self.teams.index(team)]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How much the orders of resampled cohorts are like the declared one.
+
+    Attributes:
+        tau: Mean Kendall's tau-b: 1 the same order, 0 no relation; None where no two teams differ.
+        tau_interval: Its 95 % interval over the cohorts.
+    """
+
+    tau: float | None = None
+    tau_interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why there is no winner.
 
@@ -159,7 +210,7 @@ class Verdict:
     @property
     def private_sentence(self) -> str:
         """The sentence without case ids and attributes."""
-        return _no_winner(self.reasons[0].private) if self.reasons else self.sentence
+        return no_winner(self.reasons[0].private) if self.reasons else self.sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +232,9 @@ class Ranking:
         attributes: The attributes that FS compares, of the scored cases.
         versions: Package -> version.
         galleries: Team -> pictures of its worst cases; empty until they are drawn.
+        pairs: Every team against every other.
+        agreement: How much resampled orders are like the declared one.
+        levels: Team -> every level of every attribute against everybody else, by `lead`.
     """
 
     config: AuditConfig
@@ -198,6 +252,14 @@ class Ranking:
     attributes: AttributeTable
     versions: Mapping[str, str]
     galleries: Mapping[str, Gallery] = field(default_factory=dict)
+    pairs: Pairs = field(default_factory=Pairs)
+    agreement: Agreement = field(default_factory=Agreement)
+    levels: Mapping[str, SubgroupTable] = field(default_factory=dict)
+
+    @property
+    def lead(self) -> str:
+        """The metric by which a single case is good or bad: the one that teams are ranked by, or DSC."""
+        return "dsc" if self.by in ("TS", "PS", "FS") else self.by
 
     @property
     def n_cases(self) -> int:
@@ -254,6 +316,9 @@ class Ranking:
                 "baseline": self.baseline,
                 "variants": self.variants,
                 "left_out": self.left_out,
+                "pairs": self.pairs,
+                "agreement": self.agreement,
+                "levels": {team: [_level(row) for row in table] for team, table in self.levels.items()},
                 "alerts": self.alerts,
                 "notices": self.notices,
             }
@@ -261,121 +326,36 @@ class Ranking:
         return tree
 
 
-def reach_verdict(
-    standings: Sequence[Standing],
-    baseline: Baseline,
-    variants: Sequence[Variant],
-    left_out: Sequence[LeftOut],
-    *,
-    by: str,
-) -> Verdict:
-    """A winner where the first place does not depend on a choice, on one patient, or on chance.
+@dataclass(frozen=True, slots=True, eq=False)
+class TeamAudits:
+    """The audits of a ranking's teams.
 
-    A team wins whose masks are no copies of the labels, that is better than empty masks, alone in first place, first
-    under every variant and without any one patient, and first in at least `WINNER_PROBABILITY` of resampled cohorts.
-
-    Args:
-        standings: The teams, best first.
-        baseline: What empty masks get.
-        variants: The order under other rules.
-        left_out: The patients without whom a rank changes.
-        by: The score that teams are ranked by.
+    Attributes:
+        results: Team -> its audit.
+        failed: Team -> why it has none.
     """
-    best = standings[0]
-    if len(standings) == 1:
-        return Verdict(None, f"{best.team} is the only team, so there is nothing to rank.")
-    leaders = tuple(entry.team for entry in standings if entry.rank == 1)
-    copied = [entry.team for entry in standings if entry.rank == 1 and entry.copied]
-    reasons = []
-    if copied:
-        reasons.append(
-            _plain("copied", f"at least half of the masks of {_names(copied)} are voxel for voxel the labels")
-        )
-    if not baseline.n_better:
-        reasons.append(
-            _plain(
-                "baseline",
-                f"no team is better than empty masks, which have a {by} of {baseline.value:.4f}; the best team has "
-                f"{best.value:.4f}",
-            )
-        )
-    if len(leaders) > 1:
-        reasons.append(_plain("tie", f"the first place is shared by {_names(leaders)}"))
-    for kind in ("definition", "levels"):
-        changing = [entry for entry in variants if entry.kind == kind and entry.first != leaders]
-        if changing:
-            text = f"{_under(changing[0])} {_is_first(changing[0].first)}, not {_names(leaders)}"
-            if len(changing) > 1:
-                text += f"; the same goes for {_names([entry.name for entry in changing[1:]])}"
-            reasons.append(_plain(kind, text))
-    reasons += _patient_reasons([entry for entry in left_out if entry.first != leaders], leaders)
-    likely = sorted(standings, key=lambda entry: -entry.first)
-    if len(leaders) == 1 and best.first < WINNER_PROBABILITY:
-        others = [entry for entry in likely if entry.team != best.team and entry.first >= 0.005][:_LISTED]
-        shares = ", ".join(f"{entry.team} in {percent(entry.first)}" for entry in others)
-        reasons.append(
-            _plain(
-                "chance",
-                f"chance decides: {best.team} is first in {percent(best.first)} of resampled cohorts"
-                + (f", {shares}" if shares else "")
-                + f"; a winner takes {percent(WINNER_PROBABILITY)}",
-            )
-        )
-    if reasons:
-        return Verdict(None, _no_winner(reasons[0].text), tuple(reasons))
-    rules = " under every rule tried," if variants else ""
-    return Verdict(
-        best.team,
-        f"{best.team} wins: first in {percent(best.first)} of resampled cohorts,{rules} and whichever patient is "
-        "left out.",
-    )
+
+    results: Mapping[str, AuditResult] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
-def _no_winner(reason: str) -> str:
+def _level(row: Divergence) -> dict[str, Any]:
+    """One level of one attribute as rank.json has it: the difference to everybody else, and its test."""
+    return {
+        "items": dict(sorted(row.subgroup.items)),
+        "n": row.n,
+        "mean": row.mean,
+        "rest_mean": row.rest_mean,
+        "difference": row.estimate.value if row.estimate else None,
+        "ci": row.estimate.ci if row.estimate else None,
+        "p_adjusted": row.p_adjusted,
+        "significant": row.significant,
+    }
+
+
+def no_winner(reason: str) -> str:
+    """A reason as the answer."""
     return f"No winner can be declared: {reason}."
-
-
-def _patient_reasons(changing: Sequence[LeftOut], leaders: Sequence[str]) -> list[Reason]:
-    if not changing:
-        return []
-    entry = changing[0]
-    who = patient_name(entry)
-    outcome = f"{_is_first(entry.first)}, not {_names(leaders)}"
-    if len(changing) == 1:
-        return [
-            Reason(
-                "patient", f"one patient decides: without {who} {outcome}", f"one patient decides: without it {outcome}"
-            )
-        ]
-    several = f"each of {len(changing)} patients decides alone"
-    return [
-        Reason("patient", f"{several}: without {who}, for example, {outcome}", f"{several}: without one, {outcome}")
-    ]
-
-
-def patient_name(entry: LeftOut) -> str:
-    """Which patient, by its cases and the small levels that it belongs to."""
-    who = f"case {entry.cases[0]}" if len(entry.cases) == 1 else f"the patient of {_names(entry.cases)}"
-    return f"{who} ({', '.join(_rarity(*item) for item in entry.rare)})" if entry.rare else who
-
-
-def _rarity(attribute: str, level: str, n_cases: int) -> str:
-    if n_cases == 1:
-        return f"the only one with {attribute} = {level}"
-    return f"one of {n_cases} with {attribute} = {level}"
-
-
-def _under(variant: Variant) -> str:
-    return f"with {variant.name}"
-
-
-def _is_first(teams: Sequence[str]) -> str:
-    return f"{_names(teams)} {'is' if len(teams) == 1 else 'are'} first"
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = list(names) if len(names) <= _LISTED + 1 else [*names[:_LISTED], f"{len(names) - _LISTED} others"]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def percent(share: float) -> str:
@@ -385,7 +365,3 @@ def percent(share: float) -> str:
     if share > 0.99:
         return "over 99 %"
     return f"{share:.0%}".replace("%", " %") if share >= 0.01 or share == 0 else "under 1 %"
-
-
-def _plain(kind: str, text: str) -> Reason:
-    return Reason(kind, text, text)

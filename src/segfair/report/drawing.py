@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["INK", "Box", "Drawing", "Hatch", "Line", "Mark", "Place", "Scale", "Shape", "Text", "nice_ticks"]
+__all__ = ["INK", "Box", "Dots", "Drawing", "Hatch", "Line", "Mark", "Place", "Scale", "Shape", "Text", "nice_ticks"]
 
 INK = "#1c2733"
 """Colour of texts that have none of their own."""
@@ -62,6 +62,16 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Dots:
+    """Many small dots that are one shape, `size` points across: a cloud of values."""
+
+    places: tuple[Place, ...]
+    size: float
+    colour: str
+    layer: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A line of text beside, above, below or about a point; `halo` keeps what lies behind away from the letters."""
 
@@ -77,7 +87,7 @@ class Text:
     layer: int = 5
 
 
-Shape = Line | Box | Mark | Text
+Shape = Line | Box | Mark | Dots | Text
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Affine2D
 
-from segfair.report.drawing import INK, Box, Drawing, Line, Mark, Shape
+from segfair.report.drawing import INK, Box, Dots, Drawing, Line, Mark, Shape
 
 __all__ = ["to_figure", "to_file"]
 
@@ -84,6 +84,11 @@ def _draw(figure: Figure, shape: Shape, common: dict[str, Any]) -> None:
         mark = Line2D([shape.x], [shape.y], marker=_MARKS[shape.shape], markersize=shape.size, **common)
         mark.set(markerfacecolor=shape.face or shape.colour, markeredgecolor=shape.colour, markeredgewidth=shape.edge)
         figure.add_artist(mark)
+    elif isinstance(shape, Dots):
+        x, y = zip(*shape.places, strict=True) if shape.places else ((), ())
+        dots = Line2D(x, y, linestyle="none", marker="o", markersize=shape.size, **common)
+        dots.set(markerfacecolor=shape.colour, markeredgewidth=0)
+        figure.add_artist(dots)
     else:
         written = figure.text(shape.x, shape.y, shape.text, ha=shape.align, va=_ALIGNMENTS[shape.place], **common)
         written.set(fontsize=shape.size, weight="bold" if shape.bold else "normal", color=shape.colour)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
-from segfair.report.drawing import INK, Box, Drawing, Line, Mark, Place, Shape, Text
+from segfair.report.drawing import INK, Box, Dots, Drawing, Line, Mark, Place, Shape, Text
 
 __all__ = ["to_svg"]
 
@@ -71,6 +71,11 @@ def _draw(parent: ET.Element, shape: Shape, patterns: dict[tuple[str, str], str]
         if shape.dash:
             line["stroke-dasharray"] = " ".join(map(_number, shape.dash))
         ET.SubElement(parent, "path", line)
+    elif isinstance(shape, Dots):
+        # A line of no length with round ends is a dot.
+        dots = "".join(f"M{_points(x)} {_points(y)}h0" for x, y in shape.places)
+        width = {"stroke-width": _number(shape.size), "stroke-linecap": "round"}
+        ET.SubElement(parent, "path", {"d": dots, "fill": "none", "stroke": shape.colour, **width})
     else:
         corner = {"x": _points(shape.x), "y": _points(shape.y)}
         size = {"width": _points(shape.width), "height": _points(shape.height)}

@@ -12,7 +12,9 @@ from tests.mitigation.toy_models import conclude, model
 from segfair.errors import InputError
 from segfair.mitigation.experiment.diagnosis import Part, diagnose
 from segfair.mitigation.experiment.summary import (
+    EpochScores,
     EpochWeights,
+    read_epoch_scores,
     read_epoch_weights,
     trained_weights,
 )
@@ -202,3 +204,13 @@ def test_in_fairmedseg_the_plain_term_counts_as_well(tmp_path: Path) -> None:
     weights = trained_weights(tmp_path, ["a", "b"], best_epoch=2)
     assert weights[0, 0] == weights[0, 1]
     assert weights[1] == pytest.approx([0.2, 0.6])
+
+
+def test_a_history_is_read_with_the_epochs_that_were_not_validated(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,lr,loss,dsc,worst_dsc\n1,0.1,0.9,,\n2,0.1,0.5,0.7,0.25\n")
+    assert read_epoch_scores(path) == (EpochScores(1, 0.9, None, None), EpochScores(2, 0.5, 0.7, 0.25))
+    assert read_epoch_scores(tmp_path / "none.csv") == ()
+    path.write_text("epoch,loss\n1,much\n")
+    with pytest.raises(InputError, match="not the history of a training"):
+        read_epoch_scores(path)

@@ -8,11 +8,12 @@ import json
 import numpy as np
 import pytest
 from tests.audit.made_up_audits import changed
-from tests.report.comparison.pages import draw, section
+from tests.report.comparison.pages import compared, draw, section
 from tests.report.pages import Page
 from tests.report_fixtures import make_result
 from tests.score_fixtures import with_scores
 
+from segfair.audit.words import format_interval
 from segfair.compare.procedure import run_comparison
 from segfair.compare.result import Comparison
 
@@ -48,3 +49,15 @@ def test_a_large_lattice_stays_below_two_megabytes() -> None:
     comparison = run_comparison(base, with_scores(base, {"dsc": dice}))
     assert len(comparison.subgroups["dsc"]) > 3500
     assert len(draw(comparison).encode()) < 2_000_000
+
+
+def test_a_subgroup_has_one_interval_wherever_it_stands() -> None:
+    """The one that holds for all subgroups together: in the lead, in the lists, and in the table of all."""
+    comparison = compared(women=-0.1, men=0.1)
+    row = comparison.harmed[0]
+    interval = format_interval(row.ci_simultaneous, 3, signed=True)
+    assert interval != format_interval(row.ci, 3, signed=True)
+    text = draw(comparison)
+    assert text.count(interval) >= 3
+    assert f"simultaneous 95% interval {interval}" in text
+    assert "95 % intervals that hold for all subgroups together" in text

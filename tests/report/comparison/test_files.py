@@ -99,4 +99,15 @@ def test_compare_on_the_command_line(call_cli, tmp_path: Path) -> None:
     wrong = call_cli("compare", tmp_path / "old", tmp_path / "gone", "--out", out)
     assert wrong.returncode == 2 and "gone" in wrong.stderr
     wrong = call_cli("compare", tmp_path / "old", tmp_path / "new", "--out", out, "--names", "A")
-    assert wrong.returncode == 2 and "expected two names" in wrong.stderr
+    assert wrong.returncode == 2 and "expected 2 different names" in wrong.stderr
+
+
+def test_it_links_to_both_reports_where_they_lie(levelled: Comparison, tmp_path: Path) -> None:
+    old = tmp_path / "old audit" / "report.html"
+    old.parent.mkdir()
+    old.write_text("an audit")
+    page = write_comparison(levelled, tmp_path / "out", reports=(old, tmp_path / "gone" / "report.html"))
+    text = page.read_text("utf-8")
+    assert text.count('href="../old%20audit/report.html"') == 2, "above, and with the inputs"
+    assert "gone" not in text
+    assert 'href="comparison.json"' in text

@@ -10,8 +10,9 @@ from segfair.attributes.fit import AttributeTable
 from segfair.audit.result import Alert, AuditConfig, Chance, Score
 from segfair.cases import Case, Cohort
 from segfair.protocol.rules import load_protocol
-from segfair.rank.result import Baseline, LeftOut, Ranking, Standing, Variant, Verdict, reach_verdict
+from segfair.rank.result import Baseline, LeftOut, Ranking, Standing, Variant, Verdict
 from segfair.rank.teams import TeamScores
+from segfair.rank.verdict import reach_verdict
 from segfair.scoring.metrics import METRICS
 from segfair.scoring.scores import ScoreTable
 

@@ -40,7 +40,7 @@ def test_without_a_winner_the_reasons_stand_there() -> None:
     verdict = sections(made(standings=tied, left_out=(ONE_PATIENT,)))["verdict"]
     assert verdict["kind"] == "No winner can be declared"
     assert verdict["sentence"].startswith("The first place is shared by alpha, beta and gamma")
-    assert any("without case P1" in reason for reason in verdict["reasons"][1:]), verdict["reasons"]
+    assert any("leave out case P1" in reason for reason in verdict["reasons"][1:]), verdict["reasons"]
     assert verdict["facts"][0]["value"] == "alpha, beta"
     assert verdict["facts"][0]["note"] == "3 teams share it"
 
@@ -53,7 +53,7 @@ def test_what_moves_the_order_most_is_said_first() -> None:
     )
     assert texts(found["table"]) == [
         ["NormHD in voxels", "the same", "2", "1"],
-        ["One patient left out (each of 3 in turn)", "another without 1 patient", "up to 3", "up to 2"],
+        ["One patient left out (each of 3 in turn)", "changes without 1 patient", "up to 3", "up to 2"],
         ["Cases resampled (300 cohorts)", "alpha over 99 %, beta under 1 %, gamma under 1 %", "–",
          "1 (widest 95 % interval)"],
     ]  # fmt: skip

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from segfair.compare.result import Comparison
     from segfair.files.manifest import Origin
     from segfair.handover.deliver import Delivery
-    from segfair.rank.result import Ranking
+    from segfair.rank.result import Ranking, TeamAudits
     from segfair.scoring.score_cache import ScoreCache
     from segfair.subgroups.search import Search
 
@@ -211,14 +211,39 @@ def say_comparison(comparison: Comparison, page: Path, voice: Voice) -> None:
     )
 
 
+def say_runs(comparisons: Sequence[Comparison], page: Path, voice: Voice) -> None:
+    """How several audits differ from the first: a line each."""
+    voice.note(*dict.fromkeys(notice for entry in comparisons for notice in entry.notices))
+    facts = {
+        "baseline": comparisons[0].before.name,
+        "outcome": comparisons[0].outcome,
+        "runs": [
+            {
+                "name": entry.after.name,
+                "verdict": dataclasses.asdict(entry.verdict),
+                "n_harmed": len(entry.harmed),
+                "n_gained": len(entry.gained),
+            }
+            for entry in comparisons
+        ],
+        "files": _file_facts({"runs": page, "json": page.with_suffix(".json")}),
+    }
+    lines = [f"{entry.after.name}: {entry.verdict.kind}. {entry.verdict.sentence}" for entry in comparisons]
+    voice.answer(
+        Answer(facts, (*lines, f"runs: {page}"), lambda: _tables().runs(comparisons, files={"runs": page})),
+    )
+
+
 def write_ranking(ranking: Ranking, options: RankOptions, voice: Voice) -> None:
     """Writes a ranking, and says who is first and where it lies.
 
-    With private labels the answer, which is what gets passed on, names no case and no level.
+    With private labels no case, attribute or level is named: what stands on a terminal gets passed on.
     """
+    from segfair.rank.result import TeamAudits
     from segfair.report.ranking.files import write_ranking
 
     private = options.private_labels
+    audits = _audits(ranking, voice) if options.audits else TeamAudits()
     page = write_ranking(
         ranking,
         options.out,
@@ -226,12 +251,14 @@ def write_ranking(ranking: Ranking, options: RankOptions, voice: Voice) -> None:
         export=options.export,
         command=command(),
         title=options.title,
+        audits=audits,
     )
-    voice.note(*ranking.notices)
-    voice.note(*(f"left out for every team: case {case}: {reason}" for case, reason in ranking.scores.excluded.items()))
-    voice.note(*(alert.text for alert in ranking.alerts), warning=True)
+    _note_ranking(ranking, voice, private=private)
+    voice.note(*(f"no audit of {team}" + ("" if private else f": {why}") for team, why in audits.failed.items()))
     verdict = ranking.verdict
     sentence = verdict.private_sentence if private else verdict.sentence
+    files = {"leaderboard": page, **({"audits": options.out / "teams"} if audits.results else {})}
+    steps = _next_steps(ranking, options)
     facts = {
         "verdict": {"winner": verdict.winner, "sentence": sentence},
         "by": ranking.by,
@@ -247,15 +274,51 @@ def write_ranking(ranking: Ranking, options: RankOptions, voice: Voice) -> None:
             for entry in ranking.standings
         ],
         "baseline": ranking.baseline.value,
-        "files": _file_facts({"leaderboard": page}),
+        "files": _file_facts(files),
     }
     voice.answer(
         Answer(
             facts,
-            (sentence, f"leaderboard: {page}"),
-            lambda: _tables().ranking(ranking, sentence=sentence, files={"leaderboard": page}),
+            # Scripts read the last lines.
+            (*steps, sentence, *(f"{name}: {path}" for name, path in files.items())),
+            lambda: _tables().ranking(ranking, sentence=sentence, files=files, steps=steps),
         )
     )
+
+
+def _audits(ranking: Ranking, voice: Voice) -> TeamAudits:
+    from segfair.cli.terminal.progress import progress
+    from segfair.rank.audits import audit_teams
+
+    with progress(len(ranking.standings), voice, what="auditing", then="writing") as on_done:
+        return audit_teams(ranking, on_done=on_done)
+
+
+def _note_ranking(ranking: Ranking, voice: Voice, *, private: bool) -> None:
+    """Notices and alerts; with private labels those alone that name no case and no group."""
+    from segfair.report.ranking.leaderboard import public_alerts
+
+    excluded = ranking.scores.excluded
+    if private:
+        if excluded:
+            voice.note(f"left out for every team: {len(excluded)} of the cases; rank.json names them")
+        voice.note(*(alert.text for alert in public_alerts(ranking)), warning=True)
+        return
+    voice.note(*ranking.notices)
+    voice.note(*(f"left out for every team: case {case}: {reason}" for case, reason in excluded.items()))
+    voice.note(*(alert.text for alert in ranking.alerts), warning=True)
+
+
+def _next_steps(ranking: Ranking, options: RankOptions) -> tuple[str, ...]:
+    """What to type next: an audit of each team, and two teams compared."""
+    from segfair.audit.words import clean
+
+    steps = () if options.audits else ("an audit of each team: the same command with --audits",)
+    first_two = [entry.team for entry in ranking.standings[:2]]
+    if len(first_two) < 2:
+        return steps
+    sides = " ".join(shlex.quote(f"{options.out}:{team}") for team in first_two)
+    return (*steps, clean(f"two teams compared: segfair compare {sides}", length=1000))
 
 
 def say_models(models: Mapping[str, Any], page: Path, voice: Voice) -> None:

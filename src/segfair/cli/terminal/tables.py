@@ -18,7 +18,7 @@ from segfair.cli.terminal.screen import Shown
 from segfair.compare.result import Change, Comparison, SubgroupChange
 from segfair.rank.result import Ranking, Standing, percent
 
-__all__ = ["audit", "comparison", "gates", "models", "ranking"]
+__all__ = ["audit", "comparison", "gates", "models", "ranking", "runs"]
 
 _GROUPS = 5
 """Findings, or groups that changed, that are listed; the page has them all."""
@@ -91,6 +91,23 @@ def comparison(found: Comparison, *, files: Mapping[str, Path]) -> Shown:
     yield screen.files(files)
 
 
+def runs(found: Sequence[Comparison], *, files: Mapping[str, Path]) -> Shown:
+    """Each run against the first one: how the mean and the scores moved, how many were harmed and gained."""
+    first = found[0]
+    names = [first.outcome, *first.scores]
+    headings = ("Run", *map(metric_name, names), "Harmed", "Gained", "Verdict")
+    table = screen.table(f"Runs against {first.before.name}", *headings, flexible=(0, len(headings) - 1))
+    shown = {first.outcome: first.metrics[first.outcome], **first.scores}
+    table.add_row(Text(first.before.name), *(format_number(change.before) for change in shown.values()))
+    for entry in found:
+        changes = {entry.outcome: entry.metrics[entry.outcome], **entry.scores}
+        numbers = [format_number(changes[name].after) if name in changes else "–" for name in names]
+        counts = (str(len(entry.harmed)), str(len(entry.gained)))
+        table.add_row(Text(entry.after.name), *numbers, *counts, Text(entry.verdict.kind))
+    yield table
+    yield screen.files(files)
+
+
 def _change_cells(change: Change) -> tuple[str, ...]:
     numbers = (format_number(change.before, 4), format_number(change.after, 4))
     return (*numbers, format_number(change.difference, 4, signed=True), format_interval(change.ci, 3, signed=True))
@@ -107,8 +124,8 @@ def _changed_groups(title: str, groups: Sequence[SubgroupChange]) -> Table:
     return table
 
 
-def ranking(found: Ranking, *, sentence: str, files: Mapping[str, Path]) -> Shown:
-    """Whether there is a winner, and the board: teams with their scores and how sure their ranks are."""
+def ranking(found: Ranking, *, sentence: str, files: Mapping[str, Path], steps: Sequence[str]) -> Shown:
+    """Whether there is a winner, and the board: teams with their scores and how sure their ranks are; what next."""
     from segfair.report.ranking.tables import BASELINE_NAME, baseline_values, number, rank_range, shown_scores
 
     yield screen.verdict("winner" if found.verdict.winner else "no winner", sentence)
@@ -137,6 +154,7 @@ def ranking(found: Ranking, *, sentence: str, files: Mapping[str, Path]) -> Show
     if len(rows) > _TEAMS:
         yield Text(f"  and {len(rows) - _TEAMS} more on the leaderboard")
     yield screen.files(files)
+    yield from (Text(step, style="dim") for step in steps)
 
 
 def _value(score: Score | None) -> float | None:

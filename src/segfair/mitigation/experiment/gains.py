@@ -220,6 +220,7 @@ class Conclusion:
         sentence: With its numbers.
         gained: Whether any strategy is shown to help the worst subgroup; None where that was not judged.
         follows: What to do next where nothing is shown to help; empty where that is not known.
+        recommended: The model that is recommended; empty: none is.
     """
 
     kind: str
@@ -227,6 +228,7 @@ class Conclusion:
     sentence: str
     gained: bool | None = None
     follows: str = ""
+    recommended: str = ""
 
 
 def conclude_gains(plain: str, found: Mapping[str, Evidence]) -> Conclusion:
@@ -250,7 +252,7 @@ def conclude_gains(plain: str, found: Mapping[str, Evidence]) -> Conclusion:
         # Intervals over subjects alone are beyond 0 far too often where trainings differ in nothing but their seeds.
         return Conclusion("A gain with one seed, to be repeated with others", "open", told, gained=True)
     if kept:
-        return Conclusion(f"Recommended: {name}", "better", told, gained=True)
+        return Conclusion(f"Recommended: {name}", "better", told, gained=True, recommended=name)
     if gained:
         reason = "has fallen" if best.mean_word == "fallen" else "is not shown to be unchanged"
         told = f"{told} Not recommended: the mean Dice {reason}."

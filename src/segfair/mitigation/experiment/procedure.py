@@ -33,7 +33,7 @@ from segfair.mitigation.experiment.settings import (
     with_earlier,
 )
 from segfair.mitigation.experiment.studies import PhantomSize, Study, data_studies, phantom_study, pooled, read_data
-from segfair.mitigation.experiment.summary import ModelSummary, read_epoch_weights, summarise
+from segfair.mitigation.experiment.summary import ModelSummary, read_epoch_scores, read_epoch_weights, summarise
 from segfair.mitigation.experiment.trainings import (
     Training,
     augmentation_of,
@@ -124,6 +124,7 @@ def run_mitigation(
             # Of several trainings the weights of the first are drawn: they are alike.
             read_epoch_weights(model.trainings[0].folder / "weights.csv"),
             evidence=scores[model.name].evidence,
+            history=read_epoch_scores(model.trainings[0].folder / "history.csv"),
         )
         for model in trained
     ]

@@ -26,10 +26,12 @@ from segfair.mitigation.experiment.gains import Conclusion, Evidence, conclude_g
 __all__ = [
     "NEGLIGIBLE",
     "RULE",
+    "EpochScores",
     "EpochWeights",
     "MitigationSummary",
     "ModelSummary",
     "reach_conclusion",
+    "read_epoch_scores",
     "read_epoch_weights",
     "summarise",
     "trained_weights",
@@ -61,6 +63,22 @@ class EpochWeights:
     subgroup: str
 
 
+@dataclass(frozen=True, slots=True)
+class EpochScores:
+    """One epoch of a training.
+
+    Attributes:
+        epoch: From 1.
+        loss: Mean training loss.
+        dsc, worst_dsc: Mean Dice of the validation cases, and of their worst subgroup; None where none was scored.
+    """
+
+    epoch: int
+    loss: float
+    dsc: float | None
+    worst_dsc: float | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelSummary:
     """One trained model.
@@ -75,6 +93,7 @@ class ModelSummary:
         weights: One entry an epoch; empty where the strategy weighs no case.
         against: Change from the plain model of the same backbone; None for that itself, and without one.
         evidence: What may be said of this change, with folds; None for the plain model, and without folds.
+        history: One entry an epoch; with folds of the first one. Empty where it is not known.
     """
 
     name: str
@@ -88,6 +107,7 @@ class ModelSummary:
     weights: tuple[EpochWeights, ...] = ()
     against: Comparison | None = None
     evidence: Evidence | None = None
+    history: tuple[EpochScores, ...] = ()
 
     @property
     def worst(self) -> Mapping[str, Any] | None:
@@ -225,7 +245,8 @@ def _compared(best: ModelSummary, plain: ModelSummary) -> Conclusion:
     shown = sure is not None and sure[0] > 0
     fell = mean is not None and mean.ci is not None and mean.ci[1] < 0
     if shown and not fell:
-        return Conclusion(f"Recommended: {best.name}", "better", f"{'; '.join(parts)}.", gained=True)
+        told = f"{'; '.join(parts)}."
+        return Conclusion(f"Recommended: {best.name}", "better", told, gained=True, recommended=best.name)
     reason = "the mean Dice has fallen" if shown else "the gain of the worst subgroup may be chance"
     told = f"{'; '.join(parts)}. Not recommended: {reason}."
     return Conclusion("No strategy is recommended", "open", told, gained=shown)
@@ -286,6 +307,25 @@ def read_epoch_weights(path: Path) -> tuple[EpochWeights, ...]:
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path}: not the weights of a training ({error}); train again without --resume") from error
     return tuple(epochs)
+
+
+def read_epoch_scores(path: Path) -> tuple[EpochScores, ...]:
+    """`history.csv` of a training; empty where there is none.
+
+    Raises:
+        InputError: Not such a file.
+    """
+
+    def known(text: str) -> float | None:
+        return float(text) if text else None
+
+    try:
+        return tuple(
+            EpochScores(int(row["epoch"]), float(row["loss"]), known(row["dsc"]), known(row["worst_dsc"]))
+            for row in _rows(path)
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not the history of a training ({error}); train again without --resume") from error
 
 
 def trained_weights(folder: Path, case_ids: Sequence[str], *, best_epoch: int) -> NDArray[np.float64]:

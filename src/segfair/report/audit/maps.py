@@ -21,7 +21,9 @@ _MAX_MAPS = 6
 _MAP_ROWS, _MAP_COLUMNS = 14, 9
 
 
-def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, key: str = "map") -> Data | None:
+def heat_map_section(
+    result: AuditResult, *, like: AuditResult | None = None, key: str = "map", coloured: float = 1.0
+) -> Data | None:
     """Maps of the pairs of attributes that the most divergent subgroups name; of all pairs where they are few.
 
     Args:
@@ -29,6 +31,8 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
         like: Another audit of the same cases whose pairs, levels and colours hold, so that its maps and these can be
             put side by side; None: its own.
         key: Beginning of the figures' ids, unique in the page.
+        coloured: Share of the judged cells that the colour scale tells apart; what lies beyond has the colour of its
+            end, so that one cell does not flatten all others.
     """
     outcome = result.subgroups.primary_outcome
     base = like or result
@@ -39,12 +43,12 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
         return None
     maps = _maps(result, pairs)
     digits = outcome_digits(base.subgroups[outcome])
-    large = [
-        float(np.max(np.abs(cells.means[enough] - facts.mean)))
+    deviations = [
+        np.abs(cells.means[enough] - facts.mean)
         for cells in (maps if like is None else _maps(base, pairs))
         if (enough := cells.counts >= base.about.config.min_cases).any()
     ]
-    span = max(large, default=0.0) or 0.1
+    span = float(np.quantile(np.concatenate(deviations), coloured, method="lower")) if deviations else 0.0
     figures = []
     for index, cells in enumerate(maps):
         names = [clean(name, length=40) for name in (cells.row_attribute, cells.column_attribute)]
@@ -52,7 +56,7 @@ def heat_map_section(result: AuditResult, *, like: AuditResult | None = None, ke
             cells,
             better=facts.better,
             overall=facts.mean,
-            span=span,
+            span=span or 0.1,
             min_cases=base.about.config.min_cases,
             digits=digits,
         )

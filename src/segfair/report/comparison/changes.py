@@ -26,6 +26,7 @@ from segfair.report.rows import PAGE_ROWS, Column, Row, RowTable, encode_tables,
 from segfair.subgroups.lattice import Better
 
 __all__ = [
+    "TOGETHER",
     "change_cells",
     "change_section",
     "change_table",
@@ -45,6 +46,8 @@ _SCORE_NAMES = {
     "FS": "Fairness score, mean over attributes of 1 − D_v",
     "TS": "Total score, weighted mean of PS and FS",
 }
+TOGETHER = "Small lines beneath changes: 95 % intervals that hold for all subgroups together, as the adjusted p does."
+"""Which interval a subgroup's is, wherever it stands."""
 _MAX_LEVELS = 30
 """Levels of one attribute that are drawn; its table holds all."""
 
@@ -77,12 +80,12 @@ def change_table(
             "Standing",
         ],
         [[cell(items=row.pairs), *change_cells(row, digits, comparison.better)] for row in rows],
-        note=note,
+        note=f"{note} {TOGETHER}".strip(),
     )
 
 
 def change_cells(row: SubgroupChange, digits: int, better: Better) -> list[Cell]:
-    """n, both means, change and standing of one subgroup."""
+    """n, both means, change with the interval that holds for all subgroups together, and standing of one subgroup."""
     found = standing_of(row, better)
     p_value = "" if row.p_adjusted is None else f"adjusted p {format_p(row.p_adjusted)}"
     return [
@@ -91,7 +94,7 @@ def change_cells(row: SubgroupChange, digits: int, better: Better) -> list[Cell]
         cell(format_number(row.after, digits)),
         cell(
             format_number(row.difference, digits, signed=True),
-            sub=format_interval(row.ci, digits, signed=True) if row.ci else "",
+            sub=format_interval(row.ci_simultaneous, digits, signed=True) if row.ci_simultaneous else "",
             tone=_STANDINGS.get(row.standing, "") if row.significant else "",
         ),
         cell(found.main, sub="; ".join(filter(None, (p_value, found.qualification(digits))))),
@@ -121,6 +124,8 @@ def change_section(comparison: Comparison) -> Data | None:
                 [cell(name, sub=_SCORE_NAMES.get(name, "")), *_number_cells(change, 4)]
                 for name, change in comparison.scores.items()
             ],
+            note="FS is no percentage of fairness: small groups differ by chance alone; see its chance level in the "
+            "audits.",
         ),
         "sentences": _fairness_sentences(comparison),
     }
@@ -169,6 +174,7 @@ def metric_section(comparison: Comparison) -> Data:
                 ]
                 for name, change in comparison.metrics.items()
             ],
+            note="Intervals hold for each metric alone; the adjusted p holds for all of them together.",
         )
     }
 
@@ -227,6 +233,7 @@ def gap_section(comparison: Comparison, *, key: str = "gap") -> list[Data]:
                         ]
                         for level in entry.levels
                     ],
+                    note=TOGETHER,
                 ),
             }
         )
@@ -281,7 +288,7 @@ def table_section(comparison: Comparison) -> Data:
         Column(before, "number"),
         Column(after, "number"),
         Column("Change", "signed"),
-        Column("95% interval", "interval"),
+        Column("Simultaneous 95% interval", "interval"),
         Column("Shrunken", "signed"),
         Column("Adjusted p", "p"),
     ]
@@ -297,7 +304,7 @@ def table_section(comparison: Comparison) -> Data:
         "exploratory": bool(comparison.primary),
         "uncorrected": "",
         "method": clean(comparison.method, length=600),
-        "notes": ["Intervals hold for each subgroup alone; the adjusted p holds for all of them together."],
+        "notes": ["Intervals and adjusted p hold for all subgroups together."],
         "count": count,
         "forest": None,
         "columns": [
@@ -327,7 +334,15 @@ def _rows_of(comparison: Comparison, outcome: str) -> RowTable:
                 row.pairs,
                 row.redundant,
                 standing_of(row, better),
-                (row.n, row.before, row.after, row.difference, row.ci, row.difference_shrunk, row.p_adjusted),
+                (
+                    row.n,
+                    row.before,
+                    row.after,
+                    row.difference,
+                    row.ci_simultaneous,
+                    row.difference_shrunk,
+                    row.p_adjusted,
+                ),
                 is_finding=bool(row.significant),
             )
             for row in comparison.subgroups[outcome]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
+from urllib.parse import quote
 
 from segfair.compare.result import Comparison
 from segfair.documents import read_json
@@ -14,7 +16,7 @@ from segfair.files.placing import placed_together, refuse_foreign
 from segfair.report.comparison.page import comparison_data
 from segfair.report.files import render_page
 
-__all__ = ["FILES", "write_comparison"]
+__all__ = ["FILES", "address_of", "write_comparison"]
 
 FILES = ("comparison.json", "comparison.html")
 
@@ -26,6 +28,7 @@ def write_comparison(
     command: str = "",
     digests: Mapping[str, str] | None = None,
     title: str = "",
+    reports: tuple[Path | None, Path | None] = (None, None),
 ) -> Path:
     """Writes both files; each appears only once both are complete.
 
@@ -35,6 +38,7 @@ def write_comparison(
         command: The command line that led here; empty: called from Python.
         digests: What -> SHA-256, such as those of the two audit.json.
         title: What the comparison is called, in its heading and at the foot of the print.
+        reports: The two audits' own pages, to which this one links; None: not known.
 
     Returns:
         The path of comparison.html.
@@ -46,7 +50,15 @@ def write_comparison(
     refuse_foreign(directory, FILES, ours=_is_ours(directory / FILES[0]), writer="segfair compare")
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     page = render_page(
-        comparison_data(comparison, written=written, command=command, digests=digests, title=title),
+        comparison_data(
+            comparison,
+            written=written,
+            command=command,
+            digests=digests,
+            title=title,
+            reports=(address_of(reports[0], directory), address_of(reports[1], directory)),
+            files=FILES[:1],
+        ),
         template="comparison.html.j2",
     )
     with placed_together(directory, first=FILES[0]) as unfinished:
@@ -61,3 +73,14 @@ def _is_ours(path: Path) -> bool:
     except InputError:
         return False
     return isinstance(tree, dict) and "format" in tree and "audits" in tree
+
+
+def address_of(page: Path | None, directory: Path) -> str:
+    """The way from a folder to a page, as a link; empty where there is none, as between two drives."""
+    if page is None or not page.is_file():
+        return ""
+    try:
+        way = os.path.relpath(page.resolve(), directory.resolve())
+    except ValueError:
+        return ""
+    return quote(Path(way).as_posix())

@@ -35,6 +35,7 @@ from segfair.report.comparison.changes import (
     title as column_title,
 )
 from segfair.report.comparison.figures import SlopeLine, slope_plot
+from segfair.report.glossary import glossary
 from segfair.report.parts import Data, definition, figure, items_of, titled
 
 __all__ = [
@@ -71,6 +72,16 @@ _VERDICTS = {
     "gain found": ("▲", "better"),
     "no change shown": ("◆", "open"),
 }
+_FOLLOWS = {
+    "nothing changed": "Both score alike in every case: there is nothing to choose.",
+    "harm found": "Keep {before}, unless the groups that {after} harms can be served otherwise.",
+    "levelling down": "Keep {before}: with {after} groups are closer to each other because some of them lost.",
+    "gains and harm found": "Neither is better for everybody: weigh the groups that gain with {after} against those "
+    "that it harms.",
+    "gain found": "{after} may replace {before}: nobody is shown to be served worse by it.",
+    "no change shown": "Nothing speaks for either: more cases would tell smaller changes from chance.",
+}
+"""Kind of a verdict -> what follows from it."""
 _LISTED = 12
 """Subgroups that are listed by name as harmed, or as having gained; the table holds all."""
 _SLOPES = {"harmed": 8, "gained": 6}
@@ -83,6 +94,8 @@ def comparison_data(
     command: str = "",
     digests: Mapping[str, str] | None = None,
     title: str = "",
+    reports: tuple[str, str] = ("", ""),
+    files: Sequence[str] = (),
 ) -> Data:
     """Everything that the comparison page prints.
 
@@ -92,8 +105,10 @@ def comparison_data(
         command: The command line that led to it; empty: none is shown.
         digests: What -> SHA-256, printed with the method.
         title: What the comparison is called; empty: it has no name.
+        reports: Addresses of the two audits' own pages; empty: not known.
+        files: Names of the files beside the page.
     """
-    sections = {
+    sections: dict[str, Any] = {
         "verdict": verdict_section(comparison),
         "harmed": harm_section(comparison),
         "gained": gain_section(comparison),
@@ -105,8 +120,9 @@ def comparison_data(
         "subgroups": table_section(comparison),
         "metrics": metric_section(comparison),
         "method": method_section(comparison, command=command, digests=digests or {}),
-        "inputs": input_section(comparison),
+        "inputs": input_section(comparison, reports=reports),
     }
+    n_levels = sum(len(entry.levels) for entry in comparison.attributes)
     return {
         "title": titled(clean(title, length=120) if title else "", "Segmentation audits compared by subgroup"),
         "written": written,
@@ -114,12 +130,25 @@ def comparison_data(
         "outcome": metric_name(comparison.outcome),
         "n_cases": f"{comparison.n_paired:,}",
         "protocol": clean(comparison.settings.get("protocol", ""), length=60),
-        "names": [column_title(name) for name in names_of(comparison)],
+        "names": [
+            {"text": column_title(name), "href": href} for name, href in zip(names_of(comparison), reports, strict=True)
+        ],
         "facts": headline_facts(comparison),
         "gaps_note": gaps_note(comparison),
         "sections": sections,
         "titles": _TITLES,
         "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
+        "folded": {
+            "gaps": f"{plural(len(sections['gaps']), 'attribute')}, {plural(n_levels, 'level')}",
+            "subgroups": plural(len(comparison.subgroups[comparison.outcome]), "subgroup"),
+            "metrics": plural(len(comparison.metrics), "metric"),
+            "method": "tests, settings, hashes",
+            "inputs": "cases and paths of both",
+        },
+        "files": list(files),
+        "glossary": glossary(
+            *("dsc", "hd95", "normhd", "ps", "fs", "ts", "chance", "interval", "adjusted-p", "penalised", "subgroup")
+        ),
     }
 
 
@@ -128,7 +157,14 @@ def verdict_section(comparison: Comparison) -> Data:
     mark, tone = _VERDICTS[comparison.verdict.kind]
     kind = comparison.verdict.kind
     sentence = clean(comparison.verdict.sentence, length=2000)
-    return {"kind": kind[:1].upper() + kind[1:], "mark": mark, "tone": tone, "sentence": sentence}
+    before, after = map(column_title, names_of(comparison))
+    return {
+        "kind": kind[:1].upper() + kind[1:],
+        "mark": mark,
+        "tone": tone,
+        "sentence": sentence,
+        "follows": _FOLLOWS[kind].format(before=before, after=after),
+    }
 
 
 def headline_facts(comparison: Comparison) -> list[Data]:
@@ -205,7 +241,7 @@ def _nobody_harmed(comparison: Comparison, digits: int) -> str:
         return f"Insufficient evidence: no subgroup has {comparison.settings.get('min_cases')} cases."
     text = f"None of {plural(tested, 'tested subgroup')} is shown to have been harmed"
     bound = largest_possible_loss(comparison)
-    if bound is None:
+    if bound is None or round(bound, digits) <= 0:
         return f"{text}."
     return f"{text}; losses of up to {format_number(bound, digits)} cannot be excluded (95%, all subgroups together)."
 
@@ -247,7 +283,7 @@ def _listed(found: Sequence[SubgroupChange], comparison: Comparison, digits: int
         kept[:_LISTED],
         comparison,
         digits,
-        note=f"and {plural(rest, 'more subgroup')}, in the table of all subgroups" if rest else "",
+        note=f"And {plural(rest, 'more subgroup')}, in the table of all subgroups." if rest else "",
     )
 
 
@@ -330,12 +366,13 @@ def _setting(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def input_section(comparison: Comparison) -> Data:
-    """What the two audits were made from."""
+def input_section(comparison: Comparison, *, reports: tuple[str, str] = ("", "")) -> Data:
+    """What the two audits were made from, and where their own pages lie."""
     return {
         "sides": [
             {
                 "name": column_title(side.name),
+                "href": href,
                 "counts": (
                     f"{plural(side.n_scored, 'case')} scored, {side.n_penalised:,} penalised; "
                     f"{side.n_excluded:,} excluded"
@@ -344,6 +381,6 @@ def input_section(comparison: Comparison) -> Data:
                     definition(clean(role), clean(path, length=300), code=True) for role, path in side.inputs.items()
                 ],
             }
-            for side in (comparison.before, comparison.after)
+            for side, href in zip((comparison.before, comparison.after), reports, strict=True)
         ],
     }

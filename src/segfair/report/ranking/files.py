@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -18,12 +19,13 @@ from segfair.errors import ConfigError
 from segfair.files.manifest import MANIFEST, build_manifest, hash_inputs, is_ours, written_files
 from segfair.files.placing import placed_together, refuse_foreign
 from segfair.files.tables import write_csv
-from segfair.rank.result import Ranking, Standing
+from segfair.rank.result import Ranking, Standing, TeamAudits
+from segfair.rank.saved import RANK_FILE, case_tree
 from segfair.remote import shown
-from segfair.report.files import render_page
+from segfair.report.files import render_page, write_report
 from segfair.report.ranking.leaderboard import leaderboard_data, without_folders
 from segfair.report.ranking.tables import BASELINE_NAME
-from segfair.report.ranking.team import team_data
+from segfair.report.ranking.team import TeamLinks, team_data
 
 __all__ = ["EXPORTS", "write_ranking"]
 
@@ -33,6 +35,8 @@ EXPORTS: Mapping[Export, str] = {"codabench": "scores.json", "grand-challenge": 
 """Platform -> the file that it reads after scoring one submission."""
 
 PUBLIC = "public"
+_FILES = ("leaderboard.csv", RANK_FILE, "challengeR.csv", MANIFEST)
+"""What lies beside the leaderboard; with private labels the first alone may be handed on."""
 _SCORES = ("TS", "PS", "FS", "DSC", "NormHD")
 
 
@@ -44,6 +48,7 @@ def write_ranking(
     export: Export | None = None,
     command: str = "",
     title: str = "",
+    audits: TeamAudits | None = None,
 ) -> Path:
     """Writes `leaderboard.html`, `leaderboard.csv`, `rank.json`, `challengeR.csv`, `manifest.json` and `teams/`.
 
@@ -57,6 +62,7 @@ def write_ranking(
         export: A platform for which each team's scores are written as well, one file a team.
         command: The command line that led here, for the record; empty: called from Python.
         title: What the ranking is called, in the heading of the leaderboard and at the foot of its print.
+        audits: An audit of each team, written to `teams/TEAM/`; None: none are.
 
     Returns:
         The path of the leaderboard.
@@ -69,86 +75,142 @@ def write_ranking(
     _refuse_foreign(directory)
     place = f"{PUBLIC}/" if private_labels else ""
     with placed_together(directory, first=MANIFEST, earlier=written_files(directory)) as unfinished:
-        _write_all(
+        job = _Job(
             ranking,
             unfinished,
-            place=place,
-            private=private_labels,
-            export=export,
-            command=command,
-            written=written,
-            title=title,
+            unfinished / place,
+            file_names([entry.team for entry in ranking.standings]),
+            audits or TeamAudits(),
+            private_labels,
+            written,
+            command,
+            directory,
+            title,
         )
+        _write_board(job)
+        for entry in ranking.standings:
+            _write_team(entry, job, export)
+        inputs = _hashes(ranking)
+        _write_audits(job, inputs)
         names = sorted(path.relative_to(unfinished).as_posix() for path in unfinished.rglob("*") if path.is_file())
-        _write_manifest(ranking, unfinished, names, command=command, written=written)
+        _write_manifest(job, names, inputs)
     return directory / place / "leaderboard.html"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """What is written, and where: `folder` is the organiser's, `public` may be handed on; they are one unless private.
+
+    `slugs` names the files of each team, `home` the folder under its final name.
+    """
+
+    ranking: Ranking
+    folder: Path
+    public: Path
+    slugs: Mapping[str, str]
+    audits: TeamAudits
+    private: bool
+    written: datetime
+    command: str
+    home: Path
+    title: str
+
+    @property
+    def moment(self) -> str:
+        return self.written.strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _refuse_foreign(directory: Path) -> None:
     if (directory / "audit.json").exists():
         raise ConfigError(f"--out {directory}: holds an audit; choose another folder for the ranking")
-    names = ("leaderboard.html", "leaderboard.csv", "rank.json", "challengeR.csv", MANIFEST, "teams", PUBLIC)
+    names = ("leaderboard.html", "leaderboard.csv", RANK_FILE, "challengeR.csv", MANIFEST, "teams", PUBLIC)
     refuse_foreign(directory, (*names, *EXPORTS), ours=is_ours(directory))
 
 
-def _write_all(
-    ranking: Ranking,
-    folder: Path,
-    *,
-    place: str,
-    private: bool,
-    export: Export | None,
-    command: str,
-    written: datetime,
-    title: str,
-) -> None:
-    public = folder / place
-    (public / "teams").mkdir(parents=True)
-    moment = written.strftime("%Y-%m-%d %H:%M UTC")
-    slugs = file_names([entry.team for entry in ranking.standings])
-    pages = {team: f"teams/{slug}.html" for team, slug in slugs.items()}
-    board = leaderboard_data(ranking, pages=pages, private=private, written=moment, command=command, title=title)
-    _write_text(public / "leaderboard.html", render_page(board, template="rank.html.j2"))
-    write_csv(leaderboard_rows(ranking), public / "leaderboard.csv")
-    _write_json(folder / "rank.json", ranking.to_dict())
-    write_csv(challenger_rows(ranking), folder / "challengeR.csv")
-    for entry in ranking.standings:
-        slug = slugs[entry.team]
-        rows = case_rows(ranking.scores.tables[entry.team], ranking.attributes)
-        page = team_data(
-            entry,
-            ranking,
-            rows=rows,
-            back="../leaderboard.html",
-            table_href="" if private else f"{slug}.csv",
-            private=private,
-            written=moment,
+def _write_board(job: _Job) -> None:
+    """The leaderboard and what is of all teams."""
+    ranking = job.ranking
+    (job.public / "teams").mkdir(parents=True)
+    page = leaderboard_data(
+        ranking,
+        pages={team: f"teams/{slug}.html" for team, slug in job.slugs.items()},
+        private=job.private,
+        written=job.moment,
+        command=job.command,
+        title=job.title,
+        files=_FILES[:1] if job.private else _FILES,
+    )
+    _write_text(job.public / "leaderboard.html", render_page(page, template="rank.html.j2"))
+    write_csv(leaderboard_rows(ranking), job.public / "leaderboard.csv")
+    _write_json(job.folder / RANK_FILE, {**ranking.to_dict(), **case_tree(ranking)})
+    write_csv(challenger_rows(ranking), job.folder / "challengeR.csv")
+
+
+def _write_team(entry: Standing, job: _Job, export: Export | None) -> None:
+    """A team's page, the table of its cases, and what a platform reads."""
+    ranking, slug = job.ranking, job.slugs[entry.team]
+    rows = case_rows(ranking.scores.tables[entry.team], ranking.attributes)
+    links = TeamLinks(
+        back="../leaderboard.html",
+        table="" if job.private else f"{slug}.csv",
+        audit=f"{slug}/report.html" if entry.team in job.audits.results and not job.private else "",
+        ranking="" if job.private else str(job.home),
+        no_audit="" if job.private else job.audits.failed.get(entry.team, ""),
+    )
+    page = team_data(entry, ranking, rows=rows, links=links, private=job.private, written=job.moment)
+    _write_text(job.public / "teams" / f"{slug}.html", render_page(page, template="team.html.j2"))
+    if not job.private:
+        reasons = [text and without_folders(text, ranking) for text in rows.column("penalised")]
+        records = [record | {"penalised": text} for record, text in zip(rows.records(), reasons, strict=True)]
+        write_csv(records, job.public / "teams" / f"{slug}.csv", columns=rows.columns)
+    if export is not None:
+        target = job.public / export / slug / EXPORTS[export]
+        target.parent.mkdir(parents=True)
+        _write_json(target, exported(entry, ranking, export, private=job.private))
+
+
+def _write_audits(job: _Job, inputs: Mapping[str, Any]) -> None:
+    """The audit of each team, beside its page or, with private labels, where only the organiser looks."""
+    for team, result in job.audits.results.items():
+        write_report(
+            result,
+            job.folder / "teams" / job.slugs[team],
+            command=job.command,
+            inputs=_own_inputs(inputs, team),
         )
-        _write_text(public / pages[entry.team], render_page(page, template="team.html.j2"))
-        if not private:
-            reasons = [text and without_folders(text, ranking) for text in rows.column("penalised")]
-            records = [record | {"penalised": text} for record, text in zip(rows.records(), reasons, strict=True)]
-            write_csv(records, public / "teams" / f"{slug}.csv", columns=rows.columns)
-        if export is not None:
-            target = public / export / slug / EXPORTS[export]
-            target.parent.mkdir(parents=True)
-            _write_json(target, exported(entry, ranking, export, private=private))
 
 
-def _write_manifest(ranking: Ranking, folder: Path, names: Iterable[str], *, command: str, written: datetime) -> None:
+def _own_inputs(inputs: Mapping[str, Any], team: str) -> dict[str, Any]:
+    """The hashes of what one team was scored from, out of those of all."""
+    own = dict(inputs)
+    teams = own.pop("teams", None)
+    if teams is None:
+        return own
+    prefix = f"{team}/"
+    files = {
+        name.removeprefix(prefix): digest for name, digest in (teams["files"] or {}).items() if name.startswith(prefix)
+    }
+    return {"predictions": {"path": f"{teams['path']}/{team}", "files": files}, **own}
+
+
+def _hashes(ranking: Ranking) -> dict[str, Any]:
     scores = ranking.scores
-    protocol = ranking.config.protocol
     inputs = {role: shown(str(path)) for role, path in scores.cohort.inputs.items()}
+    return hash_inputs(inputs, {*scores.cohort.ids, *scores.excluded})
+
+
+def _write_manifest(job: _Job, names: Iterable[str], inputs: Mapping[str, Any]) -> None:
+    protocol = job.ranking.config.protocol
     manifest = build_manifest(
-        outputs={name: folder / name for name in names},
-        inputs=hash_inputs(inputs, {*scores.cohort.ids, *scores.excluded}),
-        command=command,
+        outputs={name: job.folder / name for name in names},
+        inputs=inputs,
+        command=job.command,
         protocol=protocol.name,
         protocol_digest=protocol.digest,
-        versions=ranking.versions,
-        written=written.isoformat(timespec="seconds"),
+        versions=job.ranking.versions,
+        written=job.written.isoformat(timespec="seconds"),
     )
-    _write_json(folder / MANIFEST, manifest)
+    _write_json(job.folder / MANIFEST, manifest)
 
 
 def file_names(teams: Iterable[str]) -> dict[str, str]:

@@ -5,8 +5,13 @@ With private labels nothing here names a case, an attribute or a level.
 
 from __future__ import annotations
 
-from segfair.audit.words import clean, format_interval, metric_name, plural
-from segfair.rank.result import WINNER_PROBABILITY, LeftOut, Ranking, Standing, Variant, patient_name, percent
+from collections.abc import Mapping, Sequence
+
+from segfair.audit.result import Alert
+from segfair.audit.words import clean, format_interval, format_number, metric_name, plural
+from segfair.rank.result import WINNER_PROBABILITY, LeftOut, Ranking, Standing, Variant, percent
+from segfair.rank.verdict import patient_name
+from segfair.report.glossary import glossary
 from segfair.report.parts import Cell, Data, cell, definition, number_column, table, titled
 from segfair.report.ranking.tables import (
     DIGITS,
@@ -18,8 +23,9 @@ from segfair.report.ranking.tables import (
     score_name,
     team_name,
 )
+from segfair.report.ranking.teams import pair_section, score_section
 
-__all__ = ["leaderboard_data", "verdict_section", "without_folders"]
+__all__ = ["leaderboard_data", "public_alerts", "verdict_section", "without_folders"]
 
 _PATIENTS = 10
 """Patients that are listed; rank.json holds all."""
@@ -41,8 +47,10 @@ _ALERTS = {
 }
 _TITLES = {
     "verdict": "Verdict",
-    "order": "What decides the order",
     "board": "Leaderboard",
+    "scores": "Scores of the teams",
+    "pairs": "Who is better than whom",
+    "order": "What decides the order",
     "rules": "Ranks and scores under other rules",
     "alerts": "Alerts",
     "method": "Method",
@@ -50,7 +58,14 @@ _TITLES = {
 
 
 def leaderboard_data(
-    ranking: Ranking, *, pages: dict[str, str], private: bool, written: str, command: str = "", title: str = ""
+    ranking: Ranking,
+    *,
+    pages: Mapping[str, str],
+    private: bool,
+    written: str,
+    command: str = "",
+    title: str = "",
+    files: Sequence[str] = (),
 ) -> Data:
     """Everything the leaderboard's template prints.
 
@@ -61,11 +76,14 @@ def leaderboard_data(
         written: When the page is written, as it shall stand there.
         command: The command line that led to it; empty or private: none is shown.
         title: What the ranking is called; empty: it has no name.
+        files: Names of the files beside the page.
     """
     sections = {
         "verdict": verdict_section(ranking, private=private),
-        "order": _order(ranking, private=private),
         "board": board(ranking, pages),
+        "scores": score_section(ranking, private=private),
+        "pairs": pair_section(ranking),
+        "order": _order(ranking, private=private),
         "rules": ranks_table(ranking),
         "alerts": _alerts(ranking, private=private),
         "method": _method(ranking, command="" if private else command),
@@ -82,6 +100,9 @@ def leaderboard_data(
         ),
         "titles": _TITLES,
         "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
+        "folded": {"rules": f"{len(ranking.variants) + 3} rules", "method": "how, settings, versions"},
+        "files": list(files),
+        "glossary": glossary("dsc", "normhd", "ps", "fs", "ts", "dv", "chance", "interval"),
         # The frame that all pages share hands the payload of its one table to the script.
         "sections": {**sections, "subgroups": {"payload": "{}"}},
     }
@@ -167,7 +188,12 @@ def _order(ranking: Ranking, *, private: bool) -> Data | None:
         rows.append(
             [
                 cell("One patient left out", sub=f"each of {ranking.n_patients:,} in turn"),
-                cell(f"another without {plural(changing, 'patient')}", tone="worse") if changing else "the same",
+                cell(
+                    f"changes without {'any one of ' if changing > 1 else ''}{plural(changing, 'patient')}",
+                    tone="worse",
+                )
+                if changing
+                else "the same",
                 f"up to {n_moved}" if n_moved else "0",
                 f"up to {move}" if move else "0",
             ]
@@ -186,6 +212,7 @@ def _order(ranking: Ranking, *, private: bool) -> Data | None:
     )
     return {
         "lead": clean(_largest_lever(ranking, private=private), length=400),
+        "agreement": _agreement(ranking),
         "table": table(
             "The same order under other rules, without any one patient, and in resampled cohorts",
             ["What is changed", "First place", number_column("Teams that move"), number_column("Largest move")],
@@ -210,6 +237,27 @@ def _largest_lever(ranking: Ranking, *, private: bool) -> str:
         f"{what}, {n_moved} of {plural(len(ranking.standings), 'team')} would have another rank, by up to "
         f"{plural(move, 'place')}; no other rule or patient changes more."
     )
+
+
+def _any_of(n_patients: int) -> str:
+    return f"{'any one of ' if n_patients > 1 else ''}{plural(n_patients, 'patient')}"
+
+
+def _agreement(ranking: Ranking) -> str:
+    """How much alike the orders of resampled cohorts are, in words."""
+    found = ranking.agreement
+    if found.tau is None or found.tau_interval is None:
+        return ""
+    return (
+        f"The orders of {ranking.config.bootstrap:,} resampled cohorts agree with the declared one by a Kendall's tau "
+        f"of {format_number(found.tau, 2)} on average ({format_interval(found.tau_interval, 2)} in 95 % of them): 1 is "
+        "the same order, 0 no relation, and each pair of teams that changes places costs "
+        f"{format_number(2 / _n_pairs(ranking), 2)}."
+    )
+
+
+def _n_pairs(ranking: Ranking) -> int:
+    return len(ranking.standings) * (len(ranking.standings) - 1) // 2
 
 
 def _no_variants(ranking: Ranking) -> str:
@@ -250,15 +298,22 @@ def _patient_row(entry: LeftOut, ranking: Ranking) -> list[Cell | str]:
     ]
 
 
+def public_alerts(ranking: Ranking) -> list[Alert]:
+    """The alerts that name no case, attribute or level."""
+    return [
+        # A problem names files, and files are named after cases.
+        Alert(alert.kind, f"{alert.text.partition(':')[0]}: no prediction could be used.")
+        if alert.kind == "problem"
+        else alert
+        for alert in ranking.alerts
+        if alert.kind not in _PRIVATE_ALERTS
+    ]
+
+
 def _alerts(ranking: Ranking, *, private: bool) -> Data:
     groups: dict[str, list[str]] = {}
-    for alert in ranking.alerts:
-        if private and alert.kind in _PRIVATE_ALERTS:
-            continue
-        text = alert.text
-        if private and alert.kind == "problem":  # names files, and files are named after cases
-            text = f"{text.partition(':')[0]}: no prediction could be used."
-        groups.setdefault(_ALERTS.get(alert.kind, alert.kind), []).append(without_folders(text, ranking))
+    for alert in public_alerts(ranking) if private else ranking.alerts:
+        groups.setdefault(_ALERTS.get(alert.kind, alert.kind), []).append(without_folders(alert.text, ranking))
     excluded = None
     if ranking.scores.excluded and not private:
         excluded = table(
@@ -289,6 +344,9 @@ def _method(ranking: Ranking, *, command: str) -> Data:
             f"Rank intervals (95 %) and the probability of being first come from {config.bootstrap:,} cohorts in which "
             f"{units} have random exponential weights, the same for all teams. A shared first place is split. "
             f"{RESAMPLING}",
+            "A team is better than another beyond chance where their difference is further from zero than the largest "
+            "deviation, in standard errors, that any pair of teams shows in 95 % of those cohorts (step-down max-T), "
+            "so that it holds for all pairs together.",
             f"A winner is declared only if it is better than empty masks, alone in first place, first under every "
             f"other rule and without any one patient, and first in at least {percent(WINNER_PROBABILITY)} of the "
             "resampled cohorts.",

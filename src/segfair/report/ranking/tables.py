@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from segfair.audit.words import clean, format_interval, format_number, metric_name, plural
 from segfair.rank.result import Ranking, Standing, percent
@@ -11,6 +11,7 @@ from segfair.report.parts import Cell, Data, cell, number_column, table
 __all__ = [
     "BASELINE_NAME",
     "DIGITS",
+    "FAIRNESS",
     "NAME_LENGTH",
     "RESAMPLING",
     "baseline_values",
@@ -33,11 +34,16 @@ RESAMPLING = (
     "no patient and no level is ever dropped. What a single patient does shows where each is left out in turn."
 )
 """What rank intervals show, and what they cannot."""
+FAIRNESS = (
+    "FS is no percentage of fairness: small groups differ by chance alone, so that a team which serves everybody alike "
+    "gets its chance level, and only an FS below that speaks of unequal service."
+)
+"""How FS is to be read."""
 NAME_LENGTH = 60
 """Longest team or case on a page; rank.json has the whole."""
 
 
-def board(ranking: Ranking, pages: dict[str, str]) -> Data:
+def board(ranking: Ranking, pages: Mapping[str, str]) -> Data:
     """The leaderboard: one row a team, empty masks where they belong."""
     names = shown_scores(ranking)
     n_teams = len(ranking.standings)
@@ -80,7 +86,7 @@ def board(ranking: Ranking, pages: dict[str, str]) -> Data:
         "rows": rows,
         "note": "First: probability of being first. Better than next: share of cohorts in which the team scores "
         "better than the one below. Unusable: cases that count with the worst score. A rank such as 2= is shared. "
-        f"Empty masks are no team and have no rank. {RESAMPLING}",
+        f"Empty masks are no team and have no rank. {f'{FAIRNESS} ' if 'FS' in names else ''}{RESAMPLING}",
     }
 
 

@@ -7,15 +7,26 @@ from typing import Any
 from segfair.audit.mask_facts import COPIED
 from segfair.audit.result import CaseScores
 from segfair.audit.words import clean, format_interval, format_number, metric_digits, metric_name, plural
-from segfair.gallery.teams import lead_metric, worst_first
+from segfair.gallery.teams import worst_first
 from segfair.rank.result import Ranking, Standing, percent
 from segfair.report.gallery import gallery_data
+from segfair.report.glossary import glossary
 from segfair.report.parts import NAME_LENGTH, Data, cell, number_column, table
 from segfair.report.ranking.leaderboard import without_folders
-from segfair.report.ranking.tables import DIGITS, RESAMPLING, moved, number, rank_range, score_name, shown_scores
+from segfair.report.ranking.steps import TeamLinks, level_section, next_steps
+from segfair.report.ranking.tables import (
+    DIGITS,
+    FAIRNESS,
+    RESAMPLING,
+    moved,
+    number,
+    rank_range,
+    score_name,
+    shown_scores,
+)
 from segfair.scoring.scores import LABEL_SIZES
 
-__all__ = ["team_data"]
+__all__ = ["TeamLinks", "team_data"]
 
 _WORST_CASES = 20
 _SHOWN_METRICS = 6
@@ -23,9 +34,11 @@ _PREFERRED = ("dsc", "normhd", "hd95_mm", "hd95_vox", "hd95_px", "nsd_1mm", "nsd
 _OF_THE_PREDICTION = "the prediction is empty under this protocol"
 _TITLES = {
     "place": "Place",
+    "next": "What to do next",
     "scores": "Scores",
-    "rules": "Under other rules",
+    "levels": "Groups of patients",
     "attributes": "Attributes",
+    "rules": "Under other rules",
     "cases": "Cases",
     "remarks": "Remarks",
 }
@@ -36,8 +49,7 @@ def team_data(
     ranking: Ranking,
     *,
     rows: CaseScores,
-    back: str,
-    table_href: str,
+    links: TeamLinks,
     private: bool,
     written: str,
 ) -> Data:
@@ -47,17 +59,18 @@ def team_data(
         standing: The team.
         ranking: The ranking it is of.
         rows: Its cases, with scores and attributes.
-        back: Address of the leaderboard, relative to this page.
-        table_href: Address of the table of its cases; empty: there is none.
+        links: What lies beside the page.
         private: Whether labels are private: neither cases nor attributes then.
         written: When the page is written, as it shall stand there.
     """
     sections: dict[str, Any] = {
         "place": _place(standing, ranking),
+        "next": next_steps(standing, ranking, links),
         "scores": _scores(standing, ranking),
-        "rules": _rules(standing, ranking),
+        "levels": None if private else level_section(standing, ranking),
         "attributes": None if private else _attributes(standing),
-        "cases": None if private else _cases(standing, ranking, rows, table_href=table_href),
+        "rules": _rules(standing, ranking),
+        "cases": None if private else _cases(standing, ranking, rows, table_href=links.table),
         "remarks": _remarks(standing, ranking, private=private),
     }
     return {
@@ -68,9 +81,15 @@ def team_data(
             f"{plural(ranking.n_cases, 'case')} · ranked by {score_name(ranking.by)} · protocol "
             f"{clean(ranking.config.protocol.name, length=NAME_LENGTH)} · written {written}"
         ),
-        "back": back,
+        "back": links.back,
         "titles": _TITLES,
         "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
+        "folded": {
+            "attributes": f"{len(standing.disparities)} attributes",
+            "rules": f"{len(standing.ranks) + 2} rules",
+        },
+        "files": [name for name in (links.table, links.audit) if name],
+        "glossary": glossary("dsc", "normhd", "ps", "fs", "ts", "dv", "chance", "interval", "adjusted-p", "penalised"),
         "sections": {**sections, "subgroups": {"payload": "{}"}},
     }
 
@@ -133,16 +152,16 @@ def _scores(standing: Standing, ranking: Ranking) -> Data:
                 "Score",
                 number_column("Value"),
                 number_column("95 % interval"),
-                number_column("Without any disparity"),
+                number_column("Chance level"),
                 number_column("First place"),
                 number_column("Empty masks"),
             ],
             rows,
-            note="Without any disparity: the mean of FS when metadata are shuffled, and the share of shuffled cohorts "
-            "that score as badly."
+            note="Chance level: the mean of FS when metadata are shuffled, and the share of shuffled cohorts that "
+            f"score as badly. {FAIRNESS}"
             if any(row[3] != "–" for row in rows)
             else "",
-        )
+        ),
     }
 
 
@@ -213,7 +232,7 @@ def _attributes(standing: Standing) -> Data | None:
 
 def _cases(standing: Standing, ranking: Ranking, rows: CaseScores, *, table_href: str) -> Data:
     scores = ranking.scores.tables[standing.team]
-    lead = lead_metric(ranking)
+    lead = ranking.lead
     names = [name for name in dict.fromkeys((lead, *_PREFERRED)) if name in scores.names][:_SHOWN_METRICS]
     digits = {name: metric_digits(scores.column(name)) for name in names}
     worst = worst_first(scores, lead)[:_WORST_CASES]

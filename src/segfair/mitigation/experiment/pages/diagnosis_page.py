@@ -11,7 +11,7 @@ from typing import Any
 from segfair.audit.words import clean, format_interval, format_number
 from segfair.mitigation.experiment.diagnosis import HeldOut, deficit_rule, learning_rule
 from segfair.mitigation.experiment.summary import ModelSummary
-from segfair.report.parts import Cell, Data, cell, definition, number_column, table
+from segfair.report.parts import Cell, Data, cell, definition, items_of, number_column, table
 
 __all__ = ["why_section"]
 
@@ -27,12 +27,20 @@ def why_section(models: Sequence[ModelSummary]) -> Data | None:
     deficits = [(model, entry) for model, entry in found if entry["deficit"] is not None]
     judged = "all cases, out of fold" if held_out == "out-of-fold" else "the test cases"
     return {
+        "lead": _lead(*found[0]),
+        "items": items_of(found[0][1]["subgroup"].items()),
         "learning": _learning_table(found, held_out),
         "deficit": _deficit_table(deficits, judged) if deficits else None,
         "lesions": _lesion_table(deficits, judged) if deficits else None,
         "reasons": [definition(clean(model.name, length=40), _reason(entry)) for model, entry in found],
         "rules": [learning_rule(held_out), *([deficit_rule()] if deficits else [])],
     }
+
+
+def _lead(model: ModelSummary, entry: Mapping[str, Any]) -> str:
+    """The diagnosis of the first model, which is the plain one where there is one, in one sentence."""
+    causes = "; ".join(cause["sentence"] for cause in entry["causes"])
+    return clean(f"with {model.name}: {causes}. {entry['recommendation']}", length=1500)
 
 
 def _reason(entry: Mapping[str, Any]) -> str:

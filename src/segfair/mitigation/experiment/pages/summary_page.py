@@ -5,7 +5,7 @@ Computes nothing; what is said is decided in `segfair.mitigation.experiment.summ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -14,24 +14,30 @@ from typing import Any
 from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural, shorten
 from segfair.compare.verdict import outcome_digits
 from segfair.mitigation.experiment.gains import EVIDENCE_RULE
+from segfair.mitigation.experiment.pages.curve_figures import Curve, learning_curves
 from segfair.mitigation.experiment.pages.diagnosis_page import why_section
 from segfair.mitigation.experiment.pages.evidence_page import evidence_section
+from segfair.mitigation.experiment.pages.steps_page import model_list, next_steps
 from segfair.mitigation.experiment.pages.weight_figures import weight_lines
-from segfair.mitigation.experiment.summary import RULE, MitigationSummary, ModelSummary
-from segfair.mitigation.training.catalogue import STRATEGIES
+from segfair.mitigation.experiment.summary import RULE, EpochScores, MitigationSummary, ModelSummary
+from segfair.mitigation.training.catalogue import BASELINE, STRATEGIES
 from segfair.report.audit.maps import heat_map_section
 from segfair.report.comparison.changes import change_section, change_table
 from segfair.report.comparison.files import write_comparison
 from segfair.report.comparison.page import gain_section, harm_section, slope_figure, verdict_section
 from segfair.report.files import render_page
+from segfair.report.glossary import glossary
 from segfair.report.parts import Data, cell, definition, figure, number_column, table
 
 __all__ = ["mitigation_data", "write_mitigation_page"]
 
 _TITLES = {
     "verdict": "Verdict",
+    "next": "What to do next",
+    "models": "What was compared",
     "evidence": "Evidence",
     "scores": "Scores",
+    "curves": "Learning curves",
     "why": "Why a gap remains",
     "changes": "What each strategy changed",
     "weights": "Case weights",
@@ -46,6 +52,8 @@ _SCORED = {
     "test": "Test cases: never seen while training",
     "validation": "Validation cases: they drove the weights, or chose the epoch, so they flatter",
 }
+_COLOURED = 0.9
+"""Share of the plain model's cells that the colours of the maps tell apart."""
 _LISTED = 60
 """Subgroups of a strategy that the page lists; its own comparison page holds all."""
 
@@ -58,9 +66,12 @@ def write_mitigation_page(summary: MitigationSummary, out: Path, *, command: str
     """
     for model in summary.models:
         if model.against is not None:
-            write_comparison(model.against, out / model.name / "comparison", command=command)
+            pages = [out / name / "audit" / "report.html" for name in (model.against.before.name, model.name)]
+            folder = out / model.name / "comparison"
+            write_comparison(model.against, folder, command=command, reports=(pages[0], pages[1]))
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    text = render_page(mitigation_data(summary, written=written), template="mitigation.html.j2")
+    page = mitigation_data(summary, written=written, files=_files(summary, out))
+    text = render_page(page, template="mitigation.html.j2")
     path = out / "comparison.html"
     unfinished = path.with_name(".comparison.html.tmp")
     unfinished.write_text(text, "utf-8", newline="\n")
@@ -68,26 +79,41 @@ def write_mitigation_page(summary: MitigationSummary, out: Path, *, command: str
     return path
 
 
-def mitigation_data(summary: MitigationSummary, *, written: str) -> Data:
+def _files(summary: MitigationSummary, out: Path) -> list[str]:
+    """What lies beside the page and under it, as addresses."""
+    of_models = [
+        f"{model.name}/{name}"
+        for model in summary.models
+        for name in ("audit/report.html", "comparison/comparison.html", "history.csv")
+    ]
+    return [name for name in ("comparison.json", "config.toml", *of_models) if (out / name).is_file()]
+
+
+def mitigation_data(summary: MitigationSummary, *, written: str, files: Sequence[str] = ()) -> Data:
     """Everything that the page of a mitigation prints.
 
     Args:
         summary: What was found; at least one model.
         written: When the page is written, as it shall stand there.
+        files: Addresses of what lies beside the page.
     """
     first, pooled = summary.models[0].audit, _is_pooled(summary.models)
-    sections = {
+    maps = _maps(summary.models)
+    sections: dict[str, Any] = {
         "verdict": _verdict(summary),
+        "next": next_steps(summary, files),
+        "models": model_list(summary.models, files),
         "evidence": evidence_section(summary.models),
         "scores": [
             _score_table(summary.models, part, caption)
             for part, caption in _SCORED.items()
             if all(part in model.scores for model in summary.models)
         ],
+        "curves": _curves(summary.models),
         "why": why_section(summary.models),
         "changes": [_change(model, index) for index, model in enumerate(summary.models) if model.against is not None],
         "weights": [_weights(model, index) for index, model in enumerate(summary.models) if model.weights],
-        "maps": _maps(summary.models),
+        "maps": maps,
         "notices": [clean(notice, length=600) for notice in summary.notices],
         "method": _method(summary),
         "budget": _budget(summary),
@@ -106,6 +132,14 @@ def mitigation_data(summary: MitigationSummary, *, written: str) -> Data:
         "sections": sections,
         "titles": _TITLES,
         "contents": [{"id": key, "title": title} for key, title in _TITLES.items() if sections[key]],
+        "folded": {
+            "changes": plural(sum(model.against is not None for model in summary.models), "strategy", "strategies"),
+            "weights": plural(sum(bool(model.weights) for model in summary.models), "model"),
+            "maps": f"{plural(len(maps['pairs']) if maps else 0, 'pair')} of attributes",
+            "method": "rules, budget, versions",
+        },
+        "files": [name for name in files if "/" not in name],
+        "glossary": glossary("dsc", "normhd", "ps", "fs", "ts", "chance", "interval", "adjusted-p", "subgroup"),
     }
 
 
@@ -124,9 +158,21 @@ def _verdict(summary: MitigationSummary) -> list[Data]:
             "sentence": clean(entry.sentence, length=2000),
             "follows": clean(entry.follows, length=2000) if entry.follows else "",
             "backbone": clean(backbone, length=40) if len(backbones) > 1 else "",
+            "plain": _plain(summary, backbone) if backbone == backbones[0] else "",
         }
         for backbone, entry in zip(backbones, summary.conclusions, strict=True)
     ]
+
+
+def _plain(summary: MitigationSummary, backbone: str) -> str:
+    """What the plain model is, where it is first spoken of; empty without one."""
+    model = next((entry for entry in summary.models if (entry.backbone, entry.strategy) == (backbone, BASELINE)), None)
+    if model is None:
+        return ""
+    return (
+        f"{clean(model.name, length=40)} (empirical risk minimisation) is {STRATEGIES[BASELINE].rule}: "
+        "what the others are held against."
+    )
 
 
 def _score_table(models: Sequence[ModelSummary], part: str, caption: str) -> Data:
@@ -136,12 +182,64 @@ def _score_table(models: Sequence[ModelSummary], part: str, caption: str) -> Dat
         [
             [
                 clean(model.name, length=40),
-                *(format_number(model.scores[part][name]) for name in _SCORES),
+                *(_score_cell(model, part, name) for name in _SCORES),
                 *_worst_cells(model.scores[part]["worst_subgroup"]),
             ]
             for model in models
         ],
-        note="Worst subgroup: lowest mean Dice among subgroups of at least 5 cases.",
+        note="Worst subgroup: lowest mean Dice among subgroups of at least 5 cases. FS is no percentage of fairness: "
+        "small groups differ by chance alone, and beneath it stands what a model that serves all alike would get.",
+    )
+
+
+def _score_cell(model: ModelSummary, part: str, name: str) -> Data:
+    """A score; beneath FS its chance level, where the audited cases are those of the table."""
+    chance = model.audit.scores[name].chance if name == "FS" and part != "validation" else None
+    sub = f"chance {format_number(chance.mean)}" if chance is not None else ""
+    return cell(format_number(model.scores[part][name]), sub=sub)
+
+
+def _curves(models: Sequence[ModelSummary]) -> Data | None:
+    """The learning curves of all models, a figure a number; None where no history is known."""
+    known = [model for model in models if model.history]
+    if not known:
+        return None
+    names: dict[str, Callable[[EpochScores], float | None]] = {
+        "Validation cases: mean Dice": lambda entry: entry.dsc,
+        "Validation cases: Dice of the worst subgroup": lambda entry: entry.worst_dsc,
+        "Training loss": lambda entry: entry.loss,
+    }
+    figures = []
+    for index, (name, value) in enumerate(names.items()):
+        curves = [_curve(model, value) for model in known]
+        if any(curve.points for curve in curves):
+            figures.append(_curve_figure([curve for curve in curves if curve.points], name, key=f"curve{index}"))
+    return {
+        "figures": figures,
+        "note": "Rings: the epoch whose network is reported."
+        + (" Of the first fold and seed; the others are alike." if _is_pooled(models) else ""),
+    }
+
+
+def _curve(model: ModelSummary, value: Callable[[EpochScores], float | None]) -> Curve:
+    points = [(entry.epoch, number) for entry in model.history if (number := value(entry)) is not None]
+    return Curve(clean(model.name, length=40), tuple(points), model.best_epoch)
+
+
+def _curve_figure(curves: Sequence[Curve], name: str, *, key: str) -> Data:
+    ends = "; ".join(f"{curve.name} {format_number(curve.points[-1][1])} at the end" for curve in curves)
+    values = {curve.name: dict(curve.points) for curve in curves}
+    epochs = sorted({epoch for found in values.values() for epoch in found})
+    return figure(
+        learning_curves(curves, title=name),
+        key=key,
+        label=f"{name} over the epochs: {ends}. The table beneath holds every value.",
+        caption="",
+        data=table(
+            name,
+            ["Epoch", *(number_column(curve.name) for curve in curves)],
+            [[str(epoch), *(format_number(found.get(epoch)) for found in values.values())] for epoch in epochs],
+        ),
     )
 
 
@@ -172,13 +270,14 @@ def _change(model: ModelSummary, index: int) -> Data:
         "scores": change_section(comparison),
         "slopes": slope_figure(comparison, key=f"slopes{index}"),
         "table": change_table(
-            "Subgroups, most harmed first; 95% intervals of the paired changes",
+            "Subgroups, most harmed first: paired changes",
             kept[:_LISTED],
             comparison,
             outcome_digits(comparison),
             note=note if len(rows) > len(kept[:_LISTED]) else "",
         ),
         "href": f"{model.name}/comparison/comparison.html",
+        "count": f"{len(comparison.harmed):,} harmed, {len(comparison.gained):,} gained",
     }
 
 
@@ -220,7 +319,8 @@ def _maps(models: Sequence[ModelSummary]) -> Data | None:
     """The maps of all models beside each other, pair by pair, in the colours of the first."""
     base = models[0].audit
     drawn = [
-        (model, heat_map_section(model.audit, like=base, key=f"maps{index}-")) for index, model in enumerate(models)
+        (model, heat_map_section(model.audit, like=base, key=f"maps{index}-", coloured=_COLOURED))
+        for index, model in enumerate(models)
     ]
     sections = [(model, section) for model, section in drawn if section is not None]
     if not sections:
@@ -230,7 +330,8 @@ def _maps(models: Sequence[ModelSummary]) -> Data | None:
     return {
         "note": (
             f"Hatched cells have fewer than {base.about.config.min_cases} cases, too few to be judged. All maps have "
-            f"the colours of {name}: white is its mean, and differences beyond its largest are drawn as the largest."
+            f"the colours of {name}: white is its mean, and nine in ten of its cells lie within the scale; what lies "
+            "beyond has the colour of its end, so that one cell does not flatten all others."
         ),
         "pairs": [
             {
@@ -246,13 +347,8 @@ def _maps(models: Sequence[ModelSummary]) -> Data | None:
 
 def _method(summary: MitigationSummary) -> Data:
     compared = next((model.against for model in summary.models if model.against is not None), None)
-    known = {name: STRATEGIES[name] for name in dict.fromkeys(model.strategy for model in summary.models)}
     return {
         "rule": EVIDENCE_RULE if any(model.evidence is not None for model in summary.models) else RULE,
-        "strategies": [
-            definition(name, clean(f"{entry.rule}{f' ({entry.paper})' if entry.paper else ''}", length=400))
-            for name, entry in known.items()
-        ],
         "tests": clean(compared.method, length=600) if compared is not None else "",
         "versions": [
             definition(clean(name), clean(version))
