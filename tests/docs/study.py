@@ -35,6 +35,7 @@ def write_study(folder: Path) -> Path:
     cases = [path.name.removesuffix(".nii.gz") for path in sorted((folder / "preds").iterdir())]
     _write_raters_and_teams(folder, cases, rng)
     _write_nnunet(folder, cases)
+    _write_mama_mia(folder, cases, table)
     (folder / "study.toml").write_text('model = "U-Net"\nversion = "2.1"\ncohort = "A test"\napprover = "N. N."\n')
     _write_audits(folder)
     return folder
@@ -80,6 +81,22 @@ def _write_nnunet(folder: Path, cases: list[str]) -> None:
     shutil.copytree(results / "nnUNetTrainer__nnUNetPlans__3d_fullres", folder / "results")
     shutil.copytree(folder / "preds", folder / "masks")
     shutil.copytree(folder / "labels", folder / "labelsTs")
+
+
+def _write_mama_mia(folder: Path, cases: list[str], table: pd.DataFrame) -> None:
+    """The tree of MAMA-MIA, as far as an audit reads it."""
+    tree = folder / "MAMA-MIA"
+    (tree / "segmentations").mkdir(parents=True)
+    shutil.copytree(folder / "labels", tree / "segmentations" / "expert")
+    for case in cases:
+        (tree / "images" / case).mkdir(parents=True)
+        shutil.copy(folder / "images" / f"{case}.nii.gz", tree / "images" / case / f"{case.lower()}_0000.nii.gz")
+    with pd.ExcelWriter(tree / "clinical_and_imaging_info.xlsx") as book:
+        pd.DataFrame({"note": ["not the table"]}).to_excel(book, sheet_name="analysis", index=False)
+        table[["patient_id", "age", "menopause", "breast_density"]].to_excel(book, sheet_name="dataset_info", index=False)
+    train, test = cases[:30], cases[30:]
+    lines = [f"{first},{second}" for first, second in zip(train, test, strict=True)]
+    (tree / "train_test_splits.csv").write_text("\n".join(["train_split,test_split", *lines]) + "\n")
 
 
 def _write_audits(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The worked example of docs/mitigation.md is what the code computes."""
+"""The worked example of docs/explanations/fairmedseg.md and the tables of docs/mitigation.md are what the code computes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from segfair.mitigation.weighting.reweighter import ADAPTIVE, CONFIDENT, LITERAL
 from segfair.subgroups.lattice import divergences
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "mitigation.md").read_text("utf-8")
+PAGE = "".join((ROOT / "docs" / page).read_text("utf-8") for page in ("mitigation.md", "explanations/fairmedseg.md"))
 
 
 def section(title: str) -> str:
