@@ -23,7 +23,6 @@ settings.register_profile("fuzz", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What `make docs` asks for beside the tests."""
     parser.addoption("--slow", action="store_true", help="run the blocks of the documentation that take long, too")

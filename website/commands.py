@@ -45,14 +45,19 @@ def _command(name: str) -> str:
 
 def _row(parameter: Any, context: Any) -> str:
     names = [parameter.metavar or parameter.name.upper()]
-    values = "a path" if "Path" in str(parameter.type_descriptor.annotation) else ""
+    values = parameter.display_type(context)
     if parameter.param_type_name != "argument":
         names = [*parameter.opts, *parameter.secondary_opts]
-        values = "" if parameter.is_flag else parameter.make_metavar(context)
+        values = "" if parameter.is_flag else parameter.metavar or parameter.display_type(context)
     told = parameter.help or ""
-    if parameter.param_type_name != "argument" and parameter.show_default and parameter.default not in (None, False, (), []):
+    if (
+        parameter.param_type_name != "argument"
+        and parameter.show_default
+        and parameter.default not in (None, False, (), [])
+    ):
         told = f"{told} Default: `{parameter.default}`."
     if parameter.multiple:
         told = f"{told} Repeatable."
+    values = values.strip("<>")
     cells = [" ".join(f"`{name}`" for name in names), f"`{values}`" if values else "", html.escape(told, quote=False)]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -37,8 +37,8 @@ SHOWN = (
         "audit",
         "report.html",
         "An audit that finds something",
-        "The embedded cohort: 60 cases, and a weak model that serves one of their subgroups worse. The outlines of the worst "
-        "cases lie over their images.",
+        "The embedded cohort: 60 cases, and a weak model that serves one of their subgroups worse. The outlines of the "
+        "worst cases lie over their images.",
         (
             "segfair phantom cohort",
             "segfair audit cohort/preds cohort/labels cohort/metadata.csv --images cohort/images --primary site "
@@ -59,8 +59,8 @@ SHOWN = (
         "ranking",
         "leaderboard.html",
         "A ranking of four teams",
-        "Four teams on the embedded cohort, under the rules of the MAMA-MIA challenge: the order, how sure it is, and what "
-        "decides it.",
+        "Four teams on the embedded cohort, under the rules of the MAMA-MIA challenge: the order, how sure it is, and "
+        "what decides it.",
         ("segfair rank teams cohort/labels cohort/metadata.csv --protocol mama-mia --out ranking",),
     ),
     Shown(
@@ -90,8 +90,8 @@ REAL = Shown(
     "bus-bra",
     "report.html",
     "Real images: BUS-BRA",
-    "1,875 breast ultrasound images of 1,064 patients (Gómez-Flores et al., Medical Physics 2024), segmented out of fold by a "
-    "small network that was trained for four epochs.",
+    "1,875 breast ultrasound images of 1,064 patients (Gómez-Flores et al., Medical Physics 2024), segmented by a "
+    "small network that was trained for four epochs, each case by one that has not seen its patient.",
     (
         f"segfair mitigate ${BUSBRA} --strategy erm --splits fold --subject-column patient --spatial-size 64 64 "
         "--attributes device,birads,pathology --categorical birads --epochs 4 --out bus-bra-training",

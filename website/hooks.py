@@ -1,4 +1,4 @@
-"""What the build adds to the pages of docs/: the reference of commands, notebooks, the gallery, files that pages link to."""
+"""What the build adds to the pages of docs/: reference of commands, notebooks, gallery, files that pages link to."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from commands import commands_page
-from gallery import shown
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+
+from commands import commands_page
+from gallery import shown
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = ROOT / "build" / "made"
@@ -81,7 +82,10 @@ def made_files() -> Iterator[tuple[Path, str]]:
 
 def gallery_page() -> str:
     """The reports of this build, each with the commands that made it."""
-    parts = ["# Gallery\n", "Real reports, made by this build with the commands beneath them; each opens as a user has it.\n"]
+    parts = [
+        "# Gallery\n",
+        "Real reports, made by this build with the commands beneath them; each opens as a user has it.\n",
+    ]
     for entry in shown():
         page, picture = f"{entry.name}/{entry.page}", f"gallery/{entry.name}.png"
         parts.append(f"## {entry.title}\n\n{entry.about}\n")
@@ -92,7 +96,7 @@ def gallery_page() -> str:
         parts.append("```sh\n" + "\n".join(entry.commands) + "\n```\n")
     if os.environ.get("SEGFAIR_BUSBRA") is None:
         parts.append(
-            "A report of real images, of [BUS-BRA](../how-to/bus-bra.md), stands here where `SEGFAIR_BUSBRA` names the folder "
-            "of the data when the site is built.\n"
+            "A report of real images, of [BUS-BRA](../how-to/bus-bra.md), stands here where `SEGFAIR_BUSBRA` names the "
+            "folder of the data when the site is built.\n"
         )
     return "\n".join(parts)

@@ -18,7 +18,9 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 def run_notebook(path: Path, folder: Path) -> Any:
     """The notebook with what its cells say when they are run in an empty folder."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
     return notebook
 
 

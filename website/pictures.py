@@ -1,12 +1,13 @@
 """Pictures of the reports, by a browser without a network; none where there is no browser.
 
-    python website/pictures.py FOLDER     the three of the README, from the reports of the gallery
+python website/pictures.py FOLDER     the three of the README, from the reports of the gallery
 """
 
 from __future__ import annotations
 
 import io
 import shutil
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PICTURES = {
     "report": ("audit/report.html", 960, 705, None),
     "leaderboard": ("ranking/leaderboard.html", 840, 1034, None),
-    "gallery": ("audit/report.html", 1100, 900, "#gallery figure"),
+    "gallery": ("audit/report.html", 1100, 900, ".card:has(.cut)"),
 }
-"""Name -> page, width and height of the window, and what of the page is taken (its top, or elements)."""
+"""Name -> page, width and height of the window, and what of the page is taken: its top, or two elements."""
 
 
 def can_take_pictures() -> bool:
@@ -44,18 +45,31 @@ def browser() -> Iterator[Any]:
         driver.quit()
 
 
+_AROUND = """
+for (const fold of document.querySelectorAll("details")) fold.open = true;
+const boxes = [...document.querySelectorAll(arguments[0])].slice(0, 2).map(found => found.getBoundingClientRect());
+const [x, y] = [Math.min(...boxes.map(box => box.left)), Math.min(...boxes.map(box => box.top))];
+const [right, bottom] = [Math.max(...boxes.map(box => box.right)), Math.max(...boxes.map(box => box.bottom))];
+return {x: x + scrollX, y: y + scrollY, width: right - x, height: bottom - y, scale: 1};
+"""
+"""The box around the first two elements that match, with everything unfolded."""
+
+
 def take(driver: Any, page: Path, picture: Path, *, width: int, height: int, element: str | None = None) -> None:
-    """A picture of the top of a page, or of the first element that matches, in 256 colours."""
+    """A picture of the top of a page, or of the first two elements that match, in 256 colours."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     driver.get(page.resolve().as_uri())
-    shot = driver.get_screenshot_as_png()
-    if element is not None:
-        found = driver.find_element("css selector", element)
-        driver.execute_script("arguments[0].closest('details')?.setAttribute('open', '')", found)
-        shot = found.screenshot_as_png
+    clip = (
+        driver.execute_script(_AROUND, element)
+        if element
+        else {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+    )
+    shot = driver.execute_cdp_cmd(
+        "Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": element is not None}
+    )
     picture.parent.mkdir(parents=True, exist_ok=True)
-    Image.open(io.BytesIO(shot)).convert("RGB").quantize(256).save(picture, optimize=True)
+    Image.open(io.BytesIO(b64decode(shot["data"]))).convert("RGB").quantize(256).save(picture, optimize=True)
 
 
 def take_pictures(reports: Path, folder: Path) -> None:

@@ -61,9 +61,6 @@ def load(command: str) -> None:
     import segfair.report.files
 
     if command in ("mitigate", "predict"):
-        import monai
-        import torch
-
         import segfair.cli.mitigating
         import segfair.mitigation.experiment.procedure  # noqa: F401
 

@@ -25,7 +25,9 @@ def write_study(folder: Path) -> Path:
     table = pd.read_csv(data / "metadata.csv", dtype=str)
     table["sex"] = rng.choice(["f", "m"], N_CASES)
     table["scanner"] = rng.choice(["Aera", "Skyra", "Prisma"], N_CASES)
-    table["split"] = np.where(np.arange(N_CASES) % 5 == 0, "test", np.where(np.arange(N_CASES) % 5 == 1, "validation", "train"))
+    table["split"] = np.where(
+        np.arange(N_CASES) % 5 == 0, "test", np.where(np.arange(N_CASES) % 5 == 1, "validation", "train")
+    )
     table.to_csv(data / "metadata.csv", index=False)
     table.to_csv(folder / "metadata.csv", index=False)
     table.to_excel(folder / "patients.xlsx", index=False)
@@ -93,7 +95,9 @@ def _write_mama_mia(folder: Path, cases: list[str], table: pd.DataFrame) -> None
         shutil.copy(folder / "images" / f"{case}.nii.gz", tree / "images" / case / f"{case.lower()}_0000.nii.gz")
     with pd.ExcelWriter(tree / "clinical_and_imaging_info.xlsx") as book:
         pd.DataFrame({"note": ["not the table"]}).to_excel(book, sheet_name="analysis", index=False)
-        table[["patient_id", "age", "menopause", "breast_density"]].to_excel(book, sheet_name="dataset_info", index=False)
+        table[["patient_id", "age", "menopause", "breast_density"]].to_excel(
+            book, sheet_name="dataset_info", index=False
+        )
     train, test = cases[:30], cases[30:]
     lines = [f"{first},{second}" for first, second in zip(train, test, strict=True)]
     (tree / "train_test_splits.csv").write_text("\n".join(["train_split,test_split", *lines]) + "\n")

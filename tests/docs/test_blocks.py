@@ -40,7 +40,9 @@ def test_reasons_are_sentences() -> None:
 def test_the_extras_that_pages_name_are_there() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     text = "".join((ROOT / page).read_text("utf-8") for page in PAGES)
-    named = {name for found in re.findall(r'pip install "(?:\.|segfair)\[([a-z,]+)\]', text) for name in found.split(",")}
+    named = {
+        name for found in re.findall(r'pip install "(?:\.|segfair)\[([a-z,]+)\]', text) for name in found.split(",")
+    }
     assert named
     assert named <= set(extras)
 
@@ -68,5 +70,5 @@ def test_a_comment_belongs_to_the_block_behind_it(tmp_path, monkeypatch: pytest.
     ],
 )
 def test_a_wrong_block_is_found(language: str, text: str, walk: Walk) -> None:
-    with pytest.raises(AssertionError, match="page.md:1"):
+    with pytest.raises(AssertionError, match=r"page\.md:1"):
         walk.take(Block("page.md", 1, language, text, title="a.toml" if language == "toml" else ""))

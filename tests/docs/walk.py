@@ -45,7 +45,7 @@ class Walk:
         """Puts commands on the path."""
         commands = self.folder.parent / "bin"
         commands.mkdir()
-        scripts = {name: "exit 0" for name in STAND_INS}
+        scripts = dict.fromkeys(STAND_INS, "exit 0")
         scripts["make"] = f'exec {_absolute("make")} --dry-run --silent -C {ROOT} "$@" >/dev/null'
         scripts["python"] = f'exec {sys.executable} "$@"'
         scripts["segfair"] = f'exec {sys.executable} -S -E {ROOT / "tests/docs/segfair_caller.py"} "$@"'
@@ -91,16 +91,27 @@ class Walk:
         known = f". ./{_KEPT}\n" if state.exists() else ""
         script = f"set -ae -o pipefail\n{known}{text}\nexport -p > {_KEPT}\n"
         done = subprocess.run(
-            ["bash", "-c", script], cwd=self.folder, env=self._environment(), capture_output=True, text=True, check=False
+            ["bash", "-c", script],
+            cwd=self.folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        assert done.returncode == 0, f"{text}\nended with {done.returncode}:\n{done.stdout[-500:]}\n{done.stderr[-2000:]}"
+        assert done.returncode == 0, (
+            f"{text}\nended with {done.returncode}:\n{done.stdout[-500:]}\n{done.stderr[-2000:]}"
+        )
         return done.stdout + done.stderr
 
     def _environment(self) -> Mapping[str, str]:
         home = self.folder.parent / "home"
         home.mkdir(exist_ok=True)
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "nnUNet", "SEGFAIR"))},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("PYTEST", "nnUNet", "SEGFAIR"))
+            },
             "PATH": f"{self.folder.parent / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT / "src"),
             "SEGFAIR_SERVER": str(self.server),
