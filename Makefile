@@ -29,11 +29,12 @@ format: $(VENV)/installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/installed-docs  ## the site in build/site: reports, notebooks, pictures, pages; all of its code blocks and links
+docs: $(VENV)/installed-docs  ## the site in build/site, with its reports and notebooks; all of its code blocks and links
 	rm -rf build/made build/site
 	$(THREADS) $(BIN)/python website/made.py build/made
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	$(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal tests/docs --slow --site build/site
+	@echo "build/site/index.html, or with search: $(BIN)/python -m http.server -d build/site"
 
 notebooks: $(VENV)/installed-docs  ## the notebooks of examples/, from top to bottom
 	$(THREADS) $(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=600 examples

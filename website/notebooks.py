@@ -29,7 +29,7 @@ def notebook_page(notebook: Any, source: str) -> str:
     parts = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            parts.append(cell.source)
+            parts.append(cell.source.replace(".ipynb)", ".md)"))  # its neighbours are pages, too
         elif cell.cell_type == "code":
             parts.append(f"```python\n{cell.source}\n```")
             parts.extend(filter(None, map(_output, cell.outputs)))

@@ -26,6 +26,9 @@ LOADED = {
 """Element -> attribute that a browser fetches by itself; of `link` it depends on `rel`."""
 FETCHED_LINKS = {"stylesheet", "icon", "preload", "prefetch", "modulepreload", "dns-prefetch", "preconnect", "manifest"}
 
+SEARCH = "search/search_index.js"
+"""Searching needs a server (`python -m http.server -d build/site`); from disk the theme looks for this in vain."""
+
 
 class Assets(HTMLParser):
     """What a page loads, and where it links to."""
@@ -72,6 +75,11 @@ def test_no_page_loads_anything_from_another_host(pages: dict[Path, Assets]) -> 
         assert not foreign, f"{path}: {foreign}"
 
 
+def test_no_page_has_what_the_theme_fetches_a_library_for(pages: dict[Path, Assets]) -> None:
+    """Its script asks a host for mermaid as soon as there is a diagram of that kind."""
+    assert not [path for path in pages if re.search(r'class="[^"]*\bmermaid\b', path.read_text("utf-8"))]
+
+
 def test_no_style_loads_anything_from_another_host(site: Path) -> None:
     for path in site.rglob("*.css"):
         # Theme sheets carry their icons in data: URLs.
@@ -102,9 +110,10 @@ def test_every_command_and_every_public_name_has_its_place(site: Path, pages: di
 
 def test_the_gallery_shows_each_report(site: Path) -> None:
     page = (site / "gallery" / "index.html").read_text("utf-8")
+    text = re.sub("<[^>]+>", "", page)  # without the colours of a command
     for name in ("audit", "no-bias", "ranking", "comparison", "mitigation"):
         assert f'href="{name}/' in page
-        assert re.search(rf"segfair .*--out {name}", page)
+        assert f"--out {name}" in text
 
 
 def test_a_page_opens_without_a_network(site: Path, pages: dict[Path, Assets]) -> None:
@@ -132,10 +141,13 @@ def test_a_page_opens_without_a_network(site: Path, pages: dict[Path, Assets]) -
         for path in pages:
             if "gallery" in path.parts[len(site.parts) :] and path.name != "index.html":
                 continue  # tests/browser looks at reports
+            if path.name == "404.html":
+                continue  # it is for a server, and asks for its parts from the top
             driver.get(path.resolve().as_uri())
             wide = driver.execute_script("return document.documentElement.scrollWidth")
             assert wide <= 390, f"{path.relative_to(site)} is {wide} wide"
-            failed = [entry["message"] for entry in driver.get_log("browser") if "ERR_" in entry["message"]]
+            messages = [entry["message"] for entry in driver.get_log("browser") if "ERR_" in entry["message"]]
+            failed = [message for message in messages if SEARCH not in message]
             assert not failed, f"{path.relative_to(site)}: {failed}"
     finally:
         driver.quit()
