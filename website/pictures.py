@@ -19,7 +19,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PICTURES = {
     "report": ("audit/report.html", 960, 705, None),
     "leaderboard": ("ranking/leaderboard.html", 840, 1034, None),
-    "gallery": ("audit/report.html", 1100, 900, ".card:has(.cut)"),
+    "gallery": ("audit/report.html", 1240, 900, ".card:has(.cut)"),
 }
 """Name -> page, width and height of the window, and what of the page is taken: its top, or two elements."""
 
@@ -50,7 +50,7 @@ for (const fold of document.querySelectorAll("details")) fold.open = true;
 const boxes = [...document.querySelectorAll(arguments[0])].slice(0, 2).map(found => found.getBoundingClientRect());
 const [x, y] = [Math.min(...boxes.map(box => box.left)), Math.min(...boxes.map(box => box.top))];
 const [right, bottom] = [Math.max(...boxes.map(box => box.right)), Math.max(...boxes.map(box => box.bottom))];
-return {x: x + scrollX, y: y + scrollY, width: right - x, height: bottom - y, scale: 1};
+return {x: x + scrollX - 12, y: y + scrollY - 6, width: right - x + 24, height: bottom - y + 18, scale: 1};
 """
 """The box around the first two elements that match, with everything unfolded."""
 

@@ -21,7 +21,7 @@ SMALL = {
     "audit-scores": ["--permutations", "19", "--bootstrap", "100"],
     "rank": ["--workers", "1", "--permutations", "19", "--bootstrap", "100"],
     "rank-scores": ["--permutations", "19", "--bootstrap", "100"],
-    "mitigate": ["--epochs", "1"],
+    "mitigate": ["--epochs", "1", "--attributes", "site"],
     "phantom": ["--size", "24", "24", "16"],
 }
 FEW = {"--folds": "2", "--seeds": "1"}
@@ -94,6 +94,7 @@ def main() -> None:
                     os._exit(code)
             for stream in streams:
                 os.close(stream)
+            os.waitpid(child, 0)
             caller.close()
 
 
