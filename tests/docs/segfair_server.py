@@ -21,7 +21,7 @@ SMALL = {
     "audit-scores": ["--permutations", "19", "--bootstrap", "100"],
     "rank": ["--workers", "1", "--permutations", "19", "--bootstrap", "100"],
     "rank-scores": ["--permutations", "19", "--bootstrap", "100"],
-    "mitigate": ["--epochs", "1", "--attributes", "site"],
+    "mitigate": ["--epochs", "1", "--attributes", "site", "--spatial-size", "16", "16", "16"],
     "phantom": ["--size", "24", "24", "16"],
 }
 FEW = {"--folds": "2", "--seeds": "1"}

@@ -148,7 +148,8 @@ def test_every_planned_value_stands_in_the_table_of_the_plan() -> None:
 
 
 def test_the_example_of_a_network_of_one_s_own_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (example,) = re.findall(r"```python\n(from torch import nn\n.*?)```", PAGE, re.DOTALL)
+    page = (ROOT / "docs" / "how-to" / "own-network.md").read_text("utf-8")
+    (example,) = re.findall(r"```python[^\n]*\n(from torch import nn\n.*?)```", page, re.DOTALL)
     (tmp_path / "my_networks.py").write_text(example)
     monkeypatch.syspath_prepend(tmp_path)
     for dims in (2, 3):
@@ -158,7 +159,7 @@ def test_the_example_of_a_network_of_one_s_own_is_built(tmp_path: Path, monkeypa
 
 
 def test_the_settings_of_the_page_are_settings(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    (example,) = re.findall(r"```toml[^\n]*\n(.*?)```", PAGE, re.DOTALL)
     path = tmp_path / "ours.toml"
     path.write_text(example)
     settings = MitigationSettings(tmp_path, data=tmp_path, **read_settings(path))
