@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,15 +125,15 @@ def shown() -> tuple[Shown, ...]:
     return (*SHOWN, REAL) if os.environ.get(BUSBRA) else SHOWN
 
 
-def make_reports(folder: Path) -> None:
-    """Makes all reports in an empty folder."""
+def make_reports(folder: Path, entries: Sequence[Shown]) -> None:
+    """Makes reports in an empty folder, in the order of `shown`, for some take what an earlier one made."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": binaries, "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
     # The program of this environment, whether it is installed or lies on the path of modules.
-    preamble = f'segfair() {{ "{sys.executable}" -m segfair "$@" || test $? = 3 || test $? = 1; }}\nset -e\n'
-    for entry in shown():
+    preamble = f'segfair() {{ "{sys.executable}" -m segfair "$@"; }}\nset -e\n'
+    for entry in entries:
         if entry.name == "ranking":
             subprocess.run([sys.executable, "-c", TEAMS], cwd=folder, env=environment, check=True)
         for command in entry.commands:

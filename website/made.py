@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gallery import make_reports
+from gallery import make_reports, shown
 from notebooks import notebook_page, run_notebook
 from pictures import can_take_pictures, take_pictures
 
@@ -37,7 +37,7 @@ def make_notebooks(folder: Path) -> None:
 def main(folder: Path, parts: list[str]) -> None:
     """Makes them in this order, for pictures are taken of reports."""
     for name, make in (
-        ("reports", lambda: make_reports(folder / "reports")),
+        ("reports", lambda: make_reports(folder / "reports", shown())),
         ("pictures", lambda: make_pictures(folder)),
         ("notebooks", lambda: make_notebooks(folder)),
     ):

@@ -57,6 +57,8 @@ return {x: x + scrollX - 12, y: y + scrollY - 6, width: right - x + 24, height: 
 
 def take(driver: Any, page: Path, picture: Path, *, width: int, height: int, element: str | None = None) -> None:
     """A picture of the top of a page, or of the first two elements that match, in 256 colours."""
+    if not page.is_file():
+        raise FileNotFoundError(f"{page}: there is no such page to take a picture of")
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     driver.get(page.resolve().as_uri())
@@ -93,10 +95,11 @@ if __name__ == "__main__":
     import sys
     import tempfile
 
-    from gallery import make_reports
+    from gallery import SHOWN, make_reports
 
     with tempfile.TemporaryDirectory() as made:
-        make_reports(Path(made))
+        taken = {page.partition("/")[0] for page, *_ in PICTURES.values()}
+        make_reports(Path(made), [entry for entry in SHOWN if entry.name in taken])
         with browser() as driver:
             for name, (page, width, height, element) in PICTURES.items():
                 target = Path(sys.argv[1]) / f"{name}.png"
