@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 # One thread a process: the tests and benchmarks run in parallel processes, and small networks gain nothing from more.
+LOCALE := src/segfair/report/signing/locale
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo demo-mitigate test lint format docs notebooks pictures bench same schemas fuzz clean
+.PHONY: demo demo-mitigate test lint format docs notebooks pictures bench same schemas catalogue fuzz clean
 
 demo: $(VENV)/installed  ## build the embedded cohort, audit it, say where the report lies
 	$(BIN)/segfair phantom demo/cohort
@@ -51,6 +52,12 @@ same: $(VENV)/installed-test  ## BEFORE=FOLDER: whether files differ from those 
 schemas: $(VENV)/installed-test  ## the JSON Schemas of the documentation, from the types
 	$(BIN)/python -m segfair.audit.result.schema docs/reference/audit.schema.json
 	$(BIN)/python -m segfair.compare.schema docs/reference/comparison.schema.json
+
+catalogue: $(VENV)/installed-test  ## the messages of the summary: gathered, and those of each language compiled
+	$(BIN)/pybabel --quiet extract -F pyproject.toml -k say -k say_n:1,2 --no-location --sort-output -o $(LOCALE)/signing.pot .
+	$(BIN)/pybabel --quiet update -D signing -i $(LOCALE)/signing.pot -d $(LOCALE) --ignore-obsolete --ignore-pot-creation-date --no-fuzzy-matching
+	$(BIN)/pybabel --quiet compile -D signing -d $(LOCALE)
+	rm $(LOCALE)/signing.pot
 
 fuzz: $(VENV)/installed-test  ## the property tests with many more examples
 	$(THREADS) HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis

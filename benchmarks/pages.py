@@ -4,14 +4,18 @@
 
 Written are all five files: the page with its figures, audit.json, the tables and the manifest; CPU seconds of one
 thread in a process that has its imports behind it. Opened is report.html from the disk, in a window of 1280 x 900:
-milliseconds until something is painted, and until the table of subgroups can be sorted; medians of several runs. A
-table is turned to its next 100 rows by its script. Without Chromium and chromedriver those columns are a dash.
+milliseconds until something is painted, and until the page can be used; medians of several runs. Elements are those of
+the page as it opens, its height is that of a window 390 pixels wide, and sheets are A4 of its default print. The table
+of subgroups is unfolded and turned to its next rows by the script. Without Chromium and chromedriver those columns are
+a dash.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import os
+import re
 import shutil
 import statistics
 import sys
@@ -45,7 +49,7 @@ new PerformanceObserver((list) => {
 }).observe({ type: "paint", buffered: true });
 """
 TURNED = """
-const next = document.querySelector("#subgroup-pages [name=next]");
+const next = document.querySelector("#subgroup-table + .pages button:last-child");
 if (!next || next.disabled || next.closest("[hidden]")) return null;
 const start = performance.now();
 next.click();
@@ -92,19 +96,34 @@ def chromium() -> Iterator[Any]:
 
 
 def opening(browser: Any, page: Path, repeats: int) -> tuple[str, ...]:
-    """Median milliseconds to the first paint, until it can be used, of turning a table; and the number of elements."""
+    """Median milliseconds to the first paint, until it can be used, of turning a table; elements, height, sheets."""
     if browser is None:
-        return ("-",) * 4
+        return ("-",) * 6
     opened, turned = [], []
     for _ in range(repeats):
         browser.get("about:blank")
         browser.get(page.as_uri())
         opened.append(browser.execute_async_script(OPENED))
+        browser.get("about:blank")
+        browser.get(f"{page.as_uri()}#subgroups")
         turned.append(browser.execute_script(TURNED))
     paint, usable, nodes = (statistics.median(values) for values in zip(*opened, strict=True))
     known = [value for value in turned if value is not None]
     turn = f"{statistics.median(known):.0f}" if known else "-"
-    return f"{paint:.0f}", f"{usable:.0f}", turn, f"{nodes:,.0f}"
+    return f"{paint:.0f}", f"{usable:.0f}", turn, f"{nodes:,.0f}", *extent(browser, page)
+
+
+def extent(browser: Any, page: Path) -> tuple[str, str]:
+    """Pixels from top to bottom on a telephone, and sheets of paper."""
+    narrow = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+    browser.get("about:blank")
+    browser.get(page.as_uri())
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    height = browser.execute_script("return document.documentElement.scrollHeight")
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    sheets = len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(printed["data"])))
+    return f"{height:,}", f"{sheets}"
 
 
 def main() -> None:
@@ -114,9 +133,9 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     print(
         "| cases | attributes | subgroups | write, CPU s | page, kB | audit.json, MB | first paint, ms | usable, ms |"
-        " next rows, ms | elements |"
+        " next rows, ms | elements | height at 390 px | sheets |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         for number, size in enumerate(SIZES):
             result, folder = audit_of(**size), Path(name) / str(number)

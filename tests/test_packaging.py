@@ -42,7 +42,7 @@ def test_the_wheel_lists_what_it_should_and_nothing_else(wheel: Path) -> None:
     sources = {
         f"segfair/{path.relative_to(ROOT / 'src' / 'segfair')}"
         for path in (ROOT / "src" / "segfair").rglob("*")
-        if path.is_file() and path.suffix in (".py", ".toml", ".typed", ".json")
+        if path.is_file() and path.suffix in (".py", ".toml", ".typed", ".json", ".po", ".mo")
     }
     sources.add("segfair/py.typed")
     templates = {

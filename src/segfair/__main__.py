@@ -1,5 +1,20 @@
-"""`python -m segfair`."""
+"""`python -m segfair`, and `segfair`: signals are heeded before the command line is loaded."""
 
-from segfair.cli.app import main
+import sys
 
-main()
+from segfair.signals import exit_code, heed_signals
+
+
+def main() -> None:
+    """Runs the command line."""
+    heed_signals()
+    try:
+        from segfair.cli.app import main as command_line
+
+        command_line()
+    except KeyboardInterrupt:
+        sys.exit(exit_code())
+
+
+if __name__ == "__main__":
+    main()

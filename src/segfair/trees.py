@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,17 +39,20 @@ class Kind:
     fits: Callable[[Any], bool] = lambda _: True
 
 
-def tree_converter() -> cattrs.Converter:
+def tree_converter(*, closed: bool = True) -> cattrs.Converter:
     """A converter that takes nothing for something else: no text for a number, no truth for a 1, no unknown key.
 
     A field of a dataclass whose metadata say `{"in_file": False}` is not read.
+
+    Args:
+        closed: Whether a key that no field has is refused; else it is left alone.
     """
     converter = cattrs.Converter(unstruct_collection_overrides={tuple: list})
     for kind in _WORDS:
         converter.register_structure_hook(kind, _plain_value)
     converter.register_unstructure_hook(Path, str)
     makers: Mapping[Callable[[Any], bool], Callable[..., Any]] = {
-        dataclasses.is_dataclass: _table,
+        dataclasses.is_dataclass: functools.partial(_table, closed=closed),
         # Of a list of plain values the whole is shown, of a list of tables cattrs says which one.
         lambda kind: get_origin(kind) is tuple and not _is_table(get_args(kind)[0]): _list,
         lambda kind: get_origin(kind) is Annotated: _annotated,
@@ -122,12 +126,12 @@ def _is_table(kind: Any) -> bool:
 
 def _plain_value(value: Any, kind: Any) -> Any:
     _require(value, {float: (int, float), Path: (str, Path)}.get(kind, kind))
-    if isinstance(value, bool) and kind is not bool:
+    if (isinstance(value, bool) and kind is not bool) or (kind is float and not math.isfinite(value)):
         raise TypeError(value)
     return kind(value)
 
 
-def _table(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any]:
+def _table(converter: cattrs.Converter, kind: Any, *, closed: bool) -> Callable[[Any, Any], Any]:
     hints = get_type_hints(kind, include_extras=True)
     unread: dict[str, Any] = {}
     for entry in dataclasses.fields(kind):
@@ -135,7 +139,7 @@ def _table(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any]:
         entry.type = hints[entry.name]
         if not _is_read(entry):
             unread[entry.name] = override(omit=True)
-    read = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True, **unread)
+    read = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=closed, **unread)
     return lambda value, _: read(_require(value, Mapping), kind)
 
 

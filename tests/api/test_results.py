@@ -167,8 +167,14 @@ def test_reports_are_written_where_they_are_asked_for(
     result: sf.Audit, comparison: sf.AuditComparison, ranked: sf.TeamRanking, tmp_path: Path
 ) -> None:
     assert result.report(str(tmp_path / "audit")) == tmp_path / "audit" / "report.html"
-    assert comparison.report(tmp_path / "comparison").is_file()
-    assert ranked.report(tmp_path / "ranking").is_file()
+    assert comparison.report(tmp_path / "comparison", title="Old and new").is_file()
+    assert ranked.report(tmp_path / "ranking", title="Spring").is_file()
+    assert "Spring: ranking of" in (tmp_path / "ranking" / "leaderboard.html").read_text("utf-8")
+    result.report(tmp_path / "named", model="net", cohort="ward", language="de", pdf=True)
+    assert "net · ward: segmentation audit" in (tmp_path / "named" / "report.html").read_text("utf-8")
+    assert "net · ward: Zusammenfassung" in (tmp_path / "named" / "summary.html").read_text("utf-8")
+    assert (tmp_path / "named" / "summary.pdf").is_file()
+    assert sf.Audit.load(tmp_path / "named").about.record == {"model": "net", "cohort": "ward"}
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"^folder=.*is a file; name a folder"):
         result.report(tmp_path / "file")

@@ -109,17 +109,52 @@ def test_every_picture_has_a_text_alternative_of_its_own(browser: Any, pages: di
 
 def test_links_to_pictures_lead_to_their_card(browser: Any, pages: dict[str, str]) -> None:
     show(browser, pages["images"])
-    links = browser.find_elements("css selector", ".gallery-group p a[href^='#']")
+    shared.unfold(browser)
+    links = browser.find_elements("css selector", "#cases p a[href^='#worst-case-']")
     assert links
     for link in links:
         target = browser.find_element("id", link.get_attribute("href").rpartition("#")[2])
         assert target.find_element("tag name", "h4").text == link.text
+        # And back: the name above the pictures leads to the case's row, and that to the pictures.
+        target.find_element("css selector", "h4 a").click()
+        row = browser.switch_to.active_element
+        assert row.text.startswith(f"{link.text} picture")
+        row.find_element("link text", "picture").click()
+        assert browser.switch_to.active_element == target
+
+
+def test_a_slice_is_enlarged_and_closed_by_keyboard(browser: Any, pages: dict[str, str]) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    for width in (390, 1200):
+        show(browser, pages["images"], width)
+        small = browser.find_element("css selector", ".cut svg").size["width"]
+        browser.find_element("css selector", ".cut .zoom").send_keys(Keys.ENTER)
+        dialog = browser.find_element("css selector", "dialog[open]")
+        large = dialog.find_element("tag name", "svg")
+        assert large.size["width"] > 1.9 * small
+        assert dialog.size["height"] <= 900
+        assert dialog.size["width"] <= width
+        assert "slice" in dialog.get_attribute("aria-label")
+        browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+        assert not browser.find_elements("css selector", "dialog[open]")
+        assert browser.switch_to.active_element.get_attribute("class") == "zoom", "focus goes back"
+
+
+def test_sixty_cases_with_images_are_at_most_six_sheets(browser: Any, pages: dict[str, str]) -> None:
+    show(browser, pages["images"])
+    assert shared.pages_printed(browser) <= 6
+
+
+def test_on_a_telephone_the_page_is_short(browser: Any, pages: dict[str, str]) -> None:
+    show(browser, pages["images"], 390)
+    assert browser.execute_script("return document.documentElement.scrollHeight") <= 11_077
 
 
 def test_the_second_labels_have_a_section_with_both_gaps(
     browser: Any, pages: dict[str, str], audited: AuditResult
 ) -> None:
-    show(browser, pages["images"], 1200)
+    show(browser, f"{pages['images']}#rulers", 1200)
     section = browser.find_element("id", "rulers")
     assert audited.subgroups.second_labels is not None
     assert audited.subgroups.second_labels.sentence in section.text.replace("\n", " ")

@@ -38,13 +38,14 @@ def audited(once, run_cli, phantom_cohort: Path) -> tuple[Path, subprocess.Compl
     return once("audited", make)
 
 
-def test_audit_writes_the_five_files_and_says_where(audited) -> None:
+def test_audit_writes_the_six_files_and_says_where(audited) -> None:
     report, done = audited
     assert done.returncode == 0, done.stderr
     names = {path.name for path in report.iterdir()}
-    assert names == {"report.html", "audit.json", "cases.csv", "subgroups.csv", "manifest.json"}
+    assert names == {"report.html", "summary.html", "audit.json", "cases.csv", "subgroups.csv", "manifest.json"}
     assert "patient_id" in done.stdout, "the id column is named"
     assert str(report / "report.html") in done.stdout
+    assert f"summary: {report / 'summary.html'}" in done.stdout
     assert facts(report)["cases"]["n_scored"] == 60
 
 

@@ -182,7 +182,7 @@ def test_a_shared_folder_of_a_real_audit_tells_no_id_path_or_user(report: Path, 
     ids = [path.name.removesuffix(".nii.gz") for path in (phantom_cohort / "labels").iterdir()]
     files = [path for path in (report.parent / "share").rglob("*") if path.is_file()]
     assert {path.name for path in files} == {
-        "report.html", "audit.json", "subgroups.csv", "manifest.json", "model-card.md"
+        "report.html", "summary.html", "audit.json", "subgroups.csv", "manifest.json", "model-card.md"
     }  # fmt: skip
     for file in files:
         text = file.read_text("utf-8")
@@ -224,3 +224,15 @@ def test_wrong_wishes_are_refused_before_anything_is_scored(
     assert all(word in done.stderr for word in words), done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dossier_is_written_from_a_folder(call_cli, report: Path, tmp_path: Path) -> None:
+    done = call_cli("dossier", report, "--out", tmp_path / "dossier", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert sum(told["counts"]["claim-2024"].values()) == 44
+    assert sorted(Path(path).name for path in told["files"].values()) == ["dossier.csv", "dossier.html", "dossier.json"]
+    assert all(Path(path).is_file() for path in told["files"].values())
+    lines = call_cli("dossier", report.parent / "share", "--out", tmp_path / "shared").stdout.splitlines()
+    assert lines[-1] == f"dossier: {tmp_path / 'shared' / 'dossier.html'}"
+    assert "A. Approver" not in (tmp_path / "shared" / "dossier.html").read_text("utf-8")

@@ -13,7 +13,7 @@ import pytest
 import segfair
 
 WATCHED = (
-    "PIL", "SimpleITK", "cattrs", "dask", "divexplorer", "isal", "jinja2", "matplotlib", "monai", "nibabel", "numba", "numpy",
+    "PIL", "SimpleITK", "cattrs", "dask", "divexplorer", "isal", "ignite", "jinja2", "lightning", "matplotlib", "monai", "nibabel", "numba", "numpy",
     "openpyxl", "pandas", "pyarrow", "rich", "scipy", "scipy.stats", "sklearn", "tomli_w", "torch", "zlib_ng",
 )  # fmt: skip
 """What the package depends on and what takes long to import. `openpyxl` and the like come with a table of their kind."""
@@ -51,6 +51,7 @@ LOADED = {
     "protocol default": ({"cattrs"}, COMMAND | {"protocol", "trees"}),
     "verify {report}": ({"numpy"}, COMMAND | {"files"}),
     "card {report}/audit.json": (READ, RESULT | {"handover"}),
+    "dossier {report} --out {out}/dossier": (READ | {"jinja2"}, RESULT | {"handover", "report"}),
     "gate {report}/audit.json --gate FS>=0.1": (READ, RESULT),
     "power {cohort}/metadata.csv": (READ, RESULT - {"intake"}),
     "weights {report}/audit.json --metadata {cohort}/metadata.csv --id-column patient_id --out {out}/weights.csv": (

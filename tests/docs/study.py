@@ -113,5 +113,5 @@ def _write_audits(folder: Path) -> None:
     sf.rank(folder / "teams", folder / "labels", folder / "metadata.csv", permutations=19, bootstrap=100).report(
         folder / "ranking"
     )
-    for name, same in (("old", "before"), ("new", "after")):
+    for name, same in (("old", "before"), ("new", "after"), ("report", "after")):
         shutil.copytree(folder / same, folder / name)

@@ -24,12 +24,12 @@ from segfair.cli.app import app
 from segfair.errors import InputError
 from segfair.files.images.masks import read_channels, write_image, write_mask
 from segfair.gallery import worst_cases as gallery
-from segfair.gallery.worst_cases import build_gallery, choose_cases, grey_png, image_files
+from segfair.gallery.worst_cases import build_gallery, choose_cases, grey_png, image_files, typical_case
 from segfair.handover.disclosure import share
 from segfair.handover.pseudonyms import pseudonymise
 from segfair.protocol.rules import load_protocol
 from segfair.report.audit import page_data
-from segfair.report.audit.method import case_section
+from segfair.report.audit.cases import case_section
 from segfair.report.files import render_page, write_report
 from segfair.subgroups.lattice import Subgroup
 
@@ -91,6 +91,19 @@ def test_the_worst_cases_overall_and_of_flagged_subgroups(cohort: Cohort) -> Non
     assert groups[0] == GalleryGroup(Subgroup(frozenset()), "overall", ("P10", "P11", "P08", "P09", "P06", "P07"))
     assert n_flagged == 1
     assert groups[1:] == (GalleryGroup(Subgroup(frozenset({("group", "b")})), "significant", ("P10", "P11", "P08")),)
+
+
+def test_the_typical_case_is_the_median_of_those_that_can_be_drawn(cohort: Cohort) -> None:
+    result = _audit(cohort)
+    # Worst first P10 P11 P08 P09 P06 P07 | P04 P05 ...: of the two in the middle the worse.
+    assert typical_case(result, set(cohort.ids)) == "P07"
+    assert typical_case(result, {"P00", "P04", "P10"}) == "P04"
+    assert typical_case(result, set()) == ""
+    found = build_gallery(result, cohort)
+    assert found is not None
+    assert found.typical == "P07"
+    assert found.cases["P07"].slices
+    assert set(found.cases) == {case for group in found.groups for case in group.cases} | {"P07"}
 
 
 def test_lower_is_better_turns_the_order(cohort: Cohort) -> None:

@@ -15,6 +15,7 @@ from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
 from segfair.files.manifest import verify
 from segfair.handover.deliver import deliver, prepare
+from segfair.report.files import FILES
 
 
 def told(secrets: list[str], text: str) -> list[str]:
@@ -31,10 +32,10 @@ def names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_without_wishes_there_are_the_five_files(result: AuditResult, tmp_path: Path) -> None:
+def test_without_wishes_there_are_the_six_files(result: AuditResult, tmp_path: Path) -> None:
     _, page = deliver(result, prepare(tmp_path / "out"))
     assert page == tmp_path / "out" / "report.html"
-    assert names(tmp_path / "out") == {"report.html", "audit.json", "cases.csv", "subgroups.csv", "manifest.json"}
+    assert names(tmp_path / "out") == set(FILES)
 
 
 def test_a_record_is_kept_printed_and_brings_a_model_card(result: AuditResult, tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_a_record_is_kept_printed_and_brings_a_model_card(result: AuditResult, t
     deliver(result, prepare(tmp_path / "out", record=tmp_path / "study.toml"))
     loaded = AuditResult.load(tmp_path / "out" / "audit.json")
     assert loaded.about.record == {"model": "FancyNet", "own_key": 3}
-    assert (tmp_path / "out" / "model-card.md").read_text("utf-8").startswith("# Model card: FancyNet")
+    assert (tmp_path / "out" / "model-card.md").read_text("utf-8").count("# Model Card for FancyNet") == 1
     assert "FancyNet" in (tmp_path / "out" / "report.html").read_text("utf-8").split('id="alerts"')[0], "page one"
     deliver(loaded, prepare(tmp_path / "again"))
     assert (tmp_path / "again" / "model-card.md").read_bytes() == (tmp_path / "out" / "model-card.md").read_bytes()
@@ -85,7 +86,7 @@ def test_a_shared_folder_holds_no_id_path_or_user(result: AuditResult, tmp_path:
     )
     wishes = prepare(tmp_path / "out", share_out=tmp_path / "handed-on")
     deliver(full, wishes, command=f"segfair audit {home}/preds")
-    assert names(tmp_path / "handed-on") == {"report.html", "audit.json", "subgroups.csv", "manifest.json"}
+    assert names(tmp_path / "handed-on") == {*FILES} - {"cases.csv"}
     secrets = [*full.cases.scores.column("case"), str(tmp_path), "mallory", "/preds"]
     for name in names(tmp_path / "handed-on"):
         text = (tmp_path / "handed-on" / name).read_text("utf-8")

@@ -216,7 +216,15 @@ def test_rows_ids_paths_and_names_are_gone(tmp_path: Path) -> None:
     about = {
         "inputs": {"labels": "/home/mallory/study/labels"},
         "notices": ("labels: 90 masks in /home/mallory/study/labels",),
-        "record": {"model": "net", "approver": "M. Mallory", "cohort": "c0007 and others", "own": "x", "vendor": "V"},
+        "record": {
+            "model": "net",
+            "approver": "M. Mallory",
+            "cohort": "c0007 and others",
+            "own": "x",
+            "vendor": "V",
+            "role": "Head",
+            "recommendation": "not for site C",
+        },
     }
     full = changed(planted_three(), about=about)
     text = json.dumps(share(full).to_dict())

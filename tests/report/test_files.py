@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from jinja2 import UndefinedError
@@ -21,11 +22,12 @@ import segfair.report.rows
 from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
 from segfair.files.manifest import not_covered, verify
+from segfair.handover.disclosure import share
 from segfair.report.audit import page_data
 from segfair.report.files import FILES, render_page, template_folder, write_report
 
 
-def test_five_files_and_a_manifest_that_holds(tmp_path: Path) -> None:
+def test_six_files_and_a_manifest_that_holds(tmp_path: Path) -> None:
     result = make_result(levels=FEW)
     (tmp_path / "metadata.csv").write_text("a,b\n")
     result = changed(result, about={"inputs": {"metadata": str(tmp_path / "metadata.csv"), "labels": "nowhere"}})
@@ -182,3 +184,44 @@ def test_formulas_are_defused(tmp_path: Path) -> None:
 
 def test_templates_lie_where_they_are_looked_for() -> None:
     assert (template_folder() / "report.html.j2").is_file()
+
+
+def test_the_page_leads_to_the_files_that_lie_beside_it_and_to_no_other(tmp_path: Path) -> None:
+    result = make_result(levels=FEW)
+    extras = {"figures/scores.svg": b"<svg/>", "more #1.txt": b"text"}
+    write_report(result, tmp_path, extras=extras)
+    found = Page((tmp_path / "report.html").read_text("utf-8"))
+    links = [value for tag, name, value in found.attributes if tag == "a" and name == "href" and value[0] != "#"]
+    files = {unquote(link) for link in links}
+    assert files == {"audit.json", "cases.csv", "subgroups.csv", "manifest.json", *extras}
+    assert all((tmp_path / name).is_file() for name in files)
+
+
+def test_a_copy_made_to_be_shared_says_so_and_tells_no_case(tmp_path: Path) -> None:
+    result = make_result(n_cases=300, levels=FEW)
+    shared = share(result)
+    write_report(shared, tmp_path)
+    found = Page((tmp_path / "report.html").read_text("utf-8"))
+    assert found.visible.partition("segfair")[0].count("Redacted copy") == 1
+    assert found.payload["cases"] is None
+    assert "cases.csv" not in [value for _, name, value in found.attributes if name == "href"]
+    assert not [value for _, name, value in found.attributes if name == "id" and value in ("all-cases", "case-search")]
+    assert "case00" not in (tmp_path / "report.html").read_text("utf-8")
+    assert "Redacted copy" not in draw(result)
+
+
+def test_folded_parts_hold_no_folded_part_of_their_own(html: str) -> None:
+    """A noscript element ends at the first end of one."""
+    assert "<noscript>" in html
+    depth = 0
+    for tag in re.findall(r"</?noscript>", html):
+        depth += 1 if tag == "<noscript>" else -1
+        assert depth in (0, 1)
+    assert depth == 0
+
+
+def test_every_table_bears_the_name_under_which_the_address_knows_it(page: Page) -> None:
+    names = [value for tag, name, value in page.attributes if tag == "table" and name == "data-table"]
+    assert page.tags.count("table") == len(names)
+    assert {"scores-of-the-cohort", "levels-of-age-group", "subgroups", "cases"} <= set(names)
+    assert all(re.fullmatch(r"[\w-]+", name) for name in names)

@@ -38,8 +38,8 @@ def test_texts_become_cells_and_columns_say_whether_they_are_numbers() -> None:
         "columns": [{"title": "Case", "number": False}, {"title": "DSC", "number": True}],
         "rows": [
             [
-                {"text": "p1", "sub": "", "tone": "", "items": []},
-                {"text": "0.5", "sub": "low", "tone": "worse", "items": []},
+                {"text": "p1", "sub": "", "tone": "", "items": [], "case": ""},
+                {"text": "0.5", "sub": "low", "tone": "worse", "items": [], "case": ""},
             ]
         ],
         "note": "of 1",

@@ -12,10 +12,10 @@ import segfair.report.files
 import segfair.report.rows
 from segfair.audit.result import AuditResult
 from segfair.audit.words import Standing
-from segfair.report.rows import Column, Row, RowTable, encode_tables, script_json
+from segfair.report.rows import PAGE_ROWS, Column, Row, RowTable, encode_tables, script_json
 
 
-def test_all_rows_are_embedded_and_the_first_hundred_drawn(page: Page, html: str, result: AuditResult) -> None:
+def test_all_rows_are_embedded_and_the_first_page_drawn(page: Page, html: str, result: AuditResult) -> None:
     (outcome,) = page.payload["outcomes"]
     table = result.subgroups["dsc"]
     assert len(outcome["rows"]) == len(table)
@@ -27,8 +27,11 @@ def test_all_rows_are_embedded_and_the_first_hundred_drawn(page: Page, html: str
         assert line[5] == pytest.approx(row.mean, abs=0.0005)
     body = re.search(r'id="subgroup-table".*?<tbody>(.*?)</tbody>', html, re.S)
     assert body
-    assert body[1].count("<tr>") == 100
-    assert f"The first 100 of {sum(not row.redundant for row in table)} subgroups; subgroups.csv holds all." in html
+    assert body[1].count("<tr>") == PAGE_ROWS
+    assert (
+        f"The first {PAGE_ROWS} of {sum(not row.redundant for row in table)} subgroups; subgroups.csv holds all."
+        in html
+    )
 
 
 def test_a_lattice_beyond_the_page_is_cut_and_said(monkeypatch: pytest.MonkeyPatch, result: AuditResult) -> None:

@@ -27,7 +27,7 @@ from segfair.files.spellings import id_stem
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MemoryMasks", "as_mask", "gather", "put_mask"]
+__all__ = ["InMemory", "MemoryMasks", "as_mask", "gather", "own_name", "part_of", "put_mask"]
 
 PREDICTION_KEYS = ("pred", "prediction")
 LABEL_KEYS = ("label", "seg", "mask")
@@ -176,10 +176,10 @@ def _in_order(
     names, table = _names(referred, metadata, ids, id_column)
     if table is None and metadata is None and items:
         table = _table_of(items, names)
-    masks = [_part(item, PREDICTION_KEYS, "prediction") for item in predicted]
+    masks = [part_of(item, PREDICTION_KEYS, "prediction") for item in predicted]
     return MemoryMasks(
         {name: mask for name, mask in zip(names, masks, strict=True) if mask is not None},
-        dict(zip(names, (_part(item, LABEL_KEYS, "label") for item in referred), strict=True)),
+        dict(zip(names, (part_of(item, LABEL_KEYS, "label") for item in referred), strict=True)),
         table,
     )
 
@@ -218,11 +218,12 @@ def _names(
 
 def _own_names(items: Sequence[Any]) -> list[str]:
     """What items of a loader call themselves; empty where one does not."""
-    found = [_own_name(item) if isinstance(item, Mapping) else "" for item in items]
+    found = [own_name(item) if isinstance(item, Mapping) else "" for item in items]
     return found if all(found) and len(set(found)) == len(found) else []
 
 
-def _own_name(item: Mapping[str, Any]) -> str:
+def own_name(item: Mapping[str, Any]) -> str:
+    """What an item of a loader calls its case, or the file that its label was loaded from; empty where nothing does."""
     for key in ID_KEYS:
         if isinstance(item.get(key), str | int):
             return str(item[key])
@@ -259,7 +260,7 @@ def _table_of(items: Sequence[Mapping[str, Any]], names: Sequence[str]) -> pd.Da
     return pd.DataFrame(rows, index=pd.Index(names, name="case")) if any(rows) else None
 
 
-def _part(item: Any, keys: Sequence[str], role: str) -> Any:
+def part_of(item: Any, keys: Sequence[str], role: str) -> Any:
     """The mask of a role in an item of a loader, channels first; anything else is the mask itself."""
     if not isinstance(item, Mapping):
         return item
@@ -301,7 +302,7 @@ def as_mask(mask: Any, *, name: str, spacing: Sequence[float] | None = None) -> 
         return _sized(read.array, read.affine if read.has_size else None, spacing, name)
     meta = getattr(mask, "meta", None) or meta
     is_tensor = hasattr(mask, "detach")
-    array = np.asarray(mask.detach().cpu().numpy() if is_tensor else mask)
+    array = np.asarray(_of_tensor(mask) if is_tensor else mask)
     if array.dtype.kind not in "biuf" or array.ndim < 2:
         raise InputError(
             f"{name}: {type(mask).__name__} of {array.dtype} with {array.ndim} axes is no mask; hand in an array"
@@ -309,6 +310,12 @@ def as_mask(mask: Any, *, name: str, spacing: Sequence[float] | None = None) -> 
     if has_channels or array.ndim > 3 or (is_tensor and array.shape[0] == 1 and array.ndim > 2):
         array = _without_channels(array, name)
     return _sized(array, _affine(meta), spacing, name)
+
+
+def _of_tensor(mask: Any) -> Any:
+    """A tensor as an array; NumPy has no bfloat16."""
+    held = mask.detach().cpu()
+    return (held.float() if "bfloat16" in str(getattr(held, "dtype", "")) else held).numpy()
 
 
 def _without_channels(array: Array, name: str) -> Array:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from segfair.api.plots import AuditPlots, ComparisonPlots, RankingPlots
+    from segfair.report.signing.language import LanguageCode
 
 __all__ = ["Audit", "AuditComparison", "TeamRanking"]
 
@@ -66,22 +67,40 @@ class Audit(AuditResult):
 
         return AuditPlots(self)
 
-    def report(self, folder: str | PathLike[str]) -> Path:
-        """Writes `report.html`, `audit.json`, `cases.csv`, `subgroups.csv` and `manifest.json`.
+    def report(
+        self,
+        folder: str | PathLike[str],
+        *,
+        title: str | None = None,
+        model: str | None = None,
+        cohort: str | None = None,
+        language: LanguageCode = "en",
+        pdf: bool = False,
+    ) -> Path:
+        """Writes `report.html`, `summary.html`, `audit.json`, `cases.csv`, `subgroups.csv` and `manifest.json`.
 
         Args:
             folder: Where to; made if it does not exist.
+            title: Heading of every page; None: model and cohort.
+            model: What was audited, printed on every page.
+            cohort: On whom, likewise.
+            language: Of the summary.
+            pdf: Whether the summary is written as summary.pdf, too.
 
         Returns:
             The path of report.html.
 
         Raises:
-            ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
+            ConfigError: The folder cannot be written, or holds files of these names that segfair did not write; no such
+                language; or what a PDF takes is not installed.
         """
+        from segfair.audit.result.record import with_names
         from segfair.report.files import write_report
 
+        record = with_names(self.about.record, title=title, model=model, cohort=cohort)
+        named = dataclasses.replace(self, about=dataclasses.replace(self.about, record=record))
         with python_terms():
-            return write_report(self, folder)
+            return write_report(named, folder, language=language, pdf=pdf)
 
     def show(self, *, height: int = 800) -> None:
         """The whole report: in a frame of a notebook, else in the browser.
@@ -122,8 +141,12 @@ class AuditComparison(Comparison):
 
         return ComparisonPlots(self)
 
-    def report(self, folder: str | PathLike[str]) -> Path:
+    def report(self, folder: str | PathLike[str], *, title: str = "") -> Path:
         """Writes `comparison.html` and `comparison.json`.
+
+        Args:
+            folder: Where to; made if it does not exist.
+            title: What the comparison is called, in its heading.
 
         Returns:
             The path of comparison.html.
@@ -134,7 +157,7 @@ class AuditComparison(Comparison):
         from segfair.report.comparison.files import write_comparison
 
         with python_terms():
-            return write_comparison(self, folder)
+            return write_comparison(self, folder, title=title)
 
     def show(self, *, height: int = 800) -> None:
         """The whole page; see `Audit.show`."""
@@ -172,12 +195,13 @@ class TeamRanking(Ranking):
 
         return RankingPlots(self)
 
-    def report(self, folder: str | PathLike[str], *, private_labels: bool = False) -> Path:
+    def report(self, folder: str | PathLike[str], *, private_labels: bool = False, title: str = "") -> Path:
         """Writes the leaderboard, the pages of the teams and their tables.
 
         Args:
             folder: Where to; made if it does not exist.
             private_labels: See `segfair.write_ranking`.
+            title: What the ranking is called, in the heading of the leaderboard.
 
         Returns:
             The path of leaderboard.html.
@@ -188,7 +212,7 @@ class TeamRanking(Ranking):
         from segfair.report.ranking.files import write_ranking
 
         with python_terms():
-            return write_ranking(self, folder, private_labels=private_labels)
+            return write_ranking(self, folder, private_labels=private_labels, title=title)
 
     def show(self, *, height: int = 800) -> None:
         """The leaderboard; see `Audit.show`. Pages of teams are there once the report is written."""

@@ -22,7 +22,7 @@ def show_page(page: str, *, height: int) -> None:
         from IPython.display import HTML, display  # type: ignore[import-not-found, unused-ignore]
 
         frame = f'<iframe srcdoc="{html.escape(page)}" width="100%" height="{int(height)}" style="border:0"></iframe>'
-        display(HTML(frame))
+        display(HTML(frame))  # type: ignore[no-untyped-call, unused-ignore]
         return
     # It stays: the browser reads it when it likes.
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="segfair-", suffix=".html", delete=False) as file:

@@ -5,10 +5,11 @@ A module of commands is imported when one of them is called, so that help answer
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import sys
 from dataclasses import dataclass
 from importlib import import_module
-from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +17,11 @@ from typer.core import TyperCommand, TyperGroup
 
 from segfair import __version__
 from segfair.cli.commands import suggesting
+from segfair.cli.terminal.outlets import OutletError, close_outlets, open_outlets
 from segfair.cli.terminal.voice import say_refusal
 from segfair.errors import SegfairError
+from segfair.signals import exit_code as signal_code
+from segfair.signals import heed_signals
 
 __all__ = ["LISTED", "Listed", "app", "load_command", "main"]
 
@@ -44,6 +48,7 @@ LISTED = {
     "audit-scores": Listed("auditing", "Audit", "The same audit from per-case scores that exist already."),
     "report": Listed("auditing", "Audit", "Draw the report again without scoring again."),
     "card": Listed("handing_over", "Audit", "Print a model card (Markdown) from the facts of an audit."),
+    "dossier": Listed("handing_over", "Audit", "Hold an audit against what regulators and journals ask for."),
     "verify": Listed(
         "handing_over",
         "Audit",
@@ -123,30 +128,63 @@ def load_command(name: str) -> Any:
     )
 
 
-def _speak_any_locale() -> None:
-    """A terminal that knows no minus sign gets a question mark: no reason to lose what was found."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
 def main() -> None:
-    """Runs the command line; the exit codes are 0, 1, 2, 3, 70 and 130."""
+    """Runs the command line; the exit codes are 0, 1, 2, 3, 70, and those of signals (129, 130, 143)."""
+    heed_signals()
+    open_outlets()
+    code = _run()
+    try:
+        close_outlets()
+    except OutletError as error:
+        code = _refuse(str(error), EXIT_INPUT)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Runs the command, and says why it could not; the exit code."""
     debug = "--debug" in sys.argv
-    _speak_any_locale()
     try:
         app(standalone_mode=True)
-    except SegfairError as error:
-        if debug:
-            raise
-        say_refusal(str(error), EXIT_INPUT)
-        sys.exit(EXIT_INPUT)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else EXIT_INPUT if end.code else 0
+        return _interrupted() if signal_code() else code
     except KeyboardInterrupt:
-        typer.echo("segfair: interrupted", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        return _interrupted()
+    except SegfairError as error:
+        if debug and not isinstance(error, OutletError):
+            raise
+        return _refuse(str(error), EXIT_INPUT)
     except Exception as error:
         if debug:
             raise
+        if (wanting := _what_is_wanting(error)) is not None:
+            return _refuse(wanting, EXIT_INPUT)
         told = f"internal error: {type(error).__name__}: {error}; run again with --debug to see where"
-        say_refusal(told, EXIT_INTERNAL)
-        sys.exit(EXIT_INTERNAL)
+        return _refuse(told, EXIT_INTERNAL)
+    return 0
+
+
+def _interrupted() -> int:
+    return _refuse("interrupted", signal_code() or EXIT_INTERRUPTED)
+
+
+def _refuse(told: str, code: int) -> int:
+    """Says why; where not even that can be said, the code has to do."""
+    with contextlib.suppress(OutletError, ValueError):
+        say_refusal(told, code)
+    with contextlib.suppress(OutletError):
+        close_outlets()
+    return code
+
+
+def _what_is_wanting(error: Exception) -> str | None:
+    """What the machine lacked, where that is what an error says."""
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or "failed to map segment" in str(error):
+        return "not enough memory for this; free some, allow more, or use fewer --workers"
+    if number in (errno.EMFILE, errno.ENFILE):
+        return "too many files are open at once; allow more (ulimit -n), or use fewer --workers"
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        return f"{where}no space left to write to; free some, or choose another --out"
+    return None

@@ -24,6 +24,7 @@ from segfair.cli.options import (
     Label,
     LowerIsBetter,
     MissingRule,
+    Naming,
     Out,
     Running,
     Saying,
@@ -98,7 +99,7 @@ def audit(
         strict=strict,
     )
     gates = read_gates([*config.protocol.gates, *(options.testing.gate or ())])
-    delivery = prepare(options)
+    delivery = prepare(options, voice)
     cohort = load_cohort(
         predictions,
         labels,
@@ -150,7 +151,7 @@ def audit_scores(
     voice = Voice("audit-scores", options.saying)
     protocol = load_protocol(options.protocol)
     gates = read_gates([*protocol.gates, *(options.testing.gate or ())])
-    delivery = prepare(options)
+    delivery = prepare(options, voice)
     with _uncollected():
         cohort, table = load_score_cohort(
             scores,
@@ -185,6 +186,7 @@ def report(
     share: Share = None,
     figures: Figures = None,
     *,
+    naming: Naming,
     saying: Saying,
 ) -> None:
     """Draw the report again without scoring again."""
@@ -198,4 +200,5 @@ def report(
     # What lies in the input folders by now is not what was audited.
     inputs = recorded_inputs(audit_json, result.about.inputs)
     origin = recorded_origin(audit_json)
-    write(result, prepare(out, share_out=share, figures=figures), voice, inputs=inputs, origin=origin)
+    delivery = prepare(out, share_out=share, figures=figures, **dataclasses.asdict(naming))
+    write(result, delivery, voice, inputs=inputs, origin=origin)

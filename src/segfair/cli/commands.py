@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import copy
 import difflib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import typer
 from typer.core import TyperCommand, TyperOption
 
 from segfair.cli.options import is_number
@@ -36,7 +38,19 @@ class Command(TyperCommand):
                 lengths.append(rest.pop(0))
             joined.append(f"{name}={' '.join(lengths)}")
         with suggesting():
-            return super().parse_args(ctx, [*joined, *rest])
+            left = super().parse_args(ctx, [*joined, *rest])
+        for option in self.params:
+            if complaint := _unfit(ctx.params.get(option.name)):
+                raise typer.BadParameter(complaint, ctx=ctx, param_hint=f"'{option.opts[0]}'")
+        return left
+
+
+def _unfit(value: object) -> str:
+    """Why no option can mean a value, whichever it is; empty: one may."""
+    # A range does not keep it out: nothing is smaller than it, nor larger.
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} is no number that can be meant."
+    return "is empty; leave the option out." if isinstance(value, str) and not value.strip(" ,") else ""
 
 
 class BriefCommand(Command):

@@ -9,7 +9,7 @@ import typer
 
 from segfair.cli.app import app
 from segfair.cli.commands import Command
-from segfair.cli.options import Out, Saying, split, spread
+from segfair.cli.options import Out, Saying, Title, split, spread
 from segfair.cli.terminal.results import command, say_comparison
 from segfair.cli.terminal.voice import Voice
 from segfair.errors import ConfigError
@@ -27,6 +27,7 @@ def compare(
     names: Annotated[
         str | None, typer.Option(help="What to call the two, comma-separated; their folders by default.")
     ] = None,
+    title: Title = "",
     *,
     saying: Saying,
 ) -> None:
@@ -44,5 +45,5 @@ def compare(
         raise ConfigError(f"--names {names}: expected two names, for example --names old,new")
     comparison = run_comparison(*results, names=(called[0], called[1]), outcome=outcome)
     digests = {f"{role}: {path}": hash_file(path) for role, path in zip(("before", "after"), paths, strict=True)}
-    page = write_comparison(comparison, out, command=command(), digests=digests)
+    page = write_comparison(comparison, out, command=command(), digests=digests, title=title)
     say_comparison(comparison, page, voice)

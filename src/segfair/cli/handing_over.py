@@ -1,4 +1,4 @@
-"""`card` and `verify`. Changes nothing in a report."""
+"""`card`, `dossier` and `verify`. Changes nothing in a report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from segfair.cli.app import app
 from segfair.cli.commands import Command
-from segfair.cli.options import AuditFile, Debug, Saying, spread
+from segfair.cli.options import AuditFile, Debug, Out, Saying, spread
 from segfair.cli.terminal.voice import Answer, Voice
 from segfair.errors import ConfigError
 
@@ -24,6 +24,41 @@ def card(
     from segfair.handover.model_card import model_card
 
     typer.echo(model_card(AuditResult.load(audit_json)), nl=False)
+
+
+@app.command(cls=Command, epilog="Example: segfair dossier report/ --out dossier/")
+@spread
+def dossier(
+    audit_json: AuditFile,
+    out: Out = Path("segfair-dossier"),
+    *,
+    saying: Saying,
+) -> None:
+    """Hold an audit against what regulators and journals ask for.
+
+    Of each item of FDA's draft of 2025, STANDING Together, CLAIM 2024, TRIPOD+AI, EU AI Act 10 and 15 and NICE's
+    framework: where the audit answers it, and what is missing. It never says that anything complies.
+    """
+    from segfair.audit.result import AuditResult, audit_file
+    from segfair.files.manifest import hash_file
+    from segfair.handover.dossier import dossier as hold_against
+    from segfair.handover.dossier_files import FILES, write_dossier
+
+    voice = Voice("dossier", saying)
+    path = audit_file(audit_json)
+    result = AuditResult.load(path)
+    found = hold_against(result)
+    page = write_dossier(found, result, out, digest=hash_file(path))
+    counts = {section.checklist.title: section.counts for section in found.sections}
+    lines = [
+        f"{title}: {told['answered']} answered, {told['partly']} partly, {told['missing']} missing"
+        for title, told in counts.items()
+    ]
+    facts = {
+        "counts": {section.checklist.key: section.counts for section in found.sections},
+        "files": {Path(name).suffix[1:]: str(out / name) for name in FILES},
+    }
+    voice.answer(Answer(facts, (*lines, f"dossier: {page}")))
 
 
 @app.command(cls=Command, epilog="Example: segfair verify report/ --inputs preds/ labels/ metadata.csv")

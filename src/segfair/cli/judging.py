@@ -10,7 +10,7 @@ import typer
 
 from segfair.cli.app import app
 from segfair.cli.commands import Command, brief
-from segfair.cli.options import AuditFile, AuditOptions, Debug, HelpAll, Saying, Search, Testing, spread
+from segfair.cli.options import LARGEST_SEED, AuditFile, AuditOptions, Debug, HelpAll, Saying, Search, Testing, spread
 from segfair.cli.settings import audit_config, read_gates
 from segfair.cli.terminal.results import say_gates, say_power, say_search
 from segfair.cli.terminal.voice import Voice
@@ -51,18 +51,18 @@ def gate(
 @spread
 def power(
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
-    sd: Annotated[float, typer.Option(help="Standard deviation of the outcome over cases.", min=1e-6)] = 0.18,
+    sd: Annotated[float, typer.Option(help="Standard deviation of the outcome over cases.", min=1e-6, max=1e6)] = 0.18,
     scores: Annotated[
         Path | None, typer.Option(help="Scores of a pilot (cases.csv); their spread replaces --sd.")
     ] = None,
     outcome: Annotated[str, typer.Option(help="Column of the pilot's scores.")] = "dsc",
-    gap: Annotated[float, typer.Option(help="Gap for which the number of cases is wanted.", min=1e-6)] = 0.05,
+    gap: Annotated[float, typer.Option(help="Gap for which the number of cases is wanted.", min=1e-6, max=1e6)] = 0.05,
     attributes: Annotated[str | None, typer.Option(help="Metadata columns to use, comma-separated.")] = None,
     bins: Annotated[list[str] | None, typer.Option(help="Edges of a number, e.g. age=0,40,50,60.")] = None,
     min_support: Annotated[float, typer.Option(help="Smallest share of a subgroup.", min=1e-9, max=1.0)] = 0.05,
     min_cases: Annotated[int, typer.Option(help="Fewest cases of a group that is judged.", min=1)] = 10,
     level: Annotated[float, typer.Option(help="Family-wise error level.", min=1e-6, max=0.5)] = 0.05,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=LARGEST_SEED)] = 0,
     sheet: Annotated[str | None, typer.Option(help="Sheet of an XLSX file.")] = None,
     help_all: HelpAll = False,
     *,

@@ -16,8 +16,13 @@ from typing import Annotated, Any, Literal, get_type_hints
 import typer
 
 MissingRule = Literal["worst", "drop", "error"]
+MOST_DRAWS = 1_000_000
+"""More take hours and gigabytes, and tell nothing that these do not."""
+LARGEST_SEED = 2**32 - 1
+"""What every generator in use takes: torch, NumPy's old one, the loaders' own."""
 Platform = Literal["codabench", "grand-challenge"]
 FigureFormat = Literal["svg", "png", "pdf"]
+Language = Literal["en", "de"]
 WHICH, RULES, GROUPS, TESTS, HANDOVER, RUN = (
     "Which cases",
     "How they are scored",
@@ -55,6 +60,7 @@ Share = Annotated[
     Path | None,
     option("Second folder that can be handed on: no ids, no rows of cases, no group of under 5.", HANDOVER),
 ]
+Title = Annotated[str, option("What it is called, in the heading.", HANDOVER, show_default=False)]
 Figures = Annotated[FigureFormat | None, option("Also write the figures as files, to figures/.", HANDOVER)]
 IdColumn = Annotated[str | None, option("Metadata column with the case ids; found by itself.", WHICH)]
 SubjectColumn = Annotated[str | None, option("Metadata column that tells which cases are of one patient.", WHICH)]
@@ -64,9 +70,11 @@ Where = Annotated[str | None, option("Only cases whose metadata fulfil this, e.g
 Attributes = Annotated[str | None, option("Metadata columns to use, comma-separated.", GROUPS)]
 MinCases = Annotated[int, option("Fewest cases of a group that is judged.", GROUPS, min=1)]
 Protocol = Annotated[str, option("Scoring rules: default, mama-mia, or a TOML file.", RULES, show_default=False)]
-Seed = Annotated[int, option("Seed of everything random.", RUN, min=0)]
+Seed = Annotated[int, option("Seed of everything random.", RUN, min=0, max=LARGEST_SEED)]
 Label = Annotated[list[str] | None, option("Voxels that count: 1, any, or NAME=1,2 (repeat for regions).", RULES)]
-Threshold = Annotated[float | None, option("Predictions are probability maps; lesion from this value on.", RULES)]
+Threshold = Annotated[
+    float | None, option("Predictions are probability maps; lesion from this value on.", RULES, min=1e-9, max=1.0)
+]
 Spacing = Annotated[
     str | None,
     option("Voxel size in mm of masks whose file does not say it (PNG).", RULES, metavar="X Y [Z]"),
@@ -145,10 +153,10 @@ class Testing:
         option("Compare at equal values of these, comma-separated; lesion_volume by default, or none.", TESTS),
     ] = None
     level: Annotated[float, option("Family-wise error level.", TESTS, min=1e-6, max=0.5)] = 0.05
-    permutations: Annotated[int, option("Permutations of the tests.", TESTS, min=19)] = 2000
-    bootstrap: Annotated[int, option("Resamples of the intervals.", TESTS, min=100)] = 2000
+    permutations: Annotated[int, option("Permutations of the tests.", TESTS, min=19, max=MOST_DRAWS)] = 2000
+    bootstrap: Annotated[int, option("Resamples of the intervals.", TESTS, min=100, max=MOST_DRAWS)] = 2000
     power_gap: Annotated[
-        float, option("Gap for which the report says how many cases it takes.", TESTS, "--gap", min=1e-6)
+        float, option("Gap for which the report says how many cases it takes.", TESTS, "--gap", min=1e-6, max=1e6)
     ] = 0.05
     gate: Annotated[
         list[str] | None,
@@ -160,7 +168,7 @@ class Testing:
 class Running:
     """Where masks are scored, and where scores are kept."""
 
-    workers: Annotated[int | None, option("Processes that score; all cores by default.", RUN, min=1)] = None
+    workers: Annotated[int | None, option("Processes that score; all cores by default.", RUN, min=1, max=1024)] = None
     dask: Annotated[
         str | None,
         option(
@@ -177,11 +185,24 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Naming:
+    """What was audited, and how its summary is written."""
+
+    title: Annotated[str | None, option("Heading of every page; model and cohort by default.", HANDOVER)] = None
+    model: Annotated[str | None, option("Name of the model, printed on every page.", HANDOVER)] = None
+    cohort: Annotated[str | None, option("Name of the cohort, printed on every page.", HANDOVER)] = None
+    language: Annotated[Language, option("Language of summary.html.", HANDOVER)] = "en"
+    pdf: Annotated[bool, option("Write summary.pdf, too; takes segfair[pdf].", HANDOVER, "--pdf")] = False
+
+
+@dataclass(frozen=True, slots=True)
 class Handover:
     """What is handed over beside the report."""
 
+    naming: Naming = field(default_factory=Naming)
     record: Annotated[
-        Path | None, option("TOML file about the study, printed on page one; brings a model card.", HANDOVER)
+        Path | None,
+        option("TOML file about the study, printed on page one; study.toml in this folder by default.", HANDOVER),
     ] = None
     share: Share = None
     pseudonymise: Annotated[
@@ -207,7 +228,7 @@ class AuditOptions:
     search: Search = field(default_factory=Search)
     testing: Testing = field(default_factory=Testing)
     handover: Handover = field(default_factory=Handover)
-    failure_dsc: Annotated[float, option("A case with a DSC below it counts as failed.", RULES)] = 0.5
+    failure_dsc: Annotated[float, option("A case with a DSC below it counts as failed.", RULES, min=0.0, max=1.0)] = 0.5
     seed: Seed = 0
     saying: Saying = field(default_factory=Saying)
     help_all: HelpAll = False
@@ -222,6 +243,7 @@ class RankOptions:
         None
     )
     protocol: Protocol = "default"
+    title: Title = ""
     private_labels: Annotated[
         bool,
         option("Write what may be published to public/, without cases and attributes.", RUN, "--private-labels"),
@@ -234,8 +256,12 @@ class RankOptions:
     bins: Annotated[list[str] | None, option("Edges of a number, e.g. age=0,40,50,60,70,100.", GROUPS)] = None
     reading: Reading = field(default_factory=Reading)
     min_cases: MinCases = 10
-    permutations: Annotated[int, option("Permutations of the chance level of FS.", TESTS, min=19)] = 2000
-    bootstrap: Annotated[int, option("Resampled cohorts in which teams are ranked.", TESTS, min=100)] = 2000
+    permutations: Annotated[int, option("Permutations of the chance level of FS.", TESTS, min=19, max=MOST_DRAWS)] = (
+        2000
+    )
+    bootstrap: Annotated[
+        int, option("Resampled cohorts in which teams are ranked.", TESTS, min=100, max=MOST_DRAWS)
+    ] = 2000
     seed: Seed = 0
     saying: Saying = field(default_factory=Saying)
     help_all: HelpAll = False
@@ -331,17 +357,17 @@ class ComputeOptions:
     validation_cases: Annotated[int | None, option("Most validation cases; the others train.", RUN, min=1)] = None
     compiled: Annotated[bool | None, option("Compile networks first.", RUN, "--compile/--no-compile")] = None
 
-    epochs: Annotated[int | None, option("Epochs of every model.", RUN, min=1)] = None
-    batch_size: Annotated[int | None, option("Cases of a step.", RUN, min=1)] = None
-    lr: Annotated[float | None, option("Largest learning rate; the recipe's.", RUN, min=1e-9)] = None
+    epochs: Annotated[int | None, option("Epochs of every model.", RUN, min=1, max=1_000_000)] = None
+    batch_size: Annotated[int | None, option("Cases of a step.", RUN, min=1, max=65536)] = None
+    lr: Annotated[float | None, option("Largest learning rate; the recipe's.", RUN, min=1e-9, max=10.0)] = None
     device: Annotated[str | None, option("auto (default), cpu or cuda.", RUN)] = None
     amp: Annotated[bool | None, option("Half precision; on a GPU by default.", RUN, "--amp/--no-amp")] = None
     log: Annotated[
         list[str] | None,
         option("Also tell tensorboard, mlflow or wandb each epoch; repeatable.", RUN, metavar="TRACKER"),
     ] = None
-    workers: Annotated[int | None, option("Processes that prepare, load and score; 0.", RUN, min=0)] = None
-    seed: Annotated[int | None, option("Seed of everything random.", RUN, min=0)] = None
+    workers: Annotated[int | None, option("Processes that prepare, load and score; 0.", RUN, min=0, max=1024)] = None
+    seed: Annotated[int | None, option("Seed of everything random.", RUN, min=0, max=LARGEST_SEED)] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from segfair.audit.judging.gates import Gate
     from segfair.audit.result import AuditConfig
     from segfair.cases import Cohort
+    from segfair.cli.terminal.voice import Voice
     from segfair.handover.deliver import Delivery
     from segfair.scoring.score_cache import ScoreCache
     from segfair.scoring.scores import ScoreTable
@@ -176,14 +177,18 @@ def score_cache(running: Running, out: Path) -> ScoreCache | None:
     return ScoreCache(running.cache or out.resolve().parent / ".segfair-cache")
 
 
-def prepare(options: AuditOptions) -> Delivery:
-    """What will be handed over, refused now where it cannot be."""
+def prepare(options: AuditOptions, voice: Voice) -> Delivery:
+    """What will be handed over, refused now where it cannot be; says so where a record was not asked for but found."""
     from segfair.handover.deliver import prepare
 
+    beside = Path("study.toml")
+    if options.handover.record is None and beside.is_file():
+        voice.note(f"about the study: {beside} of this folder")
     return prepare(
         options.out,
         share_out=options.handover.share,
         keyfile=options.handover.pseudonymise,
         figures=options.handover.figures,
-        record=options.handover.record,
+        record=options.handover.record or (beside if beside.is_file() else None),
+        **dataclasses.asdict(options.handover.naming),
     )

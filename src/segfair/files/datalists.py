@@ -5,13 +5,13 @@ Reads and checks the lists; whether the files they name exist is asked elsewhere
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from segfair.documents import read_json, read_text
 from segfair.errors import ConfigError, InputError, PairingError, some
 from segfair.files.cells import cell_text, compose
 from segfair.files.images.masks import mask_stem
@@ -82,7 +82,7 @@ def read_dataset(path: Path) -> Dataset:
     Raises:
         InputError: Not valid JSON, or not of these forms.
     """
-    tree = _read_json(path)
+    tree = read_json(path)
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected a JSON object with the key labels, got a {type(tree).__name__}")
     names, ignore = _labels(tree.get("labels", {}), path)
@@ -307,12 +307,12 @@ def read_case_list(spec: str, *, part: Literal["train", "val"] = "val") -> list[
 
 
 def _lines(path: Path) -> list[str]:
-    lines = (line.strip() for line in _read_text(path).splitlines())
+    lines = (line.strip() for line in read_text(path).splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def _fold_cases(path: Path, fold: str, part: Literal["train", "val"]) -> list[str]:
-    splits = _read_json(path)
+    splits = read_json(path)
     known = isinstance(splits, list) and all(isinstance(split, dict) and part in split for split in splits)
     if not known:
         raise InputError(f'{path}: expected nnU-Net\'s splits, a list of {{"train": [...], "val": [...]}}')
@@ -322,19 +322,3 @@ def _fold_cases(path: Path, fold: str, part: Literal["train", "val"]) -> list[st
     if not fold.isdecimal() or int(fold) >= len(splits):
         raise ConfigError(f"{path}:{fold}: no such fold; there are {names}")
     return [str(case) for case in splits[int(fold)][part]]
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: not valid JSON ({error})") from error
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from error

@@ -5,15 +5,16 @@ Reads bytes and writes no report; `report.py` puts the manifest beside the other
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
-import json
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segfair.documents import check_tree, read_json
 from segfair.errors import InputError
 from segfair.files.image_files import find_images
 from segfair.files.layouts import pair_ids
@@ -40,12 +41,40 @@ MANIFEST = "manifest.json"
 IMAGES = "images"
 UNREADABLE = "unreadable"
 _OURS = (
-    *("report.html", "audit.json", "cases.csv", "subgroups.csv", "model-card.md", "comparison.html", "comparison.json"),
+    *(
+        "report.html",
+        "summary.html",
+        "summary.pdf",
+        "audit.json",
+        "cases.csv",
+        "subgroups.csv",
+        "model-card.md",
+        "comparison.html",
+        "comparison.json",
+    ),
     *("figures/*.svg", "figures/*.png", "figures/*.pdf"),
     *("leaderboard.html", "leaderboard.csv", "rank.json", "challengeR.csv", "teams/*.html", "teams/*.csv"),
     *("public/*", "codabench/*.json", "grand-challenge/*.json"),
 )
 """What segfair writes into a folder: a file so named that the manifest lacks passes for a part of the report."""
+_HASHES = {"type": "object", "additionalProperties": {"type": "string"}}
+_SCHEMA = {
+    "type": "object",
+    "required": ["inputs", "outputs"],
+    "properties": {
+        "command": {"type": "string"},
+        "written": {"type": "string"},
+        "outputs": _HASHES,
+        "inputs": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "required": ["files"],
+                "properties": {"files": {**_HASHES, "type": ["object", "null"]}},
+            },
+        },
+    },
+}
 _DATASET_FILES = {"dataset.json", "summary.json", "plans.json", "splits_final.json"}
 
 
@@ -194,21 +223,36 @@ def build_manifest(
 def is_ours(directory: Path) -> bool:
     """Whether a folder holds a manifest that segfair wrote."""
     try:
-        tree = json.loads((directory / MANIFEST).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        tree = read_json(directory / MANIFEST)
+    except InputError:
         return False
     return isinstance(tree, dict) and tree.get("written_by") == "segfair"
 
 
+def _read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a report.
+
+    Raises:
+        InputError: There is none of segfair's, or it was edited so that it is none any more.
+    """
+    path = directory / MANIFEST
+    if not is_ours(directory):
+        raise InputError(f"{path}: missing or not written by segfair; name the folder of a report")
+    tree: dict[str, Any] = read_json(path)
+    check_tree(tree, _SCHEMA, str(path))
+    return tree
+
+
 def written_files(directory: Path) -> set[str]:
     """The files of an earlier report that are still as segfair wrote them; none without a manifest."""
-    if not is_ours(directory):
+    try:
+        outputs = _read_manifest(directory)["outputs"]
+    except InputError:
         return set()
-    outputs = json.loads((directory / MANIFEST).read_text("utf-8")).get("outputs")
     inside = directory.resolve()
     return {
         name
-        for name, digest in (outputs.items() if isinstance(outputs, dict) else ())
+        for name, digest in outputs.items()
         # A manifest that was tampered with must not lead out of the folder.
         if (path := (directory / name).resolve()).is_relative_to(inside)
         and path.is_file()
@@ -226,26 +270,23 @@ def recorded_inputs(audit_json: Path, inputs: Mapping[str, str]) -> dict[str, An
         audit_json: The file that is drawn again.
         inputs: Role -> path, as audit.json has them.
     """
-    recorded = _manifest_of(audit_json).get("inputs")
-    if isinstance(recorded, dict):
-        return {role: entry for role, entry in recorded.items() if role in inputs}
+    manifest = _manifest_of(audit_json)
+    if manifest:
+        return {role: entry for role, entry in manifest["inputs"].items() if role in inputs}
     return {role: {"path": path, "files": None} for role, path in inputs.items()}
 
 
 def recorded_origin(audit_json: Path) -> Origin:
     """Command and date of the audit, for a report that is drawn again; from the audit's own manifest alone."""
     manifest = _manifest_of(audit_json)
-    command, written = manifest.get("command"), manifest.get("written")
-    return Origin(command if isinstance(command, str) else "", written if isinstance(written, str) else "")
+    return Origin(manifest.get("command", ""), manifest.get("written", ""))
 
 
 def _manifest_of(audit_json: Path) -> dict[str, Any]:
     """The manifest beside an audit.json; empty where there is none, or one of another audit.json."""
-    folder = audit_json.parent
-    if is_ours(folder):
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
-        outputs = manifest.get("outputs")
-        if isinstance(outputs, dict) and outputs.get("audit.json") == hash_file(audit_json):
+    with contextlib.suppress(InputError):
+        manifest = _read_manifest(audit_json.parent)
+        if manifest["outputs"].get("audit.json") == hash_file(audit_json):
             return manifest
     return {}
 
@@ -264,12 +305,8 @@ def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[st
     Raises:
         InputError: The folder has no manifest of segfair's, a broken one, or an input is not there.
     """
-    if not is_ours(directory):
-        raise InputError(f"{directory / MANIFEST}: missing or not written by segfair; name the folder of a report")
-    manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
-    outputs, recorded = manifest.get("outputs"), manifest.get("inputs")
-    if not isinstance(outputs, dict) or not isinstance(recorded, dict):
-        raise InputError(f"{directory / MANIFEST}: lists no inputs and outputs; write the report again")
+    manifest = _read_manifest(directory)
+    outputs, recorded = manifest["outputs"], manifest["inputs"]
     changes = _compare(outputs, directory, "output")
     changes += [
         f"output {name}: added, the manifest does not have it"
@@ -281,7 +318,7 @@ def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[st
         if not path.exists():
             raise InputError(f"{path}: does not exist; name where the {role} lie now")
         entry = recorded.get(role)
-        if not isinstance(entry, dict) or entry.get("files") is None:
+        if entry is None or entry["files"] is None:
             changes.append(f"input {role}: the manifest has no hashes of it")
         elif path.is_file() and role != IMAGES:
             # A single file may have been moved and renamed; its contents are what was read.
@@ -298,7 +335,7 @@ def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[st
 
 def not_covered(directory: Path) -> tuple[str, ...]:
     """The files in a report's folder that are somebody else's; the manifest never had them."""
-    outputs = json.loads((directory / MANIFEST).read_text("utf-8"))["outputs"]
+    outputs = _read_manifest(directory)["outputs"]
     return tuple(name for name in _unlisted(directory, outputs) if not _named_as_ours(name))
 
 
@@ -319,17 +356,17 @@ def _named_as_ours(name: str) -> bool:
 
 def recorded_roles(directory: Path) -> tuple[str, ...]:
     """The inputs that a manifest has hashes of."""
-    recorded = json.loads((directory / MANIFEST).read_text("utf-8"))["inputs"]
-    return tuple(role for role, entry in recorded.items() if entry.get("files") is not None)
+    recorded = _read_manifest(directory)["inputs"]
+    return tuple(role for role, entry in recorded.items() if entry["files"] is not None)
 
 
 def _audited_cases(directory: Path) -> set[str]:
     """The case ids in audit.json; none where it cannot be read, which the hashes then tell."""
     try:
-        tree = json.loads((directory / "audit.json").read_text("utf-8"))
+        tree = read_json(directory / "audit.json")
         rows, excluded = tree["case_scores"]["rows"], tree["cases"]["excluded"]
         return {str(row[0]) for row in rows} | {str(entry["case"]) for entry in excluded}
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, IndexError):
+    except (InputError, KeyError, TypeError, IndexError):
         return set()
 
 

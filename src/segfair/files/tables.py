@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segfair import documents
 from segfair.errors import InputError, MetadataError
 from segfair.files import column_names
 from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, of_each, parse_number
@@ -184,10 +184,7 @@ def read_json(path: Path) -> Any:
     Raises:
         MetadataError: Unreadable, or not valid JSON.
     """
-    try:
-        return json.loads(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise MetadataError(f"table {path}: not valid JSON ({error})") from error
+    return documents.read_json(path, refusal=MetadataError, what=f"table {path}", not_finite=True)
 
 
 def write_csv(records: Iterable[Mapping[str, object]], path: Path, *, columns: Sequence[str] = ()) -> None:
@@ -384,10 +381,8 @@ def _read_json_lines(path: Path) -> Table:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise MetadataError(f"table {path}: line {number} is not valid JSON ({error})") from error
+        where = f"table {path}, line {number}"
+        record = documents.parse_json(line, where, refusal=MetadataError, not_finite=True)
         if not isinstance(record, dict):
             raise MetadataError(f"table {path}: line {number} is no JSON object")
         records.append(record)

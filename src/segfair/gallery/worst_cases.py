@@ -1,6 +1,6 @@
 """The gallery of worst cases: which cases, and their slices with outlines. Reads masks and images, writes no file.
 
-Bounded in size whatever the cohort: at most 18 cases, a few kilobytes a picture.
+Bounded in size whatever the cohort: at most 19 cases, a few kilobytes a picture.
 """
 
 from __future__ import annotations
@@ -33,14 +33,24 @@ from segfair.scoring.metrics import MaskPair
 from segfair.scoring.reading import read_pair, size_is_known
 from segfair.subgroups.lattice import Divergence, Subgroup
 
-__all__ = ["N_OVERALL", "build_gallery", "choose_cases", "draw_groups", "grey_png", "image_files", "with_gallery"]
+__all__ = [
+    "N_OVERALL",
+    "build_gallery",
+    "choose_cases",
+    "draw_groups",
+    "grey_png",
+    "image_files",
+    "typical_case",
+    "with_gallery",
+]
 
 Image = NDArray[np.float32]
 
 N_OVERALL = 6
+N_EMPTY = 2
 N_PER_GROUP = 3
 N_GROUPS = 4
-"""Six cases overall and three of each of four subgroups: eighteen at most."""
+"""Six outlines and two empty predictions overall, three of each of four subgroups: twenty, and a typical one."""
 LONGEST_SIDE = 112
 LARGEST_PNG = 5_000
 """Bytes; with outlines and base64, 54 of them stay below half a megabyte."""
@@ -85,6 +95,7 @@ def build_gallery(
         images=images,
         on_done=on_done,
         n_groups=n_groups,
+        typical=typical_case(result, available),
     )
 
 
@@ -106,6 +117,7 @@ def draw_groups(
     images: Mapping[str, tuple[Path, ...]] | None = None,
     on_done: Callable[[str], None] | None = None,
     n_groups: int = 0,
+    typical: str = "",
 ) -> Gallery | None:
     """Draws chosen cases, each once.
 
@@ -118,6 +130,7 @@ def draw_groups(
         images: See `build_gallery`.
         on_done: Called with each case id once it is drawn.
         n_groups: Flagged subgroups in all.
+        typical: A case to be drawn beside them; empty: none.
 
     Returns:
         The gallery; None without cases.
@@ -126,6 +139,7 @@ def draw_groups(
     chosen = list(dict.fromkeys(case for group in groups for case in group.cases))
     if not chosen:
         return None
+    chosen += [typical] if typical and typical not in chosen else []
     channel: int | None = None
     drawn = {}
     for case in chosen:
@@ -141,7 +155,7 @@ def draw_groups(
         drawn[case] = _draw(label, pair, image, note, unit)
         if on_done is not None:
             on_done(case)
-    return Gallery(groups, drawn, channel, n_groups)
+    return Gallery(groups, drawn, channel, n_groups, typical)
 
 
 def image_files(folder: Path, cohort: Cohort) -> dict[str, tuple[Path, ...]]:
@@ -164,7 +178,7 @@ def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[Galler
     """The worst cases by the primary outcome, overall and of the flagged subgroups.
 
     Flagged are findings that are worse, and subgroups beyond the margin, redundant ones left out. Penalised cases
-    are passed over: there is nothing to draw.
+    are passed over: there is nothing to draw. Cases of which nothing was predicted come last.
 
     Args:
         result: The audit.
@@ -173,24 +187,37 @@ def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[Galler
     Returns:
         The groups, all cases first, and how many subgroups are flagged in all.
     """
-    panel, outcome = Panel.of_result(result), result.subgroups.primary_outcome
-    sign = 1 if result.subgroups.outcomes[outcome].better == "higher" else -1
-    ids, values = panel.case_ids, panel.scores[outcome]
-    order = sorted(
-        (row for row in panel.defined(outcome)[0] if not panel.penalised[row] and ids[row] in available),
-        key=lambda row: (sign * values[row], ids[row]),
-    )
+    panel = Panel.of_result(result)
+    ids, order = panel.case_ids, _worst_first(panel, result, available)
+    # An outline shows what went wrong, an empty prediction only that it did.
+    empty = result.cases.scores.nothing_predicted
+    outlined, nothing = ([row for row in order if empty[row] == is_empty] for is_empty in (False, True))
     flagged = _flagged(result)
-    groups = [GalleryGroup(Subgroup(frozenset()), "overall", tuple(ids[row] for row in order[:N_OVERALL]))]
+    shown = [*outlined[:N_OVERALL], *nothing[:N_EMPTY]]
+    groups = [GalleryGroup(Subgroup(frozenset()), "overall", tuple(ids[row] for row in shown))]
     for row in flagged[:N_GROUPS]:
         inside = panel.members(row.subgroup.items)
-        members = [ids[index] for index in order if inside[index]]
+        members = [ids[index] for index in (*outlined, *nothing) if inside[index]]
         if members:
             reason: Literal["significant", "beyond margin"] = (
                 "beyond margin" if row.margin == "beyond margin" else "significant"
             )
             groups.append(GalleryGroup(row.subgroup, reason, tuple(members[:N_PER_GROUP])))
     return tuple(groups), len(flagged)
+
+
+def typical_case(result: AuditResult, available: set[str]) -> str:
+    """Of the cases that can be drawn the one with the median outcome (of two the worse); empty where there is none."""
+    panel = Panel.of_result(result)
+    order = _worst_first(panel, result, available)
+    return panel.case_ids[order[(len(order) - 1) // 2]] if order else ""
+
+
+def _worst_first(panel: Panel, result: AuditResult, available: set[str]) -> list[int]:
+    """Rows of the cases that can be drawn, by the primary outcome."""
+    outcome = result.subgroups.primary_outcome
+    worst = result.cases.scores.worst_first(outcome, result.subgroups.outcomes[outcome].better)
+    return [row for row in worst if not panel.penalised[row] and panel.case_ids[row] in available]
 
 
 def _flagged(result: AuditResult) -> list[Divergence]:

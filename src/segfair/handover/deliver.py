@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segfair.audit.result import AuditResult
-from segfair.audit.result.record import read_record
+from segfair.audit.result.record import read_record, with_names
 from segfair.errors import ConfigError
 from segfair.files.manifest import Origin
 from segfair.handover.disclosure import share
 from segfair.handover.model_card import model_card
 from segfair.handover.pseudonyms import pseudonymise, read_key
 from segfair.report.files import write_report
+from segfair.report.signing.language import LanguageCode
+from segfair.report.signing.paper import require_paper
 
 __all__ = ["MODEL_CARD", "Delivery", "FigureFormat", "deliver", "prepare"]
 
@@ -36,6 +38,9 @@ class Delivery:
         key: Key of the pseudonyms; None: ids stay.
         figures: File format of the figures; None: they stand in the page only.
         record: What the user says about the study; empty: what the audit has already.
+        names: Keys of that record that were given one by one.
+        language: Of the summary.
+        pdf: Whether the summary is written as PDF, too.
     """
 
     out: Path
@@ -43,6 +48,9 @@ class Delivery:
     key: bytes | None = field(default=None, repr=False)
     figures: FigureFormat | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str | None] = field(default_factory=dict)
+    language: LanguageCode = "en"
+    pdf: bool = False
 
 
 def prepare(
@@ -52,6 +60,11 @@ def prepare(
     keyfile: Path | None = None,
     figures: FigureFormat | None = None,
     record: Path | None = None,
+    title: str | None = None,
+    model: str | None = None,
+    cohort: str | None = None,
+    language: LanguageCode = "en",
+    pdf: bool = False,
 ) -> Delivery:
     """Checks everything that can be checked before an hour of scoring.
 
@@ -61,10 +74,18 @@ def prepare(
         keyfile: Key of the pseudonyms; made where it does not exist.
         figures: File format of the figures.
         record: TOML file about the study.
+        title: Heading of every page, before that of the record.
+        model: What was audited, before what the record says.
+        cohort: On whom, likewise.
+        language: Of the summary.
+        pdf: Whether the summary is written as PDF, too.
 
     Raises:
-        ConfigError: The folders lie in each other, the key lies in one of them, or a file cannot be used.
+        ConfigError: The folders lie in each other, the key lies in one of them, a file cannot be used, or what a PDF
+            takes is not installed.
     """
+    if pdf:
+        require_paper()
     if share_out is not None:
         one, other = out.resolve(), share_out.resolve()
         if one.is_relative_to(other) or other.is_relative_to(one):
@@ -75,7 +96,8 @@ def prepare(
     about = read_record(record) if record is not None else {}
     folders = [folder for folder in (out, share_out) if folder is not None]
     key = read_key(keyfile, outside=folders) if keyfile is not None else None
-    return Delivery(out, share_out, key, figures, about)
+    names = {"title": title, "model": model, "cohort": cohort}
+    return Delivery(out, share_out, key, figures, about, names, language, pdf)
 
 
 def deliver(
@@ -102,8 +124,8 @@ def deliver(
         ConfigError: A folder cannot be written, or the audit cannot be shared.
         AuditError: Two ids have the same pseudonym.
     """
-    if delivery.record:
-        result = dataclasses.replace(result, about=dataclasses.replace(result.about, record=delivery.record))
+    record = with_names(delivery.record or result.about.record, **delivery.names)
+    result = dataclasses.replace(result, about=dataclasses.replace(result.about, record=record))
     if delivery.key is not None:
         result = pseudonymise(result, delivery.key)
     # Before anything is written: an audit that cannot be shared leaves no half of what was asked for.
@@ -117,9 +139,18 @@ def deliver(
         extras=_extras(result, delivery.figures),
         inputs=inputs if result.about.inputs else None,
         origin=without_command if nameless else origin,
+        language=delivery.language,
+        pdf=delivery.pdf,
     )
     if handed_on is not None and delivery.share is not None:
-        write_report(handed_on, delivery.share, extras=_extras(handed_on, None), origin=without_command)
+        write_report(
+            handed_on,
+            delivery.share,
+            extras=_extras(handed_on, None),
+            origin=without_command,
+            language=delivery.language,
+            pdf=delivery.pdf,
+        )
     return result, page
 
 

@@ -59,6 +59,8 @@ _MAX_ITEMS = 4
 _TOLERANCE = 1e-6
 _TOLD_ALERTS = ("penalised", "taught", "excluded", "empty")
 _VALUES_COUNTED = re.compile(r" of [\d,]+ values")
+_KEPT_BACK = ("approver", "role", "recommendation")
+"""Keys of the record that name a person, or may tell of a group that is hidden."""
 _HIDDEN_FS = "not shown: it would tell the mean of a group of few cases"
 
 
@@ -488,13 +490,13 @@ def _without_subjects(estimate: Estimate) -> Estimate:
 
 
 def _record(result: AuditResult, ids: CaseIds) -> dict[str, Any]:
-    """The known keys of the record but the approver's name, unless they quote an id or a path of the audit."""
+    """The known keys of the record but those of the approval, unless they quote an id or a path of the audit."""
     paths = {text for text in result.about.inputs.values() if len(text) > 3}
     return {
         key: value
         for key, value in result.about.record.items()
         if key in KNOWN_KEYS
-        and key != "approver"
+        and key not in _KEPT_BACK
         and not ids.stand_in(str(value))
         and not any(path in str(value) for path in paths)
     }

@@ -1,16 +1,18 @@
-"""AuditResult -> model card in Markdown: cohort, scores by group, verdict, caveats, rules.
+"""AuditResult -> model card in Markdown as Hugging Face reads it: metadata, then what was measured, in its headings.
 
-Computes nothing. Text from outside is escaped, so that a name cannot become markup.
+Computes nothing. Text from outside is escaped, so that a name cannot become markup or metadata.
 
 References:
-    Mitchell et al. Model Cards for Model Reporting. FAT* 2019 (the sections).
+    Mitchell et al. Model Cards for Model Reporting. FAT* 2019.
+    Hugging Face Hub, model cards and their metadata (`model-index`); the headings are those of its template.
 """
 
 from __future__ import annotations
 
 import html
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from segfair.audit.judging.verdict import headline
@@ -31,41 +33,146 @@ from segfair.subgroups.lattice import Divergence
 __all__ = ["model_card"]
 
 _WORST = 10
+_USES = ("intended_use", "out_of_scope", "recommendation")
+"""Keys of the record that have a section of their own."""
 
 
 def model_card(result: AuditResult) -> str:
     """The card as one Markdown text; the same audit gives the same text."""
     version = _text(result.about.versions.get("segfair", ""))
+    record = result.about.record
+    details = _pairs({key: value for key, value in record.items() if key not in _USES})
     parts = [
-        f"# Model card: {_title(result)}",
+        "\n".join(["---", *_yaml(_metadata(result)), "---"]),
+        f"# Model Card for {_text(_title(result), 180)}",
         f"Written by segfair {version} from audit.json. It reports what was measured on one cohort; it approves "
         "nothing.",
-        "## Study",
-        _pairs(result.about.record) or "No record of the study was given (`--record study.toml`).",
-        "## Verdict",
+        "## Model Details",
+        details or "No record of the study was given (`--record study.toml`).",
+        "## Uses",
+        "### Direct Use",
+        _stated(record, "intended_use"),
+        "### Out-of-Scope Use",
+        _stated(record, "out_of_scope"),
+        "## Bias, Risks, and Limitations",
         _verdict(result),
-        *_gates(result),
-        "## Cohort",
-        _cohort(result),
-        "## Scores",
-        _scores(result.scores) or "DSC and NormHD are not both known for every case, so PS, FS and TS are not defined.",
-        "## Scores by group",
-        *_groups(result),
-        "## Subgroups that are worst off",
+        "### Subgroups that are worst off",
         _worst(result),
-        "## Caveats",
+        "### Caveats",
         _caveats(result),
-        "## How it was measured",
+        "### Recommendations",
+        _recommendations(result),
+        "## Evaluation",
+        "### Testing Data, Factors & Metrics",
+        "#### Testing Data",
+        _cohort(result),
+        "#### Factors",
+        f"Attributes: {', '.join(_text(entry.name, 80) for entry in result.attributes.facts) or 'none'}.",
+        "#### Metrics",
         _method(result),
+        "### Results",
+        "#### Scores",
+        _scores(result.scores) or "DSC and NormHD are not both known for every case, so PS, FS and TS are not defined.",
+        *_gates(result),
+        "#### Scores by group",
+        *_groups(result),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _metadata(result: AuditResult) -> dict[str, Any]:
+    """What the Hub shows beside the card."""
+    record = result.about.record
+    cohort = clean(_plain(record.get("cohort")) or "cohort of the audit", length=120)
+    found: dict[str, Any] = {
+        "pipeline_tag": "image-segmentation",
+        "tags": ["medical-imaging", "image-segmentation", "subgroup-audit", "segfair"],
+    }
+    if isinstance(record.get("license"), str):
+        found["license"] = clean(record["license"], length=60)
+    metrics = list(_measured(result))
+    if metrics:
+        slug = re.sub(r"[^a-z0-9]+", "-", cohort.lower()).strip("-") or "cohort"
+        results = {
+            "task": {"type": "image-segmentation", "name": "Medical image segmentation"},
+            "dataset": {"type": slug, "name": cohort},
+            "metrics": metrics,
+        }
+        found["model-index"] = [{"name": _title(result), "results": [results]}]
+    return found
+
+
+def _measured(result: AuditResult) -> Iterator[dict[str, Any]]:
+    """The scores of the cohort and the mean of the subgroup that a report speaks of first, as the Hub lists them."""
+    outcome = result.subgroups.primary_outcome
+    means = {name: score.value for name, score in result.scores.items()}
+    if metric_name(outcome) not in means:
+        means = {metric_name(outcome): result.subgroups.outcomes[outcome].mean, **means}
+    for name, value in means.items():
+        if value is not None:
+            yield {"type": name.lower(), "name": name, "value": value}
+    worst = headline(result)
+    if worst is not None:
+        who = clean(subgroup_name(worst.subgroup.items), length=160)
+        yield {
+            "type": f"{outcome}_worst_subgroup",
+            "name": f"{metric_name(outcome)} of the worst subgroup: {who} (n {worst.n})",
+            "value": worst.mean,
+        }
+
+
+def _yaml(value: Any, indent: str = "") -> list[str]:
+    """Lines of YAML of plain values; every text is quoted as in JSON, which YAML contains."""
+    lines = []
+    for key, entry in value.items():
+        if isinstance(entry, Mapping):
+            lines += [f"{indent}{key}:", *_yaml(entry, f"{indent}  ")]
+        elif isinstance(entry, list):
+            lines.append(f"{indent}{key}:")
+            for one in entry:
+                item = _yaml(one, f"{indent}  ") if isinstance(one, Mapping) else [_scalar(one)]
+                lines += [f"{indent}- {item[0].strip()}", *item[1:]]
+        else:
+            lines.append(f"{indent}{key}: {_scalar(entry)}")
+    return lines
+
+
+def _scalar(value: Any) -> str:
+    """A text or a number; nothing in it is markup to whoever shows the block as it is."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _title(result: AuditResult) -> str:
     model = result.about.record.get("model", "unnamed model")
     name = model.get("name", "unnamed model") if isinstance(model, Mapping) else model
     version = model.get("version") if isinstance(model, Mapping) else result.about.record.get("version")
-    return _text(name, 120) + (f" {_text(version, 60)}" if version is not None else "")
+    return clean(name, length=120) + (f" {clean(version, length=60)}" if version is not None else "")
+
+
+def _stated(record: Mapping[str, Any], key: str) -> str:
+    """What the record says of a use, or how it comes to say it."""
+    said = _plain(record.get(key))
+    return _text(said) if said else f"Not stated (`{key}` in the record of the study)."
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else str(value)
+
+
+def _recommendations(result: AuditResult) -> str:
+    """What the record says; else whom users should know of."""
+    said = _plain(result.about.record.get("recommendation"))
+    if said:
+        return _text(said)
+    found = [subgroup_name(entry.items.items) for entry in result.subgroups.findings]
+    if not found:
+        return (
+            "Users should know which groups were audited and how large they were, and that a gap which was not found "
+            "may exist."
+        )
+    return "\n".join(
+        ["Users should know that predictions differ beyond chance for:", "", *(f"- {_text(who, 300)}" for who in found)]
+    )
 
 
 def _verdict(result: AuditResult) -> str:
@@ -105,7 +212,7 @@ def _gates(result: AuditResult) -> list[str]:
     rows = [
         [_text(entry.gate), entry.state, _text(entry.reason) if entry.reason else ""] for entry in result.verdict.gates
     ]
-    return [_table(["Gate", "State", "Why"], rows)]
+    return ["#### Gates", _table(["Gate", "State", "Why"], rows)]
 
 
 def _cohort(result: AuditResult) -> str:
@@ -123,7 +230,6 @@ def _cohort(result: AuditResult) -> str:
     lines = [
         f"- {plural(counts.n_scored, 'case')} in every mean",
         *listed,
-        f"- attributes: {', '.join(_text(entry.name, 80) for entry in result.attributes.facts) or 'none'}",
     ]
     return "\n".join(lines)
 
@@ -154,7 +260,7 @@ def _groups(result: AuditResult) -> list[str]:
     for entry in result.attributes.facts:
         failures = any(level.failure_rate is not None for level in entry.levels)
         columns = ["Level", "n", f"Mean {metric_name(outcome)}", "95% interval", *(["Failed"] if failures else [])]
-        parts.append(f"### {_text(entry.name, 80)}")
+        parts.append(f"##### {_text(entry.name, 80)}")
         parts.append(
             _table(columns, [_level(level, outcome, digits, failures=failures) for level in entry.levels])
             if entry.levels

@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Literal
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn
 
+from segfair.documents import parse_toml, read_text
 from segfair.errors import ConfigError, close_names
 from segfair.trees import Kind, structure, tree_converter
 
@@ -39,6 +39,8 @@ __all__ = [
 PROTOCOL_NAMES = ("default", "mama-mia")
 FORMAT = 1
 LabelValues = Literal["any"] | tuple[int, ...]
+Share = Annotated[float, Kind("a number from 0 to 1", lambda value: 0 <= value <= 1)]
+Length = Annotated[float, Kind("a number above 0", lambda value: value > 0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class NormHDRule:
     """NormHD = HD95 / `scale` with HD95 in `unit` (pixels are the voxels of 2-D masks); in [0, 1] where `clip`."""
 
     unit: Literal["mm", "voxels", "px"] = "mm"
-    scale: float = 150.0
+    scale: Length = 150.0
     clip: bool = True
 
 
@@ -69,7 +71,7 @@ class NormHDRule:
 class EmptyRule:
     """Scores of empty masks; a missed or invented lesion (one mask empty) always has DSC 0 and NormHD 1."""
 
-    both_dsc: float = 1.0
+    both_dsc: Share = 1.0
     one_distance: Literal["diagonal", "undefined"] = "diagonal"
 
 
@@ -81,7 +83,7 @@ class GridRule:
     """
 
     match: Literal["affine", "shape"] = "affine"
-    tolerance: float = 0.01
+    tolerance: Annotated[float, Kind("a number from 0 on", lambda value: value >= 0)] = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class FairnessRule:
     """Which levels set FS, and the weight of FS in TS."""
 
     levels: Literal["all", "min-cases"] = "min-cases"
-    weight: float = 0.5
+    weight: Share = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +179,13 @@ class Protocol:
         Raises:
             ConfigError: An unknown key, a value of the wrong kind, or an unknown format number.
         """
-        merged = _merge(tomllib.loads(protocol_text("default")), tree)
+        merged = _merge(parse_toml(protocol_text("default"), "default"), tree)
         if merged["format"] != FORMAT:
             raise ConfigError(f"{source}: format is {merged['format']!r}, this version reads format {FORMAT}")
         file = structure(_converter, merged, _File, source=source)
+        if len(set(file.metrics)) < len(file.metrics):
+            twice = next(name for name in file.metrics if file.metrics.count(name) > 1)
+            raise ConfigError(f"{source}, metrics: {twice} stands twice")
         for name, values in file.regions.items():
             if values == "any":
                 raise ConfigError(f'{source}, [regions] {name}: name the label values, for example {name} = "1,2"')
@@ -204,11 +209,7 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
     Raises:
         ConfigError: No such protocol, or a file that is not a protocol.
     """
-    text = protocol_text(name_or_path)
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"protocol {name_or_path}: not valid TOML ({error})") from error
+    tree = parse_toml(protocol_text(name_or_path), f"protocol {name_or_path}", refusal=ConfigError)
     protocol = Protocol.from_dict(tree, source=str(name_or_path))
     return protocol.replace(chosen=frozenset()) if str(name_or_path) in PROTOCOL_NAMES else protocol
 
@@ -222,13 +223,10 @@ def protocol_text(name_or_path: str | Path) -> str:
     if str(name_or_path) in PROTOCOL_NAMES:
         return (resources.files("segfair.protocol") / f"{name_or_path}.toml").read_text("utf-8")
     path = Path(name_or_path)
-    if not path.is_file():
+    if not path.exists():
         names, meant = ", ".join(PROTOCOL_NAMES), close_names(str(name_or_path), PROTOCOL_NAMES)
         raise ConfigError(f"protocol {name_or_path}: neither one of {names} nor an existing TOML file{meant}")
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"protocol {path}: cannot be read ({error})") from error
+    return read_text(path, refusal=ConfigError, what=f"protocol {path}")
 
 
 def parse_label_values(text: str | int) -> LabelValues:

@@ -1,4 +1,4 @@
-"""AuditResult -> report.html, audit.json, cases.csv, subgroups.csv and manifest.json. The only importer of jinja2.
+"""AuditResult -> report.html, summary.html, audit.json, two tables and manifest.json. The only importer of jinja2.
 
 Computes nothing: what the page says is decided in `segfair.report.audit`, how it looks in `templates/`.
 """
@@ -10,7 +10,8 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -24,10 +25,16 @@ from segfair.files.manifest import MANIFEST, Origin, build_manifest, hash_file, 
 from segfair.files.placing import placed_together, refuse_foreign
 from segfair.files.tables import write_csv
 from segfair.report.audit import page_data
+from segfair.report.signing.language import Language, LanguageCode, language_of
+from segfair.report.signing.page import summary_data
+from segfair.report.signing.paper import require_paper, to_pdf
 
-__all__ = ["FILES", "render", "render_page", "template_folder", "write_report"]
+__all__ = ["FILES", "PDF", "printed_foot", "render", "render_page", "render_summary", "template_folder", "write_report"]
 
-FILES = ("report.html", "audit.json", "cases.csv", "subgroups.csv", MANIFEST)
+_SCRIPT = ("base", "tables", "folds", "glossary", "figures", "subgroups", "page")
+
+FILES = ("report.html", "summary.html", "audit.json", "cases.csv", "subgroups.csv", MANIFEST)
+PDF = "summary.pdf"
 
 
 def write_report(
@@ -38,8 +45,10 @@ def write_report(
     extras: Mapping[str, bytes] | None = None,
     inputs: Mapping[str, Any] | None = None,
     origin: Origin | None = None,
+    language: LanguageCode = "en",
+    pdf: bool = False,
 ) -> Path:
-    """Writes the report's five files; each appears only once all of them are complete.
+    """Writes the report's six files; each appears only once all of them are complete.
 
     A folder that exists is used: files of an earlier report are replaced or removed, all others stay as they are. An
     audit without rows of cases (one that was made to be shared) has no cases.csv.
@@ -51,24 +60,38 @@ def write_report(
         extras: Further files, path within the folder -> contents; the manifest holds their hashes as well.
         inputs: Hashes of the inputs as `hash_inputs` gives them, taken when they were audited; None: taken now.
         origin: Command and date of the audit, where it is only drawn again; None: this is the audit.
+        language: Of the summary.
+        pdf: Whether the summary is written as summary.pdf, too.
 
     Returns:
         The path of report.html.
 
     Raises:
-        ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
+        ConfigError: The folder cannot be written, or holds files of these names that segfair did not write; no such
+            language; or what the PDF takes is not installed.
     """
     directory = Path(directory)
     extras = extras or {}
+    words = language_of(language)
+    if pdf:
+        require_paper()
     names = [name for name in FILES if name != "cases.csv" or result.cases.scores.rows]
-    refuse_foreign(directory, [*FILES, *extras], ours=is_ours(directory))
+    names += [PDF] if pdf else []
+    refuse_foreign(directory, dict.fromkeys([*FILES, *names, *extras]), ours=is_ours(directory))
     written = datetime.now(UTC)
     with placed_together(directory, first=MANIFEST, earlier=written_files(directory)) as unfinished:
         for name, contents in extras.items():
             (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
             (unfinished / name).write_bytes(contents)
         _write_files(
-            result, unfinished, [*names, *extras], command=command, written=written, inputs=inputs, origin=origin
+            result,
+            unfinished,
+            [*names, *extras],
+            command=command,
+            written=written,
+            inputs=inputs,
+            origin=origin,
+            language=words,
         )
     return directory / "report.html"
 
@@ -82,6 +105,7 @@ def _write_files(
     written: datetime,
     inputs: Mapping[str, Any] | None,
     origin: Origin | None,
+    language: Language,
 ) -> None:
     result.save(folder / "audit.json")
     if "cases.csv" in names:
@@ -93,8 +117,14 @@ def _write_files(
         "protocol (rules)": protocol.digest,
         **{name: hash_file(folder / name) for name in ("audit.json", "cases.csv", "subgroups.csv") if name in names},
     }
-    page = render_page(_page_data(result, written, command, digests, origin))
+    beside = [name for name in names if name != "report.html"]
+    page = render_page(_page_data(result, written, command, digests, origin, beside))
     (folder / "report.html").write_text(page, "utf-8", newline="\n")
+    audited = _as_read(written) if origin is None else _audited(origin)
+    summary = render_summary(summary_data(result, language, audited=audited, digest=digests["audit.json"]), language)
+    (folder / "summary.html").write_text(summary, "utf-8", newline="\n")
+    if PDF in names:
+        (folder / PDF).write_bytes(to_pdf(summary))
     ids = [str(case) for case in result.cases.scores.column("case")]
     manifest = build_manifest(
         outputs={name: folder / name for name in names if name != MANIFEST},
@@ -110,15 +140,26 @@ def _write_files(
 
 
 def _page_data(
-    result: AuditResult, written: datetime, command: str, digests: dict[str, str], origin: Origin | None
+    result: AuditResult,
+    written: datetime,
+    command: str,
+    digests: dict[str, str],
+    origin: Origin | None,
+    files: Sequence[str],
 ) -> dict[str, Any]:
     now = _as_read(written)
     if origin is None:
-        return page_data(result, written=now, command=command, digests=digests)
-    audited = "at an unknown time"
+        return page_data(result, written=now, command=command, digests=digests, files=files)
+    audited = _audited(origin) or "at an unknown time"
+    again = (now, command)
+    return page_data(result, written=audited, command=origin.command, digests=digests, redrawn=again, files=files)
+
+
+def _audited(origin: Origin) -> str:
+    """When an audit was made that is drawn again; empty where nobody knows."""
     with contextlib.suppress(ValueError):
-        audited = _as_read(datetime.fromisoformat(origin.written))
-    return page_data(result, written=audited, command=origin.command, digests=digests, redrawn=(now, command))
+        return _as_read(datetime.fromisoformat(origin.written))
+    return ""
 
 
 def _as_read(moment: datetime) -> str:
@@ -133,33 +174,75 @@ def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> st
         template: Which page; all share style, script and policy.
     """
     folder = template_folder()
-    script = (folder / "report.js").read_text("utf-8")
+    script = page_script(folder)
     return render(
         template,
         page=page,
         # Our own files, and JSON in which every character that could end its element is escaped.
         script=Markup(script),
-        style=Markup((folder / "style.css").read_text("utf-8")),
+        style=Markup((folder / "style.css").read_text("utf-8") + printed_foot(page["title"])),
         payload=Markup(page["sections"]["subgroups"]["payload"]),
         policy=content_policy(script),
     )
 
 
-def render(template: str, **values: Any) -> str:
-    """A template with what it prints, escaped."""
-    return _environment(template_folder()).get_template(template).render(**values)
+def render_summary(page: dict[str, Any], language: Language) -> str:
+    """The summary as one HTML text that needs neither a network nor a script.
+
+    Args:
+        page: See `segfair.report.signing.page`.
+        language: Of the template's own words.
+    """
+    style = Markup((template_folder() / "sign.css").read_text("utf-8"))
+    foot = Markup(printed_foot(page["title"]))
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    return render("sign.html.j2", language=language, page=page, style=style + foot, policy=policy)
+
+
+def render(template: str, *, language: Language | None = None, **values: Any) -> str:
+    """A template with what it prints, escaped; its own words in a language, English without one."""
+    environment = _environment(template_folder(), language or language_of("en"))
+    return environment.get_template(template).render(**values)
 
 
 @functools.cache
-def _environment(folder: Path) -> Environment:
+def _environment(folder: Path, language: Language) -> Environment:
     """Kept, so that the pages of thirty teams compile their templates once."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    environment.filters |= {"flat": _flat, "slug": _slug}
+    environment.install_gettext_translations(language.catalogue, newstyle=True)  # type: ignore[attr-defined]
+    return environment
+
+
+def printed_foot(text: str) -> str:
+    """The rule of a style sheet that puts a text at the foot of every printed page."""
+    # Whatever is no letter or digit is written as its number, so that no text ends the rule or the element.
+    escaped = "".join(letter if letter.isalnum() else f"\\{ord(letter):x} " for letter in text)
+    return f'@page {{ @bottom-left {{ content: "{escaped}"; font: 8pt sans-serif; color: #56636f; }} }}\n'
+
+
+def _flat(markup: Markup) -> Markup:
+    """Markup without its noscript elements, whose contents stay: they cannot be nested."""
+    return Markup(re.sub("</?noscript>", "", markup))
+
+
+def _slug(text: str) -> str:
+    """A name in letters, digits and dashes, as it stands in the address of a page."""
+    return re.sub(r"[\W_]+", "-", text.lower()).strip("-")
+
+
+@functools.cache
+def page_script(folder: Path) -> str:
+    """The one script of all pages: its parts in the order in which they build upon each other."""
+    parts = "\n".join((folder / "script" / f"{part}.js").read_text("utf-8") for part in _SCRIPT)
+    return f'(function () {{\n"use strict";\n{parts}}})();\n'
 
 
 def content_policy(script: str) -> str:

@@ -10,7 +10,7 @@ from segfair.audit.words import clean, format_number, metric_digits, metric_name
 from segfair.report.parts import NAME_LENGTH, Data, definition, items_of
 from segfair.subgroups.lattice import Subgroup
 
-__all__ = ["gallery_data", "gallery_section"]
+__all__ = ["gallery_data", "gallery_section", "picture", "picture_keys"]
 
 _REASONS = {
     "overall": "",
@@ -35,6 +35,11 @@ def gallery_section(result: AuditResult, metrics: Sequence[str]) -> Data | None:
     return gallery_data(result.cases.gallery, result.cases.scores, metrics, outcome=result.subgroups.primary_outcome)
 
 
+def picture_keys(gallery: Gallery) -> dict[str, str]:
+    """Case -> the id of its pictures in the page."""
+    return {case: f"worst-case-{index}" for index, case in enumerate(gallery.cases)}
+
+
 def gallery_data(gallery: Gallery, rows: CaseScores, metrics: Sequence[str], *, outcome: str) -> Data:
     """Pictures of the worst cases, by group.
 
@@ -45,7 +50,8 @@ def gallery_data(gallery: Gallery, rows: CaseScores, metrics: Sequence[str], *, 
         outcome: The metric by which they are the worst.
     """
     row_of = {str(case): index for index, case in enumerate(rows.column("case"))}
-    key_of = {case: f"worst-case-{index}" for index, case in enumerate(gallery.cases)}
+    key_of = picture_keys(gallery)
+    empty = {case for case, nothing in zip(row_of, rows.nothing_predicted, strict=True) if nothing}
     digits = {name: metric_digits(rows.column(name)) for name in metrics}
     drawn: set[str] = set()
     groups = []
@@ -57,11 +63,13 @@ def gallery_data(gallery: Gallery, rows: CaseScores, metrics: Sequence[str], *, 
                 links.append(link)
                 continue
             drawn.add(case)
-            cards.append(link | _card(case, gallery.cases[case], rows, row_of.get(case), digits))
+            card = _card(case, gallery.cases[case], rows, row_of.get(case), digits, nothing=case in empty)
+            cards.append(link | card)
         groups.append(
             {
                 "items": items_of(group.items),
                 "reason": _REASONS[group.reason],
+                "count": plural(len(group.cases), "picture"),
                 "cards": cards,
                 "links": links,
                 "unusable": _unusable(group, rows),
@@ -86,12 +94,15 @@ def gallery_data(gallery: Gallery, rows: CaseScores, metrics: Sequence[str], *, 
     }
 
 
-def _card(case: str, pictures: GalleryCase, rows: CaseScores, index: int | None, digits: dict[str, int]) -> Data:
+def _card(
+    case: str, pictures: GalleryCase, rows: CaseScores, index: int | None, digits: dict[str, int], *, nothing: bool
+) -> Data:
     values = dict(zip(rows.columns, rows.rows[index], strict=True)) if index is not None else {}
     levels = [(name, str(values[name])) for name in rows.attributes if values.get(name)]
     widest = max((entry.columns * entry.pixel_mm[0] for entry in pictures.slices), default=1.0)
     return {
-        "pictures": [_picture(case, entry, widest) for entry in pictures.slices],
+        "pictures": [picture(case, entry, widest, nothing=nothing) for entry in pictures.slices],
+        "nothing": nothing,
         "note": pictures.note,
         "scores": [
             definition(metric_name(name), format_number(values[name], places))
@@ -105,7 +116,7 @@ def _card(case: str, pictures: GalleryCase, rows: CaseScores, index: int | None,
     }
 
 
-def _picture(case: str, entry: GallerySlice, widest: float) -> Data:
+def picture(case: str, entry: GallerySlice, widest: float, *, nothing: bool = False) -> Data:
     """One slice in units of 1/100 of the widest picture of its case, so that all have one scale."""
     unit = 100 / widest
     step_x, step_y = entry.pixel_mm[0] * unit, entry.pixel_mm[1] * unit
@@ -118,7 +129,7 @@ def _picture(case: str, entry: GallerySlice, widest: float) -> Data:
     size = f"{entry.columns * entry.pixel_mm[0]:.0f} × {entry.rows * entry.pixel_mm[1]:.0f} {entry.unit}"
     plane = "Slice" if entry.plane == "slice" else entry.plane.capitalize()
     return {
-        "caption": f"{plane} {entry.index + 1}, {size}",
+        "caption": f"{plane} {entry.index + 1}, {size}" + ("; nothing predicted" if nothing else ""),
         "label": _words(case, entry, size),
         "width": f"{width:.2f}",
         "height": f"{height:.2f}",

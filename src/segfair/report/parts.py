@@ -26,6 +26,7 @@ __all__ = [
     "items_of",
     "number_column",
     "table",
+    "titled",
 ]
 
 Data = dict[str, Any]
@@ -48,7 +49,7 @@ def collected_drawings() -> Iterator[dict[str, Drawing]]:
         _drawings.reset(token)
 
 
-def cell(text: object = "", *, sub: str = "", tone: str = "", items: Sequence[Item] = ()) -> Cell:
+def cell(text: object = "", *, sub: str = "", tone: str = "", items: Sequence[Item] = (), case: str = "") -> Cell:
     """One cell of a table: a text (or a subgroup's items), a second small line, and a tone.
 
     Args:
@@ -56,8 +57,9 @@ def cell(text: object = "", *, sub: str = "", tone: str = "", items: Sequence[It
         sub: Second line.
         tone: "worse", "better", "small" or "": how it is printed. Says nothing that the text does not say.
         items: Items of a subgroup.
+        case: Id of the case that the text names, whose row and pictures it shall lead to; empty: it names none.
     """
-    return {"text": str(text), "sub": sub, "tone": tone, "items": items_of(items)}
+    return {"text": str(text), "sub": sub, "tone": tone, "items": items_of(items), "case": case}
 
 
 def items_of(items: Iterable[Item] | Subgroup) -> list[Data]:
@@ -87,6 +89,11 @@ def table(caption: str, columns: Sequence[str | Data], rows: Iterable[Sequence[C
 def definition(name: str, value: object, *, code: bool = False) -> Data:
     """A name and what it stands for."""
     return {"name": name, "value": str(value), "code": code}
+
+
+def titled(name: str, what: str) -> str:
+    """The heading of a page: what it is, behind what it is about where that has a name."""
+    return f"{name}: {what[:1].lower()}{what[1:]}" if name else what
 
 
 def figure(

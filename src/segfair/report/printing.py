@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
+
+# Read at import, and refused if nobody knows them; no window is opened here, and no date is written.
+os.environ["MPLBACKEND"] = "agg"
+if not os.environ.get("SOURCE_DATE_EPOCH", "0").isdecimal():
+    del os.environ["SOURCE_DATE_EPOCH"]
 
 import matplotlib
 from matplotlib.figure import Figure

@@ -14,12 +14,28 @@ from segfair.audit.words import Standing, clean, format_interval, format_number,
 from segfair.report.parts import NAME_LENGTH, Cell, cell
 from segfair.subgroups.lattice import Item
 
-__all__ = ["PAGE_ROWS", "Column", "Kind", "Row", "RowTable", "encode_tables", "row_cells", "script_json"]
+__all__ = [
+    "PAGE_ROWS",
+    "SHOWN_ITEMS",
+    "CaseRow",
+    "CaseTable",
+    "Column",
+    "Kind",
+    "Row",
+    "RowTable",
+    "encode_tables",
+    "row_cells",
+    "script_json",
+]
 
-PAGE_ROWS = 100
+PAGE_ROWS = 50
 """Rows drawn at a time; without a script, the first ones."""
+SHOWN_ITEMS = 10
+"""Levels of a case that its row shows; all of them count."""
 _BYTES = 900_000
 """Room for the embedded rows: the page stays under 2 MB, however large the lattice."""
+_CASE_BYTES = 400_000
+"""Room for the rows of cases, the worst first."""
 
 Kind = Literal["count", "number", "signed", "interval", "p"]
 
@@ -60,6 +76,58 @@ class RowTable:
     rows: Sequence[Row]
 
 
+@dataclass(frozen=True, slots=True)
+class CaseRow:
+    """One case.
+
+    Attributes:
+        case: Its id.
+        items: Its level of every attribute.
+        values: One for each column; None prints a dash.
+        penalty: Why it has the worst score; empty: its prediction was scored.
+        picture: Where in the page its pictures are; empty: nowhere.
+    """
+
+    case: str
+    items: tuple[Item, ...]
+    values: tuple[Any, ...]
+    penalty: str = ""
+    picture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseTable:
+    """The cases, worst first: what a subgroup's members are listed from.
+
+    Attributes:
+        columns: Title and decimals of each value.
+        rows: The cases.
+    """
+
+    columns: tuple[tuple[str, int], ...]
+    rows: Sequence[CaseRow]
+
+
+class _Codes:
+    """Items and their attributes, numbered as they come."""
+
+    def __init__(self) -> None:
+        self.attributes: dict[str, int] = {}
+        self.items: dict[Item, int] = {}
+        self.listed: list[list[Any]] = []
+
+    def of(self, items: Iterable[Item]) -> list[int]:
+        """The numbers of some items."""
+        found = []
+        for item in items:
+            if item not in self.items:
+                place = self.attributes.setdefault(item[0], len(self.attributes))
+                self.items[item] = len(self.items)
+                self.listed.append([place, clean(item[1], length=NAME_LENGTH)])
+            found.append(self.items[item])
+        return found
+
+
 def row_cells(row: Row, columns: Sequence[Column], digits: int) -> list[Cell]:
     """A row as the script would draw it."""
     return [
@@ -72,21 +140,20 @@ def row_cells(row: Row, columns: Sequence[Column], digits: int) -> list[Cell]:
     ]
 
 
-def encode_tables(tables: Iterable[RowTable], columns: Sequence[Column]) -> tuple[str, int]:
-    """All rows of all outcomes as JSON that is safe inside a script element, and how many found no room."""
-    attributes: dict[str, int] = {}
-    items: dict[Item, int] = {}
-    listed: list[list[Any]] = []
+def encode_tables(
+    tables: Iterable[RowTable], columns: Sequence[Column], cases: CaseTable | None = None
+) -> tuple[str, int]:
+    """All rows of all outcomes as JSON that is safe inside a script element, and how many found no room.
+
+    Args:
+        tables: The outcomes.
+        columns: Their numeric columns.
+        cases: The cases that the subgroups are made of; None: they are not told.
+    """
+    codes = _Codes()
     states: dict[tuple[str, str], int] = {}
     outcomes = []
     room, n_omitted = _BYTES, 0
-
-    def code_of(item: Item) -> int:
-        if item not in items:
-            place = attributes.setdefault(item[0], len(attributes))
-            items[item] = len(items)
-            listed.append([place, clean(item[1], length=NAME_LENGTH)])
-        return items[item]
 
     for table in tables:
         encoded: list[tuple[int, list[Any]]] = []
@@ -94,7 +161,7 @@ def encode_tables(tables: Iterable[RowTable], columns: Sequence[Column]) -> tupl
             row = table.rows[index]
             found = row.standing
             line = [
-                [code_of(item) for item in sorted(row.items)],
+                codes.of(sorted(row.items)),
                 int(row.redundant),
                 states.setdefault((found.main, found.template), len(states)),
                 None if found.gap is None else _decimals(found.gap, table.digits),
@@ -115,16 +182,41 @@ def encode_tables(tables: Iterable[RowTable], columns: Sequence[Column]) -> tupl
                 "rows": [line for _, line in sorted(encoded, key=lambda entry: entry[0])],
             }
         )
+    told = None if cases is None else _encode_cases(cases, codes)
     return script_json(
         {
             "pageRows": PAGE_ROWS,
-            "attributes": [clean(name, length=NAME_LENGTH) for name in attributes],
-            "items": listed,
+            "attributes": [clean(name, length=NAME_LENGTH) for name in codes.attributes],
+            "items": codes.listed,
             "states": [list(state) for state in states],
             "columns": [{"title": column.title, "kind": column.kind} for column in columns],
             "outcomes": outcomes,
+            "cases": told,
         }
     ), n_omitted
+
+
+def _encode_cases(cases: CaseTable, codes: _Codes) -> dict[str, Any]:
+    """The cases that find room, worst first."""
+    rows: list[list[Any]] = []
+    room = _CASE_BYTES
+    for row in cases.rows:
+        values = (
+            _rounded("number", value, digits) for value, (_, digits) in zip(row.values, cases.columns, strict=True)
+        )
+        name = clean(row.case, length=NAME_LENGTH)
+        line = [name, codes.of(sorted(row.items)), row.penalty, row.picture, *values]
+        room -= len(json.dumps(line, separators=(",", ":"))) + 1
+        if room < 0:
+            break
+        rows.append(line)
+    rest = len(cases.rows) - len(rows)
+    return {
+        "shown": SHOWN_ITEMS,
+        "columns": [{"title": title, "kind": "number", "digits": digits} for title, digits in cases.columns],
+        "rows": rows,
+        "omitted": f"Of the {rest:,} best served cases only cases.csv knows." if rest else "",
+    }
 
 
 def _most_telling(rows: Sequence[Row]) -> list[int]:

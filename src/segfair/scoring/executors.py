@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from segfair.errors import AuditError, ConfigError
 from segfair.scoring.score_cache import scorer_digest
+from segfair.signals import leave_signals_alone
 
 __all__ = ["AHEAD", "DaskCluster", "dask_cluster", "outcomes_in_order", "own_processes"]
 
@@ -101,10 +102,18 @@ def own_processes(n_workers: int) -> Iterator[Executor | None]:
     if n_workers == 1:
         yield None
         return
+    import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    with ProcessPoolExecutor(n_workers) as executor:
-        yield executor
+    with ProcessPoolExecutor(n_workers, initializer=leave_signals_alone) as executor:
+        try:
+            yield executor
+        except BaseException:
+            # Nobody waits for what is being scored: a large volume takes its time.
+            executor.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segfair.audit.result.record import read_record
+from segfair.audit.result.record import audited_name, read_record, text_of, with_names
 from segfair.errors import ConfigError
 
 
@@ -31,7 +31,7 @@ def test_known_keys_lead_and_unknown_ones_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("model = ", "not TOML"), ("", "empty; known keys are model"), ("[a]\nb = nan", r"study\.toml, a\.b: nan")],
+    [("model = ", "not TOML"), ("", "empty; known keys are title, model"), ("[a]\nb = nan", r"study\.toml, a\.b: nan")],
 )
 def test_what_cannot_be_kept_is_refused_in_a_sentence(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
@@ -44,3 +44,31 @@ def test_a_missing_file_and_bytes_that_are_no_text_are_named(tmp_path: Path) -> 
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"bytes\.toml: cannot be read"):
         read_record(tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize(
+    ("record", "name"),
+    [
+        ({}, ""),
+        ({"model": "net", "version": 2.1, "cohort": "MAMA"}, "net 2.1 · MAMA"),
+        ({"model": {"name": "net", "version": "2"}, "intended_use": "none"}, "net 2"),
+        ({"cohort": ["A", "B"]}, "A, B"),
+        ({"title": "Site audit", "model": "net"}, "Site audit"),
+        ({"title": "x" * 500}, "x" * 119 + "…"),
+        ({"title": "a\u202eb"}, "a⟨U+202E⟩b"),
+    ],
+)
+def test_what_was_audited_has_a_name_in_a_line(record: dict[str, object], name: str) -> None:
+    assert audited_name(record) == name
+
+
+def test_a_key_may_be_a_table_a_list_or_not_there() -> None:
+    record = {"model": {"vendor": "V"}, "cohort": ["A", 3], "approver": ""}
+    assert [text_of(record, key) for key in ("model", "cohort", "approver", "role")] == ["", "A, 3", "", ""]
+
+
+def test_names_come_before_what_the_record_says_and_in_its_order() -> None:
+    record = {"zeta": 1, "cohort": "old", "model": "net"}
+    found = with_names(record, title="T", model=None, cohort="new")
+    assert list(found.items()) == [("title", "T"), ("model", "net"), ("cohort", "new"), ("zeta", 1)]
+    assert record["cohort"] == "old"

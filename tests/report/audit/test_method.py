@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
-from tests.report.hand_made import small, texts, titles
+from tests.report.hand_made import small, texts
 
-from segfair.audit.result import Alert, Bins, CaseScores, ColumnFacts, MetricFacts
-from segfair.report.audit.method import _flat, _plain, case_section, column_section, input_section, method_section
+from segfair.audit.result import Alert, Bins, ColumnFacts, MetricFacts
+from segfair.report.audit.method import _flat, _plain, column_section, input_section, method_section
 from segfair.subgroups.search import LeftOut, Search
-
-
-def test_the_worst_cases_come_first_equal_ones_by_id_and_those_without_a_value_not_at_all() -> None:
-    rows = (
-        ("p4", 0.5, 9.0, "", "f"),
-        ("p3", 0.2, None, "", ""),
-        ("p2", None, 8.0, "", "m"),
-        ("p1", 0.2, 7.0, "off grid", "m"),
-    )
-    scores = CaseScores(("case", "dsc", "hd95_mm", "penalised", "sex"), rows, ("dsc", "hd95_mm"), ("sex",))
-    found = case_section(small(case_scores=scores, attributes=small().attributes.facts[1:]))
-    assert found is not None
-    assert found["gallery"] is None
-    assert found["table"]["caption"] == "The 3 cases with the worst DSC"
-    assert titles(found["table"]) == ["Case", "DSC", "HD95 (mm)", "Attributes"]
-    assert texts(found["table"]) == [
-        ["p1 (penalised: off grid)", "0.200", "7.00", "sex = m"],
-        ["p3", "0.200", "–", ""],
-        ["p4", "0.500", "9.00", "sex = f"],
-    ]
-    undefined = dataclasses.replace(scores, rows=rows[2:3])
-    assert case_section(small(case_scores=undefined)) is None
 
 
 @pytest.mark.parametrize(

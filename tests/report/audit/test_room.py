@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from tests.report.hand_made import attribute, lattice, level, row, small
 
-from segfair.report.audit.room import MOST_ATTRIBUTES, attributes_drawn, attributes_note, rows_of_levels
+from segfair.report.audit.room import (
+    MOST_ATTRIBUTES,
+    attributes_drawn,
+    attributes_note,
+    attributes_opened,
+    rows_of_levels,
+)
 from segfair.subgroups.lattice import Subgroup
 
 NAMES = [f"a{index:02d}" for index in range(33)]
@@ -40,3 +46,16 @@ def test_of_more_those_stay_that_were_fixed_beforehand_or_tell_most() -> None:
         "Of 33 attributes those fixed beforehand and those with the strongest evidence of a difference; audit.json has "
         "the other 3."
     )
+
+
+def test_open_are_those_fixed_beforehand_else_those_the_verdict_is_about_else_all() -> None:
+    names = NAMES[:4]
+    harmed = row({"a01": "x", "a02": "x"}, 4, 0.4, p_value=0.001, p_adjusted=0.002, significant=True)
+    tables = {"dsc": lattice(harmed, row({"a03": "x"}, 4, 0.6))}
+    plain = [attribute(name, level("x", 4, 0.6)) for name in names]
+    assert attributes_opened(small(attributes=tuple(plain), subgroups=tables)) == {"a01", "a02"}
+    declared = (attribute("a00", level("x", 4, 0.6), primary=True), *plain[1:])
+    assert attributes_opened(small(attributes=declared, subgroups=tables)) == {"a00"}
+    assert attributes_opened(small(attributes=tuple(plain), subgroups={"dsc": lattice()})) == set(names)
+    two = tuple(plain[1:3])
+    assert attributes_opened(small(attributes=two, subgroups=tables)) == {"a01", "a02"}, "so few are never folded"

@@ -70,4 +70,4 @@ def test_of_metrics_where_lower_is_better_the_highest_is_worst(outcome: str) -> 
     assert data["sections"]["worst"]["findings"][0]["sentence"].startswith(f"{rows[0].n} of 300 cases")
     values = result.cases.scores.column(outcome)
     first = result.cases.scores.column("case")[values.index(max(values))]
-    assert data["sections"]["cases"]["table"]["rows"][0][0]["text"] == first
+    assert data["sections"]["cases"]["rows"][0][0]["text"] == first

@@ -11,6 +11,8 @@ from segfair.audit.result.gallery import Gallery
 if TYPE_CHECKING:
     import pandas as pd
 
+    from segfair.subgroups.lattice import Better
+
 __all__ = ["RESERVED_NAMES", "TAUGHT_BINS", "CaseCounts", "CaseScores", "Cases", "Direction", "MetricFacts"]
 
 Direction = Literal["higher", "lower", "signed", "neither"]
@@ -70,6 +72,43 @@ class CaseScores:
         """One column, in row order."""
         index = self.columns.index(name)
         return [row[index] for row in self.rows]
+
+    def worst_first(self, outcome: str, better: Better) -> list[int]:
+        """Rows with a value of an outcome, the worst first; of equal ones the larger miss, then the id decides."""
+        sign = 1 if better == "higher" else -1
+        values, missed, ids = self.column(outcome), self._missed(), self.column("case")
+        known = (index for index, value in enumerate(values) if value is not None)
+        return sorted(known, key=lambda index: (sign * values[index], -missed[index], str(ids[index])))
+
+    @property
+    def nothing_predicted(self) -> tuple[bool, ...]:
+        """Of each row, whether its prediction could be used and is empty, and its label is not.
+
+        The masks are gone: an empty prediction has a relative volume error of -1. Protocols without that metric give
+        it the worst scores, DSC 0 and NormHD 1.
+        """
+        signs = {"relative_volume_error": -1.0}
+        if "relative_volume_error" not in self.metrics:
+            signs = {"dsc": 0.0, "normhd": 1.0}
+        if not signs.keys() <= set(self.metrics):
+            return (False,) * len(self.rows)
+        columns = [[value == sign for value in self.column(name)] for name, sign in signs.items()]
+        usable = [not reason for reason in self.column("penalised")]
+        return tuple(map(all, zip(usable, *columns, strict=True)))
+
+    def _missed(self) -> list[float]:
+        """How much of label and prediction do not overlap, in the unit of the label's size; 0 where it is not known."""
+        # What only reads a result needs nothing that scores.
+        from segfair.scoring.scores import LABEL_SIZES
+
+        size = next((name for name in LABEL_SIZES if name in self.metrics), None)
+        if size is None:
+            return [0.0] * len(self.rows)
+        sizes = [float(value or 0.0) for value in self.column(size)]
+        if not {"relative_volume_error", "dsc"} <= set(self.metrics):
+            return sizes
+        parts = zip(sizes, self.column("relative_volume_error"), self.column("dsc"), strict=True)
+        return [label * (2 + (error or 0.0)) * (1 - (dice or 0.0)) for label, error, dice in parts]
 
     def records(self) -> list[dict[str, Any]]:
         """The rows by the names of their columns."""

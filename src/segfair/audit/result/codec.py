@@ -22,6 +22,7 @@ from segfair.audit.result.attributes import AttributeFacts, LevelFacts
 from segfair.audit.result.cases import CaseScores
 from segfair.audit.result.scores import Scores
 from segfair.audit.result.subgroups import Subgroups
+from segfair.documents import named_type, read_json
 from segfair.errors import InputError, close_names
 from segfair.protocol.rules import Protocol
 from segfair.subgroups.lattice import Divergence, Item, Subgroup
@@ -76,11 +77,14 @@ def from_tree(tree: Mapping[str, Any], kind: type[_Result]) -> _Result:
     Raises:
         InputError: Not an audit, or of another format number.
     """
-    if tree.get("format") not in (1, FORMAT):
+    from segfair.audit.result.schema import check_audit
+
+    if type(tree.get("format")) is not int or tree["format"] not in (1, FORMAT):
         raise InputError(f"audit.json: format is {tree.get('format')!r}, this version reads 1 and {FORMAT}")
     try:
         if tree["format"] == 1:
             tree = _from_format_1(tree)
+        check_audit(tree)
         cases = tree["cases"]
         flat = {
             **tree,
@@ -102,7 +106,7 @@ def from_tree(tree: Mapping[str, Any], kind: type[_Result]) -> _Result:
                 parts[part] |= {name: held[name] for name in names if name in held}
         return _converter.structure(parts, kind)
     except (cattrs.BaseValidationError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"audit.json: not a complete audit ({error!r}); write it again with segfair audit") from error
+        raise InputError("audit.json: not a complete audit; write it again with segfair audit") from error
 
 
 def _from_format_1(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,12 +209,9 @@ def read_tree(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The file is missing or not JSON.
     """
-    try:
-        tree = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as audit.json ({error})") from error
+    tree = read_json(path)
     if not isinstance(tree, dict):
-        raise InputError(f"{path}: not an audit.json, but a JSON {type(tree).__name__}")
+        raise InputError(f"{path}: not an audit.json, but {named_type(tree)}")
     return tree
 
 

@@ -78,12 +78,14 @@ class Gallery:
         cases: Id -> pictures; every case once, however many groups name it.
         channel: Which channel of the images was drawn, from 0; None: without images.
         n_groups: Flagged subgroups in all; more than `groups` has where they were too many.
+        typical: Of `cases` the one whose outcome is the median; empty: there is none.
     """
 
     groups: tuple[GalleryGroup, ...]
     cases: Mapping[str, GalleryCase]
     channel: int | None = None
     n_groups: int = 0
+    typical: str = ""
 
     def renamed(self, names: Mapping[str, str]) -> Gallery:
         """The gallery under other case ids."""
@@ -93,4 +95,5 @@ class Gallery:
                 dataclasses.replace(group, cases=tuple(names[case] for case in group.cases)) for group in self.groups
             ),
             cases={names[case]: pictures for case, pictures in self.cases.items()},
+            typical=names[self.typical] if self.typical else "",
         )

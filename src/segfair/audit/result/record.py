@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import datetime
 import math
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from segfair.audit.words import clean, shorten
+from segfair.documents import read_toml
 from segfair.errors import ConfigError
 
-__all__ = ["KNOWN_KEYS", "read_record"]
+__all__ = ["KNOWN_KEYS", "audited_name", "read_record", "text_of", "with_names"]
 
 KNOWN_KEYS = (
+    "title",
     "model",
     "version",
     "vendor",
@@ -25,7 +28,11 @@ KNOWN_KEYS = (
     "period",
     "reference_standard",
     "approver",
+    "role",
+    "recommendation",
 )
+
+_LONGEST_NAME = 120
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -40,16 +47,36 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: The file is missing, no TOML, empty, or holds nan or infinity.
     """
-    try:
-        tree = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--record {path}: cannot be read ({error}); name a TOML file") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f'--record {path}: not TOML ({error}); write lines such as model = "nnU-Net"') from error
+    tree = read_toml(path, refusal=ConfigError, what=f"--record {path}")
     if not tree:
         raise ConfigError(f"--record {path}: empty; known keys are {', '.join(KNOWN_KEYS)}, others are kept")
-    plain = {key: _plain(value, f"--record {path}, {key}") for key, value in tree.items()}
-    return {key: plain[key] for key in (*(key for key in KNOWN_KEYS if key in plain), *plain)}
+    return _ordered({key: _plain(value, f"--record {path}, {key}") for key, value in tree.items()})
+
+
+def with_names(record: Mapping[str, Any], **names: str | None) -> dict[str, Any]:
+    """A record with some of its keys said otherwise; None leaves a key as it is."""
+    return _ordered({**record, **{key: name for key, name in names.items() if name is not None}})
+
+
+def audited_name(record: Mapping[str, Any]) -> str:
+    """What was audited, in a line for headings: the title, else model and cohort; empty where neither is known."""
+    model = " ".join(filter(None, (text_of(record, "model"), text_of(record, "version"))))
+    name = text_of(record, "title") or " · ".join(filter(None, (model, text_of(record, "cohort"))))
+    return shorten(name, _LONGEST_NAME)
+
+
+def text_of(record: Mapping[str, Any], key: str) -> str:
+    """A known key as one line; of a table (`[model]`) its name, and its version behind it. Empty: not there."""
+    value = record.get(key, "")
+    if isinstance(value, Mapping):
+        return " ".join(clean(value[part]) for part in ("name", "version") if part in value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(clean, value))
+    return clean(value) if value != "" else ""
+
+
+def _ordered(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: record[key] for key in (*(key for key in KNOWN_KEYS if key in record), *record)}
 
 
 def _plain(value: Any, where: str) -> Any:

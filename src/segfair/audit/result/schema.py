@@ -1,4 +1,4 @@
-"""The JSON Schema of a file, from the types that the file is written from; reads no file and validates nothing.
+"""The JSON Schema of a file, from the types that the file is written from, and whether a tree is as it says.
 
     python -m segfair.audit.result.schema docs/reference/audit.schema.json
 
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import json
 import re
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -24,11 +26,13 @@ from segfair.audit.result.attributes import AttributeFacts, LevelFacts
 from segfair.audit.result.cases import CaseCounts
 from segfair.audit.result.result import AuditResult
 from segfair.audit.result.subgroups import Subgroups
+from segfair.documents import check_tree
+from segfair.errors import InputError, cut_text
 from segfair.fairness.challenge import Disparity, Extreme
 from segfair.protocol.rules import Protocol
 from segfair.subgroups.lattice import Divergence, Subgroup
 
-__all__ = ["SchemaWriter", "Tree", "audit_schema", "write_schema"]
+__all__ = ["SchemaWriter", "Tree", "audit_schema", "check_audit", "write_schema"]
 
 Tree = dict[str, Any]
 
@@ -154,6 +158,82 @@ def audit_schema() -> Tree:
     return writer.document(f"segfair audit.json, format {codec.FORMAT}", _result(writer))
 
 
+def check_audit(tree: Mapping[str, Any]) -> None:
+    """Whether a tree is an audit as a whole: as the schema says, and its parts of one piece.
+
+    Args:
+        tree: Of the present format. Rows of cases, of which there may be millions, are looked at column by column.
+
+    Raises:
+        InputError: It is not: the place, what is expected there, and what was found.
+        ConfigError: Its protocol is none.
+    """
+    scores = tree.get("case_scores")
+    rows = scores.get("rows") if isinstance(scores, Mapping) else None
+    # A schema would be asked of every cell.
+    bare = tree if rows is None else {**tree, "case_scores": {**tree["case_scores"], "rows": []}}
+    check_tree(bare, audit_schema(), "audit.json")
+    Protocol.from_dict(tree["protocol"], source="audit.json, protocol")
+    # The first one only: what follows may not be there to be looked at.
+    complaint = next(itertools.chain(_unfit_rows(tree["case_scores"]), _unfit_parts(tree)), None)
+    if complaint:
+        raise InputError(f"audit.json: {complaint}")
+
+
+def _unfit_rows(scores: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the rows of cases, in sentences."""
+    columns, rows = scores["columns"], scores["rows"]
+    if columns[:1] != ["case"]:
+        yield "case_scores.columns: case expected as the first"
+    if (twin := _twin(columns)) is not None:
+        yield f"case_scores.columns: {twin} stands twice"
+    for kind in ("metrics", "attributes"):
+        yield from (
+            f"case_scores.{kind}: {name} is none of the columns" for name in scores[kind] if name not in columns
+        )
+    if not isinstance(rows, list):
+        yield f"case_scores.rows: a list expected, got {cut_text(repr(rows))}"
+    for number, row in enumerate(rows):
+        if not isinstance(row, list | tuple) or len(row) != len(columns):
+            yield f"case_scores.rows.{number}: a list of {len(columns)} cells expected, got {cut_text(repr(row))}"
+    for name, cells in zip(columns, zip(*rows, strict=True), strict=False):
+        yield from _unfit_cells(name, cells, numbers=name in scores["metrics"])
+    if (twin := _twin([row[0] for row in rows])) is not None:
+        yield f"case_scores.rows: case {twin} stands twice"
+    if len(scores.get("subjects", ())) not in (0, len(rows)):
+        yield f"case_scores.subjects: {len(rows)} numbers expected, one a row, got {len(scores['subjects'])}"
+
+
+def _unfit_cells(column: str, cells: Iterable[Any], *, numbers: bool) -> Iterator[str]:
+    kinds, expected = ((int, float), "a number") if numbers else ((int, float, str), "a number or a text")
+    for cell in cells:
+        if cell is not None and type(cell) not in kinds:
+            yield f"case_scores.rows, column {column}: {expected} or null expected, got {cut_text(repr(cell))}"
+
+
+def _twin(names: Sequence[str]) -> str | None:
+    return None if len(set(names)) == len(names) else Counter(names).most_common(1)[0][0]
+
+
+def _unfit_parts(tree: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong between the parts of an audit, in sentences."""
+    n_scored, n_rows = tree["cases"]["n_scored"], len(tree["case_scores"]["rows"])
+    if n_rows not in (0, n_scored):
+        yield f"cases.n_scored: {n_scored}, and case_scores has {n_rows} rows"
+    outcomes, asked = tree["outcomes"], tree["config"]["outcomes"]
+    if not asked:
+        yield "config.outcomes: at least one name expected, got []"
+    for place, names in (("config.outcomes", asked), ("subgroups", tree["subgroups"])):
+        known = ", ".join(sorted(outcomes)) or "there are none"
+        yield from (f"{place}: {name} is none of the outcomes ({known})" for name in names if name not in outcomes)
+    yield from (f"subgroups: {name} is missing" for name in outcomes if name not in tree["subgroups"])
+    if not any(facts["primary"] for facts in outcomes.values()):
+        yield "outcomes: one of them must be primary"
+    for number, attribute in enumerate(tree["attributes"]):
+        if not attribute["levels"]:
+            yield f"attributes.{number}.levels: at least one expected, got []"
+
+
 def write_schema(schema: Tree, path: Path) -> None:
     """Writes a schema as it lies in the documentation."""
     path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -245,7 +325,7 @@ def _divergence(writer: SchemaWriter) -> Tree:
     items = writer.of(Subgroup) | {"description": "Attribute -> level; the cases have all of them."}
     share = _record(attribute=writer.of(str), level=writer.of(str), share=writer.of(float))
     properties["shapley"] = {"type": "array", "items": share, "description": properties["shapley"]["description"]}
-    required = ["items", *writer.needed(Divergence, without=("subgroup",))]
+    required = ["items", "shapley", *writer.needed(Divergence, without=("subgroup", "shapley"))]
     return writer.object(Divergence, {"items": items, **properties}, required)
 
 

@@ -88,12 +88,16 @@ def write(
 
 def audit_answer(result: AuditResult, page: Path, share: Path | None) -> Answer:
     """Cases, scores, verdict, findings, gates and files of an audit."""
+    from segfair.audit.result.record import audited_name
+
     counts, verdict = result.cases.counts, result.verdict
     shared = {} if share is None else {"to hand on": share}
     values = {name: score.value for name, score in result.scores.items()}
     scores = "  ".join(f"{name} {value:.4f}" for name, value in values.items() if value is not None)
+    files = {"report": page, "summary": page.with_name("summary.html"), **shared}
     return Answer(
         {
+            "name": audited_name(result.about.record),
             "cases": {
                 "n_scored": counts.n_scored,
                 "n_penalised": len(counts.penalised),
@@ -103,28 +107,28 @@ def audit_answer(result: AuditResult, page: Path, share: Path | None) -> Answer:
             "verdict": {"kind": verdict.kind, "sentence": verdict.sentence},
             "findings": _finding_facts(result),
             "gates": _gate_facts(verdict.gates),
-            "files": _file_facts({"report": page, "audit": page.with_name("audit.json"), **shared}),
+            "files": _file_facts({**files, "audit": page.with_name("audit.json")}),
         },
         (
             cases_line(result),
             *([scores] if scores else []),
             verdict.sentence,
             *gate_lines(verdict.gates),
-            f"report: {page}",
-            *(f"{name}: {path}" for name, path in shared.items()),
+            *(f"{name}: {path}" for name, path in files.items()),
         ),
-        lambda: _tables().audit(result, cases=cases_line(result), files={"report": page, **shared}),
+        lambda: _tables().audit(result, cases=cases_line(result), files=files),
     )
 
 
 def cases_line(result: AuditResult) -> str:
-    """How many cases were scored, and what became of the others."""
+    """What was audited, where it was named, how many cases were scored, and what became of the others."""
+    from segfair.audit.result.record import audited_name
     from segfair.audit.words import plural
 
-    counts = result.cases.counts
+    counts, name = result.cases.counts, audited_name(result.about.record)
     tally = f"{len(counts.penalised)} penalised; {len(counts.unusable)} excluded"
     tally += f"; {counts.n_taught} taught the bins" if counts.n_taught else ""
-    return f"{plural(counts.n_scored, 'case')} scored, {tally}"
+    return f"{f'{name}: ' if name else ''}{plural(counts.n_scored, 'case')} scored, {tally}"
 
 
 def _finding_facts(result: AuditResult) -> list[dict[str, Any]]:
@@ -215,7 +219,14 @@ def write_ranking(ranking: Ranking, options: RankOptions, voice: Voice) -> None:
     from segfair.report.ranking.files import write_ranking
 
     private = options.private_labels
-    page = write_ranking(ranking, options.out, private_labels=private, export=options.export, command=command())
+    page = write_ranking(
+        ranking,
+        options.out,
+        private_labels=private,
+        export=options.export,
+        command=command(),
+        title=options.title,
+    )
     voice.note(*ranking.notices)
     voice.note(*(f"left out for every team: case {case}: {reason}" for case, reason in ranking.scores.excluded.items()))
     voice.note(*(alert.text for alert in ranking.alerts), warning=True)

@@ -14,7 +14,6 @@ References:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segfair.documents import read_json
 from segfair.errors import InputError
 from segfair.files.images.masks import read_mask
 from segfair.mitigation.data.regions import Regions
@@ -80,10 +80,7 @@ def read_box(path: Path) -> BreastBox | None:
     Raises:
         InputError: The file cannot be read, or its box is not six rising whole numbers.
     """
-    try:
-        tree = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a patient's file ({error})") from error
+    tree = read_json(path)
     lesion = tree.get("primary_lesion") if isinstance(tree, dict) else None
     corners = lesion.get("breast_coordinates") if isinstance(lesion, dict) else None
     if corners is None:

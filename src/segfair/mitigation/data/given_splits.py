@@ -6,13 +6,12 @@ Known files are nnU-Net's `splits_final.json`, `splits.json` of an earlier run, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from segfair.attributes.binning import level_text
+from segfair.documents import read_json
 from segfair.errors import ConfigError, InputError, MetadataError, some
 from segfair.files.cells import cell_text, is_missing
 from segfair.files.tables import Table, load_table
@@ -84,10 +83,7 @@ def given_splits(
         table = load_table(path, wanted_ids=case_ids)
         is_split = any(column.strip().casefold() == SPLIT_COLUMN for column in table.columns)
         return _table_parts(table, path, case_ids) if is_split else _table_folds(table, path, case_ids)
-    try:
-        tree: Any = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as splits ({error})") from error
+    tree = read_json(path)
     if not isinstance(tree, dict) or "folds" in tree:
         return read_folds(path, case_ids)
     split = load_split(path)
@@ -133,10 +129,7 @@ def read_folds(path: Path, case_ids: Sequence[str]) -> GivenFolds:
     """
     if path.suffix.lower() != ".json":
         return _table_folds(load_table(path, wanted_ids=case_ids), path, case_ids)
-    try:
-        tree = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as folds ({error})") from error
+    tree = read_json(path)
     notices: list[str] = []
     if isinstance(tree, dict):
         folds = [_Fold(fold.train + fold.validation, fold.test) for fold in folds_of(tree, path)]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
+from segfair.documents import named_type, read_json
 from segfair.errors import ConfigError, InputError, some
 from segfair.files.datalists import Part
 
@@ -136,12 +137,9 @@ def read_split_tree(path: Path) -> dict[str, Any]:
     Raises:
         InputError: It cannot be read, or holds no JSON object.
     """
-    try:
-        tree = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a split ({error!r})") from error
+    tree = read_json(path)
     if not isinstance(tree, dict):
-        raise InputError(f"{path}: cannot be read as a split (expected a JSON object, got a {type(tree).__name__})")
+        raise InputError(f"{path}: cannot be read as a split (expected a JSON object, got {named_type(tree)})")
     return tree
 
 

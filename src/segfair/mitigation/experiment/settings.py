@@ -6,7 +6,6 @@ Checks every value before data are read; knows nothing of data or training.
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from segfair.attributes.binning import readings_of
 from segfair.attributes.fit import parse_bins
 from segfair.attributes.joins import joins_of, parse_join
 from segfair.audit.result import AuditConfig
+from segfair.documents import read_toml
 from segfair.errors import ConfigError
 from segfair.mitigation.data.augmentation import Strength
 from segfair.mitigation.networks.backbones import BACKBONES, Backbone, NetworkConfig, Size
@@ -461,10 +461,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: An unreadable file, an unknown key, or a value of the wrong kind.
     """
-    try:
-        tree = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"--config {path}: cannot be read ({error})") from error
+    tree = read_toml(path, refusal=ConfigError, what=f"--config {path}")
     read = structure(_converter, {"out": "", **tree}, MitigationSettings, source=f"--config {path}")
     return {name: getattr(read, name) for name in tree}
 

@@ -18,7 +18,7 @@ from segfair.audit.words import (
     subgroup_name,
 )
 from segfair.fairness.challenge import Disparity, Extreme
-from segfair.report.audit.room import attributes_drawn, attributes_note, rows_of_levels
+from segfair.report.audit.room import attributes_drawn, attributes_note, attributes_opened, rows_of_levels
 from segfair.report.audit.summary import judged, outcome_digits, standing_cell
 from segfair.report.figures import divergence_bars, level_dots
 from segfair.report.parts import Data, cell, figure, items_of, number_column, table
@@ -56,6 +56,7 @@ def attribute_section(result: AuditResult) -> list[Data]:
         len(clean(level.level)) for entry in result.attributes.facts if entry.name in drawn for level in entry.levels
     )
     longest = max(lengths, default=0)
+    opened = attributes_opened(result)
     sections = []
     for index, attribute in enumerate(result.attributes.facts):
         if attribute.name not in drawn:
@@ -78,6 +79,7 @@ def attribute_section(result: AuditResult) -> list[Data]:
             {
                 "name": name,
                 "primary": attribute.primary,
+                "open": attribute.name in opened,
                 "disparity": _disparity_sentences(attribute),
                 "figure": figure(
                     drawing,

@@ -17,7 +17,7 @@ from segfair.audit.words import (
 from segfair.report.audit.summary import forest, judged, outcome_digits, uncorrected_note
 from segfair.report.audit.summary import row_cells as divergence_cells
 from segfair.report.parts import Data, table
-from segfair.report.rows import PAGE_ROWS, Column, Row, RowTable, encode_tables, row_cells
+from segfair.report.rows import PAGE_ROWS, CaseTable, Column, Row, RowTable, encode_tables, row_cells
 from segfair.subgroups.lattice import Divergence, Subgroup, SubgroupTable
 
 __all__ = ["PAGE_ROWS", "subgroup_section"]
@@ -44,8 +44,13 @@ _COLUMNS = (
 )
 
 
-def subgroup_section(result: AuditResult) -> Data:
-    """Forest plot and table of the primary outcome, and the worst subgroups of the exploratory ones."""
+def subgroup_section(result: AuditResult, cases: CaseTable | None = None) -> Data:
+    """Forest plot and table of the primary outcome, and the worst subgroups of the exploratory ones.
+
+    Args:
+        result: The audit.
+        cases: Who the members are; None: nobody is told.
+    """
     outcome = result.subgroups.primary_outcome
     rows, facts = result.subgroups[outcome], result.subgroups.outcomes[outcome]
     columns = [
@@ -57,7 +62,8 @@ def subgroup_section(result: AuditResult) -> Data:
     shown = [row for row in rows if not row.redundant][:PAGE_ROWS]
     digits = outcome_digits(rows)
     n_redundant = sum(row.redundant for row in rows)
-    payload, n_omitted = encode_tables((_table(result, name, columns) for name in result.subgroups), columns)
+    tables = (_table(result, name, columns) for name in result.subgroups)
+    payload, n_omitted = encode_tables(tables, columns, cases)
     drawn = _forest_rows(rows, result)
     n_kept = len(rows) - n_redundant
     search = result.subgroups.search

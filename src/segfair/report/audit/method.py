@@ -1,62 +1,19 @@
-"""How the numbers came about: worst cases, metrics, settings, protocol, columns, folders."""
+"""How the numbers came about: metrics, settings, protocol, columns, folders."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from segfair.audit.result import AuditResult, Bins, MetricFacts
-from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural, search_sentence
-from segfair.report.audit.room import attributes_drawn, attributes_note
-from segfair.report.gallery import gallery_section
+from segfair.audit.words import clean, metric_name, plural, search_sentence
 from segfair.report.parts import NAME_LENGTH, Data, cell, definition, number_column, table
-from segfair.scoring.scores import LABEL_SIZES
 
-__all__ = ["case_section", "column_section", "input_section", "method_section"]
+__all__ = ["column_section", "input_section", "method_section"]
 
-_WORST_CASES = 20
 _MOST_LISTED = 50
 """Levels that were not combined; audit.json has all."""
 _ROLES = {"labels2": "Second labels"}
 _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "signed": "best at zero"}
-
-
-def case_section(result: AuditResult) -> Data | None:
-    """The cases with the worst values of the primary outcome, pictures first."""
-    scores = result.cases.scores
-    outcome = result.subgroups.primary_outcome
-    place = {name: index for index, name in enumerate(scores.columns)}
-    rows = [row for row in scores.rows if row[place[outcome]] is not None]
-    if not rows:
-        return None
-    sign = 1 if result.subgroups.outcomes[outcome].better == "higher" else -1
-    rows.sort(key=lambda row: (sign * row[place[outcome]], str(row[place["case"]])))
-    distances = ("hd95_mm", "hd95_vox", "hd95_px")
-    wanted = dict.fromkeys((outcome, *result.about.config.outcomes, "dsc", "normhd", *distances, *LABEL_SIZES))
-    metrics = [name for name in wanted if name in scores.metrics][:6]
-    digits = {name: metric_digits(scores.column(name)) for name in metrics}
-    drawn = attributes_drawn(result)
-    shown = [name for name in scores.attributes if name in drawn]
-    return {
-        "gallery": gallery_section(result, metrics),
-        "table": table(
-            f"The {plural(min(_WORST_CASES, len(rows)), 'case')} with the worst {metric_name(outcome)}",
-            ["Case", *(number_column(metric_name(name)) for name in metrics), "Attributes"],
-            [
-                [
-                    cell(
-                        clean(row[place["case"]], length=NAME_LENGTH),
-                        sub=f"penalised: {clean(row[place['penalised']], length=120)}"
-                        if row[place["penalised"]]
-                        else "",
-                    ),
-                    *(cell(format_number(row[place[name]], digits[name])) for name in metrics),
-                    cell(items=[(name, str(row[place[name]])) for name in shown if row[place[name]]]),
-                ]
-                for row in rows[:_WORST_CASES]
-            ],
-            note=attributes_note(result),
-        ),
-    }
 
 
 def method_section(

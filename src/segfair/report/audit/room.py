@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from segfair.audit.judging.verdict import headline
 from segfair.audit.result import AttributeFacts, AuditResult
 from segfair.subgroups.lattice import Divergence, Subgroup
 
-__all__ = ["MOST_ATTRIBUTES", "attributes_drawn", "attributes_note", "rows_of_levels"]
+__all__ = ["MOST_ATTRIBUTES", "attributes_drawn", "attributes_note", "attributes_opened", "rows_of_levels"]
 
+FEW_ATTRIBUTES = 2
+"""So many attributes are never folded away."""
 MOST_ATTRIBUTES = 30
 """Attributes with a figure and a table of their own; more of them make a page of several megabytes."""
 
@@ -47,6 +50,19 @@ def attributes_drawn(result: AuditResult) -> frozenset[str]:
         )
 
     return frozenset(entry.name for entry in sorted(facts, key=evidence)[:MOST_ATTRIBUTES])
+
+
+def attributes_opened(result: AuditResult) -> frozenset[str]:
+    """Names of the attributes that need no unfolding: those fixed beforehand, else those that the verdict is about.
+
+    All, where they are few or where neither names one that is drawn.
+    """
+    drawn = attributes_drawn(result)
+    declared = {entry.name for entry in result.attributes.facts if entry.primary}
+    worst = headline(result)
+    named = [finding.items for finding in result.subgroups.findings] or ([worst.subgroup] if worst else [])
+    opened = declared or {name for subgroup in named for name, _ in subgroup.items}
+    return frozenset(opened & drawn) if opened & drawn and len(drawn) > FEW_ATTRIBUTES else drawn
 
 
 def attributes_note(result: AuditResult) -> str:

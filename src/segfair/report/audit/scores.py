@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from segfair.audit.result import AuditResult
+from segfair.audit.result import AuditResult, Score
 from segfair.audit.result.record import KNOWN_KEYS
 from segfair.audit.words import clean, format_interval, format_number, format_p, plural
 from segfair.report.audit.room import attributes_drawn, attributes_note
-from segfair.report.audit.summary import chance_words
+from segfair.report.audit.summary import UNKNOWN_CHANCE, chance_words
 from segfair.report.figures import score_strip
-from segfair.report.parts import Data, cell, definition, figure, number_column, table
+from segfair.report.parts import NAME_LENGTH, Data, cell, definition, figure, number_column, table
 
 __all__ = ["alert_section", "gate_section", "record_section", "score_section"]
 
@@ -114,8 +114,14 @@ def alert_section(result: AuditResult) -> Data:
         )
         if effect
         else None,
-        "penalised": _case_list("Penalised cases", result.cases.counts.penalised),
-        "excluded": _case_list("Cases in no mean", result.cases.counts.unusable),
+        "lists": [
+            found
+            for found in (
+                _case_list("Penalised cases", result.cases.counts.penalised),
+                _case_list("Cases in no mean", result.cases.counts.unusable),
+            )
+            if found
+        ],
     }
 
 
@@ -123,12 +129,16 @@ def _case_list(caption: str, reasons: Mapping[str, str]) -> Data | None:
     if not reasons:
         return None
     rest = len(reasons) - _LISTED
-    return table(
-        f"{caption} ({len(reasons):,})",
-        ["Case", "Reason"],
-        [[clean(case, length=80), clean(reason, length=300)] for case, reason in list(reasons.items())[:_LISTED]],
-        note=f"and {rest:,} more, in audit.json" if rest > 0 else "",
-    )
+    rows: list[list[Data | str]] = [
+        [cell(name := clean(case, length=NAME_LENGTH), case=name), clean(reason, length=300)]
+        for case, reason in list(reasons.items())[:_LISTED]
+    ]
+    more = f"and {rest:,} more, in audit.json" if rest > 0 else ""
+    return {
+        "title": caption,
+        "count": f"{len(reasons):,}",
+        "table": table(f"{caption} ({len(reasons):,})", ["Case", "Reason"], rows, note=more),
+    }
 
 
 def score_section(result: AuditResult) -> Data:
@@ -148,20 +158,14 @@ def score_section(result: AuditResult) -> Data:
     rows: list[list[Data | str]] = [
         [
             cell(name, sub=_SCORE_NAMES.get(name, "")),
-            cell(format_number(score.value, 4), sub=clean(score.reason, length=200) if score.reason else ""),
+            cell(format_number(score.value, 4), sub=_value_note(name, score)),
             format_interval(score.ci, 4),
-            cell(
-                format_number(score.chance.mean) if score.chance else "–",
-                sub=f"{format_interval(score.chance.interval)}; p {format_p(score.chance.p_value)}"
-                if score.chance
-                else "",
-            ),
         ]
         for name, score in scores.items()
     ]
     data = table(
         "Scores of the cohort",
-        ["Score", number_column("Value"), number_column("95% interval"), number_column("Chance level")],
+        ["Score", number_column("Value"), number_column("95% interval")],
         rows,
     )
     return {
@@ -169,8 +173,20 @@ def score_section(result: AuditResult) -> Data:
         "figure": _score_figure(result),
         "sentences": chances,
         "variants": _variants(result),
+        "others": plural(len(result.scores.variants) + len(result.scores.definitions), "row"),
         "definitions": _definitions(result),
     }
+
+
+def _value_note(name: str, score: Score) -> str:
+    """What a value must not be read without: where chance alone would put it, or why there is none."""
+    if score.chance is None:
+        missing = UNKNOWN_CHANCE if name == "FS" and score.value is not None else ""
+        return clean(score.reason, length=200) if score.reason else missing
+    chance = score.chance
+    return (
+        f"chance level {format_number(chance.mean)} ({format_interval(chance.interval)}), p {format_p(chance.p_value)}"
+    )
 
 
 def _score_figure(result: AuditResult) -> Data | None:
@@ -228,6 +244,7 @@ def _variants(result: AuditResult) -> Data | None:
 def _definitions(result: AuditResult) -> Data | None:
     if not result.scores.definitions:
         return None
+    fs = result.scores.get("FS")
     return table(
         "The scores under other definitions of NormHD",
         ["HD95 / scale in", *map(number_column, ("NormHD", "PS", "FS", "TS")), "What changes"],
@@ -236,7 +253,7 @@ def _definitions(result: AuditResult) -> Data | None:
                 cell(clean(entry.name), sub="used in this report" if entry.used else ""),
                 format_number(entry.normhd, 4),
                 format_number(entry.ps, 4),
-                format_number(entry.fs, 4),
+                cell(format_number(entry.fs, 4), sub=_value_note("FS", fs) if entry.used and fs else ""),
                 format_number(entry.ts, 4),
                 "; ".join(clean(change, length=200) for change in entry.changes[:6])
                 or ("" if entry.used else "not told here" if result.about.shared else "no order of levels"),

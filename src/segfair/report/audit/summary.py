@@ -25,6 +25,7 @@ from segfair.subgroups.lattice import Better, Divergence, Estimate, SubgroupTabl
 
 __all__ = [
     "ROW_COLUMNS",
+    "UNKNOWN_CHANCE",
     "chance_words",
     "forest",
     "headline_facts",
@@ -47,6 +48,8 @@ _VERDICTS = {
 }
 
 
+UNKNOWN_CHANCE = "chance level not known, and no answer without it"
+"""What stands beside an FS of which nobody knows what it would be without a disparity."""
 ROW_COLUMNS: tuple[str | Data, ...] = (
     "Subgroup",
     *map(number_column, ("n", "Mean", "Others", "Difference")),
@@ -107,7 +110,7 @@ def headline_facts(result: AuditResult) -> list[Data]:
         found.append(_fact(f"Mean {metric_name(outcome)}", format_number(facts.mean, digits), "over all cases"))
     fs = result.scores.get("FS")
     if fs is not None and fs.value is not None:
-        found.append(_fact("Fairness score FS", format_number(fs.value), chance_words(fs, result) or _ci_words(fs)))
+        found.append(_fact("Fairness score FS", format_number(fs.value), chance_words(fs, result) or UNKNOWN_CHANCE))
     worst = headline(result)
     if worst is not None:
         gap = format_number(worst.difference, digits, signed=True)

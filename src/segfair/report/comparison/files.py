@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 
 from segfair.compare.result import Comparison
+from segfair.documents import read_json
+from segfair.errors import InputError
 from segfair.files.placing import placed_together, refuse_foreign
 from segfair.report.comparison.page import comparison_data
 from segfair.report.files import render_page
@@ -24,6 +25,7 @@ def write_comparison(
     *,
     command: str = "",
     digests: Mapping[str, str] | None = None,
+    title: str = "",
 ) -> Path:
     """Writes both files; each appears only once both are complete.
 
@@ -32,6 +34,7 @@ def write_comparison(
         directory: Where to; made if it does not exist. Other files in it stay as they are.
         command: The command line that led here; empty: called from Python.
         digests: What -> SHA-256, such as those of the two audit.json.
+        title: What the comparison is called, in its heading and at the foot of the print.
 
     Returns:
         The path of comparison.html.
@@ -43,7 +46,7 @@ def write_comparison(
     refuse_foreign(directory, FILES, ours=_is_ours(directory / FILES[0]), writer="segfair compare")
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     page = render_page(
-        comparison_data(comparison, written=written, command=command, digests=digests),
+        comparison_data(comparison, written=written, command=command, digests=digests, title=title),
         template="comparison.html.j2",
     )
     with placed_together(directory, first=FILES[0]) as unfinished:
@@ -54,7 +57,7 @@ def write_comparison(
 
 def _is_ours(path: Path) -> bool:
     try:
-        tree = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        tree = read_json(path)
+    except InputError:
         return False
     return isinstance(tree, dict) and "format" in tree and "audits" in tree

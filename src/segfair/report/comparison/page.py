@@ -30,10 +30,12 @@ from segfair.report.comparison.changes import (
     metric_section,
     names_of,
     table_section,
-    title,
+)
+from segfair.report.comparison.changes import (
+    title as column_title,
 )
 from segfair.report.comparison.figures import SlopeLine, slope_plot
-from segfair.report.parts import Data, definition, figure, items_of
+from segfair.report.parts import Data, definition, figure, items_of, titled
 
 __all__ = [
     "comparison_data",
@@ -75,7 +77,12 @@ _SLOPES = {"harmed": 8, "gained": 6}
 
 
 def comparison_data(
-    comparison: Comparison, *, written: str, command: str = "", digests: Mapping[str, str] | None = None
+    comparison: Comparison,
+    *,
+    written: str,
+    command: str = "",
+    digests: Mapping[str, str] | None = None,
+    title: str = "",
 ) -> Data:
     """Everything that the comparison page prints.
 
@@ -84,6 +91,7 @@ def comparison_data(
         written: When the page is written, as it shall stand there.
         command: The command line that led to it; empty: none is shown.
         digests: What -> SHA-256, printed with the method.
+        title: What the comparison is called; empty: it has no name.
     """
     sections = {
         "verdict": verdict_section(comparison),
@@ -100,13 +108,13 @@ def comparison_data(
         "inputs": input_section(comparison),
     }
     return {
-        "title": "Segmentation audits compared by subgroup",
+        "title": titled(clean(title, length=120) if title else "", "Segmentation audits compared by subgroup"),
         "written": written,
         "version": comparison.versions.get("segfair", ""),
         "outcome": metric_name(comparison.outcome),
         "n_cases": f"{comparison.n_paired:,}",
         "protocol": clean(comparison.settings.get("protocol", ""), length=60),
-        "names": [title(name) for name in names_of(comparison)],
+        "names": [column_title(name) for name in names_of(comparison)],
         "facts": headline_facts(comparison),
         "gaps_note": gaps_note(comparison),
         "sections": sections,
@@ -270,7 +278,7 @@ def slope_figure(comparison: Comparison, *, key: str = "slopes") -> Data | None:
     if not shown:
         return None
     digits = outcome_digits(comparison)
-    columns = [title(name) for name in names_of(comparison)]
+    columns = [column_title(name) for name in names_of(comparison)]
     everybody = SlopeLine("all cases", change.n, (change.before, change.after), "all cases")
     lines = [everybody, *(_line(row, subgroup_name(row.pairs, length=24)) for row in shown)]
     # On a narrow screen there is room for the levels only; the table beneath names their attributes.
@@ -327,7 +335,7 @@ def input_section(comparison: Comparison) -> Data:
     return {
         "sides": [
             {
-                "name": title(side.name),
+                "name": column_title(side.name),
                 "counts": (
                     f"{plural(side.n_scored, 'case')} scored, {side.n_penalised:,} penalised; "
                     f"{side.n_excluded:,} excluded"

@@ -43,6 +43,7 @@ def write_ranking(
     private_labels: bool = False,
     export: Export | None = None,
     command: str = "",
+    title: str = "",
 ) -> Path:
     """Writes `leaderboard.html`, `leaderboard.csv`, `rank.json`, `challengeR.csv`, `manifest.json` and `teams/`.
 
@@ -55,6 +56,7 @@ def write_ranking(
             then lie in the sub-folder `public` and name no case, attribute or level; what does lies beside it.
         export: A platform for which each team's scores are written as well, one file a team.
         command: The command line that led here, for the record; empty: called from Python.
+        title: What the ranking is called, in the heading of the leaderboard and at the foot of its print.
 
     Returns:
         The path of the leaderboard.
@@ -68,7 +70,14 @@ def write_ranking(
     place = f"{PUBLIC}/" if private_labels else ""
     with placed_together(directory, first=MANIFEST, earlier=written_files(directory)) as unfinished:
         _write_all(
-            ranking, unfinished, place=place, private=private_labels, export=export, command=command, written=written
+            ranking,
+            unfinished,
+            place=place,
+            private=private_labels,
+            export=export,
+            command=command,
+            written=written,
+            title=title,
         )
         names = sorted(path.relative_to(unfinished).as_posix() for path in unfinished.rglob("*") if path.is_file())
         _write_manifest(ranking, unfinished, names, command=command, written=written)
@@ -91,13 +100,14 @@ def _write_all(
     export: Export | None,
     command: str,
     written: datetime,
+    title: str,
 ) -> None:
     public = folder / place
     (public / "teams").mkdir(parents=True)
     moment = written.strftime("%Y-%m-%d %H:%M UTC")
     slugs = file_names([entry.team for entry in ranking.standings])
     pages = {team: f"teams/{slug}.html" for team, slug in slugs.items()}
-    board = leaderboard_data(ranking, pages=pages, private=private, written=moment, command=command)
+    board = leaderboard_data(ranking, pages=pages, private=private, written=moment, command=command, title=title)
     _write_text(public / "leaderboard.html", render_page(board, template="rank.html.j2"))
     write_csv(leaderboard_rows(ranking), public / "leaderboard.csv")
     _write_json(folder / "rank.json", ranking.to_dict())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from segfair.audit.words import clean, format_interval, metric_name, plural
 from segfair.rank.result import WINNER_PROBABILITY, LeftOut, Ranking, Standing, Variant, patient_name, percent
-from segfair.report.parts import Cell, Data, cell, definition, number_column, table
+from segfair.report.parts import Cell, Data, cell, definition, number_column, table, titled
 from segfair.report.ranking.tables import (
     DIGITS,
     NAME_LENGTH,
@@ -50,7 +50,7 @@ _TITLES = {
 
 
 def leaderboard_data(
-    ranking: Ranking, *, pages: dict[str, str], private: bool, written: str, command: str = ""
+    ranking: Ranking, *, pages: dict[str, str], private: bool, written: str, command: str = "", title: str = ""
 ) -> Data:
     """Everything the leaderboard's template prints.
 
@@ -60,6 +60,7 @@ def leaderboard_data(
         private: Whether labels are private.
         written: When the page is written, as it shall stand there.
         command: The command line that led to it; empty or private: none is shown.
+        title: What the ranking is called; empty: it has no name.
     """
     sections = {
         "verdict": verdict_section(ranking, private=private),
@@ -70,7 +71,9 @@ def leaderboard_data(
         "method": _method(ranking, command="" if private else command),
     }
     return {
-        "title": f"Ranking of {plural(len(ranking.standings), 'team')}",
+        "title": titled(
+            clean(title, length=120) if title else "", f"Ranking of {plural(len(ranking.standings), 'team')}"
+        ),
         "written": written,
         "version": ranking.versions.get("segfair", ""),
         "meta": (

@@ -1,0 +1,1 @@
+"""The summary that somebody signs: one or two pages in plain words, in the reader's language, and their PDF."""
