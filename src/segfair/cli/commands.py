@@ -40,7 +40,8 @@ class Command(TyperCommand):
         with suggesting():
             left = super().parse_args(ctx, [*joined, *rest])
         for option in self.params:
-            if complaint := _unfit(ctx.params.get(option.name)):
+            value = ctx.params.get(option.name)
+            if value != option.default and (complaint := _unfit(value)):
                 raise typer.BadParameter(complaint, ctx=ctx, param_hint=f"'{option.opts[0]}'")
         return left
 
