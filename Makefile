@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 LOCALE := src/segfair/report/signing/locale
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo demo-mitigate test lint format bench same schemas catalogue fuzz clean
+.PHONY: demo demo-mitigate test lint format docs notebooks pictures bench same schemas catalogue fuzz clean
 
 demo: $(VENV)/installed  ## build the embedded cohort, audit it, say where the report lies
 	$(BIN)/segfair phantom demo/cohort
@@ -29,6 +29,19 @@ lint: $(VENV)/installed-test  ## style, types, architecture
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/installed-docs  ## the site in build/site, with its reports and notebooks; all of its code blocks and links
+	rm -rf build/made build/site
+	$(THREADS) $(BIN)/python website/made.py build/made
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	$(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal tests/docs --slow --site build/site
+	@echo "build/site/index.html, or with search: $(BIN)/python -m http.server -d build/site"
+
+notebooks: $(VENV)/installed-docs  ## the notebooks of examples/, from top to bottom
+	$(THREADS) $(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=600 examples
+
+pictures: $(VENV)/installed-docs  ## docs/images anew, from reports made now
+	$(THREADS) $(BIN)/python website/pictures.py docs/images
 
 bench: $(VENV)/installed-test  ## the figures of the documentation (long)
 	for script in $(filter-out benchmarks/byte_for_byte.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(THREADS) $(BIN)/python $$script || exit 1; done
@@ -66,6 +79,10 @@ $(VENV)/installed-mitigate: $(VENV)/installed
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) -e ".[mitigate,test,lint]"
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed-test
+	$(PIP) -e ".[docs]"
 	@touch $@
 
 clean:

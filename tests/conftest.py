@@ -22,6 +22,13 @@ settings.register_profile("default", deadline=None)
 settings.register_profile("fuzz", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make docs` asks for beside the tests."""
+    parser.addoption("--slow", action="store_true", help="run the blocks of the documentation that take long, too")
+    parser.addoption("--site", type=Path, help="folder of the documentation's site, which its tests look through")
+
+
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 Once = Callable[[str, Callable[[Path], Any]], Any]
 

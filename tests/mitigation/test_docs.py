@@ -1,4 +1,4 @@
-"""The worked example of docs/mitigation.md is what the code computes."""
+"""The worked example of docs/explanations/fairmedseg.md and the tables of docs/mitigation.md are what the code computes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from segfair.mitigation.weighting.reweighter import ADAPTIVE, CONFIDENT, LITERAL
 from segfair.subgroups.lattice import divergences
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "mitigation.md").read_text("utf-8")
+PAGE = "".join((ROOT / "docs" / page).read_text("utf-8") for page in ("mitigation.md", "explanations/fairmedseg.md"))
 
 
 def section(title: str) -> str:
@@ -148,7 +148,8 @@ def test_every_planned_value_stands_in_the_table_of_the_plan() -> None:
 
 
 def test_the_example_of_a_network_of_one_s_own_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (example,) = re.findall(r"```python\n(from torch import nn\n.*?)```", PAGE, re.DOTALL)
+    page = (ROOT / "docs" / "how-to" / "own-network.md").read_text("utf-8")
+    (example,) = re.findall(r"```python[^\n]*\n(from torch import nn\n.*?)```", page, re.DOTALL)
     (tmp_path / "my_networks.py").write_text(example)
     monkeypatch.syspath_prepend(tmp_path)
     for dims in (2, 3):
@@ -158,7 +159,7 @@ def test_the_example_of_a_network_of_one_s_own_is_built(tmp_path: Path, monkeypa
 
 
 def test_the_settings_of_the_page_are_settings(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    (example,) = re.findall(r"```toml[^\n]*\n(.*?)```", PAGE, re.DOTALL)
     path = tmp_path / "ours.toml"
     path.write_text(example)
     settings = MitigationSettings(tmp_path, data=tmp_path, **read_settings(path))
