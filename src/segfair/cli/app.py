@@ -57,7 +57,7 @@ LISTED = {
     "compare": Listed(
         "comparing",
         "Audit",
-        "Say who gained and who was harmed from one audit to another.",
+        "Say who gained and who was harmed from one audit to another, or to each of several.",
     ),
     "rank": Listed("ranking", "Rank", "Score many teams on the same labels; who is first, and why."),
     "rank-scores": Listed("ranking", "Rank", "The same ranking from per-case scores that exist already."),

@@ -7,7 +7,6 @@ data (`checklists.toml`); what a fact says is decided in `audit_facts`.
 from __future__ import annotations
 
 import functools
-import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segfair.audit.result import AuditResult
+from segfair.documents import read_toml
 from segfair.handover.audit_facts import RECORD, fact_of
 from segfair.trees import structure, tree_converter
 
@@ -152,7 +152,7 @@ class _File:
 @functools.cache
 def checklists() -> tuple[Checklist, ...]:
     """The checklists, from the file that holds them."""
-    tree: Mapping[str, Any] = tomllib.loads(Path(__file__).with_name("checklists.toml").read_text("utf-8"))
+    tree: Mapping[str, Any] = read_toml(Path(__file__).with_name("checklists.toml"))
     return structure(tree_converter(), tree, _File, source="checklists.toml").checklists
 
 

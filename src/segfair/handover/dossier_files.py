@@ -8,6 +8,8 @@ from pathlib import Path
 
 from segfair.audit.result import AuditResult
 from segfair.audit.words import clean, metric_name, plural
+from segfair.documents import read_json
+from segfair.errors import InputError
 from segfair.files.placing import placed_together, refuse_foreign
 from segfair.files.tables import write_csv
 from segfair.handover.dossier import DISCLAIMER, Answer, Dossier, Section
@@ -108,7 +110,7 @@ def _row(answer: Answer) -> Data:
 
 def _is_ours(path: Path) -> bool:
     try:
-        tree = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        tree = read_json(path)
+    except InputError:
         return False
     return isinstance(tree, dict) and "format" in tree and "checklists" in tree

@@ -7,7 +7,6 @@ be a side of a comparison is read here.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +26,10 @@ from segfair.audit.result import (
     Verdict,
     audit_file,
 )
+from segfair.documents import read_json
 from segfair.errors import InputError, close_names, some
 from segfair.remote import shown
-from segfair.subgroups.lattice import Better
+from segfair.subgroups.lattice import Better, SubgroupTable
 
 if TYPE_CHECKING:
     from segfair.rank.result import Ranking
@@ -55,6 +55,7 @@ def team_audit(ranking: Ranking, team: str) -> AuditResult:
     units = build_design(cohort, table, np.arange(len(table)), config=config).units
     direction = next(entry.better for entry in table.metrics if entry.name == ranking.lead)
     better: Better = "lower" if direction == "lower" else "higher"
+    nobody = SubgroupTable(ranking.lead, better, len(table), None, ())
     return AuditResult(
         About(config, {role: shown(str(path)) for role, path in cohort.inputs.items()}, ranking.versions, ()),
         Cases(
@@ -64,7 +65,7 @@ def team_audit(ranking: Ranking, team: str) -> AuditResult:
         ),
         Attributes((), bins_of(ranking.attributes), ranking.attributes.left_out),
         Scores({}, ()),
-        Subgroups({}, {ranking.lead: OutcomeFacts(better, len(table), None, primary=True)}),
+        Subgroups({ranking.lead: nobody}, {ranking.lead: OutcomeFacts(better, len(table), None, primary=True)}),
         Verdict("not tested", ""),
     )
 
@@ -137,16 +138,17 @@ def load_audited(path: Path) -> Audited:
 
 
 def _load_team(file: Path, team: str) -> AuditResult:
-    try:
-        tree = json.loads(file.read_text("utf-8"))
-        known = list(tree["case_scores"])
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{file}: holds no scores of cases ({error!r}), which a comparison takes; write it again with segfair rank"
-        ) from error
+    tree = read_json(file)
+    if not isinstance(tree, dict) or not isinstance(tree.get("case_scores"), dict):
+        raise InputError(f"{file}: holds no scores of cases to compare; write it again with segfair rank")
+    known = list(tree["case_scores"])
     if team not in known:
         raise InputError(f"{file}: {_no_team(team, known)}")
-    return AuditResult.from_dict(_joined(tree, team))
+    try:
+        audit = _joined(tree, team)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{file}: not a complete ranking; write it again with segfair rank") from error
+    return AuditResult.from_dict(audit)
 
 
 def _place_of(path: Path) -> tuple[Path, str] | None:

@@ -13,6 +13,8 @@ from typing import Any
 from segfair.audit.words import clean, format_interval, format_number, metric_name, plural
 from segfair.compare.result import Change, Comparison
 from segfair.compare.verdict import outcome_digits
+from segfair.documents import read_json
+from segfair.errors import InputError
 from segfair.files.placing import placed_together, refuse_foreign
 from segfair.report.comparison.changes import title as column_title
 from segfair.report.comparison.files import address_of, write_comparison
@@ -237,7 +239,7 @@ def _folders(comparisons: Sequence[Comparison]) -> list[str]:
 
 def _is_ours(path: Path) -> bool:
     try:
-        tree = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        tree = read_json(path)
+    except InputError:
         return False
     return isinstance(tree, dict) and "baseline" in tree and "runs" in tree
