@@ -103,6 +103,12 @@ def _write_mama_mia(folder: Path, cases: list[str], table: pd.DataFrame) -> None
     (tree / "train_test_splits.csv").write_text("\n".join(["train_split,test_split", *lines]) + "\n")
 
 
+_COPIES = (
+    *(("old", "before"), ("new", "after"), ("report", "after")),
+    *(("baseline", "before"), ("run-1", "after"), ("run-2", "before"), ("run-3", "after")),
+)
+
+
 def _write_audits(folder: Path) -> None:
     """Of two models."""
     import segfair as sf
@@ -113,5 +119,5 @@ def _write_audits(folder: Path) -> None:
     sf.rank(folder / "teams", folder / "labels", folder / "metadata.csv", permutations=19, bootstrap=100).report(
         folder / "ranking"
     )
-    for name, same in (("old", "before"), ("new", "after"), ("report", "after")):
+    for name, same in _COPIES:
         shutil.copytree(folder / same, folder / name)
