@@ -9,7 +9,6 @@ import base64
 import contextlib
 import functools
 import hashlib
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from markupsafe import Markup
 
 from segfair.audit.result import AuditResult
 from segfair.files.manifest import MANIFEST, Origin, build_manifest, hash_file, hash_inputs, is_ours, written_files
-from segfair.files.placing import placed_together, refuse_foreign
+from segfair.files.placing import placed_together, refuse_foreign, write_json, write_text
 from segfair.files.tables import write_csv
 from segfair.report.audit import page_data
 from segfair.report.signing.language import Language, LanguageCode, language_of
@@ -119,10 +118,10 @@ def _write_files(
     }
     beside = [name for name in names if name != "report.html"]
     page = render_page(_page_data(result, written, command, digests, origin, beside))
-    (folder / "report.html").write_text(page, "utf-8", newline="\n")
+    write_text(folder / "report.html", page)
     audited = _as_read(written) if origin is None else _audited(origin)
     summary = render_summary(summary_data(result, language, audited=audited, digest=digests["audit.json"]), language)
-    (folder / "summary.html").write_text(summary, "utf-8", newline="\n")
+    write_text(folder / "summary.html", summary)
     if PDF in names:
         (folder / PDF).write_bytes(to_pdf(summary))
     ids = [str(case) for case in result.cases.scores.column("case")]
@@ -136,7 +135,7 @@ def _write_files(
         written=written.isoformat(timespec="seconds"),
         origin=origin,
     )
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")
+    write_json(folder / MANIFEST, manifest)
 
 
 def _page_data(

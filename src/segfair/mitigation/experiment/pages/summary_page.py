@@ -13,6 +13,7 @@ from typing import Any
 
 from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural, shorten
 from segfair.compare.verdict import outcome_digits
+from segfair.files.placing import write_text
 from segfair.mitigation.experiment.gains import EVIDENCE_RULE
 from segfair.mitigation.experiment.pages.curve_figures import Curve, learning_curves
 from segfair.mitigation.experiment.pages.diagnosis_page import why_section
@@ -73,9 +74,7 @@ def write_mitigation_page(summary: MitigationSummary, out: Path, *, command: str
     page = mitigation_data(summary, written=written, files=_files(summary, out))
     text = render_page(page, template="mitigation.html.j2")
     path = out / "comparison.html"
-    unfinished = path.with_name(".comparison.html.tmp")
-    unfinished.write_text(text, "utf-8", newline="\n")
-    unfinished.replace(path)
+    write_text(path, text)
     return path
 
 
