@@ -88,3 +88,10 @@ def test_format_1_opens_with_the_estimates_that_its_rows_hold() -> None:
         assert theirs.estimate.value == pytest.approx(mine.estimate.value)
         assert (theirs.estimate.p_adjusted, theirs.estimate.n_cases) == (mine.p_adjusted, mine.n)
     assert older.to_dict()["format"] == 2
+
+
+def test_an_audit_of_a_version_that_named_no_groups_and_causes_opens() -> None:
+    tree = json.loads(json.dumps(audit(DEFAULT, **planted(np.random.default_rng(3), 60, 0.1)).to_dict()))
+    del tree["findings"], tree["worst_off"], tree["verdict"]["groups"], tree["verdict"]["causes"]
+    older = AuditResult.from_dict(tree)
+    assert (older.verdict.groups, older.verdict.causes, older.verdict.kind) == ((), (), tree["verdict"]["kind"])

@@ -132,8 +132,7 @@ def _from_format_1(tree: Mapping[str, Any]) -> dict[str, Any]:
     subgroups = {name: list(map(row_of, rows)) for name, rows in tree["subgroups"].items()}
     declared = tree.get("primary_subgroups")
     primary = {**declared, "rows": list(map(row_of, declared["rows"]))} if declared else None
-    verdict = {"groups": [], "causes": [], **tree["verdict"]}
-    return {**tree, "subgroups": subgroups, "primary_subgroups": primary, "verdict": verdict, "format": FORMAT}
+    return {**tree, "subgroups": subgroups, "primary_subgroups": primary, "format": FORMAT}
 
 
 def audit_file(path: Path) -> Path:

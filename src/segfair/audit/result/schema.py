@@ -270,8 +270,9 @@ def _result(writer: SchemaWriter) -> Tree:
     properties, required = {}, []
     for key, (part, names) in codec.PLACES.items():
         found = {name: fields[part][name] for name in names}
-        properties[key] = found[names[0]] if len(names) == 1 else writer.object(kinds[part], found, list(found))
-        required += [key] if set(names) & set(writer.needed(kinds[part])) else []
+        needed = [name for name in names if name in writer.needed(kinds[part])]
+        properties[key] = found[names[0]] if len(names) == 1 else writer.object(kinds[part], found, needed)
+        required += [key] if needed else []
     extra = {
         "format": {"const": codec.FORMAT, "description": "A change that breaks readers comes with another number."},
         "protocol": writer.of(Protocol),
