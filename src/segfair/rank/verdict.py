@@ -71,9 +71,8 @@ def reach_verdict(
             if len(changing) > 1:
                 text += f"; the same goes for {_names([entry.name for entry in changing[1:]])}"
             reasons.append(_plain(kind, text))
-    if not n_patients:
-        reasons.append(_plain("patient", f"leave out any one patient, and there is no {by} left to rank by"))
-    reasons += _patient_reasons([entry for entry in left_out if entry.first != leaders], leaders)
+    changing_patients = [entry for entry in left_out if entry.first != leaders]
+    reasons += _patient_reasons(changing_patients, leaders) if n_patients else [_alone(by)]
     likely = sorted(standings, key=lambda entry: -entry.first)
     if len(leaders) == 1 and best.first < WINNER_PROBABILITY:
         others = [entry for entry in likely if entry.team != best.team and entry.first >= 0.005][:_LISTED]
@@ -94,6 +93,10 @@ def reach_verdict(
         f"{best.team} wins: first in {percent(best.first)} of resampled cohorts,{rules} and whichever patient is "
         "left out.",
     )
+
+
+def _alone(by: str) -> Reason:
+    return _plain("patient", f"leave out any one patient, and there is no {by} left to rank by")
 
 
 def _patient_reasons(changing: Sequence[LeftOut], leaders: Sequence[str]) -> list[Reason]:
