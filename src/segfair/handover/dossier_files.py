@@ -12,7 +12,7 @@ from segfair.files.placing import placed_together, refuse_foreign, write_json, w
 from segfair.files.tables import write_csv
 from segfair.handover.dossier import DISCLAIMER, Answer, Dossier, Section
 from segfair.report.files import render_page
-from segfair.report.parts import Cell, Data, cell, number_column, table
+from segfair.report.parts import Cell, Data, as_read, cell, number_column, table
 
 __all__ = ["FILES", "write_dossier"]
 
@@ -39,7 +39,7 @@ def write_dossier(found: Dossier, result: AuditResult, directory: Path, *, diges
     """
     ours = has_keys(directory / FILES[0], "format", "checklists")
     refuse_foreign(directory, FILES, ours=ours, writer="segfair dossier")
-    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    written = as_read(datetime.now(UTC))
     page = render_page(_page(found, result, written=written, digest=digest), template="dossier.html.j2")
     tree = {**found.to_dict(), "audit_sha256": digest, "written": written}
     rows = found.records()
@@ -73,8 +73,6 @@ def _page(found: Dossier, result: AuditResult, *, written: str, digest: str) -> 
         "titles": {"overview": "Overview", **titles},
         "contents": [{"id": "overview", "title": "Overview"}]
         + [{"id": key, "title": title} for key, title in titles.items()],
-        # The frame that all pages share hands the payload of its one table to the script.
-        "sections": {"subgroups": {"payload": "{}"}},
     }
 
 

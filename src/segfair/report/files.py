@@ -24,6 +24,7 @@ from segfair.files.manifest import MANIFEST, Origin, build_manifest, hash_file, 
 from segfair.files.placing import placed_together, refuse_foreign, write_json, write_text
 from segfair.files.tables import write_csv
 from segfair.report.audit import page_data
+from segfair.report.parts import as_read
 from segfair.report.signing.language import Language, LanguageCode, language_of
 from segfair.report.signing.page import summary_data
 from segfair.report.signing.paper import require_paper, to_pdf
@@ -119,7 +120,7 @@ def _write_files(
     beside = [name for name in names if name != "report.html"]
     page = render_page(_page_data(result, written, command, digests, origin, beside))
     write_text(folder / "report.html", page)
-    audited = _as_read(written) if origin is None else _audited(origin)
+    audited = as_read(written) if origin is None else _audited(origin)
     summary = render_summary(summary_data(result, language, audited=audited, digest=digests["audit.json"]), language)
     write_text(folder / "summary.html", summary)
     if PDF in names:
@@ -146,7 +147,7 @@ def _page_data(
     origin: Origin | None,
     files: Sequence[str],
 ) -> dict[str, Any]:
-    now = _as_read(written)
+    now = as_read(written)
     if origin is None:
         return page_data(result, written=now, command=command, digests=digests, files=files)
     audited = _audited(origin) or "at an unknown time"
@@ -157,12 +158,8 @@ def _page_data(
 def _audited(origin: Origin) -> str:
     """When an audit was made that is drawn again; empty where nobody knows."""
     with contextlib.suppress(ValueError):
-        return _as_read(datetime.fromisoformat(origin.written))
+        return as_read(datetime.fromisoformat(origin.written))
     return ""
-
-
-def _as_read(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> str:
@@ -180,7 +177,8 @@ def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> st
         # Our own files, and JSON in which every character that could end its element is escaped.
         script=Markup(script),
         style=Markup((folder / "style.css").read_text("utf-8") + printed_foot(page["title"])),
-        payload=Markup(page["sections"]["subgroups"]["payload"]),
+        # Of the one table whose rows are data; most pages have none.
+        payload=Markup(page.get("sections", {}).get("subgroups", {}).get("payload", "{}")),
         policy=content_policy(script),
     )
 

@@ -14,6 +14,7 @@ from segfair.documents import has_keys
 from segfair.files.placing import placed_together, refuse_foreign, write_text
 from segfair.report.comparison.page import comparison_data
 from segfair.report.files import render_page
+from segfair.report.parts import as_read
 
 __all__ = ["FILES", "address_of", "write_comparison"]
 
@@ -47,7 +48,7 @@ def write_comparison(
     """
     directory = Path(directory)
     refuse_foreign(directory, FILES, ours=has_keys(directory / FILES[0], "format", "audits"), writer="segfair compare")
-    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    written = as_read(datetime.now(UTC))
     page = render_page(
         comparison_data(
             comparison,

@@ -17,7 +17,7 @@ from segfair.report.comparison.changes import title as column_title
 from segfair.report.comparison.files import address_of, write_comparison
 from segfair.report.files import render_page
 from segfair.report.glossary import glossary
-from segfair.report.parts import Cell, Data, cell, number_column, table, titled
+from segfair.report.parts import Cell, Data, as_read, cell, number_column, table, titled
 
 __all__ = ["RUN_FILES", "runs_data", "write_runs"]
 
@@ -69,7 +69,7 @@ def write_runs(
         comparisons,
         folders=folders,
         reports=[address_of(report, directory) for report in pages],
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        written=as_read(datetime.now(UTC)),
         command=command,
         title=title,
     )
@@ -144,7 +144,7 @@ def runs_data(
         "command": clean(command, length=2000) if command else "",
         "files": list(RUN_FILES[:1]),
         "glossary": glossary("dsc", "normhd", "ps", "fs", "ts", "interval", "subgroup"),
-        "sections": {**sections, "subgroups": {"payload": "{}"}},
+        "sections": sections,
     }
 
 

@@ -21,6 +21,7 @@ from segfair.rank.result import Ranking, Standing, TeamAudits
 from segfair.rank.saved import RANK_FILE, case_tree
 from segfair.remote import shown
 from segfair.report.files import render_page, write_report
+from segfair.report.parts import as_read
 from segfair.report.ranking.leaderboard import leaderboard_data, without_folders
 from segfair.report.ranking.tables import BASELINE_NAME
 from segfair.report.ranking.team import TeamLinks, team_data
@@ -116,7 +117,7 @@ class _Job:
 
     @property
     def moment(self) -> str:
-        return self.written.strftime("%Y-%m-%d %H:%M UTC")
+        return as_read(self.written)
 
 
 def _refuse_foreign(directory: Path) -> None:
