@@ -100,7 +100,16 @@ def test_somebody_elses_files_are_not_covered_and_no_change(report: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["cases.csv", "model-card.md", "figures/scores.svg", "teams/a.html", "public/x/y.json"]
+    "name",
+    [
+        "cases.csv",
+        "model-card.md",
+        "figures/scores.svg",
+        "teams/a.html",
+        "public/x/y.json",
+        "dossier.html",
+        "runs.json",
+    ],
 )
 def test_an_added_file_with_a_name_of_ours_is_a_change(report: Path, name: str) -> None:
     (report / name).parent.mkdir(parents=True, exist_ok=True)

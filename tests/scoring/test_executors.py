@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 
 from segfair.errors import AuditError
-from segfair.scoring.executors import AHEAD, outcomes_in_order
+from segfair.scoring.executors import AHEAD, outcomes_in_order, own_processes
 
 
 class Slow(Executor):
@@ -95,3 +97,21 @@ def test_a_worker_that_is_killed_is_told() -> None:
         pytest.raises(AuditError, match=r"case P\d or one scored beside it ended its worker process"),
     ):
         list(outcomes)
+
+
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded")
+def test_an_error_ends_the_workers_and_nobody_else() -> None:
+    bystander = multiprocessing.Process(target=time.sleep, args=(60,))
+    bystander.start()
+    with pytest.raises(InterruptedError), own_processes(2) as processes:
+        assert processes is not None
+        processes.submit(time.sleep, 60)
+        workers = [child for child in multiprocessing.active_children() if child is not bystander]
+        assert workers
+        raise InterruptedError
+    for worker in workers:
+        worker.join(20)
+    assert not any(worker.is_alive() for worker in workers)
+    assert bystander.is_alive()
+    bystander.terminate()
+    bystander.join()

@@ -1,6 +1,6 @@
 """The gallery of worst cases: which cases, and their slices with outlines. Reads masks and images, writes no file.
 
-Bounded in size whatever the cohort: at most 19 cases, a few kilobytes a picture.
+Bounded in size whatever the cohort: at most 21 cases, a few kilobytes a picture.
 """
 
 from __future__ import annotations

@@ -105,6 +105,7 @@ def own_processes(n_workers: int) -> Iterator[Executor | None]:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
+    others = multiprocessing.active_children()
     with ProcessPoolExecutor(n_workers, initializer=leave_signals_alone) as executor:
         try:
             yield executor
@@ -112,7 +113,8 @@ def own_processes(n_workers: int) -> Iterator[Executor | None]:
             # Nobody waits for what is being scored: a large volume takes its time.
             executor.shutdown(wait=False, cancel_futures=True)
             for worker in multiprocessing.active_children():
-                worker.terminate()
+                if worker not in others:  # those of the program that called us
+                    worker.terminate()
             raise
 
 
