@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from tests.loops.conftest import ValidationSet
 
 from segfair.errors import ConfigError
+from segfair.loops.batches import LoopCase
 from segfair.loops.epoch import Epoch
 from segfair.loops.schedule import Schedule
+from segfair.mitigation.training.ranks import Ranks
 
 RANK = """
 import json, sys
@@ -76,3 +79,15 @@ def test_which_epochs_are_audited(every: int, validated: list[int], audited: lis
 def test_every_is_a_whole_number(every: object) -> None:
     with pytest.raises(ConfigError, match="a whole number from 1 on is meant"):
         Schedule(every)  # type: ignore[arg-type]
+
+
+def test_cases_without_a_name_of_several_processes_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    label = np.zeros((1, 4, 4))
+    label[0, 1:3, 1:3] = 1
+    parts = []
+    for rank in (0, 1):
+        monkeypatch.setattr("segfair.loops.epoch._ranks", lambda rank=rank: Ranks(rank, 1))
+        epoch = Epoch(None, {})
+        epoch.add([LoopCase("", label, label), LoopCase("", label, label)])
+        parts.append(epoch.scores())
+    assert len(parts[0] | parts[1]) == 4

@@ -25,6 +25,7 @@ def test_a_table_counts_what_is_undefined() -> None:
     assert (where.tolist(), found.tolist()) == ([1], [0.25])
     assert (where.dtype, found.dtype) == (np.intp, np.float64)
     assert (table.n_undefined("dsc"), table.n_undefined("precision")) == (0, 1)
+    assert table.better("dsc") == "higher"
     frame = table.to_frame()
     assert frame["case"].tolist() == ["a", "b"]
     assert frame["precision"].isna().tolist() == [True, False]
@@ -49,6 +50,8 @@ def test_definitions_follow_the_protocol() -> None:
     assert regions["dsc_core"].definition == "dsc/2tp-over-2tp+fp+fn/label-2"
     assert regions["volume"].definition == "volume/label/mm3/label-1,2"
     assert regions["dsc_core"].better == "higher"
+    table = ScoreTable(protocol_metrics(DEFAULT), ())
+    assert (table.better("normhd"), table.better("volume")) == ("lower", "higher")
 
 
 def test_an_unknown_metric_is_refused() -> None:

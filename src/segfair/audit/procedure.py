@@ -181,7 +181,7 @@ def examine_subgroups(study: Study) -> Subgroups:
     families: dict[str, FamilyOfTests] = {}
     for name in config.outcomes:
         where, values = study.scores.defined(name)
-        better = _better(study.scores, name)
+        better = study.scores.better(name)
         facts = OutcomeFacts(
             better=better,
             n_cases=len(values),
@@ -242,11 +242,6 @@ def _infer(
 ) -> tuple[SubgroupTable, OutcomeFacts]:
     table = describe_divergences(family.membership, family.outcome, name=outcome, better=facts.better)
     return infer_subgroups(table, family, config=config, facts=facts)
-
-
-def _better(scores: ScoreTable, name: str) -> Better:
-    direction = next(metric.better for metric in scores.metrics if metric.name == name)
-    return "lower" if direction == "lower" else "higher"
 
 
 def _global_divergence(

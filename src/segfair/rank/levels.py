@@ -10,7 +10,7 @@ from segfair.audit.result import AuditConfig, OutcomeFacts
 from segfair.audit.significance import compare_with_rest, infer_subgroups
 from segfair.cases import Cohort
 from segfair.scoring.scores import ScoreTable
-from segfair.subgroups.lattice import Better, SubgroupTable, describe_divergences, level_membership
+from segfair.subgroups.lattice import SubgroupTable, describe_divergences, level_membership
 
 __all__ = ["compare_levels"]
 
@@ -28,9 +28,7 @@ def compare_levels(
         metric: What is compared; cases without a value of it are left out.
     """
     where, values = scores.defined(metric)
-    better: Better = next(
-        "lower" if entry.better == "lower" else "higher" for entry in scores.metrics if entry.name == metric
-    )
+    better = scores.better(metric)
     mean = float(values.mean()) if len(values) else None
     names = [attribute.name for attribute in attributes.attributes]
     if not names or not len(values):

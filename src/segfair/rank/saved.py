@@ -29,7 +29,7 @@ from segfair.audit.result import (
 from segfair.documents import read_json
 from segfair.errors import InputError, close_names, some
 from segfair.remote import shown
-from segfair.subgroups.lattice import Better, SubgroupTable
+from segfair.subgroups.lattice import SubgroupTable
 
 if TYPE_CHECKING:
     from segfair.rank.result import Ranking
@@ -53,8 +53,7 @@ def team_audit(ranking: Ranking, team: str) -> AuditResult:
     table, cohort = ranking.scores.tables[team], ranking.scores.cohort
     config = dataclasses.replace(ranking.config, outcomes=(ranking.lead,))
     units = build_design(cohort, table, np.arange(len(table)), config=config).units
-    direction = next(entry.better for entry in table.metrics if entry.name == ranking.lead)
-    better: Better = "lower" if direction == "lower" else "higher"
+    better = table.better(ranking.lead)
     nobody = SubgroupTable(ranking.lead, better, len(table), None, ())
     return AuditResult(
         About(config, {role: shown(str(path)) for role, path in cohort.inputs.items()}, ranking.versions, ()),

@@ -120,6 +120,11 @@ class ScoreTable:
             np.array([value for _, value in found], dtype=np.float64),
         )
 
+    def better(self, name: str) -> Literal["higher", "lower"]:
+        """Which values of a metric are better; "higher" where it has no direction."""
+        direction = next(metric.better for metric in self.metrics if metric.name == name)
+        return "lower" if direction == "lower" else "higher"
+
     def n_undefined(self, name: str) -> int:
         """Number of scored cases without a value."""
         return sum(value is None for value in self.column(name))

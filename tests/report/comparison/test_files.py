@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from tests.score_fixtures import audit_of, with_scores
 from segfair.compare.procedure import run_comparison
 from segfair.compare.result import Comparison
 from segfair.errors import ConfigError
-from segfair.report.comparison.files import FILES, write_comparison
+from segfair.report.comparison.files import FILES, address_of, write_comparison
 
 
 def test_it_needs_nothing_from_anywhere(html: str) -> None:
@@ -111,3 +112,11 @@ def test_it_links_to_both_reports_where_they_lie(levelled: Comparison, tmp_path:
     assert text.count('href="../old%20audit/report.html"') == 2, "above, and with the inputs"
     assert "gone" not in text
     assert 'href="comparison.json"' in text
+
+
+def test_a_page_in_a_folder_of_any_bytes_has_an_address(tmp_path: Path) -> None:
+    page = tmp_path / os.fsdecode(b"caf\xe9 1") / "report.html"
+    page.parent.mkdir()
+    page.touch()
+    assert address_of(page, tmp_path / "out") == "../caf%E9%201/report.html"
+    assert address_of(tmp_path / "gone.html", tmp_path) == address_of(None, tmp_path) == ""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.rank_fixtures import HOSTILE, board, rows
+from tests.rank_fixtures import CONFIG, HOSTILE, board, made_up, noise, rows
 
+from segfair.documents import read_json
 from segfair.errors import ConfigError
+from segfair.rank.procedure import rank_scored
+from segfair.rank.saved import load_audited
 from segfair.report.ranking.files import write_ranking
 
 
@@ -85,3 +89,13 @@ def test_folders_of_others_are_left_alone(ranking, tmp_path: Path) -> None:
     (audit / "audit.json").write_text("{}")
     with pytest.raises(ConfigError, match="holds an audit"):
         write_ranking(ranking, audit)
+
+
+def test_a_team_whose_name_is_no_utf_8_has_its_files(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    ranking = rank_scored(made_up({name: 0.8 + noise(0), "caf": 0.7 + noise(1)}), CONFIG)
+    page = write_ranking(ranking, tmp_path, title=name, command=f"segfair rank {name}")
+    assert {path.stem for path in (tmp_path / "teams").glob("*.html")} == {"caf", "caf-2"}
+    assert "caf⟨U+DCE9⟩" in page.read_text("utf-8")
+    assert read_json(tmp_path / "rank.json")["teams"][0]["team"] == name
+    assert load_audited(Path(f"{tmp_path}:{name}")).name == name
