@@ -199,7 +199,7 @@ STREAMS = [
     ),
     Cause(
         "stdout full: weights",
-        ("weights", "{base}/report", "--metadata", "{base}/metadata.csv"),
+        ("weights", "{base}/report", "--metadata", "{base}/metadata.csv", "--id-column", "patient_id"),
         ("standard output",),
         streams=_FULL,
     ),

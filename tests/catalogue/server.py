@@ -29,6 +29,11 @@ LOADED = (
     "SimpleITK",
     "scipy.stats",
     "scipy.spatial",
+    "torch",
+    "monai.losses",
+    "monai.networks.nets",
+    "monai.transforms",
+    "segfair.mitigation.experiment.procedure",
 )
 
 
