@@ -15,6 +15,7 @@ from segfair.audit.result import AuditResult
 from segfair.audit.result.record import read_record, with_names
 from segfair.errors import ConfigError
 from segfair.files.manifest import Origin
+from segfair.files.placing import to_bytes
 from segfair.handover.disclosure import share
 from segfair.handover.model_card import model_card
 from segfair.handover.pseudonyms import pseudonymise, read_key
@@ -157,7 +158,7 @@ def deliver(
 def _extras(result: AuditResult, figures: FigureFormat | None) -> dict[str, bytes]:
     extras = {}
     if result.about.record:
-        extras[MODEL_CARD] = model_card(result).encode("utf-8")
+        extras[MODEL_CARD] = to_bytes(model_card(result))
     if figures is not None:
         from segfair.report.audit.figure_files import figure_files
 

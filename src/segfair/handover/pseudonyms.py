@@ -93,7 +93,7 @@ def pseudonyms(ids: Iterable[str], key: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     taken: dict[str, str] = {}
     for case in ids:
-        name = "p" + hmac.new(key, case.encode("utf-8"), hashlib.sha256).hexdigest()[:_LENGTH]
+        name = "p" + hmac.new(key, case.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:_LENGTH]
         if taken.setdefault(name, case) != case:
             raise AuditError("two case ids have the same pseudonym under this key; use another key")
         found[case] = name
