@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, in_words
 
 __all__ = [
     "file_names",
@@ -48,9 +48,12 @@ def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, write
     Raises:
         ConfigError: The folder is a file, or holds such files that are not ours.
     """
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"--out {directory}: is a file; name a folder")
-    foreign = [name for name in names if (directory / name).exists()]
+    try:
+        if directory.exists() and not directory.is_dir():
+            raise ConfigError(f"--out {directory}: is a file; name a folder")
+        foreign = [name for name in names if (directory / name).exists()]
+    except OSError as error:
+        raise _unwritable(directory, error) from error
     if foreign and not ours:
         raise ConfigError(
             f"--out {directory}: holds {', '.join(foreign)} that {writer} did not write; choose another folder"
@@ -181,7 +184,7 @@ def _remove(directory: Path, names: Collection[str]) -> None:
 
 
 def _unwritable(directory: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"--out {directory}: cannot be written ({error}); choose another folder")
+    return ConfigError(f"--out {directory}: cannot be written ({in_words(error)}); choose another folder")
 
 
 def _pieces(node: Any, margin: str) -> Iterator[str]:
