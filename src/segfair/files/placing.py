@@ -12,7 +12,17 @@ from pathlib import Path
 
 from segfair.errors import ConfigError
 
-__all__ = ["placed_together", "placed_whole", "refuse_foreign"]
+__all__ = ["placed_together", "placed_whole", "refuse_file", "refuse_foreign"]
+
+
+def refuse_file(directory: Path) -> None:
+    """Refuses a folder to write that is a file.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise ConfigError(f"--out {directory}: is a file; name a folder")
 
 
 def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, writer: str = "segfair") -> None:
@@ -27,8 +37,7 @@ def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, write
     Raises:
         ConfigError: The folder is a file, or holds such files that are not ours.
     """
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"--out {directory}: is a file; name a folder")
+    refuse_file(directory)
     foreign = [name for name in names if (directory / name).exists()]
     if foreign and not ours:
         raise ConfigError(
