@@ -15,7 +15,17 @@ from typing import Any, NoReturn
 
 from segfair.errors import InputError, SegfairError, cut_text
 
-__all__ = ["MOST_DEEP", "check_tree", "named_type", "parse_json", "parse_toml", "read_json", "read_text", "read_toml"]
+__all__ = [
+    "MOST_DEEP",
+    "check_tree",
+    "has_keys",
+    "named_type",
+    "parse_json",
+    "parse_toml",
+    "read_json",
+    "read_text",
+    "read_toml",
+]
 
 MOST_DEEP = 64
 """So many lists and tables within each other no file of segfair's has, by far; Python's own limit lies near 1,000."""
@@ -82,6 +92,15 @@ def read_json(path: Path, *, refusal: type[SegfairError] = InputError, what: str
     """
     what = what or cut_text(str(path), 300)
     return parse_json(read_text(path, refusal=refusal, what=what), what, refusal=refusal, not_finite=not_finite)
+
+
+def has_keys(path: Path, *keys: str) -> bool:
+    """Whether a file is a JSON object with all of these keys; False where it is missing or no JSON."""
+    try:
+        tree = read_json(path)
+    except InputError:
+        return False
+    return isinstance(tree, dict) and all(key in tree for key in keys)
 
 
 def parse_json(text: str, what: str, *, refusal: type[SegfairError] = InputError, not_finite: bool = False) -> Any:

@@ -58,6 +58,12 @@ def some(texts: Iterable[object], n_shown: int = 3) -> str:
     return ", ".join(listed[:n_shown]) + (f" and {more} more" if more > 0 else "")
 
 
+def in_words(error: BaseException) -> str:
+    """Why something failed, as a person may read it: one line, no number of a system call, no list of a library's."""
+    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return cut_text(next(iter(told.strip().splitlines()), "") or type(error).__name__, 200)
+
+
 def cut_text(text: str, length: int = 60) -> str:
     """At most `length` characters; dots mark a cut."""
     return text if len(text) <= length else f"{text[: length - 3]}..."

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CaseMetric", "FairnessScore", "PerformanceScore", "TotalScore"]
 
-Table = "str | PathLike[str] | pd.DataFrame"
 _OF_CASE = ("dsc", "normhd")
 _NAMES = {"hd95": ("hd95_mm", "hd95_px", "hd95_vox")}
 """Metric -> what it is called in the units that there may be, the first that is known."""

@@ -17,9 +17,9 @@ function sortKey(text, isNumber) {
   const value = typed(text);
   if (value === "") return null;
   if (!isNumber) return value;
-  if (value.startsWith("<")) return Number(value.slice(1)) / 2;
-  const first = value.replaceAll("−", "-").match(/^[+-]?[\d.]+/);
-  return first ? Number(first[0]) : value;
+  const [, side, first] = value.replaceAll("−", "-").match(/^(<|under |over )?([+-]?[\d.]+)/) || [];
+  // "under 1 %" is between nothing and that, "over 99 %" between that and all.
+  return first === undefined ? value : side === "over " ? Number(first) + 0.5 : side ? Number(first) / 2 : Number(first);
 }
 
 // A text that a spreadsheet would run as a formula gets an apostrophe, as in the files that segfair writes.

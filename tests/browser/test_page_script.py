@@ -16,6 +16,7 @@ from segfair.report.drawing import Box, Drawing, Text
 from segfair.report.files import _environment, content_policy, page_script, template_folder
 from segfair.report.glossary import glossary
 from segfair.report.parts import cell, figure, number_column, table
+from segfair.report.signing.language import language_of
 
 shared = pytest.importorskip("tests.browser.test_report_page", reason="selenium is not installed")
 show, pytestmark = shared.show, shared.pytestmark
@@ -26,7 +27,7 @@ MAIN = """
 {% block meta %}made by hand{% endblock %}
 {% block main %}
 <section id="open"><h2>Open</h2><p>FS is read against chance; FS again.</p>
-{{ m.table(page.teams) }}{{ m.figure(page.figure) }}</section>
+{{ m.table(page.teams) }}{{ m.table(page.shares) }}{{ m.figure(page.figure) }}</section>
 <section id="closed">
 {%- call m.fold("Closed", "8 rows", "closed-fold") %}
 <p id="inside">Inside. {{ m.table(page.cities) }}{{ m.figure(page.figure | combine_key) }}</p>
@@ -37,6 +38,7 @@ MAIN = """
 {% endblock %}
 """
 FORMULAS = ["=1+1", "+1 day", "-1", "@home", '"quoted", with a comma', "plain"]
+SHARES = ["7 %", "under 1 %", "100 %", "over 99 %", "0 %", "99 %"]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
             for name, number in zip(FORMULAS, numbers, strict=True)
         ],
     )
+    shares = table("Shares", ["Team", number_column("First")], [["t", share] for share in SHARES])
     cities = table("Cities", ["City", number_column("n")], [[name, str(n)] for n, name in enumerate("hgfedcba")])
     page = {
         "title": "Made by hand",
@@ -61,9 +64,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         "glossary": glossary("fs", "dsc"),
         "teams": teams,
         "cities": cities,
+        "shares": shares,
         "figure": figure(drawing, key="box", label="A box", caption="A box.", data=cities),
     }
-    environment = _environment(template_folder())
+    environment = _environment(template_folder(), language_of("en"))
     environment.filters["combine_key"] = lambda found: {**found, "key": "box-again", "data": None}
     script = page_script(template_folder())
     page_text = environment.from_string(MAIN).render(
@@ -114,6 +118,11 @@ def test_a_table_is_sorted_by_any_head_and_keeps_what_has_no_value_last(page: An
     assert column(page, 0) == [*FORMULAS[:5], "plainsecond line"], "equal values stay in their order"
     heads = page.find_elements("css selector", "table[data-table=teams-by-name] th[aria-sort]")
     assert [head.text.strip(" ▲") for head in heads] == ["Note"]
+
+
+def test_shares_are_sorted_as_they_are_meant(page: Any) -> None:
+    press(page, "First")
+    assert column(page, 1, "shares") == ["0 %", "under 1 %", "7 %", "99 %", "over 99 %", "100 %"]
 
 
 def test_what_a_table_was_asked_stands_in_the_address_and_is_asked_again(page: Any, address: str) -> None:

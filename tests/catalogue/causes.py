@@ -1,7 +1,13 @@
-"""All causes, in the order of what they are about."""
+"""All causes, by what they are about."""
 
-from tests.catalogue import audits, options, rules
+from tests.catalogue import audits, options, places, rules
 
-__all__ = ["CAUSES"]
+__all__ = ["CAUSES", "KINDS"]
 
-CAUSES = [*audits.CAUSES, *rules.CAUSES, *options.CAUSES]
+KINDS = {
+    "audits and manifests, edited by hand": audits.CAUSES,
+    "protocols, gates, bins, expressions": rules.CAUSES,
+    "numbers, choices, columns, commands": options.CAUSES,
+    "pipes, folders, names, streams, environments": places.CAUSES,
+}
+CAUSES = [cause for causes in KINDS.values() for cause in causes]

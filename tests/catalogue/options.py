@@ -54,7 +54,8 @@ NUMBERS = [
     *_range(_MITIGATE, "--epochs", ("0", "-1", "x", "1000000000000")),
     *_range(_MITIGATE, "--lr", (*_NOT_FINITE, "0", "-1")),
     *_range(_MITIGATE, "--batch-size", ("0", "-1")),
-    *_range(_MITIGATE, "--folds", ("1", "-1", "1000")),
+    *_range(_MITIGATE, "--folds", ("1", "-1")),
+    Cause("mitigate --folds 1000", (*_MITIGATE, "--folds", "1000"), ("folds", "patients")),
     *_range(_MITIGATE, "--seeds", ("0", "-1")),
 ]
 
@@ -73,7 +74,10 @@ CHOICES = [
     *_range(_MITIGATE, "--select", ("best",)),
     *_range(_MITIGATE, "--log", ("paper",)),
     *_range(_MITIGATE, "--recipe", ("weak",)),
-    *_range(_MITIGATE, "--network", ("nowhere:make", "json", "json:nothing", ":", "os:system")),
+    *(
+        Cause(f"mitigate --network {name}", (*_MITIGATE, "--network", name), ("network",))
+        for name in ("nowhere:make", "json", "json:nothing", ":", "os:system")
+    ),
     *_range(_MITIGATE, "--device", ("tpu",)),
     *_range(_RANK, "--export", ("kaggle",)),
     *_range(_RANK, "--by", ("colour",)),

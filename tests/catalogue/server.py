@@ -12,7 +12,6 @@ import resource
 import signal
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,11 @@ LOADED = (
     "SimpleITK",
     "scipy.stats",
     "scipy.spatial",
+    "torch",
+    "monai.losses",
+    "monai.networks.nets",
+    "monai.transforms",
+    "segfair.mitigation.experiment.procedure",
 )
 
 
@@ -75,7 +79,6 @@ def _run(call: dict[str, Any]) -> None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         sys.argv = ["segfair", *(os.fsdecode(os.fsencode(word)) for word in call["words"])]
-        warnings.resetwarnings()
         from segfair.cli.app import main
 
         try:

@@ -16,6 +16,7 @@ from tests.catalogue import server
 from tests.catalogue.cause import Cause
 from tests.catalogue.causes import CAUSES
 from tests.catalogue.good import make_good
+from tests.catalogue.table import replaced
 
 _OURS = {"MPLBACKEND": "agg", "COLUMNS": "200", "NO_COLOR": "1", "PYTHONUTF8": "1"}
 _PYTHON = re.compile(
@@ -83,3 +84,8 @@ def test_a_cause_ends_as_it_should(cause: Cause, call: Call, good: Path, tmp_pat
 def test_the_causes_are_distinct() -> None:
     names = [cause.name for cause in CAUSES]
     assert len(names) == len(set(names))
+
+
+def test_the_table_of_the_documentation_is_that_of_these_causes() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text("utf-8")
+    assert replaced(page) == page, "write it again: python -m tests.catalogue.table docs/reliability.md"

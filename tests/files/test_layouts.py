@@ -149,7 +149,7 @@ def test_nnunet_raw_and_preprocessed(tmp_path, labels_in, handed):
 
 def test_a_broken_dataset_json_of_the_labels_is_an_error(tmp_path):
     make(tmp_path, "labelsTr/a.nii.gz", "dataset.json")
-    with pytest.raises(InputError, match=r"dataset\.json: not JSON"):
+    with pytest.raises(InputError, match=r"dataset\.json: not JSON \(line 1, column 1"):
         find_labels(tmp_path)
 
 

@@ -1,13 +1,30 @@
-"""Files that appear together or not at all."""
+"""Files that appear together or not at all, and what texts and trees are in them."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from segfair.documents import read_json
 from segfair.errors import ConfigError
-from segfair.files.placing import placed_together, placed_whole, refuse_foreign
+from segfair.files.placing import (
+    file_names,
+    placed_together,
+    placed_whole,
+    refuse_foreign,
+    to_bytes,
+    write_json,
+    write_text,
+)
+
+LONE = os.fsdecode(b"caf\xe9")
+"""A name out of a folder that was packed where it was no UTF-8."""
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -71,3 +88,40 @@ def test_one_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         unfinished.write_text("half")
         raise OSError("disk full")
     assert files(tmp_path) == {"a.txt": "one"}
+
+
+_KEYS = st.text() | st.integers() | st.booleans() | st.none()
+_PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+
+
+@given(st.recursive(_PLAIN, lambda inner: st.lists(inner) | st.dictionaries(_KEYS, inner), max_leaves=20))
+def test_a_tree_is_written_as_the_json_module_writes_it(tmp_path_factory: pytest.TempPathFactory, tree: object) -> None:
+    path = tmp_path_factory.getbasetemp() / "tree.json"
+    write_json(path, tree)
+    expected = json.dumps(tree, allow_nan=False, ensure_ascii=False, indent=1)
+    assert path.read_bytes() == expected.encode("utf-8", "backslashreplace")
+
+
+def test_a_tree_with_a_number_that_json_has_not_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tree.json"
+    path.write_text("an earlier one")
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"rows": [[1.0, float("nan")]]})
+    assert [file.name for file in tmp_path.iterdir()] == ["tree.json"]
+    assert path.read_text() == "an earlier one"
+
+
+def test_a_name_with_bytes_that_are_no_utf_8_is_written_and_read_again(tmp_path: Path) -> None:
+    write_json(tmp_path / "tree.json", {LONE: [LONE, {"inner": LONE}]})
+    assert read_json(tmp_path / "tree.json") == {LONE: [LONE, {"inner": LONE}]}
+    write_text(tmp_path / "page.html", f"<p>{LONE}</p>\n")
+    assert (tmp_path / "page.html").read_bytes() == b"<p>caf\\udce9</p>\n" == to_bytes(f"<p>{LONE}</p>\n")
+
+
+def test_file_names_are_plain_and_differ_for_everything() -> None:
+    found = file_names(["a b", "a/b", "A-B", "a-b-3", "..", "日本", "x" * 200, LONE], otherwise="team")
+    assert found[:6] == ["a-b", "a-b-2", "A-B-3", "a-b-3-2", "team-5", "team-6"]
+    assert len(set(map(str.casefold, found))) == 8
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]{1,63}", name) for name in found)
+    assert file_names(["runs.json"], otherwise="run", taken=["Runs.json"]) == ["runs.json-2"]
+    assert file_names([], otherwise="run") == []

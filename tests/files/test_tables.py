@@ -150,7 +150,7 @@ def test_unusable_paths(tmp_path: Path) -> None:
         ("t.doc", "unknown format"),
         ("t.xlsx", "cannot be read as XLSX"),
         ("t.parquet", "cannot be read as Parquet"),
-        ("t.json", "not JSON"),
+        ("t.json", "not JSON (line 1, column 2"),
     ]:
         with pytest.raises(MetadataError, match=re.escape(message)):
             load_table(tmp_path / name)

@@ -211,3 +211,4 @@ def test_what_no_cohort_changes_is_told_apart_and_one_patient_tells_nothing() ->
     assert found.tolist() == [[False, True, True], [False] * 3, [False] * 3]
     moving = same + np.random.default_rng(0).normal(size=same.shape) * 1e-3
     assert not told_apart(np.array([0.9, 0.8, 0.8]), moving, n_units=1).any()
+    assert not told_apart(np.array([0.9, 0.8, 0.8]), same, n_units=1).any(), "whose cohorts are all alike"

@@ -25,9 +25,9 @@ from tests.rank_fixtures import (
 
 from segfair.audit.result import Alert, AuditConfig
 from segfair.errors import ConfigError
+from segfair.files.placing import file_names
 from segfair.rank import procedure
 from segfair.rank.procedure import rank_scored
-from segfair.report.ranking.files import file_names
 
 
 def test_thirty_teams_and_the_baseline_are_ranked(ranked) -> None:
@@ -45,7 +45,7 @@ def test_thirty_teams_and_the_baseline_are_ranked(ranked) -> None:
 
 def test_intact_teams_have_the_scores_of_the_literal_oracle(ranked, challenge: Path) -> None:
     out, _ = ranked
-    slugs = file_names(board(out))
+    slugs = dict(zip(board(out), file_names(board(out), otherwise="team"), strict=True))
     scored = [case for case in CASES if case != BROKEN_LABEL]
     labels = {case: read(challenge / "labels" / f"{case}.nii") for case in scored}
     metadata = {row["patient_id"]: row for row in rows(challenge / "metadata.csv")}

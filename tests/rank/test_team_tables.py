@@ -11,10 +11,11 @@ from tests.rank_fixtures import board, rows
 from segfair.attributes.joins import parse_join
 from segfair.audit.result import AuditConfig
 from segfair.errors import ConfigError, MetadataError
+from segfair.files.placing import file_names
 from segfair.protocol.rules import load_protocol
 from segfair.rank.procedure import rank_scored
 from segfair.rank.team_tables import load_team_scores
-from segfair.report.ranking.files import file_names, write_ranking
+from segfair.report.ranking.files import write_ranking
 
 
 def test_the_same_from_tables(call_cli, ranked, challenge: Path, tmp_path: Path) -> None:
@@ -27,7 +28,8 @@ def test_the_same_from_tables(call_cli, ranked, challenge: Path, tmp_path: Path)
         "--bootstrap", 300, "--permutations", 99,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    names = file_names(board(ranked[0]))
+    teams = board(ranked[0])
+    names = dict(zip(teams, file_names(teams, otherwise="team"), strict=True))
     again = board(tmp_path / "out")
     keys = ("rank", "TS", "PS", "FS", "rank_low", "rank_high", "n_penalised", "rank_without_one_high")
     for team, row in board(ranked[0]).items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from tests.rank_fixtures import CONFIG, made_up, noise
 
@@ -50,3 +52,14 @@ def test_a_single_team_has_nothing_to_win() -> None:
     assert ranking.verdict.winner is None
     assert "only team" in ranking.verdict.sentence
     assert ranking.standings[0].first == 1.0
+
+
+def test_nobody_wins_by_a_single_patient() -> None:
+    """First in every resampled cohort, for all of them are the same."""
+    by_dsc = dataclasses.replace(CONFIG, outcomes=("dsc",))
+    ranking = rank_scored(made_up({"a": np.array([0.9]), "b": np.array([0.8])}, groups="b"), by_dsc, by="dsc")
+    assert (ranking.n_patients, ranking.standings[0].first) == (0, 1.0)
+    assert ranking.verdict.winner is None
+    assert [reason.kind for reason in ranking.verdict.reasons] == ["patient"]
+    assert "leave out any one patient" in ranking.verdict.sentence
+    assert ranking.pairs.better_than("a") == ()

@@ -19,7 +19,7 @@ from segfair import __version__
 from segfair.cli.commands import suggesting
 from segfair.cli.terminal.outlets import OutletError, close_outlets, open_outlets
 from segfair.cli.terminal.voice import say_refusal
-from segfair.errors import SegfairError
+from segfair.errors import SegfairError, in_words
 from segfair.signals import exit_code as signal_code
 from segfair.signals import heed_signals
 
@@ -187,4 +187,6 @@ def _what_is_wanting(error: Exception) -> str | None:
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
         return f"{where}no space left to write to; free some, or choose another --out"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: cannot be used ({in_words(error)})"
     return None

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from segfair.audit.result.cases import Direction
 from segfair.audit.words import clean, format_number, plural, shorten, subgroup_name
+from segfair.files.placing import write_json
 from segfair.subgroups.lattice import Better, Estimate, Item
 from segfair.subgroups.search import Search
 
@@ -265,4 +266,4 @@ class Comparison:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes `comparison.json`."""
-        Path(path).write_text(json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False, indent=1), "utf-8")
+        write_json(Path(path), self.to_dict())

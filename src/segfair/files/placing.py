@@ -1,17 +1,27 @@
-"""Files appear once they are complete, one by one or together: written aside, then moved. Knows no content."""
+"""Files appear once they are complete, one by one or together: written aside, then moved; and texts and trees in them.
+
+The one border where texts leave for files: whatever a name holds, even bytes that are no UTF-8, is written. Knows no
+layout.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
+import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TextIO
 
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, in_words
 
+<<<<<<< HEAD
 __all__ = ["placed_together", "placed_whole", "refuse_file", "refuse_foreign"]
 
 
@@ -23,6 +33,21 @@ def refuse_file(directory: Path) -> None:
     """
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"--out {directory}: is a file; name a folder")
+=======
+__all__ = [
+    "file_names",
+    "placed_together",
+    "placed_whole",
+    "refuse_foreign",
+    "text_file",
+    "to_bytes",
+    "write_json",
+    "write_text",
+]
+
+_LONE = "backslashreplace"
+"""A lone surrogate, as names of files whose bytes are no UTF-8 have it, stands as JSON calls it: \\udcff."""
+>>>>>>> main
 
 
 def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, writer: str = "segfair") -> None:
@@ -37,8 +62,17 @@ def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, write
     Raises:
         ConfigError: The folder is a file, or holds such files that are not ours.
     """
+<<<<<<< HEAD
     refuse_file(directory)
     foreign = [name for name in names if (directory / name).exists()]
+=======
+    try:
+        if directory.exists() and not directory.is_dir():
+            raise ConfigError(f"--out {directory}: is a file; name a folder")
+        foreign = [name for name in names if (directory / name).exists()]
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+>>>>>>> main
     if foreign and not ours:
         raise ConfigError(
             f"--out {directory}: holds {', '.join(foreign)} that {writer} did not write; choose another folder"
@@ -65,6 +99,39 @@ def placed_whole(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def text_file(path: Path) -> Iterator[TextIO]:
+    """A text file to write in UTF-8, its line ends as they are written; it appears under its name once it is complete.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with placed_whole(path) as unfinished, unfinished.open("w", encoding="utf-8", errors=_LONE, newline="") as file:
+        yield file
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text; see `text_file`."""
+    with text_file(path) as file:
+        file.write(text)
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """Writes a tree of plain values as JSON; see `text_file`.
+
+    Raises:
+        OSError: It cannot be written.
+        ValueError: A number is nan or infinite, which JSON cannot hold.
+    """
+    with text_file(path) as file:
+        file.writelines(_pieces(tree, ""))
+
+
+def to_bytes(text: str) -> bytes:
+    """A text as `write_text` writes it."""
+    return text.encode("utf-8", _LONE)
 
 
 @contextmanager
@@ -104,6 +171,26 @@ def placed_together(directory: Path, *, first: str, earlier: Collection[str] = (
                 directory.rmdir()
 
 
+def file_names(names: Iterable[str], *, otherwise: str, taken: Collection[str] = ()) -> list[str]:
+    """Names for files: letters, digits, dot, dash and underscore, different for each also where capitals do not count.
+
+    Args:
+        names: What the files are of, called anything.
+        otherwise: What one is called of whose name nothing is left, with its number.
+        taken: Names that are in use.
+    """
+    used = set(map(str.casefold, taken))
+    found: list[str] = []
+    for number, name in enumerate(names, start=1):
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:60] or f"{otherwise}-{number}"
+        unused, again = plain, 2
+        while unused.casefold() in used:
+            unused, again = f"{plain}-{again}", again + 1
+        used.add(unused.casefold())
+        found.append(unused)
+    return found
+
+
 def _remove(directory: Path, names: Collection[str]) -> None:
     for name in names:
         path = directory / name
@@ -116,4 +203,41 @@ def _remove(directory: Path, names: Collection[str]) -> None:
 
 
 def _unwritable(directory: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"--out {directory}: cannot be written ({error}); choose another folder")
+    return ConfigError(f"--out {directory}: cannot be written ({in_words(error)}); choose another folder")
+
+
+def _pieces(node: Any, margin: str) -> Iterator[str]:
+    """A node as `json.dumps(tree, indent=1)` writes it, in pieces.
+
+    What holds no further list or object is one piece, and one call of the encoder in C, which knows no indents: a row
+    of a million.
+    """
+    inner = f"{margin} "
+    encode = _encoder(f",\n{inner}")
+    if not isinstance(node, dict | list | tuple) or not node:
+        yield encode(node)
+    elif not any(isinstance(child, dict | list | tuple) for child in _children(node)):
+        text = encode(node)
+        yield f"{text[0]}\n{inner}{text[1:-1]}\n{margin}{text[-1]}"
+    else:
+        start, end = "{}" if isinstance(node, dict) else "[]"
+        names = [f"{encode(_key(name))}: " for name in node] if isinstance(node, dict) else itertools.repeat("")
+        for name, child in zip(names, _children(node), strict=False):
+            yield f"{start}\n{inner}{name}"
+            yield from _pieces(child, inner)
+            start = ","
+        yield f"\n{margin}{end}"
+
+
+def _key(name: Any) -> str:
+    """A key as a text: 3 is "3", as the encoder has it."""
+    return name if isinstance(name, str) else json.dumps(name)
+
+
+def _children(node: Any) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node
+
+
+@functools.cache
+def _encoder(separator: str) -> Callable[[Any], str]:
+    return json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(separator, ": ")).encode

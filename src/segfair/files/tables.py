@@ -21,7 +21,7 @@ from segfair.errors import InputError, MetadataError, close_names
 from segfair.files import column_names
 from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, of_each, parse_number
 from segfair.files.columns import Reading, has_missing_na, number_style, read_column
-from segfair.files.placing import placed_whole
+from segfair.files.placing import text_file
 from segfair.files.spellings import number_key
 from segfair.remote import local_copy
 
@@ -210,7 +210,7 @@ def write_csv(records: Iterable[Mapping[str, object]], path: Path, *, columns: S
     names, *rows = _record_rows(list(records), columns)
     path = Path(path)
     try:
-        with placed_whole(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        with text_file(path) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([_csv_cell(column) for column in names])
             writer.writerows([_csv_cell(value) for value in row] for row in rows)

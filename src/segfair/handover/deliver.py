@@ -15,7 +15,11 @@ from segfair.audit.result import AuditResult
 from segfair.audit.result.record import read_record, with_names
 from segfair.errors import ConfigError
 from segfair.files.manifest import Origin
+<<<<<<< HEAD
 from segfair.files.placing import refuse_file
+=======
+from segfair.files.placing import to_bytes
+>>>>>>> main
 from segfair.handover.disclosure import share
 from segfair.handover.model_card import model_card
 from segfair.handover.pseudonyms import pseudonymise, read_key
@@ -159,7 +163,7 @@ def deliver(
 def _extras(result: AuditResult, figures: FigureFormat | None) -> dict[str, bytes]:
     extras = {}
     if result.about.record:
-        extras[MODEL_CARD] = model_card(result).encode("utf-8")
+        extras[MODEL_CARD] = to_bytes(model_card(result))
     if figures is not None:
         from segfair.report.audit.figure_files import figure_files
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 from segfair.audit.result import AuditResult
 from segfair.audit.words import clean, metric_name, plural
-from segfair.documents import read_json
-from segfair.errors import InputError
-from segfair.files.placing import placed_together, refuse_foreign
+from segfair.documents import has_keys
+from segfair.files.placing import placed_together, refuse_foreign, write_json, write_text
 from segfair.files.tables import write_csv
 from segfair.handover.dossier import DISCLAIMER, Answer, Dossier, Section
 from segfair.report.files import render_page
-from segfair.report.parts import Cell, Data, cell, number_column, table
+from segfair.report.parts import Cell, Data, as_read, cell, number_column, table
 
 __all__ = ["FILES", "write_dossier"]
 
@@ -39,14 +37,15 @@ def write_dossier(found: Dossier, result: AuditResult, directory: Path, *, diges
     Raises:
         ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
     """
-    refuse_foreign(directory, FILES, ours=_is_ours(directory / FILES[0]), writer="segfair dossier")
-    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    ours = has_keys(directory / FILES[0], "format", "checklists")
+    refuse_foreign(directory, FILES, ours=ours, writer="segfair dossier")
+    written = as_read(datetime.now(UTC))
     page = render_page(_page(found, result, written=written, digest=digest), template="dossier.html.j2")
     tree = {**found.to_dict(), "audit_sha256": digest, "written": written}
     rows = found.records()
     with placed_together(directory, first=FILES[0]) as unfinished:
-        (unfinished / "dossier.json").write_text(json.dumps(tree, indent=1, ensure_ascii=False), "utf-8")
-        (unfinished / "dossier.html").write_text(page, "utf-8", newline="\n")
+        write_json(unfinished / "dossier.json", tree)
+        write_text(unfinished / "dossier.html", page)
         write_csv(rows, unfinished / "dossier.csv", columns=tuple(rows[0]))
     return directory / "dossier.html"
 
@@ -75,8 +74,6 @@ def _page(found: Dossier, result: AuditResult, *, written: str, digest: str) -> 
         "titles": {"overview": "Overview", **titles},
         "contents": [{"id": "overview", "title": "Overview"}]
         + [{"id": key, "title": title} for key, title in titles.items()],
-        # The frame that all pages share hands the payload of its one table to the script.
-        "sections": {"subgroups": {"payload": "{}"}},
     }
 
 
@@ -107,11 +104,3 @@ def _row(answer: Answer) -> Data:
         "missing": answer.missing,
         "who": answer.item.who,
     }
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        tree = read_json(path)
-    except InputError:
-        return False
-    return isinstance(tree, dict) and "format" in tree and "checklists" in tree

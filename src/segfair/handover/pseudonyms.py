@@ -20,7 +20,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from segfair.audit.result import TAUGHT_BINS, Alert, AuditResult
-from segfair.errors import AuditError, ConfigError
+from segfair.documents import read_text
+from segfair.errors import AuditError, ConfigError, in_words
 from segfair.handover.redaction import (
     CaseIds,
     ids_of,
@@ -63,14 +64,13 @@ def read_key(path: Path, *, outside: Collection[Path] = ()) -> bytes:
     except FileExistsError:
         pass
     except OSError as error:
-        raise ConfigError(f"--pseudonymise {path}: cannot be written ({error}); name a file elsewhere") from error
+        raise ConfigError(
+            f"--pseudonymise {path}: cannot be written ({in_words(error)}); name a file elsewhere"
+        ) from error
     else:
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(secrets.token_hex(32) + "\n")
-    try:
-        key = path.read_bytes().strip()
-    except OSError as error:
-        raise ConfigError(f"--pseudonymise {path}: cannot be read ({error})") from error
+    key = read_text(path, refusal=ConfigError, what=f"--pseudonymise {path}", most=4096).strip().encode("utf-8")
     if len(key) < _SHORTEST_KEY:
         raise ConfigError(
             f"--pseudonymise {path}: {len(key)} bytes are too few for a key, it takes {_SHORTEST_KEY}; name a file "
@@ -93,7 +93,7 @@ def pseudonyms(ids: Iterable[str], key: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     taken: dict[str, str] = {}
     for case in ids:
-        name = "p" + hmac.new(key, case.encode("utf-8"), hashlib.sha256).hexdigest()[:_LENGTH]
+        name = "p" + hmac.new(key, case.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:_LENGTH]
         if taken.setdefault(name, case) != case:
             raise AuditError("two case ids have the same pseudonym under this key; use another key")
         found[case] = name

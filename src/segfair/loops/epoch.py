@@ -46,9 +46,8 @@ if TYPE_CHECKING:
     from segfair.files.tables import Table
     from segfair.protocol.rules import Protocol
 
-__all__ = ["Epoch", "EpochFairness", "LoopOptions", "Metadata"]
+__all__ = ["Epoch", "EpochFairness", "LoopOptions"]
 
-Metadata = "str | PathLike[str] | pd.DataFrame"
 Spacing = Sequence[float] | Sequence[Sequence[float]] | None
 
 
@@ -178,10 +177,11 @@ class Epoch:
             InputError: Something that is no mask, or two masks of different shapes.
             ConfigError: Some cases have a voxel size and others none.
         """
-        sizes = _sizes(spacing, len(cases))
+        sizes, rank = _sizes(spacing, len(cases)), _ranks().rank
         scores = [self._score(case, size) for case, size in zip(cases, sizes, strict=True)]
         for case, score in zip(cases, scores, strict=True):
-            name = case.name or f"{len(self._scores):09}"
+            # No two processes have the same name for two cases that have none.
+            name = case.name or f"{len(self._scores):09} of process {rank}"
             self._scores[name], self._levels[name] = dataclasses.replace(score, case=name), case.levels
         return scores
 

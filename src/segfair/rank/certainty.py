@@ -138,6 +138,8 @@ def told_apart(observed: Floats, resampled: Floats, *, n_units: int, confidence:
         Romano, Wolf. Exact and Approximate Stepdown Methods for Multiple Hypothesis Testing. JASA 2005.
     """
     gaps = observed[:, None] - observed[None, :]
+    if n_units < 2:
+        return np.zeros(gaps.shape, dtype=np.bool_)
     spread = np.array([(resampled[:, team, None] - resampled).std(axis=0, ddof=1) for team in range(len(observed))])
     factor = float(expansion(np.array(n_units, dtype=np.float64)))
     moves = spread > TIE

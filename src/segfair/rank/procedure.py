@@ -197,7 +197,7 @@ def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking
         variants=variants,
         left_out=left_out,
         n_patients=len(patients),
-        verdict=reach_verdict(standings, baseline, variants, left_out, by=by),
+        verdict=reach_verdict(standings, baseline, variants, left_out, by=by, n_patients=len(patients)),
         alerts=distinct_alerts(
             [*_alerts(scores, standings, baseline, attributes, config), *_undefined_alert(n_undefined, by)]
         ),

@@ -29,6 +29,7 @@ def reach_verdict(
     left_out: Sequence[LeftOut],
     *,
     by: str,
+    n_patients: int,
 ) -> Verdict:
     """A winner where the first place does not depend on a choice, on one patient, or on chance.
 
@@ -41,6 +42,7 @@ def reach_verdict(
         variants: The order under other rules.
         left_out: The patients without whom a rank changes.
         by: The score that teams are ranked by.
+        n_patients: Patients without whom there is a score; none of a single patient, of whom nothing follows.
     """
     best = standings[0]
     if len(standings) == 1:
@@ -69,7 +71,8 @@ def reach_verdict(
             if len(changing) > 1:
                 text += f"; the same goes for {_names([entry.name for entry in changing[1:]])}"
             reasons.append(_plain(kind, text))
-    reasons += _patient_reasons([entry for entry in left_out if entry.first != leaders], leaders)
+    changing_patients = [entry for entry in left_out if entry.first != leaders]
+    reasons += _patient_reasons(changing_patients, leaders) if n_patients else [_alone(by)]
     likely = sorted(standings, key=lambda entry: -entry.first)
     if len(leaders) == 1 and best.first < WINNER_PROBABILITY:
         others = [entry for entry in likely if entry.team != best.team and entry.first >= 0.005][:_LISTED]
@@ -90,6 +93,10 @@ def reach_verdict(
         f"{best.team} wins: first in {percent(best.first)} of resampled cohorts,{rules} and whichever patient is "
         "left out.",
     )
+
+
+def _alone(by: str) -> Reason:
+    return _plain("patient", f"leave out any one patient, and there is no {by} left to rank by")
 
 
 def _patient_reasons(changing: Sequence[LeftOut], leaders: Sequence[str]) -> list[Reason]:

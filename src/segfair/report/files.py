@@ -9,7 +9,6 @@ import base64
 import contextlib
 import functools
 import hashlib
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,9 +21,10 @@ from markupsafe import Markup
 
 from segfair.audit.result import AuditResult
 from segfair.files.manifest import MANIFEST, Origin, build_manifest, hash_file, hash_inputs, is_ours, written_files
-from segfair.files.placing import placed_together, refuse_foreign
+from segfair.files.placing import placed_together, refuse_foreign, write_json, write_text
 from segfair.files.tables import write_csv
 from segfair.report.audit import page_data
+from segfair.report.parts import as_read
 from segfair.report.signing.language import Language, LanguageCode, language_of
 from segfair.report.signing.page import summary_data
 from segfair.report.signing.paper import require_paper, to_pdf
@@ -119,10 +119,10 @@ def _write_files(
     }
     beside = [name for name in names if name != "report.html"]
     page = render_page(_page_data(result, written, command, digests, origin, beside))
-    (folder / "report.html").write_text(page, "utf-8", newline="\n")
-    audited = _as_read(written) if origin is None else _audited(origin)
+    write_text(folder / "report.html", page)
+    audited = as_read(written) if origin is None else _audited(origin)
     summary = render_summary(summary_data(result, language, audited=audited, digest=digests["audit.json"]), language)
-    (folder / "summary.html").write_text(summary, "utf-8", newline="\n")
+    write_text(folder / "summary.html", summary)
     if PDF in names:
         (folder / PDF).write_bytes(to_pdf(summary))
     ids = [str(case) for case in result.cases.scores.column("case")]
@@ -136,7 +136,7 @@ def _write_files(
         written=written.isoformat(timespec="seconds"),
         origin=origin,
     )
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")
+    write_json(folder / MANIFEST, manifest)
 
 
 def _page_data(
@@ -147,7 +147,7 @@ def _page_data(
     origin: Origin | None,
     files: Sequence[str],
 ) -> dict[str, Any]:
-    now = _as_read(written)
+    now = as_read(written)
     if origin is None:
         return page_data(result, written=now, command=command, digests=digests, files=files)
     audited = _audited(origin) or "at an unknown time"
@@ -158,12 +158,8 @@ def _page_data(
 def _audited(origin: Origin) -> str:
     """When an audit was made that is drawn again; empty where nobody knows."""
     with contextlib.suppress(ValueError):
-        return _as_read(datetime.fromisoformat(origin.written))
+        return as_read(datetime.fromisoformat(origin.written))
     return ""
-
-
-def _as_read(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> str:
@@ -181,7 +177,8 @@ def render_page(page: dict[str, Any], *, template: str = "report.html.j2") -> st
         # Our own files, and JSON in which every character that could end its element is escaped.
         script=Markup(script),
         style=Markup((folder / "style.css").read_text("utf-8") + printed_foot(page["title"])),
-        payload=Markup(page["sections"]["subgroups"]["payload"]),
+        # Of the one table whose rows are data; most pages have none.
+        payload=Markup(page.get("sections", {}).get("subgroups", {}).get("payload", "{}")),
         policy=content_policy(script),
     )
 

@@ -32,7 +32,10 @@ ENTRIES: Mapping[str, Entry] = {
         "HD95",
         "95th-percentile Hausdorff distance: 95 % of either outline lie no farther than this from the other one.",
     ),
-    "normhd": Entry("NormHD", "HD95 divided by a fixed length (150): 0 is exact, and lower is better."),
+    "normhd": Entry(
+        "NormHD",
+        "HD95 divided by a fixed length, 150 unless the protocol sets another: 0 is exact, and lower is better.",
+    ),
     "ps": Entry(
         "PS", "Performance score, (DSC + 1 − NormHD) / 2: how good the outlines are on average.", ("Performance score",)
     ),

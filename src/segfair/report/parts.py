@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
 from segfair.audit.words import clean
@@ -19,6 +20,7 @@ __all__ = [
     "NAME_LENGTH",
     "Cell",
     "Data",
+    "as_read",
     "cell",
     "collected_drawings",
     "definition",
@@ -47,6 +49,11 @@ def collected_drawings() -> Iterator[dict[str, Drawing]]:
         yield found
     finally:
         _drawings.reset(token)
+
+
+def as_read(moment: datetime) -> str:
+    """A moment as every page tells it: `2026-05-04 13:07 UTC`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def cell(text: object = "", *, sub: str = "", tone: str = "", items: Sequence[Item] = (), case: str = "") -> Cell:

@@ -176,11 +176,11 @@ def test_a_checkpoint_predicts_as_the_network_that_it_holds(name, tmp_path):
 def test_what_is_no_checkpoint_of_a_network(tmp_path):
     network = build_network(NetworkConfig.small("unet"))
     save_checkpoint(tmp_path / "bare.pt", {"network": network.state_dict()})
-    with pytest.raises(InputError, match=r"bare\.pt: does not say how its network is built"):
+    with pytest.raises(InputError, match=r"bare\.pt: description: backbone is missing"):
         load_model(tmp_path / "bare.pt")
     other = describe(NetworkConfig.small("unet", channels=(8, 16)), Preprocessing(), (16, 16, 16))
     save_checkpoint(tmp_path / "other.pt", {"network": network.state_dict(), "description": other})
-    with pytest.raises(InputError, match=r"other\.pt: its weights do not fit its description"):
+    with pytest.raises(InputError, match=r"other\.pt: its weights do not fit the network that it describes"):
         load_model(tmp_path / "other.pt")
     strange = describe(NetworkConfig.small("unet"), Preprocessing(), (16, 16, 16))
     strange["backbone"]["name"] = "vnet"
@@ -287,7 +287,7 @@ def test_a_broken_box_leaves_its_prediction_whole(tmp_path):
     (tmp_path / "boxes" / "P1.json").write_text("{")
     images = find_images(tmp_path / "images", n_channels=2)
     report = predict_images(brightness_model(), images, tmp_path / "out", boxes=find_boxes(tmp_path / "boxes"))
-    assert "cannot be read as a patient's file" in report.notices[0]
+    assert "not JSON (line 1, column 2" in report.notices[0]
     assert report.notices[1] == "predictions without a breast box, not restricted: 1 (P1)"
     assert read_mask(tmp_path / "out" / "P1.nii.gz").array.any()
 

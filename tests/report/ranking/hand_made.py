@@ -67,7 +67,14 @@ def made(**facts: Any) -> Ranking:
     ranking = dataclasses.replace(ranking, **facts)
     if "verdict" in facts:
         return ranking
-    found = reach_verdict(ranking.standings, ranking.baseline, ranking.variants, ranking.left_out, by=ranking.by)
+    found = reach_verdict(
+        ranking.standings,
+        ranking.baseline,
+        ranking.variants,
+        ranking.left_out,
+        by=ranking.by,
+        n_patients=ranking.n_patients,
+    )
     return dataclasses.replace(ranking, verdict=found)
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.rank_fixtures import HOSTILE, board, rows
 
 from segfair.errors import ConfigError
-from segfair.report.ranking.files import file_names, write_ranking
+from segfair.report.ranking.files import write_ranking
 
 
 def test_the_table_for_challenger_is_complete(ranked) -> None:
@@ -85,9 +85,3 @@ def test_folders_of_others_are_left_alone(ranking, tmp_path: Path) -> None:
     (audit / "audit.json").write_text("{}")
     with pytest.raises(ConfigError, match="holds an audit"):
         write_ranking(ranking, audit)
-
-
-def test_file_names_differ_for_every_team() -> None:
-    found = file_names(["a b", "a/b", "A-B", "..", "日本", "x" * 200])
-    assert len({name.casefold() for name in found.values()}) == 6
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]{1,63}", name) for name in found.values())

@@ -6,12 +6,8 @@ nothing more; knows no meaning of any value.
 
 from __future__ import annotations
 
-import functools
-import itertools
-import json
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -27,7 +23,7 @@ from segfair.errors import InputError, close_names
 from segfair.protocol.rules import Protocol
 from segfair.subgroups.lattice import Divergence, Item, Subgroup
 
-__all__ = ["FORMAT", "PLACES", "audit_file", "from_tree", "read_tree", "to_tree", "write_tree"]
+__all__ = ["FORMAT", "PLACES", "audit_file", "from_tree", "read_tree", "to_tree"]
 
 FORMAT = 2
 """Since 2 a row bears the estimate of its test; in 1 the raw divergence stood beside the test of another quantity."""
@@ -137,53 +133,6 @@ def _from_format_1(tree: Mapping[str, Any]) -> dict[str, Any]:
     declared = tree.get("primary_subgroups")
     primary = {**declared, "rows": list(map(row_of, declared["rows"]))} if declared else None
     return {**tree, "subgroups": subgroups, "primary_subgroups": primary, "format": FORMAT}
-
-
-def write_tree(tree: Mapping[str, Any], path: Path) -> None:
-    """Writes a tree as JSON; refuses a value that JSON cannot hold rather than writing NaN.
-
-    The file appears under its name only once it is complete.
-    """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            # A lone surrogate out of some table has no UTF-8; its backslash form is what JSON calls it anyway.
-            file.writelines(piece.encode("utf-8", "backslashreplace") for piece in _pieces(tree, ""))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _pieces(node: Any, margin: str) -> Iterator[str]:
-    """A node as `json.dumps(tree, indent=1)` writes it, in pieces.
-
-    What holds no further list or object is one piece, and one call of the encoder in C, which knows no indents: a row
-    of a million.
-    """
-    inner = f"{margin} "
-    encode = _encoder(f",\n{inner}")
-    if not isinstance(node, dict | list | tuple) or not node:
-        yield encode(node)
-    elif not any(isinstance(child, dict | list | tuple) for child in _children(node)):
-        text = encode(node)
-        yield f"{text[0]}\n{inner}{text[1:-1]}\n{margin}{text[-1]}"
-    else:
-        start, end = "{}" if isinstance(node, dict) else "[]"
-        names = [f"{encode(name)}: " for name in node] if isinstance(node, dict) else itertools.repeat("")
-        for name, child in zip(names, _children(node), strict=False):
-            yield f"{start}\n{inner}{name}"
-            yield from _pieces(child, inner)
-            start = ","
-        yield f"\n{margin}{end}"
-
-
-def _children(node: Any) -> Iterable[Any]:
-    return node.values() if isinstance(node, dict) else node
-
-
-@functools.cache
-def _encoder(separator: str) -> Callable[[Any], str]:
-    return json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(separator, ": ")).encode
 
 
 def audit_file(path: Path) -> Path:

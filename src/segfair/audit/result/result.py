@@ -19,6 +19,7 @@ from segfair.audit.result.cases import Cases
 from segfair.audit.result.scores import Scores
 from segfair.audit.result.subgroups import Subgroups
 from segfair.audit.result.verdict import Verdict
+from segfair.files.placing import write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,7 @@ class AuditResult:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes `audit.json`; refuses a value that JSON cannot hold rather than writing NaN."""
-        codec.write_tree(self.to_dict(), Path(path))
+        write_json(Path(path), self.to_dict())
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:

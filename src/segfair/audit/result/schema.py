@@ -29,6 +29,7 @@ from segfair.audit.result.subgroups import Subgroups
 from segfair.documents import check_tree
 from segfair.errors import InputError, cut_text
 from segfair.fairness.challenge import Disparity, Extreme
+from segfair.files.placing import write_text
 from segfair.protocol.rules import Protocol
 from segfair.subgroups.lattice import Divergence, Subgroup
 
@@ -236,7 +237,7 @@ def _unfit_parts(tree: Mapping[str, Any]) -> Iterator[str]:
 
 def write_schema(schema: Tree, path: Path) -> None:
     """Writes a schema as it lies in the documentation."""
-    path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_text(path, json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
 
 
 def _told(kind: type) -> dict[str, str]:
@@ -269,8 +270,9 @@ def _result(writer: SchemaWriter) -> Tree:
     properties, required = {}, []
     for key, (part, names) in codec.PLACES.items():
         found = {name: fields[part][name] for name in names}
-        properties[key] = found[names[0]] if len(names) == 1 else writer.object(kinds[part], found, list(found))
-        required += [key] if set(names) & set(writer.needed(kinds[part])) else []
+        needed = [name for name in names if name in writer.needed(kinds[part])]
+        properties[key] = found[names[0]] if len(names) == 1 else writer.object(kinds[part], found, needed)
+        required += [key] if needed else []
     extra = {
         "format": {"const": codec.FORMAT, "description": "A change that breaks readers comes with another number."},
         "protocol": writer.of(Protocol),

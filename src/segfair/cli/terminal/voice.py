@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from segfair import __version__
+from segfair.errors import cut_text
 from segfair.remote import shown
 
 if TYPE_CHECKING:
@@ -97,6 +99,8 @@ def say_json(facts: Mapping[str, Any]) -> None:
 
 def say_refusal(message: str, exit_code: int) -> None:
     """Why nothing was done: on stderr; with `--json` as an object on stdout, too."""
+    # A path of thousands of letters tells no more than its beginning.
+    message = re.sub(r"\S{300,}", lambda found: cut_text(found[0], 120), message)
     typer.echo(f"segfair: {shown(message)}", err=True)
     if "--json" in sys.argv:
         say_json({"segfair": __version__, "exit_code": exit_code, "error": shown(message)})

@@ -21,7 +21,7 @@ import monai
 import numpy as np
 import torch
 
-from segfair.errors import ConfigError, InputError, SegfairError
+from segfair.errors import ConfigError, InputError, SegfairError, in_words
 from segfair.mitigation.data.boxes import box_notice
 from segfair.mitigation.data.datasets import PreparedCase, PreparedData, lesion_extent, marked
 from segfair.mitigation.data.outputs import Reference
@@ -138,8 +138,8 @@ def _compute(case: TrainingCase, preprocessing: Preprocessing, path: Path | None
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
         raise CacheError(
-            f"cache {path.parent}: cannot be written ({error}); is the disk full? What was prepared is kept: make "
-            "room, or name another folder with --cache, and start again"
+            f"cache {path.parent}: cannot be written ({in_words(error)}); is the disk full? What was prepared is kept: "
+            "make room, or name another folder with --cache, and start again"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ from monai.transforms.utility.dictionary import Lambdad
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from segfair.errors import ConfigError, GeometryError, InputError
+from segfair.errors import ConfigError, GeometryError, InputError, in_words
 from segfair.files.images.grids import Mask, align, describe_grid, displacement_mm, right_angled
 from segfair.files.images.masks import read_channels, read_mask
 from segfair.mitigation.data.boxes import BreastBox
@@ -134,7 +134,7 @@ class Preprocessing:
                 regions=Regions.from_dict(tree["regions"]) if "regions" in tree else Regions.of_label(tree["label"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f"preprocessing description: {error!r} in {dict(tree)}") from error
+            raise ConfigError(f"preprocessing description: {in_words(error)} in {dict(tree)}") from error
 
     @property
     def digest(self) -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
 from segfair.documents import named_type, read_json
-from segfair.errors import ConfigError, InputError, some
+from segfair.errors import ConfigError, InputError, in_words, some
 from segfair.files.datalists import Part
 
 __all__ = [
@@ -128,7 +128,7 @@ def split_of(tree: Mapping[str, Any], path: Path) -> Split:
         train, validation, test = (tuple(map(str, tree[part])) for part in PARTS)
         return Split(train, validation, test, str(tree["origin"]), int(tree["seed"]), dict(tree["left_out"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read as a split ({error!r})") from error
+        raise InputError(f"{path}: cannot be read as a split ({in_words(error)})") from error
 
 
 def read_split_tree(path: Path) -> dict[str, Any]:

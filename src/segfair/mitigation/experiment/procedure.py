@@ -19,12 +19,13 @@ from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditResult
 from segfair.audit.words import plural, search_sentence
 from segfair.cases import Cohort
+from segfair.files.placing import write_json
 from segfair.mitigation.data.datasets import describe_cuts
 from segfair.mitigation.data.fingerprint import take_fingerprint
 from segfair.mitigation.experiment.findings import TrainedModel, find_scores, least_support
 from segfair.mitigation.experiment.pages.summary_page import write_mitigation_page
 from segfair.mitigation.experiment.planning import describe_selection, plan_training, started_from
-from segfair.mitigation.experiment.run_folder import begin_folder, refuse_to_delete, write_json
+from segfair.mitigation.experiment.run_folder import begin_folder, refuse_to_delete
 from segfair.mitigation.experiment.settings import (
     WORST_MIN_CASES,
     MitigationSettings,
@@ -108,7 +109,7 @@ def run_mitigation(
 
     scores = find_scores(studies, reported, trained, settings)
     comparison = {"format": FORMAT, "models": {name: found.scores for name, found in scores.items()}}
-    write_json(comparison, settings.out / "comparison.json")
+    write_json(settings.out / "comparison.json", comparison)
     for model in models:
         track_scores(settings, model, scores[model.name].scores, tell=tell)
     summaries = [

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 
 from segfair.errors import ConfigError
+from segfair.files.placing import write_text
 from segfair.files.tables import write_csv
 from segfair.mitigation.data.folds import save_folds
 from segfair.mitigation.experiment.settings import MitigationSettings
@@ -18,7 +17,7 @@ from segfair.mitigation.experiment.studies import Study
 from segfair.mitigation.experiment.trainings import Model
 from segfair.mitigation.training.trackers import RUNS_FILE
 
-__all__ = ["begin_folder", "refuse_to_delete", "write_json"]
+__all__ = ["begin_folder", "refuse_to_delete"]
 
 _PARTS = ("predictions", "audit", "bundle", "comparison")
 _FILES = ("checkpoint_last.pt", "checkpoint_best.pt", "history.csv", "weights.csv")
@@ -50,18 +49,7 @@ def begin_folder(settings: MitigationSettings, studies: Sequence[Study], models:
         save_folds([study.split for study in studies], settings.out / "splits.json")
     else:
         studies[0].split.save(settings.out / "splits.json")
-    _write(settings.out / "config.toml", tomli_w.dumps(settings.to_dict()))
-
-
-def write_json(tree: Mapping[str, Any], path: Path) -> None:
-    """Writes a JSON file, whole or not at all."""
-    _write(path, json.dumps(tree, indent=1, allow_nan=False, ensure_ascii=False))
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(text, "utf-8")
-    unfinished.replace(path)
+    write_text(settings.out / "config.toml", tomli_w.dumps(settings.to_dict()))
 
 
 def _trained(out: Path) -> list[Path]:

@@ -11,7 +11,6 @@ References:
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 
 from segfair.errors import InputError
+from segfair.files.placing import write_json, write_text
 from segfair.mitigation.data.preprocessing import Intensities, Preprocessing
 from segfair.mitigation.prediction.volumes import Model, load_model
 
@@ -66,8 +66,8 @@ def export_bundle(
         temporary = weights.with_name(f".{weights.name}.{os.getpid()}.tmp")
         torch.save(model.network.state_dict(), temporary)
         temporary.replace(weights)
-        _write(folder / "configs" / "metadata.json", _metadata(model, title))
-        _write(folder / "configs" / "inference.json", _inference(model))
+        write_json(folder / "configs" / "metadata.json", _metadata(model, title))
+        write_json(folder / "configs" / "inference.json", _inference(model))
         spacing = model.preprocessing.spacing_mm
         text = _README.format(
             title=title,
@@ -75,14 +75,10 @@ def export_bundle(
             phases=model.preprocessing.phases,
             resampling=f", resampled to {' x '.join(f'{side:g}' for side in spacing)} mm" if spacing else "",
         )
-        (folder / "docs" / "README.md").write_text(text, encoding="utf-8")
+        write_text(folder / "docs" / "README.md", text)
     except OSError as error:
         raise InputError(f"bundle {folder}: cannot be written ({error.strerror or error})") from error
     return folder
-
-
-def _write(path: Path, tree: Any) -> None:
-    path.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
 
 
 def _metadata(model: Model, title: str) -> dict[str, Any]:

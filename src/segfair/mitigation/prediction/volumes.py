@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from segfair.errors import ConfigError, InputError, SegfairError, some
+from segfair.documents import check_tree
+from segfair.errors import ConfigError, InputError, SegfairError, cut_text, in_words, some
 from segfair.files.images.masks import write_mask
 from segfair.mitigation.data.boxes import BreastBox, read_box
 from segfair.mitigation.data.outputs import put_back, region_probabilities
@@ -168,16 +169,43 @@ def adapted(model: Model, *, flips: bool | None = None, keep_largest: bool | Non
     )
 
 
+_POSITIVE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1e6}
+_SIDES = {"type": "array", "minItems": 2, "maxItems": 3}
+_DESCRIPTION = {
+    "type": "object",
+    "required": ["backbone", "preprocessing", "window"],
+    "properties": {
+        "backbone": {"type": "object"},
+        "preprocessing": {
+            "type": "object",
+            "required": ["phases", "spacing_mm", "normalise"],
+            "properties": {
+                "phases": {"type": "integer", "minimum": 1, "maximum": 4096},
+                "spacing_mm": {"type": "array", "items": _POSITIVE, "maxItems": 3},
+                "normalise": {"enum": ["case", "phase", "ct"]},
+            },
+        },
+        "window": {**_SIDES, "items": {"type": "integer", "minimum": 1, "maximum": 65536}},
+        "flips": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2}},
+        "keep_largest": {"type": "boolean"},
+    },
+}
+"""What every checkpoint says of itself, whoever wrote it; a window of -1 or a spacing of NaN would predict nonsense."""
+
+
 def _load_one(path: Path, device: str, own_network: str | None) -> Model:
     checkpoint = load_checkpoint(path, device=device)
     description = checkpoint.get("description") or {}
+    check_tree(description, _DESCRIPTION, f"checkpoint {path}: description")
     try:
         config = NetworkConfig.from_dict(description["backbone"])
         preprocessing = Preprocessing.from_dict(description["preprocessing"])
         window = tuple(int(side) for side in description["window"])
         flips = tuple(int(axis) for axis in description.get("flips", ()))
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"checkpoint {path}: does not say how its network is built ({error!r})") from error
+        raise InputError(f"checkpoint {path}: does not say how its network is built ({in_words(error)})") from error
+    except ConfigError as error:
+        raise InputError(f"checkpoint {path}: {cut_text(str(error), 300)}") from error
     if config.is_own and config.name != own_network:
         # A file from elsewhere must not choose which code is run.
         raise InputError(
@@ -187,8 +215,8 @@ def _load_one(path: Path, device: str, own_network: str | None) -> Model:
     network = build_network(config)
     try:
         network.load_state_dict(checkpoint["network"])
-    except RuntimeError as error:
-        raise InputError(f"checkpoint {path}: its weights do not fit its description ({error})") from error
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"checkpoint {path}: its weights do not fit the network that it describes") from error
     keep_largest = bool(description.get("keep_largest", False))
     return Model(network.to(device).eval(), config, preprocessing, window, description, flips, keep_largest)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from segfair.compare.result import Comparison
-from segfair.documents import read_json
-from segfair.errors import InputError
-from segfair.files.placing import placed_together, refuse_foreign
+from segfair.documents import has_keys
+from segfair.files.placing import placed_together, refuse_foreign, write_text
 from segfair.report.comparison.page import comparison_data
 from segfair.report.files import render_page
+from segfair.report.parts import as_read
 
 __all__ = ["FILES", "address_of", "write_comparison"]
 
@@ -47,8 +47,8 @@ def write_comparison(
         ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
     """
     directory = Path(directory)
-    refuse_foreign(directory, FILES, ours=_is_ours(directory / FILES[0]), writer="segfair compare")
-    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    refuse_foreign(directory, FILES, ours=has_keys(directory / FILES[0], "format", "audits"), writer="segfair compare")
+    written = as_read(datetime.now(UTC))
     page = render_page(
         comparison_data(
             comparison,
@@ -63,16 +63,8 @@ def write_comparison(
     )
     with placed_together(directory, first=FILES[0]) as unfinished:
         comparison.save(unfinished / "comparison.json")
-        (unfinished / "comparison.html").write_text(page, "utf-8", newline="\n")
+        write_text(unfinished / "comparison.html", page)
     return directory / "comparison.html"
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        tree = read_json(path)
-    except InputError:
-        return False
-    return isinstance(tree, dict) and "format" in tree and "audits" in tree
 
 
 def address_of(page: Path | None, directory: Path) -> str:
@@ -83,4 +75,4 @@ def address_of(page: Path | None, directory: Path) -> str:
         way = os.path.relpath(page.resolve(), directory.resolve())
     except ValueError:
         return ""
-    return quote(Path(way).as_posix())
+    return quote(os.fsencode(Path(way).as_posix()))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from os import PathLike
@@ -13,14 +11,13 @@ from typing import Any
 from segfair.audit.words import clean, format_interval, format_number, metric_name, plural
 from segfair.compare.result import Change, Comparison
 from segfair.compare.verdict import outcome_digits
-from segfair.documents import read_json
-from segfair.errors import InputError
-from segfair.files.placing import placed_together, refuse_foreign
+from segfair.documents import has_keys
+from segfair.files.placing import file_names, placed_together, refuse_foreign, write_json, write_text
 from segfair.report.comparison.changes import title as column_title
 from segfair.report.comparison.files import address_of, write_comparison
 from segfair.report.files import render_page
 from segfair.report.glossary import glossary
-from segfair.report.parts import Cell, Data, cell, number_column, table, titled
+from segfair.report.parts import Cell, Data, as_read, cell, number_column, table, titled
 
 __all__ = ["RUN_FILES", "runs_data", "write_runs"]
 
@@ -56,8 +53,9 @@ def write_runs(
     """
     directory = Path(directory)
     pages = list(reports) or [None] * (len(comparisons) + 1)
-    refuse_foreign(directory, RUN_FILES, ours=_is_ours(directory / RUN_FILES[0]), writer="segfair compare")
-    folders = _folders(comparisons)
+    ours = has_keys(directory / RUN_FILES[0], "baseline", "runs")
+    refuse_foreign(directory, RUN_FILES, ours=ours, writer="segfair compare")
+    folders = file_names([entry.after.name for entry in comparisons], otherwise="run", taken=RUN_FILES)
     for index, (comparison, folder) in enumerate(zip(comparisons, folders, strict=True)):
         write_comparison(
             comparison,
@@ -71,14 +69,13 @@ def write_runs(
         comparisons,
         folders=folders,
         reports=[address_of(report, directory) for report in pages],
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        written=as_read(datetime.now(UTC)),
         command=command,
         title=title,
     )
     with placed_together(directory, first=RUN_FILES[0]) as unfinished:
-        text = json.dumps(runs_tree(comparisons, folders), allow_nan=False, ensure_ascii=False, indent=1)
-        (unfinished / RUN_FILES[0]).write_text(f"{text}\n", "utf-8")
-        (unfinished / RUN_FILES[1]).write_text(render_page(page, template="runs.html.j2"), "utf-8", newline="\n")
+        write_json(unfinished / RUN_FILES[0], runs_tree(comparisons, folders))
+        write_text(unfinished / RUN_FILES[1], render_page(page, template="runs.html.j2"))
     return directory / RUN_FILES[1]
 
 
@@ -147,7 +144,7 @@ def runs_data(
         "command": clean(command, length=2000) if command else "",
         "files": list(RUN_FILES[:1]),
         "glossary": glossary("dsc", "normhd", "ps", "fs", "ts", "interval", "subgroup"),
-        "sections": {**sections, "subgroups": {"payload": "{}"}},
+        "sections": sections,
     }
 
 
@@ -226,20 +223,3 @@ def _pages(comparisons: Sequence[Comparison], folders: Sequence[str], reports: S
         {"name": column_title(name), "report": report, "comparison": comparison}
         for name, report, comparison in zip(names, reports, against, strict=True)
     ]
-
-
-def _folders(comparisons: Sequence[Comparison]) -> list[str]:
-    """A folder for each run: its name in letters, digits, dot, dash and underscore, different for every run."""
-    found: list[str] = []
-    for place, entry in enumerate(comparisons, start=2):
-        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", entry.after.name).strip(".-")[:60] or f"run-{place}"
-        found.append(plain if plain.casefold() not in map(str.casefold, found) else f"{plain}-{place}")
-    return found
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        tree = read_json(path)
-    except InputError:
-        return False
-    return isinstance(tree, dict) and "baseline" in tree and "runs" in tree

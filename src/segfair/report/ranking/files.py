@@ -5,8 +5,6 @@ Computes nothing. With private labels everything that may be published lies in `
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,12 +15,13 @@ from typing import Any, Literal
 from segfair.audit.describe import case_rows
 from segfair.errors import ConfigError
 from segfair.files.manifest import MANIFEST, build_manifest, hash_inputs, is_ours, written_files
-from segfair.files.placing import placed_together, refuse_foreign
+from segfair.files.placing import file_names, placed_together, refuse_foreign, write_json, write_text
 from segfair.files.tables import write_csv
 from segfair.rank.result import Ranking, Standing, TeamAudits
 from segfair.rank.saved import RANK_FILE, case_tree
 from segfair.remote import shown
 from segfair.report.files import render_page, write_report
+from segfair.report.parts import as_read
 from segfair.report.ranking.leaderboard import leaderboard_data, without_folders
 from segfair.report.ranking.tables import BASELINE_NAME
 from segfair.report.ranking.team import TeamLinks, team_data
@@ -74,12 +73,13 @@ def write_ranking(
     written = datetime.now(UTC)
     _refuse_foreign(directory)
     place = f"{PUBLIC}/" if private_labels else ""
+    teams = [entry.team for entry in ranking.standings]
     with placed_together(directory, first=MANIFEST, earlier=written_files(directory)) as unfinished:
         job = _Job(
             ranking,
             unfinished,
             unfinished / place,
-            file_names([entry.team for entry in ranking.standings]),
+            dict(zip(teams, file_names(teams, otherwise="team"), strict=True)),
             audits or TeamAudits(),
             private_labels,
             written,
@@ -117,7 +117,7 @@ class _Job:
 
     @property
     def moment(self) -> str:
-        return self.written.strftime("%Y-%m-%d %H:%M UTC")
+        return as_read(self.written)
 
 
 def _refuse_foreign(directory: Path) -> None:
@@ -140,9 +140,9 @@ def _write_board(job: _Job) -> None:
         title=job.title,
         files=_FILES[:1] if job.private else _FILES,
     )
-    _write_text(job.public / "leaderboard.html", render_page(page, template="rank.html.j2"))
+    write_text(job.public / "leaderboard.html", render_page(page, template="rank.html.j2"))
     write_csv(leaderboard_rows(ranking), job.public / "leaderboard.csv")
-    _write_json(job.folder / RANK_FILE, {**ranking.to_dict(), **case_tree(ranking)})
+    write_json(job.folder / RANK_FILE, {**ranking.to_dict(), **case_tree(ranking)})
     write_csv(challenger_rows(ranking), job.folder / "challengeR.csv")
 
 
@@ -158,7 +158,7 @@ def _write_team(entry: Standing, job: _Job, export: Export | None) -> None:
         no_audit="" if job.private else job.audits.failed.get(entry.team, ""),
     )
     page = team_data(entry, ranking, rows=rows, links=links, private=job.private, written=job.moment)
-    _write_text(job.public / "teams" / f"{slug}.html", render_page(page, template="team.html.j2"))
+    write_text(job.public / "teams" / f"{slug}.html", render_page(page, template="team.html.j2"))
     if not job.private:
         reasons = [text and without_folders(text, ranking) for text in rows.column("penalised")]
         records = [record | {"penalised": text} for record, text in zip(rows.records(), reasons, strict=True)]
@@ -166,7 +166,7 @@ def _write_team(entry: Standing, job: _Job, export: Export | None) -> None:
     if export is not None:
         target = job.public / export / slug / EXPORTS[export]
         target.parent.mkdir(parents=True)
-        _write_json(target, exported(entry, ranking, export, private=job.private))
+        write_json(target, exported(entry, ranking, export, private=job.private))
 
 
 def _write_audits(job: _Job, inputs: Mapping[str, Any]) -> None:
@@ -210,21 +210,7 @@ def _write_manifest(job: _Job, names: Iterable[str], inputs: Mapping[str, Any]) 
         versions=job.ranking.versions,
         written=job.written.isoformat(timespec="seconds"),
     )
-    _write_json(job.folder / MANIFEST, manifest)
-
-
-def file_names(teams: Iterable[str]) -> dict[str, str]:
-    """Team -> a name for its files: letters, digits, dot, dash and underscore, different for every team."""
-    found: dict[str, str] = {}
-    taken: set[str] = set()
-    for number, team in enumerate(teams, start=1):
-        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", team).strip(".-")[:60] or f"team-{number}"
-        name, again = plain, 2
-        while name.casefold() in taken:
-            name, again = f"{plain}-{again}", again + 1
-        taken.add(name.casefold())
-        found[team] = name
-    return found
+    write_json(job.folder / MANIFEST, manifest)
 
 
 def leaderboard_rows(ranking: Ranking) -> list[dict[str, object]]:
@@ -314,11 +300,3 @@ def exported(entry: Standing, ranking: Ranking, export: Export, *, private: bool
     table = ranking.scores.tables[entry.team]
     cases = {name: dict(zip(table.cases, table.column(name), strict=True)) for name in table.names}
     return {"aggregates": aggregates} if private else {"case": cases, "aggregates": aggregates}
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, "utf-8", newline="\n")
-
-
-def _write_json(path: Path, tree: Mapping[str, Any]) -> None:
-    _write_text(path, json.dumps(tree, allow_nan=False, ensure_ascii=False, indent=1) + "\n")

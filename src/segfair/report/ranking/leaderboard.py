@@ -103,8 +103,7 @@ def leaderboard_data(
         "folded": {"rules": f"{len(ranking.variants) + 3} rules", "method": "how, settings, versions"},
         "files": list(files),
         "glossary": glossary("dsc", "normhd", "ps", "fs", "ts", "dv", "chance", "interval"),
-        # The frame that all pages share hands the payload of its one table to the script.
-        "sections": {**sections, "subgroups": {"payload": "{}"}},
+        "sections": sections,
     }
 
 
@@ -189,7 +188,7 @@ def _order(ranking: Ranking, *, private: bool) -> Data | None:
             [
                 cell("One patient left out", sub=f"each of {ranking.n_patients:,} in turn"),
                 cell(
-                    f"changes without {'any one of ' if changing > 1 else ''}{plural(changing, 'patient')}",
+                    f"changes without {_any_of(changing)}",
                     tone="worse",
                 )
                 if changing

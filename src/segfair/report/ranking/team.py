@@ -90,7 +90,7 @@ def team_data(
         },
         "files": [name for name in (links.table, links.audit) if name],
         "glossary": glossary("dsc", "normhd", "ps", "fs", "ts", "dv", "chance", "interval", "adjusted-p", "penalised"),
-        "sections": {**sections, "subgroups": {"payload": "{}"}},
+        "sections": sections,
     }
 
 

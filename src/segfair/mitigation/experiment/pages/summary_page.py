@@ -13,6 +13,7 @@ from typing import Any
 
 from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural, shorten
 from segfair.compare.verdict import outcome_digits
+from segfair.files.placing import write_text
 from segfair.mitigation.experiment.gains import EVIDENCE_RULE
 from segfair.mitigation.experiment.pages.curve_figures import Curve, learning_curves
 from segfair.mitigation.experiment.pages.diagnosis_page import why_section
@@ -27,7 +28,7 @@ from segfair.report.comparison.files import write_comparison
 from segfair.report.comparison.page import gain_section, harm_section, slope_figure, verdict_section
 from segfair.report.files import render_page
 from segfair.report.glossary import glossary
-from segfair.report.parts import Data, cell, definition, figure, number_column, table
+from segfair.report.parts import Data, as_read, cell, definition, figure, number_column, table
 
 __all__ = ["mitigation_data", "write_mitigation_page"]
 
@@ -69,13 +70,11 @@ def write_mitigation_page(summary: MitigationSummary, out: Path, *, command: str
             pages = [out / name / "audit" / "report.html" for name in (model.against.before.name, model.name)]
             folder = out / model.name / "comparison"
             write_comparison(model.against, folder, command=command, reports=(pages[0], pages[1]))
-    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    written = as_read(datetime.now(UTC))
     page = mitigation_data(summary, written=written, files=_files(summary, out))
     text = render_page(page, template="mitigation.html.j2")
     path = out / "comparison.html"
-    unfinished = path.with_name(".comparison.html.tmp")
-    unfinished.write_text(text, "utf-8", newline="\n")
-    unfinished.replace(path)
+    write_text(path, text)
     return path
 
 
@@ -117,8 +116,6 @@ def mitigation_data(summary: MitigationSummary, *, written: str, files: Sequence
         "notices": [clean(notice, length=600) for notice in summary.notices],
         "method": _method(summary),
         "budget": _budget(summary),
-        # The frame that all pages share hands the payload of its one table to the script.
-        "subgroups": {"payload": "{}"},
     }
     return {
         "title": "Mitigation: models compared by subgroup",
