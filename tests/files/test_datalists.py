@@ -38,11 +38,7 @@ def test_forms_of_labels(tmp_path, labels, names, ignore):
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-<<<<<<< HEAD
-        ("{", "not JSON"),
-=======
         ("{", r"not JSON \(line 1, column 2"),
->>>>>>> main
         ([], "expected a JSON object"),
         ({"labels": ["a"]}, "labels must be an object"),
         ({"labels": {"a": 0.5}}, "label 'a' must be a whole number"),

@@ -21,23 +21,11 @@ from typing import Any, TextIO
 
 from segfair.errors import ConfigError, in_words
 
-<<<<<<< HEAD
-__all__ = ["placed_together", "placed_whole", "refuse_file", "refuse_foreign"]
-
-
-def refuse_file(directory: Path) -> None:
-    """Refuses a folder to write that is a file.
-
-    Raises:
-        ConfigError: It is.
-    """
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"--out {directory}: is a file; name a folder")
-=======
 __all__ = [
     "file_names",
     "placed_together",
     "placed_whole",
+    "refuse_file",
     "refuse_foreign",
     "text_file",
     "to_bytes",
@@ -47,7 +35,20 @@ __all__ = [
 
 _LONE = "backslashreplace"
 """A lone surrogate, as names of files whose bytes are no UTF-8 have it, stands as JSON calls it: \\udcff."""
->>>>>>> main
+
+
+def refuse_file(directory: Path) -> None:
+    """Refuses a folder to write that is a file.
+
+    Raises:
+        ConfigError: It is, or nobody may look.
+    """
+    try:
+        is_file = directory.exists() and not directory.is_dir()
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+    if is_file:
+        raise ConfigError(f"--out {directory}: is a file; name a folder")
 
 
 def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, writer: str = "segfair") -> None:
@@ -62,17 +63,11 @@ def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, write
     Raises:
         ConfigError: The folder is a file, or holds such files that are not ours.
     """
-<<<<<<< HEAD
     refuse_file(directory)
-    foreign = [name for name in names if (directory / name).exists()]
-=======
     try:
-        if directory.exists() and not directory.is_dir():
-            raise ConfigError(f"--out {directory}: is a file; name a folder")
         foreign = [name for name in names if (directory / name).exists()]
     except OSError as error:
         raise _unwritable(directory, error) from error
->>>>>>> main
     if foreign and not ours:
         raise ConfigError(
             f"--out {directory}: holds {', '.join(foreign)} that {writer} did not write; choose another folder"

@@ -15,11 +15,7 @@ from segfair.audit.result import AuditResult
 from segfair.audit.result.record import read_record, with_names
 from segfair.errors import ConfigError
 from segfair.files.manifest import Origin
-<<<<<<< HEAD
-from segfair.files.placing import refuse_file
-=======
-from segfair.files.placing import to_bytes
->>>>>>> main
+from segfair.files.placing import refuse_file, to_bytes
 from segfair.handover.disclosure import share
 from segfair.handover.model_card import model_card
 from segfair.handover.pseudonyms import pseudonymise, read_key

@@ -61,7 +61,7 @@ def test_a_path_may_be_a_text_or_the_folder_of_a_report(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("", "no audit.json in this folder"), ("audit.jsn", r"no such file \(did you mean audit\.json\.bak\?")],
+    [("", "no audit.json in this folder"), ("audit.jsn", r"no such file \(did you mean audit\.json\.bak\?\)")],
 )
 def test_an_audit_that_is_not_there_is_told_with_what_is(name: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "audit.json.bak").write_text("{}")
