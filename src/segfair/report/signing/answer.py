@@ -341,7 +341,8 @@ def _at_equal_size(adjusted: Adjusted, result: AuditResult, language: Language) 
     digits = outcome_digits(result.subgroups[result.subgroups.primary_outcome])
     names = [language.attribute(name) for name in adjusted.covariates]
     if adjusted.covariates == (LESION_VOLUME,):
-        names = [language.say("lesion volume")]
+        is_area = result.cases.scores.lesion_size == "lesion area"
+        names = [language.say("lesion area") if is_area else language.say("lesion volume")]
     sign = math.copysign(1, adjusted.raw_difference)
     return language.say(
         "Among cases of equal %(names)s the difference is %(adjusted)s, over all of them %(raw)s.",
