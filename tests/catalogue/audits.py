@@ -103,7 +103,7 @@ _EDITS: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
     ("no outcomes", "gate", {"outcomes": ...}, ("outcomes",)),
     ("outcomes without the audited one", "report", {"outcomes": {}}, ("outcomes",)),
     ("mean is a list", "report", {"outcomes.dsc.mean": [1]}, ("mean",)),
-    ("a verdict of an unknown kind", "gate", {"verdict.kind": "fine"}, ("verdict", "fine")),
+    ("a verdict whose kind is a number", "gate", {"verdict.kind": 5}, ("verdict.kind", "5")),
     ("no verdict", "card", {"verdict": ...}, ("verdict",)),
     ("the verdict's sentence is a number", "report", {"verdict.sentence": 5}, ("sentence",)),
     ("gates of unknown states", "card", {"gates": [{"gate": "a", "state": "odd"}]}, ("gates",)),

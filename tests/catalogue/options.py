@@ -116,7 +116,7 @@ UNKNOWN = [
     Cause("card: nothing", ("card",), ("AUDIT",)),
     Cause("weights: nothing", ("weights",), ("AUDIT",)),
     Cause("predict: nothing", ("predict",), ("CHECKPOINT",)),
-    Cause("verify: nothing", ("verify",), ("REPORT",)),
+    Cause("verify: nothing", ("verify",), ("Missing argument",)),
     Cause("rank: nothing", ("rank",), ("TEAMS",)),
     Cause("rank-scores: nothing", ("rank-scores",), ("Missing argument",)),
     Cause("doctor: an argument", ("doctor", "now"), ("now",)),

@@ -96,7 +96,7 @@ FOLDERS = [
     Cause(
         "labels and predictions exchanged for a table",
         ("audit", "{base}/metadata.csv", "{base}/preds", "{base}/labels", *QUICK),
-        ("labels",),
+        ("metadata.csv", "folder"),
     ),
 ]
 
