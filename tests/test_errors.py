@@ -21,8 +21,8 @@ from segfair.errors import (
 
 
 def test_close_names() -> None:
-    assert close_names("Agee", ["age", "site"]) == "; did you mean age?"
-    assert close_names("AGE", ["age"]) == "; did you mean age?"
+    assert close_names("Agee", ["age", "site"]) == " (did you mean age?)"
+    assert close_names("AGE", ["age"]) == " (did you mean age?)"
     assert close_names("zzz", ["age"]) == ""
 
 

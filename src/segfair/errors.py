@@ -45,10 +45,10 @@ class AuditError(SegfairError):
 
 
 def close_names(name: str, names: Iterable[str]) -> str:
-    """`; did you mean age?` where a name is close to known ones, in any case; else empty."""
+    """` (did you mean age?)` where a name is close to known ones, in any case; else empty."""
     by_lower = {known.casefold(): known for known in names}
     close = difflib.get_close_matches(name.casefold(), by_lower, n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(by_lower[match] for match in close)}?" if close else ""
+    return f" (did you mean {' or '.join(by_lower[match] for match in close)}?)" if close else ""
 
 
 def some(texts: Iterable[object], n_shown: int = 3) -> str:

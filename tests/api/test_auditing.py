@@ -198,7 +198,7 @@ def test_settings_are_known_by_name(masks: Masks) -> None:
         parameters = inspect.signature(function).parameters
         assert names <= parameters.keys()
         assert not any(entry.kind is inspect.Parameter.VAR_KEYWORD for entry in parameters.values())
-    with pytest.raises(TypeError, match="no setting 'margins'; did you mean margin"):
+    with pytest.raises(TypeError, match=r"no setting 'margins' \(did you mean margin"):
         sf.audit(masks.predictions, masks.labels, masks.metadata, margins={})  # type: ignore[call-arg]
 
 

@@ -49,7 +49,7 @@ def test_an_index_of_ids_is_used_and_one_of_numbers_is_not() -> None:
 
 
 def test_a_column_that_is_not_there_is_told() -> None:
-    with pytest.raises(MetadataError, match=r"no column 'dice'; did you mean Dice"):
+    with pytest.raises(MetadataError, match=r"no column 'dice' \(did you mean Dice"):
         split_frame(FRAME, scores=["dice"], id_column=None)
     with pytest.raises(MetadataError, match="no column 'pid'"):
         split_frame(FRAME, scores=["Dice"], id_column="pid")

@@ -73,7 +73,7 @@ def test_metrics_hold_the_outcome() -> None:
         ("bins", {"age": "0,50"}, "rising numbers"),
         ("outcome", (), "at least one metric"),
         ("attributes", [1], r"attributes=\[1\]: holds 1; a name is meant"),
-        ("metrics", "dcs", "metrics='dcs': no such metric; did you mean dsc"),
+        ("metrics", "dcs", r"metrics='dcs': no such metric \(did you mean dsc"),
         ("protocol", "nonsense", "protocol"),
     ],
 )

@@ -162,7 +162,7 @@ def test_chosen_columns() -> None:
     assert table.left_out == {}
     with pytest.raises(MetadataError, match="attribute id: cannot be used: a different value for every case"):
         build(given={"chosen": ["id"]}, **columns)
-    with pytest.raises(MetadataError, match=r"attribute siet: no such column .* did you mean site\?; columns are sex"):
+    with pytest.raises(MetadataError, match=r"attribute siet: no such column .*did you mean site\?\); columns are sex"):
         build(given={"chosen": ["siet"]}, **columns)
     with pytest.raises(MetadataError, match="bins agee: no such column"):
         build(given={"edges": {"agee": (0, 1)}}, **columns)

@@ -235,3 +235,18 @@ def test_the_answer_of_a_private_ranking_names_no_case(ranking, tmp_path: Path, 
     sentence = capsys.readouterr().out.splitlines()[-2]
     assert sentence.startswith("No winner can be declared")
     assert ("P007" in sentence) is not private
+
+
+def test_what_cannot_be_meant_is_told_before_anything_is_scored(call_cli, phantom_cohort: Path, tmp_path: Path) -> None:
+    given = ["audit", *(phantom_cohort / name for name in ("preds", "labels", "metadata.csv"))]
+    (tmp_path / "file").touch()
+    for options, told in (
+        (["--attributes", "age_grup"], "no such column in the metadata (did you mean age_group?); columns are"),
+        (["--bins", "agee=0,50,99"], "bins agee: no such column in the metadata (did you mean age"),
+        (["--out", tmp_path / "file"], "is a file; name a folder"),
+        (["--figures", "gif"], "'gif' is not one of 'svg', 'png', 'pdf'"),
+    ):
+        done = call_cli(*given, "--cache", tmp_path / "cache", *options)
+        assert done.returncode == 2 and told in " ".join(done.stderr.split()), done.stderr
+        assert "Value error" not in done.stderr
+        assert not (tmp_path / "cache").exists(), "nothing was scored"

@@ -145,6 +145,7 @@ def test_unusable_paths(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_bytes(b"{")
     for name, message in [
         ("gone.csv", "does not exist"),
+        ("tt.jsonl", "does not exist (did you mean t.json?)"),
         (".", "is a folder"),
         ("t.xls", "save it as .xlsx or .csv"),
         ("t.doc", "unknown format"),

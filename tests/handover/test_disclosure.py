@@ -13,9 +13,11 @@ import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
 from tests.audit.made_up_audits import DEFAULT, audit, changed
 
+from segfair.audit.judging.verdict import headline
 from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
 from segfair.handover.disclosure import SMALLEST, CellTotals, share
+from segfair.report.audit.summary import headline_facts, worst_section
 from segfair.report.files import write_report
 
 
@@ -189,6 +191,10 @@ def test_a_hidden_group_is_not_named_by_the_verdict() -> None:
     shared = share(full)
     assert shared.verdict.kind == full.verdict.kind
     assert "site" not in shared.verdict.sentence
+    assert headline(full) == full.subgroups.find(full.verdict.groups[0])
+    assert headline(shared) is None, "nobody takes its place"
+    assert "Worst off" not in {fact["name"] for fact in headline_facts(shared)}
+    assert worst_section(shared) is None
 
 
 @pytest.mark.parametrize("name", ["B" * 80, "B\u202eB", "B  B", "B\tward", "B (north)"])

@@ -128,7 +128,7 @@ def test_no_match_shows_both_sides_and_a_way_out() -> None:
 
 
 def test_an_unknown_column() -> None:
-    with pytest.raises(MetadataError, match=r"id column patiant: not in meta.csv; did you mean patient\?"):
+    with pytest.raises(MetadataError, match=r"id column patiant: not in meta.csv \(did you mean patient\?"):
         find_id_column(frame(patient=["a"]), IDS, wanted="patiant", name="meta.csv")
 
 

@@ -175,7 +175,7 @@ def test_the_subject_column_stays(tmp_path: Path) -> None:
     alike = study.load(subject_column="id")
     assert alike.columns == ("id", "age", "split", "patient")
     assert alike.column("id")[:2] == ["P000", "P001"]
-    with pytest.raises(MetadataError, match=r"subject column patiant: not in meta.csv; did you mean patient\?"):
+    with pytest.raises(MetadataError, match=r"subject column patiant: not in meta.csv \(did you mean patient\?"):
         study.load(subject_column="patiant")
 
 

@@ -27,7 +27,7 @@ def test_the_direction_that_was_assumed_is_said(tmp_path: Path, metadata: Path) 
     yes_or_no = scores(tmp_path, "case,lesion_missed,failed,revised\nC01,True,False,False\nC02,False,True,True\n")
     _, table = load_score_cohort(yes_or_no, metadata, lower_is_better=["failed"])
     assert {name: table.column(name) for name in table.names} == {"lesion_missed": [1, 0], "failed": [0, 1]}
-    with pytest.raises(ConfigError, match=r"--lower-is-better eror: no column of scores; did you mean error\?"):
+    with pytest.raises(ConfigError, match=r"--lower-is-better eror: no column of scores \(did you mean error\?"):
         load_score_cohort(scores(tmp_path, "case,error\nC01,3\nC02,4\n"), metadata, lower_is_better=["eror"])
 
 

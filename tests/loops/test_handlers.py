@@ -132,7 +132,7 @@ def test_settings_that_cannot_be_meant_are_refused_before_the_training(
 ) -> None:
     with pytest.raises(ConfigError, match="every=0: a whole number from 1 on is meant"):
         FairnessAudit(validation.table, every=0)
-    with pytest.raises(ConfigError, match="sitee: no such metadata column; did you mean site"):
+    with pytest.raises(ConfigError, match=r"sitee: no such metadata column \(did you mean site"):
         FairnessAudit(validation.table, attributes="sitee")
     with pytest.raises(InputError):
         FairnessAudit(tmp_path / "absent.csv")

@@ -111,7 +111,7 @@ def test_what_is_no_mask_is_refused_in_a_sentence() -> None:
         metric(torch.zeros(2, 1, 6, 6), label)
     with pytest.raises(ConfigError, match="metric='dice': no such metric; there are dsc, normhd, hd95"):
         CaseMetric("dice")
-    with pytest.raises(TypeError, match="no setting 'min_case'; did you mean min_cases"):
+    with pytest.raises(TypeError, match=r"no setting 'min_case' \(did you mean min_cases"):
         FairnessScore(min_case=3)
     with pytest.raises(ConfigError, match="spacing: there are 3 sizes, and 1 cases"):
         metric(label, label, spacing=[(1, 1)] * 3)

@@ -54,7 +54,7 @@ def test_an_audit_goes_by_its_folder(two: Ranking, tmp_path: Path) -> None:
 
 def test_what_cannot_be_compared_says_why(two: Ranking, tmp_path: Path) -> None:
     write_ranking(two, tmp_path / "out", private_labels=True)
-    with pytest.raises(InputError, match=r"no team 'a:c'; did you mean a:b\?"):
+    with pytest.raises(InputError, match=r"no team 'a:c' \(did you mean a:b\?"):
         load_audited(Path(f"{tmp_path / 'out'}:a:c"))
     with pytest.raises(InputError, match=r"no rank\.json in .*public.*private labels it lies in"):
         load_audited(Path(f"{tmp_path / 'out' / 'public'}:a:b"))

@@ -46,6 +46,7 @@ __all__ = [
     "AttributeTable",
     "BinningPlan",
     "ColumnReading",
+    "check_attributes",
     "fit_attributes",
     "parse_bins",
 ]
@@ -302,6 +303,31 @@ def fit_attributes(
     return _Fitter(joined, protocol, chosen, edges or {}, max_levels, subject_column, read_as or {}, joins).fit()
 
 
+def check_attributes(
+    cohort: Cohort,
+    *,
+    protocol: Protocol,
+    chosen: Sequence[str] | None = None,
+    bins: Mapping[str, Edges] | None = None,
+    read_as: Mapping[str, ReadAs] | None = None,
+) -> None:
+    """Refuses what is chosen, binned or read in a way but not there, before anything is scored.
+
+    Args:
+        cohort: The cases.
+        protocol: Rules of listed attributes.
+        chosen: Columns or attributes of the protocol; None: nothing was chosen.
+        bins: Column or attribute -> its edges, or that they are learned.
+        read_as: Column or attribute -> how it is read.
+
+    Raises:
+        MetadataError: A column that does not exist.
+        ConfigError: Edges that are not rising numbers, or both bins and a way of reading of one column.
+    """
+    edges = {name: each for name, each in (bins or {}).items() if each != "tree"}
+    _Fitter(cohort, protocol, chosen, edges, 0, None, read_as or {}, ()).check_names()
+
+
 def parse_bins(text: str) -> tuple[str, tuple[float, ...] | Literal["tree"]]:
     """`age=0,40,50` -> ("age", (0.0, 40.0, 50.0)); `age=tree` -> ("age", "tree").
 
@@ -345,8 +371,7 @@ class _Fitter:
     numbers: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def fit(self) -> BinningPlan:
-        self.check_options()
-        self.source = {name: self.column_of(rule) for name, rule in self.protocol.attributes.items()}
+        self.check_names()
         names = self.names()
         self.tell_unused(names)
         tried = (self.fit_attribute(name) for name in dict.fromkeys(names))
@@ -358,6 +383,14 @@ class _Fitter:
         for column in self.cohort.columns:
             self.readings.setdefault(column, ColumnReading("not used", why))
         return BinningPlan(tuple(fitted), self.left_out, tuple(self.notices), self.readings, tuple(self.alerts))
+
+    def check_names(self) -> None:
+        """Finds the columns of listed attributes; refuses options about, and choices of, what is not there."""
+        self.check_options()
+        self.source = {name: self.column_of(rule) for name, rule in self.protocol.attributes.items()}
+        for name in self.chosen or ():
+            if self.source.get(name, name) not in self.cohort.columns:
+                raise self.unknown(name, "attribute")
 
     def check_options(self) -> None:
         """Refuses bins and ways of reading of what is not there, and both of one column."""
@@ -401,16 +434,12 @@ class _Fitter:
         column = self.source.get(name, name)
         chosen = self.chosen is not None
         if column is None:
-            if chosen:
-                raise self.unknown(name, "attribute")
             self.left_out[name] = f"no column {' or '.join(self.protocol.attributes[name].columns)} in the metadata"
             self.notices.append(f"{name}, an attribute of the protocol {self.protocol.name}, has no column")
             return None
         if not chosen and column == self.subject_column:
             self.leave_out(name, column, "it names patients", "patients")
             return None
-        if column not in self.cohort.columns:
-            raise self.unknown(name, "attribute")
         try:
             return self.fit_column(name, column)
         except UnusableColumnError as reason:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import BinningPlan
-from segfair.attributes.joins import check_joins, join_levels
+from segfair.attributes.joins import join_levels
 from segfair.audit.certainty import CohortScores, challenge_of, point_scores
-from segfair.audit.choices.cases import score_cases, settle
+from segfair.audit.choices.cases import check_columns, score_cases, settle
 from segfair.audit.choices.groups import Study, form_groups
 from segfair.audit.choices.labels import label_notices, labels_are_named, value_alerts
 from segfair.audit.definitions import compare_definitions
@@ -106,7 +106,7 @@ def run_audit(
     asked = config or AuditConfig(load_protocol("default"))
     config, cohort, outcome_notices = settle(asked, cohort, scores)
     if plan is None:  # a plan of other cases may join what these do not have
-        check_joins(cohort, config.join)
+        check_columns(cohort, config)
     cohort = join_levels(cohort, config.join)
     cohort, scores = score_cases(
         cohort,

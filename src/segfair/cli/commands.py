@@ -19,6 +19,8 @@ from segfair.cli.options import is_number
 
 __all__ = ["Command", "brief", "suggesting"]
 
+_KIND = "Value error, "
+"""With which the library beneath typer begins what it says of a value."""
 _SIZES = ("--spacing", "--spatial-size", "--patch")
 
 
@@ -101,7 +103,7 @@ def _list_others(groups: Mapping[str, Sequence[str]]) -> None:
 
 @contextmanager
 def suggesting() -> Iterator[None]:
-    """Says what was meant by an option that does not exist, as typer does for a command."""
+    """Says what was meant by an option that does not exist, as typer does for a command, and less of a value."""
     try:
         yield
     except Exception as error:  # NoSuchOption, of whichever click typer brings
@@ -111,4 +113,6 @@ def suggesting() -> Iterator[None]:
             meant = difflib.get_close_matches(wrong, near, n=2, cutoff=0.7) or near[:1]
             error.message = f"{error.message}. Did you mean {' or '.join(map(repr, meant))}?"  # type: ignore[attr-defined]
             error.possibilities = None  # type: ignore[attr-defined]
+        elif (told := str(getattr(error, "message", ""))).startswith(_KIND):
+            error.message = told.removeprefix(_KIND)  # type: ignore[attr-defined]
         raise

@@ -47,12 +47,14 @@ def rank(
     options: RankOptions,
 ) -> None:
     """Score many teams on the same labels; who is first, and why."""
+    from segfair.files.placing import refuse_file
     from segfair.gallery.teams import with_galleries
     from segfair.gallery.worst_cases import image_files
     from segfair.rank.procedure import run_ranking
     from segfair.rank.teams import load_teams
 
     voice = Voice("rank", options.saying)
+    refuse_file(options.out)  # told before an hour of scoring
     config = rank_config(
         options,
         labels=tuple(label or ()),

@@ -25,6 +25,7 @@ __all__ = [
     "file_names",
     "placed_together",
     "placed_whole",
+    "refuse_file",
     "refuse_foreign",
     "text_file",
     "to_bytes",
@@ -34,6 +35,20 @@ __all__ = [
 
 _LONE = "backslashreplace"
 """A lone surrogate, as names of files whose bytes are no UTF-8 have it, stands as JSON calls it: \\udcff."""
+
+
+def refuse_file(directory: Path) -> None:
+    """Refuses a folder to write that is a file.
+
+    Raises:
+        ConfigError: It is, or nobody may look.
+    """
+    try:
+        is_file = directory.exists() and not directory.is_dir()
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+    if is_file:
+        raise ConfigError(f"--out {directory}: is a file; name a folder")
 
 
 def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, writer: str = "segfair") -> None:
@@ -48,9 +63,8 @@ def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, write
     Raises:
         ConfigError: The folder is a file, or holds such files that are not ours.
     """
+    refuse_file(directory)
     try:
-        if directory.exists() and not directory.is_dir():
-            raise ConfigError(f"--out {directory}: is a file; name a folder")
         foreign = [name for name in names if (directory / name).exists()]
     except OSError as error:
         raise _unwritable(directory, error) from error

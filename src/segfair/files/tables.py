@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segfair import documents
-from segfair.errors import InputError, MetadataError
+from segfair.errors import InputError, MetadataError, close_names
 from segfair.files import column_names
 from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, of_each, parse_number
 from segfair.files.columns import Reading, has_missing_na, number_style, read_column
@@ -131,7 +131,7 @@ def load_table(path: Path, *, sheet: str | None = None, wanted_ids: Collection[s
     path = local_copy(path)
     suffix = path.suffix.lower()
     if not path.exists():
-        raise MetadataError(f"table {path}: does not exist")
+        raise MetadataError(f"table {path}: does not exist{close_names(path.name, _tables_in(path.parent))}")
     if path.is_dir():
         raise MetadataError(f"table {path}: is a folder; name the table in it")
     if suffix not in TABLE_SUFFIXES:
@@ -150,6 +150,12 @@ def load_table(path: Path, *, sheet: str | None = None, wanted_ids: Collection[s
     if suffix == _LINES_SUFFIX:
         return _read_json_lines(path)
     return _table(path.name, _json_rows(read_json(path), path))
+
+
+def _tables_in(folder: Path) -> list[str]:
+    """Names of the tables of a folder; none where there is no such folder."""
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return [entry.name for entry in entries if entry.suffix.lower() in TABLE_SUFFIXES]
 
 
 def table_from_frame(frame: pd.DataFrame, *, name: str = "the data frame") -> Table:

@@ -15,7 +15,7 @@ from segfair.audit.result import AuditResult
 from segfair.audit.result.record import read_record, with_names
 from segfair.errors import ConfigError
 from segfair.files.manifest import Origin
-from segfair.files.placing import to_bytes
+from segfair.files.placing import refuse_file, to_bytes
 from segfair.handover.disclosure import share
 from segfair.handover.model_card import model_card
 from segfair.handover.pseudonyms import pseudonymise, read_key
@@ -82,9 +82,10 @@ def prepare(
         pdf: Whether the summary is written as PDF, too.
 
     Raises:
-        ConfigError: The folders lie in each other, the key lies in one of them, a file cannot be used, or what a PDF
-            takes is not installed.
+        ConfigError: The folder is a file, or the two lie in each other, the key lies in one of them, a file cannot be
+            used, or what a PDF takes is not installed.
     """
+    refuse_file(out)
     if pdf:
         require_paper()
     if share_out is not None:

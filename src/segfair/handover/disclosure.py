@@ -437,11 +437,12 @@ def _verdict(
             f"{full.kind.capitalize()}; the group that this rests on is not shown, to protect the few cases in it or "
             "beside it."
         )
+    groups = tuple(group for group in full.groups if (outcome, group.items) in told)
     n_hidden = sum((name, row.subgroup.items) not in told for name, table in tables.items() for row in table)
     return Verdict(
         full.kind,
         sentence,
-        groups=tuple(group for group in full.groups if (outcome, group.items) in told),
+        groups=groups if groups[:1] == full.groups[:1] else (),  # no other one leads in the place of the first
         alerts=(
             *(alert for alert in full.alerts if alert.kind in _TOLD_ALERTS),
             *_hidden_alert(result, shown, n_hidden),

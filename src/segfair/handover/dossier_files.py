@@ -53,11 +53,12 @@ def write_dossier(found: Dossier, result: AuditResult, directory: Path, *, diges
 def _page(found: Dossier, result: AuditResult, *, written: str, digest: str) -> Data:
     titles = {section.checklist.key: section.checklist.title for section in found.sections}
     model = result.about.record.get("model", "")
+    named = model.get("name", "") if isinstance(model, dict) else model
     return {
         "title": "Dossier of an audit by subgroup",
         "written": written,
         "version": result.about.versions.get("segfair", ""),
-        "model": clean(model.get("name", "") if isinstance(model, dict) else model, length=120),
+        "model": clean(named, length=120) if named else "",
         "outcome": metric_name(result.subgroups.primary_outcome),
         "n_cases": plural(result.cases.counts.n_scored, "case"),
         "digest": digest[:12],

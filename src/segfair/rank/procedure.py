@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from segfair import stats
 from segfair.attributes.fit import AttributeTable, BinningPlan, fit_attributes
-from segfair.attributes.joins import check_joins, join_levels
+from segfair.attributes.joins import join_levels
 from segfair.audit.certainty import CohortScores, challenge_of
-from segfair.audit.choices.cases import settle_pictures
+from segfair.audit.choices.cases import check_columns, settle_pictures
 from segfair.audit.choices.labels import (
     check_label_occurs,
     check_many_values,
@@ -99,7 +99,7 @@ def run_ranking(
         InputError: A file is unusable and the configuration says that this is an error, or some labels have a voxel
             size and others none.
     """
-    check_joins(cohort, config.join)
+    check_columns(cohort, config)
     asked, named = config, labels_are_named(config, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(config, cohort, asked=[] if by is None else [by.lower()])
@@ -137,7 +137,7 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         ConfigError: A metric, attribute or column that is not there, or learned bins.
         MetadataError: Texts to be joined that are not there.
     """
-    check_joins(scores.cohort, config.join)
+    check_columns(scores.cohort, config)
     return _rank(scores, config, by=by)
 
 

@@ -61,7 +61,7 @@ def test_a_path_may_be_a_text_or_the_folder_of_a_report(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("", "no audit.json in this folder"), ("audit.jsn", r"no such file; did you mean audit\.json\.bak\?")],
+    [("", "no audit.json in this folder"), ("audit.jsn", r"no such file \(did you mean audit\.json\.bak\?\)")],
 )
 def test_an_audit_that_is_not_there_is_told_with_what_is(name: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "audit.json.bak").write_text("{}")
@@ -95,3 +95,12 @@ def test_an_audit_of_a_version_that_named_no_groups_and_causes_opens() -> None:
     del tree["findings"], tree["worst_off"], tree["verdict"]["groups"], tree["verdict"]["causes"]
     older = AuditResult.from_dict(tree)
     assert (older.verdict.groups, older.verdict.causes, older.verdict.kind) == ((), (), tree["verdict"]["kind"])
+
+
+@pytest.mark.parametrize(
+    ("metrics", "name"),
+    [(("dsc", "volume"), "lesion volume"), (("dsc", "area_px"), "lesion area"), (("area_mm2",), "lesion area")],
+)
+def test_the_size_of_a_lesion_in_a_picture_is_an_area(metrics: tuple[str, ...], name: str) -> None:
+    scores = audit(**planted(np.random.default_rng(3), 40, 0.1)).cases.scores
+    assert dataclasses.replace(scores, metrics=metrics).lesion_size == name

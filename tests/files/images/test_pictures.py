@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from segfair.errors import InputError
 from segfair.files.images.masks import count_channels, has_size, read_channels, read_image, read_mask
@@ -91,3 +91,14 @@ def test_a_bare_numpy_array_is_read_as_it_is_stored(tmp_path: Path) -> None:
     np.save(tmp_path / "o.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(InputError, match=r"o\.npy: cannot be read as \.npy"):
         read_mask(tmp_path / "o.npy")
+
+
+def test_a_truncated_picture_is_refused_though_another_library_told_pillow_to_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)  # as importing WeasyPrint does
+    whole = save(tmp_path / "b.tif", np.zeros((50, 50), np.uint8)).read_bytes()
+    (tmp_path / "b.tif").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"b\.tif: cannot be read as TIF"):
+        read_mask(tmp_path / "b.tif")
+    assert ImageFile.LOAD_TRUNCATED_IMAGES, "the other library finds its own again"

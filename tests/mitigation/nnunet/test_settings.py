@@ -43,7 +43,7 @@ def test_a_comma_too_many_names_no_column(text: str, names: tuple[str, ...] | No
         ({"SEGFAIR_WEIGHTS": "w.csv", "SEGFAIR_METADATA": "t.csv"}, "both of"),
         ({"SEGFAIR_WEIGHTS": "w.csv", "SEGFAIR_ATTRIBUTES": "site"}, "unset them"),
         ({"SEGFAIR_METADATA": "t.csv", "SEGFAIR_ATTRIBUTE": "site"}, "did you mean SEGFAIR_ATTRIBUTES"),
-        ({"SEGFAIR_METDATA": "t.csv"}, "SEGFAIR_METDATA: not known; did you mean SEGFAIR_METADATA"),
+        ({"SEGFAIR_METDATA": "t.csv"}, "SEGFAIR_METDATA: not known .did you mean SEGFAIR_METADATA"),
         ({"SEGFAIR_WEIGHTS": "w.csv", "SEGFAIR_IDCOLUMN": "id"}, "did you mean SEGFAIR_ID_COLUMN"),
     ],
 )

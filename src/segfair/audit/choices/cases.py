@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from concurrent.futures import Executor
 
+from segfair.attributes.fit import check_attributes
+from segfair.attributes.joins import check_joins
 from segfair.audit.choices.labels import (
     check_label_occurs,
     check_many_values,
@@ -27,7 +29,20 @@ from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable, protocol_metrics
 
-__all__ = ["score_cases", "settle", "settle_pictures"]
+__all__ = ["check_columns", "score_cases", "settle", "settle_pictures"]
+
+
+def check_columns(cohort: Cohort, config: AuditConfig) -> None:
+    """Refuses joins, attributes, bins and readings of what is not there, before an hour of scoring.
+
+    Raises:
+        MetadataError: A column that the metadata lack, or a text to be joined that no case has.
+        ConfigError: Options about one column that contradict each other.
+    """
+    check_joins(cohort, config.join)
+    check_attributes(
+        cohort, protocol=config.protocol, chosen=config.attributes, bins=config.bins, read_as=config.read_as
+    )
 
 
 def settle(

@@ -17,7 +17,9 @@ from segfair.audit.words import (
 )
 from segfair.subgroups.lattice import Divergence, Estimate, SubgroupTable
 
-__all__ = ["compared", "describe_row", "detectable", "headline", "reach_verdict"]
+__all__ = ["FOUND", "compared", "describe_row", "detectable", "headline", "reach_verdict"]
+
+FOUND = "disparity found"
 
 
 def reach_verdict(config: AuditConfig, subgroups: Subgroups) -> Verdict:
@@ -40,7 +42,7 @@ def reach_verdict(config: AuditConfig, subgroups: Subgroups) -> Verdict:
     if beyond:
         row = next((row for found in findings for row in beyond if row.subgroup == found.items), beyond[0])
         text = f"{_label(row, families)}{describe_row(row, outcome, config)}"
-        return Verdict("disparity found", f"Disparity found: {text}, beyond the margin of {margin:g}.", (row.subgroup,))
+        return Verdict(FOUND, f"Disparity found: {text}, beyond the margin of {margin:g}.", (row.subgroup,))
     if any(CONSTANT in note for note in facts.notes):
         return Verdict("no difference shown", f"No difference can be shown: {CONSTANT} in {name}.")
     if margin is not None and judged and all(row.margin == "within margin" for row in families[0]):
@@ -92,11 +94,11 @@ def _of_findings(findings: Sequence[Finding], subgroups: Subgroups, config: Audi
         others = ", ".join(subgroup_name(other.items.items) for other in worse[1:4])
         more = f"; and {plural(len(worse) - 1, 'further finding')}: {others}" if len(worse) > 1 else ""
         groups = tuple(finding.items for finding in worse[:4])
-        return Verdict("disparity found", sentence(worse[0], behind=f"{is_open}{more}"), groups)
+        return Verdict(FOUND, sentence(worse[0], behind=f"{is_open}{more}"), groups)
     if findings and margin is None:
         best = ([finding for finding in findings if finding.declared] or findings)[-1]
         before = "the rest is worse off than one group: "
-        return Verdict("disparity found", sentence(best, before), (best.items,))
+        return Verdict(FOUND, sentence(best, before), (best.items,))
     return None
 
 
@@ -108,14 +110,19 @@ def _label(row: Divergence, families: Sequence[SubgroupTable]) -> str:
 def headline(result: AuditResult) -> Divergence | None:
     """The one subgroup that a report speaks of first; None where no subgroup is worse than everybody else.
 
-    It is the verdict's, else the one of which most speaks that it is worse.
+    It is the verdict's, else the one of which most speaks that it is worse. In a copy made to be shared nobody takes
+    the place of one that may not be told.
     """
+    if result.verdict.kind == FOUND and not result.verdict.groups:
+        return None
     found = result.subgroups
     table = found[found.primary_outcome]
     named = [*result.verdict.groups[:1], *([found.worst_off.items] if found.worst_off else [])]
     for row in map(found.find, named):
         if row is not None and harmful(row.difference, table.better):
             return row
+    if result.about.shared:
+        return None
     behind = [row for row in table if harmful(row.difference, table.better)]
     return next((row for row in behind if row.significant is not None), behind[0] if behind else None)
 

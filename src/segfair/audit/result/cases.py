@@ -96,6 +96,14 @@ class CaseScores:
         usable = [not reason for reason in self.column("penalised")]
         return tuple(map(all, zip(usable, *columns, strict=True)))
 
+    @property
+    def lesion_size(self) -> str:
+        """What the size of a lesion is called: its volume, or in pictures its area."""
+        from segfair.scoring.scores import LABEL_SIZES
+
+        size = next((name for name in LABEL_SIZES if name in self.metrics), "")
+        return "lesion area" if size.startswith("area") else "lesion volume"
+
     def _missed(self) -> list[float]:
         """How much of label and prediction do not overlap, in the unit of the label's size; 0 where it is not known."""
         # What only reads a result needs nothing that scores.

@@ -6,6 +6,8 @@ print. Never decides what grey levels mean.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ def read_picture(path: Path) -> NDArray[Any]:
 
     kind = path.suffix.lstrip(".").upper()
     try:
-        with Image.open(path) as picture:
+        with _whole_only(), Image.open(path) as picture:
             pages = [np.asarray(page) for page in ImageSequence.Iterator(picture)]
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be read as {kind} ({error}); write or copy it again") from error
@@ -52,6 +54,18 @@ def read_picture(path: Path) -> NDArray[Any]:
     # Rows come first in a picture, x in a mask.
     stack = np.stack([page.swapaxes(0, 1) for page in pages], axis=2)
     return stack[:, :, 0] if stack.ndim == 3 and len(pages) == 1 else stack
+
+
+@contextmanager
+def _whole_only() -> Iterator[None]:
+    """Lets Pillow refuse a file that ends too early, whatever another library of this process (WeasyPrint) told it."""
+    from PIL import ImageFile
+
+    told, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = told
 
 
 def label_pixels(pixels: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -66,4 +66,4 @@ def _refuse_misspelt(name: str) -> None:
     ends = [known.removeprefix(_PREFIX) for known in _NAMES]
     close = get_close_matches(name.removeprefix(_PREFIX), ends, n=1)
     if close:
-        raise ConfigError(f"{name}: not known; did you mean {_PREFIX}{close[0]}? There are {', '.join(_NAMES)}")
+        raise ConfigError(f"{name}: not known (did you mean {_PREFIX}{close[0]}?); there are {', '.join(_NAMES)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from segfair.audit.design import LESION_VOLUME
 from segfair.audit.judging.verdict import compared, headline
 from segfair.audit.result import AuditConfig, AuditResult, Finding, OutcomeFacts, Score, Stability
 from segfair.audit.words import (
@@ -191,7 +192,7 @@ def worst_section(result: AuditResult) -> Data | None:
                 "items": items_of(worst.subgroup),
                 "sentence": _sentence(worst, worst.estimate, rows, result, digits),
                 "evidence": f"{_standing_sentence(worst, rows, facts, digits)}{share}",
-                "volume": _volume_sentence(worst, digits),
+                "volume": _volume_sentence(worst, result, digits),
             }
         ],
     }
@@ -218,7 +219,7 @@ def _finding(result: AuditResult, finding: Finding, digits: int) -> Data | None:
         "items": items_of(row.subgroup),
         "sentence": _sentence(row, finding.estimate, rows, result, digits),
         "evidence": " ".join([f"{standing_}.", *filter(None, parts)]),
-        "volume": _volume_sentence(row, digits),
+        "volume": _volume_sentence(row, result, digits),
     }
 
 
@@ -251,11 +252,14 @@ def _standing_sentence(row: Divergence, rows: SubgroupTable, facts: OutcomeFacts
     return f"{sentence}; {found.qualification(digits)}." if found.template else f"{sentence}."
 
 
-def _volume_sentence(row: Divergence, digits: int) -> str:
+def _volume_sentence(row: Divergence, result: AuditResult, digits: int) -> str:
     adjusted = row.adjusted
     if adjusted is None:
         return ""
-    names = " and ".join(clean(name, length=40).replace("_", " ") for name in adjusted.covariates)
+    names = " and ".join(
+        result.cases.scores.lesion_size if name == LESION_VOLUME else clean(name, length=40).replace("_", " ")
+        for name in adjusted.covariates
+    )
     text = (
         f"At equal {names} the difference to everybody else is "
         f"{format_number(adjusted.difference, digits, signed=True)}"

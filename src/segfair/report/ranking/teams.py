@@ -127,7 +127,9 @@ def pair_section(ranking: Ranking) -> Data | None:
     n_clear = sum(map(sum, pairs.better))
     return {
         "lead": f"{n_clear:,} of {plural(n_pairs, 'pair')} of teams {'is' if n_clear == 1 else 'are'} told apart "
-        f"beyond chance by {score_name(ranking.by)}. Another sample of patients may turn the others round.",
+        f"beyond chance by {score_name(ranking.by)}."
+        + (" Another sample of patients may turn the others round." if 0 < n_clear < n_pairs else "")
+        + (" Another sample of patients may turn any of them round." if n_clear == 0 else ""),
         "winner": _winner(ranking),
         "rest": _rest(len(names), _PAIRED, "the table has all"),
         "figure": figure(

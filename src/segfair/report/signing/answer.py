@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segfair.audit.design import LESION_VOLUME
 from segfair.audit.judging.causes import PENALISED
-from segfair.audit.judging.verdict import headline
+from segfair.audit.judging.verdict import FOUND, headline
 from segfair.audit.panel import Panel
 from segfair.audit.result import AuditResult, Finding
 from segfair.audit.words import clean, harmful, largest_deficit
@@ -24,16 +24,15 @@ from segfair.subgroups.lattice import Adjusted, Divergence, Estimate
 
 __all__ = ["answer_section", "answer_title", "failed_cases", "spoken_of"]
 
-FOUND = "disparity found"
 _TONES = {FOUND: ("▲", "worse"), "no gap beyond the declared margin": ("●", "better")}
 
 
 def spoken_of(result: AuditResult) -> Divergence | None:
-    """The subgroup that the summary speaks of: the report's, unless the one that was found may not be told."""
-    if result.verdict.kind == FOUND and not result.verdict.groups:
-        return None
-    if result.verdict.kind == FOUND and (row := result.subgroups.find(result.verdict.groups[0])) is not None:
-        return row
+    """The subgroup that the summary speaks of: the one that was found, even where it is better, else the report's."""
+    if result.verdict.kind == FOUND and result.verdict.groups:
+        row = result.subgroups.find(result.verdict.groups[0])
+        if row is not None:
+            return row
     return headline(result)
 
 
@@ -342,7 +341,8 @@ def _at_equal_size(adjusted: Adjusted, result: AuditResult, language: Language) 
     digits = outcome_digits(result.subgroups[result.subgroups.primary_outcome])
     names = [language.attribute(name) for name in adjusted.covariates]
     if adjusted.covariates == (LESION_VOLUME,):
-        names = [language.say("lesion volume")]
+        is_area = result.cases.scores.lesion_size == "lesion area"
+        names = [language.say("lesion area") if is_area else language.say("lesion volume")]
     sign = math.copysign(1, adjusted.raw_difference)
     return language.say(
         "Among cases of equal %(names)s the difference is %(adjusted)s, over all of them %(raw)s.",
