@@ -63,7 +63,7 @@ def test_the_printed_text_is_the_protocol() -> None:
         ("format = 1\nname = 3", "broken.toml, name: expected a text, got 3"),
         ("format = 1\nsurprise = 1", "unknown key surprise"),
         ("format = 1\n[normhd]\nunit = 'feet'", "expected mm or voxels or px, got 'feet'"),
-        ("format = 1\n[normhd]\nscale = 'big'", "expected a number, got 'big'"),
+        ("format = 1\n[normhd]\nscale = 'big'", "expected a number above 0, got 'big'"),
         ("format = 1\n[normhd]\nclip = 1", "expected true or false, got 1"),
         ("format = 1\nmetrics = 'dsc'", "expected a list of texts"),
         ("format = 1\n[regions]\nall = 'any'", "name the label values"),
@@ -73,7 +73,7 @@ def test_the_printed_text_is_the_protocol() -> None:
         ("format = 1\n[gates]\nrequires = ['FS >= 0.8']", "unknown key requires; known are require"),
         ("format = 1\n[gates]\nrequire = 'FS >= 0.8'", "expected a list of texts"),
         ("format = 1\ngates = ['FS >= 0.8']", "expected a table"),
-        ("format = ", "not valid TOML"),
+        ("format = ", "not TOML"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, message: str, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_files_without_a_box_and_broken_ones(tmp_path):
     (tmp_path / "list.json").write_text("[]")
     assert read_box(tmp_path / "list.json") is None
     (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="not JSON"):
         read_box(tmp_path / "bad.json")
     for change in ({"x_max": 5}, {"x_min": -1}, {"y_max": 5.5}):
         with pytest.raises(InputError, match="no range of voxels"):

@@ -60,7 +60,7 @@ def test_a_broken_box_skips_its_case_only(write_tree, tmp_path):
     tree = write_tree(tmp_path, n_cases=8)
     (tmp_path / "patient_info_files" / f"{tree.ids[0]}.json").write_text("{")
     source = read_training_source(tmp_path)
-    assert "cannot be read as a patient's file" in source.skipped[tree.ids[0]]
+    assert "not JSON" in source.skipped[tree.ids[0]]
     assert len(source.cases) == len(tree.usable) - 1
 
 

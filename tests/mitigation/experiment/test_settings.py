@@ -88,7 +88,7 @@ def test_what_a_run_writes_down_is_what_it_reads(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("epoch = 3", "unknown key epoch; known are alpha"),
-        ("epochs = 3\n]", "cannot be read"),
+        ("epochs = 3\n]", "not TOML"),
         ('epochs = "three"', "epochs: expected a whole number of at least 1, got 'three'"),
         ("epochs = 0", "epochs: expected a whole number of at least 1, got 0"),
         ("epochs = true", "epochs: expected a whole number of at least 1, got True"),

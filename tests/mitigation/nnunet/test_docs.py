@@ -18,7 +18,7 @@ def test_the_variables_are_those_that_are_read() -> None:
     with pytest.raises(ConfigError) as told:
         DrawSettings.from_environment({"SEGFAIR_WEIGHT": "x"})
     variables = r"SEGFAIR_[A-Z_]+"
-    known = str(told.value).partition("There are ")[2]
+    known = str(told.value).partition("there are ")[2]
     assert set(re.findall(variables, PAGE)) == set(re.findall(variables, known))
 
 

@@ -185,7 +185,7 @@ def test_what_is_no_checkpoint_of_a_network(tmp_path):
     strange = describe(NetworkConfig.small("unet"), Preprocessing(), (16, 16, 16))
     strange["backbone"]["name"] = "vnet"
     save_checkpoint(tmp_path / "strange.pt", {"network": network.state_dict(), "description": strange})
-    with pytest.raises(ConfigError, match="vnet"):
+    with pytest.raises(InputError, match="vnet"):
         load_model(tmp_path / "strange.pt")
     (tmp_path / "evil.pt").write_bytes(b"cos\nsystem\n(S'touch evil'\ntR.")
     with pytest.raises(InputError, match="cannot be read"):
