@@ -155,7 +155,8 @@ def _verdict(comparisons: Sequence[Comparison]) -> Data:
     harmless = [entry for entry in comparisons if entry.verdict.kind in _HARMLESS]
     name = column_title(first.before.name)
     if not harmless:
-        return {"mark": "▼", "tone": "worse", "kind": "Every run harms somebody", "sentence": f"Keep the model of {name}."}
+        sentence = f"Keep the model of {name}."
+        return {"mark": "▼", "tone": "worse", "kind": "Every run harms somebody", "sentence": sentence}
     best = max(harmless, key=lambda entry: sign * (entry.metrics[entry.outcome].difference or 0.0))
     change = best.metrics[best.outcome]
     gain = sign * (change.difference or 0.0)
