@@ -24,6 +24,7 @@ class Shown:
         title: What a reader sees above it.
         about: Two sentences.
         commands: What makes it, in the folder of all of them.
+        beside: Further folders that they make, and to which its pages link.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Shown:
     title: str
     about: str
     commands: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
 
 SHOWN = (
@@ -73,6 +75,7 @@ SHOWN = (
             "segfair audit teams/borealis cohort/labels cohort/metadata.csv --out before",
             "segfair compare before/ audit/ --out comparison",
         ),
+        beside=("before",),
     ),
     Shown(
         "mitigation",

@@ -72,12 +72,12 @@ def made_files() -> Iterator[tuple[Path, str]]:
         yield path, f"notebooks/{path.name}"
     for path in sorted((MADE / "pictures").rglob("*.png")):
         yield path, f"images/{path.relative_to(MADE / 'pictures').as_posix()}"
-    for entry in shown():
-        folder = MADE / "reports" / entry.name
-        for path in sorted(folder.rglob("*")):
+    reports = MADE / "reports"
+    for name in (name for entry in shown() for name in (entry.name, *entry.beside)):
+        for path in sorted((reports / name).rglob("*")):
             # A Markdown file would become a page of the site.
             if path.suffix in PUBLISHED and path.is_file() and path.suffix != ".md":
-                yield path, f"gallery/{entry.name}/{path.relative_to(folder).as_posix()}"
+                yield path, f"gallery/{path.relative_to(reports).as_posix()}"
 
 
 def gallery_page() -> str:
