@@ -5,6 +5,7 @@ Imports nothing that takes time: signals are heeded before anything else is load
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 
@@ -12,6 +13,7 @@ __all__ = ["exit_code", "heed_signals", "leave_signals_alone"]
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _heard: list[int] = []
+_resets_children = False
 
 
 def heed_signals() -> None:
@@ -19,6 +21,10 @@ def heed_signals() -> None:
 
     A second one while the first is being obeyed changes nothing: tidying up is short, and half of it is worse.
     """
+    global _resets_children
+    if not _resets_children and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_as_by_default)
+        _resets_children = True
     _heard.clear()
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -34,6 +40,13 @@ def leave_signals_alone() -> None:
 def exit_code() -> int | None:
     """128 and the number of the signal that was heard; None: none was."""
     return 128 + _heard[0] if _heard else None
+
+
+def _as_by_default() -> None:
+    """In a forked child, which others may have made: whoever ends it by SIGTERM (a pool, a loader) has to succeed."""
+    for number in _ENDING:
+        if signal.getsignal(number) is _stop or _heard:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
