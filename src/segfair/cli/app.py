@@ -21,7 +21,6 @@ from segfair.cli.terminal.outlets import OutletError, close_outlets, open_outlet
 from segfair.cli.terminal.voice import say_refusal
 from segfair.errors import SegfairError, in_words
 from segfair.signals import exit_code as signal_code
-from segfair.signals import heed_signals
 
 __all__ = ["LISTED", "Listed", "app", "load_command", "main"]
 
@@ -129,8 +128,10 @@ def load_command(name: str) -> Any:
 
 
 def main() -> None:
-    """Runs the command line; the exit codes are 0, 1, 2, 3, 70, and those of signals (129, 130, 143)."""
-    heed_signals()
+    """Runs the command line; the exit codes are 0, 1, 2, 3, 70, and those of signals (129, 130, 143).
+
+    Signals are heeded by `segfair.__main__`, before this is imported.
+    """
     open_outlets()
     code = _run()
     try:
