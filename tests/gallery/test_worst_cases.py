@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.audit.made_up_audits import changed
+from tests.report.pages import cases_of
 from tests.report_fixtures import HOSTILE, make_result
 
 from segfair.audit.procedure import run_audit
@@ -29,7 +30,6 @@ from segfair.handover.disclosure import share
 from segfair.handover.pseudonyms import pseudonymise
 from segfair.protocol.rules import load_protocol
 from segfair.report.audit import page_data
-from segfair.report.audit.cases import case_section
 from segfair.report.files import render_page, write_report
 from segfair.subgroups.lattice import Subgroup
 
@@ -129,7 +129,7 @@ def test_penalised_cases_are_named_without_a_picture(cohort: Cohort) -> None:
     found = build_gallery(result, cohort)
     assert list(found.cases)[:2] == ["P10", "P08"]
     assert not {"P00", "P11"} & set(found.cases)
-    page = case_section(changed(result, cases={"gallery": found}))["gallery"]
+    page = cases_of(changed(result, cases={"gallery": found}))["gallery"]
     assert page["groups"][0]["unusable"].startswith("2 predictions could not be used")
     assert page["groups"][0]["unusable"].endswith(": P00, P11.")
     of_b = [group for group in page["groups"] if [item["level"] for item in group["items"]] == ["b"]]
@@ -308,7 +308,7 @@ def test_audits_without_the_key_are_still_read(cohort: Cohort) -> None:
 def test_a_case_is_drawn_once_and_linked_from_other_groups(cohort: Cohort) -> None:
     result = _audit(cohort)
     result = changed(result, cases={"gallery": build_gallery(result, cohort)})
-    overall, group_b = case_section(result)["gallery"]["groups"]
+    overall, group_b = cases_of(result)["gallery"]["groups"]
     assert [card["name"] for card in overall["cards"]] == ["P10", "P11", "P08", "P09", "P06", "P07"]
     assert group_b["cards"] == []
     assert [link["name"] for link in group_b["links"]] == ["P10", "P11", "P08"]
@@ -323,9 +323,9 @@ def test_a_case_is_drawn_once_and_linked_from_other_groups(cohort: Cohort) -> No
 
 def test_text_alternatives_say_what_is_shown(cohort: Cohort) -> None:
     result = _audit(cohort)
-    card = case_section(changed(result, cases={"gallery": build_gallery(result, cohort)}))["gallery"]["groups"][0][
-        "cards"
-    ][0]
+    card = cases_of(changed(result, cases={"gallery": build_gallery(result, cohort)}))["gallery"]["groups"][0]["cards"][
+        0
+    ]
     axial = card["pictures"][0]
     assert re.fullmatch(
         r"Axial slice \d+ of P10, 29 × 26 mm: outlines of label and prediction. Largest error: (upper |lower )?\w+.",

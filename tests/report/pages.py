@@ -8,9 +8,15 @@ from typing import Any
 
 from segfair.audit.result import AuditResult
 from segfair.report.audit import page_data
+from segfair.report.audit.cases import case_section, case_table
 from segfair.report.files import render_page
 
 FEW = {"age": ("young", "old"), "site": ("A", "B", "C")}
+
+
+def cases_of(result: AuditResult) -> Any:
+    """The section of cases as a page has it."""
+    return case_section(result, case_table(result))
 
 
 class Page(HTMLParser):

@@ -15,6 +15,7 @@ from segfair.report.parts import NAME_LENGTH, Cell, cell
 from segfair.subgroups.lattice import Item
 
 __all__ = [
+    "MOST_CASES",
     "PAGE_ROWS",
     "SHOWN_ITEMS",
     "CaseRow",
@@ -36,6 +37,8 @@ _BYTES = 900_000
 """Room for the embedded rows: the page stays under 2 MB, however large the lattice."""
 _CASE_BYTES = 400_000
 """Room for the rows of cases, the worst first."""
+MOST_CASES = _CASE_BYTES // 16
+"""More rows never find room: with brackets, commas and quotes none is shorter."""
 
 Kind = Literal["count", "number", "signed", "interval", "p"]
 
@@ -100,10 +103,12 @@ class CaseTable:
     """The cases, worst first: what a subgroup's members are listed from.
 
     Attributes:
+        n_cases: How many there are.
         columns: Title and decimals of each value.
-        rows: The cases.
+        rows: The worst of them, as many as a page may find room for.
     """
 
+    n_cases: int
     columns: tuple[tuple[str, int], ...]
     rows: Sequence[CaseRow]
 
@@ -210,7 +215,7 @@ def _encode_cases(cases: CaseTable, codes: _Codes) -> dict[str, Any]:
         if room < 0:
             break
         rows.append(line)
-    rest = len(cases.rows) - len(rows)
+    rest = cases.n_cases - len(rows)
     return {
         "shown": SHOWN_ITEMS,
         "columns": [{"title": title, "kind": "number", "digits": digits} for title, digits in cases.columns],

@@ -8,14 +8,14 @@ from typing import Any
 
 from tests.audit.made_up_audits import changed
 from tests.report.hand_made import small, texts
-from tests.report.pages import FEW, Page, draw
+from tests.report.pages import FEW, Page, cases_of, draw
 from tests.report_fixtures import make_result
 
 import segfair.report.rows
 from segfair.audit.result import AuditResult, CaseScores
 from segfair.audit.result.gallery import Gallery, GalleryCase, GalleryGroup, GallerySlice
 from segfair.report.audit import page_data
-from segfair.report.audit.cases import case_section, case_table
+from segfair.report.audit.cases import case_table
 from segfair.subgroups.lattice import Subgroup
 
 CUT = GallerySlice("axial", 2, 3, tuple("RLAP"), 4, 4, (1, 1), (1, 1), "M0 0h1v1h-1z", "")
@@ -49,7 +49,7 @@ def test_the_worst_cases_come_first_equal_ones_by_their_miss_and_those_without_a
         ("p1", 0.2, 7.0, "off grid", "m"),
     )
     scores = CaseScores(("case", "dsc", "hd95_mm", "penalised", "sex"), rows, ("dsc", "hd95_mm"), ("sex",))
-    found = case_section(small(case_scores=scores))
+    found = cases_of(small(case_scores=scores))
     assert found is not None
     assert found["gallery"] is None
     assert found["rows_of_pictures"] == []
@@ -60,12 +60,12 @@ def test_the_worst_cases_come_first_equal_ones_by_their_miss_and_those_without_a
         ["p4", "0.500", "9.00", "sex = f"],
     ]
     undefined = dataclasses.replace(scores, rows=rows[2:3])
-    assert case_section(small(case_scores=undefined)) is None
+    assert cases_of(small(case_scores=undefined)) is None
     assert case_table(small(case_scores=dataclasses.replace(scores, rows=()))) is None
 
 
 def test_outlines_empty_predictions_and_missing_files_are_three_rows() -> None:
-    found = case_section(audited(missing_predictions=("gone", "elsewhere")))
+    found = cases_of(audited(missing_predictions=("gone", "elsewhere")))
     assert found is not None
     outlines, nothing = found["rows_of_pictures"]
     assert [card["name"] for card in outlines["cards"]] == ["off", "outline"]
@@ -87,7 +87,7 @@ def test_more_empty_predictions_than_pictures_are_counted() -> None:
     gallery = result.cases.gallery
     assert gallery is not None
     few = dataclasses.replace(gallery.groups[0], cases=("outline", "empty large"))
-    found = case_section(changed(result, cases={"gallery": dataclasses.replace(gallery, groups=(few,))}))
+    found = cases_of(changed(result, cases={"gallery": dataclasses.replace(gallery, groups=(few,))}))
     assert found is not None
     assert found["rows_of_pictures"][1]["note"].endswith("the label is not; the 1 largest miss below.")
 

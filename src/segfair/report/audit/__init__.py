@@ -70,7 +70,7 @@ def page_data(
         redrawn: When the page was drawn again, and by which command; None: the audit wrote it itself.
         files: What lies beside the page, by its path from there.
     """
-    attributes = attribute_section(result)
+    attributes, cases = attribute_section(result), case_table(result)
     sections: Data = {
         "verdict": verdict_section(result),
         "primary": primary_section(result),
@@ -78,8 +78,8 @@ def page_data(
         "alerts": alert_section(result),
         "scores": score_section(result),
         "attributes": attributes,
-        "cases": case_section(result),
-        "subgroups": subgroup_section(result, case_table(result)),
+        "cases": case_section(result, cases),
+        "subgroups": subgroup_section(result, cases),
         "maps": heat_map_section(result),
         "why": why_section(result),
         "power": power_section(result),

@@ -6,7 +6,7 @@ from segfair.audit.result import AuditResult
 from segfair.audit.words import clean, format_number, metric_digits, metric_name, plural
 from segfair.report.gallery import gallery_section, picture_keys
 from segfair.report.parts import NAME_LENGTH, Data, cell
-from segfair.report.rows import SHOWN_ITEMS, CaseRow, CaseTable
+from segfair.report.rows import MOST_CASES, SHOWN_ITEMS, CaseRow, CaseTable
 from segfair.scoring.scores import LABEL_SIZES
 
 __all__ = ["case_section", "case_table"]
@@ -16,9 +16,13 @@ _WORST_CASES = 20
 _MAX_NAMES = 60
 
 
-def case_section(result: AuditResult) -> Data | None:
-    """The worst cases: outlines, empty predictions and missing ones apart; and all cases to look a name up in."""
-    cases = case_table(result)
+def case_section(result: AuditResult, cases: CaseTable | None) -> Data | None:
+    """The worst cases: outlines, empty predictions and missing ones apart; and all cases to look a name up in.
+
+    Args:
+        result: The audit.
+        cases: Its `case_table`.
+    """
     if cases is None:
         return None
     shown = cases.rows[:_WORST_CASES]
@@ -29,7 +33,7 @@ def case_section(result: AuditResult) -> Data | None:
         "gallery": gallery,
         "rows_of_pictures": [] if gallery is None else _pictures_apart(result, gallery),
         "missing": _missing(result),
-        "n_cases": plural(len(cases.rows), "case"),
+        "n_cases": plural(cases.n_cases, "case"),
         "columns": ["Case", *(title for title, _ in cases.columns), "Attributes"],
         "rows": [
             [
@@ -40,7 +44,7 @@ def case_section(result: AuditResult) -> Data | None:
             for row in shown
         ],
         "static_note": f"The {plural(len(shown), 'case')} with the worst {worst}; cases.csv holds all."
-        if len(shown) < len(cases.rows)
+        if len(shown) < cases.n_cases
         else "",
     }
 
@@ -54,8 +58,9 @@ def case_table(result: AuditResult) -> CaseTable | None:
     metrics = _metrics(result)
     place = {name: index for index, name in enumerate(scores.columns)}
     keys = {} if result.cases.gallery is None else picture_keys(result.cases.gallery)
-    rows = [scores.rows[index] for index in order]
+    rows = [scores.rows[index] for index in order[:MOST_CASES]]
     return CaseTable(
+        len(order),
         tuple((metric_name(name), digits) for name, digits in metrics),
         [
             CaseRow(
