@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from segfair.errors import InputError, SegfairError, cut_text
+from segfair.errors import InputError, SegfairError, cut_text, in_words
 
 __all__ = [
     "MOST_DEEP",
@@ -72,7 +72,7 @@ def read_text(path: Path, *, refusal: type[SegfairError] = InputError, what: str
             raise refusal(f"{what}: has {size:,} bytes, and at most {most:,} are read")
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise refusal(f"{what}: cannot be read ({error.strerror or error})") from error
+        raise refusal(f"{what}: cannot be read ({in_words(error)})") from error
     except UnicodeDecodeError as error:
         raise refusal(f"{what}: is not UTF-8 text (byte {error.start:,}); save it as UTF-8") from error
 

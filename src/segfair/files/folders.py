@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from segfair.errors import InputError, PairingError
+from segfair.errors import InputError, PairingError, in_words
 from segfair.files.cells import compose
 from segfair.files.images.masks import MASK_SUFFIXES, PROBABILITY_KEYS, mask_stem
 
@@ -40,7 +40,7 @@ def readable(path: Path, role: Role) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            f"{role} {path}: cannot be read ({error.strerror or error}); make it readable, or hand over another folder"
+            f"{role} {path}: cannot be read ({in_words(error)}); make it readable, or hand over another folder"
         ) from error
 
 

@@ -227,11 +227,16 @@ def build_manifest(
 
 def is_ours(directory: Path) -> bool:
     """Whether a folder holds a manifest that segfair wrote."""
+    return _own_tree(directory) is not None
+
+
+def _own_tree(directory: Path) -> dict[str, Any] | None:
+    """The manifest in a folder, whatever became of it; None where there is none of segfair's."""
     try:
         tree = read_json(directory / MANIFEST)
     except InputError:
-        return False
-    return isinstance(tree, dict) and tree.get("written_by") == "segfair"
+        return None
+    return tree if isinstance(tree, dict) and tree.get("written_by") == "segfair" else None
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:
@@ -240,10 +245,9 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
     Raises:
         InputError: There is none of segfair's, or it was edited so that it is none any more.
     """
-    path = directory / MANIFEST
-    if not is_ours(directory):
+    path, tree = directory / MANIFEST, _own_tree(directory)
+    if tree is None:
         raise InputError(f"{path}: missing or not written by segfair; name the folder of a report")
-    tree: dict[str, Any] = read_json(path)
     check_tree(tree, _SCHEMA, str(path))
     return tree
 

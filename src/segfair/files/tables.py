@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segfair import documents
-from segfair.errors import InputError, MetadataError, close_names
+from segfair.errors import InputError, MetadataError, close_names, in_words
 from segfair.files import column_names
 from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, of_each, parse_number
 from segfair.files.columns import Reading, has_missing_na, number_style, read_column
@@ -215,7 +215,7 @@ def write_csv(records: Iterable[Mapping[str, object]], path: Path, *, columns: S
             writer.writerow([_csv_cell(column) for column in names])
             writer.writerows([_csv_cell(value) for value in row] for row in rows)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be written ({in_words(error)})") from error
 
 
 def _csv_cell(value: object) -> object:
@@ -278,7 +278,7 @@ def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise MetadataError(f"table {path}: cannot be read ({error.strerror or error})") from error
+        raise MetadataError(f"table {path}: cannot be read ({in_words(error)})") from error
     encoding = _unicode_encoding(data)
     notices: tuple[str, ...] = ()
     try:

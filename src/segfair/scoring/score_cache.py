@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from segfair.cases import Case
-from segfair.errors import InputError
+from segfair.errors import InputError, in_words
 from segfair.files import images
 from segfair.files.images.contents import content_digest
 from segfair.files.placing import placed_whole
@@ -131,7 +131,7 @@ class ScoreCache:
             with placed_whole(place) as unfinished:
                 unfinished.write_text(f"{_digest(body)}\n{body}", "utf-8")
         except OSError as error:
-            return error.strerror or str(error)
+            return in_words(error)
         return ""
 
     def count(self, n: int, *, n_found: int, problem: str = "") -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable
 
-from segfair.errors import SegfairError
+from segfair.errors import SegfairError, in_words
 
 __all__ = ["OutletError", "close_outlets", "open_outlets"]
 
@@ -40,7 +40,7 @@ class _Outlet(io.TextIOWrapper):
 def _refusal(error: OSError) -> OutletError:
     if error.errno == errno.EPIPE:
         return OutletError("standard output: closed by its reader before everything was said")
-    return OutletError(f"standard output: cannot be written ({error.strerror or error}); send it elsewhere")
+    return OutletError(f"standard output: cannot be written ({in_words(error)}); send it elsewhere")
 
 
 def open_outlets() -> None:

@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from segfair.errors import InputError
+from segfair.errors import InputError, in_words
 from segfair.files.images.grids import Mask, Place, align, describe_difference, describe_grid
 from segfair.files.images.headers import TEXT_HEADERS, TextHeader, read_text_header, refuse_data_outside
 from segfair.files.images.nifti import LPS, count_nifti_channels, read_nifti, write_nifti
@@ -205,7 +205,7 @@ def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
     try:
         stored = _read_format(path, role, within)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be read ({in_words(error)})") from error
     except MemoryError as error:
         raise InputError(
             f"{path}: needs more memory than there is; a damaged header may claim too many voxels"

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from segfair.errors import InputError
+from segfair.errors import InputError, in_words
 from segfair.files.images.grids import Mask, Place
 from segfair.files.images.voxel_stream import open_stream, read_occupied
 from segfair.files.placing import placed_whole
@@ -176,4 +176,4 @@ def write_nifti(path: Path, array: NDArray[Any], affine: ArrayLike) -> None:
         with placed_whole(path) as unfinished:
             unfinished.write_bytes(content)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be written ({in_words(error)})") from error

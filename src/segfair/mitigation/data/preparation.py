@@ -68,7 +68,7 @@ def prepare(
         try:
             cache.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise CacheError(f"cache {cache}: cannot be made ({error.strerror or error})") from error
+            raise CacheError(f"cache {cache}: cannot be made ({in_words(error)})") from error
     prepared: dict[str, PreparedCase] = {}
     skipped: dict[str, str] = {}
     for case, result in zip(cases, _prepare_all(cases, preprocessing, cache, executor), strict=True):
@@ -203,7 +203,7 @@ def _digest(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be read ({in_words(error)})") from error
 
 
 def _check_disk(case: PreparedCase, cache: Path, n_left: int) -> None:

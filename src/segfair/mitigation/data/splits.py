@@ -154,7 +154,7 @@ def write_split_tree(tree: Mapping[str, Any], path: Path) -> None:
         temporary.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be written ({in_words(error)})") from error
 
 
 def split_cases(

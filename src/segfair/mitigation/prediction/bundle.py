@@ -19,7 +19,7 @@ import monai
 import numpy as np
 import torch
 
-from segfair.errors import InputError
+from segfair.errors import InputError, in_words
 from segfair.files.placing import write_json, write_text
 from segfair.mitigation.data.preprocessing import Intensities, Preprocessing
 from segfair.mitigation.prediction.volumes import Model, load_model
@@ -77,7 +77,7 @@ def export_bundle(
         )
         write_text(folder / "docs" / "README.md", text)
     except OSError as error:
-        raise InputError(f"bundle {folder}: cannot be written ({error.strerror or error})") from error
+        raise InputError(f"bundle {folder}: cannot be written ({in_words(error)})") from error
     return folder
 
 
