@@ -19,9 +19,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
 from segfair.errors import ConfigError
-from segfair.loops.batches import cases_of_batch
-from segfair.loops.epoch import Epoch, EpochFairness, LoopOptions
-from segfair.loops.schedule import Schedule
+from segfair.loops.audit import LoopAudit
+from segfair.loops.epoch import EpochFairness, LoopOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,9 +59,6 @@ class FairnessAudit(_callback()):  # type: ignore[misc]
         spacing: Lengths of a voxel's edges in mm; None: as MONAI's tensors say, and in voxels where they do not.
         **options: See `segfair.loops.epoch.LoopOptions`.
 
-    Attributes:
-        result: What the last audited epoch came to; None before it.
-
     Raises:
         MetadataError: A table that cannot be read.
         ConfigError: Settings that cannot be meant.
@@ -79,43 +75,43 @@ class FairnessAudit(_callback()):  # type: ignore[misc]
         **options: Unpack[LoopOptions],
     ) -> None:
         super().__init__()
-        self._epoch = Epoch(metadata, options)
-        self._schedule = Schedule(every)
-        self._id_key, self._transform, self._spacing = id_key, output_transform, spacing
-        self._due, self._is_first = False, True
-        self.result: EpochFairness | None = None
+        self._audit = LoopAudit(
+            metadata,
+            every,
+            id_key=id_key,
+            output_transform=output_transform or (lambda output, batch: output),
+            spacing=spacing,
+            options=options,
+        )
+
+    @property
+    def result(self) -> EpochFairness | None:
+        """What the last audited epoch came to; None before it."""
+        return self._audit.result
 
     def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Settles whether this epoch is audited."""
-        self._epoch.clear()
-        if trainer.sanity_checking:
-            self._due = False
-        else:
-            self._due = trainer.state.fn != "fit" or self._schedule.is_due(trainer.current_epoch + 1)
+        due = not trainer.sanity_checking
+        if due and trainer.state.fn == "fit":
+            due = self._audit.schedule.is_due(trainer.current_epoch + 1)
+        self._audit.begin(due=due)
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Scores the cases of a batch; of the very first says whether the table knows them."""
-        if not (self._due or self._is_first):
-            return
-        self._is_first = False
-        output = outputs if self._transform is None else self._transform(outputs, batch)
-        cases = cases_of_batch(output, batch, id_key=self._id_key)
-        self._epoch.check(cases)
-        if self._due:
-            self._epoch.add(cases, spacing=self._spacing)
+        self._audit.collect(outputs, batch, batch=batch)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Tells the loggers."""
-        if not self._due:
+        found = self._audit.conclude()
+        if found is None:
             return
-        self.result = self._epoch.conclude()
         # All processes have the same numbers: there is nothing to reduce.
-        pl_module.log_dict(self.result.numbers(), on_step=False, on_epoch=True, batch_size=1, rank_zero_only=False)
+        pl_module.log_dict(found.numbers(), on_step=False, on_epoch=True, batch_size=1, rank_zero_only=False)
         if trainer.is_global_zero:
-            _LOG.info("epoch %d: %s", trainer.current_epoch + 1, self.result)
-            _tell_name(trainer.loggers, self.result, trainer.global_step)
+            _LOG.info("epoch %d: %s", trainer.current_epoch + 1, found)
+            _tell_name(trainer.loggers, found, trainer.global_step)
 
 
 def _tell_name(loggers: Any, result: EpochFairness, step: int) -> None:

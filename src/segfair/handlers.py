@@ -15,9 +15,8 @@ from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
-from segfair.loops.batches import cases_of_batch
-from segfair.loops.epoch import Epoch, EpochFairness, LoopOptions
-from segfair.loops.schedule import Schedule
+from segfair.loops.audit import LoopAudit
+from segfair.loops.epoch import EpochFairness, LoopOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,9 +44,6 @@ class FairnessAudit:
         spacing: Lengths of a voxel's edges in mm; None: as MONAI's tensors say, and in voxels where they do not.
         **options: See `segfair.loops.epoch.LoopOptions`.
 
-    Attributes:
-        result: What the last audited epoch came to; None before it.
-
     Raises:
         MetadataError: A table that cannot be read.
         ConfigError: Settings that cannot be meant.
@@ -63,12 +59,20 @@ class FairnessAudit:
         spacing: tuple[float, ...] | None = None,
         **options: Unpack[LoopOptions],
     ) -> None:
-        self._epoch = Epoch(metadata, options)
-        self._schedule = Schedule(every)
-        self._id_key, self._transform, self._spacing = id_key, output_transform, spacing
+        self._audit = LoopAudit(
+            metadata,
+            every,
+            id_key=id_key,
+            output_transform=output_transform or (lambda output: output),
+            spacing=spacing,
+            options=options,
+        )
         self._n_left: int | None = None
-        self._due, self._is_first = False, True
-        self.result: EpochFairness | None = None
+
+    @property
+    def result(self) -> EpochFairness | None:
+        """What the last audited epoch came to; None before it."""
+        return self._audit.result
 
     def attach(self, engine: Any) -> None:
         """Attaches the audit to an evaluator, or to a trainer whose own cases are to be audited.
@@ -86,30 +90,20 @@ class FairnessAudit:
         # What an earlier epoch came to is no news: loggers would tell it again.
         for name in [name for name in engine.state.metrics if name.startswith("fairness/")]:
             del engine.state.metrics[name]
-        self._epoch.clear()
-        self._due = self._schedule.is_due(engine.state.epoch)
+        self._audit.begin(due=self._audit.schedule.is_due(engine.state.epoch))
         self._n_left = engine.state.epoch_length
 
     def _collect(self, engine: Any) -> None:
-        if not (self._due or self._is_first):
-            return
-        self._is_first = False
-        output = engine.state.output if self._transform is None else self._transform(engine.state.output)
-        cases = cases_of_batch(output, engine.state.batch, id_key=self._id_key)
-        self._epoch.check(cases)
-        if not self._due:
-            return
-        self._epoch.add(cases, spacing=self._spacing)
+        self._audit.collect(engine.state.output, batch=engine.state.batch)
         if self._n_left is not None:
             self._n_left -= 1
             if self._n_left == 0:  # before the end of the epoch, when loggers look
                 self._conclude(engine)
 
     def _conclude(self, engine: Any) -> None:
-        if not self._due:
+        found = self._audit.conclude()
+        if found is None:
             return
-        self._due = False
-        self.result = self._epoch.conclude()
-        engine.state.metrics.update(self.result.numbers())
-        engine.state.worst_subgroup = "" if self.result.worst is None else self.result.worst.name
-        _LOG.info("epoch %d: %s", engine.state.epoch, self.result)
+        engine.state.metrics.update(found.numbers())
+        engine.state.worst_subgroup = "" if found.worst is None else found.worst.name
+        _LOG.info("epoch %d: %s", engine.state.epoch, found)

@@ -49,8 +49,6 @@ class _EpochMetric(CumulativeIterationMetric):
     and returns the DSC and NormHD of its cases, (n_cases, 2) float64.
     """
 
-    _metrics: tuple[str, ...] = _OF_CASE
-
     def __init__(self, metadata: Any, options: LoopOptions) -> None:
         self._epoch = Epoch(metadata, options)
         self._meta_levels = () if metadata is not None else tuple(self._epoch.attributes)
@@ -71,7 +69,7 @@ class _EpochMetric(CumulativeIterationMetric):
         return self._compute_tensor(y_pred, y, **told)
 
     def _row(self, score: CaseScore) -> list[float]:
-        values = (score.values[name] for name in self._metrics)
+        values = (score.values[name] for name in _OF_CASE)
         return [float("nan") if value is None else value for value in values]
 
     def conclude(self) -> EpochFairness:
