@@ -49,9 +49,7 @@ def test_it_opens_complete_and_keeps_to_its_width(browser: Any, pages: dict[str,
     assert browser.find_element("tag name", "h1").text == "Segmentation audits compared by subgroup"
     shared.unfold(browser)
     assert len(browser.find_elements("css selector", ROWS)) > 10
-    assert browser.get_log("browser") == []
-    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    shared.assert_it_stands_alone(browser, width)
 
 
 @pytest.mark.parametrize("kind", ["plain", "runs"])

@@ -31,8 +31,7 @@ def test_it_opens_complete_and_keeps_to_its_width(browser: Any, pages: dict[str,
     assert browser.get_log("browser") == []
     assert browser.find_element("tag name", "h1").text == "Dossier of an audit by subgroup"
     assert len(browser.find_elements("css selector", "table.dossier tbody tr")) == 167
-    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    shared.assert_it_stands_alone(browser, width)
     assert shared.scrolled(browser) == []
 
 

@@ -70,9 +70,7 @@ def test_pictures_load_from_the_page_alone_and_keep_to_its_width(
     browser: Any, pages: dict[str, str], kind: str, width: int
 ) -> None:
     show(browser, pages[kind], width)
-    assert browser.get_log("browser") == []
-    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    shared.assert_it_stands_alone(browser, width)
     n_cards = len(browser.find_elements("css selector", ".gallery .card"))
     assert n_cards >= 3
     pictures = browser.find_elements("css selector", ".gallery .cut svg")

@@ -43,8 +43,7 @@ def test_it_opens_complete_and_keeps_to_its_width(browser: Any, boards: dict[str
     n_teams = 2 if kind == "won" else N_TEAMS
     assert browser.find_element("tag name", "h1").text == f"Ranking of {n_teams} teams"
     assert len(browser.find_elements("css selector", ".board tbody tr")) == n_teams + 1
-    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    shared.assert_it_stands_alone(browser, width)
     assert browser.execute_script("return document.images.length") == 0
 
 

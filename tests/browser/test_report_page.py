@@ -64,6 +64,13 @@ def unfold(browser: Any) -> None:
     )
 
 
+def assert_it_stands_alone(browser: Any, width: int) -> None:
+    """A page complains of nothing, loads nothing, and is no wider than the window."""
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
 def show_subgroups(browser: Any, address: str, width: int = 1280) -> None:
     show(browser, f"{address}#subgroups", width)
 

@@ -50,9 +50,7 @@ def test_it_opens_without_a_complaint_and_keeps_to_its_width(
     browser: Any, pages: dict[str, str], kind: str, width: int
 ) -> None:
     show(browser, pages[kind], width)
-    assert browser.get_log("browser") == []
-    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    shared.assert_it_stands_alone(browser, width)
 
 
 def test_three_pictures_are_drawn_as_large_as_one_can_see(browser: Any, pages: dict[str, str]) -> None:

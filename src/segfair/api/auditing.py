@@ -166,14 +166,11 @@ def _audit(
 ) -> Audit:
     from segfair.audit.procedure import run_audit
     from segfair.audit.second_labels import measure_again, with_labels
-    from segfair.gallery.worst_cases import image_files, with_gallery
+    from segfair.gallery.worst_cases import with_gallery, with_images
     from segfair.scoring.executors import own_processes
     from segfair.scoring.score_cache import ScoreCache
 
-    found_images = None
-    if images is not None:
-        found_images = image_files(Path(images), cohort)
-        cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": Path(images)})
+    cohort, found_images = with_images(cohort, images)
     if labels2 is not None:
         with_labels(cohort, Path(labels2))  # a wrong folder is told before an hour of scoring
     kept = None if cache is None else ScoreCache(Path(cache))

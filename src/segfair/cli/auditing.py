@@ -83,7 +83,7 @@ def audit(
     """Score masks, find whom they are worse for, and write a report."""
     from segfair.audit.procedure import run_audit
     from segfair.audit.second_labels import measure_again, with_labels
-    from segfair.gallery.worst_cases import image_files, with_gallery
+    from segfair.gallery.worst_cases import with_gallery, with_images
     from segfair.intake.cohorts import load_cohort
 
     voice = Voice("audit", options.saying)
@@ -107,10 +107,7 @@ def audit(
         missing_prediction=missing_prediction,
         **selection(options),
     )
-    found_images = None
-    if images is not None:
-        found_images = image_files(images, cohort)
-        cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": images})
+    cohort, found_images = with_images(cohort, images)
     require_answerable(gates, config, cohort)
     if labels2 is not None:
         with_labels(cohort, labels2)  # a wrong folder is told before an hour of scoring

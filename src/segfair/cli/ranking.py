@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +48,7 @@ def rank(
     """Score many teams on the same labels; who is first, and why."""
     from segfair.files.placing import refuse_file
     from segfair.gallery.teams import with_galleries
-    from segfair.gallery.worst_cases import image_files
+    from segfair.gallery.worst_cases import with_images
     from segfair.rank.procedure import run_ranking
     from segfair.rank.teams import load_teams
 
@@ -71,10 +70,7 @@ def rank(
     if images is not None and options.private_labels:
         voice.note(f"--images {images}: not used; with --private-labels there are no pictures of cases")
         images = None
-    found_images = None
-    if images is not None:
-        found_images = image_files(images, cohort)
-        cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, "images": images})
+    cohort, found_images = with_images(cohort, images)
     cache = score_cache(running, options.out)
     with scoring(len(cohort), running, voice) as (executor, on_done):
         ranking = run_ranking(cohort, found, config, by=options.by, executor=executor, cache=cache, on_done=on_done)

@@ -9,6 +9,7 @@ import base64
 import dataclasses
 import io
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +43,7 @@ __all__ = [
     "image_files",
     "typical_case",
     "with_gallery",
+    "with_images",
 ]
 
 Image = NDArray[np.float32]
@@ -172,6 +174,20 @@ def image_files(folder: Path, cohort: Cohort) -> dict[str, tuple[Path, ...]]:
             f"such as {next(iter(cohort.ids), 'none')}; their names have to be equal"
         )
     return {case: found[name] for case, name in pairs.items()}
+
+
+def with_images(
+    cohort: Cohort, folder: str | PathLike[str] | None
+) -> tuple[Cohort, dict[str, tuple[Path, ...]] | None]:
+    """A cohort whose inputs name the images as well, and the image files of its cases; as it is and None without any.
+
+    Raises:
+        InputError: See `image_files`.
+    """
+    if folder is None:
+        return cohort, None
+    files = image_files(Path(folder), cohort)
+    return dataclasses.replace(cohort, inputs={**cohort.inputs, "images": Path(folder)}), files
 
 
 def choose_cases(result: AuditResult, available: set[str]) -> tuple[tuple[GalleryGroup, ...], int]:

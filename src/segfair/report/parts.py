@@ -98,6 +98,18 @@ def definition(name: str, value: object, *, code: bool = False) -> Data:
     return {"name": name, "value": str(value), "code": code}
 
 
+def step(text: str, *, href: str = "", name: str = "", code: str = "") -> Data:
+    """What to do next: a sentence, and the link or the command for it.
+
+    Args:
+        text: The sentence.
+        href: Where it leads; empty: nowhere.
+        name: What the link says; empty: its address.
+        code: What to type; empty: nothing.
+    """
+    return {"text": text, "href": href, "name": name or href, "code": code}
+
+
 def titled(name: str, what: str) -> str:
     """The heading of a page: what it is, behind what it is about where that has a name."""
     return f"{name}: {what[:1].lower()}{what[1:]}" if name else what

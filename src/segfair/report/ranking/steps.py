@@ -7,12 +7,21 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from segfair.audit.words import clean, format_interval, format_number, format_p, metric_digits, metric_name, plural
+from segfair.audit.words import (
+    clean,
+    format_interval,
+    format_number,
+    format_p,
+    harmful,
+    metric_digits,
+    metric_name,
+    plural,
+)
 from segfair.rank.result import Ranking, Standing
 from segfair.report.figures import forest_plot
-from segfair.report.parts import Data, cell, figure, items_of, number_column, table
+from segfair.report.parts import Data, cell, figure, items_of, number_column, step, table
 from segfair.report.ranking.tables import team_name
-from segfair.subgroups.lattice import Divergence, SubgroupTable
+from segfair.subgroups.lattice import Better, Divergence, SubgroupTable
 
 __all__ = ["TeamLinks", "level_section", "next_steps"]
 
@@ -46,27 +55,25 @@ def next_steps(standing: Standing, ranking: Ranking, links: TeamLinks) -> list[D
 
 def _steps(standing: Standing, ranking: Ranking, links: TeamLinks) -> Iterator[Data]:
     if standing.n_penalised:
-        yield _step(
+        yield step(
             f"Mend or hand in the {plural(standing.n_penalised, 'prediction')} that could not be used: each counts "
             "with the worst score."
         )
     if standing.team in ranking.pairs.teams and (alike := ranking.pairs.not_told_apart(standing.team)):
         names = ", ".join(map(team_name, alike[:3])) + (f" and {len(alike) - 3} more" if len(alike) > 3 else "")
-        yield _step(
+        yield step(
             f"Read nothing into the places between this team and {names}: they are not told apart beyond chance."
         )
     if links.audit:
-        yield _step("See which subgroups this team serves worse, with pictures:", href=links.audit, name="its audit")
+        yield step("See which subgroups this team serves worse, with pictures:", href=links.audit, name="its audit")
     elif links.no_audit:
-        yield _step(f"There is no audit of this team: {clean(links.no_audit, length=300)}.")
+        yield step(f"There is no audit of this team: {clean(links.no_audit, length=300)}.")
     elif links.ranking:
-        yield _step(
-            "For an audit of every team, with subgroups of several attributes, rank again with", code="--audits"
-        )
+        yield step("For an audit of every team, with subgroups of several attributes, rank again with", code="--audits")
     rival = _rival(standing, ranking)
     if links.ranking and rival is not None:
         sides = " ".join(shlex.quote(f"{links.ranking}:{team}") for team in (rival.team, standing.team))
-        yield _step(
+        yield step(
             f"Compare it with {team_name(rival.team)}, case by case and group by group:",
             code=clean(f"segfair compare {sides}", length=1000),
         )
@@ -79,10 +86,6 @@ def _rival(standing: Standing, ranking: Ranking) -> Standing | None:
     return others[0] if others else None
 
 
-def _step(text: str, *, href: str = "", name: str = "", code: str = "") -> Data:
-    return {"text": text, "href": href, "name": name, "code": code}
-
-
 def level_section(standing: Standing, ranking: Ranking) -> Data | None:
     """Every level of every attribute against everybody else; None where there is none."""
     found = ranking.levels.get(standing.team)
@@ -93,7 +96,7 @@ def level_section(standing: Standing, ranking: Ranking) -> Data | None:
     digits = metric_digits([row.mean for row in rows])
     drawn = [row for row in rows if row.significant is not None and row.estimate][:_DRAWN]
     draw = functools.partial(forest_plot, drawn, outcome=found.outcome, better=found.better, digits=digits)
-    worse = [row for row in rows if row.significant and _harmed(row, found.better)]
+    worse = [row for row in rows if row.significant and harmful(row.difference, found.better)]
     shown = _level_table(rows, found, ranking, digits)
     return {
         "lead": _lead(worse, outcome, digits),
@@ -155,11 +158,7 @@ def _lead(worse: list[Divergence], outcome: str, digits: int) -> str:
     )
 
 
-def _harmed(row: Divergence, better: str) -> bool:
-    return (row.difference < 0) == (better == "higher")
-
-
-def _tone(row: Divergence, better: str) -> str:
+def _tone(row: Divergence, better: Better) -> str:
     if not row.significant:
         return ""
-    return "worse" if _harmed(row, better) else "better"
+    return "worse" if harmful(row.difference, better) else "better"

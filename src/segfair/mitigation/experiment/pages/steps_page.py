@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from segfair.audit.words import clean, shorten
 from segfair.mitigation.experiment.summary import MitigationSummary, ModelSummary
 from segfair.mitigation.training.catalogue import BASELINE, STRATEGIES
-from segfair.report.parts import Data
+from segfair.report.parts import Data, step
 
 __all__ = ["model_list", "next_steps"]
 
@@ -60,7 +60,7 @@ def _steps(summary: MitigationSummary, files: Collection[str]) -> Iterator[Data]
     recommended = [model for entry in summary.conclusions for model in models if model.name == entry.recommended]
     for model in recommended:
         audit = f"{model.name}/audit/report.html"
-        yield _step(
+        yield step(
             f"Before {clean(model.name, length=_NAME)} is used, read its audit: a gain is not the absence of a gap.",
             href=audit if audit in files else "",
         )
@@ -69,7 +69,7 @@ def _steps(summary: MitigationSummary, files: Collection[str]) -> Iterator[Data]
     if not folded:
         chosen = recommended or [model for model in models if model.strategy != BASELINE]
         strategies = " ".join(f"--strategy {name}" for name in dict.fromkeys(model.strategy for model in chosen))
-        yield _step(
+        yield step(
             "One training a model is one draw of luck: repeat it in folds and with several seeds before relying on it:",
             code=_command(f"{strategies} --folds 5 --seeds 3".strip()),
         )
@@ -82,15 +82,11 @@ def _remedies(models: Sequence[ModelSummary]) -> Iterator[Data]:
         return
     for cause in found.diagnosis["causes"]:
         if cause["kind"] not in _REMEDIES:  # single cases, or lesions that are hard in everybody: the advice says which
-            yield _step(f"{shorten(clean(cause['advice']), 400)}.")
+            yield step(f"{shorten(clean(cause['advice']), 400)}.")
             continue
         text, options = _REMEDIES[cause["kind"]]
-        yield _step(text if options else f"{text}.", code=_command(options.format(longer=2 * found.epochs)))
+        yield step(text if options else f"{text}.", code=_command(options.format(longer=2 * found.epochs)))
 
 
 def _command(options: str) -> str:
     return shlex.join(["segfair", "mitigate", "DATA", *options.split()]) if options else ""
-
-
-def _step(text: str, *, href: str = "", code: str = "") -> Data:
-    return {"text": text, "href": href, "code": code}
