@@ -76,6 +76,26 @@ def test_without_names_the_same_folder_twice_is_numbered(call_cli, ranking: Path
     assert [tree["baseline"], *(run["name"] for run in tree["runs"])] == ["run 1", "run 2", "run 3"]
 
 
+def test_audits_are_called_by_what_was_audited_where_that_tells_them_apart(call_cli, tmp_path: Path) -> None:
+    from tests.audit.made_up_audits import changed
+    from tests.report_fixtures import make_result
+
+    result = make_result()
+    for place, model in (("first", "Net 1"), ("second", "Net 2")):
+        (tmp_path / place).mkdir()
+        changed(result, about={"record": {"model": model, "cohort": "Site A"}}).save(tmp_path / place / "audit.json")
+
+    def names(*places: str) -> list[str]:
+        done = call_cli("compare", *(tmp_path / place for place in places), "--out", tmp_path / "out")
+        assert done.returncode == 0, done.stderr
+        tree = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))
+        return [tree["audits"][side]["name"] for side in ("before", "after")]
+
+    assert names("first", "second") == ["Net 1 · Site A", "Net 2 · Site A"]
+    changed(result, about={"record": {"model": "Net 1", "cohort": "Site A"}}).save(tmp_path / "second" / "audit.json")
+    assert names("first", "second") == ["first", "second"], "one model twice"
+
+
 def test_a_team_that_is_not_there_is_answered_with_those_that_are(call_cli, ranking: Path, tmp_path: Path) -> None:
     done = call_cli("compare", f"{ranking}:a", f"{ranking}:d", "--out", tmp_path)
     assert done.returncode == 2

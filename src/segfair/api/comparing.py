@@ -29,7 +29,8 @@ def compare(
     Args:
         before: The first audit; its settings hold.
         after: The second.
-        names: What to call them; None: as their folders where these differ, else "before" and "after".
+        names: What to call them; None: as their titles (or model and cohort), else as their folders where these
+                differ, else "before" and "after".
         outcome: The metric that decides who was harmed; None: the primary outcome of both.
 
     Raises:
@@ -45,19 +46,18 @@ def compare(
         {'site = A': 0.05, 'site = B': 0.05}
     """
     from segfair.compare.procedure import run_comparison, told_names
-    from segfair.rank.saved import load_audited
+    from segfair.rank.saved import Audited, load_audited
 
     with python_terms():
         if names is not None and (isinstance(names, str) or len(names) != 2):
             raise ConfigError(f"names={names!r}: two names are meant, such as ('old', 'new')")
         sides = [
-            (side, "") if isinstance(side, AuditResult) else ((found := load_audited(Path(side))).result, found.name)
+            Audited(side, Path(), "") if isinstance(side, AuditResult) else load_audited(Path(side))
             for side in (before, after)
         ]
-        called = names or told_names([name for _, name in sides])
-        return AuditComparison.of(
-            run_comparison(*(result for result, _ in sides), names=(called[0], called[1]), outcome=outcome)
-        )
+        called = names or told_names([side.title for side in sides], [side.name for side in sides])
+        results = (side.result for side in sides)
+        return AuditComparison.of(run_comparison(*results, names=(called[0], called[1]), outcome=outcome))
 
 
 @spelt_out(RankOptions)

@@ -30,7 +30,7 @@ def compare(
         str | None, typer.Option(help="Metric that decides who was harmed; the primary outcome of all by default.")
     ] = None,
     names: Annotated[
-        str | None, typer.Option(help="What to call them, comma-separated; their folders or teams by default.")
+        str | None, typer.Option(help="What to call them, comma-separated; their titles, folders or teams by default.")
     ] = None,
     title: Title = "",
     *,
@@ -44,7 +44,7 @@ def compare(
 
     voice = Voice("compare", saying)
     sides = [load_audited(path) for path in (before, after, *(more or ()))]
-    called = split(names) if names else told_names([side.name for side in sides])
+    called = split(names) if names else told_names([side.title for side in sides], [side.name for side in sides])
     if len(called) != len(sides) or len(set(called)) != len(called):
         example = ",".join(("old", "new", "newer", "newest")[: len(sides)])
         raise ConfigError(f"--names {names}: expected {len(sides)} different names, for example --names {example}")

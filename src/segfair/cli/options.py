@@ -365,6 +365,7 @@ class ComputeOptions:
     lr: Annotated[float | None, option("Largest learning rate; the recipe's.", RUN, min=1e-9, max=10.0)] = None
     device: Annotated[str | None, option("auto (default), cpu or cuda.", RUN)] = None
     amp: Annotated[bool | None, option("Half precision; on a GPU by default.", RUN, "--amp/--no-amp")] = None
+    title: Annotated[str | None, option("What it is called, in the heading of every page.", RUN)] = None
     log: Annotated[
         list[str] | None,
         option("Also tell tensorboard, mlflow or wandb each epoch; repeatable.", RUN, metavar="TRACKER"),

@@ -59,11 +59,17 @@ _REDUNDANCY = 0.05
 _SCORES = ("PS", "FS", "TS")
 
 
-def told_names(names: Sequence[str]) -> tuple[str, ...]:
-    """What to call audits that nobody named: as their folders or teams, where these tell them apart."""
-    if all(names) and len(set(names)) == len(names):
-        return tuple(names)
-    return ("before", "after") if len(names) == 2 else tuple(f"run {place}" for place in range(1, len(names) + 1))
+def told_names(*choices: Sequence[str]) -> tuple[str, ...]:
+    """What to call audits that nobody named: by the first of some lists of names that tells them apart, else by place.
+
+    Args:
+        choices: Names of the audits in their order, an empty one where it has none; each list is as long.
+    """
+    for names in choices:
+        if all(names) and len(set(names)) == len(names):
+            return tuple(names)
+    n_audits = len(choices[0])
+    return ("before", "after") if n_audits == 2 else tuple(f"run {place}" for place in range(1, n_audits + 1))
 
 
 def run_comparison(

@@ -26,6 +26,7 @@ from segfair.audit.result import (
     Verdict,
     audit_file,
 )
+from segfair.audit.result.record import audited_name
 from segfair.documents import read_json
 from segfair.errors import InputError, close_names, some
 from segfair.remote import shown
@@ -115,6 +116,11 @@ class Audited:
     result: AuditResult
     file: Path
     name: str
+
+    @property
+    def title(self) -> str:
+        """What was audited, as its title, or model and cohort, say; empty where nobody said it."""
+        return audited_name(self.result.about.record)
 
     @property
     def page(self) -> Path | None:

@@ -32,7 +32,7 @@ def outcome(once, call_cli) -> Path:
             patch.setattr(procedure, "PhantomSize", partial(PhantomSize, cases=CASES))
             strategies = ("--strategy", "fairmedseg", "--strategy", "balanced")
             told = ("--log", "tensorboard", "--log", "mlflow")
-            done = call_cli("mitigate", *SMALL, *strategies, *told, "--out", folder)
+            done = call_cli("mitigate", *SMALL, *strategies, *told, "--title", "Trial 7", "--out", folder)
         assert done.returncode == 0, done.stderr
         assert "epochs = 1" in done.stdout, "the configuration that holds is printed"
         return folder
@@ -106,8 +106,13 @@ def test_the_page_compares_every_strategy_with_plain_training(outcome: Path) -> 
     page = (outcome / "comparison.html").read_text("utf-8")
     for words in ("fairmedseg against erm", "balanced against erm", "Equal budget", "Why a gap remains"):
         assert words in page
+    assert "<h1>Trial 7: mitigation: models compared by subgroup</h1>" in page
     for strategy in ("fairmedseg", "balanced"):
         assert (outcome / strategy / "comparison" / "comparison.json").is_file()
+        told = (outcome / strategy / "comparison" / "comparison.html").read_text("utf-8")
+        assert "<h1>Trial 7: segmentation audits compared by subgroup</h1>" in told
+        told = (outcome / strategy / "audit" / "report.html").read_text("utf-8")
+        assert "<h1>Trial 7: segmentation audit by subgroup</h1>" in told
     assert not (outcome / "erm" / "comparison").exists()
 
 

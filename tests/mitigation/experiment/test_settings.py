@@ -232,7 +232,13 @@ OTHER: dict[str, Any] = {
     "seed": 9,
     "bias": False,
 }
-FREE: dict[str, Any] = {"workers": 2, "strategies": ("erm", "balanced"), "baseline": False, "cache": Path("elsewhere")}
+FREE: dict[str, Any] = {
+    "workers": 2,
+    "strategies": ("erm", "balanced"),
+    "baseline": False,
+    "cache": Path("elsewhere"),
+    "title": "Trial",
+}
 
 
 @pytest.fixture

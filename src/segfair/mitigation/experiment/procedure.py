@@ -17,6 +17,7 @@ import numpy as np
 
 from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditResult
+from segfair.audit.result.record import with_names
 from segfair.audit.words import plural, search_sentence
 from segfair.cases import Cohort
 from segfair.files.placing import write_json
@@ -105,7 +106,7 @@ def run_mitigation(
     trained = []
     for model in models:
         own = tuple((training, fit) for training, fit in zip(trainings, fits, strict=True) if training.model is model)
-        trained.append(_judged(own, reported, executor))
+        trained.append(_judged(own, reported, settings, executor))
 
     scores = find_scores(studies, reported, trained, settings)
     comparison = {"format": FORMAT, "models": {name: found.scores for name, found in scores.items()}}
@@ -130,7 +131,7 @@ def run_mitigation(
         for model in trained
     ]
     summary = summarise(summaries, baseline=BASELINE, budget=_budget(settings, studies), notices=reported.notices)
-    write_mitigation_page(summary, settings.out, command="segfair mitigate")
+    write_mitigation_page(summary, settings.out, command="segfair mitigate", title=settings.title)
     return comparison
 
 
@@ -190,7 +191,12 @@ def _phantom(settings: MitigationSettings) -> Study:
     )
 
 
-def _judged(own: tuple[tuple[Training, FitResult], ...], reported: Study, executor: Executor | None) -> TrainedModel:
+def _judged(
+    own: tuple[tuple[Training, FitResult], ...],
+    reported: Study,
+    settings: MitigationSettings,
+    executor: Executor | None,
+) -> TrainedModel:
     """A model with the audit of its first seed, and the scores of the others."""
     trainings, fits = zip(*own, strict=True)
     first = trainings[0]
@@ -199,7 +205,7 @@ def _judged(own: tuple[tuple[Training, FitResult], ...], reported: Study, execut
         first.model,
         trainings,
         fits,
-        _audit(reported, first, executor),
+        _audit(reported, first, settings, executor),
         tuple(
             score_cohort(_with_predictions(reported, folder), reported.protocol, executor=executor)
             for folder in others.values()
@@ -216,7 +222,7 @@ def _with_predictions(study: Study, predictions: Path) -> Cohort:
     return dataclasses.replace(study.test, cases=cases, inputs={"predictions": predictions, **study.test.inputs})
 
 
-def _audit(study: Study, training: Training, executor: Executor | None) -> AuditResult:
+def _audit(study: Study, training: Training, settings: MitigationSettings, executor: Executor | None) -> AuditResult:
     """The audit of the test predictions, with the bins that were fitted on the training cases."""
     cohort = _with_predictions(study, training.predictions)
     config = dataclasses.replace(
@@ -227,6 +233,9 @@ def _audit(study: Study, training: Training, executor: Executor | None) -> Audit
         missing_prediction="worst",
     )
     result = run_audit(cohort, config, plan=study.plan, executor=executor)
+    if settings.title:
+        record = with_names(result.about.record, title=settings.title, model=training.model.name)
+        result = dataclasses.replace(result, about=dataclasses.replace(result.about, record=record))
     write_report(result, training.model.folder / "audit", command="segfair mitigate")
     return result
 

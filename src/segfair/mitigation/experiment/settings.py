@@ -74,8 +74,20 @@ PLANNED = (
 )
 """What a plan fills in where it is open."""
 
-_FREE_ON_RESUME = {"out", "data", "metadata", "cache", "device", "amp", "workers", "strategies", "baseline", "log"}
-"""What may change when a run goes on: where it runs, where things lie, who is told, and further strategies."""
+_FREE_ON_RESUME = {
+    "out",
+    "data",
+    "metadata",
+    "cache",
+    "device",
+    "amp",
+    "workers",
+    "strategies",
+    "baseline",
+    "log",
+    "title",
+}
+"""What may change when a run goes on: where it runs and things lie, who is told, its title, further strategies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +142,7 @@ class MitigationSettings:
         workers: Processes that prepare, load and score; 0: this one.
         cache: Folder of prepared volumes; None: in `out`.
         log: Trackers that are told the history of each training, see `TRACKERS`; None: none.
+        title: What the mitigation is called, in the heading of every page.
         seed: Of split, initial weights and training; the phantom's cases too.
         resume: Go on where an earlier run in `out` stopped.
         overwrite: Remove the training that `out` holds.
@@ -205,6 +218,7 @@ class MitigationSettings:
     workers: Natural = 0
     cache: Path | None = None
     log: Names | None = None
+    title: str = ""
     seed: Natural = 0
     resume: bool = False
     overwrite: bool = False

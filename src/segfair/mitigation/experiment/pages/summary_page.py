@@ -28,7 +28,7 @@ from segfair.report.comparison.files import write_comparison
 from segfair.report.comparison.page import gain_section, harm_section, slope_figure, verdict_section
 from segfair.report.files import render_page
 from segfair.report.glossary import glossary
-from segfair.report.parts import Data, as_read, cell, definition, figure, number_column, table
+from segfair.report.parts import Data, as_read, cell, definition, figure, number_column, table, titled
 
 __all__ = ["mitigation_data", "write_mitigation_page"]
 
@@ -59,8 +59,14 @@ _LISTED = 60
 """Subgroups of a strategy that the page lists; its own comparison page holds all."""
 
 
-def write_mitigation_page(summary: MitigationSummary, out: Path, *, command: str = "") -> Path:
+def write_mitigation_page(summary: MitigationSummary, out: Path, *, command: str = "", title: str = "") -> Path:
     """Writes `comparison.html`, and for each compared model `MODEL/comparison/`; the page appears once complete.
+
+    Args:
+        summary: What was found.
+        out: The folder of the run.
+        command: The command line that led here.
+        title: What the mitigation is called; empty: it has no name.
 
     Returns:
         The path of the page.
@@ -69,9 +75,9 @@ def write_mitigation_page(summary: MitigationSummary, out: Path, *, command: str
         if model.against is not None:
             pages = [out / name / "audit" / "report.html" for name in (model.against.before.name, model.name)]
             folder = out / model.name / "comparison"
-            write_comparison(model.against, folder, command=command, reports=(pages[0], pages[1]))
+            write_comparison(model.against, folder, command=command, title=title, reports=(pages[0], pages[1]))
     written = as_read(datetime.now(UTC))
-    page = mitigation_data(summary, written=written, files=_files(summary, out))
+    page = mitigation_data(summary, written=written, title=title, files=_files(summary, out))
     text = render_page(page, template="mitigation.html.j2")
     path = out / "comparison.html"
     write_text(path, text)
@@ -88,12 +94,13 @@ def _files(summary: MitigationSummary, out: Path) -> list[str]:
     return [name for name in ("comparison.json", "config.toml", *of_models) if (out / name).is_file()]
 
 
-def mitigation_data(summary: MitigationSummary, *, written: str, files: Sequence[str] = ()) -> Data:
+def mitigation_data(summary: MitigationSummary, *, written: str, title: str = "", files: Sequence[str] = ()) -> Data:
     """Everything that the page of a mitigation prints.
 
     Args:
         summary: What was found; at least one model.
         written: When the page is written, as it shall stand there.
+        title: What the mitigation is called; empty: it has no name.
         files: Addresses of what lies beside the page.
     """
     first, pooled = summary.models[0].audit, _is_pooled(summary.models)
@@ -118,7 +125,7 @@ def mitigation_data(summary: MitigationSummary, *, written: str, files: Sequence
         "budget": _budget(summary),
     }
     return {
-        "title": "Mitigation: models compared by subgroup",
+        "title": titled(clean(title, length=120), "Mitigation: models compared by subgroup"),
         "written": written,
         "version": first.about.versions.get("segfair", ""),
         "outcome": metric_name("dsc"),
