@@ -10,6 +10,9 @@ import pytest
 _HEEDING = """
 import os, signal, sys, time
 from segfair.signals import exit_code, heed_signals
+# Whatever the tests themselves were started under: nohup leaves SIGHUP ignored.
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 heed_signals()
 """
 
