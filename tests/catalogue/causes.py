@@ -1,12 +1,13 @@
 """All causes, by what they are about."""
 
-from tests.catalogue import audits, options, places, rules
+from tests.catalogue import audits, options, places, plans, rules
 
 __all__ = ["CAUSES", "KINDS"]
 
 KINDS = {
     "audits and manifests, edited by hand": audits.CAUSES,
     "protocols, gates, bins, expressions": rules.CAUSES,
+    "plans of studies": plans.CAUSES,
     "numbers, choices, columns, commands": options.CAUSES,
     "pipes, folders, names, streams, environments": places.CAUSES,
 }

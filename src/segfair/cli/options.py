@@ -147,6 +147,10 @@ class Testing:
         str | None, option("Attributes fixed beforehand: a family of tests of their own, reported first.", TESTS)
     ] = None
     margin: Annotated[list[str] | None, option("Largest deficit that does not matter, e.g. dsc=0.05.", TESTS)] = None
+    plan: Annotated[
+        Path | None,
+        option("TOML file with the table of segfair plan: its settings hold, the report says what differs.", TESTS),
+    ] = None
     stratify: Annotated[str | None, option("Metadata column to compare within, e.g. site.", TESTS)] = None
     adjust: Annotated[
         str | None,

@@ -21,7 +21,14 @@ from segfair.stats.intervals.bounds import Standing, margin_standing, simultaneo
 from segfair.stats.intervals.over_seeds import MeanOverSeeds, mean_over_seeds
 from segfair.stats.paired import PairedTest, paired_max_t, paired_outcomes
 from segfair.stats.permutation import Alternative, MaxT, Method, false_discovery, max_t
-from segfair.stats.power import detectable_gap, n_needed, null_critical
+from segfair.stats.power import (
+    cases_for_width,
+    chance_to_exclude,
+    detectable_gap,
+    interval_width,
+    n_needed,
+    null_critical,
+)
 from segfair.stats.shrinkage import Shrinkage, shrink
 
 __all__ = [
@@ -36,6 +43,8 @@ __all__ = [
     "Standing",
     "SubgroupIntervals",
     "adjusted_max_t",
+    "cases_for_width",
+    "chance_to_exclude",
     "count_subjects",
     "crossed",
     "defined",
@@ -44,6 +53,7 @@ __all__ = [
     "explain",
     "false_discovery",
     "interval",
+    "interval_width",
     "log_volume",
     "margin_standing",
     "max_t",

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segfair.audit.judging.gates import Gate
-    from segfair.audit.result import AuditResult, GateFacts, PowerFacts
+    from segfair.audit.result import AuditResult, GateFacts, PlanFacts, PowerFacts
     from segfair.cli.options import RankOptions
     from segfair.compare.result import Comparison
     from segfair.files.manifest import Origin
     from segfair.handover.deliver import Delivery
+    from segfair.plan.sample_size import ExpectedWidths
+    from segfair.plan.study_plan import SampleSize, StudyPlan
     from segfair.rank.result import Ranking, TeamAudits
     from segfair.scoring.score_cache import ScoreCache
     from segfair.subgroups.search import Search
@@ -83,6 +85,8 @@ def write(
         if alert.kind in _TOLD_AT_ONCE:
             voice.note(f"note well: {alert.text}", warning=True)
     say_search(result.subgroups.search, voice)
+    if (plan := result.about.plan) is not None:
+        voice.note(f"plan {plan.digest[:12]}: {plan.sentence}", warning=bool(plan.differences))
     voice.answer(audit_answer(result, page, delivery.share), exit_code=exit_code)
 
 
@@ -107,6 +111,7 @@ def audit_answer(result: AuditResult, page: Path, share: Path | None) -> Answer:
             "verdict": {"kind": verdict.kind, "sentence": verdict.sentence},
             "findings": _finding_facts(result),
             "gates": _gate_facts(verdict.gates),
+            **({} if result.about.plan is None else {"plan": _plan_facts(result.about.plan)}),
             "files": _file_facts({**files, "audit": page.with_name("audit.json")}),
         },
         (
@@ -144,6 +149,11 @@ def _finding_facts(result: AuditResult) -> list[dict[str, Any]]:
     ]
 
 
+def _plan_facts(plan: PlanFacts) -> dict[str, Any]:
+    differences = [dataclasses.asdict(entry) for entry in plan.differences]
+    return {"sha256": plan.digest, "as_planned": not differences, "differences": differences}
+
+
 def say_gates(gates: Sequence[GateFacts], voice: Voice, *, exit_code: int) -> None:
     """State, gate and reason of each, a line each."""
     voice.answer(
@@ -179,6 +189,50 @@ def say_power(levels: Sequence[PowerFacts], voice: Voice, *, head: Mapping[str, 
         small = "  too few cases" if entry.n < min_cases else ""
         lines.append(f"{name:<{width}}  {entry.n:>6}  {detectable:>14}  {needed:>10}{small}")
     voice.answer(Answer({**head, "groups": [dataclasses.asdict(entry) for entry in levels]}, tuple(lines)))
+
+
+def say_plan(plan: StudyPlan, widths: ExpectedWidths | None, voice: Voice) -> None:
+    """What is planned, how well it will know each primary level, and the hash that fixes it."""
+    size = plan.sample_size
+    facts: dict[str, Any] = {"sha256": plan.digest, "plan": dict(plan.tree)}
+    lines = [*_plan_lines(plan.tree)]
+    if widths is not None and size is not None:
+        facts["expected"] = dataclasses.asdict(widths) | {"cases_needed": widths.cases_needed}
+        lines += _width_lines(widths, size)
+    lines.append(f"sha256 {plan.digest}")
+    voice.answer(Answer(facts, tuple(lines)))
+
+
+def _plan_lines(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """A line a setting; what is not planned is the default."""
+    lines: list[str] = []
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            lines += _plan_lines(value, f"{prefix}{key}.")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            lines.append(f"{prefix}{key}: {text}")
+    return lines
+
+
+def _width_lines(widths: ExpectedWidths, size: SampleSize) -> list[str]:
+    if widths.critical is None:
+        return ["too few cases: no level of a primary attribute has enough members and others to be tested"]
+    names = [f"{entry.attribute} = {entry.level}" for entry in widths.levels]
+    broad = max(map(len, names), default=5)
+    lines = [f"{'group':<{broad}}  {'share':>6}  {'n':>6}  interval  margin met  cases needed"]
+    for name, entry in zip(names, widths.levels, strict=True):
+        count = "-" if entry.n is None else f"{entry.n:,}"
+        width = "-" if entry.width is None else f"{entry.width:.3f}"
+        met = "-" if entry.margin_met is None else f"{entry.margin_met:.0%}"
+        needed = "-" if entry.cases_needed is None else f"{entry.cases_needed:,}"
+        lines.append(f"{name:<{broad}}  {entry.share:>6.1%}  {count:>6}  {width:>8}  {met:>10}  {needed:>12}")
+    lines.append("interval: width of that of the difference to everybody else, all primary levels together")
+    if any(entry.margin_met is not None for entry in widths.levels):
+        lines.append("margin met: how often, where there is no difference")
+    if size.width is not None and widths.cases_needed is not None:
+        lines.append(f"cases for a width of {size.width:g} in every group: {widths.cases_needed:,}")
+    return lines
 
 
 def say_comparison(comparison: Comparison, page: Path, voice: Voice) -> None:
