@@ -60,6 +60,7 @@ LISTED = {
     ),
     "rank": Listed("ranking", "Rank", "Score many teams on the same labels; who is first, and why."),
     "rank-scores": Listed("ranking", "Rank", "The same ranking from per-case scores that exist already."),
+    "check": Listed("ranking", "Rank", "Say whether a submission is as expected; takes no labels."),
     "plan": Listed("judging", "Audit", "Fix a study before it is seen: its hash, and how many cases it takes."),
     "gate": Listed("judging", "Audit", "Decide gates on an audit that exists."),
     "power": Listed("judging", "Audit", "Say which gaps a cohort could show, before anything is scored."),

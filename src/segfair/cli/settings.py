@@ -164,6 +164,14 @@ def parse_spacing(text: str) -> tuple[float, ...]:
     return tuple(map(float, lengths))
 
 
+def parse_values(text: str) -> tuple[int, ...]:
+    """Label values with commas between them."""
+    try:
+        return tuple(map(int, split(text)))
+    except ValueError:
+        raise ConfigError(f"--values {text}: expected whole numbers with commas between them, such as 1,2") from None
+
+
 def read_gates(texts: Iterable[str]) -> tuple[Gate, ...]:
     """Reads gates before anything else is read or scored, so that a typo costs nothing."""
     from segfair.audit.judging.gates import parse_gate

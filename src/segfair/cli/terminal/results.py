@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from segfair.rank.result import Ranking, TeamAudits
     from segfair.scoring.score_cache import ScoreCache
     from segfair.subgroups.search import Search
+    from segfair.submission import Check, Problem
 
 # Alerts that can turn a verdict round; the page has them all.
 _TOLD_AT_ONCE = ("direction", "size", "labels", "copied", "column")
@@ -233,6 +234,29 @@ def _width_lines(widths: ExpectedWidths, size: SampleSize) -> list[str]:
     if size.width is not None and widths.cases_needed is not None:
         lines.append(f"cases for a width of {size.width:g} in every group: {widths.cases_needed:,}")
     return lines
+
+
+def say_check(check: Check, voice: Voice) -> None:
+    """What has to be mended in a submission, a line each, and what may be meant."""
+    counts = f"{check.n_usable} of {check.n_expected} cases are as expected"
+    told = [
+        f"{'mend' if place == 0 else 'note'}  {_problem_line(entry)}"
+        for place, entries in enumerate((check.problems, check.warnings))
+        for entry in entries
+    ]
+    facts = {
+        "passed": check.passed,
+        "n_expected": check.n_expected,
+        "n_usable": check.n_usable,
+        "problems": [dataclasses.asdict(entry) for entry in check.problems],
+        "warnings": [dataclasses.asdict(entry) for entry in check.warnings],
+    }
+    verdict = "the submission is as expected" if check.passed else "the submission has to be mended"
+    voice.answer(Answer(facts, (*told, f"{counts}; {verdict}")), exit_code=0 if check.passed else 1)
+
+
+def _problem_line(problem: Problem) -> str:
+    return f"{problem.case}: {problem.what}" if problem.case else problem.what
 
 
 def say_comparison(comparison: Comparison, page: Path, voice: Voice) -> None:
