@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from segfair.api.messages import python_terms
-from segfair.api.options import RankOptions, audit_config, selection, spelt_out
+from segfair.api.options import Names, RankOptions, audit_config, names_of, selection, spelt_out
 from segfair.api.results import AuditComparison, TeamRanking
 from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
@@ -67,6 +67,7 @@ def rank(
     metadata: Table | None = None,
     *,
     by: str | None = None,
+    over: Names = (),
     **options: Unpack[RankOptions],
 ) -> TeamRanking:
     """Ranks the submissions of many teams, and says what decides their order.
@@ -76,6 +77,7 @@ def rank(
         labels: Folder of reference masks; None: the teams' scores exist already.
         metadata: Table of patient attributes.
         by: The score that decides: "TS", "PS", "FS" or a metric; None: TS where there is one.
+        over: Metrics of the other ways to rank (mean rank, significance points); (): DSC and NormHD, or what decides.
         **options: See `segfair.api.options.RankOptions`.
 
     Raises:
@@ -104,6 +106,8 @@ def rank(
             raise ConfigError("metadata: is missing; a ranking takes a table of the patients' attributes")
         if labels is None:
             scores = load_team_scores(teams, metadata, protocol=config.protocol, **selection(options))
-            return TeamRanking.of(rank_scored(scores, config, by=by))
+            return TeamRanking.of(rank_scored(scores, config, by=by, over=names_of(over, "over")))
         cohort, found = load_teams(teams, labels, metadata, **selection(options))
-        return TeamRanking.of(with_galleries(run_ranking(cohort, found, config, by=by), found))
+        return TeamRanking.of(
+            with_galleries(run_ranking(cohort, found, config, by=by, over=names_of(over, "over")), found)
+        )

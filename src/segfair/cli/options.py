@@ -246,6 +246,9 @@ class RankOptions:
     by: Annotated[str | None, option("Score that decides: TS, PS, FS or a metric; TS where there is one.", RULES)] = (
         None
     )
+    over: Annotated[
+        str | None, option("Metrics of the other ways to rank (mean rank, points), comma-separated.", RULES)
+    ] = None
     protocol: Protocol = "default"
     title: Title = ""
     private_labels: Annotated[

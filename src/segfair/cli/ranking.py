@@ -20,6 +20,7 @@ from segfair.cli.options import (
     Spacing,
     Strict,
     Threshold,
+    split,
     spread,
 )
 from segfair.cli.settings import parse_spacing, parse_values, rank_config, score_cache, selection
@@ -74,7 +75,16 @@ def rank(
     cohort, found_images = with_images(cohort, images)
     cache = score_cache(running, options.out)
     with scoring(len(cohort), running, voice) as (executor, on_done):
-        ranking = run_ranking(cohort, found, config, by=options.by, executor=executor, cache=cache, on_done=on_done)
+        ranking = run_ranking(
+            cohort,
+            found,
+            config,
+            by=options.by,
+            over=split(options.over or ""),
+            executor=executor,
+            cache=cache,
+            on_done=on_done,
+        )
         if not options.private_labels:
             ranking = with_galleries(ranking, found, images=found_images, executor=executor)
     say_cache(cache, "predictions", voice)
@@ -109,7 +119,7 @@ def rank_scores(
         lower_is_better=tuple(lower_is_better or ()),
         higher_is_better=tuple(higher_is_better or ()),
     )
-    write_ranking(rank_scored(found, config, by=options.by), options, voice)
+    write_ranking(rank_scored(found, config, by=options.by, over=split(options.over or "")), options, voice)
 
 
 @app.command(cls=Command, epilog="Example: segfair check submission/ --expect manifest.json")
