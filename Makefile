@@ -51,7 +51,7 @@ same: $(VENV)/installed-test  ## BEFORE=FOLDER: whether files differ from those 
 
 schemas: $(VENV)/installed-test  ## the JSON Schemas of the documentation, from the types
 	$(BIN)/python -m segfair.audit.result.schema docs/reference/audit.schema.json
-	$(BIN)/python -m segfair.compare.schema docs/reference/comparison.schema.json
+	for name in comparison cohorts monitor; do $(BIN)/python -m segfair.compare.schema $$name docs/reference/$$name.schema.json; done
 	$(BIN)/python -m segfair.rank.schema docs/reference/rank.schema.json
 
 catalogue: $(VENV)/installed-test  ## the messages of the summary: gathered, and those of each language compiled

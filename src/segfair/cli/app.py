@@ -58,6 +58,7 @@ LISTED = {
         "Audit",
         "Say who gained and who was harmed from one audit to another, or to each of several.",
     ),
+    "monitor": Listed("comparing", "Audit", "Follow subgroups over audits of different patients."),
     "rank": Listed("ranking", "Rank", "Score many teams on the same labels; who is first, and why."),
     "rank-scores": Listed("ranking", "Rank", "The same ranking from per-case scores that exist already."),
     "check": Listed("ranking", "Rank", "Say whether a submission is as expected; takes no labels."),

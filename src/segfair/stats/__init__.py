@@ -30,6 +30,7 @@ from segfair.stats.power import (
     null_critical,
 )
 from segfair.stats.shrinkage import Shrinkage, shrink
+from segfair.stats.two_samples import Sample, TwoSampleTest, standardised_means, two_sample_test
 
 __all__ = [
     "Adjustment",
@@ -39,9 +40,11 @@ __all__ = [
     "Method",
     "Named",
     "PairedTest",
+    "Sample",
     "Shrinkage",
     "Standing",
     "SubgroupIntervals",
+    "TwoSampleTest",
     "adjusted_max_t",
     "cases_for_width",
     "chance_to_exclude",
@@ -67,6 +70,8 @@ __all__ = [
     "shrink",
     "simultaneous_means",
     "spline_basis",
+    "standardised_means",
     "subgroup_intervals",
+    "two_sample_test",
     "worst_off",
 ]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from segfair.audit.judging.gates import Gate
     from segfair.audit.result import AuditResult, GateFacts, PlanFacts, PowerFacts
     from segfair.cli.options import RankOptions
+    from segfair.compare.cohorts.result import CohortComparison, Series
     from segfair.compare.result import Comparison
     from segfair.files.manifest import Origin
     from segfair.handover.deliver import Delivery
@@ -287,6 +288,50 @@ def say_comparison(comparison: Comparison, page: Path, voice: Voice) -> None:
             lambda: _tables().comparison(comparison, files={"comparison": page}),
         )
     )
+
+
+def say_cohorts(found: CohortComparison, page: Path, voice: Voice) -> None:
+    """How the cohorts differ, with and without one mix of patients."""
+    voice.note(*found.notices)
+    verdict = found.verdict
+    mix = [entry.attribute for entry in found.mix if entry.p_adjusted <= found.level]
+    facts = {
+        "verdict": dataclasses.asdict(verdict),
+        "outcome": found.outcome,
+        "crude": dataclasses.asdict(found.crude),
+        "standardised": None if found.standardised is None else dataclasses.asdict(found.standardised.difference),
+        "worse": [dict(entry.items) for entry in found.changed(worse=True)],
+        "better": [dict(entry.items) for entry in found.changed(worse=False)],
+        "mix": mix,
+        "files": _file_facts({"cohorts": page, "json": page.with_suffix(".json")}),
+    }
+    lines = (
+        f"{verdict.kind}. {verdict.sentence}",
+        f"the mix of patients differs by: {', '.join(mix) or 'no attribute'}",
+        f"cohorts: {page}",
+    )
+    voice.answer(Answer(facts, lines))
+
+
+def say_series(found: Series, page: Path, voice: Voice) -> None:
+    """Who drifted, and since when."""
+    voice.note(*found.notices)
+    drifting = [
+        {
+            "items": dict(entry.items),
+            "first": found.audits[entry.first].name if entry.first is not None else None,
+            "to_worse": entry.to_worse,
+        }
+        for entry in found.drifting
+    ]
+    facts = {
+        "outcome": found.outcome,
+        "audits": [side.name for side in found.audits],
+        "sentence": found.sentence,
+        "drifting": drifting,
+        "files": _file_facts({"monitor": page, "json": page.with_suffix(".json")}),
+    }
+    voice.answer(Answer(facts, (found.sentence, f"monitor: {page}")))
 
 
 def say_runs(comparisons: Sequence[Comparison], page: Path, voice: Voice) -> None:
