@@ -2,9 +2,9 @@
 
     python tools/vulnerabilities.py tools/vulnerabilities.toml constraints.txt
 
-Asks pip-audit, which asks PyPI. What it finds fails, unless the list says why it does no harm here; an entry of the list
-that is not found any more fails as well. Where PyPI cannot be asked nothing fails, and what was not asked is told: a
-build does not hang on a network.
+Asks pip-audit, which asks PyPI. What it finds fails, unless the list says why it does no harm here; an entry of the
+list that is not found any more fails as well. Where PyPI cannot be asked nothing fails, and what was not asked is told:
+a build does not hang on a network.
 """
 
 from __future__ import annotations
