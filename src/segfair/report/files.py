@@ -225,7 +225,7 @@ def printed_foot(text: str) -> str:
 
 
 def _ours(text: str) -> Markup:
-    """What is not escaped any more: files of ours, what `printed_foot` and `encode_tables` made, jinja2's own output."""
+    """What is not escaped any more: files of ours, what `printed_foot`, `encode_tables` and jinja2 itself have made."""
     # Nothing else comes here; tests put hostile texts into every field of every page.
     return Markup(text)  # nosec B704
 
