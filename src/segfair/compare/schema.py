@@ -30,7 +30,7 @@ def comparison_schema() -> Tree:
         },
     }
     tree = writer.object(Comparison, extra | properties, [*extra, *properties])
-    return writer.document(f"segfair comparison.json, format {FORMAT}", tree)
+    return writer.document("comparison.json", FORMAT, tree)
 
 
 if __name__ == "__main__":
