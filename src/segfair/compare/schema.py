@@ -50,7 +50,7 @@ def _schema(file: str, of: type, number: int, *, kind: str = "") -> Tree:
             "additionalProperties": False,
         }
     tree = writer.object(of, extra | properties, [*extra, *properties])
-    return writer.document(f"segfair {file}, format {number}", tree)
+    return writer.document(file, number, tree)
 
 
 SCHEMAS = {"comparison": comparison_schema, "cohorts": cohorts_schema, "monitor": monitor_schema}

@@ -78,7 +78,7 @@ def rank_schema() -> Tree:
         )
         | {"description": "Team -> its scores, in the order of `cases`; what `segfair compare ranking:TEAM` reads."},
     }
-    return writer.document(f"segfair rank.json, format {FORMAT}", writer.object(Ranking, properties, list(properties)))
+    return writer.document("rank.json", FORMAT, writer.object(Ranking, properties, list(properties)))
 
 
 def _level(writer: SchemaWriter) -> Tree:
