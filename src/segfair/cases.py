@@ -67,6 +67,8 @@ class Cohort:
         missing: Column -> case id -> how its missing value is spelt in the table; "" for an empty cell.
         grey_levels: Role -> values of its PNG masks, rising; None: nobody looked yet.
         inputs: Role ("predictions", "labels", "metadata") -> the path handed in.
+        raters: Name of another rater -> case id -> that rater's label, where a table of paths lists them.
+        images: Case id -> its images, where a table of paths lists them.
     """
 
     cases: tuple[Case, ...]
@@ -82,6 +84,8 @@ class Cohort:
     joined: Join | None = None
     missing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     grey_levels: Mapping[MaskRole, tuple[int, ...]] | None = None
+    raters: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    images: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.cases)

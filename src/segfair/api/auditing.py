@@ -15,6 +15,8 @@ from segfair.api.messages import python_terms
 from segfair.api.options import AuditOptions, MaskOptions, Names, audit_config, names_of, selection, spelt_out
 from segfair.api.results import Audit
 from segfair.errors import ConfigError, InputError
+from segfair.files.datalists import is_path_table
+from segfair.files.finding.patterns import with_pattern
 from segfair.remote import memory_folder
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def audit(
     labels: Masks | None = None,
     metadata: Table | None = None,
     *,
+    pattern: str | None = None,
+    label_pattern: str | None = None,
     ids: Sequence[str] | None = None,
     spacing: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     images: str | PathLike[str] | None = None,
@@ -53,10 +57,14 @@ def audit(
     Args:
         predictions: Folder of predicted masks; or id -> mask, or masks in order, a mask being an array, a torch tensor,
             or a path, None where there is none. Items of a MONAI loader (`decollate_batch`) with "pred" and "label"
-            hold the labels, too. A frame of scores is handed on to `audit_scores`.
+            hold the labels, too. Alone, a table of paths (a file, or a frame whose paths begin in the working
+            directory) with the columns id, prediction, label, and perhaps image and label2; any other is an attribute.
+            A frame of scores is handed on to `audit_scores`.
         labels: The same of the reference masks; file names, keys or `ids` are the case ids.
         metadata: Table of patient attributes. A frame with one row a mask in the same order needs no ids. Without it
             the plain values in items of a loader are the attributes.
+        pattern: Where predictions lie in their folder, for example "{id}/pred_*.nii.gz".
+        label_pattern: The same of labels.
         ids: Case ids of masks in order.
         spacing: Lengths of a voxel's edges in mm, for arrays also one a case; None: as files and tensors say, and in
             pixels or voxels where they do not.
@@ -85,13 +93,14 @@ def audit(
         >>> result.by_group.loc["site", "n"].tolist()
         [10, 10, 10]
     """
-    if labels is None and _is_frame(predictions):
+    if labels is None and _is_frame(predictions) and not _names_masks(predictions):
         of_masks = {"ids": ids, "spacing": spacing, "images": images, "labels2": labels2, "cache": cache}
         given = {name: value for name, value in of_masks.items() if value is not None}
         return _hand_on_scores(predictions, metadata, {**given, **options})
     with python_terms():
         common = spacing if not isinstance(spacing, Mapping) else None
-        are_files = isinstance(predictions, str | PathLike)
+        are_files = isinstance(predictions, str | PathLike) or _is_frame(predictions)
+        predictions, labels = _with_patterns(predictions, labels, pattern, label_pattern)
         config = audit_config(options, spacing=common if are_files else None)
         _check_running(workers, spacing, are_files)
         with _cohort_of(predictions, labels, metadata, ids=ids, spacing=spacing, options=options) as cohort:
@@ -102,6 +111,35 @@ def audit(
 
 def _is_frame(value: object) -> TypeGuard[pd.DataFrame]:
     return hasattr(value, "columns")
+
+
+def _is_listed(predictions: Masks) -> bool:
+    """Whether these are a table of paths."""
+    return _is_frame(predictions) or (isinstance(predictions, str | PathLike) and is_path_table(Path(predictions)))
+
+
+def _names_masks(frame: pd.DataFrame) -> bool:
+    """Whether a frame is a table of paths rather than one of scores."""
+    return {"prediction", "label"} <= {str(column).strip().casefold() for column in frame.columns}
+
+
+def _with_patterns(
+    predictions: Masks, labels: Masks | None, pattern: str | None, label_pattern: str | None
+) -> tuple[Masks, Masks | None]:
+    """Both places of masks with the patterns behind them.
+
+    Raises:
+        ConfigError: A pattern for what is no folder, or one that cannot be meant.
+    """
+    found = []
+    for name, place, wanted in (("pattern", predictions, pattern), ("label_pattern", labels, label_pattern)):
+        if wanted is None:
+            found.append(place)
+        elif isinstance(place, str | PathLike) and labels is not None:
+            found.append(with_pattern(place, wanted, option=f"--{name.replace('_', '-')}"))
+        else:
+            raise ConfigError(f"{name}: is for folders of masks; leave it out")
+    return found[0], found[1]
 
 
 def _hand_on_scores(frame: pd.DataFrame, metadata: Table | None, options: dict[str, Any]) -> Audit:
@@ -132,7 +170,8 @@ def _cohort_of(
     from segfair.intake.cohorts import load_cohort
 
     chosen = {**selection(options), "missing_prediction": options.get("missing_prediction")}
-    if isinstance(predictions, str | PathLike) and isinstance(labels, str | PathLike):
+    are_folders = isinstance(predictions, str | PathLike) and isinstance(labels, str | PathLike)
+    if are_folders or (labels is None and _is_listed(predictions)):
         if ids is not None:
             raise ConfigError("ids: file names are the ids of masks in folders; leave it out")
         yield load_cohort(predictions, labels, metadata, **chosen)

@@ -22,10 +22,12 @@ from segfair.cli.options import (
     HigherIsBetter,
     Images,
     Label,
+    LabelPattern,
     LowerIsBetter,
     MissingRule,
     Naming,
     Out,
+    Pattern,
     Running,
     Saying,
     Share,
@@ -37,6 +39,7 @@ from segfair.cli.options import (
 )
 from segfair.cli.settings import (
     audit_config,
+    mask_places,
     parse_spacing,
     prepare,
     read_gates,
@@ -55,9 +58,18 @@ from segfair.cli.terminal.voice import Voice
 )
 @spread
 def audit(
-    predictions: Annotated[Path, typer.Argument(metavar="PREDS", help="Folder of predicted masks.")],
-    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
-    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    predictions: Annotated[
+        Path,
+        typer.Argument(metavar="PREDS", help="Folder of predicted masks; or, alone, a table: id, prediction, label."),
+    ],
+    labels: Annotated[
+        Path | None, typer.Argument(metavar="LABELS", help="Folder of reference masks.", show_default=False)
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Argument(metavar="METADATA", help="Table of patient attributes.", show_default=False)
+    ] = None,
+    pattern: Pattern = None,
+    label_pattern: LabelPattern = None,
     label: Label = None,
     outcome: Annotated[str, option("Metrics to examine; the first is primary.", GROUPS)] = "dsc",
     metrics: Annotated[str | None, option("Metrics to compute, comma-separated.", RULES)] = None,
@@ -101,9 +113,7 @@ def audit(
     gates = read_gates([*config.protocol.gates, *(options.testing.gate or ())])
     delivery = prepare(options, voice)
     cohort = load_cohort(
-        predictions,
-        labels,
-        metadata,
+        *mask_places(predictions, labels, metadata, pattern=pattern, label_pattern=label_pattern),
         missing_prediction=missing_prediction,
         **selection(options),
     )

@@ -13,7 +13,9 @@ from segfair.cli.options import (
     HigherIsBetter,
     Images,
     Label,
+    LabelPattern,
     LowerIsBetter,
+    Pattern,
     RankOptions,
     Running,
     Spacing,
@@ -36,6 +38,8 @@ def rank(
     teams: Annotated[Path, typer.Argument(metavar="TEAMS", help="Folder with one sub-folder of masks a team.")],
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    pattern: Pattern = None,
+    label_pattern: LabelPattern = None,
     label: Label = None,
     threshold: Threshold = None,
     spacing: Spacing = None,
@@ -46,6 +50,7 @@ def rank(
     options: RankOptions,
 ) -> None:
     """Score many teams on the same labels; who is first, and why."""
+    from segfair.files.finding.patterns import with_pattern
     from segfair.files.placing import refuse_file
     from segfair.gallery.teams import with_galleries
     from segfair.gallery.worst_cases import with_images
@@ -63,8 +68,9 @@ def rank(
     )
     cohort, found = load_teams(
         teams,
-        labels,
+        with_pattern(labels, label_pattern, option="--label-pattern"),
         metadata,
+        pattern=pattern,
         **selection(options),
     )
     if images is not None and options.private_labels:

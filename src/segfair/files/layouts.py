@@ -16,6 +16,7 @@ from typing import Literal
 from segfair.errors import InputError, PairingError
 from segfair.files.cells import compose
 from segfair.files.datalists import Dataset, dataset_beside, listed_id, read_dataset
+from segfair.files.finding.patterns import find_by_pattern, is_pattern, split_pattern
 from segfair.files.folders import Role, has_masks, mask_files, masks_in, named, nothing_found, readable
 from segfair.files.images.masks import MASK_SUFFIXES, mask_stem
 from segfair.files.spellings import FILES, Spellings, pair_spellings
@@ -29,7 +30,9 @@ __all__ = [
     "pair_masks",
 ]
 
-Kind = Literal["flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon", "bids", "case-folders"]
+Kind = Literal[
+    "flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon", "bids", "case-folders", "pattern", "table"
+]
 
 # nnU-Net's folders of labels; dataset.json lies beside them.
 NNUNET_LABELS = ("labelsTr", "labelsTs", "gt_segmentations")
@@ -156,6 +159,12 @@ def _folder(masks: MaskFolder) -> Path:
 
 
 def _find(path: Path, role: Role) -> MaskFolder:
+    if is_pattern(path):
+        folder, pattern = split_pattern(path)
+        dataset, broken = dataset_beside(folder / "dataset.json", required=False)
+        files = find_by_pattern(path, role)
+        notice = f"{role}: {len(files)} masks of {folder} by the pattern {pattern}"
+        return MaskFolder(files, "pattern", {}, dataset.label_names, dataset.ignore_label, (notice, *broken))
     if path.is_file() and path.suffix == ".json":
         return _listed(path, read_dataset(path), role)
     if not path.is_dir():

@@ -14,20 +14,14 @@ from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, PairingError, some
 from segfair.files.folders import unread_masks
 from segfair.files.images.masks import MASK_SUFFIXES
-from segfair.files.layouts import MaskFolder, find_labels, find_predictions, look_swapped, pair_masks
+from segfair.files.layouts import MaskFolder, look_swapped, pair_masks
 from segfair.files.spellings import AS_TEXT, Spellings
 from segfair.intake.case_ids import IdMatch, Matches, find_id_column, match_ids
-from segfair.intake.case_rows import (
-    MetadataRows,
-    attach_metadata,
-    choose_cases,
-    read_metadata,
-    table_input,
-    with_folds,
-)
+from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, with_folds
 from segfair.intake.mask_values import survey
 from segfair.intake.score_tables import load_score_cohort
-from segfair.remote import local_copy, shown
+from segfair.intake.sources import find_sources
+from segfair.remote import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,13 +49,15 @@ _KINDS = {
     "decathlon": "a Decathlon list",
     "bids": "a BIDS tree",
     "case-folders": "one folder a case",
+    "pattern": "by a pattern",
+    "table": "a table of paths",
 }
 
 
 def load_cohort(
-    predictions: str | PathLike[str],
-    labels: str | PathLike[str],
-    metadata: str | PathLike[str] | pd.DataFrame | None,
+    predictions: str | PathLike[str] | pd.DataFrame,
+    labels: str | PathLike[str] | None = None,
+    metadata: str | PathLike[str] | pd.DataFrame | None = None,
     *,
     id_column: str | None = None,
     sheet: str | None = None,
@@ -70,11 +66,12 @@ def load_cohort(
     missing_prediction: MissingRule | None = None,
     subject_column: str | None = None,
 ) -> Cohort:
-    """Gathers the cases of an audit from their folders and their table.
+    """Gathers the cases of an audit from their folders and their table, or from one table of paths.
 
     Args:
-        predictions: Folder of predicted masks, in any layout that `segfair.files.layouts` knows.
-        labels: Folder of reference masks; their file names are the case ids.
+        predictions: Folder of predicted masks, in any layout that `segfair.files.layouts` knows, or a path with `{id}`
+            (`segfair.files.finding.patterns`). Alone, a table of paths: a file or a data frame.
+        labels: The same of reference masks; their names are the case ids.
         metadata: Table of patient attributes, one row a case; None: without.
         id_column: Metadata column of case ids; None: the one that holds most of them.
         sheet: Sheet of an XLSX file; None: the one that holds most of the case ids.
@@ -94,19 +91,21 @@ def load_cohort(
         MetadataError: The table is unusable, or belongs to other cases.
         ConfigError: A condition that cannot be read, or that no case fulfils.
     """
-    inputs = {"predictions": Path(predictions), "labels": Path(labels), **table_input("metadata", metadata)}
-    prediction_folder, label_folder = local_copy(inputs["predictions"]), local_copy(inputs["labels"])
-    label_masks, prediction_masks = find_labels(label_folder), find_predictions(prediction_folder)
+    source = find_sources(predictions, labels, metadata, sheet=sheet)
+    label_masks, prediction_masks = source.labels, source.predictions
+    label_folder, prediction_folder = source.label_place, source.prediction_place
     case_ids = sorted(label_masks.files)
     prediction_ids = list(prediction_masks.files)
-    found = pair_masks(case_ids, prediction_ids)
+    # Within a table, a row is a case, however its id is spelt.
+    in_question = prediction_ids if label_masks.kind != "table" else sorted({*prediction_ids} & {*case_ids})
+    found = pair_masks(case_ids, in_question)
     pairs = found.partner
     swapped = look_swapped(label_masks, prediction_masks)
     if not pairs:
         raise _no_pair(case_ids, prediction_ids, label_folder, prediction_folder, swapped)
-    if metadata is not None:
-        table = read_metadata(metadata, sheet=sheet, case_ids=case_ids)
-        rows = attach_metadata(table, case_ids, id_column=id_column, subject_column=subject_column)
+    if source.table is not None:
+        known = id_column or source.id_column
+        rows = attach_metadata(source.table, case_ids, id_column=known, subject_column=subject_column)
     elif id_column or subject_column or where:
         raise ConfigError("an id column, a subject column and --where need a metadata table")
     else:
@@ -149,10 +148,12 @@ def load_cohort(
         notices=tuple(dict.fromkeys(map(shown, notices))),
         label_names=label_masks.label_names or prediction_masks.label_names,
         ignore_label=ignored[0] if ignored else None,
-        inputs=inputs,
+        inputs=source.inputs,
         subject_column=rows.subject_column,
         joined=rows.joined,
         missing=rows.missing,
+        raters=source.raters,
+        images=source.images,
     )
     return survey(cohort)
 
