@@ -174,7 +174,9 @@ def _cohort_of(
     if are_folders or (labels is None and _is_listed(predictions)):
         if ids is not None:
             raise ConfigError("ids: file names are the ids of masks in folders; leave it out")
-        yield load_cohort(predictions, labels, metadata, **chosen)
+        # One table, or both folders: told above.
+        places: Any = (predictions, labels, metadata)
+        yield load_cohort(*places, **chosen)
         return
     if isinstance(predictions, str | PathLike) or isinstance(labels, str | PathLike):
         raise InputError("predictions and labels: one is a folder and the other is not; hand in both alike")

@@ -22,18 +22,15 @@ from segfair.cli.options import (
     HigherIsBetter,
     Images,
     Label,
-    LabelPattern,
     LowerIsBetter,
+    MaskFiles,
     MissingRule,
     Naming,
     Out,
-    Pattern,
     Running,
     Saying,
     Share,
-    Spacing,
     Strict,
-    Threshold,
     option,
     spread,
 )
@@ -68,8 +65,6 @@ def audit(
     metadata: Annotated[
         Path | None, typer.Argument(metavar="METADATA", help="Table of patient attributes.", show_default=False)
     ] = None,
-    pattern: Pattern = None,
-    label_pattern: LabelPattern = None,
     label: Label = None,
     outcome: Annotated[str, option("Metrics to examine; the first is primary.", GROUPS)] = "dsc",
     metrics: Annotated[str | None, option("Metrics to compute, comma-separated.", RULES)] = None,
@@ -77,8 +72,6 @@ def audit(
         MissingRule | None,
         option("What an unusable prediction means: the worst score, nothing, or an error.", RULES),
     ] = None,
-    threshold: Threshold = None,
-    spacing: Spacing = None,
     derive: Annotated[
         bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
     ] = False,
@@ -89,6 +82,7 @@ def audit(
     ] = None,
     strict: Strict = False,
     *,
+    files: MaskFiles,
     running: Running,
     options: AuditOptions,
 ) -> None:
@@ -105,15 +99,15 @@ def audit(
         metrics=metrics,
         labels=tuple(label or ()),
         missing_prediction=missing_prediction,
-        threshold=threshold,
-        spacing_mm=None if spacing is None else parse_spacing(spacing),
+        threshold=files.threshold,
+        spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
         derive=derive,
         strict=strict,
     )
     gates = read_gates([*config.protocol.gates, *(options.testing.gate or ())])
     delivery = prepare(options, voice)
     cohort = load_cohort(
-        *mask_places(predictions, labels, metadata, pattern=pattern, label_pattern=label_pattern),
+        *mask_places(predictions, labels, metadata, pattern=files.pattern, label_pattern=files.label_pattern),
         missing_prediction=missing_prediction,
         **selection(options),
     )

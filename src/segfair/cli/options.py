@@ -67,13 +67,6 @@ SubjectColumn = Annotated[str | None, option("Metadata column that tells which c
 Sheet = Annotated[str | None, option("Sheet of an XLSX file; found by itself.", WHICH)]
 Cases = Annotated[str | None, option("Only these: a file of ids, or splits_final.json:FOLD.", WHICH)]
 Where = Annotated[str | None, option("Only cases whose metadata fulfil this, e.g. 'split == \"test\"'.", WHICH)]
-Pattern = Annotated[
-    str | None,
-    option("Where predictions lie in their folder, e.g. '{id}/pred_*.nii.gz'.", WHICH, "--pattern", metavar="PATTERN"),
-]
-LabelPattern = Annotated[
-    str | None, option("The same of the labels in theirs.", WHICH, "--label-pattern", metavar="PATTERN")
-]
 Attributes = Annotated[str | None, option("Metadata columns to use, comma-separated.", GROUPS)]
 MinCases = Annotated[int, option("Fewest cases of a group that is judged.", GROUPS, min=1)]
 Protocol = Annotated[str, option("Scoring rules: default, mama-mia, or a TOML file.", RULES, show_default=False)]
@@ -112,6 +105,19 @@ class Saying:
     quiet: Quiet = False
     json: Json = False
     debug: Debug = False
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFiles:
+    """How the files of masks are found and read."""
+
+    pattern: Annotated[
+        str | None,
+        option("Where predictions lie in their folder, e.g. '{id}/pred_*.nii.gz'.", WHICH, metavar="PATTERN"),
+    ] = None
+    label_pattern: Annotated[str | None, option("The same of labels in theirs.", WHICH, metavar="PATTERN")] = None
+    threshold: Threshold = None
+    spacing: Spacing = None
 
 
 @dataclass(frozen=True, slots=True)

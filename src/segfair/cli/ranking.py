@@ -13,14 +13,11 @@ from segfair.cli.options import (
     HigherIsBetter,
     Images,
     Label,
-    LabelPattern,
     LowerIsBetter,
-    Pattern,
+    MaskFiles,
     RankOptions,
     Running,
-    Spacing,
     Strict,
-    Threshold,
     spread,
 )
 from segfair.cli.settings import parse_spacing, rank_config, score_cache, selection
@@ -38,14 +35,11 @@ def rank(
     teams: Annotated[Path, typer.Argument(metavar="TEAMS", help="Folder with one sub-folder of masks a team.")],
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
-    pattern: Pattern = None,
-    label_pattern: LabelPattern = None,
     label: Label = None,
-    threshold: Threshold = None,
-    spacing: Spacing = None,
     images: Images = None,
     strict: Strict = False,
     *,
+    files: MaskFiles,
     running: Running,
     options: RankOptions,
 ) -> None:
@@ -62,15 +56,15 @@ def rank(
     config = rank_config(
         options,
         labels=tuple(label or ()),
-        threshold=threshold,
-        spacing_mm=None if spacing is None else parse_spacing(spacing),
+        threshold=files.threshold,
+        spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
         strict=strict,
     )
     cohort, found = load_teams(
         teams,
-        with_pattern(labels, label_pattern, option="--label-pattern"),
+        with_pattern(labels, files.label_pattern, option="--label-pattern"),
         metadata,
-        pattern=pattern,
+        pattern=files.pattern,
         **selection(options),
     )
     if images is not None and options.private_labels:

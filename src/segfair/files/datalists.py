@@ -236,8 +236,10 @@ def read_path_table(path: Path | pd.DataFrame, *, sheet: str | None = None) -> P
         InputError: No column of ids, a row without an id, or no column of files.
         PairingError: An id that two rows have.
     """
-    is_file = isinstance(path, Path)
-    table, where = (load_table(path, sheet=sheet), str(path)) if is_file else (table_from_frame(path), "the data frame")
+    if isinstance(path, Path):
+        table, where, here = load_table(path, sheet=sheet), str(path), path.parent
+    else:
+        table, where, here = table_from_frame(path), "the data frame", Path()
     by_name = {column.strip().casefold(): column for column in table.columns}
     if ID not in by_name:
         raise InputError(f"{where}: a table of paths needs the column id; its columns are {some(table.columns, 10)}")
@@ -253,7 +255,6 @@ def read_path_table(path: Path | pd.DataFrame, *, sheet: str | None = None) -> P
             f"{some(table.columns, 10)}"
         )
     ids = _ids(table, by_name[ID], where)
-    here = path.parent if is_file else Path()
     images = {case: _leading(here, [table.raw[column][row] for _, column in channels]) for row, case in enumerate(ids)}
     files = {
         role: {

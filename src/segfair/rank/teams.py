@@ -315,9 +315,7 @@ def _lower_is_better(scores: TeamScores, name: str) -> bool:
     return next(metric.better for metric in table.metrics if metric.name == name) == "lower"
 
 
-def _read_team(
-    folder: Path, folders: Sequence[Path], case_ids: Sequence[str], pattern: str | None
-) -> tuple[Team, int]:
+def _read_team(folder: Path, folders: Sequence[Path], case_ids: Sequence[str], pattern: str | None) -> tuple[Team, int]:
     """A team, and how many of its files belong to no label."""
     problem = _elsewhere(folder, folders)
     if problem:
