@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, Unpack
 
 from segfair.api.arrays import gather, put_mask
 from segfair.api.frames import split_frame
@@ -44,7 +44,8 @@ def audit(
     ids: Sequence[str] | None = None,
     spacing: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     images: str | PathLike[str] | None = None,
-    labels2: str | PathLike[str] | None = None,
+    labels2: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
+    reference: Literal["first", "majority", "staple"] = "first",
     workers: int = 1,
     progress: bool = False,
     cache: str | PathLike[str] | None = None,
@@ -69,7 +70,8 @@ def audit(
         spacing: Lengths of a voxel's edges in mm, for arrays also one a case; None: as files and tensors say, and in
             pixels or voxels where they do not.
         images: Folder of images for the pictures of the worst cases; folders only.
-        labels2: Folder of second labels of the same cases; folders only.
+        labels2: Folder of another rater's labels of the same cases, or several; folders only.
+        reference: What is measured with where there are several raters: the labels, their majority or STAPLE.
         workers: Processes that score.
         progress: Whether a bar shows how far it has come.
         cache: Folder of scores that later runs take over.
@@ -102,10 +104,17 @@ def audit(
         are_files = isinstance(predictions, str | PathLike) or _is_frame(predictions)
         predictions, labels = _with_patterns(predictions, labels, pattern, label_pattern)
         config = audit_config(options, spacing=common if are_files else None)
-        _check_running(workers, spacing, are_files)
+        _check_running(workers, spacing, are_files, reference)
         with _cohort_of(predictions, labels, metadata, ids=ids, spacing=spacing, options=options) as cohort:
             return _audit(
-                cohort, config, images=images, labels2=labels2, workers=workers, progress=progress, cache=cache
+                cohort,
+                config,
+                images=images,
+                labels2=_several(labels2),
+                reference=reference,
+                workers=workers,
+                progress=progress,
+                cache=cache,
             )
 
 
@@ -149,7 +158,9 @@ def _hand_on_scores(frame: pd.DataFrame, metadata: Table | None, options: dict[s
     return audit_scores(frame, metadata, **options)
 
 
-def _check_running(workers: int, spacing: object, are_folders: bool) -> None:
+def _check_running(workers: int, spacing: object, are_folders: bool, reference: str) -> None:
+    if reference not in ("first", "majority", "staple"):
+        raise ConfigError(f'reference={reference!r}: "first", "majority" or "staple" is meant')
     if not isinstance(workers, int) or workers < 1:
         raise ConfigError(f"workers={workers!r}: a number of processes from 1 on is meant")
     if are_folders and isinstance(spacing, Mapping):
@@ -200,26 +211,30 @@ def _audit(
     config: AuditConfig,
     *,
     images: str | PathLike[str] | None,
-    labels2: str | PathLike[str] | None,
+    labels2: Sequence[Path],
+    reference: Literal["first", "majority", "staple"],
     workers: int,
     progress: bool,
     cache: str | PathLike[str] | None,
 ) -> Audit:
-    from segfair.audit.procedure import run_audit
-    from segfair.audit.second_labels import measure_again, with_labels
+    from segfair.audit.raters.procedure import rating
     from segfair.gallery.worst_cases import with_gallery, with_images
     from segfair.scoring.executors import own_processes
     from segfair.scoring.score_cache import ScoreCache
 
     cohort, found_images = with_images(cohort, images)
-    if labels2 is not None:
-        with_labels(cohort, Path(labels2))  # a wrong folder is told before an hour of scoring
     kept = None if cache is None else ScoreCache(Path(cache))
-    with own_processes(workers) as executor, _bar(len(cohort), progress) as on_done:
-        result = run_audit(cohort, config, executor=executor, cache=kept, on_done=on_done)
-        if labels2 is not None:
-            result = measure_again(result, cohort, Path(labels2), executor=executor, cache=kept)
-    return Audit.of(with_gallery(result, cohort, images=found_images))
+    with rating(cohort, labels2, reference=reference, cache=kept) as rated:
+        with own_processes(workers) as executor, _bar(len(cohort), progress) as on_done:
+            result, cohort = rated.run(config, executor=executor, cache=kept, on_done=on_done)
+        return Audit.of(with_gallery(result, cohort, images=found_images))
+
+
+def _several(paths: str | PathLike[str] | Sequence[str | PathLike[str]] | None) -> tuple[Path, ...]:
+    """One path, several or none as several."""
+    if paths is None:
+        return ()
+    return (Path(paths),) if isinstance(paths, str | PathLike) else tuple(map(Path, paths))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from segfair.cli.options import (
     MaskFiles,
     MissingRule,
     Naming,
+    OtherRaters,
     Out,
     Running,
     Saying,
@@ -76,19 +77,15 @@ def audit(
         bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
     ] = False,
     images: Images = None,
-    labels2: Annotated[
-        Path | None,
-        option("Second labels of the same cases (another rater): which gaps depend on them?", GROUPS, "--labels2"),
-    ] = None,
     strict: Strict = False,
     *,
+    raters: OtherRaters,
     files: MaskFiles,
     running: Running,
     options: AuditOptions,
 ) -> None:
     """Score masks, find whom they are worse for, and write a report."""
-    from segfair.audit.procedure import run_audit
-    from segfair.audit.second_labels import measure_again, with_labels
+    from segfair.audit.raters.procedure import rating
     from segfair.gallery.worst_cases import with_gallery, with_images
     from segfair.intake.cohorts import load_cohort
 
@@ -113,15 +110,12 @@ def audit(
     )
     cohort, found_images = with_images(cohort, images)
     require_answerable(gates, config, cohort)
-    if labels2 is not None:
-        with_labels(cohort, labels2)  # a wrong folder is told before an hour of scoring
     cache = score_cache(running, options.out)
-    with scoring(len(cohort), running, voice) as (executor, on_done):
-        result = run_audit(cohort, config, executor=executor, cache=cache, on_done=on_done)
-        if labels2 is not None:
-            result = measure_again(result, cohort, labels2, executor=executor, cache=cache)
-    say_cache(cache, "cases" if labels2 is None else "pairs of masks", voice)
-    finish(with_gallery(result, cohort, images=found_images), gates, delivery, voice)
+    with rating(cohort, raters.labels2 or (), reference=raters.reference, cache=cache) as rated:
+        with scoring(len(cohort), running, voice) as (executor, on_done):
+            result, cohort = rated.run(config, executor=executor, cache=cache, on_done=on_done)
+        say_cache(cache, "cases" if rated.kind == "one" else "pairs of masks", voice)
+        finish(with_gallery(result, cohort, images=found_images), gates, delivery, voice)
 
 
 @app.command(

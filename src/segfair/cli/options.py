@@ -121,6 +121,19 @@ class MaskFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherRaters:
+    """Who else labelled the cases."""
+
+    labels2: Annotated[
+        list[Path] | None,
+        option("Labels of another rater (repeatable): which gaps depend on who drew them?", GROUPS, "--labels2"),
+    ] = None
+    reference: Annotated[
+        Literal["first", "majority", "staple"], option("What is measured with, of several raters.", RULES)
+    ] = "first"
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Which cases count, and how they are found in the table."""
 
