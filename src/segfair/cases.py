@@ -23,6 +23,8 @@ class Case:
         metadata: The case's row of the metadata table, column -> raw value, before binning; missing values
             are None. An empty mapping means that the table has no row for this case.
         within: Folder that the prediction's file must not leave, links followed; None: it may lie anywhere.
+        structures: Where its masks are folders of one file a structure, the structures in the order of their values,
+            from 1 on; empty where they are files.
         white: Which of its PNG masks are black and white only, as are all of their role, so that 255 means 1.
     """
 
@@ -32,6 +34,7 @@ class Case:
     metadata: Mapping[str, object] = field(default_factory=dict)
     within: Path | None = None
     white: tuple[MaskRole, ...] = ()
+    structures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

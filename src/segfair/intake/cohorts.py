@@ -41,17 +41,6 @@ MissingRule = Literal["worst", "drop", "error"]
 
 # Above this share of missing predictions, cases were more likely never predicted than failed.
 _MOST_MISSING = 0.2
-_KINDS = {
-    "flat": "a flat folder",
-    "mama-mia": "the MAMA-MIA tree",
-    "nnunet-raw": "an nnU-Net data set",
-    "nnunet-results": "an nnU-Net results folder",
-    "decathlon": "a Decathlon list",
-    "bids": "a BIDS tree",
-    "case-folders": "one folder a case",
-    "pattern": "by a pattern",
-    "table": "a table of paths",
-}
 
 
 def load_cohort(
@@ -124,21 +113,23 @@ def load_cohort(
     _check_unread(label_masks, extra, "label", label_folder)
     _check_unread(prediction_masks, [case for case in case_ids if case not in pairs], "prediction", prediction_folder)
     notices = (
-        f"labels: {len(case_ids)} masks in {label_folder} ({_KINDS[label_masks.kind]})",
+        f"labels: {len(case_ids)} masks in {label_folder} ({label_masks.layout})",
         *label_masks.notices,
-        f"predictions: {len(prediction_ids)} masks in {prediction_folder} ({_KINDS[prediction_masks.kind]})",
+        f"predictions: {len(prediction_ids)} masks in {prediction_folder} ({prediction_masks.layout})",
         *prediction_masks.notices,
+        *_structure_notices(label_masks, prediction_masks),
         *pairing_notices(found),
         *([swapped] if swapped else []),
         *rows.notices,
         *choice,
         *_missing_notices(without, rows, excluded, extra, dropped=missing_prediction == "drop"),
     )
+    structures = _structures(label_masks, prediction_masks)
     ignored = [masks.ignore_label for masks in (label_masks, prediction_masks) if masks.ignore_label is not None]
     prediction_of = {case: prediction_masks.files[partner] for case, partner in pairs.items()}
     cohort = Cohort(
         tuple(
-            Case(case, label_masks.files[case], prediction_of.get(case), rows.of(case))
+            Case(case, label_masks.files[case], prediction_of.get(case), rows.of(case), structures=structures)
             for case in chosen
             if case not in excluded
         ),
@@ -146,7 +137,7 @@ def load_cohort(
         id_column=rows.id_column,
         excluded=dict(sorted(excluded.items())),
         notices=tuple(dict.fromkeys(map(shown, notices))),
-        label_names=label_masks.label_names or prediction_masks.label_names,
+        label_names=_names_of(label_masks, structures) or label_masks.label_names or prediction_masks.label_names,
         ignore_label=ignored[0] if ignored else None,
         inputs=source.inputs,
         subject_column=rows.subject_column,
@@ -156,6 +147,35 @@ def load_cohort(
         images=source.images,
     )
     return survey(cohort)
+
+
+def _structures(labels: MaskFolder, predictions: MaskFolder) -> tuple[str, ...]:
+    """The structures of a study in the order of their values: those of the labels, then what is predicted alone.
+
+    Raises:
+        PairingError: One side has one file a structure, and the other label maps.
+    """
+    if bool(labels.structures) != bool(predictions.structures):
+        whole, apart = ("labels", "predictions") if predictions.structures else ("predictions", "labels")
+        raise PairingError(
+            f"{apart} are one file a structure and {whole} label maps, whose values nobody names; save both alike"
+        )
+    return tuple(dict.fromkeys((*labels.structures, *predictions.structures)))
+
+
+def _names_of(labels: MaskFolder, structures: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """The structures of the labels as regions."""
+    return {name: (value,) for value, name in enumerate(structures, start=1) if name in labels.structures}
+
+
+def _structure_notices(labels: MaskFolder, predictions: MaskFolder) -> list[str]:
+    """Which structures only one side has."""
+    alone = [name for name in predictions.structures if name not in labels.structures]
+    lacking = [name for name in labels.structures if name not in predictions.structures]
+    return [
+        *([f"structures of predictions that no label has, passed over: {len(alone)} ({some(alone)})"] if alone else []),
+        *([f"structures of labels that no prediction has: {len(lacking)} ({some(lacking)})"] if lacking else []),
+    ]
 
 
 def _missing_notices(

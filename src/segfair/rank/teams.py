@@ -134,6 +134,8 @@ def load_teams(
     team_folder, label_folder = local_copy(inputs["teams"]), local_masks(inputs["labels"])
     folders = team_entries(team_folder)
     label_masks = find_labels(label_folder)
+    if label_masks.structures:
+        raise InputError(f"labels {label_folder}: are one file a structure; a ranking takes one label map a case")
     case_ids = sorted(label_masks.files)
     rows = attach_metadata(
         read_metadata(metadata, sheet=sheet, case_ids=case_ids),
@@ -324,6 +326,8 @@ def _read_team(folder: Path, folders: Sequence[Path], case_ids: Sequence[str], p
         masks = find_predictions(with_pattern(folder, pattern))
     except InputError as error:
         return Team(folder.name, {}, str(error), folder), 0
+    if masks.structures:
+        return Team(folder.name, {}, "holds one file a structure; hand in one label map a case", folder), 0
     pairs = pair_ids(case_ids, list(masks.files))
     if not pairs:
         problem = (

@@ -176,11 +176,11 @@ def _sentence(groups: Sequence[RaterGroup], n_raters: int, reference: str, agree
     less = [group for group in tested if group.agreement and group.agreement.significant and group.agreement.gap < 0]
     if less and less[0].agreement:
         told.append(
-            f"They agree less on {len(less)} of {plural(len(tested), 'group')}, least on {less[0].items.name} "
+            f"They agree less in {len(less)} of {plural(len(tested), 'group')}, least in {less[0].items.name} "
             f"(n = {less[0].agreement.n}, {less[0].agreement.gap:+.3f})."
         )
     elif tested:
-        told.append(f"On none of {plural(len(tested), 'group')} they are shown to agree less.")
+        told.append(f"In none of {plural(len(tested), 'group')} are they shown to agree less.")
     found = [group for group in groups if (gap := group.model.get(reference)) is not None and gap.significant]
     kept = [
         group

@@ -164,16 +164,18 @@ def _write_common(
 ) -> tuple[int, int, dict[str, str]]:
     """Writes the labels in common of one case; how many raters count, how many voxels are tied, who does not count."""
     masks: list[Mask] = []
+    counted: list[NDArray[Any]] = []
     reasons = {}
     for name, case in raters:
         try:
             mask = read_label(case, spacing_mm=spacing_mm)
-            masks.append(_on_grid_of(masks[0], mask, protocol) if masks else mask)
+            mask = _on_grid_of(masks[0], mask, protocol) if masks else mask
+            counted.append(_that_count(mask, protocol))
+            masks.append(mask)
         except InputError as error:
             reasons[name] = str(error)
     if not masks:
         return 0, 0, reasons
-    counted = [_that_count(mask, protocol) for mask in masks]
     ignored = np.zeros(counted[0].shape, bool)
     if protocol.ignore_label is not None:
         ignored = np.any([mask.array == protocol.ignore_label for mask in masks], axis=0)
@@ -196,7 +198,13 @@ def _on_grid_of(first: Mask, mask: Mask, protocol: Protocol) -> Mask:
 
 
 def _that_count(mask: Mask, protocol: Protocol) -> NDArray[Any]:
-    """The values that count; without regions one value, that of the lesion."""
+    """The values that count; without regions one value, that of the lesion.
+
+    Raises:
+        InputError: Structures that overlap.
+    """
+    if mask.sets:
+        raise InputError("its structures overlap, which no label map in common can show")
     values = counted_values(protocol)
     lesion = lesion_of(mask.array, values)
     if protocol.regions:

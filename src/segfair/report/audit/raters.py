@@ -74,7 +74,7 @@ def _about(facts: Raters) -> list[str]:
 def _pairs(facts: Raters) -> Data:
     return table(
         "Raters against each other",
-        ["Rater", "Rater", number_column("n"), number_column("Mean DSC")],
+        ["Rater", "Against", number_column("n"), number_column("Mean DSC")],
         [
             [cell(_called(pair.first)), cell(_called(pair.second)), f"{pair.n:,}", cell(format_number(pair.dsc))]
             for pair in facts.pairs
@@ -92,7 +92,7 @@ def _row(group: RaterGroup, facts: Raters) -> list[Data | str]:
         f"{max(sizes, default=0):,}",
         cell(format_number(agreed.mean) if agreed else "–"),
         _gap(agreed, 3),
-        cell(format_p(agreed.p_adjusted), sub="") if agreed and agreed.p_adjusted is not None else _untested(),
+        cell(format_p(agreed.p_adjusted)) if agreed and agreed.p_adjusted is not None else _untested(),
         *(_gap(group.model.get(ruler.name), digits) for ruler in facts.rulers),
     ]
 
