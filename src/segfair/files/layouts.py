@@ -9,7 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -201,16 +201,31 @@ def _find(path: Path, role: Role) -> MaskFolder:
         return _listed(path, read_dataset(path), role)
     if not path.is_dir():
         raise nothing_found(path, role)
-    found = _mama_mia(path, role) or _nnunet(path, role)
+    found = _one_reading(path, role, _mama_mia(path, role), _nnunet(path, role))
     if found is None and not has_masks(path):
         found = (
             _decathlon(path, role)
             or _beside_images(path, role)
             or _bids(path, role)
-            or _case_folders(path, role)
-            or _structures(path)
+            or _one_reading(path, role, _case_folders(path, role), _structures(path))
         )
     return found or _one_folder(path, role, "flat", path / "dataset.json")
+
+
+def _one_reading(path: Path, role: Role, *readings: MaskFolder | None) -> MaskFolder | None:
+    """The one way in which a tree can be read; None where there is none.
+
+    Raises:
+        InputError: There are several, and nothing says which is meant.
+    """
+    found = [reading for reading in readings if reading is not None]
+    if len(found) > 1:
+        ways = " and ".join(f"{reading.layout} (such as {next(iter(reading.files.values()))})" for reading in found)
+        raise InputError(
+            f"{role} {path}: can be read as {ways}; hand over the folder that is meant, or say where masks lie in it "
+            f"with {'--label-pattern' if role == 'labels' else '--pattern'}"
+        )
+    return found[0] if found else None
 
 
 def _mama_mia(path: Path, role: Role) -> MaskFolder | None:
@@ -263,9 +278,12 @@ def _bids(path: Path, role: Role) -> MaskFolder | None:
         if mask.name.startswith(f"{subject.name}_") and mask_stem(mask.name) is not None and mask.is_file()
     ]
     if not masks:
-        return None
+        return _derivatives(path, role)
+    pipelines = _derivatives(path, role) if not any(map(_is_bids_mask, masks)) else None
+    if pipelines is not None:
+        return pipelines
     # The suffix says what a file is; a tree whose files have other suffixes holds one kind, which then are masks.
-    named = [mask for mask in masks if (mask_stem(mask.name) or "").rpartition("_")[2] in BIDS_MASKS]
+    named = list(filter(_is_bids_mask, masks))
     files: dict[str, Path] = {}
     for mask in named or masks:
         case = compose(mask_stem(mask.name) or "")
@@ -281,6 +299,35 @@ def _bids(path: Path, role: Role) -> MaskFolder | None:
         )
     n_subjects = len({mask.name.partition("_")[0] for mask in files.values()})
     return MaskFolder(dict(sorted(files.items())), "bids", notices=tuple(notices), n_subjects=n_subjects)
+
+
+def _is_bids_mask(path: Path) -> bool:
+    """Whether a file of BIDS is a mask by its suffix."""
+    return (mask_stem(path.name) or "").rpartition("_")[2] in BIDS_MASKS
+
+
+def _derivatives(path: Path, role: Role) -> MaskFolder | None:
+    """The masks of a pipeline, `derivatives/NAME/sub-01/...`, of a data set that holds images alone; None without any.
+
+    Of several pipelines that whose name says its role, where just one does.
+
+    Raises:
+        InputError: Several, and no name says it.
+    """
+    inside = path / "derivatives"
+    found = {folder: _bids(folder, role) for folder in (_folders_in(inside) if inside.is_dir() else ())}
+    pipelines = {folder: masks for folder, masks in found.items() if masks is not None}
+    words = LABEL_WORDS if role == "labels" else PREDICTION_WORDS
+    telling = [folder for folder in pipelines if any(re.fullmatch(words, word) for word in _words(folder.name))]
+    if len(pipelines) > 1 and len(telling) != 1:
+        raise InputError(
+            f"{role} {path}: the data set has masks of {len(pipelines)} pipelines, "
+            f"{' and '.join(str(folder) for folder in pipelines)}; hand over the folder of one"
+        )
+    for folder in telling if len(telling) == 1 else pipelines:
+        masks = pipelines[folder]
+        return replace(masks, notices=(f"{role}: those of the pipeline {folder}", *masks.notices))
+    return None
 
 
 def _case_folders(path: Path, role: Role) -> MaskFolder | None:

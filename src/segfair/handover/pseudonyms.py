@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from segfair.audit.result import TAUGHT_BINS, Alert, AuditResult
-from segfair.audit.result.raters import Raters
+from segfair.audit.result.second_labels import Raters
 from segfair.documents import read_text
 from segfair.errors import AuditError, ConfigError, in_words
 from segfair.handover.redaction import (

@@ -18,7 +18,7 @@ from segfair import stats
 from segfair.audit.panel import Panel
 from segfair.audit.raters.labels import RatedLabels
 from segfair.audit.result import AuditResult
-from segfair.audit.result.raters import CaseAgreement, RaterGap, RaterGroup, RaterPair, Raters, Ruler
+from segfair.audit.result.second_labels import CaseAgreement, RaterGap, RaterGroup, RaterPair, Raters, Ruler
 from segfair.audit.second_labels import shown_groups
 from segfair.audit.words import plural
 from segfair.scoring.scores import ScoreTable

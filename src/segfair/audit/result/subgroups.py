@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from segfair.audit.result.raters import Raters
-from segfair.audit.result.second_labels import TwoRulers
+from segfair.audit.result.second_labels import Raters, TwoRulers
 from segfair.subgroups.lattice import Better, Divergence, Estimate, Subgroup, SubgroupTable
 from segfair.subgroups.search import Search
 

@@ -25,11 +25,12 @@ __all__ = ["find_structures", "read_structures", "structures_in"]
 INSIDE = "segmentations"
 """The folder within that of a case in which TotalSegmentator's data set keeps them."""
 _IMAGES = re.compile(
-    r"(ct|cta|mri?|pet|image|img|volume|scan|t1|t1c|t1ce|t1gd|t1n|t1w|t2|t2f|t2w|flair|adc|dwi|dce|pd|swi|suv|body_ct)"
-    r"([_.-]?\d+)?",
+    r"(ct|cta|mri?|pet|images?|img|volume|scan|t1|t1c|t1ce|t1gd|t1n|t1w|t2|t2f|t2w|flair|adc|dwi|dce|pd|swi|suv)"
+    r"|(pre|post|phase|arterial|venous|portal|delayed|native|contrast|subtraction|channel|modality|bias|warped|raw)"
+    r"|(segs?|segmentations?|masks?|roi|labels?|gts?|pred|preds|predictions?|outputs?|reference|truth|expert)",
     re.IGNORECASE,
 )
-"""Names of images, which lie beside structures and are none."""
+"""Names of images and of masks of everything, which lie beside structures and are none."""
 _USUAL = 0.5
 """Share of the cases that a name recurs in, from which on it is one of a structure."""
 _TOLERANCE = 1e-3
@@ -69,7 +70,7 @@ def structures_in(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in mask_files(folder):
         name = mask_stem(path.name) or ""
-        if _IMAGES.fullmatch(name):
+        if _IMAGES.fullmatch(name) or _IMAGES.fullmatch(re.sub(r"[_.-]?\d+$", "", name)):
             continue
         if name in found:
             raise PairingError(f"{folder}: the structure {name} has two files, {found[name].name} and {path.name}")

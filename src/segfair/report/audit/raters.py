@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from segfair.audit.result import AuditResult
-from segfair.audit.result.raters import RaterGap, RaterGroup, Raters
+from segfair.audit.result.second_labels import RaterGap, RaterGroup, Raters
 from segfair.audit.words import clean, format_interval, format_number, format_p, metric_digits, metric_name, plural
 from segfair.report.parts import Data, cell, number_column, table
 
