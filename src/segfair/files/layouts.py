@@ -363,7 +363,10 @@ def _case_folders(path: Path, role: Role) -> MaskFolder | None:
 
 
 def _structures(path: Path) -> MaskFolder | None:
-    """One folder a case with one file a structure; None else."""
+    """One folder a case with one file a structure; None else, and where folders are named by what they hold."""
+    kinds = rf"{_ROLE_WORDS}|images?|imagestr|imagests|train|training|val|validation|test|fold"
+    if any(re.fullmatch(kinds, word) for folder in _folders_in(path) for word in _words(folder.name)):
+        return None
     places, names = find_structures(_folders_in(path))
     files = {compose(folder.name): place for folder, place in sorted(places.items())}
     return MaskFolder(files, "structures", structures=names) if files else None

@@ -51,7 +51,8 @@ def find_structures(folders: Sequence[Path]) -> tuple[dict[Path, Path], tuple[st
     counts = Counter(name for found in held.values() for name in found)
     usual = [name for name, n_cases in counts.items() if n_cases > _USUAL * len(held)]
     telling = any(folder.name.casefold() in name.casefold() for folder in held for name in usual)
-    if len(held) < 2 or len(usual) < 2 or telling:  # a name that tells the case is none of a structure
+    numbered = len({re.sub(r"\d+", "", name) for name in usual}) < 2  # P001 and P002 are cases of two sites or teams
+    if len(held) < 2 or numbered or telling:  # a name that tells the case is none of a structure
         return {}, ()
     return {folder: places[folder] for folder in held}, tuple(sorted(counts))
 
