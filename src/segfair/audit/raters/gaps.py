@@ -168,7 +168,7 @@ def _interval(panel: Panel, values: Values, result: AuditResult) -> tuple[float,
 def _sentence(groups: Sequence[RaterGroup], n_raters: int, reference: str, agreement: float | None) -> str:
     """Where raters differ, and which of the model's gaps do not depend on who drew the labels."""
     told = [
-        f"{n_raters} raters, who agree on no case that two of them labelled."
+        f"{n_raters} raters; no case has labels of two that could be compared."
         if agreement is None
         else f"{n_raters} raters agree with a mean DSC of {agreement:.3f}."
     ]

@@ -75,7 +75,7 @@ def raters_of(cohort: Cohort, folders: Sequence[Path]) -> dict[str, Files]:
     for name, found in files.items():
         twin = next((other for other in files if other != name and found == files[other]), None)
         if twin is not None:
-            raise PairingError(f"raters {twin} and {name}: have the same files; leave one of them out")
+            raise PairingError(f"raters {name} and {twin}: have the same files; leave one of them out")
     return files
 
 

@@ -50,9 +50,8 @@ def find_structures(folders: Sequence[Path]) -> tuple[dict[Path, Path], tuple[st
     held = {folder: found for folder, found in names.items() if found}
     counts = Counter(name for found in held.values() for name in found)
     usual = [name for name, n_cases in counts.items() if n_cases > _USUAL * len(held)]
-    telling = any(folder.name.casefold() in name.casefold() for folder in held for name in usual)
     numbered = len({re.sub(r"\d+", "", name) for name in usual}) < 2  # P001 and P002 are cases of two sites or teams
-    if len(held) < 2 or numbered or telling:  # a name that tells the case is none of a structure
+    if len(held) < 2 or numbered:
         return {}, ()
     return {folder: places[folder] for folder in held}, tuple(sorted(counts))
 
