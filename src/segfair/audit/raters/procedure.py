@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from segfair.audit.result import AuditConfig, AuditResult
 from segfair.audit.second_labels import measure_again
 from segfair.audit.words import plural
 from segfair.cases import Cohort
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, InputError, in_words
 from segfair.intake.mask_values import with_pictures
 from segfair.protocol.rules import Protocol
 from segfair.remote import shown
@@ -163,11 +164,30 @@ def rating(
         )
     places = [cohort.inputs["labels"]] if cohort.raters and cohort.inputs else []
     inputs = {f"labels{number}": path for number, path in enumerate((*places, *labels2), start=2)}
-    above = None if cache is None else cache.folder
-    if above is not None and len(files) > 1:
-        above.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="raters-", dir=above if len(files) > 1 else None) as folder:
-        yield Rating(dataclasses.replace(cohort, inputs={**cohort.inputs, **inputs}), files, reference, Path(folder))
+    cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, **inputs})
+    if len(files) == 1:
+        yield Rating(cohort, files, reference, Path())
+        return
+    with _passing_folder(cache) as folder:
+        yield Rating(cohort, files, reference, Path(folder))
+
+
+def _passing_folder(cache: ScoreCache | None) -> tempfile.TemporaryDirectory[str]:
+    """A folder that is gone afterwards: in that of the cache, which whoever scores can see, else where the system says.
+
+    Raises:
+        InputError: Nothing can be written there.
+    """
+    if cache is not None:
+        with contextlib.suppress(OSError):
+            cache.folder.mkdir(parents=True, exist_ok=True)
+            return tempfile.TemporaryDirectory(prefix="raters-", dir=cache.folder)
+    try:
+        return tempfile.TemporaryDirectory(prefix="segfair-raters-")
+    except OSError as error:
+        raise InputError(
+            f"labels in common cannot be written ({in_words(error)}); name a folder with --cache, or set TMPDIR"
+        ) from error
 
 
 def _against(first: Cohort, second: Cohort, protocol: Protocol) -> Cohort:

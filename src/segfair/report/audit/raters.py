@@ -67,7 +67,7 @@ def _about(facts: Raters) -> list[str]:
         )
     if facts.left_out:
         n_labels = sum(map(len, facts.left_out.values()))
-        about.append(f"{plural(n_labels, 'label')} could not be used and count for no rater; audit.json names them.")
+        about.append(f"{plural(n_labels, 'label')} left out, for it cannot be used; audit.json says why.")
     return about
 
 
