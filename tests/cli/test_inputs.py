@@ -110,6 +110,7 @@ def test_teams_by_a_pattern(call_cli, study: Path, tmp_path: Path) -> None:
     [
         (("preds", "labels"), "the table of attributes is missing"),
         (("preds",), "labels are missing"),
+        (("table/metadata.csv", "labels"), "is a table of paths"),
         (("table/metadata.csv", "--pattern", "{id}.nii.gz"), "a table names its files itself"),
         (("preds", "labels", "metadata.csv", "--pattern", "*.nii.gz"), "write {id} where the case id stands"),
         (("preds", "labels", "metadata.csv", "--reference", "staple"), "takes the labels of other raters"),

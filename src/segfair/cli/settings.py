@@ -37,6 +37,7 @@ def mask_places(
         ConfigError: A pattern that cannot be meant, or without a folder.
         InputError: No table of attributes, and none that the folders bring along.
     """
+    from segfair.files.datalists import is_path_table
     from segfair.files.finding.patterns import with_pattern
     from segfair.intake.sources import metadata_of
 
@@ -45,8 +46,8 @@ def mask_places(
             f"{'--pattern' if pattern is not None else '--label-pattern'}: stands for a folder of predictions and one "
             "of labels; a table names its files itself"
         )
-    if labels is None:
-        return predictions, None, None
+    if labels is None or is_path_table(predictions):
+        return predictions, labels, metadata  # what is too much or too little is told where a table is read
     predictions = with_pattern(predictions, pattern)
     labels = with_pattern(labels, label_pattern, option="--label-pattern")
     return predictions, labels, metadata or metadata_of(labels, predictions)
