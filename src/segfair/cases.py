@@ -23,6 +23,8 @@ class Case:
         metadata: The case's row of the metadata table, column -> raw value, before binning; missing values
             are None. An empty mapping means that the table has no row for this case.
         within: Folder that the prediction's file must not leave, links followed; None: it may lie anywhere.
+        structures: Where its masks are folders of one file a structure, the structures in the order of their values,
+            from 1 on; empty where they are files.
         white: Which of its PNG masks are black and white only, as are all of their role, so that 255 means 1.
     """
 
@@ -32,6 +34,7 @@ class Case:
     metadata: Mapping[str, object] = field(default_factory=dict)
     within: Path | None = None
     white: tuple[MaskRole, ...] = ()
+    structures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Cohort:
         missing: Column -> case id -> how its missing value is spelt in the table; "" for an empty cell.
         grey_levels: Role -> values of its PNG masks, rising; None: nobody looked yet.
         inputs: Role ("predictions", "labels", "metadata") -> the path handed in.
+        raters: Name of another rater -> case id -> that rater's label, where a table of paths lists them.
+        images: Case id -> its images, where a table of paths lists them.
     """
 
     cases: tuple[Case, ...]
@@ -82,6 +87,8 @@ class Cohort:
     joined: Join | None = None
     missing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     grey_levels: Mapping[MaskRole, tuple[int, ...]] | None = None
+    raters: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    images: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.cases)

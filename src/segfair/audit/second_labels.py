@@ -10,7 +10,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,17 @@ from segfair.audit.result import AuditResult
 from segfair.audit.result.second_labels import RulerGroup, TwoRulers
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, PairingError
+from segfair.files.finding.patterns import local_masks
 from segfair.files.layouts import find_labels, pair_ids
 from segfair.intake.mask_values import with_pictures
-from segfair.remote import local_copy, shown
+from segfair.remote import shown
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import Membership, Subgroup, divergences, level_membership
 from segfair.subgroups.search import search_subgroups
 
-__all__ = ["compare_rulers", "measure_again", "with_labels"]
+__all__ = ["compare_rulers", "measure_again", "shown_groups", "with_labels"]
 
 Interval = tuple[float, float]
 Floats = NDArray[np.float64]
@@ -45,6 +46,7 @@ def measure_again(
     cohort: Cohort,
     labels: Path,
     *,
+    files: Mapping[str, Path] | None = None,
     executor: Executor | None = None,
     cache: ScoreCache | None = None,
 ) -> AuditResult:
@@ -54,6 +56,7 @@ def measure_again(
         result: The audit against the first labels.
         cohort: Its cases.
         labels: Folder of the second labels, named as the first.
+        files: Case -> second label, where a table lists them; None: as the folder has them.
         executor: Where cases are scored; None: in this process.
         cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere.
 
@@ -65,7 +68,7 @@ def measure_again(
         PairingError: No mask in it belongs to a case, or fewer than two cases have a score under both.
         ConfigError: Its masks have no voxel size, and the first labels do.
     """
-    second, first = with_labels(cohort, labels), {case.id: case for case in cohort}
+    second, first = with_labels(cohort, labels, files), {case.id: case for case in cohort}
     raters = dataclasses.replace(
         second,
         cases=tuple(
@@ -97,18 +100,18 @@ def measure_again(
     )
 
 
-def with_labels(cohort: Cohort, labels: Path) -> Cohort:
+def with_labels(cohort: Cohort, labels: Path, files: Mapping[str, Path] | None = None) -> Cohort:
     """The cases that have a label in another folder, with that label.
 
     Raises:
         PairingError: None has.
     """
-    masks = find_labels(local_copy(labels))
-    pairs = pair_ids(cohort.ids, list(masks.files))
-    cases = tuple(dataclasses.replace(case, label=masks.files[pairs[case.id]]) for case in cohort if case.id in pairs)
+    found = find_labels(local_masks(labels)).files if files is None else files
+    pairs = pair_ids(cohort.ids, list(found)) if files is None else {case: case for case in found}
+    cases = tuple(dataclasses.replace(case, label=found[pairs[case.id]]) for case in cohort if case.id in pairs)
     if not cases:
         raise PairingError(
-            f"--labels2 {labels}: none of its {len(masks.files)} masks belongs to a case; name them as the first "
+            f"--labels2 {labels}: none of its {len(found)} masks belongs to a case; name them as the first "
             "labels are named"
         )
     return dataclasses.replace(cohort, cases=cases)
@@ -142,7 +145,7 @@ def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTabl
     rated = {score.case: score.values["dsc"] for score in agreement.scores if score.penalised is None}
     agreed = np.array([np.nan if rated.get(case) is None else rated[case] for case in cases], dtype=np.float64)
     subjects = paired.units.subjects
-    membership = _groups(paired)
+    membership = shown_groups(paired)
     groups = _compare(membership, values, agreed, result, subjects)
     has_agreement = np.isfinite(agreed)
     mean_agreed = float(agreed[has_agreement].mean()) if has_agreement.any() else None
@@ -170,7 +173,7 @@ def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTabl
     )
 
 
-def _groups(panel: Panel) -> Membership:
+def shown_groups(panel: Panel) -> Membership:
     """Levels and mined subgroups of the paired cases."""
     mined, _ = search_subgroups(panel.attributes, panel.config.bounds)
     levels = level_membership(panel.attributes, [entry.name for entry in panel.attributes.attributes])

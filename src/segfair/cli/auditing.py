@@ -23,21 +23,22 @@ from segfair.cli.options import (
     Images,
     Label,
     LowerIsBetter,
+    MaskFiles,
     MissingRule,
     Naming,
+    OtherRaters,
     Out,
     Running,
     Saying,
     Share,
-    Spacing,
     Strict,
-    Threshold,
     option,
     spread,
 )
 from segfair.cli.settings import (
     all_gates,
     audit_config,
+    mask_places,
     parse_spacing,
     planned,
     prepare,
@@ -57,9 +58,16 @@ from segfair.cli.terminal.voice import Voice
 )
 @spread
 def audit(
-    predictions: Annotated[Path, typer.Argument(metavar="PREDS", help="Folder of predicted masks.")],
-    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
-    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    predictions: Annotated[
+        Path,
+        typer.Argument(metavar="PREDS", help="Folder of predicted masks; or, alone, a table: id, prediction, label."),
+    ],
+    labels: Annotated[
+        Path | None, typer.Argument(metavar="LABELS", help="Folder of reference masks.", show_default=False)
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Argument(metavar="METADATA", help="Table of patient attributes.", show_default=False)
+    ] = None,
     label: Label = None,
     outcome: Annotated[str, option("Metrics to examine; the first is primary.", GROUPS)] = "dsc",
     metrics: Annotated[str | None, option("Metrics to compute, comma-separated.", RULES)] = None,
@@ -67,24 +75,19 @@ def audit(
         MissingRule | None,
         option("What an unusable prediction means: the worst score, nothing, or an error.", RULES),
     ] = None,
-    threshold: Threshold = None,
-    spacing: Spacing = None,
     derive: Annotated[
         bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
     ] = False,
     images: Images = None,
-    labels2: Annotated[
-        Path | None,
-        option("Second labels of the same cases (another rater): which gaps depend on them?", GROUPS, "--labels2"),
-    ] = None,
     strict: Strict = False,
     *,
+    raters: OtherRaters,
+    files: MaskFiles,
     running: Running,
     options: AuditOptions,
 ) -> None:
     """Score masks, find whom they are worse for, and write a report."""
-    from segfair.audit.procedure import run_audit
-    from segfair.audit.second_labels import measure_again, with_labels
+    from segfair.audit.raters.procedure import rating
     from segfair.gallery.worst_cases import with_gallery, with_images
     from segfair.intake.cohorts import load_cohort
 
@@ -95,8 +98,8 @@ def audit(
         metrics=metrics,
         labels=tuple(label or ()),
         missing_prediction=missing_prediction,
-        threshold=threshold,
-        spacing_mm=None if spacing is None else parse_spacing(spacing),
+        threshold=files.threshold,
+        spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
         derive=derive,
         strict=strict,
     )
@@ -105,24 +108,19 @@ def audit(
     gates = all_gates(options, config, plan)
     delivery = prepare(options, voice)
     cohort = load_cohort(
-        predictions,
-        labels,
-        metadata,
+        *mask_places(predictions, labels, metadata, pattern=files.pattern, label_pattern=files.label_pattern),
         missing_prediction=config.missing_prediction,
         **selection(options, plan),
     )
     cohort, found_images = with_images(cohort, images)
     require_answerable(gates, config, cohort)
-    if labels2 is not None:
-        with_labels(cohort, labels2)  # a wrong folder is told before an hour of scoring
     cache = score_cache(running, options.out)
-    with scoring(len(cohort), running, voice) as (executor, on_done):
-        result = run_audit(cohort, config, executor=executor, cache=cache, on_done=on_done)
-        if labels2 is not None:
-            result = measure_again(result, cohort, labels2, executor=executor, cache=cache)
-    say_cache(cache, "cases" if labels2 is None else "pairs of masks", voice)
-    result = planned(result, plan, options, asked=config, gates=gates)
-    finish(with_gallery(result, cohort, images=found_images), gates, delivery, voice)
+    with rating(cohort, raters.labels2 or (), reference=raters.reference, cache=cache) as rated:
+        with scoring(len(cohort), running, voice) as (executor, on_done):
+            result, cohort = rated.run(config, executor=executor, cache=cache, on_done=on_done)
+        say_cache(cache, "cases" if rated.kind == "one" else "pairs of masks", voice)
+        result = planned(result, plan, options, asked=config, gates=gates)
+        finish(with_gallery(result, cohort, images=found_images), gates, delivery, voice)
 
 
 @app.command(

@@ -108,6 +108,32 @@ class Saying:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskFiles:
+    """How the files of masks are found and read."""
+
+    pattern: Annotated[
+        str | None,
+        option("Where predictions lie in their folder, e.g. '{id}/pred_*.nii.gz'.", WHICH, metavar="PATTERN"),
+    ] = None
+    label_pattern: Annotated[str | None, option("The same of labels in theirs.", WHICH, metavar="PATTERN")] = None
+    threshold: Threshold = None
+    spacing: Spacing = None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRaters:
+    """Who else labelled the cases."""
+
+    labels2: Annotated[
+        list[Path] | None,
+        option("Labels of another rater (repeatable): which gaps depend on who drew them?", GROUPS, "--labels2"),
+    ] = None
+    reference: Annotated[
+        Literal["first", "majority", "staple"], option("What is measured with, of several raters.", RULES)
+    ] = "first"
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Which cases count, and how they are found in the table."""
 

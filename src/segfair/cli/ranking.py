@@ -14,12 +14,11 @@ from segfair.cli.options import (
     Images,
     Label,
     LowerIsBetter,
+    MaskFiles,
     RankOptions,
     Running,
     Saying,
-    Spacing,
     Strict,
-    Threshold,
     split,
     spread,
 )
@@ -39,15 +38,15 @@ def rank(
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
     metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
     label: Label = None,
-    threshold: Threshold = None,
-    spacing: Spacing = None,
     images: Images = None,
     strict: Strict = False,
     *,
+    files: MaskFiles,
     running: Running,
     options: RankOptions,
 ) -> None:
     """Score many teams on the same labels; who is first, and why."""
+    from segfair.files.finding.patterns import with_pattern
     from segfair.files.placing import refuse_file
     from segfair.gallery.teams import with_galleries
     from segfair.gallery.worst_cases import with_images
@@ -59,14 +58,15 @@ def rank(
     config = rank_config(
         options,
         labels=tuple(label or ()),
-        threshold=threshold,
-        spacing_mm=None if spacing is None else parse_spacing(spacing),
+        threshold=files.threshold,
+        spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
         strict=strict,
     )
     cohort, found = load_teams(
         teams,
-        labels,
+        with_pattern(labels, files.label_pattern, option="--label-pattern"),
         metadata,
+        pattern=files.pattern,
         **selection(options),
     )
     if images is not None and options.private_labels:

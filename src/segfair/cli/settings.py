@@ -63,6 +63,31 @@ def planned(
     return with_plan(result, plan, asked=asked, gates=gates, selection=selection(options, plan))
 
 
+def mask_places(
+    predictions: Path, labels: Path | None, metadata: Path | None, *, pattern: str | None, label_pattern: str | None
+) -> tuple[Path, Path | None, Path | None]:
+    """Predictions, labels and metadata as a loader takes them, patterns behind their folders.
+
+    Raises:
+        ConfigError: A pattern that cannot be meant, or without a folder.
+        InputError: No table of attributes, and none that the folders bring along.
+    """
+    from segfair.files.datalists import is_path_table
+    from segfair.files.finding.patterns import with_pattern
+    from segfair.intake.sources import metadata_of
+
+    if labels is None and (pattern is not None or label_pattern is not None):
+        raise ConfigError(
+            f"{'--pattern' if pattern is not None else '--label-pattern'}: stands for a folder of predictions and one "
+            "of labels; a table names its files itself"
+        )
+    if labels is None or is_path_table(predictions):
+        return predictions, labels, metadata  # what is too much or too little is told where a table is read
+    predictions = with_pattern(predictions, pattern)
+    labels = with_pattern(labels, label_pattern, option="--label-pattern")
+    return predictions, labels, metadata or metadata_of(labels, predictions)
+
+
 def _groups(options: AuditOptions | RankOptions) -> dict[str, Any]:
     """The settings of an audit that a ranking shares."""
     from segfair.attributes.binning import readings_of

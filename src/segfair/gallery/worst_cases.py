@@ -181,11 +181,14 @@ def with_images(
 ) -> tuple[Cohort, dict[str, tuple[Path, ...]] | None]:
     """A cohort whose inputs name the images as well, and the image files of its cases; as it is and None without any.
 
+    Images that a table of paths lists are taken where there is no folder.
+
     Raises:
         InputError: See `image_files`.
     """
     if folder is None:
-        return cohort, None
+        listed = {"images": cohort.inputs["labels"]} if cohort.images and cohort.inputs else {}
+        return dataclasses.replace(cohort, inputs={**cohort.inputs, **listed}), dict(cohort.images) or None
     files = image_files(Path(folder), cohort)
     return dataclasses.replace(cohort, inputs={**cohort.inputs, "images": Path(folder)}), files
 

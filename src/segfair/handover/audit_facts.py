@@ -252,7 +252,10 @@ def _failures(result: AuditResult) -> str:
 
 
 def _second_labels(result: AuditResult) -> str:
-    found = result.subgroups.second_labels
+    found, raters = result.subgroups.second_labels, result.subgroups.raters
+    if raters is not None:
+        agreed = "" if raters.agreement is None else f", who agree with a mean DSC of {format_number(raters.agreement)}"
+        return f"{plural(len(raters.names), 'rater')}{agreed}; measured with {clean(raters.reference, length=60)}"
     if found is None:
         return ""
     agreement = (
@@ -335,7 +338,7 @@ FACTS: Mapping[str, Fact] = {
     "performance": Fact("outcomes, scores", _performance, "audit"),
     "power": Fact("power", _power, "audit with groups that are large enough, or segfair power"),
     "protocol": Fact("protocol", _protocol, "audit"),
-    "second_labels": Fact("two_rulers", _second_labels, "audit with --labels2"),
+    "second_labels": Fact("two_rulers, raters", _second_labels, "audit with --labels2"),
     "small_groups": Fact("attributes", _small_groups, _AUDIT),
     "subgroup_performance": Fact("subgroups", _subgroup_performance, _AUDIT),
     "uncertainty": Fact("outcomes", _uncertainty, "audit"),

@@ -252,6 +252,7 @@ def _subgroups(
         primary_levels=None if full.primary_levels is None else _told_rows(full.primary_levels, told),
         power=tuple(entry for entry in full.power if complete and (entry.attribute, entry.level) in shown),
         second_labels=None,
+        raters=None,
         search=_without_twins(result),
         findings=_findings(result, told),
         worst_off=_worst_off(result, told),

@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from segfair.audit.result import TAUGHT_BINS, Alert, AuditResult
+from segfair.audit.result.second_labels import Raters
 from segfair.documents import read_text
 from segfair.errors import AuditError, ConfigError, in_words
 from segfair.handover.redaction import (
@@ -204,8 +205,33 @@ def without_paths(result: AuditResult) -> AuditResult:
             result.subgroups,
             search=search,
             second_labels=None if second is None else dataclasses.replace(second, labels=""),
+            raters=None if result.subgroups.raters is None else _unnamed(result.subgroups.raters),
         ),
         verdict=dataclasses.replace(result.verdict, alerts=tuple(kept)),
+    )
+
+
+def _unnamed(raters: Raters) -> Raters:
+    """Raters by number, for a folder may bear the name of whoever drew its labels; without what is said of one case."""
+    names = {name: f"rater {number}" for number, name in enumerate(raters.names, start=1)}
+
+    def called(name: str) -> str:
+        return names.get(name, name)
+
+    return dataclasses.replace(
+        raters,
+        reference=called(raters.reference),
+        names=tuple(names.values()),
+        pairs=tuple(
+            dataclasses.replace(pair, first=called(pair.first), second=called(pair.second)) for pair in raters.pairs
+        ),
+        rulers=tuple(dataclasses.replace(ruler, name=called(ruler.name)) for ruler in raters.rulers),
+        groups=tuple(
+            dataclasses.replace(group, model={called(name): gap for name, gap in group.model.items()})
+            for group in raters.groups
+        ),
+        cases=(),
+        left_out={},
     )
 
 

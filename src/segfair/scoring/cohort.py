@@ -104,6 +104,7 @@ def score_against(
             axes_mm=label.axes_mm,
             reason=str(error),
             case=case.id,
+            sets=label.sets,
         )
         return dataclasses.replace(score, alerts=(*sizes, *score.alerts))
     score = score_masks(label, prediction.mask, has_size=known, protocol=protocol, case=case.id)

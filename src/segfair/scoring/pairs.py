@@ -39,10 +39,11 @@ from segfair.scoring.surfaces import (
     worth_compiling,
 )
 
-__all__ = ["SHEARED", "drop_ignored", "lesion_of", "score_masks", "score_pair", "worst_score"]
+__all__ = ["SHEARED", "drop_ignored", "lesion_of", "score_masks", "score_pair", "with_sets", "worst_score"]
 
 Values = dict[str, float | None]
 LabelMap = NDArray[Any]
+Sets = Mapping[int, frozenset[int]]
 
 _OVERLAP: dict[str, Callable[[MaskPair], float]] = {
     "dsc": metrics.dice,
@@ -142,22 +143,29 @@ def score_masks(
     spacing_mm, axes_mm = (label.spacing_mm, label.axes_mm) if has_size else (None, None)
     size = _check_size(label.shape, prediction.shape, spacing_mm, axes_mm, protocol)
     box = box_around(label, prediction) or (slice(0, 1),) * label.ndim
-    return _score_box(label.cut(box), prediction.cut(box), label.shape, size, protocol, case)
+    sets = (label.sets, prediction.sets)
+    return _score_box(label.cut(box), prediction.cut(box), label.shape, size, protocol, case, sets)
 
 
 def _score_box(
-    labels: LabelMap, predictions: LabelMap, shape: tuple[int, ...], size: _Size, protocol: Protocol, case: str
+    labels: LabelMap,
+    predictions: LabelMap,
+    shape: tuple[int, ...],
+    size: _Size,
+    protocol: Protocol,
+    case: str,
+    sets: tuple[Sets, Sets] = ({}, {}),
 ) -> CaseScore:
     """The scores of what lies in the box around everything non-zero of an image of a shape."""
     _check_metrics(protocol)
     compiled = worth_compiling(shape)
-    found_values = (_values_of(labels), _values_of(predictions))
+    found_values = (_told_apart(_values_of(labels), sets[0]), _told_apart(_values_of(predictions), sets[1]))
     labels, predictions = drop_ignored(labels, predictions, protocol.ignore_label)
 
     def select(values: LabelValues) -> MaskPair:
         return MaskPair(
-            label=lesion_of(labels, values),
-            prediction=lesion_of(predictions, values),
+            label=lesion_of(labels, with_sets(values, sets[0])),
+            prediction=lesion_of(predictions, with_sets(values, sets[1])),
             spacing_mm=size.spacing,
             axes_mm=size.axes,
         )
@@ -200,6 +208,7 @@ def worst_score(
     reason: str,
     case: str = "",
     axes_mm: NDArray[np.float64] | None = None,
+    sets: Sets | None = None,
 ) -> CaseScore:
     """What a prediction gets that cannot be used, whatever is wrong with it.
 
@@ -215,6 +224,7 @@ def worst_score(
         reason: Why the prediction cannot be used.
         case: Case id to put into the result.
         axes_mm: See `score_pair`.
+        sets: Values of voxels that are of several structures, see `segfair.files.images.grids.Mask`.
 
     Raises:
         ConfigError: A metric that does not exist, or one in mm where the voxel size is not known.
@@ -227,11 +237,12 @@ def worst_score(
     size = _check_size(shape, shape, spacing_mm, axes_mm, protocol)
     box = joint_box(labels, labels) or (slice(1),) * len(shape)
     labels = labels[box]
-    found_values = (_values_of(labels), ())
+    found_values = (_told_apart(_values_of(labels), sets or {}), ())
     labels, nothing = drop_ignored(labels, np.zeros_like(labels), protocol.ignore_label)
 
     def worst(values: LabelValues) -> tuple[MaskPair, Values]:
-        pair = MaskPair(label=lesion_of(labels, values), prediction=nothing, spacing_mm=size.spacing, axes_mm=size.axes)
+        lesion = lesion_of(labels, with_sets(values, sets or {}))
+        pair = MaskPair(label=lesion, prediction=nothing, spacing_mm=size.spacing, axes_mm=size.axes)
         scores: dict[str, float] = dict.fromkeys((*DISTANCE_UNIT, "normhd"), math.inf)
         scores |= dict.fromkeys(("dsc", "iou", *TOLERANCE), 0.0)
         scores |= {name: _OVERLAP[name](pair) for name in _OVERLAP if name not in scores}
@@ -378,6 +389,20 @@ def lesion_of(labels: LabelMap, values: LabelValues) -> NDArray[np.bool_]:
     for value in values[1:]:
         lesion |= labels == value
     return lesion
+
+
+def with_sets(values: LabelValues, sets: Sets) -> LabelValues:
+    """Some values, and those of voxels that are of one of these structures beside others."""
+    if values == "any" or not sets:
+        return values
+    return (*values, *(code for code, members in sets.items() if members.intersection(values)))
+
+
+def _told_apart(found: tuple[int, ...], sets: Sets) -> tuple[int, ...]:
+    """Values of a mask, those of several structures as the structures that they are."""
+    if not sets:
+        return found
+    return tuple(sorted({value for code in found for value in sets.get(code, (code,))}))
 
 
 def drop_ignored(labels: LabelMap, predictions: LabelMap, ignore_label: int | None) -> tuple[LabelMap, LabelMap]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,12 +15,13 @@ import numpy as np
 
 from segfair.cases import Case
 from segfair.errors import ConfigError, InputError
+from segfair.files.finding.structures import read_structures
 from segfair.files.images.grids import give_spacing, shared_grid
 from segfair.files.images.headers import leads_out
 from segfair.files.images.masks import Mask, align, describe_difference, read_image, read_mask
 from segfair.protocol.rules import Protocol
 from segfair.scoring.metrics import MaskPair
-from segfair.scoring.pairs import drop_ignored, lesion_of
+from segfair.scoring.pairs import drop_ignored, lesion_of, with_sets
 from segfair.scoring.scores import counted_values
 
 __all__ = [
@@ -54,7 +55,8 @@ def read_label(case: Case, *, spacing_mm: tuple[float, ...] | None = None) -> Ma
     """
     if case.label is None:
         raise InputError(f"no label for case {case.id}")
-    return _sized(_read(case.label, white_is_one="label" in case.white), spacing_mm, case.label)
+    label = _read(case.label, white_is_one="label" in case.white, structures=case.structures)
+    return _sized(label, spacing_mm, case.label)
 
 
 def read_pair(
@@ -78,8 +80,8 @@ def read_pair(
     labels, predictions = drop_ignored(label.array, prediction.array, protocol.ignore_label)
     values = counted_values(protocol)
     pair = MaskPair(
-        label=lesion_of(labels, values),
-        prediction=lesion_of(predictions, values),
+        label=lesion_of(labels, with_sets(values, label.sets)),
+        prediction=lesion_of(predictions, with_sets(values, prediction.sets)),
         spacing_mm=label.spacing_mm,
         axes_mm=label.axes_mm,
     )
@@ -109,7 +111,8 @@ def read_prediction(
     refuse_links(case)
     facts: dict[str, float] = {}
     if threshold is None:
-        prediction = _read(path, case.within, white_is_one="prediction" in case.white)
+        white = "prediction" in case.white
+        prediction = _read(path, case.within, white_is_one=white, structures=case.structures)
     else:
         prediction, facts = _read_thresholded(path, threshold, protocol, case.within)
     prediction = _sized(prediction, spacing_mm, path)
@@ -201,8 +204,12 @@ def _other_place(prediction: Mask, label: Mask, tolerance: float) -> tuple[str, 
     )
 
 
-def _read(path: Path, within: Path | None = None, *, white_is_one: bool = False) -> Mask:
+def _read(
+    path: Path, within: Path | None = None, *, white_is_one: bool = False, structures: Sequence[str] = ()
+) -> Mask:
     try:
+        if structures and path.is_dir():
+            return read_structures(path, structures)
         return read_mask(path, within=within, white_is_one=white_is_one)
     except MemoryError as error:
         raise InputError(f"{path}: too large for the memory of this machine; crop it or store it smaller") from error

@@ -107,6 +107,7 @@ class ScoreCache:
         """
         protocol = {name: rule for name, rule in rules.protocol.to_dict().items() if name not in _SCORES_NOTHING}
         depends = [self.scorer, protocol, rules.threshold, rules.spacing_mm, sorted(case.white), label, prediction]
+        depends += case.structures
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
 
     def find(self, key: str) -> CaseScore | None:

@@ -102,7 +102,8 @@ def label_notices(config: AuditConfig, cohort: Cohort, protocol: Protocol) -> tu
                 f" dataset.json names {named}"
             )
     elif named:
-        notices.append(f"labels: {named}, as dataset.json names them")
+        who = "the files of structures name" if any(case.structures for case in cohort) else "dataset.json names"
+        notices.append(f"labels: {named}, as {who} them")
     if protocol.ignore_label is not None:
         source = "dataset.json" if config.protocol.ignore_label is None else f"the protocol {protocol.name}"
         notices.append(f"voxels of label {protocol.ignore_label} count nowhere, as {source} says")

@@ -58,6 +58,7 @@ class Mask:
         other_affines: Name -> another affine that the same file states, and that other programs may take.
         has_size: Whether the file itself says how large a voxel is; where it does not, an edge is 1.
         place: Where `part` lies, all around it being 0; None: it is the whole.
+        sets: Value -> the values that it stands for, of voxels that are of several structures at once.
     """
 
     part: NDArray[Any]
@@ -66,6 +67,7 @@ class Mask:
     other_affines: Mapping[str, Affine] = field(default_factory=dict)
     has_size: bool = True
     place: Place | None = None
+    sets: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -189,7 +191,7 @@ def align(moving: Mask, fixed: Mask, *, tolerance: float) -> Mask | None:
     volume = moving.reshaped((*moving.shape, 1, 1)[:3])
     affine = moving.other_affines.get(grid.moving_affine, moving.affine) @ _transfer(grid, volume.shape)
     turned = volume.turned(grid.order, grid.flipped).reshaped(fixed.shape)
-    return Mask(turned.part, affine, has_size=moving.has_size, place=turned.place)
+    return Mask(turned.part, affine, has_size=moving.has_size, place=turned.place, sets=moving.sets)
 
 
 def shared_grid(moving: Mask, fixed: Mask, *, tolerance: float) -> SharedGrid | None:

@@ -16,6 +16,7 @@ from segfair.report.audit.groups import attribute_section, power_section, why_se
 from segfair.report.audit.lattice import subgroup_section
 from segfair.report.audit.maps import heat_map_section
 from segfair.report.audit.method import column_section, input_section, method_section
+from segfair.report.audit.raters import rater_section
 from segfair.report.audit.room import attributes_note
 from segfair.report.audit.scores import alert_section, gate_section, plan_section, record_section, score_section
 from segfair.report.audit.second_labels import ruler_section
@@ -38,6 +39,7 @@ _TITLES = {
     "why": "Why",
     "power": "Power",
     "rulers": "Two sets of labels",
+    "raters": "Raters",
     "method": "Method",
     "columns": "Columns",
     "inputs": "Inputs",
@@ -84,6 +86,7 @@ def page_data(
         "why": why_section(result),
         "power": power_section(result),
         "rulers": ruler_section(result),
+        "raters": rater_section(result),
         "method": method_section(result, command=command, digests=digests or {}, redrawn=redrawn),
         "columns": column_section(result),
         "inputs": input_section(result),
@@ -132,6 +135,7 @@ def _folded(result: AuditResult, sections: Data) -> dict[str, str]:
         "why": plural(len(why["reasons"]), "subgroup") + " taken apart" if why else "",
         "power": plural(len(found.power), "level"),
         "rulers": plural(len(rulers.groups), "group") if rulers else "",
+        "raters": plural(len(found.raters.names), "rater") if found.raters else "",
         "method": f"{plural(len(result.cases.metrics), 'metric')}, {plural(len(found), 'outcome')}, settings, versions",
         "columns": f"{len(result.attributes.bins):,} used, {left_out:,} left out",
         "inputs": plural(len(result.about.inputs), "path"),
