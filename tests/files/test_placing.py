@@ -37,7 +37,7 @@ def test_files_appear_when_the_block_ends_and_earlier_ones_go_with_their_folder(
     (out / "figures").mkdir(parents=True)
     for name in ("a.txt", "figures/old.svg", "mine.txt"):
         (out / name).write_text("before")
-    with placed_together(out, first="a.txt", earlier=["a.txt", "figures/old.svg"]) as folder:
+    with placed_together(out, first="a.txt", earlier=lambda: ["a.txt", "figures/old.svg"]) as folder:
         (folder / "a.txt").write_text("after")
         (folder / "teams").mkdir()
         (folder / "teams" / "b.txt").write_text("new")
@@ -51,7 +51,10 @@ def test_an_error_leaves_everything_as_it_was(tmp_path: Path, error: Exception, 
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "a.txt").write_text("before")
     for out in (tmp_path / "there", tmp_path / "new"):
-        with pytest.raises(raised, match=str(error)), placed_together(out, first="a.txt", earlier=["a.txt"]) as folder:
+        with (
+            pytest.raises(raised, match=str(error)),
+            placed_together(out, first="a.txt", earlier=lambda: ["a.txt"]) as folder,
+        ):
             (folder / "a.txt").write_text("half")
             raise error
     assert files(tmp_path) == {"there/a.txt": "before"}

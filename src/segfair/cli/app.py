@@ -156,11 +156,14 @@ def _run() -> int:
             raise
         return _refuse(str(error), EXIT_INPUT)
     except Exception as error:
+        if signal_code():  # a child that the signal ended as well
+            return _interrupted()
         if debug:
             raise
         if (wanting := _what_is_wanting(error)) is not None:
             return _refuse(wanting, EXIT_INPUT)
         told = f"internal error: {type(error).__name__}: {error}; run again with --debug to see where"
+        told = "; ".join([told, *getattr(error, "__notes__", ())])
         return _refuse(told, EXIT_INTERNAL)
     return 0
 

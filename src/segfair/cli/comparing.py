@@ -39,8 +39,9 @@ def compare(
     """Say who gained and who was harmed from one audit to another, or to each of several."""
     from segfair.compare.procedure import run_comparison, told_names
     from segfair.files.manifest import hash_file
+    from segfair.files.placing import refuse_unwritable
     from segfair.rank.saved import load_audited
-    from segfair.report.comparison.files import write_comparison
+    from segfair.report.comparison.files import refuse_place, write_comparison
 
     voice = Voice("compare", saying)
     sides = [load_audited(path) for path in (before, after, *(more or ()))]
@@ -48,6 +49,7 @@ def compare(
     if len(called) != len(sides) or len(set(called)) != len(called):
         example = ",".join(("old", "new", "newer", "newest")[: len(sides)])
         raise ConfigError(f"--names {names}: expected {len(sides)} different names, for example --names {example}")
+    (refuse_unwritable if more else refuse_place)(out)
     first, *others = sides
     comparisons = [
         run_comparison(first.result, side.result, names=(called[0], name), outcome=outcome)

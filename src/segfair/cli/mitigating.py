@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -30,9 +30,6 @@ from segfair.cli.terminal.progress import progress
 from segfair.cli.terminal.results import say_models, say_nothing
 from segfair.cli.terminal.voice import Answer, Voice
 from segfair.errors import ConfigError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
 
 
 @app.command(
@@ -69,6 +66,7 @@ def mitigate(
     _require_torch()
     voice = Voice("mitigate", saying)
     from segfair.mitigation.experiment.procedure import load_settings, run_mitigation
+    from segfair.scoring.executors import own_processes
 
     if options.data.spatial_size and options.data.patch:
         raise ConfigError("--spatial-size and --patch: whole volumes or patches; give one of them")
@@ -87,7 +85,7 @@ def mitigate(
     tell: Callable[[str], None] = voice.note if os.environ.get("RANK", "0") == "0" else say_nothing
     for name, value in settings.to_dict().items():
         tell(f"{name} = {value}")
-    with _processes(settings.workers) as executor, _unheard(voice):
+    with own_processes(settings.workers, afresh=True) as executor, _unheard(voice):
         comparison = run_mitigation(settings, executor=executor, tell=tell)
     if comparison:
         say_models(comparison["models"], out / "comparison.html", voice)
@@ -168,19 +166,6 @@ def _items(texts: list[str]) -> dict[str, str]:
             raise ConfigError(f"--oracle {text}: {column} = {found[column]} was given as well; a column has one level")
         found[column] = level
     return found
-
-
-@contextmanager
-def _processes(n_workers: int) -> Iterator[Executor | None]:
-    """So many processes, begun afresh: those forked from one that has used torch can hang. None for 0."""
-    if not n_workers:
-        yield None
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
-        yield executor
 
 
 @app.command(cls=Command, epilog="Example: segfair predict checkpoint_best.pt images/ masks/")

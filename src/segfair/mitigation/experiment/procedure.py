@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,8 @@ from segfair.audit.result import AuditResult
 from segfair.audit.result.record import with_names
 from segfair.audit.words import plural, search_sentence
 from segfair.cases import Cohort
-from segfair.files.placing import write_json
+from segfair.errors import ConfigError
+from segfair.files.placing import refuse_unwritable, write_json
 from segfair.mitigation.data.datasets import describe_cuts
 from segfair.mitigation.data.fingerprint import take_fingerprint
 from segfair.mitigation.experiment.findings import TrainedModel, find_scores, least_support
@@ -56,6 +58,7 @@ from segfair.mitigation.weighting.weights import mine_validation
 from segfair.phantom import PHASES
 from segfair.report.files import write_report
 from segfair.scoring.cohort import score_cohort
+from segfair.unfinished import held_folder
 
 __all__ = ["FORMAT", "MitigationSettings", "load_settings", "run_mitigation"]
 
@@ -80,16 +83,38 @@ def run_mitigation(
             been trained then.
     """
     settings = settings.complete()
+    main = os.environ.get("RANK", "0") == "0"
+    with _alone(settings.out) if main else nullcontext():
+        return _mitigate(settings, executor, tell, main=main)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Makes the folder of a run, and keeps others from writing there until the run ends.
+
+    Raises:
+        ConfigError: Another run does, or it cannot be written.
+    """
+    refuse_unwritable(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with held_folder(out, wait=False) as alone:
+        if not alone:
+            raise ConfigError(f"--out {out}: another mitigation is writing there; wait for it, or name another folder")
+        yield
+
+
+def _mitigate(
+    settings: MitigationSettings, executor: Executor | None, tell: Callable[[str], None], *, main: bool
+) -> dict[str, Any]:
+    """See `run_mitigation`; nobody else writes to the folder."""
     models = planned_models(settings)
     refuse_to_delete(settings)
-    settings.out.mkdir(parents=True, exist_ok=True)
     if settings.resume:
         settings = with_earlier(settings, settings.out / "config.toml")
         check_resumable(settings, settings.out / "config.toml")
     settings, studies = _studies(settings, executor, tell)
     check_strategies(settings, models, studies)
     _tell_before(settings, studies, tell)
-    main = os.environ.get("RANK", "0") == "0"
     if main:
         begin_folder(settings, studies, models)
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segfair.errors import InputError
+from segfair.errors import InputError, in_words
+from segfair.files.placing import placed_whole, text_file
 
 __all__ = ["FORMAT", "append_rows", "load_checkpoint", "save_checkpoint", "trim_rows"]
 
@@ -21,16 +22,24 @@ FORMAT = 1
 
 
 def save_checkpoint(path: str | Path, checkpoint: Mapping[str, Any]) -> None:
-    """Writes a checkpoint under a temporary name and moves it: whoever looks finds the old one or the new one."""
+    """Writes a checkpoint aside and moves it: whoever looks finds the old one or the new one, whole.
+
+    Raises:
+        InputError: It cannot be written; the old one stays.
+    """
     import torch
 
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as stream:
-        torch.save({"format": FORMAT, **checkpoint}, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    try:
+        with placed_whole(path) as unfinished, unfinished.open("wb") as stream:
+            torch.save({"format": FORMAT, **checkpoint}, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except (OSError, RuntimeError) as error:  # torch tells of a full disk by the one or the other
+        raise InputError(
+            f"checkpoint {path}: cannot be written ({_why(error)}); what was saved before is there: make room, and go "
+            "on with --resume"
+        ) from error
 
 
 def load_checkpoint(path: str | Path, *, device: str = "cpu") -> dict[str, Any]:
@@ -58,6 +67,12 @@ def load_checkpoint(path: str | Path, *, device: str = "cpu") -> dict[str, Any]:
     return checkpoint
 
 
+def _why(error: Exception) -> str:
+    causes = (error, error.__context__, error.__cause__)
+    told = next((cause for cause in causes if isinstance(cause, OSError)), None)
+    return "no space left?" if told is None else in_words(told)
+
+
 def append_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
     """Appends rows to a CSV file, with a header if it is new; None is an empty cell, numbers keep every digit."""
     new = not path.exists()
@@ -80,7 +95,5 @@ def trim_rows(path: Path, *, last_epoch: int) -> None:
         return
     column = header.index("epoch")
     kept = [row for row in body if len(row) == len(header) and int(row[column]) <= last_epoch]
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as stream:
+    with text_file(path) as stream:
         csv.writer(stream).writerows([header, *kept])
-    temporary.replace(path)
