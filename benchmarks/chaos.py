@@ -39,9 +39,7 @@ QUICK = ("--permutations", "99", "--bootstrap", "100")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -9}
 HIDDEN = re.compile(r"\.segfair-(?!cache$).*|\..*\.(part|tmp)")
 UNWELCOME = re.compile(r"Traceback|internal error|Error:|Warning:|leaked")
-DATED = re.compile(
-    rb"\d{1,2} [A-Z][a-z]+ \d{4},? \d\d:\d\d(:\d\d)?( UTC)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\+00:00)?"
-)
+DATED = re.compile(rb"(\d{1,2} [A-Z][a-z]+ \d{4},?|\d{4}-\d\d-\d\d[T ])\s*\d\d:\d\d(:\d\d)?( UTC|\+00:00)?")
 DIGEST = re.compile(rb"\b[0-9a-f]{12,64}\b")
 SHARE = {"audit": 35, "rank": 25, "mitigate": 15, "predict": 25}
 """Kills of each command, of a hundred."""
@@ -246,6 +244,7 @@ class Bench:
     finished: dict[str, Path]
 
     def trial(self, name: str) -> Trial:
+        """A new folder."""
         return Trial(self.root / "trials", name)
 
     def problems_of(self, command: Command, trial: Trial) -> list[str]:
