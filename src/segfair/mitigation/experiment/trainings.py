@@ -20,9 +20,9 @@ from segfair.mitigation.data.fingerprint import thick_axis
 from segfair.mitigation.experiment.settings import WORST_MIN_CASES, MitigationSettings
 from segfair.mitigation.experiment.studies import Study
 from segfair.mitigation.networks.backbones import NetworkConfig, Size, build_network
-from segfair.mitigation.networks.checkpoints import load_checkpoint
+from segfair.mitigation.networks.checkpoints import load_checkpoint, put_weights
 from segfair.mitigation.prediction.bundle import export_bundle
-from segfair.mitigation.prediction.volumes import WindowInferer, describe, load_model
+from segfair.mitigation.prediction.volumes import WindowInferer, check_description, describe, load_model
 from segfair.mitigation.training.catalogue import BASELINE, STRATEGIES
 from segfair.mitigation.training.loop import FitResult, TrainingError, fit
 from segfair.mitigation.training.objectives import case_loss
@@ -347,7 +347,7 @@ def check_start(settings: MitigationSettings, study: Study) -> tuple[str, ...]:
     if settings.init is None:
         return ()
     checkpoint = load_checkpoint(settings.init)
-    before = checkpoint.get("description") or {}
+    before = check_description(checkpoint, settings.init, required=False)
     now = study.preprocessing.to_dict()
     was = before.get("preprocessing", {})
     for key, option in (("spacing_mm", "--spacing"), ("normalise", "normalise in --config"), ("regions", "--label")):
@@ -368,14 +368,12 @@ def check_start(settings: MitigationSettings, study: Study) -> tuple[str, ...]:
 def _start_from(path: Path, checkpoint: Mapping[str, Any], network: torch.nn.Module, config: NetworkConfig) -> None:
     """Puts the weights of an earlier training, read from `path`, into a network."""
     try:
-        network.load_state_dict(checkpoint["network"])
-    except RuntimeError as error:
-        was = ((checkpoint.get("description") or {}).get("backbone") or {}).get("name", "unknown")
-        first = str(error).strip().splitlines()[1:2]
+        put_weights(network, checkpoint["network"])
+    except ConfigError as error:
+        was = (checkpoint.get("description") or {}).get("backbone", {}).get("name", "unknown")
         raise ConfigError(
-            f"--init {path}: its weights, of a {was}, do not fit the {config.name} of this run "
-            f"({(first or ['other layers'])[0].strip()}); name it with --backbone, or give the settings of that run "
-            "(--config)"
+            f"--init {path}: its weights, of a {was}, do not fit the {config.name} of this run ({error}); name it with "
+            "--backbone, or give the settings of that run (--config)"
         ) from error
 
 

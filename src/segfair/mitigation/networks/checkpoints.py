@@ -11,12 +11,15 @@ import csv
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from segfair.errors import InputError, in_words
+from segfair.errors import ConfigError, InputError, cut_text, in_words
 from segfair.files.placing import placed_whole, text_file
 
-__all__ = ["FORMAT", "append_rows", "load_checkpoint", "save_checkpoint", "trim_rows"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["FORMAT", "append_rows", "load_checkpoint", "put_weights", "save_checkpoint", "trim_rows"]
 
 FORMAT = 1
 
@@ -57,7 +60,8 @@ def load_checkpoint(path: str | Path, *, device: str = "cpu") -> dict[str, Any]:
         checkpoint = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
         # torch.load raises pickle, zip, runtime and OS errors for damaged or foreign files.
-        raise InputError(f"checkpoint {path}: cannot be read ({type(error).__name__}); is it complete?") from error
+        why = in_words(error) if isinstance(error, OSError) else "it is none, is cut off, or holds code"
+        raise InputError(f"checkpoint {path}: cannot be read ({why})") from error
     if not isinstance(checkpoint, dict) or "network" not in checkpoint:
         raise InputError(f"checkpoint {path}: not written by segfair (it has no entry `network`)")
     if checkpoint.get("format") != FORMAT:
@@ -71,6 +75,30 @@ def _why(error: Exception) -> str:
     causes = (error, error.__context__, error.__cause__)
     told = next((cause for cause in causes if isinstance(cause, OSError)), None)
     return "no space left?" if told is None else in_words(told)
+
+
+def put_weights(network: nn.Module, weights: Any) -> None:
+    """Puts the weights of a checkpoint into a network of the same layers.
+
+    Raises:
+        ConfigError: They are none, are those of another network, or are no numbers; the first that does not fit.
+    """
+    import torch
+
+    wanted = network.state_dict()
+    if not isinstance(weights, Mapping):
+        raise ConfigError("they are no weights by name")
+    odd = next((name for name in (*wanted, *weights) if name not in wanted or name not in weights), None)
+    if odd is not None:
+        raise ConfigError(f"{cut_text(str(odd))} is in one of them alone")
+    for name, entry in wanted.items():
+        given = weights[name]
+        if not isinstance(given, torch.Tensor) or given.shape != entry.shape:
+            found = f"{tuple(given.shape)}" if isinstance(given, torch.Tensor) else "no tensor"
+            raise ConfigError(f"{name} is {found}, and {tuple(entry.shape)} there")
+        if not bool(torch.isfinite(given).all()):
+            raise ConfigError(f"{name} holds values that are no numbers")
+    network.load_state_dict(dict(weights))
 
 
 def append_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:

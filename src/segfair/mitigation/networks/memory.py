@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from torch import nn
 from segfair.errors import ConfigError
 from segfair.mitigation.networks.backbones import NetworkConfig, build_network, check_shape, fitting_size, times
 
-__all__ = ["available_memory", "check_memory", "estimate_memory", "memory_remedy"]
+__all__ = ["available_memory", "check_memory", "estimate_memory", "memory_remedy", "network_on_meta"]
 
 
 def estimate_memory(
@@ -36,7 +37,7 @@ def estimate_memory(
         amp: Mixed precision; activations are then counted at 0.7, an assumption (norms stay in single precision).
         device: "cpu" or "cuda", for the padding of layouts.
     """
-    return _estimate(_on_meta(config), config, size, batch_size, amp, device)
+    return _estimate(network_on_meta(config), config, size, batch_size, amp, device)
 
 
 def _estimate(
@@ -127,7 +128,7 @@ def memory_remedy(
     config: NetworkConfig, size: Sequence[int], *, batch_size: int, amp: bool, device: str, limit_bytes: int
 ) -> str:
     """What to try where a step needs more memory than there is: a batch or a patch that fits, with its estimate."""
-    network = _on_meta(config)
+    network = network_on_meta(config)
 
     def need(sides: Sequence[int], batch: int) -> int:
         return _estimate(network, config, sides, batch, amp, device)
@@ -157,10 +158,12 @@ def memory_remedy(
     return "; ".join(tips)
 
 
-def _on_meta(config: NetworkConfig) -> nn.Module:
-    """The network without data. SwinUNETR cannot be built on the meta device, so it is moved there."""
+def network_on_meta(config: NetworkConfig) -> nn.Module:
+    """The network without data; moved there where it may not be one that can be built there, as SwinUNETR."""
     state = torch.random.get_rng_state()
-    network = build_network(config).to("meta").train()
+    movable = config.is_own or config.name == "swinunetr"
+    with nullcontext() if movable else torch.device("meta"):
+        network = build_network(config).to("meta").train()
     # Asking for an estimate must not change the weights that the caller draws next.
     torch.random.set_rng_state(state)
     return network
