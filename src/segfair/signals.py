@@ -12,7 +12,7 @@ import time
 from types import FrameType
 from typing import Any
 
-__all__ = ["ENDING", "as_worker", "exit_code", "heed_signals", "note_signal"]
+__all__ = ["ENDING", "Ended", "as_worker", "exit_code", "heed_signals", "note_signal"]
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """The signals that end a command."""
@@ -22,8 +22,16 @@ _heard: list[int] = []
 _last_raised = [-float("inf")]
 
 
+class Ended(KeyboardInterrupt):
+    """A signal that ends a command was heard.
+
+    Of its own kind: Python dies by SIGINT, whatever the exit code, where a plain KeyboardInterrupt has come through a
+    text that `exec` runs, as those of data classes are while modules are imported.
+    """
+
+
 def heed_signals() -> None:
-    """From now on each of the three raises KeyboardInterrupt; what is ignored (`nohup`) stays ignored.
+    """From now on each of the three raises a KeyboardInterrupt; what is ignored (`nohup`) stays ignored.
 
     Another one while the first is being obeyed changes nothing: tidying up is short, and half of it is worse. One that
     comes later is raised again, for the first may have been lost in somebody else's code that catches everything.
@@ -60,7 +68,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     now = time.monotonic()
     if now - _last_raised[0] > _TIDYING_S:
         _last_raised[0] = now
-        raise KeyboardInterrupt
+        raise Ended
 
 
 def _end_with(parent: Any) -> None:

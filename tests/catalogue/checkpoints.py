@@ -337,7 +337,7 @@ def _run(edit: Callable[[Path], object]) -> Make:
         told = {"format": 1, **split, "origin": "drawn", "seed": 0, "left_out": {}}
         (out / "splits.json").write_text(json.dumps(told))
         (out / "config.toml").write_text(
-            'backbones = ["unet"]\nstrategies = ["erm"]\nepochs = 1\nbatch_size = 4\nlr = 0.01\nselect = "dice"\n'
+            f'data = "{base}"\nbackbones = ["unet"]\nstrategies = ["erm"]\nepochs = 1\nbatch_size = 4\nlr = 0.01\nselect = "dice"\n'
             'recipe = "paper"\nspatial_size = [16, 16, 16]\nspacing_mm = [8.0, 8.0, 8.0]\nnormalise = "case"\n'
             'augmentation = "light"\nflip_axes = ["x"]\nattributes = ["age_group"]\ntest_flips = false\n'
             "[network.unet]\nchannels = [4, 8]\nresidual_units = 2\ndropout = 0.0\n"
