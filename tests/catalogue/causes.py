@@ -1,6 +1,6 @@
 """All causes, by what they are about."""
 
-from tests.catalogue import audits, options, places, rules
+from tests.catalogue import audits, checkpoints, options, places, rules, trainings
 
 __all__ = ["CAUSES", "KINDS"]
 
@@ -9,5 +9,7 @@ KINDS = {
     "protocols, gates, bins, expressions": rules.CAUSES,
     "numbers, choices, columns, commands": options.CAUSES,
     "pipes, folders, names, streams, environments": places.CAUSES,
+    "settings, networks, data and splits of trainings; phantoms": trainings.CAUSES,
+    "checkpoints, and runs that go on": checkpoints.CAUSES,
 }
 CAUSES = [cause for causes in KINDS.values() for cause in causes]

@@ -5,6 +5,7 @@ Estimates the peak of one step, compares it with the device, and says what would
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -135,9 +136,11 @@ def memory_remedy(
 
     tips = []
     if batch_size > 1 and need(size, 1) <= limit_bytes:
-        batch = next(b for b in range(batch_size - 1, 0, -1) if need(size, b) <= limit_bytes)
+        batch = bisect.bisect_right(range(1, batch_size), limit_bytes, key=lambda b: need(size, b))
         tips.append(f"--batch-size {batch} fits")
-    patch = list(fitting_size(config, size))
+    # Of far too large a size most is cut at once, as memory goes with voxels; the rest is felt for.
+    share = min(1.0, 2 * (limit_bytes / need(size, 1)) ** (1 / config.dims))
+    patch = list(fitting_size(config, [max(1, int(side * share)) for side in size]))
     smallest = fitting_size(config, (1,) * config.dims)
     while need(patch, 1) > limit_bytes and tuple(patch) != smallest:
         # The longest side that can shrink loses an eighth, in steps the network takes.
