@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import getpass
 import gzip
 import json
 import os
@@ -41,6 +42,8 @@ HIDDEN = re.compile(r"\.segfair-(?!cache$).*|\..*\.(part|tmp)")
 UNWELCOME = re.compile(r"Traceback|internal error|Error:|Warning:|leaked")
 DATED = re.compile(rb"(\d{1,2} [A-Z][a-z]+ \d{4},?|\d{4}-\d\d-\d\d[T ])\s*\d\d:\d\d(:\d\d)?( UTC|\+00:00)?")
 DIGEST = re.compile(rb"\b[0-9a-f]{12,64}\b")
+OF_OTHERS = {f"torchinductor_{getpass.getuser()}"}
+"""A cache that torch makes where it is imported."""
 SHARE = {"audit": 35, "rank": 25, "mitigate": 15, "predict": 25}
 """Kills of each command, of a hundred."""
 BEGIN, END = "<!-- chaos -->\n", "<!-- end of chaos -->\n"
@@ -260,6 +263,11 @@ class Bench:
         return self.problems_of(command, trial)
 
 
+def _without_tracker(said: str) -> str:
+    """What was said, but for Python's own process that tidies up after one that was killed and says so."""
+    return re.sub(r".*resource_tracker.*\n(\s+warnings\.warn.*\n)?", "", said)
+
+
 def kill(bench: Bench, number: int, command: Command, how: signal.Signals, share: float, used: bool) -> list[str]:
     """One kill, and a call after it; what went wrong.
 
@@ -289,11 +297,12 @@ def kill(bench: Bench, number: int, command: Command, how: signal.Signals, share
     # Before Python runs a line of ours, a signal ends it in its own way.
     if ended.code not in (CODES[how], -int(how), 0):
         wrong.append(f"ended with {ended.code}")
-    if UNWELCOME.search(ended.said) and not (ended.code == -int(how) and share < 0.1):
+    if UNWELCOME.search(_without_tracker(ended.said)) and not (ended.code == -int(how) and share < 0.1):
         wrong.append(f"said {ended.said[-300:]!r}")
     if how != signal.SIGKILL and ended.code != -int(how):
         wrong += [f"{name} stays" for name in trial.hidden()]
-        wrong += [f"tmp/{path.name} stays" for path in (trial.folder / "tmp").iterdir()]
+        left = {path.name for path in (trial.folder / "tmp").iterdir()} - OF_OTHERS
+        wrong += [f"tmp/{name} stays" for name in left]
     wrong += half_written(trial.out)
     if used:
         wrong += [f"{name} is lost" for name in bench.expected[command.name] if not (trial.out / name).is_file()]

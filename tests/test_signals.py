@@ -87,6 +87,27 @@ except KeyboardInterrupt:
     assert (done.returncode, done.stderr) == (143, "")
 
 
+def test_a_signal_that_was_swallowed_is_raised_again() -> None:
+    done = run(
+        """
+from segfair import signals
+signals._TIDYING_S = 0.2
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+except BaseException:
+    pass
+try:
+    time.sleep(30)
+except KeyboardInterrupt:
+    signals.obeyed()
+    time.sleep(1)
+    sys.exit(exit_code())
+"""
+    )
+    assert (done.returncode, done.stderr) == (143, "")
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 def test_a_worker_ends_where_its_parent_dies() -> None:
     done = run(

@@ -8,18 +8,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from types import FrameType
 from typing import Any
 
-__all__ = ["ENDING", "Ended", "as_worker", "exit_code", "heed_signals", "note_signal"]
+__all__ = ["ENDING", "Ended", "as_worker", "exit_code", "heed_signals", "note_signal", "obeyed"]
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """The signals that end a command."""
-_TIDYING_S = 5
+_TIDYING_S = 10
 _heeded: list[signal.Signals] = []
 _heard: list[int] = []
-_last_raised = [-float("inf")]
+_raised: list[int] = []
 
 
 class Ended(KeyboardInterrupt):
@@ -33,11 +32,12 @@ class Ended(KeyboardInterrupt):
 def heed_signals() -> None:
     """From now on each of the three raises a KeyboardInterrupt; what is ignored (`nohup`) stays ignored.
 
-    Another one while the first is being obeyed changes nothing: tidying up is short, and half of it is worse. One that
-    comes later is raised again, for the first may have been lost in somebody else's code that catches everything.
+    Another one while the first is being obeyed changes nothing: tidying up is short, and half of it is worse. Where
+    the first was lost in somebody else's code that catches everything, as modules that are imported may, it is raised
+    again until `obeyed` says that it has come through.
     """
     _heard.clear()
-    _last_raised[0] = -float("inf")
+    _raised.clear()
     _heeded[:] = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
     for number in _heeded:
         signal.signal(number, _stop)
@@ -58,6 +58,12 @@ def note_signal(number: int) -> None:
         _heard.append(number)
 
 
+def obeyed() -> None:
+    """The command is at its end: whatever comes now changes nothing."""
+    if _raised and hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def exit_code() -> int | None:
     """128 and the number of the signal that was heard; None: none was."""
     return 128 + _heard[0] if _heard else None
@@ -65,10 +71,16 @@ def exit_code() -> int | None:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     note_signal(number)
-    now = time.monotonic()
-    if now - _last_raised[0] > _TIDYING_S:
-        _last_raised[0] = now
+    if not _raised:
+        _raised.append(number)
+        if hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, _again)
+            signal.setitimer(signal.ITIMER_REAL, _TIDYING_S, _TIDYING_S)
         raise Ended
+
+
+def _again(number: int, frame: FrameType | None) -> None:
+    raise Ended
 
 
 def _end_with(parent: Any) -> None:

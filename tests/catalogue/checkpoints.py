@@ -166,7 +166,6 @@ _DESCRIPTIONS: list[tuple[str, str, Any]] = [
     ("spacing of infinity", "preprocessing.spacing_mm", [float("inf"), 8.0, 8.0]),
     ("spacing of one number", "preprocessing.spacing_mm", [8.0]),
     ("spacing of texts", "preprocessing.spacing_mm", ["8", "8", "8"]),
-    ("spacing so fine that no memory holds it", "preprocessing.spacing_mm", [1e-3, 1e-3, 1e-3]),
     ("normalise is unknown", "preprocessing.normalise", "much"),
     ("normalise is ct without values", "preprocessing.normalise", "ct"),
     ("regions is a list", "preprocessing.regions", []),
@@ -234,6 +233,12 @@ def _volume(folder: Path, name: str, shape: tuple[int, ...], value: float = 1.0)
 
 
 BESIDE = [
+    Cause(
+        "predict: a checkpoint whose spacing is so fine that no memory holds it",
+        _PREDICT,
+        ("spacing", "voxels"),
+        _described("preprocessing.spacing_mm", [1e-3, 1e-3, 1e-3]),
+    ),
     Cause("predict: folds of two builds", ("predict", "model", "{base}/images", "masks"), ("fold-2", "build"), _two),
     Cause(
         "predict: a fold that is not finished",

@@ -21,6 +21,7 @@ from segfair.cli.terminal.outlets import OutletError, close_outlets, open_outlet
 from segfair.cli.terminal.voice import say_refusal
 from segfair.errors import SegfairError, in_words
 from segfair.signals import exit_code as signal_code
+from segfair.signals import obeyed
 
 __all__ = ["LISTED", "Listed", "app", "load_command", "main"]
 
@@ -169,6 +170,7 @@ def _run() -> int:
 
 
 def _interrupted() -> int:
+    obeyed()
     return _refuse("interrupted", signal_code() or EXIT_INTERRUPTED)
 
 

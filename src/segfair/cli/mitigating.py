@@ -63,11 +63,11 @@ def mitigate(
     saying: Saying,
 ) -> None:
     """Train networks that serve subgroups better, and compare them."""
+    from segfair.documents import read_toml
+    from segfair.files.placing import refuse_file
+
     _require_torch()
     voice = Voice("mitigate", saying)
-    from segfair.mitigation.experiment.procedure import load_settings, run_mitigation
-    from segfair.scoring.executors import own_processes
-
     if options.data.spatial_size and options.data.patch:
         raise ConfigError("--spatial-size and --patch: whole volumes or patches; give one of them")
     if options.data.samples_per_case and not (options.data.patch or config):
@@ -80,6 +80,13 @@ def mitigate(
         "resume": resume or None,
         "overwrite": overwrite or None,
     }
+    refuse_file(out)
+    if config is not None:
+        read_toml(config, refusal=ConfigError, what=f"--config {config}")
+    # What is told above costs nothing; torch takes seconds to load.
+    from segfair.mitigation.experiment.procedure import load_settings, run_mitigation
+    from segfair.scoring.executors import own_processes
+
     settings = load_settings(config, {name: value for name, value in given.items() if value is not None}, out=out)
     # Under torchrun every process does the same; the first one speaks for all.
     tell: Callable[[str], None] = voice.note if os.environ.get("RANK", "0") == "0" else say_nothing
