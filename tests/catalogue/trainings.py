@@ -289,7 +289,7 @@ DATA = [
         ("no labels", _set(lambda data: shutil.rmtree(data / "labels")), ("label",)),
         ("no table", _set(lambda data: (data / "metadata.csv").unlink()), ("metadata",)),
         ("an empty table", _content("metadata.csv", ""), ("metadata.csv",)),
-        ("a table of one column", _content("metadata.csv", "patient_id\nPH0001\n"), ("metadata",)),
+        ("a table of one column", _content("metadata.csv", "patient_id\nPH0001\n"), ("too few",)),
         ("a table of other cases", _content("metadata.csv", "patient_id,site\nX1,A\nX2,B\n"), ("metadata.csv",)),
         ("a table that is binary", _content("metadata.csv", bytes(range(256)) * 4), ("metadata.csv",)),
         ("a folder as table", _set(lambda data: [(data / "metadata.csv").unlink(), (data / "metadata.csv").mkdir()]), ("metadata",)),

@@ -51,7 +51,7 @@ from segfair.mitigation.experiment.trainings import (
     train,
 )
 from segfair.mitigation.networks.backbones import Size, check_shape, fitting_size, times
-from segfair.mitigation.networks.memory import check_memory
+from segfair.mitigation.networks.memory import check_memory, check_own
 from segfair.mitigation.training.catalogue import BASELINE
 from segfair.mitigation.training.loop import FitResult
 from segfair.mitigation.weighting.weights import mine_validation
@@ -348,5 +348,7 @@ def _check_networks(settings: MitigationSettings, phases: int) -> None:
     n_volumes = cast(int, settings.batch_size) * (settings.samples_per_case or 1)
     for backbone in settings.networks:
         config = dataclasses.replace(settings.network_config(backbone), in_channels=phases)
+        if config.is_own:
+            check_own(config, size)
         check_shape(config, size, what="patch" if settings.samples_per_case else "spatial size")
         check_memory(config, size, batch_size=n_volumes, amp=bool(settings.amp), device=settings.device)

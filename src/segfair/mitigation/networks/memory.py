@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, SegfairError, in_words
 from segfair.mitigation.networks.backbones import NetworkConfig, build_network, check_shape, fitting_size, times
 
-__all__ = ["available_memory", "check_memory", "estimate_memory", "memory_remedy", "network_on_meta"]
+__all__ = ["available_memory", "check_memory", "check_own", "estimate_memory", "memory_remedy", "network_on_meta"]
 
 
 def estimate_memory(
@@ -165,11 +165,40 @@ def network_on_meta(config: NetworkConfig) -> nn.Module:
     """The network without data; moved there where it may not be one that can be built there, as SwinUNETR."""
     state = torch.random.get_rng_state()
     movable = config.is_own or config.name == "swinunetr"
-    with nullcontext() if movable else torch.device("meta"):
-        network = build_network(config).to("meta").train()
+    try:
+        with nullcontext() if movable else torch.device("meta"):
+            network = build_network(config).to("meta").train()
+    except SegfairError:
+        raise
+    except (Exception, SystemExit) as error:
+        if not config.is_own:
+            raise
+        raise ConfigError(f"network {config.name}: cannot be built ({in_words(error)})") from error
     # Asking for an estimate must not change the weights that the caller draws next.
     torch.random.set_rng_state(state)
     return network
+
+
+def check_own(config: NetworkConfig, size: Sequence[int]) -> None:
+    """Refuses a network of one's own that gives something else than a segmentation of its image.
+
+    Raises:
+        ConfigError: It cannot be built or called, or has another number of channels or voxels.
+    """
+    network = network_on_meta(config).eval()
+    image, wanted = (1, config.in_channels, *size), (1, config.out_channels, *size)
+    try:
+        with torch.no_grad():
+            found = getattr(network(torch.empty(image, device="meta")), "shape", None)
+    except Exception as error:
+        raise ConfigError(
+            f"network {config.name}: cannot be called with an image of {times(image)} ({in_words(error)})"
+        ) from error
+    if found is None or tuple(found) != wanted:
+        told = "no tensor" if found is None else times(found)
+        raise ConfigError(
+            f"network {config.name}: gives {told} for an image of {times(image)}; logits of {times(wanted)} are needed"
+        )
 
 
 def _working_bytes(tensor: torch.Tensor, *, padded: bool) -> int:
