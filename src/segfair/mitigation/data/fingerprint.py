@@ -166,7 +166,9 @@ def _geometry(case: TrainingCase) -> tuple[tuple[int, ...], tuple[float, ...], b
         order.append(max((stored for stored in range(3) if stored not in order), key=lambda stored: towards[stored]))
     values = image.array
     hounsfield = (
-        bool(values.size) and float(np.nanmin(values)) < _AIR and bool((values[:1] == values[:1].round()).all())
+        bool(np.isfinite(values).any())
+        and float(np.min(values, where=np.isfinite(values), initial=np.inf)) < _AIR
+        and bool((values[:1] == values[:1].round()).all())
     )
     return tuple(int(shape[stored]) for stored in order), tuple(float(lengths[stored]) for stored in order), hounsfield
 

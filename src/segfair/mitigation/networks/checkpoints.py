@@ -19,7 +19,7 @@ from segfair.files.placing import placed_whole, text_file
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["FORMAT", "append_rows", "load_checkpoint", "put_weights", "save_checkpoint", "trim_rows"]
+__all__ = ["FORMAT", "append_rows", "check_weights", "load_checkpoint", "put_weights", "save_checkpoint", "trim_rows"]
 
 FORMAT = 1
 
@@ -78,7 +78,13 @@ def _why(error: Exception) -> str:
 
 
 def put_weights(network: nn.Module, weights: Any) -> None:
-    """Puts the weights of a checkpoint into a network of the same layers.
+    """Puts the weights of a checkpoint into a network of the same layers; raises as `check_weights`."""
+    check_weights(network, weights)
+    network.load_state_dict(dict(weights))
+
+
+def check_weights(network: nn.Module, weights: Any) -> None:
+    """Whether the weights of a checkpoint are those of a network, which need not have memory.
 
     Raises:
         ConfigError: They are none, are those of another network, or are no numbers; the first that does not fit.
@@ -98,7 +104,6 @@ def put_weights(network: nn.Module, weights: Any) -> None:
             raise ConfigError(f"{name} is {found}, and {tuple(entry.shape)} there")
         if not bool(torch.isfinite(given).all()):
             raise ConfigError(f"{name} holds values that are no numbers")
-    network.load_state_dict(dict(weights))
 
 
 def append_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:

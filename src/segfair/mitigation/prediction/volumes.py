@@ -25,7 +25,7 @@ from segfair.mitigation.data.boxes import BreastBox, read_box
 from segfair.mitigation.data.outputs import put_back, region_probabilities
 from segfair.mitigation.data.preprocessing import Preprocessing, Volume, load_volume
 from segfair.mitigation.networks.backbones import NetworkConfig, Size, build_network, check_shape, times
-from segfair.mitigation.networks.checkpoints import load_checkpoint, put_weights
+from segfair.mitigation.networks.checkpoints import check_weights, load_checkpoint, put_weights
 from segfair.mitigation.networks.devices import find_device, half_precision
 from segfair.mitigation.networks.memory import network_on_meta
 from segfair.mitigation.prediction.components import largest_component
@@ -283,7 +283,7 @@ def _load_one(path: Path, device: str, own_network: str | None) -> Model:
         )
     try:
         # Without memory first: a description may ask for more than there is.
-        put_weights(network_on_meta(config), checkpoint["network"])
+        check_weights(network_on_meta(config), checkpoint["network"])
         network = build_network(config)
         put_weights(network, checkpoint["network"])
     except ConfigError as error:
