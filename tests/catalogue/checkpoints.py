@@ -30,7 +30,7 @@ def _good() -> bytes:
     from segfair.mitigation.networks.backbones import NetworkConfig, build_network
     from segfair.mitigation.prediction.volumes import describe
 
-    config = NetworkConfig("unet", in_channels=3, out_channels=2, options={"channels": (4, 8)})
+    config = NetworkConfig("unet", in_channels=3, out_channels=2, options={"channels": (4, 8), "residual_units": 2})
     preprocessing = Preprocessing(phases=3, spacing_mm=(8.0, 8.0, 8.0))
     written_to = io.BytesIO()
     tree = {"format": 1, "epoch": 1, "scores": {}, "description": describe(config, preprocessing, (16, 16, 16))}
@@ -294,7 +294,7 @@ def _other(edit: Callable[[dict[str, Any]], object]) -> Make:
 
     def make(case: Path, base: Path) -> None:
         checkpoint(edit)(case, base)
-        (case / "s.toml").write_text("[network.unet]\nchannels = [4, 8]\n")
+        (case / "s.toml").write_text("[network.unet]\nchannels = [4, 8]\nresidual_units = 2\n")
 
     return make
 

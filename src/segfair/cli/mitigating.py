@@ -201,6 +201,9 @@ def predict(
 ) -> None:
     """Predict masks in each image's own geometry; needs no metadata."""
     _require_torch()
+    from segfair.files.placing import refuse_unwritable
+
+    refuse_unwritable(out)
     from segfair.files.image_files import describe_images, find_images
     from segfair.mitigation.data.boxes import find_boxes
     from segfair.mitigation.prediction.volumes import adapted, find_checkpoints, load_model, predict_images

@@ -51,6 +51,7 @@ from segfair.mitigation.experiment.trainings import (
     train,
 )
 from segfair.mitigation.networks.backbones import Size, check_shape, fitting_size, times
+from segfair.mitigation.networks.checkpoints import check_unfinished
 from segfair.mitigation.networks.memory import check_memory, check_own
 from segfair.mitigation.training.catalogue import BASELINE
 from segfair.mitigation.training.loop import FitResult
@@ -115,10 +116,13 @@ def _mitigate(
     settings, studies = _studies(settings, executor, tell)
     check_strategies(settings, models, studies)
     _tell_before(settings, studies, tell)
+    trainings = planned_trainings(settings, models, studies)
+    for path in (training.folder / "checkpoint_last.pt" for training in trainings if settings.resume):
+        if path.exists():
+            check_unfinished(path)
     if main:
         begin_folder(settings, studies, models)
 
-    trainings = planned_trainings(settings, models, studies)
     fits = [_trained(settings, training, tell if main else lambda _: None) for training in trainings]
     if not main:
         # Processes that train together must not wait for one that predicts: all models are trained first.

@@ -19,7 +19,16 @@ from segfair.files.placing import placed_whole, text_file
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["FORMAT", "append_rows", "check_weights", "load_checkpoint", "put_weights", "save_checkpoint", "trim_rows"]
+__all__ = [
+    "FORMAT",
+    "append_rows",
+    "check_unfinished",
+    "check_weights",
+    "load_checkpoint",
+    "put_weights",
+    "save_checkpoint",
+    "trim_rows",
+]
 
 FORMAT = 1
 
@@ -75,6 +84,23 @@ def _why(error: Exception) -> str:
     causes = (error, error.__context__, error.__cause__)
     told = next((cause for cause in causes if isinstance(cause, OSError)), None)
     return "no space left?" if told is None else in_words(told)
+
+
+_TRAINING = ("identity", "epoch", "step", "loss_sum", "loss_count", "best", "history", "module", "optimizer")
+
+
+def check_unfinished(path: Path) -> None:
+    """Whether a training can go on from a checkpoint, before others train for hours.
+
+    Raises:
+        InputError: It cannot be read, or is not the last of a training.
+    """
+    training = load_checkpoint(path).get("training")
+    if not isinstance(training, Mapping) or any(name not in training for name in _TRAINING):
+        raise InputError(
+            f"checkpoint {path}: does not hold a training to go on with; remove it, which trains anew, or put back the "
+            "one that the training wrote"
+        )
 
 
 def put_weights(network: nn.Module, weights: Any) -> None:
