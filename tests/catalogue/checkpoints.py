@@ -294,7 +294,7 @@ def _other(edit: Callable[[dict[str, Any]], object]) -> Make:
 
     def make(case: Path, base: Path) -> None:
         checkpoint(edit)(case, base)
-        (case / "s.toml").write_text("[network.unet]\nchannels = [4, 8]\nresidual_units = 2\n")
+        (case / "s.toml").write_text('normalise = "case"\n[network.unet]\nchannels = [4, 8]\nresidual_units = 2\n')
 
     return make
 

@@ -6,6 +6,7 @@ All models of one backbone share cases, initial weights and budget; they differ 
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -256,6 +257,8 @@ def train(
 @contextmanager
 def _loaders_told() -> Iterator[None]:
     """Says what the death of a process that loads cases means; torch tells it as a fault of its own."""
+    # Theirs, too: a temporary folder that each of them made would stay where it is ended.
+    multiprocessing.util.get_temp_dir()
     try:
         yield
     except RuntimeError as error:
