@@ -96,7 +96,10 @@ class Trial:
     ) -> subprocess.Popen[bytes]:
         """Begins a call in a session of its own; what it says goes to `said`."""
 
-        def limit() -> None:
+        def prepare() -> None:
+            # What runs in the background, or under nohup, ignores these, and so would its children.
+            for number in (signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
             for name, most in (limits or {}).items():
                 resource.setrlimit(getattr(resource, name), (most, most))
 
@@ -115,7 +118,7 @@ class Trial:
                 stdout=stdout.open("wb") if stdout else said,
                 stderr=said,
                 start_new_session=True,
-                preexec_fn=limit if limits else None,
+                preexec_fn=prepare,
             )
 
     def end(self, process: subprocess.Popen[bytes], *, began: float, seconds: float = 300) -> Ended:
