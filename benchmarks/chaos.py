@@ -40,6 +40,7 @@ QUICK = ("--permutations", "99", "--bootstrap", "100")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -9}
 HIDDEN = re.compile(r"\.segfair-(?!cache$).*|\..*\.(part|tmp)")
 UNWELCOME = re.compile(r"Traceback|internal error|Error:|Warning:|leaked")
+TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?: .*\n)+\S.*\n?")
 DATED = re.compile(rb"(\d{1,2} [A-Z][a-z]+ \d{4},?|\d{4}-\d\d-\d\d[T ])\s*\d\d:\d\d(:\d\d)?( UTC|\+00:00)?")
 DIGEST = re.compile(rb"\b[0-9a-f]{12,64}\b")
 OF_OTHERS = {f"torchinductor_{getpass.getuser()}"}
@@ -266,9 +267,10 @@ class Bench:
         return self.problems_of(command, trial)
 
 
-def _without_tracker(said: str) -> str:
-    """What was said, but for Python's own process that tidies up after one that was killed and says so."""
-    return re.sub(r".*resource_tracker.*\n(\s+warnings\.warn.*\n)?", "", said)
+def unwelcome(said: str) -> bool:
+    """Whether something was said that nobody should read; Python's own processes speak where others are killed."""
+    ours = re.sub(TRACEBACK, lambda block: block[0] * ("segfair" in block[0]), said)
+    return bool(UNWELCOME.search(re.sub(r".*resource_tracker.*\n(\s+warnings\.warn.*\n)?", "", ours)))
 
 
 def kill(bench: Bench, number: int, command: Command, how: signal.Signals, share: float, used: bool) -> list[str]:
@@ -300,7 +302,7 @@ def kill(bench: Bench, number: int, command: Command, how: signal.Signals, share
     # Before Python runs a line of ours, a signal ends it in its own way.
     if ended.code not in (CODES[how], -int(how), 0):
         wrong.append(f"ended with {ended.code}")
-    if UNWELCOME.search(_without_tracker(ended.said)) and not (ended.code == -int(how) and share < 0.1):
+    if unwelcome(ended.said) and not (ended.code == -int(how) and share < 0.1):
         wrong.append(f"said {ended.said[-300:]!r}")
     if how != signal.SIGKILL and ended.code != -int(how):
         wrong += [f"{name} stays" for name in trial.hidden()]
@@ -320,7 +322,7 @@ def kill(bench: Bench, number: int, command: Command, how: signal.Signals, share
 def refused(ended: Ended, *words: str, codes: Sequence[int] = (2,)) -> list[str]:
     """What is wrong with a refusal."""
     wrong = [] if ended.code in codes else [f"ended with {ended.code}: {ended.said[-300:]}"]
-    wrong += [f"said {ended.said[-300:]!r}"] if UNWELCOME.search(ended.said) else []
+    wrong += [f"said {ended.said[-300:]!r}"] if unwelcome(ended.said) else []
     wrong += [f"no word of {word}: {ended.said[-300:]}" for word in words if ended.code and word not in ended.said]
     return wrong + (["processes go on"] if ended.left_running else [])
 

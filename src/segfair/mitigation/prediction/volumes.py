@@ -247,10 +247,14 @@ def _check_parts(config: NetworkConfig, preprocessing: Preprocessing, window: Si
         ConfigError: It does not.
     """
     check_shape(config, window, what="window")
-    ends = (config.in_channels, config.out_channels)
-    of_images = (preprocessing.phases, preprocessing.regions.n_channels)
-    if ends != of_images:
-        raise ConfigError(f"its network has (in, out) = {ends} channels, and what it is trained on {of_images}")
+    if config.in_channels != preprocessing.phases:
+        raise ConfigError(
+            f"its network takes {config.in_channels} channels, and its images have {preprocessing.phases}"
+        )
+    if config.out_channels < len(preprocessing.regions):
+        raise ConfigError(
+            f"its network gives {config.out_channels} channels for {len(preprocessing.regions)} regions of a label"
+        )
 
 
 def _is_finite(node: Any) -> bool:
@@ -288,7 +292,7 @@ def _load_one(path: Path, device: str, own_network: str | None) -> Model:
         put_weights(network, checkpoint["network"])
     except ConfigError as error:
         raise InputError(
-            f"checkpoint {path}: its weights are not those of the network that it describes ({error})"
+            f"checkpoint {path}: its weights do not fit the network that it describes ({error})"
         ) from error
     keep_largest = bool(description.get("keep_largest", False))
     return Model(network.to(device).eval(), config, preprocessing, window, description, flips, keep_largest)

@@ -14,6 +14,9 @@ from segfair.signals import ENDING, note_signal
 __all__ = ["Interrupted", "StopWish", "interruptible"]
 
 
+_ALWAYS = (signal.SIGINT, signal.SIGTERM)
+
+
 class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
     """The training stands after a finished step and should be saved."""
 
@@ -34,7 +37,7 @@ class StopWish:
 def interruptible() -> Iterator[StopWish]:
     """Catches the first signal that ends a command as a wish; the second does what it always does.
 
-    One that is ignored (`nohup`) stays ignored. Outside of the main thread signals are left alone.
+    A hang-up that is ignored (`nohup`) stays ignored. Outside of the main thread signals are left alone.
     """
     stop = StopWish()
     if threading.current_thread() is not threading.main_thread():
@@ -42,7 +45,9 @@ def interruptible() -> Iterator[StopWish]:
         return
     # A handler that was not installed from Python reads as None.
     handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in ENDING}
-    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    before = {
+        number: handler for number, handler in handlers.items() if number in _ALWAYS or handler is not signal.SIG_IGN
+    }
 
     def wish(number: int, frame: FrameType | None) -> None:
         stop.wished = True
