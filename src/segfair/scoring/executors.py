@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -109,14 +109,19 @@ def own_processes(n_workers: int, *, afresh: bool = False) -> Iterator[Executor 
         yield None
         return
     import multiprocessing
+    import threading
     from concurrent.futures import ProcessPoolExecutor
 
     context = multiprocessing.get_context("spawn" if afresh else None)
-    others = multiprocessing.active_children()
-    with ProcessPoolExecutor(n_workers, mp_context=context, initializer=as_worker) as executor:
+    others, hook = multiprocessing.active_children(), threading.excepthook
+    with ExitStack() as stack:
+        stack.callback(setattr, threading, "excepthook", hook)
+        executor = stack.enter_context(ProcessPoolExecutor(n_workers, mp_context=context, initializer=as_worker))
         try:
             yield executor
         except BaseException:
+            # The thread that minds the processes finds jobs that were taken back, and would print that as its fault.
+            threading.excepthook = lambda _: None
             # Nobody waits for what is being scored: a large volume takes its time.
             executor.shutdown(wait=False, cancel_futures=True)
             for worker in multiprocessing.active_children():
