@@ -13,7 +13,7 @@ AUDIT_TESTS := $(filter-out tests/mitigation tests/loops tests/docs tests/browse
 # One thread a process: the tests and benchmarks run in parallel processes, and small networks gain nothing from more.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo demo-mitigate test lint format build lowest docs notebooks pictures bench same schemas catalogue fuzz clean
+.PHONY: demo demo-mitigate test lint format build lowest docs notebooks pictures bench same schemas catalogue chaos fuzz clean
 
 demo: $(VENV)/installed  ## build the embedded cohort, audit it, say where the report lies
 	$(BIN)/segfair phantom demo/cohort
@@ -67,7 +67,7 @@ pictures: $(VENV)/installed-docs  ## docs/images anew, from reports made now
 	$(THREADS) $(BIN)/python website/pictures.py docs/images
 
 bench: $(VENV)/installed-test  ## the figures of the documentation (long)
-	for script in $(filter-out benchmarks/byte_for_byte.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(THREADS) $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out benchmarks/byte_for_byte.py benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(THREADS) $(BIN)/python $$script || exit 1; done
 
 same: $(VENV)/installed-test  ## BEFORE=FOLDER: whether files differ from those that another version recorded there
 	$(BIN)/python benchmarks/byte_for_byte.py compare $(BEFORE)
@@ -82,6 +82,9 @@ catalogue: $(VENV)/installed-test  ## the messages of the summary: gathered, and
 	$(BIN)/pybabel --quiet update -D signing -i $(LOCALE)/signing.pot -d $(LOCALE) --ignore-obsolete --ignore-pot-creation-date --no-fuzzy-matching
 	$(BIN)/pybabel --quiet compile -D signing -d $(LOCALE)
 	rm $(LOCALE)/signing.pot
+
+chaos: $(VENV)/installed-test  ## kills at random moments, full disks, little memory: nothing is lost (15 minutes)
+	$(THREADS) $(BIN)/python benchmarks/chaos.py --write docs/reliability.md
 
 fuzz: $(VENV)/installed-test  ## the property tests with many more examples
 	$(THREADS) HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis

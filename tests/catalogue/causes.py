@@ -1,6 +1,6 @@
 """All causes, by what they are about."""
 
-from tests.catalogue import audits, cohorts, options, places, plans, rules, submissions
+from tests.catalogue import audits, checkpoints, cohorts, options, places, plans, rules, submissions, trainings
 
 __all__ = ["CAUSES", "KINDS"]
 
@@ -12,5 +12,7 @@ KINDS = {
     "submissions and what is expected of them": submissions.CAUSES,
     "numbers, choices, columns, commands": options.CAUSES,
     "pipes, folders, names, streams, environments": places.CAUSES,
+    "settings, networks, data and splits of trainings; phantoms": trainings.CAUSES,
+    "checkpoints, and runs that go on": checkpoints.CAUSES,
 }
 CAUSES = [cause for causes in KINDS.values() for cause in causes]

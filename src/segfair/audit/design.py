@@ -28,6 +28,7 @@ __all__ = [
     "Design",
     "Units",
     "build_design",
+    "check_named",
     "derive_columns",
     "subject_notice",
     "with_subjects",
@@ -369,6 +370,25 @@ def _numbers(name: str, values: NDArray[np.float64]) -> tuple[NDArray[np.float64
         f"adjusted for {name}: missing for {n_missing} of {len(values)} cases; they bear the median and an indicator "
         "of their own, and so are compared among themselves"
     )
+
+
+def check_named(cohort: Cohort, config: AuditConfig) -> None:
+    """Refuses columns that nothing can be compared by, for there are none of that name, before an hour of scoring.
+
+    Raises:
+        ConfigError: There is neither a column nor an attribute of the protocol of that name, nor do masks say it.
+    """
+    from_masks = DERIVED if config.derive else ()
+    named = {
+        "--primary": (config.primary, (*config.protocol.attributes, *from_masks)),
+        "--stratify": ((config.stratify,), (*config.protocol.attributes, *from_masks)),
+        "--adjust": (config.adjust or (), (LESION_VOLUME, *from_masks)),
+        "--subject-column": ((config.subject_column,), ()),
+    }
+    for option, (names, others) in named.items():
+        for name in names:
+            if name is not None and name not in others:
+                _require_column(cohort, name, option)
 
 
 def _require_column(cohort: Cohort, column: str, option: str) -> None:

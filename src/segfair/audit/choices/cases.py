@@ -18,7 +18,7 @@ from segfair.audit.choices.labels import (
 )
 from segfair.audit.choices.outcomes import resolve_outcomes, with_absolute
 from segfair.audit.choices.units import resolve_units
-from segfair.audit.design import subject_notice, with_subjects
+from segfair.audit.design import check_named, subject_notice, with_subjects
 from segfair.audit.mask_facts import check_threshold, check_usable
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
@@ -33,16 +33,17 @@ __all__ = ["check_columns", "score_cases", "settle", "settle_pictures"]
 
 
 def check_columns(cohort: Cohort, config: AuditConfig) -> None:
-    """Refuses joins, attributes, bins and readings of what is not there, before an hour of scoring.
+    """Refuses joins, attributes, bins, readings and units of what is not there, before an hour of scoring.
 
     Raises:
         MetadataError: A column that the metadata lack, or a text to be joined that no case has.
-        ConfigError: Options about one column that contradict each other.
+        ConfigError: Options about one column that contradict each other, or a unit of comparison that is not there.
     """
     check_joins(cohort, config.join)
     check_attributes(
         cohort, protocol=config.protocol, chosen=config.attributes, bins=config.bins, read_as=config.read_as
     )
+    check_named(cohort, config)
 
 
 def settle(
