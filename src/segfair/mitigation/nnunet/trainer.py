@@ -27,7 +27,11 @@ __all__ = ["nnUNetTrainerSegfair"]
 
 _STATE = "segfair"
 """The key of a checkpoint that is not nnU-Net's."""
-_NUMBERS = [np.dtype, *(type(np.dtype(name)) for name in ("f4", "f8", "i4", "i8", "?")), np.float64(0).__reduce__()[0]]
+_NUMBERS: list[Any] = [
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("f4", "f8", "i4", "i8", "?")),
+    np.float64(0).__reduce__()[0],
+]
 """What NumPy's numbers are made by; nnU-Net logs them."""
 
 
