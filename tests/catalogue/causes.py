@@ -1,12 +1,15 @@
 """All causes, by what they are about."""
 
-from tests.catalogue import audits, options, places, rules
+from tests.catalogue import audits, cohorts, options, places, plans, rules, submissions
 
 __all__ = ["CAUSES", "KINDS"]
 
 KINDS = {
     "audits and manifests, edited by hand": audits.CAUSES,
     "protocols, gates, bins, expressions": rules.CAUSES,
+    "plans of studies": plans.CAUSES,
+    "audits of different patients": cohorts.CAUSES,
+    "submissions and what is expected of them": submissions.CAUSES,
     "numbers, choices, columns, commands": options.CAUSES,
     "pipes, folders, names, streams, environments": places.CAUSES,
 }

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, Unpack
 from segfair.api.arrays import gather, put_mask
 from segfair.api.frames import split_frame
 from segfair.api.messages import python_terms
-from segfair.api.options import AuditOptions, MaskOptions, Names, audit_config, names_of, selection, spelt_out
+from segfair.api.options import (
+    AuditOptions,
+    MaskOptions,
+    Names,
+    audit_config,
+    names_of,
+    selection,
+    spelt_out,
+    study_plan,
+)
 from segfair.api.results import Audit
 from segfair.errors import ConfigError, InputError
 from segfair.files.datalists import is_path_table
@@ -22,7 +31,7 @@ from segfair.remote import memory_folder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from segfair.audit.result import AuditConfig
+    from segfair.audit.result import AuditConfig, AuditResult
     from segfair.cases import Case, Cohort
 
 __all__ = ["Masks", "Table", "audit", "audit_scores", "score"]
@@ -106,7 +115,7 @@ def audit(
         config = audit_config(options, spacing=common if are_files else None)
         _check_running(workers, spacing, are_files, reference)
         with _cohort_of(predictions, labels, metadata, ids=ids, spacing=spacing, options=options) as cohort:
-            return _audit(
+            result = _audit(
                 cohort,
                 config,
                 images=images,
@@ -116,6 +125,7 @@ def audit(
                 progress=progress,
                 cache=cache,
             )
+            return Audit.of(_planned(result, config, options))
 
 
 def _is_frame(value: object) -> TypeGuard[pd.DataFrame]:
@@ -216,7 +226,7 @@ def _audit(
     workers: int,
     progress: bool,
     cache: str | PathLike[str] | None,
-) -> Audit:
+) -> AuditResult:
     from segfair.audit.raters.procedure import rating
     from segfair.gallery.worst_cases import with_gallery, with_images
     from segfair.scoring.executors import own_processes
@@ -227,7 +237,7 @@ def _audit(
     with rating(cohort, labels2, reference=reference, cache=kept) as rated:
         with own_processes(workers) as executor, _bar(len(cohort), progress) as on_done:
             result, cohort = rated.run(config, executor=executor, cache=kept, on_done=on_done)
-        return Audit.of(with_gallery(result, cohort, images=found_images))
+        return with_gallery(result, cohort, images=found_images)
 
 
 def _several(paths: str | PathLike[str] | Sequence[str | PathLike[str]] | None) -> tuple[Path, ...]:
@@ -235,6 +245,19 @@ def _several(paths: str | PathLike[str] | Sequence[str | PathLike[str]] | None) 
     if paths is None:
         return ()
     return (Path(paths),) if isinstance(paths, str | PathLike) else tuple(map(Path, paths))
+
+
+def _planned(result: AuditResult, config: AuditConfig, options: Mapping[str, Any]) -> AuditResult:
+    """The audit with its plan's gates and what differs from that plan, where there was one."""
+    plan = study_plan(options)
+    if plan is None:
+        return result
+    from segfair.audit.judging.gates import check_gates
+    from segfair.plan.adherence import with_plan
+
+    verdict = dataclasses.replace(result.verdict, gates=check_gates(result, plan.gates))
+    result = dataclasses.replace(result, verdict=verdict)
+    return with_plan(result, plan, asked=config, gates=plan.gates, selection=selection(options))
 
 
 @contextmanager
@@ -302,7 +325,7 @@ def audit_scores(
             protocol=config.protocol,
             **chosen,
         )
-        return Audit.of(run_audit(cohort, config, scores=table))
+        return Audit.of(_planned(run_audit(cohort, config, scores=table), config, options))
 
 
 def score(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from segfair.api.messages import python_terms
-from segfair.api.options import RankOptions, audit_config, selection, spelt_out
+from segfair.api.options import Names, RankOptions, audit_config, names_of, selection, spelt_out
 from segfair.api.results import AuditComparison, TeamRanking
 from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
@@ -69,6 +69,7 @@ def rank(
     by: str | None = None,
     pattern: str | None = None,
     label_pattern: str | None = None,
+    over: Names = (),
     **options: Unpack[RankOptions],
 ) -> TeamRanking:
     """Ranks the submissions of many teams, and says what decides their order.
@@ -80,6 +81,7 @@ def rank(
         by: The score that decides: "TS", "PS", "FS" or a metric; None: TS where there is one.
         pattern: Where masks lie in the folder of a team, for example "{id}/pred_*.nii.gz".
         label_pattern: The same of labels in their folder.
+        over: Metrics of the other ways to rank (mean rank, significance points); (): DSC and NormHD, or what decides.
         **options: See `segfair.api.options.RankOptions`.
 
     Raises:
@@ -111,7 +113,7 @@ def rank(
             if pattern is not None or label_pattern is not None:
                 raise ConfigError("pattern: is for folders of masks, and these are scores; leave it out")
             scores = load_team_scores(teams, metadata, protocol=config.protocol, **selection(options))
-            return TeamRanking.of(rank_scored(scores, config, by=by))
+            return TeamRanking.of(rank_scored(scores, config, by=by, over=names_of(over, "over")))
         cohort, found = load_teams(
             teams,
             with_pattern(labels, label_pattern, option="--label-pattern"),
@@ -119,4 +121,6 @@ def rank(
             pattern=pattern,
             **selection(options),
         )
-        return TeamRanking.of(with_galleries(run_ranking(cohort, found, config, by=by), found))
+        return TeamRanking.of(
+            with_galleries(run_ranking(cohort, found, config, by=by, over=names_of(over, "over")), found)
+        )

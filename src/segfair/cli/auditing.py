@@ -36,14 +36,16 @@ from segfair.cli.options import (
     spread,
 )
 from segfair.cli.settings import (
+    all_gates,
     audit_config,
     mask_places,
     parse_spacing,
+    planned,
     prepare,
-    read_gates,
     require_answerable,
     score_cache,
     selection,
+    study_plan,
 )
 from segfair.cli.terminal.progress import scoring
 from segfair.cli.terminal.results import finish, say_cache, write
@@ -101,12 +103,14 @@ def audit(
         derive=derive,
         strict=strict,
     )
-    gates = read_gates([*config.protocol.gates, *(options.testing.gate or ())])
+    plan = study_plan(options)
+    config = config if plan is None else plan.applied(config)
+    gates = all_gates(options, config, plan)
     delivery = prepare(options, voice)
     cohort = load_cohort(
         *mask_places(predictions, labels, metadata, pattern=files.pattern, label_pattern=files.label_pattern),
-        missing_prediction=missing_prediction,
-        **selection(options),
+        missing_prediction=config.missing_prediction,
+        **selection(options, plan),
     )
     cohort, found_images = with_images(cohort, images)
     require_answerable(gates, config, cohort)
@@ -115,6 +119,7 @@ def audit(
         with scoring(len(cohort), running, voice) as (executor, on_done):
             result, cohort = rated.run(config, executor=executor, cache=cache, on_done=on_done)
         say_cache(cache, "cases" if rated.kind == "one" else "pairs of masks", voice)
+        result = planned(result, plan, options, asked=config, gates=gates)
         finish(with_gallery(result, cohort, images=found_images), gates, delivery, voice)
 
 
@@ -144,21 +149,24 @@ def audit_scores(
     from segfair.protocol.rules import load_protocol
 
     voice = Voice("audit-scores", options.saying)
-    protocol = load_protocol(options.protocol)
-    gates = read_gates([*protocol.gates, *(options.testing.gate or ())])
+    plan = study_plan(options)
+    protocol = load_protocol(options.protocol) if plan is None else plan.applied(audit_config(options)).protocol
     delivery = prepare(options, voice)
     with _uncollected():
         cohort, table = load_score_cohort(
             scores,
             metadata,
-            **selection(options),
+            **selection(options, plan),
             lower_is_better=tuple(lower_is_better or ()),
             higher_is_better=tuple(higher_is_better or ()),
             protocol=protocol,
         )
-        config = audit_config(options, outcome=outcome or default_outcome(table))
+        config = audit_config(options, outcome=outcome or (default_outcome(table) if plan is None else "dsc"))
+        config = config if plan is None else plan.applied(config)
+        gates = all_gates(options, config, plan)
         require_answerable(gates, config, cohort, table)
-        finish(run_audit(cohort, config, scores=table), gates, delivery, voice)
+        result = planned(run_audit(cohort, config, scores=table), plan, options, asked=config, gates=gates)
+        finish(result, gates, delivery, voice)
 
 
 @contextlib.contextmanager

@@ -173,6 +173,10 @@ class Testing:
         str | None, option("Attributes fixed beforehand: a family of tests of their own, reported first.", TESTS)
     ] = None
     margin: Annotated[list[str] | None, option("Largest deficit that does not matter, e.g. dsc=0.05.", TESTS)] = None
+    plan: Annotated[
+        Path | None,
+        option("TOML file with the table of segfair plan: its settings hold, the report says what differs.", TESTS),
+    ] = None
     stratify: Annotated[str | None, option("Metadata column to compare within, e.g. site.", TESTS)] = None
     adjust: Annotated[
         str | None,
@@ -268,6 +272,9 @@ class RankOptions:
     by: Annotated[str | None, option("Score that decides: TS, PS, FS or a metric; TS where there is one.", RULES)] = (
         None
     )
+    over: Annotated[
+        str | None, option("Metrics of the other ways to rank (mean rank, points), comma-separated.", RULES)
+    ] = None
     protocol: Protocol = "default"
     title: Title = ""
     private_labels: Annotated[

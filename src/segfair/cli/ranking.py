@@ -1,4 +1,4 @@
-"""`rank` and `rank-scores`. Ranks nothing itself."""
+"""`rank`, `rank-scores` and `check`. Ranks nothing itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from segfair.cli.app import app
-from segfair.cli.commands import brief
+from segfair.cli.commands import Command, brief
 from segfair.cli.options import (
     HigherIsBetter,
     Images,
@@ -17,13 +17,15 @@ from segfair.cli.options import (
     MaskFiles,
     RankOptions,
     Running,
+    Saying,
     Strict,
+    split,
     spread,
 )
-from segfair.cli.settings import parse_spacing, rank_config, score_cache, selection
+from segfair.cli.settings import parse_spacing, parse_values, rank_config, score_cache, selection
 from segfair.cli.terminal.progress import scoring
-from segfair.cli.terminal.results import say_cache, write_ranking
-from segfair.cli.terminal.voice import Voice
+from segfair.cli.terminal.results import say_cache, say_check, write_ranking
+from segfair.cli.terminal.voice import Answer, Voice
 
 
 @app.command(
@@ -73,7 +75,16 @@ def rank(
     cohort, found_images = with_images(cohort, images)
     cache = score_cache(running, options.out)
     with scoring(len(cohort), running, voice) as (executor, on_done):
-        ranking = run_ranking(cohort, found, config, by=options.by, executor=executor, cache=cache, on_done=on_done)
+        ranking = run_ranking(
+            cohort,
+            found,
+            config,
+            by=options.by,
+            over=split(options.over or ""),
+            executor=executor,
+            cache=cache,
+            on_done=on_done,
+        )
         if not options.private_labels:
             ranking = with_galleries(ranking, found, images=found_images, executor=executor)
     say_cache(cache, "predictions", voice)
@@ -108,4 +119,55 @@ def rank_scores(
         lower_is_better=tuple(lower_is_better or ()),
         higher_is_better=tuple(higher_is_better or ()),
     )
-    write_ranking(rank_scored(found, config, by=options.by), options, voice)
+    write_ranking(rank_scored(found, config, by=options.by, over=split(options.over or "")), options, voice)
+
+
+@app.command(cls=Command, epilog="Example: segfair check submission/ --expect manifest.json")
+@spread
+def check(
+    submission: Annotated[Path, typer.Argument(metavar="SUBMISSION", help="Folder of masks; with --write: of images.")],
+    expect: Annotated[Path | None, typer.Option(help="What is expected: names, grids, values, sizes.")] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="Write what is expected of masks of these images, and check nothing.")
+    ] = None,
+    values: Annotated[str | None, typer.Option(help="With --write: label values that may be, e.g. 1,2.")] = None,
+    suffix: Annotated[
+        list[str] | None, typer.Option(help="With --write: a format that may be, e.g. .nii.gz (repeatable).")
+    ] = None,
+    max_mb: Annotated[
+        float | None, typer.Option(help="With --write: largest file, in megabytes.", min=1e-3, max=1e6)
+    ] = None,
+    equal_shape: Annotated[bool, typer.Option("--equal-shape", help="With --write: masks need no place.")] = False,
+    *,
+    saying: Saying,
+) -> None:
+    """Say whether a submission is as expected; takes no labels.
+
+    Exit code 0: it is, 1: something has to be mended.
+    """
+    from segfair.errors import ConfigError
+    from segfair.submission import check_submission, expect_like, read_expectation, write_expectation
+
+    voice = Voice("check", saying)
+    rules = {"--values": values, "--suffix": suffix, "--max-mb": max_mb, "--equal-shape": equal_shape or None}
+    if (expect is None) == (write is None):
+        raise ConfigError("segfair check: takes --expect FILE, or --write FILE to make one from a folder of images")
+    if expect is not None:
+        stray = [name for name, value in rules.items() if value is not None]
+        if stray:
+            raise ConfigError(f"{stray[0]}: is for --write; what is expected stands in {expect}")
+        found = check_submission(submission, read_expectation(expect))
+        say_check(found, voice)
+        raise typer.Exit(0 if found.passed else 1)
+    if write is not None:
+        expectation = expect_like(
+            submission,
+            values=None if values is None else parse_values(values),
+            suffixes=None if suffix is None else tuple(suffix),
+            max_bytes=None if max_mb is None else round(max_mb * 1e6),
+            match="shape" if equal_shape else "affine",
+        )
+        write_expectation(expectation, write)
+        n_cases = len(expectation.cases)
+        line = f"{n_cases} cases in {write}; a submission is checked by: segfair check SUBMISSION --expect {write}"
+        voice.answer(Answer({"n_cases": n_cases, "files": {"expectation": str(write)}}, (line,)))

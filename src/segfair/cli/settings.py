@@ -15,17 +15,52 @@ from segfair.errors import ConfigError, close_names
 
 if TYPE_CHECKING:
     from segfair.audit.judging.gates import Gate
-    from segfair.audit.result import AuditConfig
+    from segfair.audit.result import AuditConfig, AuditResult
     from segfair.cases import Cohort
     from segfair.cli.terminal.voice import Voice
     from segfair.handover.deliver import Delivery
+    from segfair.plan.study_plan import StudyPlan
     from segfair.scoring.score_cache import ScoreCache
     from segfair.scoring.scores import ScoreTable
 
 
-def selection(options: AuditOptions | RankOptions) -> dict[str, Any]:
+def selection(options: AuditOptions | RankOptions, plan: StudyPlan | None = None) -> dict[str, Any]:
     """What every loader of a cohort is told about the table and the cases that count."""
-    return dataclasses.asdict(options.selection)
+    asked = dataclasses.asdict(options.selection)
+    if plan is None:
+        return asked
+    planned = {"where": plan.where, "subject_column": plan.config.subject_column}
+    return {**asked, **{name: value for name, value in planned.items() if asked[name] is None}}
+
+
+def study_plan(options: AuditOptions) -> StudyPlan | None:
+    """What was fixed beforehand; None: nothing was.
+
+    Raises:
+        ConfigError: The file holds no plan.
+    """
+    if options.testing.plan is None:
+        return None
+    from segfair.plan.study_plan import read_plan
+
+    return read_plan(options.testing.plan)
+
+
+def all_gates(options: AuditOptions, config: AuditConfig, plan: StudyPlan | None) -> tuple[Gate, ...]:
+    """Those of the protocol, of the plan and of the command line."""
+    planned = () if plan is None else (gate.text for gate in plan.gates)
+    return read_gates([*config.protocol.gates, *planned, *(options.testing.gate or ())])
+
+
+def planned(
+    result: AuditResult, plan: StudyPlan | None, options: AuditOptions, *, asked: AuditConfig, gates: Sequence[Gate]
+) -> AuditResult:
+    """The audit with what it did otherwise than planned, where there was a plan."""
+    if plan is None:
+        return result
+    from segfair.plan.adherence import with_plan
+
+    return with_plan(result, plan, asked=asked, gates=gates, selection=selection(options, plan))
 
 
 def mask_places(
@@ -74,7 +109,9 @@ def _groups(options: AuditOptions | RankOptions) -> dict[str, Any]:
     }
 
 
-def audit_config(options: AuditOptions, *, outcome: str, metrics: str | None = None, **settings: Any) -> AuditConfig:
+def audit_config(
+    options: AuditOptions, *, outcome: str = "dsc", metrics: str | None = None, **settings: Any
+) -> AuditConfig:
     """The settings of an audit."""
     from segfair.audit.result import AuditConfig
     from segfair.protocol.rules import load_protocol
@@ -152,6 +189,14 @@ def parse_spacing(text: str) -> tuple[float, ...]:
     return tuple(map(float, lengths))
 
 
+def parse_values(text: str) -> tuple[int, ...]:
+    """Label values with commas between them."""
+    try:
+        return tuple(map(int, split(text)))
+    except ValueError:
+        raise ConfigError(f"--values {text}: expected whole numbers with commas between them, such as 1,2") from None
+
+
 def read_gates(texts: Iterable[str]) -> tuple[Gate, ...]:
     """Reads gates before anything else is read or scored, so that a typo costs nothing."""
     from segfair.audit.judging.gates import parse_gate
@@ -206,14 +251,14 @@ def prepare(options: AuditOptions, voice: Voice) -> Delivery:
     """What will be handed over, refused now where it cannot be; says so where a record was not asked for but found."""
     from segfair.handover.deliver import prepare
 
-    beside = Path("study.toml")
-    if options.handover.record is None and beside.is_file():
+    beside, plan = Path("study.toml"), options.testing.plan
+    if options.handover.record is None and plan is None and beside.is_file():
         voice.note(f"about the study: {beside} of this folder")
     return prepare(
         options.out,
         share_out=options.handover.share,
         keyfile=options.handover.pseudonymise,
         figures=options.handover.figures,
-        record=options.handover.record or (beside if beside.is_file() else None),
+        record=options.handover.record or plan or (beside if beside.is_file() else None),
         **dataclasses.asdict(options.handover.naming),
     )

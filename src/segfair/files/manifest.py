@@ -20,6 +20,7 @@ from segfair.errors import InputError
 from segfair.files.datalists import is_path_table, read_path_table
 from segfair.files.finding.patterns import find_by_pattern, is_pattern, local_masks, split_pattern
 from segfair.files.image_files import find_images
+from segfair.files.images.headers import leads_out
 from segfair.files.layouts import pair_ids
 from segfair.remote import bring
 
@@ -295,7 +296,7 @@ def written_files(directory: Path) -> set[str]:
     return {
         name
         for name, digest in outputs.items()
-        # A manifest that was tampered with must not lead out of the folder.
+        # Nor here: what is found is removed.
         if (path := (directory / name).resolve()).is_relative_to(inside)
         and path.is_file()
         and hash_file(path) == digest
@@ -416,7 +417,10 @@ def _audited_cases(directory: Path) -> set[str]:
 def _compare(files: Mapping[str, str], folder: Path, what: str) -> list[str]:
     changes = []
     for name, digest in files.items():
-        if not (folder / name).is_file():
+        # A manifest that was tampered with must not lead out of the folder; inputs of one's own may lie anywhere.
+        if what == "output" and leads_out(folder / name, folder):
+            changes.append(f"{what} {name}: leads out of {folder}; it was not looked at")
+        elif not (folder / name).is_file():
             changes.append(f"{what} {name}: missing")
         elif hash_input(folder / name) != digest:
             changes.append(f"{what} {name}: changed")

@@ -231,6 +231,9 @@ def _fixed_beforehand(result: AuditResult) -> str:
         [f"primary attributes {', '.join(clean(name, length=40) for name in config.primary)}"] if config.primary else []
     )
     told += [f"margin {format_number(value)} in {metric_name(name)}" for name, value in config.margin.items()]
+    if (plan := result.about.plan) is not None:
+        held = "as planned" if not plan.differences else f"{plural(len(plan.differences), 'difference')} to the plan"
+        told.append(f"plan with SHA-256 {plan.digest}: {held}")
     return "; ".join(told)
 
 

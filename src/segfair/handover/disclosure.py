@@ -46,7 +46,7 @@ from segfair.audit.result import (
 from segfair.audit.result.record import KNOWN_KEYS
 from segfair.errors import ConfigError
 from segfair.handover.pseudonyms import with_alert, without_paths
-from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, rename_levels
+from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, plan_without_texts, rename_levels
 from segfair.subgroups.lattice import Divergence, Estimate, Item, Subgroup, SubgroupTable
 from segfair.subgroups.search import Search
 
@@ -216,6 +216,7 @@ def _told_part(
             config=dataclasses.replace(result.about.config, outcomes=outcomes),
             joined=None,
             record=_record(result, ids),
+            plan=plan_without_texts(result.about.plan),
             shared=True,
         ),
         cases=dataclasses.replace(result.cases, counts=counts, scores=rows, gallery=None),

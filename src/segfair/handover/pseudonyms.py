@@ -27,6 +27,7 @@ from segfair.handover.redaction import (
     CaseIds,
     ids_of,
     levels_with_ids,
+    plan_without_texts,
     rename_each,
     rename_levels,
     rewrite,
@@ -148,7 +149,8 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
         gallery=result.cases.gallery.renamed(names) if result.cases.gallery else None,
     )
     record = rewrite(result.about.record, ids.replaced)
-    about = dataclasses.replace(result.about, pseudonym_key=fingerprint(key), record=record)
+    plan = plan_without_texts(result.about.plan)
+    about = dataclasses.replace(result.about, pseudonym_key=fingerprint(key), record=record, plan=plan)
     hidden = rename_levels(
         dataclasses.replace(result, about=about, cases=cases),
         {name: rename_each(result.attributes.bins[name].levels, ids) for name in quoting},

@@ -34,7 +34,18 @@ from segfair.rank.result import LeftOut, Variant
 from segfair.rank.teams import TeamScores
 from segfair.scoring.scores import ScoreTable
 
-__all__ = ["CHALLENGE", "COLUMNS", "Board", "choose_score", "make_board", "other_rules", "span", "without_each_patient"]
+__all__ = [
+    "CHALLENGE",
+    "COLUMNS",
+    "Board",
+    "choose_score",
+    "make_board",
+    "oriented",
+    "other_rules",
+    "span",
+    "without_each_attribute",
+    "without_each_patient",
+]
 
 Floats = NDArray[np.float64]
 Ranks = NDArray[np.intp]
@@ -168,6 +179,45 @@ def other_rules(
         found[name] = rank_teams(values), other.sign * values
         variants.append(Variant(name, kind, *_changes(found[name][0], ranks, scores.names)))
     return tuple(variants), found
+
+
+def without_each_attribute(
+    board: Board, attributes: AttributeTable, ranks: Ranks, names: Sequence[str]
+) -> tuple[Variant, ...]:
+    """The order with one attribute after the other left out of FS, those that move most teams first.
+
+    Nothing where FS is no part of the score, or rests on a single attribute.
+    """
+    counted = judged(attributes.attributes, board.rule)
+    if board.by not in ("TS", "FS") or len(counted) < 2:
+        return ()
+    found = []
+    for attribute in counted:
+        codes = np.array([other.codes for other in attributes.attributes if other.name != attribute.name])
+        other = dataclasses.replace(board, levels=stack_levels(codes))
+        found.append(Variant(attribute.name, "attribute", *_changes(rank_teams(other.observed()), ranks, names)))
+    return tuple(sorted(found, key=lambda entry: (-entry.n_moved, -entry.largest_move, entry.name)))
+
+
+def oriented(scores: TeamScores, metrics: Sequence[str]) -> dict[str, Floats]:
+    """Metric -> (n_teams, n_cases) of complete tables, higher is better.
+
+    Raises:
+        ConfigError: A metric that not every team has, or that rates nothing.
+    """
+    tables = list(scores.tables.values())
+    found = {}
+    for name in metrics:
+        if any(name not in table.names for table in tables):
+            raise ConfigError(
+                f"--over {name}: not a score of every team{close_names(name, tables[0].names)}; there are "
+                f"{_common(tables)}"
+            )
+        better = next(metric.better for metric in tables[0].metrics if metric.name == name)
+        if better not in ("higher", "lower"):
+            raise ConfigError(f"--over {name}: no higher or lower value of it is better; name other metrics")
+        found[name] = _column(tables, name) * (-1 if better == "lower" else 1)
+    return found
 
 
 def _other_normhd(board: Board, scores: TeamScores, config: AuditConfig) -> dict[str, Floats]:

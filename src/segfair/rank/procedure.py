@@ -46,13 +46,16 @@ from segfair.rank.board import (
     Board,
     choose_score,
     make_board,
+    oriented,
     other_rules,
     span,
+    without_each_attribute,
     without_each_patient,
 )
 from segfair.rank.certainty import CohortScorer, RankStability, leave_one_out_scores, rank_stability, rank_teams
-from segfair.rank.levels import compare_levels
+from segfair.rank.levels import compare_levels, rank_within_levels
 from segfair.rank.result import Agreement, Baseline, Pairs, Ranking, Standing
+from segfair.rank.schemes import rank_by_schemes
 from segfair.rank.team_tables import NO_SCORES
 from segfair.rank.teams import Team, TeamScores, require_complete, score_teams
 from segfair.rank.verdict import reach_verdict
@@ -73,6 +76,7 @@ def run_ranking(
     config: AuditConfig,
     *,
     by: str | None = None,
+    over: Sequence[str] = (),
     executor: Executor | None = None,
     cache: ScoreCache | None = None,
     on_done: Callable[[str], None] | None = None,
@@ -85,6 +89,7 @@ def run_ranking(
         config: Settings; of them the protocol, labels, attributes, bins, smallest group, patients, numbers of
             resamples, seed, threshold and `strict` matter here.
         by: See `rank_scored`.
+        over: See `rank_scored`.
         executor: Where cases are scored; None: in this process.
         cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere.
         on_done: Called with each case id once all teams are scored on it.
@@ -121,10 +126,10 @@ def run_ranking(
     check_many_values(scores.baseline, labels_are_named=named)
     check_regions_occur(scores.baseline, config)
     check_threshold(scores.tables.values(), config.threshold)
-    return _rank(scores, config, by=by)
+    return _rank(scores, config, by=by, over=over)
 
 
-def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = None) -> Ranking:
+def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = None, over: Sequence[str] = ()) -> Ranking:
     """Ranks teams whose cases are scored.
 
     Args:
@@ -132,16 +137,17 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         config: Settings.
         by: The score that decides: "TS", "PS", "FS" or a metric (its mean over cases). None: TS; PS where no
             attribute can be judged; the first outcome of the settings where there is no DSC or NormHD.
+        over: The metrics of the other ways to rank (`segfair.rank.schemes`); empty: DSC and NormHD, or what decides.
 
     Raises:
         ConfigError: A metric, attribute or column that is not there, or learned bins.
         MetadataError: Texts to be joined that are not there.
     """
     check_columns(scores.cohort, config)
-    return _rank(scores, config, by=by)
+    return _rank(scores, config, by=by, over=over)
 
 
-def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking:
+def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None, over: Sequence[str]) -> Ranking:
     learned = [name for name, bins in config.bins.items() if bins == "tree"]
     if learned:
         raise ConfigError(f"--bins {learned[0]}=tree: learned bins differ from team to team; give edges")
@@ -170,6 +176,8 @@ def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking
     baseline = _baseline(board, scores, attributes, config, values)
     order = sorted(range(len(values)), key=lambda team: (ranks[team], scores.names[team]))
     lead = "dsc" if by in CHALLENGE else by
+    compared = tuple(dict.fromkeys(over)) or (COLUMNS if by in CHALLENGE else (by,))
+    others = oriented(require_complete(scores, compared), compared)
     podium = _podium(scores, lead)
     standings = tuple(
         Standing(
@@ -207,6 +215,23 @@ def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking
         versions=versions(),
         pairs=_pairs(stability, order, scores.names),
         agreement=_agreement(stability.taus),
+        schemes=rank_by_schemes(
+            others,
+            ranks,
+            scores.names,
+            rng=config.resampling.stream("rank/schemes"),
+            draws=config.bootstrap,
+            subjects=units.subjects,
+        ),
+        without_attribute=without_each_attribute(board, attributes, ranks, scores.names),
+        within=rank_within_levels(
+            oriented(scores, (lead,))[lead],
+            scores.names,
+            attributes,
+            config,
+            sign=board.sign,
+            subjects=units.subjects,
+        ),
         levels={
             team: compare_levels(scores.cohort, table, attributes, config, metric=lead)
             for team, table in scores.tables.items()

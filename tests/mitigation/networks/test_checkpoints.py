@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from segfair.errors import InputError
-from segfair.mitigation.networks.checkpoints import load_checkpoint, save_checkpoint, trim_rows
+from segfair.mitigation.networks.checkpoints import append_rows, load_checkpoint, save_checkpoint, trim_rows
 
 
 def test_unusable_checkpoints_are_named(tmp_path: Path) -> None:
@@ -50,3 +50,19 @@ def test_trim_drops_later_epochs_and_a_broken_last_row(tmp_path: Path) -> None:
     trim_rows(path, last_epoch=2)
     assert path.read_bytes() == b"epoch,dsc\r\n1,0.5\r\n2,0.6\r\n"
     trim_rows(tmp_path / "absent.csv", last_epoch=2)
+
+
+def test_a_name_in_a_table_of_a_training_is_no_formula(tmp_path):
+    rows = [{"epoch": 1, "case": "=1+1", "weight": -0.5}, {"epoch": 1, "case": "P1", "weight": 1.5}]
+    append_rows(tmp_path / "weights.csv", ("epoch", "case", "weight"), rows)
+    assert (tmp_path / "weights.csv").read_text() == "epoch,case,weight\r\n1,'=1+1,-0.5\r\n1,P1,1.5\r\n"
+    trim_rows(tmp_path / "weights.csv", last_epoch=1)
+    assert "1,'=1+1,-0.5" in (tmp_path / "weights.csv").read_text(), "written again as it was"
+
+
+def test_its_names_come_back(tmp_path):
+    from segfair.mitigation.experiment.summary import trained_weights
+
+    rows = [{"epoch": 0, "case": case, "weight": weight} for case, weight in (("=1+1", 0.5), ("P1", 1.5))]
+    append_rows(tmp_path / "weights.csv", ("epoch", "case", "weight"), rows)
+    assert trained_weights(tmp_path, ["=1+1", "P1"], best_epoch=1).tolist() == [[0.5, 1.5]]

@@ -16,7 +16,7 @@ from segfair.protocol.rules import Protocol, load_protocol
 from segfair.stats.resampling import Resampling
 from segfair.subgroups.search import SearchBounds
 
-__all__ = ["About", "AuditConfig"]
+__all__ = ["About", "AuditConfig", "PlanDifference", "PlanFacts"]
 
 _NAMES = ("labels", "attributes", "outcomes", "primary", "adjust")
 
@@ -123,6 +123,36 @@ class AuditConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanDifference:
+    """A setting that is not as it was planned; both values as texts."""
+
+    setting: str
+    planned: str
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """What was fixed before the study (`segfair plan`), and where the audit differs from it.
+
+    Attributes:
+        digest: SHA-256 of the plan, as `segfair plan` prints it.
+        planned: What the digest is of: the plan as plain values, with the digest of its scoring rules.
+        differences: What the audit did otherwise; empty: it was that plan.
+    """
+
+    digest: str
+    planned: Mapping[str, Any]
+    differences: tuple[PlanDifference, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """Whether the audit was that plan, in a line."""
+        told = (f"{entry.setting} (planned: {entry.planned}; done: {entry.done})" for entry in self.differences)
+        return f"not as planned: {', '.join(told)}" if self.differences else "as planned"
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """What an audit was asked, and of what.
 
@@ -134,6 +164,7 @@ class About:
         joined: How rows of the table and cases were joined; None where there was no table to join.
         record: What the user says about the study.
         pseudonym_key: Fingerprint of the key behind the pseudonyms that stand for ids; empty: there are none.
+        plan: What was fixed beforehand; None: nothing was.
         shared: Whether this was made to be handed on: groups of few cases and all rows of cases are left out.
     """
 
@@ -144,4 +175,5 @@ class About:
     joined: Join | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
     pseudonym_key: str = ""
+    plan: PlanFacts | None = None
     shared: bool = False

@@ -321,19 +321,19 @@ def describe_grid(mask: Mask) -> str:
     return f"{shape}, {spacing} mm, {axis_codes(mask)}{sheared}"
 
 
-def describe_difference(label: Mask, prediction: Mask) -> str:
-    """How two grids differ, for an error message.
+def describe_difference(label: Mask, prediction: Mask, *, names: tuple[str, str] = ("label", "prediction")) -> str:
+    """How two grids differ, for an error message; `names` says what the two are.
 
     Returns:
         Both descriptions; where these read alike, how far apart the corners of the two volumes lie.
     """
     on_label, on_prediction = describe_grid(label), describe_grid(prediction)
     if on_label != on_prediction:
-        return f"label is {on_label}; prediction is {on_prediction}"
+        return f"{names[0]} is {on_label}; {names[1]} is {on_prediction}"
     apart = displacement_mm(label.affine, prediction.affine, label.shape)
     share = apart / min(label.spacing_mm)
     return (
-        f"label and prediction are both {on_label}, but their corners lie up to {apart:.3g} mm apart"
+        f"{names[0]} and {names[1]} are both {on_label}, but their corners lie up to {apart:.3g} mm apart"
         f" ({share:.2g} of a voxel edge)"
     )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from segfair.errors import InputError
+from segfair.files.cells import defuse
 
 __all__ = ["FORMAT", "append_rows", "load_checkpoint", "save_checkpoint", "trim_rows"]
 
@@ -59,13 +60,20 @@ def load_checkpoint(path: str | Path, *, device: str = "cpu") -> dict[str, Any]:
 
 
 def append_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Appends rows to a CSV file, with a header if it is new; None is an empty cell, numbers keep every digit."""
+    """Appends rows to a CSV file, with a header if it is new; None is an empty cell, numbers keep every digit.
+
+    Text that a spreadsheet would run as a formula is defused, as in every table.
+    """
     new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as stream:
+    with path.open("a", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.DictWriter(stream, columns)
         if new:
             writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _inert(cell) for name, cell in row.items()} for row in rows)
+
+
+def _inert(cell: object) -> object:
+    return defuse(cell) if isinstance(cell, str) else cell
 
 
 def trim_rows(path: Path, *, last_epoch: int) -> None:

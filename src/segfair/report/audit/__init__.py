@@ -18,7 +18,7 @@ from segfair.report.audit.maps import heat_map_section
 from segfair.report.audit.method import column_section, input_section, method_section
 from segfair.report.audit.raters import rater_section
 from segfair.report.audit.room import attributes_note
-from segfair.report.audit.scores import alert_section, gate_section, record_section, score_section
+from segfair.report.audit.scores import alert_section, gate_section, plan_section, record_section, score_section
 from segfair.report.audit.second_labels import ruler_section
 from segfair.report.audit.summary import headline_facts, primary_section, verdict_section, worst_section
 from segfair.report.glossary import AUDIT_TERMS, glossary
@@ -104,6 +104,7 @@ def page_data(
         "attributes_note": attributes_note(result),
         "attributes_folded": _attributes_folded(attributes),
         "record": record_section(result),
+        "plan": plan_section(result),
         "gates": gate_section(result),
         "sections": sections,
         "folded": _folded(result, sections),
