@@ -55,8 +55,8 @@ def scorer_digest() -> str:
     """
     found = hashlib.sha256()
     for folder in (Path(__file__).parent, Path(images.__path__[0])):
-        for module in sorted(folder.glob("*.py")):
-            found.update(module.name.encode() + b"\0" + module.read_bytes())
+        for module in sorted(folder.rglob("*.py")):
+            found.update(module.relative_to(folder).as_posix().encode() + b"\0" + module.read_bytes())
     for library in _LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found.update(f"{library} {metadata.version(library)}\n".encode())
