@@ -124,6 +124,15 @@ class LesionRule:
     overlap: Annotated[float, Kind("a number from 0.5 to 1", lambda value: 0.5 <= value <= 1)] = 0.5
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is scored by it; none without a rule."""
+        if self.rule == "none":
+            return ()
+        plain = ("lesion_sensitivity", "false_lesions", "lesion_f1", "lesion_dsc", "lesion_hd95_mm")
+        of_matched = ("lesion_assd_mm", "lesion_sq", "lesion_pq", "lesion_pq_dsc")
+        return (*plain, *of_matched) if self.rule == "panoptica" else plain
+
+    @property
     def definition(self) -> str:
         """What a number that was found by it bears in the id of its definition."""
         said = {
@@ -194,6 +203,18 @@ class Protocol:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 
+    def with_lesions(self, rule: str) -> Protocol:
+        """A copy that tells lesions apart by a rule and scores them; a protocol with this rule stays as it is.
+
+        Raises:
+            ConfigError: No such rule.
+        """
+        lesions = lesion_rule(rule)
+        if self.lesions.rule == rule:
+            return self
+        others = tuple(name for name in self.metrics if name not in self.lesions.metrics)
+        return self.replace(lesions=lesions, metrics=(*others, *lesions.metrics))
+
     def to_dict(self) -> dict[str, Any]:
         """The protocol in the TOML file's layout: plain dicts, lists, strings and numbers."""
         tree: dict[str, Any] = _converter.unstructure(
@@ -230,6 +251,8 @@ class Protocol:
         for name, values in file.regions.items():
             if values == "any":
                 raise ConfigError(f'{source}, [regions] {name}: name the label values, for example {name} = "1,2"')
+        if "metrics" not in tree:
+            file = dataclasses.replace(file, metrics=(*file.metrics, *file.lesions.metrics))
         return cls(
             **{name: getattr(file, name) for name in _AS_THEY_ARE},
             label=LabelRule(file.label.overlap, file.label.surface),

@@ -23,6 +23,7 @@ from segfair.files import images
 from segfair.files.images.contents import content_digest
 from segfair.files.placing import placed_whole
 from segfair.protocol.rules import Protocol
+from segfair.scoring.lesions.measures import Lesion
 from segfair.scoring.reading import refuse_links
 from segfair.scoring.scores import CaseScore
 
@@ -194,7 +195,8 @@ def _digest(text: str) -> str:
 
 def _score(tree: dict[str, Any]) -> CaseScore:
     in_label, in_prediction = tree.pop("values_found")
+    lesions = tree.pop("lesions")
     return CaseScore(
-        **{**tree, "case": "", "alerts": tuple(tree["alerts"])},
+        **{**tree, "case": "", "alerts": tuple(tree["alerts"]), "lesions": tuple(Lesion(**of) for of in lesions)},
         values_found=(tuple(in_label), tuple(in_prediction)),
     )

@@ -30,7 +30,7 @@ class Lesion:
         found: Whether the rule says that it was found.
         dsc, iou: Overlap with what the rule counts as its prediction; 0 without any.
         hd95, assd: Distances of the two outlines in the unit of length; inf where nothing was predicted of it. ASSD
-            by panoptica's rule alone, else inf.
+            by panoptica's rule alone, else None.
     """
 
     size: float
@@ -39,7 +39,7 @@ class Lesion:
     dsc: float
     iou: float
     hd95: float
-    assd: float = math.inf
+    assd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def find_lesions(
 
 
 def lesion_scores(lesions: Lesions, rule: LesionRule, *, worst: float, both_empty: float) -> dict[str, float]:
-    """The metrics of a case by name, those of lengths without their unit.
+    """The metrics of a case by name, those of distances without their unit.
 
     Args:
         lesions: Its lesions.
