@@ -78,6 +78,9 @@ _METRIC_NAMES: Mapping[str, str] = {
     "lesion_assd_vox": "Lesion ASSD (voxels)",
     "lesion_assd_px": "Lesion ASSD (px)",
     "lesion_sq": "Lesion SQ",
+    "lesion_depth_mm": "Lesion depth (mm)",
+    "lesion_depth_vox": "Lesion depth (voxels)",
+    "lesion_depth_px": "Lesion depth (px)",
     "lesion_pq": "Lesion PQ",
     "lesion_pq_dsc": "Lesion PQ (DSC)",
 }

@@ -7,7 +7,7 @@ import dataclasses
 import gc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,6 +22,7 @@ from segfair.cli.options import (
     HigherIsBetter,
     Images,
     Label,
+    LesionRule,
     LowerIsBetter,
     MissingRule,
     Naming,
@@ -40,6 +41,7 @@ from segfair.cli.settings import (
     parse_spacing,
     prepare,
     read_gates,
+    refuse_with_lesions,
     require_answerable,
     score_cache,
     selection,
@@ -70,6 +72,12 @@ def audit(
     derive: Annotated[
         bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
     ] = False,
+    lesions: Annotated[
+        LesionRule | None, option("Also score lesions, one by one, as this rule finds them.", RULES)
+    ] = None,
+    unit: Annotated[
+        Literal["case", "lesion"], option("What is compared: cases, or each lesion (with --lesions).", GROUPS)
+    ] = "case",
     images: Images = None,
     labels2: Annotated[
         Path | None,
@@ -87,10 +95,14 @@ def audit(
     from segfair.intake.cohorts import load_cohort
 
     voice = Voice("audit", options.saying)
+    if unit == "lesion":
+        refuse_with_lesions(options, labels2)
     config = audit_config(
         options,
         outcome=outcome,
         metrics=metrics,
+        lesions=lesions,
+        unit=unit,
         labels=tuple(label or ()),
         missing_prediction=missing_prediction,
         threshold=threshold,

@@ -20,6 +20,7 @@ MOST_DRAWS = 1_000_000
 """More take hours and gigabytes, and tell nothing that these do not."""
 LARGEST_SEED = 2**32 - 1
 """What every generator in use takes: torch, NumPy's old one, the loaders' own."""
+LesionRule = Literal["brats", "panoptica", "voronoi"]
 Platform = Literal["codabench", "grand-challenge"]
 FigureFormat = Literal["svg", "png", "pdf"]
 Language = Literal["en", "de"]
