@@ -171,6 +171,8 @@ def _audit(
     from segfair.scoring.score_cache import ScoreCache
 
     cohort, found_images = with_images(cohort, images)
+    if labels2 is not None and config.unit == "lesion":
+        raise ConfigError(f"labels2={str(labels2)!r}: takes cases, and unit is 'lesion'; leave out one of them")
     if labels2 is not None:
         with_labels(cohort, Path(labels2))  # a wrong folder is told before an hour of scoring
     kept = None if cache is None else ScoreCache(Path(cache))

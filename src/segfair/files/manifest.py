@@ -47,6 +47,7 @@ _OURS = (
         "summary.pdf",
         "audit.json",
         "cases.csv",
+        "lesions.csv",
         "subgroups.csv",
         "model-card.md",
         "comparison.html",

@@ -51,7 +51,8 @@ def write_report(
     """Writes the report's six files; each appears only once all of them are complete.
 
     A folder that exists is used: files of an earlier report are replaced or removed, all others stay as they are. An
-    audit without rows of cases (one that was made to be shared) has no cases.csv.
+    audit without rows of cases (one that was made to be shared) has no cases.csv; one of lesions has lesions.csv in its
+    place.
 
     Args:
         result: The audit.
@@ -75,7 +76,8 @@ def write_report(
     words = language_of(language)
     if pdf:
         require_paper()
-    names = [name for name in FILES if name != "cases.csv" or result.cases.scores.rows]
+    names = [result.rows_file if name == "cases.csv" else name for name in FILES]
+    names = [name for name in names if name != result.rows_file or result.cases.scores.rows]
     names += [PDF] if pdf else []
     refuse_foreign(directory, dict.fromkeys([*FILES, *names, *extras]), ours=is_ours(directory))
     written = datetime.now(UTC)
@@ -108,15 +110,13 @@ def _write_files(
     language: Language,
 ) -> None:
     result.save(folder / "audit.json")
-    if "cases.csv" in names:
+    if result.rows_file in names:
         scores = result.cases.scores
-        write_csv(scores.records(), folder / "cases.csv", columns=scores.columns)
+        write_csv(scores.records(), folder / result.rows_file, columns=scores.columns)
     write_csv(result.records(), folder / "subgroups.csv")
     protocol = result.about.config.protocol
-    digests = {
-        "protocol (rules)": protocol.digest,
-        **{name: hash_file(folder / name) for name in ("audit.json", "cases.csv", "subgroups.csv") if name in names},
-    }
+    hashed = [name for name in ("audit.json", result.rows_file, "subgroups.csv") if name in names]
+    digests = {"protocol (rules)": protocol.digest, **{name: hash_file(folder / name) for name in hashed}}
     beside = [name for name in names if name != "report.html"]
     page = render_page(_page_data(result, written, command, digests, origin, beside))
     write_text(folder / "report.html", page)
@@ -125,10 +125,10 @@ def _write_files(
     write_text(folder / "summary.html", summary)
     if PDF in names:
         (folder / PDF).write_bytes(to_pdf(summary))
-    ids = [str(case) for case in result.cases.scores.column("case")]
+    cases = {*result.case_ids, *result.cases.counts.excluded}
     manifest = build_manifest(
         outputs={name: folder / name for name in names if name != MANIFEST},
-        inputs=hash_inputs(result.about.inputs, {*ids, *result.cases.counts.excluded}) if inputs is None else inputs,
+        inputs=hash_inputs(result.about.inputs, cases) if inputs is None else inputs,
         command=command,
         protocol=protocol.name,
         protocol_digest=protocol.digest,

@@ -23,6 +23,7 @@ __all__ = [
     "CaseScore",
     "LabelValues",
     "ScoreTable",
+    "check_lesion_metric",
     "counted_values",
     "label_size_column",
     "protocol_metrics",
@@ -189,21 +190,30 @@ def protocol_metrics(protocol: Protocol) -> tuple[Metric, ...]:
 
 
 def _check_lesions(protocol: Protocol) -> None:
-    rule = protocol.lesions.rule
     if len({LESION_UNIT[name] for name in protocol.metrics if name in LESION_UNIT}) > 1:
         raise ConfigError(
             f"protocol {protocol.name}, metrics: distances of lesions are in mm or in voxels, not in both"
         )
     for name in protocol.metrics:
-        if name in OF_LESIONS and rule == "none":
-            raise ConfigError(
-                f"{name}: is a metric of lesions, and protocol {protocol.name} has no rule by which they are found; "
-                f"name one with --lesions {', '.join(LESION_RULES[:-1])} or {LESION_RULES[-1]}"
-            )
-        if name in OF_MATCHED and rule != "panoptica":
-            raise ConfigError(
-                f"{name}: is a mean over matched lesions, which only the rule panoptica has, and the rule is {rule}"
-            )
+        check_lesion_metric(name, protocol)
+
+
+def check_lesion_metric(name: str, protocol: Protocol) -> None:
+    """Refuses a metric of lesions that the protocol's rule, or one without a rule, does not have.
+
+    Raises:
+        ConfigError: Such a metric; it says which rule has it.
+    """
+    rule = protocol.lesions.rule
+    if name in OF_LESIONS and rule == "none":
+        raise ConfigError(
+            f"{name}: is a metric of lesions, and protocol {protocol.name} has no rule by which they are found; "
+            f"name one with --lesions {', '.join(LESION_RULES[:-1])} or {LESION_RULES[-1]}"
+        )
+    if name in OF_MATCHED and rule != "panoptica":
+        raise ConfigError(
+            f"{name}: is a mean over matched lesions, which only the rule panoptica has, and the rule is {rule}"
+        )
 
 
 def label_size_column(names: Collection[str]) -> str | None:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 from segfair.audit.result import RESERVED_NAMES, AuditConfig
 from segfair.errors import ConfigError, close_names
-from segfair.protocol.rules import LESION_RULES
 from segfair.scoring.metrics import Metric
-from segfair.scoring.scores import OF_LESIONS, CaseScore, ScoreTable
+from segfair.scoring.scores import CaseScore, ScoreTable, check_lesion_metric
 
 __all__ = ["absolute_name", "resolve_outcomes", "with_absolute"]
 
@@ -44,6 +43,8 @@ def resolve_outcomes(config: AuditConfig, metrics: Sequence[Metric]) -> tuple[Au
         raise ConfigError(f"score column {min(taken)}: audit.json uses that name itself; rename the column")
     judged: dict[str, str] = {}
     for asked in (*config.outcomes, *config.margin):
+        if asked not in known and config.unit == "case":
+            check_lesion_metric(asked, config.protocol)
         name = _find(asked, known)
         direction = known[name].better
         if direction == "neither":
@@ -90,11 +91,6 @@ def _find(asked: str, known: dict[str, Metric]) -> str:
         return folded[0]
     if asked.startswith(_PREFIX) and (source := asked.removeprefix(_PREFIX)) in known:
         return source
-    if asked in OF_LESIONS:
-        raise ConfigError(
-            f"outcome {asked}: is a metric of lesions, and is not scored; name the rule by which they are found, with "
-            f"--lesions {', '.join(LESION_RULES[:-1])} or {LESION_RULES[-1]}"
-        )
     raise ConfigError(
         f"outcome {asked}: not among the scored metrics{close_names(asked, known)}; there are {', '.join(known)}"
     )
