@@ -446,7 +446,15 @@ def _build_converter() -> cattrs.Converter:
     converter.register_unstructure_hook(
         AttributeRule, lambda rule: {key: value for key, value in plain(rule).items() if value not in ([], "")}
     )
-    for kind in (_Label, LesionRule, _File):
+    of_lesions = make_dict_unstructure_fn(LesionRule, converter)
+    # All that the rule looks at, for what is left out is what its authors set.
+    converter.register_unstructure_hook(
+        LesionRule,
+        lambda rule: {
+            key: value for key, value in of_lesions(rule).items() if _OF_ONE_RULE.get(key, rule.rule) == rule.rule
+        },
+    )
+    for kind in (_Label, _File):
         written = make_dict_unstructure_fn(kind, converter, _cattrs_omit_if_default=True)
         converter.register_unstructure_hook(kind, written)
     return converter

@@ -2,7 +2,8 @@
 
 Each tool in an environment of its own, for they disagree about NumPy:
 
-- panoptica: `pip install panoptica==2.1.7`.
+- panoptica: `pip install panoptica==2.1.7`; `python record_lesions.py real FILE FOLDER...` records what it says of masks
+  in `FOLDER/labels` and `FOLDER/preds`, any value but 0 being lesion.
 - brats: CHECKOUT of github.com/rachitsaluja/BraTS-2023-Metrics at 43c9052, `pip install connected-components-3d nibabel
   scipy pandas`.
 - voronoi: CHECKOUT of github.com/alexanderjaus/CC-Metrics at 20a704b, `pip install connected-components-3d monai`.
@@ -29,7 +30,7 @@ from lesion_masks import digest, lesion_masks, spacing_of
 SEEDS = range(60)
 
 
-def panoptica_says(label: np.ndarray, prediction: np.ndarray, seed: int) -> dict[str, float]:
+def panoptica_says(label: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...]) -> dict[str, float]:
     from panoptica import InputType, Panoptica_Evaluator
     from panoptica.instance_approximator import ConnectedComponentsInstanceApproximator
     from panoptica.instance_matcher import NaiveThresholdMatching
@@ -42,7 +43,7 @@ def panoptica_says(label: np.ndarray, prediction: np.ndarray, seed: int) -> dict
             instance_matcher=NaiveThresholdMatching(),
             instance_metrics=list(measured),
         )
-        return evaluator.evaluate(prediction, label, verbose=False, voxelspacing=spacing_of(seed))["ungrouped"]
+        return evaluator.evaluate(prediction, label, verbose=False, voxelspacing=spacing)["ungrouped"]
 
     result = evaluate(Metric.DSC, Metric.IOU, Metric.ASSD)
     names = ("tp", "fp", "fn", "rq", "sq", "pq", "sq_dsc", "pq_dsc", "sq_assd")
@@ -52,7 +53,7 @@ def panoptica_says(label: np.ndarray, prediction: np.ndarray, seed: int) -> dict
     return found
 
 
-def brats_says(label: np.ndarray, prediction: np.ndarray, seed: int) -> dict[str, float]:
+def brats_says(label: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...]) -> dict[str, float]:
     """Twice: as it is, and with the HD95 of face neighbours in place of that of surface elements."""
     import metrics
     import nibabel
@@ -99,7 +100,7 @@ def _by_faces(label: np.ndarray, prediction: np.ndarray, spacing: tuple[float, .
     )
 
 
-def voronoi_says(label: np.ndarray, prediction: np.ndarray, seed: int) -> dict[str, float]:
+def voronoi_says(label: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...]) -> dict[str, float]:
     import torch
     from CCMetrics import CCDiceMetric, CCHausdorffDistance95Metric
 
@@ -129,14 +130,39 @@ def main(tool: str, file: str, checkout: str = "") -> None:
     cases = []
     for seed in SEEDS:
         label, prediction = lesion_masks(seed)
-        values = {name: None if math.isnan(value) else value for name, value in say(label, prediction, seed).items()}
-        infinite = {name: "infinity" if value == math.inf else value for name, value in values.items()}
-        cases.append({"seed": seed, "digest": digest(label, prediction), "values": infinite})
+        values = _plain(say(label, prediction, spacing_of(seed)))
+        cases.append({"seed": seed, "digest": digest(label, prediction), "values": values})
+    _write(file, version(), cases)
+
+
+def real(file: str, *folders: str) -> None:
+    """Writes what panoptica says of the masks of some folders."""
+    import nibabel
+
+    say, version = TOOLS["panoptica"]
+    cases = []
+    for folder in map(Path, folders):
+        for path in sorted((folder / "labels").glob("*.nii.gz")):
+            label = nibabel.load(path)
+            prediction = nibabel.load(folder / "preds" / path.name)
+            masks = [(np.asarray(image.dataobj) > 0).astype(np.uint8) for image in (label, prediction)]
+            spacing = tuple(map(float, label.header.get_zooms()))
+            cases.append({"folder": folder.name, "case": path.name, "values": _plain(say(*masks, spacing))})
+    _write(file, version(), cases)
+
+
+def _plain(values: dict[str, float]) -> dict[str, float | str | None]:
+    """Values that JSON can hold."""
+    return {
+        name: None if math.isnan(value) else "infinity" if value == math.inf else value
+        for name, value in values.items()
+    }
+
+
+def _write(file: str, tool: str, cases: list[dict[str, Any]]) -> None:
     lines = ",\n".join(json.dumps(case, allow_nan=False) for case in cases)
-    Path(file).write_text(
-        f'{{"tool": "{version()}", "script": "{Path(__file__).name}", "cases": [\n{lines}\n]}}\n', "utf-8"
-    )
+    Path(file).write_text(f'{{"tool": "{tool}", "script": "{Path(__file__).name}", "cases": [\n{lines}\n]}}\n', "utf-8")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    (real if sys.argv[1] == "real" else main)(*sys.argv[2 if sys.argv[1] == "real" else 1 :])
