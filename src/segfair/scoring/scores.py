@@ -192,7 +192,8 @@ def protocol_metrics(protocol: Protocol) -> tuple[Metric, ...]:
 def _check_lesions(protocol: Protocol) -> None:
     if len({LESION_UNIT[name] for name in protocol.metrics if name in LESION_UNIT}) > 1:
         raise ConfigError(
-            f"protocol {protocol.name}, metrics: distances of lesions are all in mm or all in voxels; leave out one unit"
+            f"protocol {protocol.name}, metrics: distances of lesions are all in mm or all in voxels; "
+            "leave out one unit"
         )
     for name in protocol.metrics:
         check_lesion_metric(name, protocol)

@@ -145,7 +145,7 @@ def test_a_group_of_lesions_may_be_one_patient(audited: AuditResult) -> None:
     [
         ({"unit": "lesion"}, "no rule by which lesions are found"),
         ({"unit": "tumour"}, '"case" or "lesion" is meant'),
-        ({"lesions": "brat"}, "no such rule; did you mean brats"),
+        ({"lesions": "brat"}, "no such rule .did you mean brats"),
         ({"lesions": "brats", "unit": "lesion"}, "has a lesion that counts by the rule brats"),
         ({"outcome": "lesion_dsc"}, "no rule by which they are found"),
         ({"lesions": "brats", "outcome": "lesion_pq"}, "which only the rule panoptica has"),
