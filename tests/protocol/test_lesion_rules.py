@@ -67,5 +67,5 @@ def test_what_cannot_be_meant(lesions: Any, told: str) -> None:
 
 
 def test_no_such_rule() -> None:
-    with pytest.raises(ConfigError, match="lesions brat: no such rule .did you mean brats"):
+    with pytest.raises(ConfigError, match=r"lesions brat: no such rule .did you mean brats"):
         load_protocol("default").with_lesions("brat")

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
 from segfair.protocol.rules import LESION_RULES, LesionRule, lesion_rule
 from segfair.scoring.boxes import joint_box
+from segfair.scoring.lesions import matching
 from segfair.scoring.lesions.measures import Lesions, Place, find_lesions, lesion_scores
 
 WORST = 100.0
@@ -160,3 +162,14 @@ def test_a_copy_of_the_label_is_perfect(pair: tuple[tuple[int, ...], int], rule:
     if label.any():
         assert (found["lesion_sensitivity"], found["lesion_f1"], found["lesion_dsc"]) == (1, 1, 1)
     assert found["false_lesions"] == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(pair=PAIRS, steps=st.integers(0, 3))
+def test_widening_is_that_of_scipy(pair: tuple[tuple[int, ...], int], steps: int) -> None:
+    shape, seed = pair
+    mask = np.random.RandomState(seed).rand(*shape) < 0.1
+    structure = ndimage.generate_binary_structure(len(shape), 2)
+    expected = ndimage.binary_dilation(mask, structure, iterations=steps) if steps else mask
+    assert np.array_equal(matching._widened(mask, steps), expected)
+    assert np.array_equal(matching._widened(np.asfortranarray(mask), steps), expected)

@@ -13,6 +13,7 @@ References:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -62,13 +63,7 @@ def _match_by_dilation(label: Mask, prediction: Mask, rule: LesionRule) -> Match
     The box need not be wider than the masks: what is widened beyond it can be moved onto its faces without coming
     apart. A predicted part may be of several lesions, and is then of each of them as a whole.
     """
-    from scipy import ndimage
-
-    widened = label
-    if rule.dilation:
-        structure = ndimage.generate_binary_structure(label.ndim, 2)
-        widened = ndimage.binary_dilation(label, structure, iterations=rule.dilation)
-    regions, n = components(widened, rule.connectivity)
+    regions, n = components(_widened(label, rule.dilation), rule.connectivity)
     lesions = parts_of(label, regions, n)
     predicted = parts_of(prediction, *components(prediction, rule.connectivity))
     # The lesion whose widened voxels a voxel is one of: a region holds one lesion.
@@ -125,6 +120,25 @@ _MATCHES: dict[str, Callable[[Mask, Mask, LesionRule], Match]] = {
     "panoptica": _match_by_overlap,
     "voronoi": _match_by_nearest,
 }
+
+
+def _widened(mask: Mask, steps: int) -> Mask:
+    """A mask with the neighbours by a face or an edge of all its voxels, so many times over."""
+    for _ in range(steps):
+        wider = mask.copy(order="K")
+        # A neighbour by an edge is one along two axes.
+        for first, second in itertools.combinations(range(mask.ndim), 2):
+            wider |= _widened_along(_widened_along(mask, first), second)
+        mask = wider
+    return mask
+
+
+def _widened_along(mask: Mask, axis: int) -> Mask:
+    wider = mask.copy(order="K")
+    before, after = np.moveaxis(mask, axis, 0), np.moveaxis(wider, axis, 0)
+    after[1:] |= before[:-1]
+    after[:-1] |= before[1:]
+    return wider
 
 
 def _nearest_lesion(lesions: Parts, where: Codes) -> Codes:

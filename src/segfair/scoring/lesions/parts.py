@@ -95,7 +95,7 @@ def _has_cc3d() -> bool:
 
 def parts_of(mask: Mask, regions: NDArray[np.integer[Any]], n: int) -> Parts:
     """The voxels of a mask by the region they lie in, regions numbered in the order of the first voxel they hold."""
-    where = np.argwhere(mask)
+    where = _places(mask)
     given = regions[tuple(where.T)].astype(np.intp) - 1
     first = np.full(n, len(given), dtype=np.intp)
     first[given[::-1]] = np.arange(len(given))[::-1]
@@ -104,11 +104,21 @@ def parts_of(mask: Mask, regions: NDArray[np.integer[Any]], n: int) -> Parts:
     return Parts(where, number[given], n)
 
 
+def _places(mask: Mask) -> Codes:
+    """(n, n_axes) indices of the true voxels, in the order of the grid; looked for as they lie in memory."""
+    if mask.flags.f_contiguous and not mask.flags.c_contiguous:
+        turned = np.unravel_index(np.flatnonzero(mask.T), mask.T.shape)[::-1]
+        order = np.argsort(np.ravel_multi_index(turned, mask.shape), kind="stable")
+        return np.stack([axis[order] for axis in turned], axis=1)
+    return np.stack(np.unravel_index(np.flatnonzero(mask), mask.shape), axis=1)
+
+
 def shared_voxels(label: Parts, prediction: Parts, shape: tuple[int, ...]) -> Table:
     """(n_label, n_prediction) voxels that two parts have in common."""
-    place = np.full(shape, -1, dtype=np.int32)
-    place[tuple(label.where.T)] = label.codes
-    return counts(place[tuple(prediction.where.T)], prediction.codes, (label.n, prediction.n))
+    places, others = (np.ravel_multi_index(tuple(part.where.T), shape) for part in (label, prediction))
+    # Both rise, so that no image is needed to find what they share.
+    _, first, second = np.intersect1d(places, others, assume_unique=True, return_indices=True)
+    return counts(label.codes[first], prediction.codes[second], (label.n, prediction.n))
 
 
 def counts(rows: NDArray[np.integer[Any]], columns: NDArray[np.integer[Any]], shape: tuple[int, ...]) -> Table:
