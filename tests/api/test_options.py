@@ -89,7 +89,7 @@ def test_every_setting_becomes_one_of_the_audit() -> None:
         "join": "a: b = c", "min_cases": 4, "permutations": 20, "bootstrap": 101, "seed": 3, "primary": "a", "margin": {"dsc": 1},
         "stratify": "e", "adjust": "f", "min_support": 0.2, "max_items": 2, "level": 0.1, "failure_dsc": 0.2, "power_gap": 0.2,
         "outcome": "iou", "metrics": "iou", "label": 2, "missing_prediction": "drop", "threshold": 0.5, "derive": True,
-        "strict": True, "subject_column": "g",
+        "strict": True, "subject_column": "g", "lesions": "brats", "unit": "lesion",
     }  # fmt: skip
     chosen = {"id_column": "h", "sheet": "i", "cases": "j", "where": "k", "subject_column": "g"}
     assert values.keys() | chosen.keys() == get_type_hints(MaskOptions, localns={"Protocol": Any}).keys()

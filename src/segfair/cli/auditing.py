@@ -7,7 +7,7 @@ import dataclasses
 import gc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -22,7 +22,7 @@ from segfair.cli.options import (
     HigherIsBetter,
     Images,
     Label,
-    LesionRule,
+    Lesions,
     LowerIsBetter,
     MissingRule,
     Naming,
@@ -69,15 +69,6 @@ def audit(
     ] = None,
     threshold: Threshold = None,
     spacing: Spacing = None,
-    derive: Annotated[
-        bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
-    ] = False,
-    lesions: Annotated[
-        LesionRule | None, option("Also score lesions, one by one, as this rule finds them.", RULES)
-    ] = None,
-    unit: Annotated[
-        Literal["case", "lesion"], option("What is compared: cases, or each lesion (with --lesions).", GROUPS)
-    ] = "case",
     images: Images = None,
     labels2: Annotated[
         Path | None,
@@ -85,6 +76,7 @@ def audit(
     ] = None,
     strict: Strict = False,
     *,
+    lesions: Lesions,
     running: Running,
     options: AuditOptions,
 ) -> None:
@@ -95,19 +87,17 @@ def audit(
     from segfair.intake.cohorts import load_cohort
 
     voice = Voice("audit", options.saying)
-    if unit == "lesion":
+    if lesions.unit == "lesion":
         refuse_with_lesions(options, labels2)
     config = audit_config(
         options,
         outcome=outcome,
         metrics=metrics,
-        lesions=lesions,
-        unit=unit,
+        **dataclasses.asdict(lesions),
         labels=tuple(label or ()),
         missing_prediction=missing_prediction,
         threshold=threshold,
         spacing_mm=None if spacing is None else parse_spacing(spacing),
-        derive=derive,
         strict=strict,
     )
     gates = read_gates([*config.protocol.gates, *(options.testing.gate or ())])

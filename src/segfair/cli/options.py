@@ -166,6 +166,21 @@ class Testing:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesions:
+    """What is asked about lesions."""
+
+    derive: Annotated[
+        bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
+    ] = False
+    lesions: Annotated[LesionRule | None, option("Also score lesions, one by one, as this rule finds them.", RULES)] = (
+        None
+    )
+    unit: Annotated[
+        Literal["case", "lesion"], option("What is compared: cases, or each lesion (with --lesions).", GROUPS)
+    ] = "case"
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """Where masks are scored, and where scores are kept."""
 
