@@ -53,7 +53,7 @@ _SHARED = (
 
 _OF_LESIONS = (
     "Audit of lesions: each row is a lesion of a label, and where this page says cases, lesions are counted. Patients "
-    "remain the units that are compared: lesions of one patient count as alike as they are."
+    "remain the units that are compared, for lesions of one patient are alike."
 )
 
 
