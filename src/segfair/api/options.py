@@ -43,7 +43,7 @@ _Result = TypeVar("_Result")
 _READINGS = ("categorical", "ordered", "numeric")
 _PLAIN = (
     *("min_cases", "permutations", "bootstrap", "seed", "stratify", "min_support", "max_items", "level", "failure_dsc"),
-    *("power_gap", "missing_prediction", "threshold", "derive", "strict", "subject_column"),
+    *("power_gap", "missing_prediction", "threshold", "derive", "strict", "subject_column", "unit"),
 )
 """Settings that are handed on as they are."""
 _DEFAULTS: Mapping[str, Any] = {
@@ -126,6 +126,8 @@ class MaskOptions(AuditOptions, total=False):
         threshold: Predictions are probabilities, a voxel is lesion from this value on.
         derive: Whether lesion volume, number of lesions and spacing become attributes.
         strict: Whether the first unusable mask is an error.
+        lesions: Also score lesions one by one, as "brats", "panoptica" or "voronoi" finds them.
+        unit: What is compared: a "case", or each "lesion" of the labels.
     """
 
     outcome: Names
@@ -135,6 +137,8 @@ class MaskOptions(AuditOptions, total=False):
     threshold: float | None
     derive: bool
     strict: bool
+    lesions: Literal["brats", "panoptica", "voronoi"] | None
+    unit: Literal["case", "lesion"]
 
 
 def _is_number(value: object) -> bool:
@@ -306,6 +310,8 @@ def _protocol(options: Mapping[str, Any], outcomes: Sequence[str]) -> Protocol:
 
     asked = options.get("protocol", "default")
     rules = asked if isinstance(asked, Protocol) else load_protocol(asked if isinstance(asked, str) else Path(asked))
+    if options.get("lesions") is not None:
+        rules = rules.with_lesions(options["lesions"])
     metrics = names_of(options.get("metrics"), "metrics")
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:

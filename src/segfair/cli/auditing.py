@@ -22,6 +22,7 @@ from segfair.cli.options import (
     HigherIsBetter,
     Images,
     Label,
+    Lesions,
     LowerIsBetter,
     MaskFiles,
     MissingRule,
@@ -42,6 +43,7 @@ from segfair.cli.settings import (
     parse_spacing,
     planned,
     prepare,
+    refuse_with_lesions,
     require_answerable,
     score_cache,
     selection,
@@ -75,14 +77,12 @@ def audit(
         MissingRule | None,
         option("What an unusable prediction means: the worst score, nothing, or an error.", RULES),
     ] = None,
-    derive: Annotated[
-        bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
-    ] = False,
     images: Images = None,
     strict: Strict = False,
     *,
     raters: OtherRaters,
     files: MaskFiles,
+    lesions: Lesions,
     running: Running,
     options: AuditOptions,
 ) -> None:
@@ -92,15 +92,17 @@ def audit(
     from segfair.intake.cohorts import load_cohort
 
     voice = Voice("audit", options.saying)
+    if lesions.unit == "lesion":
+        refuse_with_lesions(options, raters.labels2)
     config = audit_config(
         options,
         outcome=outcome,
         metrics=metrics,
+        **dataclasses.asdict(lesions),
         labels=tuple(label or ()),
         missing_prediction=missing_prediction,
         threshold=files.threshold,
         spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
-        derive=derive,
         strict=strict,
     )
     plan = study_plan(options)

@@ -110,7 +110,12 @@ def _groups(options: AuditOptions | RankOptions) -> dict[str, Any]:
 
 
 def audit_config(
-    options: AuditOptions, *, outcome: str = "dsc", metrics: str | None = None, **settings: Any
+    options: AuditOptions,
+    *,
+    outcome: str = "dsc",
+    metrics: str | None = None,
+    lesions: str | None = None,
+    **settings: Any,
 ) -> AuditConfig:
     """The settings of an audit."""
     from segfair.audit.result import AuditConfig
@@ -118,6 +123,8 @@ def audit_config(
     from segfair.scoring.metrics import METRICS
 
     rules = load_protocol(options.protocol)
+    if lesions is not None:
+        rules = rules.with_lesions(lesions)
     outcomes = split(outcome)
     if not outcomes:
         raise ConfigError("--outcome: name at least one metric, for example dsc")
@@ -211,13 +218,15 @@ def require_answerable(
     if not gates:
         return
     from segfair.audit.choices.labels import resolve_protocol
+    from segfair.audit.choices.lesions import audited_metrics, require_lesions
     from segfair.audit.choices.outcomes import resolve_outcomes
     from segfair.audit.choices.units import resolve_units
     from segfair.audit.judging.gates import require_answerable
-    from segfair.scoring.scores import protocol_metrics
 
-    rules = resolve_units(dataclasses.replace(config, protocol=resolve_protocol(config, cohort)), cohort).protocol
-    metrics = scores.metrics if scores is not None else protocol_metrics(rules)
+    config = require_lesions(dataclasses.replace(config, protocol=resolve_protocol(config, cohort)))
+    config = resolve_units(config, cohort)
+    rules = config.protocol
+    metrics = scores.metrics if scores is not None else audited_metrics(config)
     config, _ = resolve_outcomes(config, metrics)
     listed = tuple(rules.attributes)
     possible = config.attributes or (listed if rules.listed_only else (*listed, *cohort.columns))
@@ -228,6 +237,25 @@ def require_answerable(
         # What masks derive becomes an attribute only once they are scored.
         attributes=None if config.derive else possible,
     )
+
+
+def refuse_with_lesions(options: AuditOptions, labels2: Sequence[Path] | None) -> None:
+    """Refuses, before anything is read, what an audit of lesions cannot do.
+
+    Raises:
+        ConfigError: A folder to hand on, pseudonyms, or second labels.
+    """
+    asked = {
+        "--share": options.handover.share,
+        "--pseudonymise": options.handover.pseudonymise,
+        "--labels2": next(iter(labels2 or ()), None),
+    }
+    for name, value in asked.items():
+        if value is not None:
+            raise ConfigError(
+                f"{name} {value}: speaks of cases, and --unit lesion counts lesions, of which a patient may have many; "
+                "leave out one of them"
+            )
 
 
 def score_cache(running: Running, out: Path) -> ScoreCache | None:

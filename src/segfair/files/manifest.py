@@ -51,6 +51,7 @@ _OURS = (
         "summary.pdf",
         "audit.json",
         "cases.csv",
+        "lesions.csv",
         "subgroups.csv",
         "model-card.md",
         "comparison.html",

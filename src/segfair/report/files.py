@@ -55,7 +55,6 @@ _SCRIPT = ("base", "tables", "folds", "glossary", "figures", "subgroups", "page"
 
 FILES = ("report.html", "summary.html", "audit.json", "cases.csv", "subgroups.csv", MANIFEST)
 PDF = "summary.pdf"
-_TABLES = ("cases.csv", "subgroups.csv")
 
 
 def refuse_place(directory: Path, *beside: str) -> None:
@@ -87,7 +86,7 @@ def write_report(
 
     Where something that is drawn fails, `audit.json` and the tables appear all the same. A folder that exists is used:
     files of an earlier report are replaced or removed, all others stay as they are. An audit without rows of cases (one
-    that was made to be shared) has no cases.csv.
+    that was made to be shared) has no cases.csv; one of lesions has lesions.csv in its place.
 
     Args:
         result: The audit.
@@ -111,12 +110,13 @@ def write_report(
     words = language_of(language)
     if pdf:
         require_paper()
-    names = [name for name in FILES if name != "cases.csv" or result.cases.scores.rows]
+    names = [result.rows_file if name == "cases.csv" else name for name in FILES]
+    names = [name for name in names if name != result.rows_file or result.cases.scores.rows]
     names += [PDF] if pdf else []
     refuse_foreign(directory, dict.fromkeys([*FILES, *names]), ours=is_ours(directory))
     record = _Record(result, command, datetime.now(UTC), origin, inputs)
     kept = Results(
-        ("audit.json", *_TABLES),
+        ("audit.json", *_tables(result)),
         f"mend that, and segfair report {directory} --out {directory} draws the rest",
         record.write,
     )
@@ -145,7 +145,7 @@ class _Record:
     def write(self, folder: Path, names: Sequence[str]) -> None:
         """Writes the manifest of these files of a folder."""
         about, cases = self.result.about, self.result.cases
-        ids = {str(case) for case in cases.scores.column("case")} | set(cases.counts.excluded)
+        ids = {*self.result.case_ids, *cases.counts.excluded}
         manifest = build_manifest(
             outputs={name: folder / name for name in names},
             inputs=hash_inputs(about.inputs, ids) if self.inputs is None else self.inputs,
@@ -159,11 +159,17 @@ class _Record:
         write_json(folder / MANIFEST, manifest)
 
 
+def _tables(result: AuditResult) -> tuple[str, str]:
+    """The tables that are written of what was found."""
+    return result.rows_file, "subgroups.csv"
+
+
 def _write_tables(result: AuditResult, folder: Path) -> None:
     """What the audit found: all else is drawn from it."""
     result.save(folder / "audit.json")
     if result.cases.scores.rows:
-        write_csv(result.cases.scores.records(), folder / "cases.csv", columns=result.cases.scores.columns)
+        scores = result.cases.scores
+        write_csv(scores.records(), folder / result.rows_file, columns=scores.columns)
     write_csv(result.records(), folder / "subgroups.csv")
 
 
@@ -172,7 +178,7 @@ def _draw(record: _Record, folder: Path, names: Collection[str], language: Langu
     result, origin = record.result, record.origin
     digests = {
         "protocol (rules)": result.about.config.protocol.digest,
-        **{name: hash_file(folder / name) for name in ("audit.json", *_TABLES) if name in names},
+        **{name: hash_file(folder / name) for name in ("audit.json", *_tables(result)) if name in names},
     }
     beside = [name for name in names if name != "report.html"]
     page = render_page(_page_data(result, record.written, record.command, digests, origin, beside))

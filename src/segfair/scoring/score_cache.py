@@ -23,6 +23,7 @@ from segfair.files import images
 from segfair.files.images.contents import content_digest
 from segfair.files.placing import placed_whole
 from segfair.protocol.rules import Protocol
+from segfair.scoring.lesions.measures import Lesion
 from segfair.scoring.reading import refuse_links
 from segfair.scoring.scores import CaseScore
 
@@ -55,8 +56,8 @@ def scorer_digest() -> str:
     """
     found = hashlib.sha256()
     for folder in (Path(__file__).parent, Path(images.__path__[0])):
-        for module in sorted(folder.glob("*.py")):
-            found.update(module.name.encode() + b"\0" + module.read_bytes())
+        for module in sorted(folder.rglob("*.py")):
+            found.update(module.relative_to(folder).as_posix().encode() + b"\0" + module.read_bytes())
     for library in _LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found.update(f"{library} {metadata.version(library)}\n".encode())
@@ -195,7 +196,8 @@ def _digest(text: str) -> str:
 
 def _score(tree: dict[str, Any]) -> CaseScore:
     in_label, in_prediction = tree.pop("values_found")
+    lesions = tree.pop("lesions")
     return CaseScore(
-        **{**tree, "case": "", "alerts": tuple(tree["alerts"])},
+        **{**tree, "case": "", "alerts": tuple(tree["alerts"]), "lesions": tuple(Lesion(**of) for of in lesions)},
         values_found=(tuple(in_label), tuple(in_prediction)),
     )

@@ -16,6 +16,7 @@ from segfair.audit.choices.labels import (
     labels_are_named,
     resolve_protocol,
 )
+from segfair.audit.choices.lesions import audited_metrics, require_lesions
 from segfair.audit.choices.outcomes import resolve_outcomes, with_absolute
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.design import check_named, subject_notice, with_subjects
@@ -27,7 +28,7 @@ from segfair.intake.cohorts import penalised_notice
 from segfair.intake.mask_values import check_grey_levels, with_pictures
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import ScoreCache
-from segfair.scoring.scores import ScoreTable, protocol_metrics
+from segfair.scoring.scores import ScoreTable
 
 __all__ = ["check_columns", "score_cases", "settle", "settle_pictures"]
 
@@ -65,9 +66,9 @@ def settle(
     """
     config = with_subjects(asked, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
-    config = resolve_units(config, cohort)
+    config = resolve_units(require_lesions(config), cohort)
     cohort = settle_pictures(cohort, config, labels_named=labels_are_named(asked, cohort))
-    metrics = protocol_metrics(config.protocol) if scores is None else scores.metrics
+    metrics = audited_metrics(config) if scores is None else scores.metrics
     config, notices = resolve_outcomes(config, metrics)
     return config, cohort, (*subject_notice(asked, config, cohort), *notices)
 

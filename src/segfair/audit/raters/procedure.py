@@ -76,6 +76,8 @@ class Rating:
         Raises:
             AuditError, ConfigError, InputError: As `segfair.audit.procedure.run_audit`.
         """
+        if config.unit == "lesion" and self.kind != "one":
+            raise ConfigError("--unit lesion: takes labels of one rater; leave out the others, or audit cases")
         where: dict[str, Any] = {"executor": executor, "cache": cache}
         if self.kind == "several":
             return self._several(config, executor, cache, on_done)

@@ -135,7 +135,7 @@ def cases_line(result: AuditResult) -> str:
     counts, name = result.cases.counts, audited_name(result.about.record)
     tally = f"{len(counts.penalised)} penalised; {len(counts.unusable)} excluded"
     tally += f"; {counts.n_taught} taught the bins" if counts.n_taught else ""
-    return f"{f'{name}: ' if name else ''}{plural(counts.n_scored, 'case')} scored, {tally}"
+    return f"{f'{name}: ' if name else ''}{plural(counts.n_scored, result.about.config.unit)} scored, {tally}"
 
 
 def _finding_facts(result: AuditResult) -> list[dict[str, Any]]:
