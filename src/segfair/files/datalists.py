@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segfair.documents import read_json, read_text
-from segfair.errors import ConfigError, InputError, PairingError, some
+from segfair.errors import ConfigError, InputError, PairingError, cut_text, some
 from segfair.files.cells import cell_text, compose
 from segfair.files.images.masks import mask_stem
 from segfair.files.tables import TABLE_SUFFIXES, Table, load_table
@@ -321,4 +321,7 @@ def _fold_cases(path: Path, fold: str, part: Literal["train", "val"]) -> list[st
         raise ConfigError(f"{path} holds {len(splits)} folds; name one of {names}: {path}:0")
     if not fold.isdecimal() or int(fold) >= len(splits):
         raise ConfigError(f"{path}:{fold}: no such fold; there are {names}")
-    return [str(case) for case in splits[int(fold)][part]]
+    cases = splits[int(fold)][part]
+    if not isinstance(cases, list) or not all(isinstance(case, str | int) for case in cases):
+        raise InputError(f"{path}: {part} of fold {fold}: expected a list of case ids, got {cut_text(repr(cases))}")
+    return [str(case) for case in cases]
