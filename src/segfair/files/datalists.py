@@ -313,15 +313,14 @@ def _lines(path: Path) -> list[str]:
 
 def _fold_cases(path: Path, fold: str, part: Literal["train", "val"]) -> list[str]:
     splits = read_json(path)
-    known = isinstance(splits, list) and all(isinstance(split, dict) and part in split for split in splits)
+    known = isinstance(splits, list) and all(
+        isinstance(split, dict) and isinstance(split.get(part), list) for split in splits
+    )
     if not known:
         raise InputError(f'{path}: expected nnU-Net\'s splits, a list of {{"train": [...], "val": [...]}}')
-    names = ", ".join(str(number) for number in range(len(splits)))
+    by_name = {str(number): split[part] for number, split in enumerate(splits)}
     if not fold:
-        raise ConfigError(f"{path} holds {len(splits)} folds; name one of {names}: {path}:0")
-    if not fold.isdecimal() or int(fold) >= len(splits):
-        raise ConfigError(f"{path}:{fold}: no such fold; there are {names}")
-    cases = splits[int(fold)][part]
-    if not isinstance(cases, list) or not all(isinstance(case, str | int) for case in cases):
-        raise InputError(f"{path}: {part} of fold {fold}: expected a list of case ids, got {cut_text(repr(cases))}")
-    return [str(case) for case in cases]
+        raise ConfigError(f"{path} holds {len(splits)} folds; name one of {some(by_name, 10)}: {path}:0")
+    if (fold.lstrip("0") or "0") not in by_name:
+        raise ConfigError(f"{path}:{cut_text(fold)}: no such fold; there are {some(by_name, 10) or 'none'}")
+    return [str(case) for case in by_name[fold.lstrip("0") or "0"]]
