@@ -417,7 +417,7 @@ def _sheet_rows(rows: Iterable[Sequence[Any]], path: Path) -> Rows:
                 f"table {path}: a sheet claims more than {_MOST_ROWS:,} rows or {_MOST_CELLS:,} cells; save what is in "
                 "it as .csv"
             )
-        if not is_blank(cells):
+        if not is_blank([cell for cell in cells if cell is not None]):
             found.append(list(cells))
     return found
 
