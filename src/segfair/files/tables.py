@@ -51,6 +51,8 @@ _DELIMITERS = ",;\t|"
 _MOST_COLUMNS = 16_384
 """As many as a sheet of Excel has; each is read, and would be a family of tests."""
 _MOST_UNPACKED = 1 << 30
+_MOST_ROWS, _MOST_CELLS = 1 << 20, 1 << 25
+"""Of a sheet: as many rows as Excel has, and as many cells as fit into a gigabyte, those that are only gaps included."""
 # What other files begin with: renamed, or saved in place of the table.
 _NO_TEXT = {
     b"PK\x03\x04": "an XLSX file or another archive",
@@ -381,8 +383,7 @@ def _read_workbook(path: Path, sheet: str | None, wanted_ids: Collection[str]) -
                 if sheet in (None, worksheet.title):
                     # Some writers store a wrong extent, which read-only mode would believe.
                     worksheet.reset_dimensions()
-                    cells_of = worksheet.iter_rows(values_only=True)
-                    rows_of[worksheet.title] = [list(cells) for cells in cells_of if not is_blank(cells)]
+                    rows_of[worksheet.title] = _sheet_rows(worksheet.iter_rows(values_only=True), path)
             sheets = tuple(workbook.sheetnames)
             workbook.close()
     except MetadataError:
@@ -404,6 +405,21 @@ def _read_workbook(path: Path, sheet: str | None, wanted_ids: Collection[str]) -
         reason = f"it holds {found[chosen]} of the case ids" if found[chosen] else "the first one with rows"
         notices = (f"{path.name}: sheet {chosen} of {', '.join(sheets)} ({reason})",)
     return _table(path.name, rows_of[chosen], notices=notices, sheet=chosen, sheets=sheets, where=str(path))
+
+
+def _sheet_rows(rows: Iterable[Sequence[Any]], path: Path) -> Rows:
+    """The rows of a sheet that are not blank; between those that a file holds, a reader makes up what it may skip."""
+    found, n_cells = [], 0
+    for number, cells in enumerate(rows, start=1):
+        n_cells += len(cells)
+        if number > _MOST_ROWS or n_cells > _MOST_CELLS:
+            raise MetadataError(
+                f"table {path}: a sheet claims more than {_MOST_ROWS:,} rows or {_MOST_CELLS:,} cells; save what is in "
+                "it as .csv"
+            )
+        if not is_blank(cells):
+            found.append(list(cells))
+    return found
 
 
 def _n_found(rows: Rows, wanted_ids: Collection[str]) -> int:

@@ -13,6 +13,7 @@ import ast
 import datetime
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from segfair.errors import ConfigError, close_names
@@ -58,7 +59,9 @@ def fulfilled(expression: str, rows: Iterable[Row], *, columns: Sequence[str]) -
     if len(expression) > _LONGEST:
         raise ConfigError(f"--where: longer than {_LONGEST} characters; use --cases with a list of ids")
     try:
-        tree = ast.parse(_without_backticks(expression).strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python would tell of 1or 2 what it tells of its own
+            tree = ast.parse(_without_backticks(expression).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         hint = "compare with ==" if re.search(r"(?<![=!<>])=(?!=)", expression) else "check quotes and brackets"
         raise ConfigError(

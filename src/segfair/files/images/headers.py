@@ -36,7 +36,7 @@ _NRRD_END, _META_END = re.compile(rb"\r?\n\r?\n"), re.compile(rb"^ElementDataFil
 # A field of NRRD; `key:=value` is none.
 _NRRD_FIELD = re.compile(r"^([^:#\n]+):(?!=)(.*)$", re.MULTILINE)
 _META_FIELD = re.compile(r"^(\w+)[ \t]*=(.*)$", re.MULTILINE)
-_NRRD_PACKED: Mapping[str, Packed] = {"raw": "", "gzip": "gzip", "gz": "gzip"}
+_NRRD_PACKED: Mapping[str, Packed] = {"raw": "", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
 # MetaIO takes any other spelling for the name of a file.
 _LOCAL = ("LOCAL", "Local", "local")
 _META_SIZE = re.compile(r"\s*(ElementSpacing|ElementSize)\s*[=:].*\d", re.IGNORECASE)
@@ -69,7 +69,7 @@ class TextHeader:
             follow the header itself.
         has_size: Whether it says how large a voxel is.
         attached: Where the voxels lie in the file itself; None where they lie elsewhere or are written in a way that
-            is rare (text, bzip2, something skipped before them).
+            is rare (text, something skipped before them).
     """
 
     data_files: tuple[str, ...]

@@ -38,6 +38,7 @@ __all__ = [
     "find_checkpoints",
     "load_model",
     "predict_images",
+    "read_description",
 ]
 
 _MOSTLY = 0.5
@@ -170,19 +171,36 @@ def adapted(model: Model, *, flips: bool | None = None, keep_largest: bool | Non
 
 
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1e6}
+_COUNT = {"type": "integer", "minimum": 1, "maximum": 4096}
+_OF_INTENSITIES = ("low", "high", "mean", "spread")
 _SIDES = {"type": "array", "minItems": 2, "maxItems": 3}
 _DESCRIPTION = {
     "type": "object",
     "required": ["backbone", "preprocessing", "window"],
     "properties": {
-        "backbone": {"type": "object"},
+        "backbone": {
+            "type": "object",
+            "required": ["name", "in_channels", "out_channels", "options"],
+            "properties": {
+                "name": {"type": "string"},
+                **dict.fromkeys(("in_channels", "out_channels"), _COUNT),
+                "dims": {"enum": [2, 3]},
+                "options": {"type": "object"},
+            },
+        },
         "preprocessing": {
             "type": "object",
             "required": ["phases", "spacing_mm", "normalise"],
             "properties": {
-                "phases": {"type": "integer", "minimum": 1, "maximum": 4096},
+                "phases": _COUNT,
                 "spacing_mm": {"type": "array", "items": _POSITIVE, "maxItems": 3},
                 "normalise": {"enum": ["case", "phase", "ct"]},
+                "intensities": {
+                    "type": "object",
+                    "required": list(_OF_INTENSITIES),
+                    "properties": {name: {"type": "array", "items": {"type": "number"}} for name in _OF_INTENSITIES},
+                },
+                "regions": {"type": "object"},
             },
         },
         "window": {**_SIDES, "items": {"type": "integer", "minimum": 1, "maximum": 65536}},
@@ -193,19 +211,30 @@ _DESCRIPTION = {
 """What every checkpoint says of itself, whoever wrote it; a window of -1 or a spacing of NaN would predict nonsense."""
 
 
-def _load_one(path: Path, device: str, own_network: str | None) -> Model:
-    checkpoint = load_checkpoint(path, device=device)
-    description = checkpoint.get("description") or {}
+def read_description(
+    description: Mapping[str, Any], path: Path
+) -> tuple[NetworkConfig, Preprocessing, tuple[int, ...], tuple[int, ...]]:
+    """What a checkpoint says of itself: network, preprocessing, window, axes of flips.
+
+    Raises:
+        InputError: It does not say it, or says what cannot be.
+    """
     check_tree(description, _DESCRIPTION, f"checkpoint {path}: description")
     try:
         config = NetworkConfig.from_dict(description["backbone"])
         preprocessing = Preprocessing.from_dict(description["preprocessing"])
         window = tuple(int(side) for side in description["window"])
-        flips = tuple(int(axis) for axis in description.get("flips", ()))
+        return config, preprocessing, window, tuple(int(axis) for axis in description.get("flips", ()))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"checkpoint {path}: does not say how its network is built ({in_words(error)})") from error
     except ConfigError as error:
         raise InputError(f"checkpoint {path}: {cut_text(str(error), 300)}") from error
+
+
+def _load_one(path: Path, device: str, own_network: str | None) -> Model:
+    checkpoint = load_checkpoint(path, device=device)
+    description = checkpoint.get("description") or {}
+    config, preprocessing, window, flips = read_description(description, path)
     if config.is_own and config.name != own_network:
         # A file from elsewhere must not choose which code is run.
         raise InputError(
