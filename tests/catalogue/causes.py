@@ -1,10 +1,11 @@
 """All causes, by what they are about."""
 
-from tests.catalogue import audits, options, places, rules
+from tests.catalogue import audits, masks, options, places, rules
 
 __all__ = ["CAUSES", "KINDS"]
 
 KINDS = {
+    "masks of every format": masks.CAUSES,
     "audits and manifests, edited by hand": audits.CAUSES,
     "protocols, gates, bins, expressions": rules.CAUSES,
     "numbers, choices, columns, commands": options.CAUSES,
