@@ -111,6 +111,18 @@ def test_metaimage_says_nothing_by_itself(tmp_path: Path) -> None:
     assert (found.stdout, found.stderr) == ("refused\n", "")
 
 
+def test_an_array_with_a_damaged_header_is_no_archive(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is not an \.npz archive"):
+        read_mask(put(tmp_path, "a.npz", b"\x93NUMPY\1\0\x10\0{'descr': '<f\xff\n"))
+
+
+@pytest.mark.parametrize("header", ["{'descr': '<f", "[" * 300, "{[]: 1}", "-" * 9000 + "1", "{'shape': (1,)}"])
+def test_what_is_no_header_of_an_array(tmp_path: Path, header: str) -> None:
+    content = b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header.encode()
+    with pytest.raises(InputError, match="NumPy header is damaged"):
+        read_mask(put(tmp_path, "a.npy", content))
+
+
 # Headers that lie, archives that swell: in a process that may take no more than 512 MB beside what libraries take.
 
 

@@ -400,9 +400,10 @@ def _read_npz(path: Path, role: Role) -> Mask:
     """Numpy arrays with axes (x, y, z) as stored; `affine` or `spacing` (mm) beside them are the geometry."""
     try:
         with path.open("rb") as stream, _without_warnings():
-            archive = np.load(stream, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+            if not stream.read(4).startswith(b"PK"):
                 _refuse(path, "is not an .npz archive (a bare .npy array?); write it with numpy.savez, or name it .npy")
+            stream.seek(0)
+            archive = np.load(stream, allow_pickle=False)
             _refuse_claims(cast(zipfile.ZipFile, archive.zip), path)
             names = [name for name in archive.files if name not in ("spacing", "affine")]
             key = _npz_key(names, role, path)
