@@ -14,6 +14,7 @@ import numpy as np
 import tomli_w
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+
 from tests.fuzz.forms import Form
 from tests.fuzz.mutation import mutated
 

@@ -19,15 +19,15 @@ import nibabel
 import numpy as np
 import pytest
 from PIL import Image
-from tests.fuzz import packing, seeds
-from tests.fuzz.forms import Form, attempt
-from tests.fuzz.readers import READERS
 
 from segfair.documents import parse_json
 from segfair.errors import ConfigError, InputError, MetadataError, SegfairError
 from segfair.files.images.masks import read_image, read_mask
 from segfair.files.tables import load_table
 from segfair.intake.where import fulfilled
+from tests.fuzz import packing, seeds
+from tests.fuzz.forms import Form, attempt
+from tests.fuzz.readers import READERS
 
 
 def nifti(**fields: Any) -> bytes:

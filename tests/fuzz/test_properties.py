@@ -12,7 +12,6 @@ import SimpleITK
 import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fuzz.strategies import Volume, condition, records, trees, volumes
 
 import segfair
 from segfair.attributes.fit import parse_bins
@@ -24,6 +23,7 @@ from segfair.files.images.masks import read_mask, write_mask
 from segfair.files.placing import write_json
 from segfair.files.tables import load_table, write_csv
 from segfair.intake.where import fulfilled
+from tests.fuzz.strategies import Volume, condition, records, trees, volumes
 
 in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from segfair.errors import InputError
 from tests.fuzz.forms import Form, attempt
 from tests.fuzz.readers import READERS
 from tests.fuzz.strategies import changed
-
-from segfair.errors import InputError
 
 
 @cache
