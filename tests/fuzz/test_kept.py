@@ -6,12 +6,15 @@ import bz2
 import gzip
 import io
 import json
+import os
 import struct
 import subprocess
 import sys
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -329,3 +332,26 @@ def test_a_workbook_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MetadataError):
         load_table(put(tmp_path, "t.xlsx", b"PK\5\6" + bytes(18)))
     assert issubclass(MetadataError, SegfairError)
+
+
+def test_threads_leave_stderr_and_warnings_as_they_were(tmp_path: Path) -> None:
+    """Each of these readers turns something of the process off for a moment."""
+    broken = put(tmp_path, "a.mha", b"NDims = 2\nElementDataFile = LOCAL\n\0\0")
+    array = put(tmp_path, "a.npy", seeds.masks()["npy"][0])
+    image = put(tmp_path, "a.png", png(3, 3, 0))
+
+    def read(path: Path) -> str:
+        try:
+            return str(read_mask(path).shape)
+        except InputError:
+            return "refused"
+
+    before, filters = os.fstat(2), list(warnings.filters)
+    with ThreadPoolExecutor(8) as executor:
+        found = list(executor.map(read, [broken, array, image] * 60))
+    assert found == ["refused", "(5, 4, 3)", "(3, 3)"] * 60
+    assert (os.fstat(2).st_dev, os.fstat(2).st_ino) == (before.st_dev, before.st_ino)
+    assert [entry for entry in warnings.filters if entry not in filters] in (
+        [],
+        [("ignore", None, Image.DecompressionBombWarning, None, 0)],
+    )

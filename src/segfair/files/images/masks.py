@@ -11,6 +11,7 @@ import dataclasses
 import io
 import math
 import os
+import threading
 import warnings
 import zipfile
 import zlib
@@ -65,6 +66,8 @@ _FLAT = 1e-6
 # numpy reads no longer header than 10,000 characters.
 _LONGEST_NPY = 1 << 14
 PROBABILITY_KEYS = ("probabilities", "softmax", "logits")
+# Warnings and stderr are the process's own: two threads that put them back would put back each other's.
+_ONE_AT_A_TIME = threading.RLock()
 _ITK_READERS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
 
 # SimpleITK's ids of the types of a voxel (sitkUInt8 and so on).
@@ -322,19 +325,20 @@ def _read_itk(path: Path, within: Path | None) -> Mask:
 @contextmanager
 def _silenced() -> Iterator[None]:
     """Nothing on stderr, to which MetaIO writes by itself; what is wrong is told by an exception as well."""
-    try:
-        told = os.dup(2)
-    except OSError:  # which is closed
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(told, 2)
-        os.close(told)
-        os.close(nowhere)
+    with _ONE_AT_A_TIME:
+        try:
+            told = os.dup(2)
+        except OSError:  # which is closed
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(told, 2)
+            os.close(told)
+            os.close(nowhere)
 
 
 def _read_attached(path: Path, header: TextHeader, reader: Any) -> Mask | None:
@@ -363,7 +367,7 @@ def _read_npy(path: Path) -> NDArray[Any]:
 @contextmanager
 def _without_warnings() -> Iterator[None]:
     """Keeps to itself what numpy thinks of a header that Python 2 wrote."""
-    with warnings.catch_warnings():
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 

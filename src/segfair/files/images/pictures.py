@@ -72,13 +72,13 @@ def _whole_only() -> Iterator[None]:
 
     What it would warn of (a large picture) is judged here.
     """
-    from PIL import ImageFile
+    from PIL import Image, ImageFile
 
     told, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    # For good, since threads read pictures: each that put filters back would put back another's.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = told
 
