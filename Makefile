@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 # One thread a process: the tests and benchmarks run in parallel processes, and small networks gain nothing from more.
+# How long `make fuzz` takes for each reader.
+MINUTES ?= 15
 LOCALE := src/segfair/report/signing/locale
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
@@ -60,7 +62,8 @@ catalogue: $(VENV)/installed-test  ## the messages of the summary: gathered, and
 	$(BIN)/pybabel --quiet compile -D signing -d $(LOCALE)
 	rm $(LOCALE)/signing.pot
 
-fuzz: $(VENV)/installed-test  ## the property tests with many more examples
+fuzz: $(VENV)/installed-fuzz  ## MINUTES=15: each reader under coverage-guided inputs for so long; property tests with 2,000 examples each
+	$(THREADS) $(BIN)/python -m tests.fuzz.run --minutes $(MINUTES) --page docs/reliability.md
 	$(THREADS) HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis
 
 $(VENV)/python: 
@@ -79,6 +82,10 @@ $(VENV)/installed-mitigate: $(VENV)/installed
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) -e ".[mitigate,test,lint]"
+	@touch $@
+
+$(VENV)/installed-fuzz: $(VENV)/installed-test
+	$(PIP) -e ".[fuzz]"
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed-test

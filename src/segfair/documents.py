@@ -173,8 +173,9 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > 19 or abs(int(digits)) >= 2**63:
-        raise _UnfitError(f"holds a number of {len(digits.lstrip('-')):,} digits, too large to be meant")
+    n_digits = len(digits.removeprefix("-"))
+    if n_digits > 19 or abs(int(digits)) >= 2**63:
+        raise _UnfitError(f"holds a number of {n_digits:,} digits, too large to be meant")
     return int(digits)
 
 

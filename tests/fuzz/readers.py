@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import tomli_w
-from tests.fuzz import packing, seeds
-from tests.fuzz.forms import Form
 
 from segfair.errors import InputError
+from tests.fuzz import packing, seeds
+from tests.fuzz.forms import Form
 
 __all__ = ["READERS"]
 

@@ -14,6 +14,7 @@ import numpy as np
 import openpyxl
 import SimpleITK
 from PIL import Image
+
 from tests.fuzz import packing
 
 __all__ = ["audit_tree", "comparison_tree", "json_bytes", "masks", "pictures", "rank_tree", "volumes", "workbooks"]
@@ -172,9 +173,8 @@ def json_bytes(tree: Any) -> bytes:
 
 
 def _scores() -> Any:
-    from tests.rank_fixtures import CONFIG, made_up, noise
-
     from segfair.rank.procedure import rank_scored
+    from tests.rank_fixtures import CONFIG, made_up, noise
 
     return rank_scored(made_up({"one": 0.7 + noise(0)[:8], "two": 0.7 + noise(1)[:8]}), CONFIG)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -59,8 +58,7 @@ def replaced(page: str, rows: Iterable[Row]) -> str:
     """The page with these rows in its table."""
     before, rest = page.split(_BEGIN)
     old, after = rest.split(_END)
-    lines = {
-        line.split(" | ")[0].removeprefix("| "): f"{line}\n" for line in old.splitlines() if re.search(r"\d", line)
-    }
+    kept = [line for line in old.splitlines() if line and f"{line}\n" not in _HEAD]
+    lines = {line.split(" | ")[0].removeprefix("| "): f"{line}\n" for line in kept}
     lines |= {row.reader: row.line for row in rows}
     return f"{before}{_BEGIN}\n{_HEAD}{''.join(lines.values())}\n{_END}{after}"

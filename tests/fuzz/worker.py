@@ -19,6 +19,7 @@ from pathlib import Path
 
 import atheris
 import tomli_w
+
 from tests.fuzz.forms import Form, attempt
 from tests.fuzz.mutation import mutated
 

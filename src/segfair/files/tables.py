@@ -52,7 +52,7 @@ _MOST_COLUMNS = 16_384
 """As many as a sheet of Excel has; each is read, and would be a family of tests."""
 _MOST_UNPACKED = 1 << 30
 _MOST_ROWS, _MOST_CELLS = 1 << 20, 1 << 25
-"""Of a sheet: as many rows as Excel has, and as many cells as fit into a gigabyte, those that are only gaps included."""
+"""Of a sheet: as many rows as Excel has, and as many cells as fit into a gigabyte, gaps included."""
 # What other files begin with: renamed, or saved in place of the table.
 _NO_TEXT = {
     b"PK\x03\x04": "an XLSX file or another archive",
@@ -417,7 +417,7 @@ def _sheet_rows(rows: Iterable[Sequence[Any]], path: Path) -> Rows:
                 f"table {path}: a sheet claims more than {_MOST_ROWS:,} rows or {_MOST_CELLS:,} cells; save what is in "
                 "it as .csv"
             )
-        if not is_blank(cells):
+        if not is_blank([cell for cell in cells if cell is not None]):
             found.append(list(cells))
     return found
 

@@ -60,7 +60,7 @@ MASK_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd", ".png"
 # Integers stored as floats, or rescaled by the header, come back with rounding errors; a probability map whose
 # values are all this near to whole numbers means the same mask at every sensible threshold.
 INTEGRAL_TOLERANCE = 1e-3
-# Volume of a voxel with edges of length 1 below which its axes lie in one plane.
+# Volume (of a pixel: area) with edges of length 1 below which axes lie in one plane (on one line).
 _FLAT = 1e-6
 # numpy reads no longer header than 10,000 characters.
 _LONGEST_NPY = 1 << 14
@@ -274,10 +274,10 @@ def _refuse_impossible_geometry(path: Path, affine: NDArray[np.float64], n_axes:
     if not (np.isfinite(affine).all() and np.isfinite(lengths).all() and (lengths > 0).all()):
         spacing = "x".join(f"{length:.3g}" for length in lengths)
         _refuse(path, f"its header gives a voxel spacing of {spacing} mm; write the file with its true geometry")
-    with np.errstate(all="ignore"):
-        volume = abs(np.linalg.det(affine[:3, :3] / lengths)) if n_axes > 2 else 1.0
-    if not volume >= _FLAT:
-        _refuse(path, "its header lays the three axes into one plane; write the file with its true geometry")
+    directions = affine[:3, : min(n_axes, 3)] / lengths
+    if np.prod(np.linalg.svd(directions, compute_uv=False)) < _FLAT:
+        what = "two axes into one line" if n_axes < 3 else "three axes into one plane"
+        _refuse(path, f"its header lays the {what}; write the file with its true geometry")
 
 
 def _without_size(array: NDArray[Any]) -> Mask:
@@ -299,6 +299,8 @@ def _read_itk(path: Path, within: Path | None) -> Mask:
     try:
         with _silenced():
             reader.ReadImageInformation()
+        if not 2 <= reader.GetDimension() <= 4:
+            _refuse(path, f"is {reader.GetDimension()}-D; expected one 2-D or 3-D volume, save each volume on its own")
         if reader.GetNumberOfComponents() > 1:
             parts = reader.GetNumberOfComponents()
             _refuse(path, f"holds {parts} layers or channels per voxel; save a single label map (one layer)")
@@ -409,9 +411,10 @@ def _read_npz(path: Path, role: Role) -> Mask:
     """Numpy arrays with axes (x, y, z) as stored; `affine` or `spacing` (mm) beside them are the geometry."""
     try:
         with path.open("rb") as stream, _without_warnings():
-            archive = np.load(stream, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+            if not stream.read(4).startswith(b"PK"):
                 _refuse(path, "is not an .npz archive (a bare .npy array?); write it with numpy.savez, or name it .npy")
+            stream.seek(0)
+            archive = np.load(stream, allow_pickle=False)
             _refuse_claims(cast(zipfile.ZipFile, archive.zip), path)
             names = [name for name in archive.files if name not in ("spacing", "affine")]
             key = _npz_key(names, role, path)
