@@ -141,8 +141,8 @@ def dask_cluster(address: str) -> Iterator[DaskCluster]:
         client = Client(at, timeout=_PATIENCE_S, set_as_default=False, name="segfair")
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"--dask {address}: no scheduler answers there ({in_words(error)}); name its address as dask scheduler prints it, "
-            "such as tcp://head:8786, or its scheduler file"
+            f"--dask {address}: no scheduler answers there ({in_words(error)}); name its address as dask scheduler "
+            "prints it, such as tcp://head:8786, or its scheduler file"
         ) from error
     with client:
         yield DaskCluster(client.get_executor(pure=False))
