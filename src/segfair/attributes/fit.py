@@ -54,6 +54,8 @@ __all__ = [
 FORMAT = 1
 MISSING = "missing"
 DROP = "drop"
+# A level is two bytes in every table; nobody reads of more groups than this.
+_MOST_LEVELS = 10_000
 Edges = Sequence[float] | Literal["tree"]
 
 
@@ -167,8 +169,13 @@ class AttributeBins:
 
     def apply(self, values: Sequence[object]) -> tuple[Attribute, list[str]]:
         """The attribute of some cases, and what a reader has to know."""
-        encoded = self.bins.encode(join_values(values, dict(self.joined)))
         levels = self.bins.levels
+        if len(levels) > _MOST_LEVELS:
+            raise ConfigError(
+                f"{self.name}: has {len(levels):,} levels, and at most {_MOST_LEVELS:,} are told apart; give fewer"
+                " edges with --bins, or leave it out with --attributes"
+            )
+        encoded = self.bins.encode(join_values(values, dict(self.joined)))
         codes = np.array(encoded.codes, dtype=np.int16)
         if self.missing != DROP:
             if self.missing not in levels and (self.had_missing or (codes < 0).any()):

@@ -175,6 +175,10 @@ def count_channels(path: Path) -> int:
         InputError: As `read_channels`.
     """
     if path.name.lower().endswith((".nii", ".nii.gz")):
+        try:
+            _refuse_no_file(path)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({in_words(error)})") from error
         return count_nifti_channels(path)
     channels = read_channels(path)
     grey = is_picture(path) and all((channel.array == channels[0].array).all() for channel in channels[1:])
@@ -229,10 +233,7 @@ def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
 
 
 def _read_format(path: Path, role: Role, within: Path | None) -> Mask:
-    if path.is_dir():
-        _refuse(path, "is a folder, not a file; name the file in it")
-    if path.stat().st_size == 0:
-        _refuse(path, "is empty (0 bytes); write or copy it again")
+    _refuse_no_file(path)
     suffix = mask_suffix(path)
     if suffix in (".nii.gz", ".nii"):
         # A damaged header may blow numbers up; what is not finite is refused later.
@@ -246,6 +247,16 @@ def _read_format(path: Path, role: Role, within: Path | None) -> Mask:
     if suffix == ".npy":
         return _without_size(_read_npy(path))
     return _read_npz(path, role) if suffix == ".npz" else _read_itk(path, within)
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Refuses what is no file with something in it; a pipe would be waited for."""
+    if path.is_dir():
+        _refuse(path, "is a folder, not a file; name the file in it")
+    if path.stat().st_size == 0:
+        _refuse(path, "is empty (0 bytes); write or copy it again")
+    if not path.is_file():
+        _refuse(path, "is no regular file but a pipe or a device; hand in a file")
 
 
 def _one_volume(path: Path, stored: Mask, role: Role) -> Mask:
