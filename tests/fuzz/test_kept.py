@@ -355,3 +355,10 @@ def test_threads_leave_stderr_and_warnings_as_they_were(tmp_path: Path) -> None:
         [],
         [("ignore", None, Image.DecompressionBombWarning, None, 0)],
     )
+
+
+@pytest.mark.parametrize("option", ["--where", "gate", "bins", "--join", "--margin", "--spacing", "label"])
+def test_an_expression_without_end_is_told_in_part(tmp_path: Path, option: str) -> None:
+    form = next(form for form in READERS["expressions"]() if option in form.named)
+    for text in (b"\xff" * 900, b"a: " + b"b, " * 900, b"a=" + b"1" * 2000, b"worst(" + b"x" * 4000 + b") < 2"):
+        assert attempt(form, text, tmp_path) == "refused"

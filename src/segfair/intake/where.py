@@ -16,7 +16,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from segfair.errors import ConfigError, close_names
+from segfair.errors import ConfigError, close_names, cut_text, quoted
 from segfair.files.cells import is_missing
 
 __all__ = ["fulfilled"]
@@ -65,7 +65,7 @@ def fulfilled(expression: str, rows: Iterable[Row], *, columns: Sequence[str]) -
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         hint = "compare with ==" if re.search(r"(?<![=!<>])=(?!=)", expression) else "check quotes and brackets"
         raise ConfigError(
-            f"--where {expression!r}: cannot be read ({getattr(error, 'msg', error)}); {hint}, and put a column"
+            f"--where {quoted(expression)}: cannot be read ({getattr(error, 'msg', error)}); {hint}, and put a column"
             " name with spaces into backticks"
         ) from error
     condition = _Condition(expression, columns)
@@ -90,7 +90,7 @@ class _Condition:
         self.columns = columns
 
     def refuse(self, why: str) -> ConfigError:
-        return ConfigError(f"--where {self.expression!r}: {why}")
+        return ConfigError(f"--where {quoted(self.expression)}: {cut_text(why, 600)}")
 
     def check(self, node: ast.AST) -> None:
         """Refuses what is not of the language, in every branch, before any row is looked at."""
