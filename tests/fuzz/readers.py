@@ -131,7 +131,7 @@ def models() -> Iterable[Form]:
     yield Form(
         "config.toml", lambda path: load_settings(path, {}, out=path.parent / "out").to_dict(),
         (tomli_w.dumps(load_settings(None, {}, out=Path("out")).to_dict()).encode(), seeds.CONFIGURATION),
-        named=("--", "protocol", "network."),
+        named=("--",),
     )  # fmt: skip
     yield Form("splits.json", load_split, (seeds.json_bytes(split),))
     yield Form(

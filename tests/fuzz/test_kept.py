@@ -302,6 +302,13 @@ def test_a_team_of_a_ranking_that_was_edited_is_told_by_the_ranking(tmp_path: Pa
     assert attempt(form, seeds.json_bytes(tree), tmp_path) == "refused"
 
 
+@pytest.mark.parametrize("line", [b'protocol = "defalt"', b"[network.unet]\nchannuls = [8]", b"[network.x]\na = 1"])
+def test_a_configuration_that_cannot_be_is_told_by_its_file(tmp_path: Path, line: bytes) -> None:
+    form = next(form for form in READERS["models and trainings"]() if form.name == "config.toml")
+    with pytest.raises(ConfigError, match=r"^--config .*config\.toml: "):
+        form.read(put(tmp_path, form.name, line + b"\n"))
+
+
 def test_a_text_where_a_list_of_tables_is_due(tmp_path: Path) -> None:
     form = _document("plan.json")
     tree = {**json.loads(form.seeds[0]), "attributes": "age"}
