@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # What looks at the package from outside, apart from what the package itself needs.
 TOOLS := $(VENV)-tools
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# How long `make fuzz` takes for each reader.
+MINUTES ?= 15
 LOCALE := src/segfair/report/signing/locale
 LOWEST_TOOLS := babel build divexplorer filelock hatchling huggingface_hub hypothesis markdown-it-py pypdf pytest pytest-xdist
 # Everything but what needs torch, and what reads the pages of the documentation.
@@ -86,7 +88,8 @@ catalogue: $(VENV)/installed-test  ## the messages of the summary: gathered, and
 chaos: $(VENV)/installed-test  ## kills at random moments, full disks, little memory: nothing is lost (15 minutes)
 	$(THREADS) $(BIN)/python benchmarks/chaos.py --write docs/reliability.md
 
-fuzz: $(VENV)/installed-test  ## the property tests with many more examples
+fuzz: $(VENV)/installed-fuzz  ## MINUTES=15: each reader under coverage-guided inputs for so long; property tests with 2,000 examples each
+	$(THREADS) $(BIN)/python -m tests.fuzz.run --minutes $(MINUTES) --page docs/reliability.md
 	$(THREADS) HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis
 
 $(VENV)/python: 
@@ -110,6 +113,10 @@ $(VENV)/installed-test: $(VENV)/installed
 $(TOOLS)/installed: constraints.txt | $(VENV)/python
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt cyclonedx-bom pip-audit
+	@touch $@
+
+$(VENV)/installed-fuzz: $(VENV)/installed-test
+	$(PIP) -e ".[fuzz]"
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed-test

@@ -19,13 +19,15 @@ from segfair import __version__
 from segfair.cli.commands import suggesting
 from segfair.cli.terminal.outlets import OutletError, close_outlets, open_outlets
 from segfair.cli.terminal.voice import say_refusal
-from segfair.errors import SegfairError, in_words
+from segfair.errors import SegfairError, cut_text, in_words
 from segfair.signals import exit_code as signal_code
 from segfair.signals import obeyed
 
 __all__ = ["LISTED", "Listed", "app", "load_command", "main"]
 
 EXIT_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 70, 130
+# Nobody reads on where a message repeats what was handed in.
+_LONGEST = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ def _interrupted() -> int:
 def _refuse(told: str, code: int) -> int:
     """Says why; where not even that can be said, the code has to do."""
     with contextlib.suppress(OutletError, ValueError):
-        say_refusal(told, code)
+        say_refusal(cut_text(told, _LONGEST), code)
     with contextlib.suppress(OutletError):
         close_outlets()
     return code

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segfair.cli.options import AuditOptions, RankOptions, Running, is_number, split, split_all
-from segfair.errors import ConfigError, close_names
+from segfair.errors import ConfigError, close_names, cut_text
 
 if TYPE_CHECKING:
     from segfair.audit.judging.gates import Gate
@@ -184,7 +184,9 @@ def parse_margin(text: str) -> tuple[str, float]:
     except ValueError:
         margin = -1.0
     if not name or not 0 < margin < float("inf"):
-        raise ConfigError(f"--margin {text}: expected METRIC=NUMBER with a positive number, for example dsc=0.05")
+        raise ConfigError(
+            f"--margin {cut_text(text, 300)}: expected METRIC=NUMBER with a positive number, for example dsc=0.05"
+        )
     return name.strip(), margin
 
 
@@ -192,7 +194,9 @@ def parse_spacing(text: str) -> tuple[float, ...]:
     """Two or three numbers in mm."""
     lengths = text.replace(",", " ").split()
     if len(lengths) not in (2, 3) or not all(map(is_number, lengths)):
-        raise ConfigError(f"--spacing {text}: expected two or three numbers in mm, one an axis, such as 0.2 0.2")
+        raise ConfigError(
+            f"--spacing {cut_text(text, 300)}: expected two or three numbers in mm, one an axis, such as 0.2 0.2"
+        )
     return tuple(map(float, lengths))
 
 
