@@ -7,7 +7,9 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 LOCALE := src/segfair/report/signing/locale
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo demo-mitigate test lint format docs notebooks pictures bench same schemas catalogue fuzz clean
+WATCHED := $(THREADS) COVERAGE_FILE=$(CURDIR)/build/coverage/found $(BIN)/python
+
+.PHONY: demo demo-mitigate test lint format docs notebooks pictures bench same schemas catalogue fuzz mutants coverage clean
 
 demo: $(VENV)/installed  ## build the embedded cohort, audit it, say where the report lies
 	$(BIN)/segfair phantom demo/cohort
@@ -62,6 +64,18 @@ catalogue: $(VENV)/installed-test  ## the messages of the summary: gathered, and
 
 fuzz: $(VENV)/installed-test  ## the property tests with many more examples
 	$(THREADS) HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis
+
+mutants: $(VENV)/installed-test  ## COUNT=400: faults put into a copy of what computes, and how many the tests notice (an hour)
+	$(THREADS) $(BIN)/python -m tests.mutation --count $(or $(COUNT),400)
+
+coverage: $(VENV)/installed-test  ## all tests, watched: which branches none of them takes
+	rm -rf build/coverage
+	$(WATCHED) -m coverage run -m pytest -n 2 --dist worksteal
+	# What is compiled is seen by nobody: its tests once more, as plain Python.
+	NUMBA_DISABLE_JIT=1 $(WATCHED) -m coverage run -m pytest tests/scoring/test_surfaces.py tests/scoring/test_boxes.py
+	$(WATCHED) -m coverage combine --quiet
+	$(WATCHED) -m coverage html --quiet --directory build/coverage/html
+	$(WATCHED) -m coverage report
 
 $(VENV)/python: 
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
