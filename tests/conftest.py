@@ -116,10 +116,9 @@ def ranked(once: Once, run_cli: RunCli, challenge: Path) -> tuple[Path, subproce
 @pytest.fixture(scope="session")
 def ranking(once: Once, challenge: Path) -> Any:
     """The same ranking, made in this process."""
-    from tests.rank_fixtures import CONFIG, arguments
-
     from segfair.rank.procedure import run_ranking
     from segfair.rank.teams import load_teams
+    from tests.rank_fixtures import CONFIG, arguments
 
     return once("ranking", lambda _: run_ranking(*load_teams(*arguments(challenge)), CONFIG))
 

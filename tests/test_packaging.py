@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from tests.report_fixtures import make_result
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,6 +1,7 @@
 """python -m tests.mutation --count 400: a sample of faults, and how many of them the tests notice.
 
-The table goes to `docs/reliability.md`; what is found stands in `build/mutants/` (`results.jsonl`, a fault a line); a run that was ended goes on where it was.
+The table goes to `docs/reliability.md`; what is found stands in `build/mutants/` (`results.jsonl`,
+a fault a line); a run that was ended goes on where it was.
 """
 
 from __future__ import annotations
@@ -9,14 +10,13 @@ import argparse
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from tests.mutation.forked import Record, copy_sources, fault, load_libraries, recorded, run_tests
-from tests.mutation.mutants import Mutant, sample
+from tests.mutation.forked import Record, copy_sources, load_libraries, recorded, with_tests_collected
+from tests.mutation.mutants import sample
 from tests.mutation.table import replaced
+from tests.mutation.trial import Trial, place
 
 _CHECKOUT = Path(__file__).parents[2]
 
@@ -31,16 +31,11 @@ def main() -> None:
     drawn = sample(package, options.count, options.seed)
     load_libraries()
     record = _record(package, scratch)
-    done = {_key(found): found for found in _read(scratch / "results.jsonl")}
-    for number, mutant in enumerate(drawn, 1):
-        found = done.get(mutant.key)
-        if found is None or (options.again and found["ended"] == "passed"):
-            done[mutant.key] = found = _tried(mutant, package, scratch, record)
-            _write(scratch / "results.jsonl", done.values())
-            print(f"{number}/{len(drawn)} {mutant.module}:{mutant.line} {found['ended']} {found['cpu_s']} s", flush=True)
-            if found["ended"] == "passed":
-                print(f"  - {mutant.before}\n  + {mutant.after}", flush=True)
-    found = [done[mutant.key] for mutant in drawn]
+    trial = Trial(package, scratch, record, again=options.again)
+    with_tests_collected(package, lambda items: trial.in_imported(drawn, items))
+    trial.in_fresh(drawn)
+    done = trial.done()
+    found = [done[place(mutant)] for mutant in drawn]
     noticed = sum(one["ended"] != "passed" for one in found)
     page = options.page.read_text("utf-8")
     options.page.write_text(replaced(page, found, options.seed), "utf-8")
@@ -57,14 +52,6 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _tried(mutant: Mutant, package: Path, scratch: Path, record: Record) -> dict[str, Any]:
-    tests = record.for_line(mutant.module, mutant.line)
-    with fault(package / mutant.module, mutant.source):
-        outcome = run_tests(tests, package, scratch, known=record.seconds)
-    facts = {name: getattr(mutant, name) for name in ("module", "operator", "line", "before", "after")}
-    return {**facts, "ended": outcome.ended, "by": outcome.by, "cpu_s": round(outcome.cpu_s, 1), "tests": len(tests)}
-
-
 def _record(package: Path, scratch: Path) -> Record:
     """The record of these sources: the last one, where they are the same."""
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(package.rglob("*.py")))).hexdigest()
@@ -76,19 +63,6 @@ def _record(package: Path, scratch: Path) -> Record:
     record = recorded(package, scratch)
     kept.write_text(json.dumps({"sources": digest, **asdict(record)}), "utf-8")
     return record
-
-
-def _key(found: dict[str, Any]) -> tuple[str, str, str]:
-    return found["module"], found["before"], found["after"]
-
-
-def _read(path: Path) -> Iterator[dict[str, Any]]:
-    if path.exists():
-        yield from map(json.loads, path.read_text("utf-8").splitlines())
-
-
-def _write(path: Path, found: Any) -> None:
-    path.write_text("".join(json.dumps(one) + "\n" for one in found), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Runs of chosen tests, each in a process forked from one that has imported the libraries.
+"""Runs of chosen tests, each in a process of its own, forked from one that has imported what they need.
 
-Nothing of segfair is imported before the fork: the child imports it from a copy of the sources, in which one file may
-have a fault. The files of the checkout are never touched.
+segfair is imported from a copy of the sources, in which one file may have a fault, after the fork or, where a fault can
+be put into what is imported (`live`), before it. The files of the checkout are never touched.
 """
 
 from __future__ import annotations
@@ -15,15 +15,21 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.runner import runtestprotocol
 
-__all__ = ["LIBRARIES", "TESTS", "Outcome", "Record", "copy_sources", "fault", "load_libraries", "mirrored", "recorded", "run_tests"]
+__all__ = [
+    "LIBRARIES", "OTHERS_S", "TESTS", "Outcome", "Record", "copy_sources", "fault", "limit_of", "load_libraries", "mirrored",
+    "recorded", "run_collected", "run_tests", "with_tests_collected",
+]  # fmt: skip
 
 TESTS = (
     "tests/scoring",
@@ -41,6 +47,9 @@ LIBRARIES = (
     "jinja2", "matplotlib.pyplot", "sklearn", "distributed", "divexplorer", "openpyxl", "ignite.engine",
 )  # fmt: skip
 """What is imported once, before the first fork."""
+
+OTHERS_S = 10.0
+"""How long a fault is shown to the tests of other modules, in processor time."""
 
 _MEMORY = 6 << 30
 
@@ -73,9 +82,10 @@ class Record:
     tests: Mapping[str, Mapping[str, Sequence[str]]]
 
     def for_line(self, module: str, line: int) -> list[str]:
-        """The tests that run a line, those of the module's own test file first, quick ones before slow ones.
+        """The tests that run a line: all of the module's own test file, then others, quick ones before slow ones.
 
-        A line that no test is seen to run (compiled, in another process, at import) is left to all tests of its room.
+        The others are asked as long as they take `OTHERS_S` together, and one at least. A line that no test is seen to
+        run (compiled, in another process, at import) is left to all tests of its room.
         """
         mirror = mirrored(module)
         found = set(self.tests.get(module, {}).get(str(line), ()))
@@ -84,8 +94,11 @@ class Record:
         files = {name for name in found if "::" not in name}
         found |= {test for test in self.seconds if test.split("::")[0] in files}
         # A test whose module fell away is none any more.
-        tests = found & self.seconds.keys()
-        return sorted(tests, key=lambda test: (not test.startswith(f"{mirror}::"), self.seconds[test], test))
+        tests = sorted(found & self.seconds.keys(), key=lambda test: (self.seconds[test], test))
+        own = [test for test in tests if test.startswith(f"{mirror}::")]
+        others = [test for test in tests if not test.startswith(f"{mirror}::")]
+        taken = list(accumulate(self.seconds[test] for test in others))
+        return own + others[: max(1, sum(seconds <= OTHERS_S for seconds in taken))]
 
 
 def mirrored(module: str) -> str:
@@ -169,14 +182,71 @@ def recorded(package: Path, scratch: Path) -> Record:
 
 
 def run_tests(tests: Sequence[str], package: Path, scratch: Path, *, known: Mapping[str, float]) -> Outcome:
-    """Some tests in their order, up to the first that fails; those of their files that are not `known` first of all."""
+    """Some tests in their order, up to the first that fails, in a process that has not imported segfair yet."""
     files = list(dict.fromkeys(test.split("::")[0] for test in tests))
-    limit_s = 30 + 5 * sum(known[test] for test in tests)
-    chosen = _Choosing(tests, known)
-    return _forked(lambda: pytest.main([*_OPTIONS, "-x", *files], plugins=[chosen, _Failing(scratch / "failed")]), package, scratch, limit_s)
+    plugins = [_Choosing(tests), _Failing(scratch / "failed")]
+    work = lambda: pytest.main([*_OPTIONS, "-x", *files], plugins=plugins)  # noqa: E731
+    return _forked(work, package, scratch, limit_of(tests, known))
 
 
-_OPTIONS = ("-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:randomly")
+def limit_of(tests: Sequence[str], known: Mapping[str, float]) -> float:
+    """Processor time in s beyond which a run is endless."""
+    return 30 + 5 * sum(known.get(test, 1.0) for test in tests)
+
+
+def with_tests_collected(package: Path, work: Callable[[Sequence[pytest.Item]], None]) -> None:
+    """`work`, handed the tests, in a process that has imported segfair and collected them all; it may fork.
+
+    Raises:
+        SystemExit: Where it ends in an error.
+    """
+    child = os.fork()
+    if child == 0:
+        code = 70
+        try:
+            _import_from(package)
+            code = pytest.main([*_OPTIONS, "-s", *TESTS], plugins=[_Collected(work)])
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise SystemExit(f"the tests could not be collected, or a run broke: status {status}")
+
+
+def run_collected(
+    items: Sequence[pytest.Item], package: Path, scratch: Path, limit_s: float, prepare: Callable[[], None]
+) -> Outcome:
+    """Collected tests in their order, up to the first that fails, in a process forked from this one after `prepare`."""
+
+    def work() -> int:
+        prepare()
+        for item, following in zip_longest(items, items[1:]):
+            reports = runtestprotocol(item, nextitem=following, log=False)
+            if any(report.failed for report in reports):
+                (scratch / "failed").write_text(item.nodeid, "utf-8")
+                return 1
+        return 0
+
+    return _forked(work, package, scratch, limit_s)
+
+
+_OPTIONS = ("-q", "-n", "0", "-p", "no:cacheprovider")
+
+
+class _Collected:
+    """Does something else with the tests than to run them all."""
+
+    def __init__(self, work: Callable[[Sequence[pytest.Item]], None]) -> None:
+        self.work = work
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed:
+            raise session.Interrupted("a test file cannot be imported")
+        self.work(session.items)
+        return True
 
 
 class _Watching:
@@ -210,14 +280,15 @@ class _Watching:
 
 
 class _Choosing:
-    """Keeps the wanted tests and those that the record does not know, in order."""
+    """Keeps the wanted tests, in order."""
 
-    def __init__(self, tests: Sequence[str], known: Mapping[str, float]) -> None:
-        self.places, self.known = {test: place for place, test in enumerate(tests)}, known
+    def __init__(self, tests: Sequence[str]) -> None:
+        self.places = {test: place for place, test in enumerate(tests)}
 
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        kept = [item for item in items if item.nodeid in self.places or item.nodeid not in self.known]
-        items[:] = sorted(kept, key=lambda item: self.places.get(item.nodeid, -1))
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        kept = [item for item in items if item.nodeid in self.places]
+        # Where a fault gives the tests other names, all of them are asked.
+        items[:] = sorted(kept, key=lambda item: self.places[item.nodeid]) or items
 
 
 class _Failing:
@@ -229,6 +300,9 @@ class _Failing:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self.place.exists():
             self.place.write_text(report.nodeid, "utf-8")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.pytest_runtest_logreport(report)  # type: ignore[arg-type]
 
 
 def _forked(work: Callable[[], int], package: Path, scratch: Path, limit_s: float) -> Outcome:
@@ -243,6 +317,9 @@ def _forked(work: Callable[[], int], package: Path, scratch: Path, limit_s: floa
         try:
             _settle(package, scratch, limit_s)
             code = work()
+        except BaseException:
+            failed.write_text("broke off", "utf-8")
+            traceback.print_exc()
         finally:
             os._exit(code)
     status = _waited(child, limit_s)
@@ -253,6 +330,8 @@ def _forked(work: Callable[[], int], package: Path, scratch: Path, limit_s: floa
     if status is None or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)):
         return Outcome("endless", "", cpu_s)
     by = failed.read_text("utf-8") if failed.exists() else ""
+    if status and not by:
+        raise SystemExit(f"a run ended with status {status} and no test failed: see {scratch / 'said.txt'}")
     return Outcome("failed" if status else "passed", by, cpu_s)
 
 
@@ -262,18 +341,21 @@ def _settle(package: Path, scratch: Path, limit_s: float) -> None:
     cpu_s = int(limit_s)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, str(package.parent))
+    _import_from(package)
     temporary = scratch / "temporary"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    os.environ.update(
-        PYTHONPATH=str(package.parent), HYPOTHESIS_PROFILE="mutants", TMPDIR=str(temporary), PYTHONDONTWRITEBYTECODE="1"
-    )
-    tempfile.tempdir = None
+    os.environ["TMPDIR"], tempfile.tempdir = str(temporary), None
     said = os.open(scratch / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(said, 1)
     os.dup2(said, 2)
+
+
+def _import_from(package: Path) -> None:
+    sys.dont_write_bytecode = True
+    if sys.path[0] != str(package.parent):
+        sys.path.insert(0, str(package.parent))
+    os.environ.update(PYTHONPATH=str(package.parent), HYPOTHESIS_PROFILE="mutants", PYTHONDONTWRITEBYTECODE="1")
 
 
 def _waited(child: int, limit_s: float) -> int | None:

@@ -114,7 +114,9 @@ def _no_figures(source: str) -> Iterator[_Position]:
 
 def _settles_speed_or_form(decorator: ast.expr) -> bool:
     """Whether it says how a class or function is kept (frozen, slotted, compiled, cached), not what it gives."""
-    return re.match(r"dataclass|_compiled|(functools\.)?(lru_)?cache|cached_property", ast.unparse(decorator)) is not None
+    return (
+        re.match(r"dataclass|_compiled|(functools\.)?(lru_)?cache|cached_property", ast.unparse(decorator)) is not None
+    )
 
 
 def _shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -21,9 +19,9 @@ _CONTEXT = 24
 Key = tuple[str, str, str]
 
 
-def reasons(path: Path = Path(__file__).with_name("survivors.toml")) -> dict[Key, str]:
-    """Why no test notices a fault, for those looked at one by one."""
-    read = tomllib.loads(path.read_text("utf-8"))
+def reasons() -> dict[Key, str]:
+    """Why no test notices a fault, for those looked at one by one (`survivors.toml`)."""
+    read = tomllib.loads(Path(__file__).with_name("survivors.toml").read_text("utf-8"))
     return {(one["module"], one["before"], one["after"]): one["why"] for one in read["survivor"]}
 
 
@@ -40,8 +38,7 @@ def replaced(page: str, found: Sequence[Mapping[str, Any]], seed: int) -> str:
 def table(found: Sequence[Mapping[str, Any]], why: Mapping[Key, str]) -> str:
     """The rooms, a row each, then what was not noticed, a row each, in Markdown."""
     lines = ["| room | faults | noticed | not noticed | noticed, of a hundred |", "|---|---|---|---|---|"]
-    for room in ROOMS:
-        lines.append(_row(f"`{room}`", [one for one in found if one["module"].startswith(f"{room}/")]))
+    lines += [_row(f"`{room}`", [one for one in found if one["module"].startswith(f"{room}/")]) for room in ROOMS]
     lines += [_row("**all**", found), ""]
     left = [one for one in found if one["ended"] == "passed"]
     if left:
@@ -60,10 +57,15 @@ def _row(name: str, found: Sequence[Mapping[str, Any]]) -> str:
 
 def _shown(before: str, after: str) -> str:
     """Where the two differ, whole words, with a little of what stands around."""
-    same = len(os.path.commonprefix([before, after]))
-    begin = max(0, before.rfind(" ", 0, max(0, same - _CONTEXT)) + 1)
-    tail = len(os.path.commonprefix([before[same:][::-1], after[same:][::-1]]))
-    end = re.compile(r" |$").search(before, min(len(before), len(before) - tail + _CONTEXT)).start()  # type: ignore[union-attr]
-    kept = len(before) - end
+    same = _shared(before, after)
+    tail = _shared(before[same:][::-1], after[same:][::-1])
+    begin = before.rfind(" ", 0, max(0, same - _CONTEXT)) + 1
+    end = before.find(" ", len(before) - tail + _CONTEXT)
+    kept = len(before) - end if end > 0 else 0
     parts = (text[begin : len(text) - kept].strip().replace("|", "\\|") for text in (before, after))
     return " → ".join(f"`{part}`" for part in parts)
+
+
+def _shared(one: str, other: str) -> int:
+    """The length of the beginning that both have."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tests.mutation.mutants import modules, mutants_of, sample
 
 SOURCE = '''\
