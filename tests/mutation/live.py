@@ -17,8 +17,9 @@ class Functions:
 
     def __init__(self, package: Path) -> None:
         self._found: dict[_Key, list[FunctionType]] = {}
+        # By type: asking some objects for their class makes their libraries warn.
         for one in gc.get_objects():
-            if isinstance(one, FunctionType) and one.__code__.co_filename.startswith(f"{package}/"):
+            if type(one) is FunctionType and one.__code__.co_filename.startswith(f"{package}/"):
                 self._found.setdefault(_key(one.__code__), []).append(one)
 
     def patch(self, path: Path, source: str, changed: str) -> Callable[[], None] | None:
