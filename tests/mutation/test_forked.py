@@ -54,6 +54,7 @@ def test_a_fault_is_put_into_the_copy_and_taken_away_to_the_nanosecond(tmp_path:
     checkout = tmp_path / "checkout"
     original = checkout / "src" / "segfair" / "one.py"
     original.parent.mkdir(parents=True)
+    (checkout / "templates").mkdir()
     original.write_text("ONE = 1\n")
     package = copy_sources(checkout, tmp_path / "copy")
     copied = package / "one.py"
