@@ -79,9 +79,9 @@ class Trial:
         return found is None or (self.again and found["ended"] == "passed")
 
     def _asked(self, mutant: Mutant, collected: Sequence[str]) -> list[str]:
-        """The tests of the record, after those of the module's own file that the record does not know yet."""
-        own = f"{mirrored(mutant.module)}::"
-        new = [test for test in collected if test.startswith(own) and test not in self.record.seconds]
+        """The tests of the record, after those of the module's room that the record does not know yet."""
+        room = f"{Path(mirrored(mutant.module)).parent.as_posix()}/"
+        new = [test for test in collected if test.startswith(room) and test not in self.record.seconds]
         return new + self.record.for_line(mutant.module, mutant.line)
 
     def _note(self, mutant: Mutant, outcome: Outcome) -> None:
