@@ -10,11 +10,13 @@ import argparse
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tests.mutation.forked import Record, copy_sources, load_libraries, recorded, with_tests_collected
-from tests.mutation.mutants import sample
+from tests.mutation.mutants import Mutant, sample
 from tests.mutation.table import replaced
 from tests.mutation.trial import Trial, place
 
@@ -28,10 +30,18 @@ def main() -> None:
     scratch.mkdir(parents=True, exist_ok=True)
     os.chdir(_CHECKOUT)
     package = copy_sources(_CHECKOUT, scratch / "copy")
-    drawn = sample(package, options.count, options.seed)
+    sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(package.rglob("*.py")))).hexdigest()
+    drawn = [
+        Mutant(**one)
+        for one in _kept(
+            scratch / "sample.json",
+            [sources, options.count, options.seed],
+            lambda: [asdict(mutant) for mutant in sample(package, options.count, options.seed)],
+        )
+    ]
     load_libraries()
-    record = _record(package, scratch)
-    trial = Trial(package, scratch, record, again=options.again)
+    record = Record(**_kept(scratch / "record.json", [sources], lambda: asdict(recorded(package, scratch))))
+    trial = Trial(package, scratch, record, again=options.again, others_s=options.others)
     with_tests_collected(package, lambda items: trial.in_imported(drawn, items))
     trial.in_fresh(drawn)
     done = trial.done()
@@ -47,22 +57,21 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--seed", type=int, default=16)
     parser.add_argument("--again", action="store_true", help="try again what was not noticed")
+    parser.add_argument("--others", type=float, default=10.0, metavar="S", help="time for tests of other modules")
     parser.add_argument("--page", type=Path, default=_CHECKOUT / "docs" / "reliability.md", help="where the table goes")
     parser.add_argument("--out", type=Path, default=_CHECKOUT / "build" / "mutants")
     return parser.parse_args()
 
 
-def _record(package: Path, scratch: Path) -> Record:
-    """The record of these sources: the last one, where they are the same."""
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(package.rglob("*.py")))).hexdigest()
-    kept = scratch / "record.json"
-    if kept.exists():
-        facts = json.loads(kept.read_text("utf-8"))
-        if facts.pop("sources") == digest:
-            return Record(**facts)
-    record = recorded(package, scratch)
-    kept.write_text(json.dumps({"sources": digest, **asdict(record)}), "utf-8")
-    return record
+def _kept(place: Path, made_from: list[Any], make: Callable[[], Any]) -> Any:
+    """What `make` gives, made anew only where it was made from something else the last time."""
+    if place.exists():
+        kept = json.loads(place.read_text("utf-8"))
+        if kept["from"] == made_from:
+            return kept["made"]
+    made = make()
+    place.write_text(json.dumps({"from": made_from, "made": made}), "utf-8")
+    return made
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 __all__ = [
-    "LIBRARIES", "OTHERS_S", "TESTS", "Outcome", "Record", "copy_sources", "fault", "limit_of", "load_libraries", "mirrored",
+    "LIBRARIES", "TESTS", "Outcome", "Record", "copy_sources", "fault", "limit_of", "load_libraries", "mirrored",
     "recorded", "run_collected", "run_tests", "with_tests_collected",
 ]  # fmt: skip
 
@@ -47,9 +47,6 @@ LIBRARIES = (
     "jinja2", "matplotlib.pyplot", "sklearn", "distributed", "divexplorer", "openpyxl", "ignite.engine",
 )  # fmt: skip
 """What is imported once, before the first fork."""
-
-OTHERS_S = 4.0
-"""How long a fault is shown to the tests of other modules, in processor time."""
 
 _MEMORY = 6 << 30
 
@@ -81,10 +78,10 @@ class Record:
     seconds: Mapping[str, float]
     tests: Mapping[str, Mapping[str, Sequence[str]]]
 
-    def for_line(self, module: str, line: int) -> list[str]:
+    def for_line(self, module: str, line: int, *, others_s: float) -> list[str]:
         """The tests that run a line: all of the module's own test file, then others, quick ones before slow ones.
 
-        The others are asked as long as they take `OTHERS_S` together, and one at least. A line that no test is seen to
+        The others are asked as long as they take `others_s` of processor time, and one at least. A line that no test is seen to
         run (compiled, in another process, at import) is left to all tests of its room.
         """
         mirror = mirrored(module)
@@ -98,7 +95,7 @@ class Record:
         own = [test for test in tests if test.startswith(f"{mirror}::")]
         others = [test for test in tests if not test.startswith(f"{mirror}::")]
         taken = list(accumulate(self.seconds[test] for test in others))
-        return own + others[: max(1, sum(seconds <= OTHERS_S for seconds in taken))]
+        return own + others[: max(1, sum(seconds <= others_s for seconds in taken))]
 
 
 def mirrored(module: str) -> str:

@@ -23,14 +23,19 @@ RECORD = Record(
 
 
 def test_a_line_is_left_to_the_tests_that_run_it_its_own_first() -> None:
-    assert RECORD.for_line("stats/power.py", 3) == [
+    assert RECORD.for_line("stats/power.py", 3, others_s=9) == [
         "tests/stats/test_power.py::test_slow",
         "tests/audit/test_words.py::test_far",
     ]
 
 
+def test_tests_of_others_are_asked_as_long_as_there_is_time() -> None:
+    assert RECORD.for_line("stats/power.py", 4, others_s=0.015) == ["tests/audit/test_words.py::test_far"]
+    assert RECORD.for_line("stats/power.py", 3, others_s=0) == RECORD.for_line("stats/power.py", 3, others_s=9)
+
+
 def test_what_a_fixture_runs_is_left_to_all_tests_of_its_file() -> None:
-    assert RECORD.for_line("stats/power.py", 4) == [
+    assert RECORD.for_line("stats/power.py", 4, others_s=9) == [
         "tests/audit/test_words.py::test_far",
         "tests/audit/test_words.py::test_near",
     ]
@@ -42,8 +47,8 @@ def test_what_no_test_is_seen_to_run_is_left_to_the_room() -> None:
         "tests/stats/test_power.py::test_slow",
         "tests/stats/test_cells.py::test_other",
     ]
-    assert RECORD.for_line("stats/power.py", 5) == room
-    assert RECORD.for_line("stats/power.py", 99) == room
+    assert RECORD.for_line("stats/power.py", 5, others_s=9) == room
+    assert RECORD.for_line("stats/power.py", 99, others_s=9) == room
 
 
 def test_a_module_has_a_test_file() -> None:

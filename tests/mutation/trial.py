@@ -35,12 +35,14 @@ class Trial:
         scratch: Where `results.jsonl` lies, a fault a line.
         record: Which tests run which lines.
         again: Whether what was not noticed is tried once more.
+        others_s: How long a fault is shown to tests of other modules, in processor time.
     """
 
     package: Path
     scratch: Path
     record: Record
     again: bool
+    others_s: float
 
     def in_imported(self, drawn: Sequence[Mutant], items: Sequence[pytest.Item]) -> None:
         """Those faults that can be put into what is imported. `items` are all tests."""
@@ -82,7 +84,7 @@ class Trial:
         """The tests of the record, after those of the module's room that the record does not know yet."""
         room = f"{Path(mirrored(mutant.module)).parent.as_posix()}/"
         new = [test for test in collected if test.startswith(room) and test not in self.record.seconds]
-        return new + self.record.for_line(mutant.module, mutant.line)
+        return new + self.record.for_line(mutant.module, mutant.line, others_s=self.others_s)
 
     def _note(self, mutant: Mutant, outcome: Outcome) -> None:
         facts = {name: getattr(mutant, name) for name in ("module", "operator", "line", "before", "after")}
