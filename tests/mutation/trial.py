@@ -48,6 +48,7 @@ class Trial:
         """Those faults that can be put into what is imported. `items` are all tests."""
         functions = Functions(self.package)
         by_id = {item.nodeid: item for item in items}
+        (self.scratch / "collected.json").write_text(json.dumps(list(by_id)), "utf-8")
         # What lives now is shared with all children.
         gc.freeze()
         for mutant in self._open(drawn):
@@ -61,9 +62,10 @@ class Trial:
                     self._note(mutant, run_collected(chosen, self.package, self.scratch, limit_s, put_in))
 
     def in_fresh(self, drawn: Sequence[Mutant]) -> None:
-        """All other faults: segfair is imported anew for each."""
+        """All other faults: segfair is imported anew for each. Comes after `in_imported`, which collects the tests."""
+        collected = json.loads((self.scratch / "collected.json").read_text("utf-8"))
         for mutant in self._open(drawn):
-            asked = self._asked(mutant, [])
+            asked = self._asked(mutant, collected)
             with fault(self.package / mutant.module, mutant.source):
                 self._note(mutant, run_tests(asked, self.package, self.scratch, known=self.record.seconds))
 
@@ -81,10 +83,12 @@ class Trial:
         return found is None or (self.again and found["ended"] == "passed")
 
     def _asked(self, mutant: Mutant, collected: Sequence[str]) -> list[str]:
-        """The tests of the record, after those of the module's room that the record does not know yet."""
-        room = f"{Path(mirrored(mutant.module)).parent.as_posix()}/"
+        """The tests of the record; after the module's own those of its room that the record does not know yet."""
+        recorded = self.record.for_line(mutant.module, mutant.line, others_s=self.others_s)
+        own = mirrored(mutant.module)
+        room = f"{Path(own).parent.as_posix()}/"
         new = [test for test in collected if test.startswith(room) and test not in self.record.seconds]
-        return new + self.record.for_line(mutant.module, mutant.line, others_s=self.others_s)
+        return sorted([*recorded, *new], key=lambda test: (not test.startswith(f"{own}::"), test not in new))
 
     def _note(self, mutant: Mutant, outcome: Outcome) -> None:
         facts = {name: getattr(mutant, name) for name in ("module", "operator", "line", "before", "after")}
