@@ -79,10 +79,10 @@ class Record:
     tests: Mapping[str, Mapping[str, Sequence[str]]]
 
     def for_line(self, module: str, line: int, *, others_s: float) -> list[str]:
-        """The tests that run a line: all of the module's own test file, then others, quick ones before slow ones.
+        """All tests of the module's own file, those that run the line first; then others that run it, quick ones first.
 
-        The others are asked as long as they take `others_s` of processor time, and one at least. A line that no test is seen to
-        run (compiled, in another process, at import) is left to all tests of its room.
+        The others are asked as long as they take `others_s` of processor time, and one at least. A line that no test is
+        seen to run (compiled, in another process, at import) is left to all tests of its room.
         """
         mirror = mirrored(module)
         found = set(self.tests.get(module, {}).get(str(line), ()))
@@ -92,7 +92,11 @@ class Record:
         found |= {test for test in self.seconds if test.split("::")[0] in files}
         # A test whose module fell away is none any more.
         tests = sorted(found & self.seconds.keys(), key=lambda test: (self.seconds[test], test))
-        own = [test for test in tests if test.startswith(f"{mirror}::")]
+        # What a cached function gives is used by more tests than run its lines.
+        own = sorted(
+            (test for test in self.seconds if test.startswith(f"{mirror}::")),
+            key=lambda test: (test not in found, self.seconds[test], test),
+        )
         others = [test for test in tests if not test.startswith(f"{mirror}::")]
         taken = list(accumulate(self.seconds[test] for test in others))
         return own + others[: max(1, sum(seconds <= others_s for seconds in taken))]

@@ -22,20 +22,22 @@ RECORD = Record(
 )
 
 
-def test_a_line_is_left_to_the_tests_that_run_it_its_own_first() -> None:
+def test_a_line_is_shown_to_the_modules_own_tests_and_to_others_that_run_it() -> None:
     assert RECORD.for_line("stats/power.py", 3, others_s=9) == [
         "tests/stats/test_power.py::test_slow",
+        "tests/stats/test_power.py::test_quick",
         "tests/audit/test_words.py::test_far",
     ]
 
 
 def test_tests_of_others_are_asked_as_long_as_there_is_time() -> None:
-    assert RECORD.for_line("stats/power.py", 4, others_s=0.015) == ["tests/audit/test_words.py::test_far"]
+    own = ["tests/stats/test_power.py::test_quick", "tests/stats/test_power.py::test_slow"]
+    assert RECORD.for_line("stats/power.py", 4, others_s=0.015) == [*own, "tests/audit/test_words.py::test_far"]
     assert RECORD.for_line("stats/power.py", 3, others_s=0) == RECORD.for_line("stats/power.py", 3, others_s=9)
 
 
 def test_what_a_fixture_runs_is_left_to_all_tests_of_its_file() -> None:
-    assert RECORD.for_line("stats/power.py", 4, others_s=9) == [
+    assert RECORD.for_line("stats/power.py", 4, others_s=9)[2:] == [
         "tests/audit/test_words.py::test_far",
         "tests/audit/test_words.py::test_near",
     ]
