@@ -70,7 +70,8 @@ mutants: $(VENV)/installed-test  ## COUNT=400: faults put into a copy of what co
 
 coverage: $(VENV)/installed-test  ## all tests, watched: which branches none of them takes
 	rm -rf build/coverage
-	$(WATCHED) -m coverage run -m pytest -n 2 --dist worksteal
+	# Which modules a command loads cannot be watched: the watching loads some itself.
+	$(WATCHED) -m coverage run -m pytest -n 2 --dist worksteal --ignore tests/cli/test_startup.py
 	# What is compiled is seen by nobody: its tests once more, as plain Python.
 	NUMBA_DISABLE_JIT=1 $(WATCHED) -m coverage run -m pytest tests/scoring/test_surfaces.py tests/scoring/test_boxes.py
 	$(WATCHED) -m coverage combine --quiet

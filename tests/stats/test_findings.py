@@ -131,6 +131,11 @@ def test_no_worst_where_nobody_stands_behind() -> None:
     options = {"lengths": np.array([1]), "rng": np.random.default_rng(0), "draws": 10}
     assert worst_off(members, outcome, test, harm=-1, **options) is None
     assert (worst_off(members, outcome, test, harm=1, **options) or (None,))[0] == 0
+    # Hardly better is not worse either.
+    outcome = noise(100) + 0.001 * members[0]
+    test = max_t(members, outcome, rng=np.random.default_rng(0), permutations=99)
+    assert 0 < test.t[0] < 0.5
+    assert worst_off(members, outcome, test, harm=-1, **options) is None
 
 
 def test_a_patient_with_many_cases_is_one_patient() -> None:
@@ -225,10 +230,14 @@ def test_shares_of_a_large_cohort_are_those_of_weights_of_its_cases(monkeypatch:
     by_weights = leads()
     monkeypatch.setattr(limit, "LEAST_CASES", 1000)
     monkeypatch.setattr(limit, "LEAST_INFORMATION", 100.0)
+    drawn, resampled = [], limit.Limit.resampled
+    monkeypatch.setattr(
+        limit.Limit, "resampled", lambda *given, **options: drawn.append(1) or resampled(*given, **options)
+    )
     by_limit = leads()
+    assert drawn
     assert len(by_weights) == len(by_limit) == 2
     assert 0.1 < by_weights[0].max() < 0.9
     for ours, theirs in zip(by_limit, by_weights, strict=True):
         # Three standard errors of a difference of two shares of 1,500 draws.
         np.testing.assert_allclose(ours, theirs, atol=3 * (2 * 0.25 / 1500) ** 0.5)
-    assert any(not np.array_equal(ours, theirs) for ours, theirs in zip(by_limit, by_weights, strict=True))
