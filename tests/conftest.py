@@ -15,11 +15,15 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # No test depends on a clock.
 settings.register_profile("default", deadline=None)
 settings.register_profile("fuzz", max_examples=2000, deadline=None)
+# The same examples each time, and none made smaller: whether a test fails is all that is asked.
+settings.register_profile(
+    "mutants", deadline=None, database=None, derandomize=True, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

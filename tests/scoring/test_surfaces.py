@@ -91,6 +91,15 @@ def test_each_way_to_measure_equals_all_pairs(density: float, spacing: tuple[flo
     )
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_nothing_is_near_where_the_other_surface_is_empty(compiled: bool) -> None:
+    one, none = Surface(box((4, 5, 6), (1, 3), (1, 3), (1, 3)), compiled), Surface(np.zeros((4, 5, 6), bool), compiled)
+    distances = distances_between(one, none, spacing=(1.0, 1.0, 1.0))
+    assert distances.label_to_prediction.tolist() == [np.inf] * 8
+    assert distances.prediction_to_label.size == 0
+    assert distances.empty == "one"
+
+
 @st.composite
 def scattered(draw: st.DrawFn, shape: tuple[int, ...], n_most: int = 30) -> np.ndarray:
     """A few voxels anywhere in an image of a shape."""

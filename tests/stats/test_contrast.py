@@ -108,7 +108,8 @@ def test_quantile_blocks_hold_at_least_ten_cases_of_one_stratum() -> None:
     blocks = quantile_blocks(values, strata, n_blocks=10)
     sizes = {stratum: sorted(np.unique(blocks[strata == stratum], return_counts=True)[1]) for stratum in range(3)}
     assert sizes == {0: [10] * 10, 1: [11, 11, 12], 2: [6]}
-    assert len(np.unique(blocks)) == 14
+    assert np.unique(blocks).tolist() == [*range(10), 10, 11, 12, 20]
+    assert quantile_blocks(values, strata, n_blocks=1).tolist() == strata.tolist()
     first = blocks == blocks[np.argmin(np.where(strata == 0, values, np.inf))]
     assert values[first].max() <= values[(strata == 0) & ~first].min()
 

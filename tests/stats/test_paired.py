@@ -106,6 +106,18 @@ def test_metrics_are_tested_with_the_same_signs_and_without_undefined_values() -
     assert (test.p_adjusted[:3] >= test.p_value[:3]).all()
 
 
+def test_metrics_of_one_patients_cases_are_one_observation() -> None:
+    change, patients = np.repeat([0.2, 0.1, 0.3], 10), np.repeat([7, 3, 5], 10)
+    without_a_patient = np.where(patients == 5, np.nan, change)
+    changes = np.array([change, without_a_patient, np.where(np.arange(30) < 5, np.nan, change)])
+    test = paired_outcomes(changes, rng=np.random.default_rng(0), subjects=patients)
+    # Three patients have eight sign patterns, of which all plus and all minus are as extreme; two have four.
+    assert test.p_value.tolist() == [0.25, 0.5, 0.25]
+    np.testing.assert_allclose(test.mean, [0.2, 0.15, (5 * 0.2 + 10 * 0.1 + 10 * 0.3) / 25])
+    few = paired_outcomes(changes, rng=np.random.default_rng(0), subjects=patients, min_cases=3)
+    assert few.tested.tolist() == [True, False, True], "twenty cases of two patients are two"
+
+
 def test_swapping_models_keeps_their_mean_and_mirrors_the_difference() -> None:
     rng = np.random.default_rng(4)
     codes = rng.integers(0, 3, (2, 50))
