@@ -309,6 +309,13 @@ def test_a_configuration_that_cannot_be_is_told_by_its_file(tmp_path: Path, line
         form.read(put(tmp_path, form.name, line + b"\n"))
 
 
+@pytest.mark.parametrize("corners", [0.5, None, [], {"x_min": None}, {"x_min": "a", "x_max": 1}, "x"])
+def test_a_breast_box_without_numbers(tmp_path: Path, corners: Any) -> None:
+    form = next(form for form in READERS["models and trainings"]() if form.name == "box.json")
+    tree = {"primary_lesion": {"breast_coordinates": corners}}
+    assert attempt(form, seeds.json_bytes(tree), tmp_path) == ("read" if corners is None else "refused")
+
+
 def test_a_text_where_a_list_of_tables_is_due(tmp_path: Path) -> None:
     form = _document("plan.json")
     tree = {**json.loads(form.seeds[0]), "attributes": "age"}
