@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -10,6 +11,8 @@ from typing import Any, Literal
 from segfair.environment import settle_environment
 
 settle_environment()
+# Where it cannot keep a cache it makes one elsewhere; nothing depends on it.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 import matplotlib
 from matplotlib.figure import Figure
