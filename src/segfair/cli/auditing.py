@@ -18,6 +18,8 @@ from segfair.cli.options import (
     RULES,
     AuditFile,
     AuditOptions,
+    DicomAttributes,
+    DicomSeries,
     Figures,
     HigherIsBetter,
     Images,
@@ -47,6 +49,7 @@ from segfair.cli.settings import (
 from segfair.cli.terminal.progress import scoring
 from segfair.cli.terminal.results import finish, say_cache, write
 from segfair.cli.terminal.voice import Voice
+from segfair.errors import ConfigError
 
 
 @app.command(
@@ -57,7 +60,11 @@ from segfair.cli.terminal.voice import Voice
 def audit(
     predictions: Annotated[Path, typer.Argument(metavar="PREDS", help="Folder of predicted masks.")],
     labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
-    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    metadata: Annotated[
+        Path | None, typer.Argument(metavar="METADATA", help="Table of patient attributes.", show_default=False)
+    ] = None,
+    dicom_series: DicomSeries = None,
+    dicom_attributes: DicomAttributes = None,
     label: Label = None,
     outcome: Annotated[str, option("Metrics to examine; the first is primary.", GROUPS)] = "dsc",
     metrics: Annotated[str | None, option("Metrics to compute, comma-separated.", RULES)] = None,
@@ -99,12 +106,16 @@ def audit(
         strict=strict,
     )
     gates = read_gates([*config.protocol.gates, *(options.testing.gate or ())])
+    if metadata is None and dicom_attributes is None:
+        raise ConfigError("METADATA: name a table of patient attributes, or read them from DICOM (--dicom-attributes)")
     delivery = prepare(options, voice)
     cohort = load_cohort(
         predictions,
         labels,
         metadata,
         missing_prediction=missing_prediction,
+        dicom_series=dicom_series,
+        dicom_attributes=dicom_attributes,
         **selection(options),
     )
     cohort, found_images = with_images(cohort, images)

@@ -16,6 +16,7 @@ from typing import Any
 
 from segfair.documents import check_tree, read_json
 from segfair.errors import InputError
+from segfair.files.dicom.index import dicom_masks
 from segfair.files.image_files import find_images
 from segfair.files.layouts import pair_ids
 from segfair.remote import bring, local_copy
@@ -115,7 +116,8 @@ def hash_inputs(inputs: Mapping[str, str], case_ids: Collection[str]) -> dict[st
     """Role -> path and SHA-256 of each file of the audit found there.
 
     Of a folder only the files that bear a case id count (and what describes the data set): a folder of labels may
-    hold terabytes of images beside them. In the role "images" every channel of a case counts.
+    hold terabytes of images beside them. In the role "images" every channel of a case counts, and of a tree of DICOM
+    files every segmentation and structure set.
 
     Args:
         inputs: Role -> path of a file or folder.
@@ -142,7 +144,12 @@ def _hash_path(path: Path, role: str, case_ids: Collection[str]) -> dict[str, st
 def _files(path: Path, role: str, case_ids: Collection[str]) -> dict[str, Path]:
     """The files of some cases in a folder (or that a list of images names), by their path from there."""
     if role != IMAGES:
-        return {file.relative_to(path).as_posix(): file for file in _files_of_cases(path, case_ids)}
+        named = _files_of_cases(path, case_ids)
+        # DICOM files bear ids of nothing in their names.
+        of_cases = any(file.name not in _DATASET_FILES for file in named)
+        if not of_cases:
+            named += dicom_masks(path)
+        return {file.relative_to(path).as_posix(): file for file in named}
     try:
         found = find_images(path, case_ids=case_ids)
     except InputError:

@@ -25,6 +25,8 @@ from segfair.intake.case_rows import (
     table_input,
     with_folds,
 )
+from segfair.intake.dicom.cases import with_dicom
+from segfair.intake.dicom.objects import pair_folders
 from segfair.intake.mask_values import survey
 from segfair.intake.score_tables import load_score_cohort
 from segfair.remote import local_copy, shown
@@ -55,6 +57,7 @@ _KINDS = {
     "decathlon": "a Decathlon list",
     "bids": "a BIDS tree",
     "case-folders": "one folder a case",
+    "dicom": "a tree of DICOM files",
 }
 
 
@@ -69,6 +72,8 @@ def load_cohort(
     where: str | None = None,
     missing_prediction: MissingRule | None = None,
     subject_column: str | None = None,
+    dicom_series: str | PathLike[str] | None = None,
+    dicom_attributes: str | None = None,
 ) -> Cohort:
     """Gathers the cases of an audit from their folders and their table.
 
@@ -83,6 +88,8 @@ def load_cohort(
         missing_prediction: "worst": a case without a prediction stays and will be penalised; "drop": it is
             excluded; "error": it is an error. None: "worst", unless more than a fifth of the cases have none.
         subject_column: Metadata column that tells which cases are of one patient; it stays in the metadata.
+        dicom_series: Folder of the image series that DICOM masks were drawn on, where they do not lie beside them.
+        dicom_attributes: Attributes read from DICOM headers as metadata; see `segfair.files.dicom.attributes`.
 
     Returns:
         The cohort in id order. The folds of nnU-Net results become the column `fold`. A case without a row is
@@ -99,7 +106,7 @@ def load_cohort(
     label_masks, prediction_masks = find_labels(label_folder), find_predictions(prediction_folder)
     case_ids = sorted(label_masks.files)
     prediction_ids = list(prediction_masks.files)
-    found = pair_masks(case_ids, prediction_ids)
+    found = pair_folders(label_masks, prediction_masks)
     pairs = found.partner
     swapped = look_swapped(label_masks, prediction_masks)
     if not pairs:
@@ -153,6 +160,12 @@ def load_cohort(
         subject_column=rows.subject_column,
         joined=rows.joined,
         missing=rows.missing,
+    )
+    cohort = with_dicom(
+        cohort,
+        (label_masks.index, prediction_masks.index),
+        series=None if dicom_series is None else local_copy(Path(dicom_series)),
+        attributes=dicom_attributes,
     )
     return survey(cohort)
 
