@@ -149,9 +149,8 @@ def write_rtstruct(path: Path, series: Series, masks: Mapping[str, np.ndarray]) 
     made = rt_utils.RTStructBuilder.create_new(dicom_series_path=str(series.folder))
     for name, mask in masks.items():
         made.add_roi(mask=mask.transpose(1, 0, 2).astype(bool), name=name, approximate_contours=False)
-    made.save(str(path))
-    made_path = path if path.exists() else path.with_name(path.name + ".dcm")
-    return made_path.rename(path)
+    made.save(str(path.with_suffix(".dcm")))  # which it would append
+    return path.with_suffix(".dcm").rename(path)
 
 
 def write_contours(

@@ -144,6 +144,8 @@ def _contours(entry: Any, name: str, inverse: NDArray[np.float64], shape: Sequen
         if points is None:
             continue
         at_voxels = np.c_[points, np.ones(len(points))] @ inverse[:3].T
+        if np.abs(at_voxels).max() > FURTHEST:
+            raise InputError(f"{name}: a contour lies outside of its image series, of which files may be missing")
         depths = at_voxels[:, 2]
         at = int(np.rint(np.median(depths)))
         off = float(np.abs(depths - at).max())
@@ -152,7 +154,7 @@ def _contours(entry: Any, name: str, inverse: NDArray[np.float64], shape: Sequen
                 f"{name}: a contour lies {off:.2g} of a slice beside the slices of its image series, or across them; "
                 "it was drawn on another series"
             )
-        if not 0 <= at < shape[2] or np.abs(at_voxels).max() > FURTHEST:
+        if not 0 <= at < shape[2]:
             raise InputError(f"{name}: a contour lies outside of its image series, of which files may be missing")
         drawn.furthest_off = max(drawn.furthest_off, off)
         drawn.n_small += len(points) < 3

@@ -1,8 +1,8 @@
 """One mask or image file at a time: NIfTI, DICOM, pictures (in modules of theirs), NRRD, MetaImage, NPZ, NPY.
 
-Writes NIfTI. The only importer of SimpleITK, when a file needs it. Never guesses: what cannot be a label map is refused with the
-path and a remedy. Pictures, NPY, NPZ without `affine` and `spacing`, and NRRD and MetaImage whose header gives no
-spacing, do not say how large a voxel is (`Mask.has_size`).
+Writes NIfTI. The only importer of SimpleITK, when a file needs it. Never guesses: what cannot be a label map is refused
+with the path and a remedy. Pictures, NPY, NPZ without `affine` and `spacing`, and NRRD and MetaImage whose header gives
+no spacing, do not say how large a voxel is (`Mask.has_size`).
 """
 
 from __future__ import annotations
