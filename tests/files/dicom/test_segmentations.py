@@ -9,13 +9,13 @@ import pytest
 
 pytest.importorskip("highdicom")
 
-from pydicom.encaps import encapsulate  # noqa: E402
-from pydicom.uid import MPEG2MPML, JPEGLSLossless, RLELossless  # noqa: E402
+from pydicom.encaps import encapsulate
+from pydicom.uid import MPEG2MPML, JPEGLSLossless, RLELossless
+from tests.dicom_fixtures import AXIAL, OBLIQUE, ball, edited, write_seg, write_series
 
-from segfair.cases import DicomMask, Grid  # noqa: E402
-from segfair.errors import InputError  # noqa: E402
-from segfair.files.images.masks import read_image, read_mask  # noqa: E402
-from tests.dicom_fixtures import AXIAL, OBLIQUE, ball, edited, write_seg, write_series  # noqa: E402
+from segfair.cases import DicomMask, Grid
+from segfair.errors import InputError
+from segfair.files.images.masks import read_image, read_mask
 
 SHAPE = (16, 14, 8)
 GTV, NODE = ball(SHAPE, (7, 6, 3), 2.6), ball(SHAPE, (11, 9, 5), 2)
@@ -85,7 +85,7 @@ def test_an_overlap_is_refused_unless_it_does_not_matter(tmp_path, series):
     whole = ball(SHAPE, (7, 6, 3), 4.5)
     path = write_seg(tmp_path / "a.dcm", series, {"breast": whole, "tumour": GTV})
     place = grid_of(series)
-    with pytest.raises(InputError, match="breast and tumour overlap, here in .* --label"):
+    with pytest.raises(InputError, match=r"breast and tumour overlap, here in .* --label"):
         read_mask(path, dicom=DicomMask({1: 1, 2: 2}, grid=place))
     assert (read_mask(path, dicom=DicomMask({1: 1, 2: 1}, grid=place)).array == whole).all()
     assert (read_mask(path, dicom=DicomMask({2: 2}, grid=place)).array == 2 * GTV).all()
@@ -97,7 +97,7 @@ def test_an_overlap_is_refused_unless_it_does_not_matter(tmp_path, series):
 def test_fractions_are_a_map_and_no_mask(tmp_path, series):
     soft = GTV * np.float32(0.6)
     path = write_seg(tmp_path / "a.dcm", series, {"GTV": soft}, kind="FRACTIONAL")
-    with pytest.raises(InputError, match="is fractional: a probability map, with values such as 0.6"):
+    with pytest.raises(InputError, match=r"is fractional: a probability map, with values such as 0.6"):
         read_mask(path)
     found = read_image(path, dicom=DicomMask(grid=grid_of(series)))
     np.testing.assert_allclose(found.array, np.round(soft * 255) / 255, atol=1e-6)
@@ -116,7 +116,7 @@ def test_another_frame_of_reference_is_refused(tmp_path, series):
 
 def test_the_problem_of_its_case_is_told(tmp_path, series):
     path = write_seg(tmp_path / "a.dcm", series, {"GTV": GTV})
-    with pytest.raises(InputError, match="a.dcm: is somewhere else"):
+    with pytest.raises(InputError, match=r"a\.dcm: is somewhere else"):
         read_mask(path, dicom=DicomMask(problem="is somewhere else"))
 
 

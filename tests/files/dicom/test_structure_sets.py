@@ -9,10 +9,11 @@ import pytest
 
 pytest.importorskip("highdicom")
 
-from segfair.cases import DicomMask, Grid  # noqa: E402
-from segfair.errors import InputError  # noqa: E402
-from segfair.files.images.masks import read_mask  # noqa: E402
-from tests.dicom_fixtures import AXIAL, OBLIQUE, ball, edited, write_contours, write_rtstruct, write_series  # noqa: E402
+from tests.dicom_fixtures import AXIAL, OBLIQUE, ball, edited, write_contours, write_rtstruct, write_series
+
+from segfair.cases import DicomMask, Grid
+from segfair.errors import InputError
+from segfair.files.images.masks import read_mask
 
 SHAPE = (16, 14, 8)
 
@@ -74,7 +75,7 @@ def test_a_little_beside_the_slice_is_rounding_and_more_is_told(tmp_path, series
 @pytest.mark.parametrize("at", [3.5, 3.7])
 def test_between_the_slices_it_is_refused(tmp_path, series, at):
     path = write_contours(tmp_path / "rs", series, {"GTV": [square(2, 3, 5, 6, at)]})
-    with pytest.raises(InputError, match="GTV: a contour lies .* of a slice beside the slices"):
+    with pytest.raises(InputError, match=r"GTV: a contour lies .* of a slice beside the slices"):
         read_mask(path, dicom=meant(series))
 
 
@@ -93,9 +94,7 @@ def test_a_contour_outside_of_the_series_is_refused(tmp_path, series, at):
 
 
 def test_points_and_small_contours_are_told(tmp_path, series):
-    path = write_contours(
-        tmp_path / "rs", series, {"GTV": [square(2, 3, 5, 6, 4), square(2, 3, 5, 6, 4)[:2] + [0, 8, 0]]}
-    )
+    path = write_contours(tmp_path / "rs", series, {"GTV": [square(2, 3, 5, 6, 4), square(2, 11, 5, 14, 4)[:2]]})
     found = read_mask(path, dicom=meant(series))
     assert found.array.sum() == 16 + 4
     assert "1 contours of one or two points enclose nothing but the centres on them" in found.notes[0]

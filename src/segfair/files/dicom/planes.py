@@ -157,8 +157,8 @@ def _even_steps(
         if stated is None:
             raise InputError("its only slice has no thickness (Slice Thickness, Spacing Between Slices)")
         return normal * stated, positions[0], np.zeros(len(positions), np.int64)
-    usual = [float(np.median(real)), float(real.min())]
-    candidates = [stated, *usual[::-1]] if with_gaps and stated else usual
+    # Of a series a few slices may be absent, so that its own distance is the usual one; of frames most may be.
+    candidates = [stated, float(real.min())] if with_gaps and stated else [float(np.median(real))]
     off = np.inf
     for distance in candidates:
         steps = np.where(gaps > _SAME_MM, np.rint(gaps / distance), 0)
