@@ -256,7 +256,7 @@ def test_a_structure_that_a_file_lacks_is_told(two_structures):
 def test_no_structure_in_common_asks_for_names(tmp_path):
     series = write_series(tmp_path / "CT")
     pair(tmp_path, series, {"a": label_of(0), "b": ~label_of(1)}, {"c": label_of(0)}, name="x")
-    with pytest.raises(ConfigError, match="share no structure .*; say which mean the same with --label"):
+    with pytest.raises(ConfigError, match=r"share no structure .*; say which mean the same with --label"):
         audit(tmp_path)
     assert audit(tmp_path, "lesion=a,c").cases.scores.column("dsc") == [1]
 
