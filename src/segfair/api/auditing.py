@@ -131,7 +131,13 @@ def _cohort_of(
     """The cases, from folders, or from files that stand for arrays while they are audited."""
     from segfair.intake.cohorts import load_cohort
 
-    chosen = {**selection(options), "missing_prediction": options.get("missing_prediction")}
+    wanted = names_of(options.get("dicom_attributes"), "dicom_attributes")
+    chosen = {
+        **selection(options),
+        "missing_prediction": options.get("missing_prediction"),
+        "dicom_series": options.get("dicom_series"),
+        "dicom_attributes": ",".join(wanted) or None,
+    }
     if isinstance(predictions, str | PathLike) and isinstance(labels, str | PathLike):
         if ids is not None:
             raise ConfigError("ids: file names are the ids of masks in folders; leave it out")

@@ -17,7 +17,7 @@ from tests.dicom_fixtures import AXIAL, OBLIQUE, ball, edited, write_contours, w
 from segfair.audit.choices.labels import resolve_protocol
 from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditConfig
-from segfair.errors import ConfigError, PairingError
+from segfair.errors import ConfigError, InputError, PairingError
 from segfair.files.images.masks import write_mask
 from segfair.intake.cohorts import load_cohort
 from segfair.intake.mask_values import with_pictures
@@ -239,7 +239,7 @@ def test_names_choose_what_counts(two_structures):
 
 
 def test_an_unknown_name_lists_those_there_are(two_structures):
-    with pytest.raises(ConfigError, match=r"--label nod: nod is unknown \(did you mean node\?\); known are gtv p, "):
+    with pytest.raises(ConfigError, match=r"--label nod: nod is unknown \(did you mean Node\?\); known are GTV p, "):
         audit(two_structures, "nod")
 
 
@@ -308,3 +308,19 @@ def test_a_series_that_is_no_volume_costs_contours_their_case_and_frames_nothing
     _, table = scores_of(turned)
     assert "its slices are not evenly spaced" in table.penalised["P1"]
     assert turned.cases[0].dicom["label"].notes[0].startswith("lies on its own grid, for series ")
+
+
+def test_contours_of_which_no_series_is_there_are_one_mistake(tmp_path):
+    square = np.array([[2, 3, 4], [5, 3, 4], [5, 6, 4]], float)
+    for at in range(3):
+        series = write_series(tmp_path / "CT" / str(at), patient=f"P{at}")
+        write_contours(tmp_path / "labels" / str(at), series, {"GTV": [square]})
+        write_seg(tmp_path / "predictions" / str(at), series, {"GTV": label_of(0)})
+    with pytest.raises(InputError, match=r"labels: of 3 structure sets .* name its folder with --dicom-series"):
+        load_cohort(tmp_path / "predictions", tmp_path / "labels", None)
+    cohort = load_cohort(tmp_path / "predictions", tmp_path / "labels", None, dicom_series=tmp_path / "CT" / "0")
+    _, table = scores_of(cohort)
+    assert set(table.excluded) == {"P1", "P2"}
+    assert "its contours need the image series" in table.excluded["P1"]
+    turned = load_cohort(tmp_path / "labels", tmp_path / "predictions", None)
+    assert set(scores_of(turned)[1].penalised) == {"P0", "P1", "P2"}

@@ -77,9 +77,8 @@ def _labels(config: AuditConfig, cohort: Cohort) -> dict[str, Any]:
 
 
 def _names(cohort: Cohort) -> dict[str, tuple[int, ...]]:
-    """Name, in one spelling -> values: what the data set calls its labels, and its DICOM structures."""
-    named = {**{name: (value,) for name, value in cohort.structures.items()}, **cohort.label_names}
-    return {name_key(name): values for name, values in named.items()}
+    """Name -> values: what the data set calls its labels, and its DICOM structures."""
+    return {**{name: (value,) for name, value in cohort.structures.items()}, **cohort.label_names}
 
 
 def _values(text: str, names: Mapping[str, tuple[int, ...]]) -> LabelValues:
@@ -88,19 +87,25 @@ def _values(text: str, names: Mapping[str, tuple[int, ...]]) -> LabelValues:
     Raises:
         ConfigError: A name that the data set does not know.
     """
-    if name_key(text) in names:
-        return names[name_key(text)]
+    keyed = {name_key(name): values for name, values in names.items()}
+    if name_key(text) in keyed:
+        return keyed[name_key(text)]
     parts = [part.strip() for part in text.split(",")]
-    if not names or text.strip() == "any" or all(re.fullmatch(r"-?\d+", part) for part in parts):
+    if not names or text.strip() == "any" or all(map(_is_whole, parts)):
         return parse_label_values(text)
     found: dict[int, None] = {}
     for part in parts:
-        if name_key(part) not in names and not re.fullmatch(r"-?\d+", part):
+        values = keyed.get(name_key(part)) or (parse_label_values(part) if part.isdecimal() else None)
+        if values is None:
             raise ConfigError(
                 f"--label {text}: {part} is unknown{close_names(part, names)}; known are {', '.join(names)}"
             )
-        found |= dict.fromkeys(names.get(name_key(part)) or (int(part),))
+        found |= dict.fromkeys(map(int, values))
     return tuple(found)
+
+
+def _is_whole(text: str) -> bool:
+    return re.fullmatch(r"-?\d+", text) is not None
 
 
 def _asked_for(

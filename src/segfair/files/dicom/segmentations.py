@@ -25,7 +25,7 @@ from segfair.files.images.nifti import LPS
 __all__ = ["read_segmentation", "segment_names"]
 
 # Share of a voxel edge by which frames may lie beside the slices of their series.
-_BESIDE = 0.05
+_BESIDE = 0.01
 
 
 def segment_names(dataset: Any) -> dict[int, str]:

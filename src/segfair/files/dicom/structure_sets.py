@@ -73,8 +73,8 @@ def read_structure_set(dataset: Any, meant: DicomMask) -> Mask:
     values = {roi: roi for roi in names} if meant.values is None else meant.values
     if meant.grid is None:
         raise InputError(
-            f"is a structure set, whose contours need the image series that they were drawn on, and {_series(dataset)} "
-            "is not at hand; name its folder with --dicom-series, or export a segmentation (DICOM-SEG)"
+            f"its contours need the image series that they were drawn on, and {_series(dataset)} is not at hand; name "
+            "its folder with --dicom-series, or export a segmentation (DICOM-SEG)"
         )
     frames = {text(entry, "FrameOfReferenceUID") for entry in items(dataset, "ReferencedFrameOfReferenceSequence")}
     frames |= {text(entry, "ReferencedFrameOfReferenceUID") for entry in items(dataset, "StructureSetROISequence")}

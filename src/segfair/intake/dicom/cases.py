@@ -40,6 +40,7 @@ def with_dicom(
         attributes: Names of attributes to be read from headers into metadata, comma-separated; None: none.
 
     Raises:
+        InputError: No label has the image series that it needs.
         ConfigError: Attributes that do not exist, or asked for where there is no DICOM; pydicom is not installed.
     """
     wanted = () if attributes is None else chosen_attributes(attributes)
@@ -89,6 +90,7 @@ class _Gathering:
             )
             for case in cases
         ]
+        self._refuse_lost_labels(found)
         cases = [_on_one_frame(case, found[case.id]) for case in cases]
         columns = self._attributes(found, wanted)
         patients = self._patients(found)
@@ -135,6 +137,20 @@ class _Gathering:
             return DicomMask(notes=(f"lies on its own grid, for {placed.problem}",))
         return placed
 
+    def _refuse_lost_labels(self, found: Mapping[str, Mapping[MaskRole, DicomObject]]) -> None:
+        """Contours of which no series is at hand are one mistake, and not one for each case.
+
+        Raises:
+            InputError: All labels are such.
+        """
+        labels = [of_case["label"] for of_case in found.values() if "label" in of_case]
+        lost = [entry for entry in labels if entry.needs_series and self._series_of(entry) is None]
+        if lost and len(lost) == len(self.given):
+            raise InputError(
+                f"labels: of {len(lost)} structure sets (RTSTRUCT) no image series is at hand, and their contours need it "
+                f"(such as {(lost[0].series or ('of ' + str(lost[0].path),))[0]}); name its folder with --dicom-series"
+            )
+
     def _series_of(self, entry: DicomObject) -> ImageSeries | None:
         """The series that an object names; of one that names none the only one of its study in its frame."""
         if entry.series:
@@ -174,7 +190,7 @@ class _Gathering:
 
     def _notices(self, structures: Mapping[str, int], columns: Mapping[str, object]) -> list[str]:
         told = []
-        if len(structures) > 1:
+        if len(set(structures.values())) > 1:
             told.append(f"DICOM: structures {', '.join(f'{name} = {value}' for name, value in structures.items())}")
         if self.without_series:
             cases = list(dict.fromkeys(self.without_series))

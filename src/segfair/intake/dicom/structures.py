@@ -82,7 +82,6 @@ def structure_meaning(
         first, second = (spelt[keys[0]] for keys in of_role.values())
         notices = (f"DICOM: each label holds the one structure {first}, each prediction {second}: taken for the same",)
         common = [of_role["label"][0]]
-        spelt = {common[0]: spelt[common[0]]}
     structures = {spelt[key]: value_of[key] for key in sorted(spelt, key=lambda key: (value_of[key], key))}
     return Meaning(value_of, structures, tuple(name for name in structures if name_key(name) in common), notices)
 
