@@ -146,9 +146,10 @@ class _Gathering:
         labels = [of_case["label"] for of_case in found.values() if "label" in of_case]
         lost = [entry for entry in labels if entry.needs_series and self._series_of(entry) is None]
         if lost and len(lost) == len(self.given):
+            which = lost[0].series[0] if lost[0].series else f"that of {lost[0].path}"
             raise InputError(
-                f"labels: of {len(lost)} structure sets (RTSTRUCT) no image series is at hand, and their contours need it "
-                f"(such as {(lost[0].series or ('of ' + str(lost[0].path),))[0]}); name its folder with --dicom-series"
+                f"labels: of {len(lost)} structure sets (RTSTRUCT) no image series is at hand; contours need theirs "
+                f"(such as {which}); name its folder with --dicom-series"
             )
 
     def _series_of(self, entry: DicomObject) -> ImageSeries | None:
