@@ -102,6 +102,7 @@ class Cohort:
         joined: How rows and cases were joined; None without a table.
         missing: Column -> case id -> how its missing value is spelt in the table; "" for an empty cell.
         grey_levels: Role -> values of its PNG masks, rising; None: nobody looked yet.
+        series: Folder of image series of DICOM masks; None: they lie beside the masks, or are not needed.
         structures: Name of a structure in DICOM objects -> its value, those of `label_names` among them.
         inputs: Role ("predictions", "labels", "metadata") -> the path handed in.
     """
@@ -119,6 +120,7 @@ class Cohort:
     joined: Join | None = None
     missing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     grey_levels: Mapping[MaskRole, tuple[int, ...]] | None = None
+    series: Path | None = None
     structures: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -23,9 +23,10 @@ from segfair.audit.choices.units import resolve_units
 from segfair.audit.panel import Panel
 from segfair.audit.result import AuditResult
 from segfair.audit.result.second_labels import RulerGroup, TwoRulers
-from segfair.cases import Cohort
+from segfair.cases import Case, Cohort, DicomMask, MaskRole
 from segfair.errors import ConfigError, PairingError
 from segfair.files.layouts import find_labels, pair_ids
+from segfair.intake.dicom.cases import with_dicom
 from segfair.intake.mask_values import with_pictures
 from segfair.remote import local_copy, shown
 from segfair.scoring.cohort import score_cohort
@@ -69,7 +70,7 @@ def measure_again(
     raters = dataclasses.replace(
         second,
         cases=tuple(
-            dataclasses.replace(other, label=case.label, prediction=other.label)
+            dataclasses.replace(other, label=case.label, prediction=other.label, dicom=_of_raters(case, other))
             for other in second
             if (case := first[other.id]).label is not None
         ),
@@ -105,13 +106,33 @@ def with_labels(cohort: Cohort, labels: Path) -> Cohort:
     """
     masks = find_labels(local_copy(labels))
     pairs = pair_ids(cohort.ids, list(masks.files))
-    cases = tuple(dataclasses.replace(case, label=masks.files[pairs[case.id]]) for case in cohort if case.id in pairs)
+    cases = tuple(
+        dataclasses.replace(case, label=masks.files[pairs[case.id]], dicom=_without_label(case))
+        for case in cohort
+        if case.id in pairs
+    )
     if not cases:
         raise PairingError(
             f"--labels2 {labels}: none of its {len(masks.files)} masks belongs to a case; name them as the first "
             "labels are named"
         )
-    return dataclasses.replace(cohort, cases=cases)
+    second = dataclasses.replace(cohort, cases=cases)
+    return second if masks.index is None else with_dicom(second, (masks.index,), series=cohort.series)
+
+
+def _of_raters(first: Case, second: Case) -> dict[MaskRole, DicomMask]:
+    """How the first label and the second one, in place of a prediction, are meant."""
+    found: dict[MaskRole, DicomMask] = {}
+    if "label" in first.dicom:
+        found["label"] = first.dicom["label"]
+    if "label" in second.dicom:
+        found["prediction"] = second.dicom["label"]
+    return found
+
+
+def _without_label(case: Case) -> dict[MaskRole, DicomMask]:
+    """How the DICOM masks of a case are meant, but for its label, which is another one now."""
+    return {role: meant for role, meant in case.dicom.items() if role != "label"}
 
 
 def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTable, *, labels: str = "") -> TwoRulers:

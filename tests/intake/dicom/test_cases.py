@@ -17,9 +17,12 @@ from tests.dicom_fixtures import AXIAL, OBLIQUE, ball, edited, write_contours, w
 from segfair.audit.choices.labels import resolve_protocol
 from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditConfig
+from segfair.audit.second_labels import with_labels
+from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError, PairingError
 from segfair.files.images.masks import write_mask
 from segfair.intake.cohorts import load_cohort
+from segfair.intake.dicom.cases import with_dicom
 from segfair.intake.mask_values import with_pictures
 from segfair.protocol.rules import load_protocol
 from segfair.scoring.cohort import score_cohort
@@ -324,3 +327,34 @@ def test_contours_of_which_no_series_is_there_are_one_mistake(tmp_path):
     assert "its contours need the image series" in table.excluded["P1"]
     turned = load_cohort(tmp_path / "labels", tmp_path / "predictions", None)
     assert set(scores_of(turned)[1].penalised) == {"P0", "P1", "P2"}
+
+
+def test_a_case_may_name_a_file_or_a_folder_that_holds_its_mask_and_series(tmp_path):
+    series = write_series(tmp_path / "study" / "CT")
+    label = write_seg(tmp_path / "study" / "label.dcm", series, {"GTV": label_of(0)})
+    square = np.array([[2, 3, 4], [5, 3, 4], [5, 6, 4], [2, 6, 4]], float)
+    write_series(tmp_path / "other" / "CT", patient="P2")
+    write_contours(tmp_path / "prediction" / "rs", series, {"GTV": [square]})
+    shutil.copytree(tmp_path / "study" / "CT", tmp_path / "prediction" / "CT")
+    case = Case("a", label, tmp_path / "prediction")
+    found = with_dicom(Cohort((case,)))
+    assert found.cases[0].prediction == tmp_path / "prediction" / "rs"
+    assert {role: meant.grid.shape for role, meant in found.cases[0].dicom.items()} == {
+        "label": SHAPE,
+        "prediction": SHAPE,
+    }
+    assert not scores_of(found)[1].penalised
+
+
+def test_second_labels_may_be_contours(tmp_path):
+    square = np.array([[5, 4, 3], [9, 4, 3], [9, 8, 3], [5, 8, 3]], float)
+    for at in range(3):
+        series = write_series(tmp_path / "CT" / str(at), patient=f"P{at}")
+        pair(tmp_path, series, {"GTV": label_of(at)}, {"GTV": label_of(at)}, name=str(at))
+        write_contours(tmp_path / "second" / str(at), series, {"GTV": [square]})
+    cohort = load_cohort(tmp_path / "predictions", tmp_path / "labels", None, dicom_series=tmp_path / "CT")
+    second = with_labels(cohort, tmp_path / "second")
+    assert second.ids == cohort.ids
+    values, table = scores_of(second)
+    assert not table.excluded
+    assert all(0 < value < 1 for value in values)

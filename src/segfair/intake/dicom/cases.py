@@ -36,7 +36,7 @@ def with_dicom(
     Args:
         cohort: Its cases; a mask may be a DICOM file, or a folder that holds one.
         indexes: What trees hold that were read already.
-        series: Folder of further image series.
+        series: Folder of further image series; the cohort keeps it.
         attributes: Names of attributes to be read from headers into metadata, comma-separated; None: none.
 
     Raises:
@@ -55,7 +55,7 @@ def with_dicom(
     folders = {path if path.is_dir() else path.parent for path in single}
     read += [index_dicom(sorted(folders))] if folders else []
     read += [index_dicom([series])] if series else []
-    return _Gathering(cohort, read).cohort(wanted)
+    return _Gathering(dataclasses.replace(cohort, series=series), read).cohort(wanted)
 
 
 @dataclass(slots=True)
