@@ -49,7 +49,7 @@ LOADED = {
     "audit --help-all": ({"rich"}, COMMAND),
     "doctor": (set(), COMMAND),
     "protocol default": ({"cattrs"}, COMMAND | {"protocol", "trees"}),
-    "verify {report}": ({"numpy"}, COMMAND | {"files"}),
+    "verify {report}": ({"numpy"}, COMMAND | {"cases", "files"}),
     "card {report}/audit.json": (READ, RESULT | {"handover"}),
     "dossier {report} --out {out}/dossier": (READ | {"jinja2"}, RESULT | {"handover", "report"}),
     "gate {report}/audit.json --gate FS>=0.1": (READ, RESULT),

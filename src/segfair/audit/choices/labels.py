@@ -10,7 +10,7 @@ from typing import Any, Literal
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, close_names
-from segfair.intake.dicom.structures import name_key
+from segfair.files.spellings import name_key
 from segfair.protocol.rules import LabelRule, LabelValues, Protocol, format_label_values, parse_label_values
 from segfair.scoring.scores import MOST_VALUES, ScoreTable, counted_values, label_size_column
 

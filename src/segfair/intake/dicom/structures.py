@@ -7,22 +7,17 @@ Reads no file.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from segfair.cases import Case, Cohort, DicomMask, MaskRole
 from segfair.errors import some
 from segfair.files.dicom.index import DicomObject
+from segfair.files.spellings import name_key
 from segfair.protocol.rules import Protocol
 from segfair.scoring.scores import counted_values
 
-__all__ = ["Meaning", "name_key", "structure_meaning", "with_structures"]
-
-
-def name_key(name: str) -> str:
-    """What two spellings of the name of a structure share."""
-    return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
+__all__ = ["Meaning", "structure_meaning", "with_structures"]
 
 
 @dataclass(frozen=True, slots=True)
