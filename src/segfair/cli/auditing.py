@@ -18,20 +18,18 @@ from segfair.cli.options import (
     RULES,
     AuditFile,
     AuditOptions,
-    DicomAttributes,
-    DicomSeries,
     Figures,
     HigherIsBetter,
     Images,
     Label,
     LowerIsBetter,
+    MaskFiles,
     MissingRule,
     Naming,
     Out,
     Running,
     Saying,
     Share,
-    Spacing,
     Strict,
     Threshold,
     option,
@@ -63,8 +61,6 @@ def audit(
     metadata: Annotated[
         Path | None, typer.Argument(metavar="METADATA", help="Table of patient attributes.", show_default=False)
     ] = None,
-    dicom_series: DicomSeries = None,
-    dicom_attributes: DicomAttributes = None,
     label: Label = None,
     outcome: Annotated[str, option("Metrics to examine; the first is primary.", GROUPS)] = "dsc",
     metrics: Annotated[str | None, option("Metrics to compute, comma-separated.", RULES)] = None,
@@ -73,7 +69,6 @@ def audit(
         option("What an unusable prediction means: the worst score, nothing, or an error.", RULES),
     ] = None,
     threshold: Threshold = None,
-    spacing: Spacing = None,
     derive: Annotated[
         bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
     ] = False,
@@ -86,6 +81,7 @@ def audit(
     *,
     running: Running,
     options: AuditOptions,
+    files: MaskFiles,
 ) -> None:
     """Score masks, find whom they are worse for, and write a report."""
     from segfair.audit.procedure import run_audit
@@ -101,12 +97,12 @@ def audit(
         labels=tuple(label or ()),
         missing_prediction=missing_prediction,
         threshold=threshold,
-        spacing_mm=None if spacing is None else parse_spacing(spacing),
+        spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
         derive=derive,
         strict=strict,
     )
     gates = read_gates([*config.protocol.gates, *(options.testing.gate or ())])
-    if metadata is None and dicom_attributes is None:
+    if metadata is None and files.dicom_attributes is None:
         raise ConfigError("METADATA: name a table of patient attributes, or read them from DICOM (--dicom-attributes)")
     delivery = prepare(options, voice)
     cohort = load_cohort(
@@ -114,8 +110,8 @@ def audit(
         labels,
         metadata,
         missing_prediction=missing_prediction,
-        dicom_series=dicom_series,
-        dicom_attributes=dicom_attributes,
+        dicom_series=files.dicom_series,
+        dicom_attributes=files.dicom_attributes,
         **selection(options),
     )
     cohort, found_images = with_images(cohort, images)

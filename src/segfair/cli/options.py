@@ -80,19 +80,6 @@ Spacing = Annotated[
     option("Voxel size in mm of masks whose file does not say it (PNG).", RULES, metavar="X Y [Z]"),
 ]
 Images = Annotated[Path | None, option("Folder of images, behind the outlines of the worst cases.", RUN)]
-DicomSeries = Annotated[
-    Path | None,
-    option("Folder of the image series that DICOM masks were drawn on, if elsewhere.", WHICH, "--dicom-series"),
-]
-DicomAttributes = Annotated[
-    str | None,
-    option(
-        "Metadata from DICOM headers: all, or such as sex,age,manufacturer.",
-        WHICH,
-        "--dicom-attributes",
-        metavar="NAMES",
-    ),
-]
 Strict = Annotated[bool, option("Stop at the first unusable file.", RUN, "--strict")]
 Categorical = Annotated[
     list[str] | None, option("A column of which every value is a level, numbers too.", GROUPS, metavar="COL")
@@ -129,6 +116,20 @@ class Selection:
     sheet: Sheet = None
     cases: Cases = None
     where: Where = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFiles:
+    """What mask files do not say themselves."""
+
+    spacing: Spacing = None
+    dicom_series: Annotated[
+        Path | None, option("Folder of the image series that DICOM masks were drawn on, if elsewhere.", WHICH)
+    ] = None
+    dicom_attributes: Annotated[
+        str | None,
+        option("Metadata from DICOM headers: all, or such as sex,age,manufacturer.", WHICH, metavar="NAMES"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
