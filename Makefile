@@ -2,12 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What looks at the package from outside, apart from what the package itself needs.
+TOOLS := $(VENV)-tools
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
-# One thread a process: the tests and benchmarks run in parallel processes, and small networks gain nothing from more.
 LOCALE := src/segfair/report/signing/locale
+LOWEST_TOOLS := babel build divexplorer filelock hatchling huggingface_hub hypothesis markdown-it-py pypdf pytest pytest-xdist
+# Everything but what needs torch, and what reads the pages of the documentation.
+AUDIT_TESTS := $(filter-out tests/mitigation tests/loops tests/docs tests/browser tests/catalogue,$(filter-out %.py,$(wildcard tests/*))) \
+  tests/test_architecture.py tests/test_cases.py tests/test_documents.py tests/test_errors.py tests/test_remote.py tests/test_trees.py
+# One thread a process: the tests and benchmarks run in parallel processes, and small networks gain nothing from more.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo demo-mitigate test lint format docs notebooks pictures bench same schemas catalogue fuzz clean
+.PHONY: demo demo-mitigate test lint format build lowest docs notebooks pictures bench same schemas catalogue chaos fuzz clean
 
 demo: $(VENV)/installed  ## build the embedded cohort, audit it, say where the report lies
 	$(BIN)/segfair phantom demo/cohort
@@ -20,11 +26,28 @@ demo-mitigate: $(VENV)/installed-mitigate  ## train plainly, with fairmedseg and
 test: $(VENV)/installed-test  ## all tests
 	$(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-lint: $(VENV)/installed-test  ## style, types, architecture
+lint: $(VENV)/installed-test $(TOOLS)/installed  ## style, types, architecture, what a scanner finds, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src tools website
+	$(TOOLS)/bin/python tools/vulnerabilities.py tools/vulnerabilities.toml constraints.txt
+
+build: $(VENV)/installed-test $(TOOLS)/installed  ## dist: wheel, source archive, what is in it (SBOM); installed and tried in an environment of its own
+	rm -rf dist build/clean
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(PYTHON) -m venv build/clean
+	build/clean/bin/pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	cd build && ../build/clean/bin/python ../tools/smoke.py clean
+	$(TOOLS)/bin/cyclonedx-py environment build/clean/bin/python --pyproject pyproject.toml --mc-type library \
+	  --output-reproducible --output-file $$(ls dist/*.whl | sed 's/-py3-none-any.whl/.cdx.json/')
+	@ls dist
+
+lowest:  ## the tests of the audit with the lowest versions that are supported
+	$(PYTHON) -m venv build/lowest
+	build/lowest/bin/pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e ".[pdf,cloud,dask]" $(LOWEST_TOOLS)
+	$(THREADS) build/lowest/bin/python -m pytest -n 2 --dist worksteal $(AUDIT_TESTS)
 
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .
@@ -44,14 +67,14 @@ pictures: $(VENV)/installed-docs  ## docs/images anew, from reports made now
 	$(THREADS) $(BIN)/python website/pictures.py docs/images
 
 bench: $(VENV)/installed-test  ## the figures of the documentation (long)
-	for script in $(filter-out benchmarks/byte_for_byte.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(THREADS) $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out benchmarks/byte_for_byte.py benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(THREADS) $(BIN)/python $$script || exit 1; done
 
 same: $(VENV)/installed-test  ## BEFORE=FOLDER: whether files differ from those that another version recorded there
 	$(BIN)/python benchmarks/byte_for_byte.py compare $(BEFORE)
 
 schemas: $(VENV)/installed-test  ## the JSON Schemas of the documentation, from the types
 	$(BIN)/python -m segfair.audit.result.schema docs/reference/audit.schema.json
-	$(BIN)/python -m segfair.compare.schema docs/reference/comparison.schema.json
+	for name in comparison cohorts monitor; do $(BIN)/python -m segfair.compare.schema $$name docs/reference/$$name.schema.json; done
 	$(BIN)/python -m segfair.rank.schema docs/reference/rank.schema.json
 
 catalogue: $(VENV)/installed-test  ## the messages of the summary: gathered, and those of each language compiled
@@ -59,6 +82,9 @@ catalogue: $(VENV)/installed-test  ## the messages of the summary: gathered, and
 	$(BIN)/pybabel --quiet update -D signing -i $(LOCALE)/signing.pot -d $(LOCALE) --ignore-obsolete --ignore-pot-creation-date --no-fuzzy-matching
 	$(BIN)/pybabel --quiet compile -D signing -d $(LOCALE)
 	rm $(LOCALE)/signing.pot
+
+chaos: $(VENV)/installed-test  ## kills at random moments, full disks, little memory: nothing is lost (15 minutes)
+	$(THREADS) $(BIN)/python benchmarks/chaos.py --write docs/reliability.md
 
 fuzz: $(VENV)/installed-test  ## the property tests with many more examples
 	$(THREADS) HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis
@@ -81,9 +107,14 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) -e ".[mitigate,test,lint]"
 	@touch $@
 
+$(TOOLS)/installed: constraints.txt | $(VENV)/python
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt cyclonedx-bom pip-audit
+	@touch $@
+
 $(VENV)/installed-docs: $(VENV)/installed-test
 	$(PIP) -e ".[docs]"
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) $(TOOLS) demo build dist

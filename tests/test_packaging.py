@@ -7,10 +7,13 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 from tests.report_fixtures import make_result
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +61,41 @@ def test_the_wheel_lists_what_it_should_and_nothing_else(wheel: Path) -> None:
     with tarfile.open(archive) as files:
         inside = {name.partition("/")[2] for name in files.getnames()}
     assert {"templates/report.html.j2", "LICENSE", "README.md", "constraints.txt"} <= inside
+    assert {"SECURITY.md", "constraints-lowest.txt", "tools/smoke.py", "tests/gold/1a/first/audit.json"} <= inside
+
+
+def test_the_lowest_versions_are_those_that_the_package_asks_for() -> None:
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "constraints-lowest.txt").read_text("utf-8").lower().split()
+        if "==" in line
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for asked in (*project["dependencies"], *extras["pdf"], *extras["dask"], *extras["cloud"]):
+        requirement = Requirement(asked)
+        (least,) = (part.version for part in requirement.specifier if part.operator == ">=")
+        pinned = pins[requirement.name.lower()]
+        assert requirement.specifier.contains(pinned), asked
+        assert Version(pinned).release[: len(Version(least).release)] == Version(least).release, asked
+
+
+def test_the_wheel_is_installed_and_tried_by_the_build(wheel: Path, tmp_path: Path) -> None:
+    """What `make build` does, with the libraries of this environment in place of fetched ones."""
+    environment = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    target = next((environment / "lib").glob("python3*")) / "site-packages"
+    zipfile.ZipFile(wheel).extractall(target)
+    command = [str(environment / "bin" / "python"), str(ROOT / "tools" / "smoke.py"), str(environment)]
+    libraries = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")}
+    done = subprocess.run(command, cwd=tmp_path, env=libraries, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 commands from cohort to page" in done.stdout
+    # A segfair from elsewhere is none that was installed.
+    elsewhere = subprocess.run(
+        [*command[:2], str(tmp_path / "other")], env=libraries, capture_output=True, text=True, check=False
+    )
+    assert elsewhere.returncode == 1 and "not that of" in elsewhere.stderr
 
 
 def test_a_fresh_environment_renders_from_another_folder(wheel: Path, tmp_path: Path) -> None:

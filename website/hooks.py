@@ -20,6 +20,10 @@ MADE = ROOT / "build" / "made"
 PUBLISHED = (".html", ".json", ".csv", ".md", ".toml", ".svg")
 """Files of a report that stand in the gallery; its networks and masks do not."""
 
+TOP = {"reference/changes.md": "CHANGELOG.md", "reference/security.md": "SECURITY.md"}
+"""Pages that lie at the top of the repository."""
+
+_TOP_LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)\)")
 _LINK = re.compile(r"(\]\()((?:\.\./)+[^)#\s]+)")
 _COMMENT = re.compile(r"<!-- (?:not run|slow): .+? -->\n*", re.DOTALL)
 
@@ -30,6 +34,8 @@ def on_files(files: Files, config: Any) -> Files:
         raise PluginError(f"{MADE.relative_to(ROOT)} is not there; `make docs` makes it and then the site")
     files.append(File.generated(config, "reference/commands.md", content=commands_page()))
     files.append(File.generated(config, "gallery/index.md", content=gallery_page()))
+    for place, name in TOP.items():
+        files.append(File.generated(config, place, content=top_page((ROOT / name).read_text("utf-8"))))
     for made, place in made_files():
         replaced = files.get_file_from_path(place)
         if replaced is not None:
@@ -64,6 +70,15 @@ def outside(page: str, markdown: str) -> Iterator[str]:
         place = in_repository(page, link[2])
         if not place.startswith(("docs/", "..")) and (ROOT / place).is_file():
             yield place
+
+
+def top_page(markdown: str) -> str:
+    """A page of the top of the repository: what it links to in docs/ is linked to, other files are named."""
+
+    def placed(link: re.Match[str]) -> str:
+        return f"[{link[1]}](../{link[2].removeprefix('docs/')})" if link[2].startswith("docs/") else link[1]
+
+    return _TOP_LINK.sub(placed, markdown)
 
 
 def made_files() -> Iterator[tuple[Path, str]]:

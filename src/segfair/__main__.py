@@ -2,7 +2,7 @@
 
 import sys
 
-from segfair.signals import exit_code, heed_signals
+from segfair.signals import exit_code, heed_signals, obeyed
 
 
 def main() -> None:
@@ -13,6 +13,7 @@ def main() -> None:
 
         command_line()
     except KeyboardInterrupt:
+        obeyed()
         sys.exit(exit_code())
 
 

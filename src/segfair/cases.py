@@ -57,6 +57,8 @@ class Case:
         metadata: The case's row of the metadata table, column -> raw value, before binning; missing values
             are None. An empty mapping means that the table has no row for this case.
         within: Folder that the prediction's file must not leave, links followed; None: it may lie anywhere.
+        structures: Where its masks are folders of one file a structure, the structures in the order of their values,
+            from 1 on; empty where they are files.
         white: Which of its PNG masks are black and white only, as are all of their role, so that 255 means 1.
         dicom: How those of its masks that are DICOM objects are meant.
     """
@@ -67,6 +69,7 @@ class Case:
     metadata: Mapping[str, object] = field(default_factory=dict)
     within: Path | None = None
     white: tuple[MaskRole, ...] = ()
+    structures: tuple[str, ...] = ()
     dicom: Mapping[MaskRole, DicomMask] = field(default_factory=dict)
 
 
@@ -105,6 +108,8 @@ class Cohort:
         series: Folder of image series of DICOM masks; None: they lie beside the masks, or are not needed.
         structures: Name of a structure in DICOM objects -> its value, those of `label_names` among them.
         inputs: Role ("predictions", "labels", "metadata") -> the path handed in.
+        raters: Name of another rater -> case id -> that rater's label, where a table of paths lists them.
+        images: Case id -> its images, where a table of paths lists them.
     """
 
     cases: tuple[Case, ...]
@@ -122,6 +127,8 @@ class Cohort:
     grey_levels: Mapping[MaskRole, tuple[int, ...]] | None = None
     series: Path | None = None
     structures: Mapping[str, int] = field(default_factory=dict)
+    raters: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    images: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.cases)

@@ -20,7 +20,7 @@ from typing import Any
 
 from segfair.errors import InputError
 
-__all__ = ["bring", "local_copy", "memory_folder", "shown"]
+__all__ = ["bring", "is_url", "local_copy", "memory_folder", "shown"]
 
 # The folder of copies; what lies below its name is scheme and place, on every machine alike.
 _STORE = "segfair-remote"
@@ -72,6 +72,11 @@ def local_copy(path: Path) -> Path:
         if name.lower().endswith(_AT_ONCE):
             bring(copy, about)
     return root
+
+
+def is_url(path: Path) -> bool:
+    """Whether a path names something that lies elsewhere."""
+    return _url(path) is not None
 
 
 def bring(path: Path, about: Mapping[str, Any] | None = None) -> None:

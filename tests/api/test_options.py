@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
@@ -82,15 +83,18 @@ def test_what_cannot_be_meant_is_refused(name: str, value: Any, meant: str) -> N
         audit_config({name: value})
 
 
-def test_every_setting_becomes_one_of_the_audit() -> None:
+def test_every_setting_becomes_one_of_the_audit(tmp_path: Path) -> None:
     """No name is taken and then forgotten."""
     values: dict[str, Any] = {
         "protocol": "mama-mia", "attributes": ["a"], "bins": {"a": [0, 1]}, "categorical": "b", "ordered": "c", "numeric": "d",
         "join": "a: b = c", "min_cases": 4, "permutations": 20, "bootstrap": 101, "seed": 3, "primary": "a", "margin": {"dsc": 1},
         "stratify": "e", "adjust": "f", "min_support": 0.2, "max_items": 2, "level": 0.1, "failure_dsc": 0.2, "power_gap": 0.2,
         "outcome": "iou", "metrics": "iou", "label": 2, "missing_prediction": "drop", "threshold": 0.5, "derive": True,
-        "strict": True, "subject_column": "g",
+        "strict": True, "subject_column": "g", "lesions": "brats", "unit": "lesion",
     }  # fmt: skip
+    plan = tmp_path / "study.toml"
+    plan.write_text("[plan]\nseed = 9\n", "utf-8")
+    values["plan"] = plan
     chosen = {"id_column": "h", "sheet": "i", "cases": "j", "where": "k", "subject_column": "g"}
     assert values.keys() | chosen.keys() == get_type_hints(MaskOptions, localns={"Protocol": Any}).keys()
     default = audit_config({})

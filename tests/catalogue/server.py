@@ -71,6 +71,7 @@ def _run(call: dict[str, Any]) -> None:
         folder = Path(call["folder"])
         os.chdir(folder)
         os.environ.update(call["environment"])
+        sys.path[:0] = filter(None, call["environment"].get("PYTHONPATH", "").split(os.pathsep))
         for number, name in enumerate(("stdin", "stdout", "stderr")):
             target = call["streams"].get(name) or (os.devnull if number == 0 else str(folder / f".{name}"))
             os.dup2(os.open(target, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT, 0o600), number)

@@ -36,6 +36,7 @@ def write_study(folder: Path) -> Path:
     shutil.move(data / "preds", folder / "preds")
     cases = [path.name.removesuffix(".nii.gz") for path in sorted((folder / "preds").iterdir())]
     _write_raters_and_teams(folder, cases, rng)
+    _write_paths(folder, cases, table)
     _write_nnunet(folder, cases)
     _write_mama_mia(folder, cases, table)
     (folder / "examples").mkdir()
@@ -46,8 +47,13 @@ def write_study(folder: Path) -> Path:
 
 
 def _write_raters_and_teams(folder: Path, cases: list[str], rng: np.random.Generator) -> None:
-    """A second rater draws a voxel to the side; three teams, one of them with scores alone."""
-    moved = {"other-rater": ("labels", 1), "teams/borealis": ("preds", 1), "teams/cetus": ("preds", 2)}
+    """A second and a third rater draw a voxel to the side; three teams, one of them with scores alone."""
+    moved = {
+        "other-rater": ("labels", 1),
+        "third-rater": ("labels", -1),
+        "teams/borealis": ("preds", 1),
+        "teams/cetus": ("preds", 2),
+    }
     for name, (source, shift) in moved.items():
         (folder / name).mkdir(parents=True)
         for case in cases:
@@ -61,6 +67,19 @@ def _write_raters_and_teams(folder: Path, cases: list[str], rng: np.random.Gener
         scores = pd.DataFrame({"case": cases, "dsc": rng.uniform(0.6, 0.9, len(cases)).round(4)})
         scores.to_csv(folder / "scores" / f"{team}.csv", index=False)
     scores.to_csv(folder / "scores.csv", index=False)
+
+
+def _write_paths(folder: Path, cases: list[str], table: pd.DataFrame) -> None:
+    """The same masks one folder a case, and as a table of paths."""
+    for case in cases:
+        place = folder / "tree" / case
+        place.mkdir(parents=True)
+        shutil.copy(folder / "preds" / f"{case}.nii.gz", place / "pred_v2.nii.gz")
+        shutil.copy(folder / "labels" / f"{case}.nii.gz", place / "label.nii.gz")
+    paths = table.rename(columns={"patient_id": "id"})
+    for role, name in (("prediction", "preds"), ("label", "labels"), ("image", "images"), ("label2", "other-rater")):
+        paths[role] = [f"{name}/{case}.nii.gz" for case in paths["id"]]
+    paths.to_csv(folder / "cases.csv", index=False)
 
 
 def _write_nnunet(folder: Path, cases: list[str]) -> None:

@@ -83,6 +83,17 @@ def test_files_outside_of_docs_come_along() -> None:
     assert "not run" not in shown
 
 
+def test_a_page_of_the_top_links_to_pages_and_names_other_files() -> None:
+    pytest.importorskip("mkdocs", reason="needs segfair[docs]")
+    from hooks import TOP, top_page
+
+    text = top_page("[a](docs/how-to/rank.md), [`b`](tests/x.py) and (c)")
+    assert text == "[a](../how-to/rank.md), `b` and (c)"
+    nav = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[2]
+    assert set(TOP) <= set(re.findall(r": (\S+\.md)$", nav, re.MULTILINE))
+    assert all((ROOT / name).is_file() for name in TOP.values())
+
+
 def test_every_page_has_its_place_in_the_site() -> None:
     nav = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[2]
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}

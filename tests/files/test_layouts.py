@@ -382,8 +382,8 @@ def test_label_and_prediction_in_one_folder_a_case(tmp_path):
     (tmp_path / "P2" / "seg.nii.gz").unlink()
     labels, predictions = find_labels(tmp_path), find_predictions(tmp_path)
     assert {case: path.name for case, path in labels.files.items()} == {"P1": "seg.nii.gz", "P3": "seg.nii.gz"}
-    assert "1 folders of" in labels.notices[1]
-    assert "such as P2" in labels.notices[1]
+    assert "1 folders of" in labels.notices[0]
+    assert "such as P2" in labels.notices[0]
     assert {path.name for path in predictions.files.values()} == {"pred.nii.gz"}
     assert len(predictions.files) == 3
 
@@ -392,9 +392,56 @@ def test_folders_that_are_no_cases_are_not_guessed_at(tmp_path):
     make(tmp_path, "alpha/P1.nii.gz", "beta/P1.nii.gz")
     with pytest.raises(InputError, match="in 2 of its sub-folders"):
         find_predictions(tmp_path)
+    make(tmp_path / "teams", *(f"{team}/P{number}.nii.gz" for team in ("alpha", "beta") for number in range(3)))
+    with pytest.raises(InputError, match="in 2 of its sub-folders"):
+        find_predictions(tmp_path / "teams")
     make(tmp_path / "two", "P1/P1_seg.nii.gz", "P1/P1_mask.nii.gz", "P2/P2_seg.nii.gz", "P2/P2_mask.nii.gz")
     with pytest.raises(InputError, match="sub-folders"):
         find_labels(tmp_path / "two")
+
+
+def test_the_masks_of_a_bids_data_set_of_images_lie_in_a_pipeline(tmp_path):
+    images = [f"sub-{number:02d}/anat/sub-{number:02d}_T1w.nii.gz" for number in (1, 2)]
+    make(tmp_path, *images)
+    make(tmp_path / "derivatives" / "manual", *(name.replace("T1w", "dseg") for name in images))
+    found = find_labels(tmp_path)
+    assert {path.parts[-4] for path in found.files.values()} == {"manual"}
+    assert found.layout == "BIDS, 2 subjects"
+    assert "those of the pipeline" in found.notices[0]
+    make(tmp_path / "derivatives" / "unet", *(name.replace("T1w", "dseg") for name in images))
+    assert {path.parts[-4] for path in find_labels(tmp_path).files.values()} == {"manual"}, "its name says labels"
+    with pytest.raises(InputError, match=r"masks of 2 pipelines, .*manual and .*unet; hand over the folder of one"):
+        find_predictions(tmp_path)
+
+
+def test_one_file_a_structure(tmp_path):
+    make(tmp_path, *(f"s{number}/{name}.nii.gz" for number in range(3) for name in ("ct", "liver", "spleen")))
+    make(tmp_path, "s1/kidney.nii.gz")
+    (tmp_path / "s2" / "spleen.nii.gz").unlink()
+    found = find_labels(tmp_path)
+    assert found.kind == "structures"
+    assert found.files == {f"s{number}": tmp_path / f"s{number}" for number in range(3)}
+    assert found.structures == ("kidney", "liver", "spleen")
+    assert found.layout == "one folder a case, one file a structure, 3 structures"
+
+
+def test_structures_within_the_folder_of_a_case(tmp_path):
+    """As the data set of TotalSegmentator has them."""
+    names = (f"s{number}/segmentations/{name}.nii.gz" for number in range(2) for name in ("liver", "spleen"))
+    make(tmp_path, *names, "s0/ct.nii.gz", "s1/ct.nii.gz")
+    assert find_labels(tmp_path).files == {f"s{number}": tmp_path / f"s{number}" / "segmentations" for number in (0, 1)}
+
+
+def test_a_tree_that_can_be_read_in_two_ways_is_refused_with_both(tmp_path):
+    make(tmp_path / "a", *(f"s{number}/{name}.nii.gz" for number in range(3) for name in ("liver", "spleen", "seg")))
+    with pytest.raises(
+        InputError,
+        match=r"can be read as one folder a case \(such as .*seg\.nii\.gz\) and .*one file a structure, 2.*--pat",
+    ):
+        find_predictions(tmp_path / "a")
+    make(tmp_path / "b", "segmentations/expert/a.nii.gz", "labelsTr/a.nii.gz")
+    with pytest.raises(InputError, match=r"MAMA-MIA tree \(such as .* and an nnU-Net data set \(.*--label-pattern"):
+        find_labels(tmp_path / "b")
 
 
 # Swapped folders

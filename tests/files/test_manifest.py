@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from segfair.errors import InputError
-from segfair.files.manifest import build_manifest, hash_file, hash_inputs, is_ours, not_covered, verify
+from segfair.files.manifest import build_manifest, hash_file, hash_inputs, is_ours, not_covered, verify, written_files
 
 
 @pytest.fixture
@@ -149,3 +149,17 @@ def test_an_input_that_is_not_there_and_a_broken_manifest_are_errors(report: Pat
     (report / "manifest.json").write_text('{"written_by": "segfair"}')
     with pytest.raises(InputError, match=r"manifest\.json: inputs is missing"):
         verify(report)
+
+
+def test_a_manifest_that_leads_out_of_its_folder_is_not_followed(report: Path) -> None:
+    secret = report.parent / "secret"
+    secret.write_text("mine")
+    (report / "link").symlink_to(secret)
+    tree = json.loads((report / "manifest.json").read_text())
+    names = ("../secret", str(secret), "link")
+    tree["outputs"] = dict.fromkeys(names, hash_file(secret))
+    (report / "manifest.json").write_text(json.dumps(tree))
+    said = [line for line in verify(report) if "leads out" in line]
+    assert said == [f"output {name}: leads out of {report}; it was not looked at" for name in names]
+    assert written_files(report) == set(), "what an earlier report wrote is replaced, and this is none of it"
+    assert secret.read_text() == "mine"

@@ -356,3 +356,44 @@ def test_the_published_files_cannot_be_solved_for_a_planted_cell(tmp_path: Path)
     told_all = FileReader(tmp_path / "full")
     for cell in ({("site", "C")}, {("site", "B"), ("sex", "m")}):
         assert told_all.solves(cell)
+
+
+def test_no_small_group_of_a_real_table_can_be_solved(tmp_path: Path) -> None:
+    """442 patients of Efron et al. 2004 (scikit-learn's diabetes data): ages by decade, body mass by WHO's classes."""
+    from sklearn.datasets import load_diabetes
+
+    frame = load_diabetes(scaled=False, as_frame=True).frame
+    mass = np.digitize(frame["bmi"], [18.5, 25, 30, 35, 40])
+    made = {
+        "age": [f"{int(age) // 10}0s" for age in frame["age"]],
+        "sex": ["f" if sex == 1 else "m" for sex in frame["sex"]],
+        "bmi": [("under", "normal", "over", "obese I", "obese II", "obese III")[index] for index in mass],
+        "pressure": ["high" if pressure >= 105 else "normal" for pressure in frame["bp"]],
+    }
+    full = audit(
+        dataclasses.replace(DEFAULT, min_support=0.01, max_items=3, permutations=99, bootstrap=100),
+        dsc=(frame["target"] / 350).to_numpy(),
+        **made,
+    )
+    hidden = list(small_groups(full, 4))
+    assert len(hidden) > 50
+    assert any(Reader(full).solves(items) for items, _ in hidden[:5]), "the full report tells some"
+    shared = share(full)
+    reader = Reader(shared)
+    told = np.array(reader.rows)
+    # What lies in the span of the told totals has no part outside of it.
+    basis = np.linalg.svd(told, full_matrices=False)
+    span = basis[2][basis[1] > 1e-9]
+    for items, n in hidden:
+        wanted = reader.indicator(items)
+        assert np.linalg.norm(wanted - span.T @ (span @ wanted)) > 1e-6, (sorted(items), n)
+    # Intervals: whoever reckons with whole numbers does not learn the number either.
+    for items, n in hidden[:: max(1, len(hidden) // 25)]:
+        low, high = reader.bounds(items)
+        assert low < high, (sorted(items), n, low, high)
+    assert len(shared.subgroups["dsc"]) > 20, "something is still told"
+    assert all(row.n >= SMALLEST for row in shared.subgroups["dsc"])
+    write_report(shared, tmp_path)
+    files = FileReader(tmp_path)
+    assert all(n >= SMALLEST for counts in files.told.values() for n in counts)
+    assert all(len(counts) == 1 for counts in files.told.values())

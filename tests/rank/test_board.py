@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tests.rank_fixtures import CONFIG, made_up, noise
 
+from segfair.errors import ConfigError
 from segfair.rank.procedure import rank_scored
 from segfair.report.ranking.files import write_ranking
 from segfair.report.ranking.tables import ranks_table
@@ -105,3 +106,29 @@ def test_the_score_of_a_metric_keeps_its_direction_under_another_rule() -> None:
         ("b", pytest.approx(0.3)),
     ]
     assert ranking.standings[1].values == {"NormHD in voxels, clipped": pytest.approx(0.1)}
+
+
+def test_the_attribute_that_decides_is_found() -> None:
+    """Only one team is worse in class b: with the class left out of FS it would be first, and age moves nobody."""
+    base = 0.6 + noise(3)
+    harmed = base + 0.1 - np.where(np.arange(60) % 2 == 0, 0.16, 0.0)
+    scores = made_up({"even": base, "harmed": harmed}, groups="bc" * 30)
+    columns = (*scores.cohort.columns, "menopause")
+    cases = tuple(
+        dataclasses.replace(case, metadata={**case.metadata, "menopause": "pre" if row % 4 < 2 else "post"})
+        for row, case in enumerate(scores.cohort.cases)
+    )
+    scores = dataclasses.replace(scores, cohort=dataclasses.replace(scores.cohort, cases=cases, columns=columns))
+    ranking = rank_scored(scores, CONFIG)
+    assert ranking.leaders == ("even",)
+    first = ranking.without_attribute[0]
+    assert (first.name, first.kind, first.first, first.n_moved) == ("breast_density", "attribute", ("harmed",), 2)
+    assert [entry.n_moved for entry in ranking.without_attribute[1:]] == [0]
+    assert rank_scored(scores, CONFIG, by="dsc").without_attribute == ()
+
+
+def test_other_metrics_to_rank_over_have_to_be_there() -> None:
+    scores = made_up({"one": 0.6 + noise(1), "other": 0.6 + noise(2)}, groups="bc" * 30)
+    assert rank_scored(scores, CONFIG, over=["dsc"]).schemes[0].metrics == ("dsc",)
+    with pytest.raises(ConfigError, match="nsd_2mm"):
+        rank_scored(scores, CONFIG, over=["nsd_2mm"])

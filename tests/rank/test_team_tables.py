@@ -10,7 +10,7 @@ from tests.rank_fixtures import board, rows
 
 from segfair.attributes.joins import parse_join
 from segfair.audit.result import AuditConfig
-from segfair.errors import ConfigError, MetadataError
+from segfair.errors import ConfigError, InputError, MetadataError
 from segfair.files.placing import file_names
 from segfair.protocol.rules import load_protocol
 from segfair.rank.procedure import rank_scored
@@ -125,3 +125,20 @@ def test_levels_are_joined_in_a_ranking_too(tmp_path: Path) -> None:
     with pytest.raises(MetadataError, match="no case has 'saggital' in view"):
         wrong = (parse_join("view: saggital = sagittal"),)
         rank_scored(scores, AuditConfig(protocol, join=wrong))
+
+
+@pytest.mark.parametrize("way", ["a table", "a folder", "a table in a folder"])
+def test_a_table_that_is_a_link_is_none_of_the_teams(tmp_path: Path, way: str) -> None:
+    cases = [f"C{number}" for number in range(12)]
+    (tmp_path / "metadata.csv").write_text("id,site\n" + "".join(f"{case},a\n" for case in cases))
+    write_table(tmp_path / "scores" / "honest" / "cases.csv", dict.fromkeys(cases, "0.9,0.1"))
+    cheat = tmp_path / "scores" / "cheat"
+    if way == "a table":
+        cheat.with_suffix(".csv").symlink_to("honest/cases.csv")
+    elif way == "a folder":
+        cheat.symlink_to("honest")
+    else:
+        cheat.mkdir()
+        (cheat / "cases.csv").symlink_to("../honest/cases.csv")
+    with pytest.raises(InputError, match="is a link"):
+        load_team_scores(tmp_path / "scores", tmp_path / "metadata.csv", protocol=load_protocol("default"))

@@ -117,7 +117,7 @@ def test_a_task_that_kills_every_worker_is_told(monkeypatch: pytest.MonkeyPatch)
         fragile.scheduler.allowed_failures = 0
         with (
             outcomes_in_order(die, [("P0", (0,))], executor) as outcomes,
-            pytest.raises(AuditError, match="case P0 or one scored beside it ended its worker process"),
+            pytest.raises(AuditError, match="case P0 or one beside it ended its worker process"),
         ):
             list(outcomes)
 

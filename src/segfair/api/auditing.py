@@ -7,20 +7,31 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, Unpack
 
 from segfair.api.arrays import gather, put_mask
 from segfair.api.frames import split_frame
 from segfair.api.messages import python_terms
-from segfair.api.options import AuditOptions, MaskOptions, Names, audit_config, names_of, selection, spelt_out
+from segfair.api.options import (
+    AuditOptions,
+    MaskOptions,
+    Names,
+    audit_config,
+    names_of,
+    selection,
+    spelt_out,
+    study_plan,
+)
 from segfair.api.results import Audit
 from segfair.errors import ConfigError, InputError
+from segfair.files.datalists import is_path_table
+from segfair.files.finding.patterns import with_pattern
 from segfair.remote import memory_folder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from segfair.audit.result import AuditConfig
+    from segfair.audit.result import AuditConfig, AuditResult
     from segfair.cases import Case, Cohort
 
 __all__ = ["Masks", "Table", "audit", "audit_scores", "score"]
@@ -37,10 +48,13 @@ def audit(
     labels: Masks | None = None,
     metadata: Table | None = None,
     *,
+    pattern: str | None = None,
+    label_pattern: str | None = None,
     ids: Sequence[str] | None = None,
     spacing: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     images: str | PathLike[str] | None = None,
-    labels2: str | PathLike[str] | None = None,
+    labels2: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
+    reference: Literal["first", "majority", "staple"] = "first",
     workers: int = 1,
     progress: bool = False,
     cache: str | PathLike[str] | None = None,
@@ -53,15 +67,20 @@ def audit(
     Args:
         predictions: Folder of predicted masks; or id -> mask, or masks in order, a mask being an array, a torch tensor,
             or a path, None where there is none. Items of a MONAI loader (`decollate_batch`) with "pred" and "label"
-            hold the labels, too. A frame of scores is handed on to `audit_scores`.
+            hold the labels, too. Alone, a table of paths (a file, or a frame whose paths begin in the working
+            directory) with the columns id, prediction, label, and perhaps image and label2; any other is an attribute.
+            A frame of scores is handed on to `audit_scores`.
         labels: The same of the reference masks; file names, keys or `ids` are the case ids.
         metadata: Table of patient attributes. A frame with one row a mask in the same order needs no ids. Without it
             the plain values in items of a loader are the attributes.
+        pattern: Where predictions lie in their folder, for example "{id}/pred_*.nii.gz".
+        label_pattern: The same of labels.
         ids: Case ids of masks in order.
         spacing: Lengths of a voxel's edges in mm, for arrays also one a case; None: as files and tensors say, and in
             pixels or voxels where they do not.
         images: Folder of images for the pictures of the worst cases; folders only.
-        labels2: Folder of second labels of the same cases; folders only.
+        labels2: Folder of another rater's labels of the same cases, or several; folders only.
+        reference: What is measured with where there are several raters: the labels, their majority or STAPLE.
         workers: Processes that score.
         progress: Whether a bar shows how far it has come.
         cache: Folder of scores that later runs take over.
@@ -85,23 +104,61 @@ def audit(
         >>> result.by_group.loc["site", "n"].tolist()
         [10, 10, 10]
     """
-    if labels is None and _is_frame(predictions):
+    if labels is None and _is_frame(predictions) and not _names_masks(predictions):
         of_masks = {"ids": ids, "spacing": spacing, "images": images, "labels2": labels2, "cache": cache}
         given = {name: value for name, value in of_masks.items() if value is not None}
         return _hand_on_scores(predictions, metadata, {**given, **options})
     with python_terms():
         common = spacing if not isinstance(spacing, Mapping) else None
-        are_files = isinstance(predictions, str | PathLike)
+        are_files = isinstance(predictions, str | PathLike) or _is_frame(predictions)
+        predictions, labels = _with_patterns(predictions, labels, pattern, label_pattern)
         config = audit_config(options, spacing=common if are_files else None)
-        _check_running(workers, spacing, are_files)
+        _check_running(workers, spacing, are_files, reference)
         with _cohort_of(predictions, labels, metadata, ids=ids, spacing=spacing, options=options) as cohort:
-            return _audit(
-                cohort, config, images=images, labels2=labels2, workers=workers, progress=progress, cache=cache
+            result = _audit(
+                cohort,
+                config,
+                images=images,
+                labels2=_several(labels2),
+                reference=reference,
+                workers=workers,
+                progress=progress,
+                cache=cache,
             )
+            return Audit.of(_planned(result, config, options))
 
 
 def _is_frame(value: object) -> TypeGuard[pd.DataFrame]:
     return hasattr(value, "columns")
+
+
+def _is_listed(predictions: Masks) -> bool:
+    """Whether these are a table of paths."""
+    return _is_frame(predictions) or (isinstance(predictions, str | PathLike) and is_path_table(Path(predictions)))
+
+
+def _names_masks(frame: pd.DataFrame) -> bool:
+    """Whether a frame is a table of paths rather than one of scores."""
+    return {"prediction", "label"} <= {str(column).strip().casefold() for column in frame.columns}
+
+
+def _with_patterns(
+    predictions: Masks, labels: Masks | None, pattern: str | None, label_pattern: str | None
+) -> tuple[Masks, Masks | None]:
+    """Both places of masks with the patterns behind them.
+
+    Raises:
+        ConfigError: A pattern for what is no folder, or one that cannot be meant.
+    """
+    found = []
+    for name, place, wanted in (("pattern", predictions, pattern), ("label_pattern", labels, label_pattern)):
+        if wanted is None:
+            found.append(place)
+        elif isinstance(place, str | PathLike) and labels is not None:
+            found.append(with_pattern(place, wanted, option=f"--{name.replace('_', '-')}"))
+        else:
+            raise ConfigError(f"{name}: is for folders of masks; leave it out")
+    return found[0], found[1]
 
 
 def _hand_on_scores(frame: pd.DataFrame, metadata: Table | None, options: dict[str, Any]) -> Audit:
@@ -111,7 +168,9 @@ def _hand_on_scores(frame: pd.DataFrame, metadata: Table | None, options: dict[s
     return audit_scores(frame, metadata, **options)
 
 
-def _check_running(workers: int, spacing: object, are_folders: bool) -> None:
+def _check_running(workers: int, spacing: object, are_folders: bool, reference: str) -> None:
+    if reference not in ("first", "majority", "staple"):
+        raise ConfigError(f'reference={reference!r}: "first", "majority" or "staple" is meant')
     if not isinstance(workers, int) or workers < 1:
         raise ConfigError(f"workers={workers!r}: a number of processes from 1 on is meant")
     if are_folders and isinstance(spacing, Mapping):
@@ -138,10 +197,13 @@ def _cohort_of(
         "dicom_series": options.get("dicom_series"),
         "dicom_attributes": ",".join(wanted) or None,
     }
-    if isinstance(predictions, str | PathLike) and isinstance(labels, str | PathLike):
+    are_folders = isinstance(predictions, str | PathLike) and isinstance(labels, str | PathLike)
+    if are_folders or (labels is None and _is_listed(predictions)):
         if ids is not None:
             raise ConfigError("ids: file names are the ids of masks in folders; leave it out")
-        yield load_cohort(predictions, labels, metadata, **chosen)
+        # One table, or both folders: told above.
+        places: Any = (predictions, labels, metadata)
+        yield load_cohort(*places, **chosen)
         return
     if isinstance(predictions, str | PathLike) or isinstance(labels, str | PathLike):
         raise InputError("predictions and labels: one is a folder and the other is not; hand in both alike")
@@ -165,26 +227,43 @@ def _audit(
     config: AuditConfig,
     *,
     images: str | PathLike[str] | None,
-    labels2: str | PathLike[str] | None,
+    labels2: Sequence[Path],
+    reference: Literal["first", "majority", "staple"],
     workers: int,
     progress: bool,
     cache: str | PathLike[str] | None,
-) -> Audit:
-    from segfair.audit.procedure import run_audit
-    from segfair.audit.second_labels import measure_again, with_labels
+) -> AuditResult:
+    from segfair.audit.raters.procedure import rating
     from segfair.gallery.worst_cases import with_gallery, with_images
     from segfair.scoring.executors import own_processes
     from segfair.scoring.score_cache import ScoreCache
 
     cohort, found_images = with_images(cohort, images)
-    if labels2 is not None:
-        with_labels(cohort, Path(labels2))  # a wrong folder is told before an hour of scoring
     kept = None if cache is None else ScoreCache(Path(cache))
-    with own_processes(workers) as executor, _bar(len(cohort), progress) as on_done:
-        result = run_audit(cohort, config, executor=executor, cache=kept, on_done=on_done)
-        if labels2 is not None:
-            result = measure_again(result, cohort, Path(labels2), executor=executor, cache=kept)
-    return Audit.of(with_gallery(result, cohort, images=found_images))
+    with rating(cohort, labels2, reference=reference, cache=kept) as rated:
+        with own_processes(workers) as executor, _bar(len(cohort), progress) as on_done:
+            result, cohort = rated.run(config, executor=executor, cache=kept, on_done=on_done)
+        return with_gallery(result, cohort, images=found_images)
+
+
+def _planned(result: AuditResult, config: AuditConfig, options: Mapping[str, Any]) -> AuditResult:
+    """The audit with its plan's gates and what differs from that plan, where there was one."""
+    plan = study_plan(options)
+    if plan is None:
+        return result
+    from segfair.audit.judging.gates import check_gates
+    from segfair.plan.adherence import with_plan
+
+    verdict = dataclasses.replace(result.verdict, gates=check_gates(result, plan.gates))
+    result = dataclasses.replace(result, verdict=verdict)
+    return with_plan(result, plan, asked=config, gates=plan.gates, selection=selection(options))
+
+
+def _several(paths: str | PathLike[str] | Sequence[str | PathLike[str]] | None) -> tuple[Path, ...]:
+    """One path, several or none as several."""
+    if paths is None:
+        return ()
+    return (Path(paths),) if isinstance(paths, str | PathLike) else tuple(map(Path, paths))
 
 
 @contextmanager
@@ -252,7 +331,7 @@ def audit_scores(
             protocol=config.protocol,
             **chosen,
         )
-        return Audit.of(run_audit(cohort, config, scores=table))
+        return Audit.of(_planned(run_audit(cohort, config, scores=table), config, options))
 
 
 def score(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from segfair.api.messages import python_terms
-from segfair.api.options import RankOptions, audit_config, selection, spelt_out
+from segfair.api.options import Names, RankOptions, audit_config, names_of, selection, spelt_out
 from segfair.api.results import AuditComparison, TeamRanking
 from segfair.audit.result import AuditResult
 from segfair.errors import ConfigError
@@ -67,6 +67,9 @@ def rank(
     metadata: Table | None = None,
     *,
     by: str | None = None,
+    over: Names = (),
+    pattern: str | None = None,
+    label_pattern: str | None = None,
     **options: Unpack[RankOptions],
 ) -> TeamRanking:
     """Ranks the submissions of many teams, and says what decides their order.
@@ -76,6 +79,9 @@ def rank(
         labels: Folder of reference masks; None: the teams' scores exist already.
         metadata: Table of patient attributes.
         by: The score that decides: "TS", "PS", "FS" or a metric; None: TS where there is one.
+        over: Metrics of the other ways to rank (mean rank, significance points); (): DSC and NormHD, or what decides.
+        pattern: Where masks lie in the folder of a team, for example "{id}/pred_*.nii.gz".
+        label_pattern: The same of labels in their folder.
         **options: See `segfair.api.options.RankOptions`.
 
     Raises:
@@ -93,6 +99,7 @@ def rank(
         >>> board["rank"].to_dict()
         {'first': 1, 'second': 2}
     """
+    from segfair.files.finding.patterns import with_pattern
     from segfair.gallery.teams import with_galleries
     from segfair.rank.procedure import rank_scored, run_ranking
     from segfair.rank.team_tables import load_team_scores
@@ -103,7 +110,16 @@ def rank(
         if metadata is None:
             raise ConfigError("metadata: is missing; a ranking takes a table of the patients' attributes")
         if labels is None:
+            if pattern is not None or label_pattern is not None:
+                raise ConfigError("pattern: is for folders of masks, and these are scores; leave it out")
             scores = load_team_scores(teams, metadata, protocol=config.protocol, **selection(options))
-            return TeamRanking.of(rank_scored(scores, config, by=by))
-        cohort, found = load_teams(teams, labels, metadata, **selection(options))
-        return TeamRanking.of(with_galleries(run_ranking(cohort, found, config, by=by), found))
+            return TeamRanking.of(rank_scored(scores, config, by=by, over=names_of(over, "over")))
+        cohort, found = load_teams(
+            teams,
+            with_pattern(labels, label_pattern, option="--label-pattern"),
+            metadata,
+            pattern=pattern,
+            **selection(options),
+        )
+        ranking = run_ranking(cohort, found, config, by=by, over=names_of(over, "over"))
+        return TeamRanking.of(with_galleries(ranking, found))

@@ -19,6 +19,7 @@ from segfair.audit.result import AuditConfig
 from segfair.errors import ConfigError, close_names
 
 if TYPE_CHECKING:
+    from segfair.plan.study_plan import StudyPlan
     from segfair.protocol.rules import Protocol
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "names_of",
     "selection",
     "spelt_out",
+    "study_plan",
 ]
 
 Names = str | Sequence[str]
@@ -41,7 +43,7 @@ _Result = TypeVar("_Result")
 _READINGS = ("categorical", "ordered", "numeric")
 _PLAIN = (
     *("min_cases", "permutations", "bootstrap", "seed", "stratify", "min_support", "max_items", "level", "failure_dsc"),
-    *("power_gap", "missing_prediction", "threshold", "derive", "strict", "subject_column"),
+    *("power_gap", "missing_prediction", "threshold", "derive", "strict", "subject_column", "unit"),
 )
 """Settings that are handed on as they are."""
 _DEFAULTS: Mapping[str, Any] = {
@@ -89,6 +91,7 @@ class AuditOptions(RankOptions, total=False):
     """What every audit may be told besides.
 
     Attributes:
+        plan: TOML file with the table of `segfair plan`: its settings hold wherever yours are the defaults.
         primary: Attributes fixed beforehand, tested as a family of their own.
         margin: Outcome -> largest deficit that does not matter.
         stratify: Column to compare within.
@@ -100,6 +103,7 @@ class AuditOptions(RankOptions, total=False):
         power_gap: The gap for which the report says how many cases it takes.
     """
 
+    plan: str | PathLike[str] | None
     primary: Names
     margin: Mapping[str, float]
     stratify: str | None
@@ -124,6 +128,8 @@ class MaskOptions(AuditOptions, total=False):
         threshold: Predictions are probabilities, a voxel is lesion from this value on.
         derive: Whether lesion volume, number of lesions and spacing become attributes.
         strict: Whether the first unusable mask is an error.
+        lesions: Also score lesions one by one, as "brats", "panoptica" or "voronoi" finds them.
+        unit: What is compared: a "case", or each "lesion" of the labels.
     """
 
     outcome: Names
@@ -135,6 +141,8 @@ class MaskOptions(AuditOptions, total=False):
     threshold: float | None
     derive: bool
     strict: bool
+    lesions: Literal["brats", "panoptica", "voronoi"] | None
+    unit: Literal["case", "lesion"]
 
 
 def _is_number(value: object) -> bool:
@@ -237,8 +245,11 @@ def lengths_of(spacing: Sequence[float]) -> tuple[float, ...]:
 
 
 def selection(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What every loader of a cohort is told about the table and the cases that count."""
+    """What every loader of a cohort is told about the table and the cases that count, by options or the plan."""
     found = {name: options[name] for name in _SELECTION if options.get(name) is not None}
+    if (plan := study_plan(options)) is not None:
+        planned = {"where": plan.where, "subject_column": plan.config.subject_column}
+        found = {name: value for name, value in planned.items() if value is not None} | found
     return found | ({"cases": str(Path(found["cases"]))} if isinstance(found.get("cases"), PathLike) else {})
 
 
@@ -266,7 +277,7 @@ def audit_config(options: Mapping[str, Any], *, spacing: Sequence[float] | None 
         given["attributes"] = names_of(options["attributes"], "attributes")
     if options.get("adjust") is not None:
         given["adjust"] = names_of(options["adjust"], "adjust")
-    return AuditConfig(
+    config = AuditConfig(
         _protocol(options, outcomes),
         labels=_labels(options.get("label")),
         outcomes=outcomes,
@@ -280,6 +291,21 @@ def audit_config(options: Mapping[str, Any], *, spacing: Sequence[float] | None 
         spacing_mm=None if spacing is None else lengths_of(spacing),
         **given,
     )
+    plan = study_plan(options)
+    return config if plan is None else plan.applied(config)
+
+
+def study_plan(options: Mapping[str, Any]) -> StudyPlan | None:
+    """What was fixed beforehand; None: nothing was.
+
+    Raises:
+        ConfigError: The file holds no plan.
+    """
+    if options.get("plan") is None:
+        return None
+    from segfair.plan.study_plan import read_plan
+
+    return read_plan(Path(options["plan"]))
 
 
 def _protocol(options: Mapping[str, Any], outcomes: Sequence[str]) -> Protocol:
@@ -288,6 +314,8 @@ def _protocol(options: Mapping[str, Any], outcomes: Sequence[str]) -> Protocol:
 
     asked = options.get("protocol", "default")
     rules = asked if isinstance(asked, Protocol) else load_protocol(asked if isinstance(asked, str) else Path(asked))
+    if options.get("lesions") is not None:
+        rules = rules.with_lesions(options["lesions"])
     metrics = names_of(options.get("metrics"), "metrics")
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:

@@ -23,19 +23,18 @@ from segfair.audit.choices.units import resolve_units
 from segfair.audit.panel import Panel
 from segfair.audit.result import AuditResult
 from segfair.audit.result.second_labels import RulerGroup, TwoRulers
-from segfair.cases import Case, Cohort, DicomMask, MaskRole
+from segfair.cases import Cohort
 from segfair.errors import ConfigError, PairingError
-from segfair.files.layouts import find_labels, pair_ids
-from segfair.intake.dicom.cases import with_dicom
 from segfair.intake.mask_values import with_pictures
-from segfair.remote import local_copy, shown
+from segfair.intake.rater_labels import RaterLabels, against_labels, with_labels
+from segfair.remote import shown
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import Membership, Subgroup, divergences, level_membership
 from segfair.subgroups.search import search_subgroups
 
-__all__ = ["compare_rulers", "measure_again", "with_labels"]
+__all__ = ["compare_rulers", "measure_again", "shown_groups"]
 
 Interval = tuple[float, float]
 Floats = NDArray[np.float64]
@@ -45,6 +44,7 @@ def measure_again(
     result: AuditResult,
     cohort: Cohort,
     labels: Path,
+    rater: RaterLabels,
     *,
     executor: Executor | None = None,
     cache: ScoreCache | None = None,
@@ -54,7 +54,8 @@ def measure_again(
     Args:
         result: The audit against the first labels.
         cohort: Its cases.
-        labels: Folder of the second labels, named as the first.
+        labels: Where the second labels lie, for the record.
+        rater: The second labels.
         executor: Where cases are scored; None: in this process.
         cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere.
 
@@ -62,19 +63,12 @@ def measure_again(
         The audit with what the second labels say.
 
     Raises:
-        InputError: The folder cannot be used, or some of its masks have a voxel size and others none.
-        PairingError: No mask in it belongs to a case, or fewer than two cases have a score under both.
+        InputError: Some of its masks have a voxel size and others none.
+        PairingError: Fewer than two cases have a score under both.
         ConfigError: Its masks have no voxel size, and the first labels do.
     """
-    second, first = with_labels(cohort, labels), {case.id: case for case in cohort}
-    raters = dataclasses.replace(
-        second,
-        cases=tuple(
-            dataclasses.replace(other, label=case.label, prediction=other.label, dicom=_of_raters(case, other))
-            for other in second
-            if (case := first[other.id]).label is not None
-        ),
-    )
+    second = with_labels(cohort, rater)
+    raters = against_labels(cohort, second)
     config = result.about.config
     if resolve_units(config, second).protocol != config.protocol:
         raise ConfigError(
@@ -96,43 +90,6 @@ def measure_again(
             result.subgroups, second_labels=compare_rulers(result, scores, agreement, labels=shown(str(labels)))
         ),
     )
-
-
-def with_labels(cohort: Cohort, labels: Path) -> Cohort:
-    """The cases that have a label in another folder, with that label.
-
-    Raises:
-        PairingError: None has.
-    """
-    masks = find_labels(local_copy(labels))
-    pairs = pair_ids(cohort.ids, list(masks.files))
-    cases = tuple(
-        dataclasses.replace(case, label=masks.files[pairs[case.id]], dicom=_without_label(case))
-        for case in cohort
-        if case.id in pairs
-    )
-    if not cases:
-        raise PairingError(
-            f"--labels2 {labels}: none of its {len(masks.files)} masks belongs to a case; name them as the first "
-            "labels are named"
-        )
-    second = dataclasses.replace(cohort, cases=cases)
-    return second if masks.index is None else with_dicom(second, (masks.index,), series=cohort.series)
-
-
-def _of_raters(first: Case, second: Case) -> dict[MaskRole, DicomMask]:
-    """How the first label and the second one, in place of a prediction, are meant."""
-    found: dict[MaskRole, DicomMask] = {}
-    if "label" in first.dicom:
-        found["label"] = first.dicom["label"]
-    if "label" in second.dicom:
-        found["prediction"] = second.dicom["label"]
-    return found
-
-
-def _without_label(case: Case) -> dict[MaskRole, DicomMask]:
-    """How the DICOM masks of a case are meant, but for its label, which is another one now."""
-    return {role: meant for role, meant in case.dicom.items() if role != "label"}
 
 
 def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTable, *, labels: str = "") -> TwoRulers:
@@ -163,7 +120,7 @@ def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTabl
     rated = {score.case: score.values["dsc"] for score in agreement.scores if score.penalised is None}
     agreed = np.array([np.nan if rated.get(case) is None else rated[case] for case in cases], dtype=np.float64)
     subjects = paired.units.subjects
-    membership = _groups(paired)
+    membership = shown_groups(paired)
     groups = _compare(membership, values, agreed, result, subjects)
     has_agreement = np.isfinite(agreed)
     mean_agreed = float(agreed[has_agreement].mean()) if has_agreement.any() else None
@@ -191,7 +148,7 @@ def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTabl
     )
 
 
-def _groups(panel: Panel) -> Membership:
+def shown_groups(panel: Panel) -> Membership:
     """Levels and mined subgroups of the paired cases."""
     mined, _ = search_subgroups(panel.attributes, panel.config.bounds)
     levels = level_membership(panel.attributes, [entry.name for entry in panel.attributes.attributes])

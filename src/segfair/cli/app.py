@@ -21,6 +21,7 @@ from segfair.cli.terminal.outlets import OutletError, close_outlets, open_outlet
 from segfair.cli.terminal.voice import say_refusal
 from segfair.errors import SegfairError, in_words
 from segfair.signals import exit_code as signal_code
+from segfair.signals import obeyed
 
 __all__ = ["LISTED", "Listed", "app", "load_command", "main"]
 
@@ -58,8 +59,11 @@ LISTED = {
         "Audit",
         "Say who gained and who was harmed from one audit to another, or to each of several.",
     ),
+    "monitor": Listed("comparing", "Audit", "Follow subgroups over audits of different patients."),
     "rank": Listed("ranking", "Rank", "Score many teams on the same labels; who is first, and why."),
     "rank-scores": Listed("ranking", "Rank", "The same ranking from per-case scores that exist already."),
+    "check": Listed("ranking", "Rank", "Say whether a submission is as expected; takes no labels."),
+    "plan": Listed("judging", "Audit", "Fix a study before it is seen: its hash, and how many cases it takes."),
     "gate": Listed("judging", "Audit", "Decide gates on an audit that exists."),
     "power": Listed("judging", "Audit", "Say which gaps a cohort could show, before anything is scored."),
     "protocol": Listed("judging", "Audit", "Print a scoring protocol as TOML, to read or to start from."),
@@ -156,16 +160,20 @@ def _run() -> int:
             raise
         return _refuse(str(error), EXIT_INPUT)
     except Exception as error:
+        if signal_code():  # a child that the signal ended as well
+            return _interrupted()
         if debug:
             raise
         if (wanting := _what_is_wanting(error)) is not None:
             return _refuse(wanting, EXIT_INPUT)
         told = f"internal error: {type(error).__name__}: {error}; run again with --debug to see where"
+        told = "; ".join([told, *getattr(error, "__notes__", ())])
         return _refuse(told, EXIT_INTERNAL)
     return 0
 
 
 def _interrupted() -> int:
+    obeyed()
     return _refuse("interrupted", signal_code() or EXIT_INTERRUPTED)
 
 

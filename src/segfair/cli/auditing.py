@@ -22,32 +22,36 @@ from segfair.cli.options import (
     HigherIsBetter,
     Images,
     Label,
+    Lesions,
     LowerIsBetter,
     MaskFiles,
     MissingRule,
     Naming,
+    OtherRaters,
     Out,
     Running,
     Saying,
     Share,
     Strict,
-    Threshold,
     option,
     spread,
 )
 from segfair.cli.settings import (
+    all_gates,
     audit_config,
+    mask_places,
     parse_spacing,
+    planned,
     prepare,
-    read_gates,
+    refuse_with_lesions,
     require_answerable,
     score_cache,
     selection,
+    study_plan,
 )
 from segfair.cli.terminal.progress import scoring
 from segfair.cli.terminal.results import finish, say_cache, write
 from segfair.cli.terminal.voice import Voice
-from segfair.errors import ConfigError
 
 
 @app.command(
@@ -56,8 +60,13 @@ from segfair.errors import ConfigError
 )
 @spread
 def audit(
-    predictions: Annotated[Path, typer.Argument(metavar="PREDS", help="Folder of predicted masks.")],
-    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Folder of reference masks.")],
+    predictions: Annotated[
+        Path,
+        typer.Argument(metavar="PREDS", help="Folder of predicted masks; or, alone, a table: id, prediction, label."),
+    ],
+    labels: Annotated[
+        Path | None, typer.Argument(metavar="LABELS", help="Folder of reference masks.", show_default=False)
+    ] = None,
     metadata: Annotated[
         Path | None, typer.Argument(metavar="METADATA", help="Table of patient attributes.", show_default=False)
     ] = None,
@@ -68,63 +77,54 @@ def audit(
         MissingRule | None,
         option("What an unusable prediction means: the worst score, nothing, or an error.", RULES),
     ] = None,
-    threshold: Threshold = None,
-    derive: Annotated[
-        bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
-    ] = False,
     images: Images = None,
-    labels2: Annotated[
-        Path | None,
-        option("Second labels of the same cases (another rater): which gaps depend on them?", GROUPS, "--labels2"),
-    ] = None,
     strict: Strict = False,
     *,
+    raters: OtherRaters,
+    files: MaskFiles,
+    lesions: Lesions,
     running: Running,
     options: AuditOptions,
-    files: MaskFiles,
 ) -> None:
     """Score masks, find whom they are worse for, and write a report."""
-    from segfair.audit.procedure import run_audit
-    from segfair.audit.second_labels import measure_again, with_labels
+    from segfair.audit.raters.procedure import rating
     from segfair.gallery.worst_cases import with_gallery, with_images
     from segfair.intake.cohorts import load_cohort
 
     voice = Voice("audit", options.saying)
+    if lesions.unit == "lesion":
+        refuse_with_lesions(options, raters.labels2)
     config = audit_config(
         options,
         outcome=outcome,
         metrics=metrics,
+        **dataclasses.asdict(lesions),
         labels=tuple(label or ()),
         missing_prediction=missing_prediction,
-        threshold=threshold,
+        threshold=files.threshold,
         spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
-        derive=derive,
         strict=strict,
     )
-    gates = read_gates([*config.protocol.gates, *(options.testing.gate or ())])
-    if metadata is None and files.dicom_attributes is None:
-        raise ConfigError("METADATA: name a table of patient attributes, or read them from DICOM (--dicom-attributes)")
+    plan = study_plan(options)
+    config = config if plan is None else plan.applied(config)
+    gates = all_gates(options, config, plan)
     delivery = prepare(options, voice)
     cohort = load_cohort(
-        predictions,
-        labels,
-        metadata,
-        missing_prediction=missing_prediction,
+        *mask_places(predictions, labels, metadata, files),
+        missing_prediction=config.missing_prediction,
         dicom_series=files.dicom_series,
         dicom_attributes=files.dicom_attributes,
-        **selection(options),
+        **selection(options, plan),
     )
     cohort, found_images = with_images(cohort, images)
     require_answerable(gates, config, cohort)
-    if labels2 is not None:
-        with_labels(cohort, labels2)  # a wrong folder is told before an hour of scoring
     cache = score_cache(running, options.out)
-    with scoring(len(cohort), running, voice) as (executor, on_done):
-        result = run_audit(cohort, config, executor=executor, cache=cache, on_done=on_done)
-        if labels2 is not None:
-            result = measure_again(result, cohort, labels2, executor=executor, cache=cache)
-    say_cache(cache, "cases" if labels2 is None else "pairs of masks", voice)
-    finish(with_gallery(result, cohort, images=found_images), gates, delivery, voice)
+    with rating(cohort, raters.labels2 or (), reference=raters.reference, cache=cache) as rated:
+        with scoring(len(cohort), running, voice) as (executor, on_done):
+            result, cohort = rated.run(config, executor=executor, cache=cache, on_done=on_done)
+        say_cache(cache, "cases" if rated.kind == "one" else "pairs of masks", voice)
+        result = planned(result, plan, options, asked=config, gates=gates)
+        finish(with_gallery(result, cohort, images=found_images), gates, delivery, voice)
 
 
 @app.command(
@@ -153,21 +153,24 @@ def audit_scores(
     from segfair.protocol.rules import load_protocol
 
     voice = Voice("audit-scores", options.saying)
-    protocol = load_protocol(options.protocol)
-    gates = read_gates([*protocol.gates, *(options.testing.gate or ())])
+    plan = study_plan(options)
+    protocol = load_protocol(options.protocol) if plan is None else plan.applied(audit_config(options)).protocol
     delivery = prepare(options, voice)
     with _uncollected():
         cohort, table = load_score_cohort(
             scores,
             metadata,
-            **selection(options),
+            **selection(options, plan),
             lower_is_better=tuple(lower_is_better or ()),
             higher_is_better=tuple(higher_is_better or ()),
             protocol=protocol,
         )
-        config = audit_config(options, outcome=outcome or default_outcome(table))
+        config = audit_config(options, outcome=outcome or (default_outcome(table) if plan is None else "dsc"))
+        config = config if plan is None else plan.applied(config)
+        gates = all_gates(options, config, plan)
         require_answerable(gates, config, cohort, table)
-        finish(run_audit(cohort, config, scores=table), gates, delivery, voice)
+        result = planned(run_audit(cohort, config, scores=table), plan, options, asked=config, gates=gates)
+        finish(result, gates, delivery, voice)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""`gate`, `power` and `protocol`: what needs no masks. Writes no files."""
+"""`plan`, `gate`, `power` and `protocol`: what needs no masks. Writes no files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segfair.cli.app import app
 from segfair.cli.commands import Command, brief
 from segfair.cli.options import LARGEST_SEED, AuditFile, AuditOptions, Debug, HelpAll, Saying, Search, Testing, spread
 from segfair.cli.settings import audit_config, read_gates
-from segfair.cli.terminal.results import say_gates, say_power, say_search
+from segfair.cli.terminal.results import say_gates, say_plan, say_power, say_search
 from segfair.cli.terminal.voice import Voice
 from segfair.errors import ConfigError
 
@@ -91,6 +91,40 @@ def power(
         voice.note(f"too few cases: no group has {min_cases} members and {min_cases} others")
     head = {"n_patients": len(cohort), "sd": deviation, "power": 0.8, "level": level, "gap": gap}
     say_power(levels, voice, head=head, min_cases=min_cases)
+
+
+@app.command(cls=Command, epilog="Example: segfair plan study.toml patients.csv")
+@spread
+def plan(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="TOML file with a table [plan].")],
+    metadata: Annotated[
+        Path | None,
+        typer.Argument(metavar="[METADATA]", help="Table of such patients: how large the planned groups are."),
+    ] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an XLSX file.")] = None,
+    *,
+    saying: Saying,
+) -> None:
+    """Fix a study before it is seen: its hash, and how many cases it takes.
+
+    `segfair audit --plan STUDY` then audits as planned, and its report says so, or what differs.
+    """
+    from segfair.audit.judging.power import load_patients
+    from segfair.errors import ConfigError
+    from segfair.plan.sample_size import expected_widths
+    from segfair.plan.study_plan import read_plan
+
+    voice = Voice("plan", saying)
+    planned = read_plan(study)
+    if metadata is not None and planned.sample_size is None:
+        raise ConfigError(f"{study}: METADATA is for [plan.sample_size], and there is none; add sd, and cases or width")
+    patients = None if metadata is None else load_patients(metadata, sheet=sheet)
+    widths = None
+    if patients is not None or planned.tells_shares:
+        widths = expected_widths(planned, patients)
+    elif planned.sample_size is not None:
+        voice.note("how large the groups will be is not said: add shares, or hand in METADATA, for what cases come to")
+    say_plan(planned, widths, voice)
 
 
 @app.command(cls=Command, epilog="Example: segfair protocol mama-mia > mine.toml")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,8 +32,6 @@ from segfair.cli.terminal.voice import Answer, Voice
 from segfair.errors import ConfigError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from segfair.mitigation.prediction.volumes import Model, PredictionReport
 
 
@@ -68,10 +66,11 @@ def mitigate(
     saying: Saying,
 ) -> None:
     """Train networks that serve subgroups better, and compare them."""
+    from segfair.documents import read_toml
+    from segfair.files.placing import refuse_file
+
     _require_torch()
     voice = Voice("mitigate", saying)
-    from segfair.mitigation.experiment.procedure import load_settings, run_mitigation
-
     if options.data.spatial_size and options.data.patch:
         raise ConfigError("--spatial-size and --patch: whole volumes or patches; give one of them")
     if options.data.samples_per_case and not (options.data.patch or config):
@@ -84,12 +83,19 @@ def mitigate(
         "resume": resume or None,
         "overwrite": overwrite or None,
     }
+    refuse_file(out)
+    if config is not None:
+        read_toml(config, refusal=ConfigError, what=f"--config {config}")
+    # What is told above costs nothing; torch takes seconds to load.
+    from segfair.mitigation.experiment.procedure import load_settings, run_mitigation
+    from segfair.scoring.executors import own_processes
+
     settings = load_settings(config, {name: value for name, value in given.items() if value is not None}, out=out)
     # Under torchrun every process does the same; the first one speaks for all.
     tell: Callable[[str], None] = voice.note if os.environ.get("RANK", "0") == "0" else say_nothing
     for name, value in settings.to_dict().items():
         tell(f"{name} = {value}")
-    with _processes(settings.workers) as executor, _unheard(voice):
+    with own_processes(settings.workers, afresh=True) as executor, _unheard(voice):
         comparison = run_mitigation(settings, executor=executor, tell=tell)
     if comparison:
         say_models(comparison["models"], out / "comparison.html", voice)
@@ -172,19 +178,6 @@ def _items(texts: list[str]) -> dict[str, str]:
     return found
 
 
-@contextmanager
-def _processes(n_workers: int) -> Iterator[Executor | None]:
-    """So many processes, begun afresh: those forked from one that has used torch can hang. None for 0."""
-    if not n_workers:
-        yield None
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
-        yield executor
-
-
 @app.command(cls=Command, epilog="Example: segfair predict checkpoint_best.pt images/ masks/")
 @spread
 def predict(
@@ -214,10 +207,12 @@ def predict(
 ) -> None:
     """Predict masks in each image's own geometry; needs no metadata."""
     _require_torch()
+    from segfair.files.placing import refuse_unwritable
     from segfair.mitigation.prediction.volumes import adapted, find_checkpoints, load_model
 
     if dicom and boxes is not None:
         raise ConfigError("--boxes: breast boxes are counted in voxels of other files; leave them out with --dicom")
+    refuse_unwritable(out)
 
     voice = Voice("predict", saying)
     checkpoints = find_checkpoints(checkpoint)

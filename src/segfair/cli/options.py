@@ -20,6 +20,7 @@ MOST_DRAWS = 1_000_000
 """More take hours and gigabytes, and tell nothing that these do not."""
 LARGEST_SEED = 2**32 - 1
 """What every generator in use takes: torch, NumPy's old one, the loaders' own."""
+LesionRule = Literal["brats", "panoptica", "voronoi"]
 Platform = Literal["codabench", "grand-challenge"]
 FigureFormat = Literal["svg", "png", "pdf"]
 Language = Literal["en", "de"]
@@ -108,20 +109,15 @@ class Saying:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Which cases count, and how they are found in the table."""
-
-    id_column: IdColumn = None
-    subject_column: SubjectColumn = None
-    sheet: Sheet = None
-    cases: Cases = None
-    where: Where = None
-
-
-@dataclass(frozen=True, slots=True)
 class MaskFiles:
-    """What mask files do not say themselves."""
+    """How the files of masks are found and read."""
 
+    pattern: Annotated[
+        str | None,
+        option("Where predictions lie in their folder, e.g. '{id}/pred_*.nii.gz'.", WHICH, metavar="PATTERN"),
+    ] = None
+    label_pattern: Annotated[str | None, option("The same of labels in theirs.", WHICH, metavar="PATTERN")] = None
+    threshold: Threshold = None
     spacing: Spacing = None
     dicom_series: Annotated[
         Path | None, option("Folder of the image series that DICOM masks were drawn on, if elsewhere.", WHICH)
@@ -130,6 +126,30 @@ class MaskFiles:
         str | None,
         option("Metadata from DICOM headers: all, or such as sex,age,manufacturer.", WHICH, metavar="NAMES"),
     ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRaters:
+    """Who else labelled the cases."""
+
+    labels2: Annotated[
+        list[Path] | None,
+        option("Labels of another rater (repeatable): which gaps depend on who drew them?", GROUPS, "--labels2"),
+    ] = None
+    reference: Annotated[
+        Literal["first", "majority", "staple"], option("What is measured with, of several raters.", RULES)
+    ] = "first"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which cases count, and how they are found in the table."""
+
+    id_column: IdColumn = None
+    subject_column: SubjectColumn = None
+    sheet: Sheet = None
+    cases: Cases = None
+    where: Where = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +181,10 @@ class Testing:
         str | None, option("Attributes fixed beforehand: a family of tests of their own, reported first.", TESTS)
     ] = None
     margin: Annotated[list[str] | None, option("Largest deficit that does not matter, e.g. dsc=0.05.", TESTS)] = None
+    plan: Annotated[
+        Path | None,
+        option("TOML file with the table of segfair plan: its settings hold, the report says what differs.", TESTS),
+    ] = None
     stratify: Annotated[str | None, option("Metadata column to compare within, e.g. site.", TESTS)] = None
     adjust: Annotated[
         str | None,
@@ -176,6 +200,21 @@ class Testing:
         list[str] | None,
         option("What the audit has to pass, e.g. 'FS >= 0.85'; exit code 1 if it fails, 3 if undecided.", TESTS),
     ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lesions:
+    """What is asked about lesions."""
+
+    derive: Annotated[
+        bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
+    ] = False
+    lesions: Annotated[LesionRule | None, option("Also score lesions, one by one, as this rule finds them.", RULES)] = (
+        None
+    )
+    unit: Annotated[
+        Literal["case", "lesion"], option("What is compared: cases, or each lesion (with --lesions).", GROUPS)
+    ] = "case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +295,9 @@ class RankOptions:
     by: Annotated[str | None, option("Score that decides: TS, PS, FS or a metric; TS where there is one.", RULES)] = (
         None
     )
+    over: Annotated[
+        str | None, option("Metrics of the other ways to rank (mean rank, points), comma-separated.", RULES)
+    ] = None
     protocol: Protocol = "default"
     title: Title = ""
     private_labels: Annotated[

@@ -30,14 +30,26 @@ __all__ = [
     "require_same_bins",
     "require_same_labels",
     "require_same_rules",
+    "require_same_scoring",
+    "share_cases",
 ]
 
 SETTINGS = ("level", "min_support", "min_cases", "max_items", "max_subgroups", "permutations", "bootstrap", "seed")
 """Settings that may differ: those of the first audit hold."""
 
 
+def share_cases(before: AuditResult, after: AuditResult) -> bool:
+    """Whether two audits have a case in common, or it cannot be known: then they are to be compared paired."""
+    if before.about.pseudonym_key != after.about.pseudonym_key or before.about.shared or after.about.shared:
+        return True
+    mine, theirs = (
+        set(result.cases.scores.column("case")) if result.cases.scores.rows else set() for result in (before, after)
+    )
+    return not mine or not theirs or bool(mine & theirs)
+
+
 def require_same_rules(before: AuditResult, after: AuditResult) -> None:
-    """Refuses other protocols, metrics of another direction, and another meaning of unusable predictions.
+    """Refuses audits whose cases cannot be told to be the same, and other rules (`require_same_scoring`).
 
     Raises:
         InputError: Naming what differs.
@@ -49,6 +61,15 @@ def require_same_rules(before: AuditResult, after: AuditResult) -> None:
             "the cases of the two audits go by other names (ids, or pseudonyms under another key); audit both with the "
             "same --pseudonymise key, or both without"
         )
+    require_same_scoring(before, after)
+
+
+def require_same_scoring(before: AuditResult, after: AuditResult) -> None:
+    """Refuses other protocols, metrics of another direction, and another meaning of unusable predictions.
+
+    Raises:
+        InputError: Naming what differs.
+    """
     one, other = (_rules(result) for result in (before, after))
     differing = sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
     if differing:

@@ -9,13 +9,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from segfair.documents import read_json, read_text
 from segfair.errors import ConfigError, InputError, PairingError, some
 from segfair.files.cells import cell_text, compose
 from segfair.files.images.masks import mask_stem
-from segfair.files.tables import TABLE_SUFFIXES, Table, load_table
+from segfair.files.tables import TABLE_SUFFIXES, Table, load_table, table_from_frame
+from segfair.remote import is_url, local_copy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "Dataset",
@@ -33,7 +37,7 @@ __all__ = [
 
 # Columns of a table of paths.
 ID = "id"
-ROLES = ("label", "prediction", "label2", "probabilities")
+_ROLE = re.compile(r"label([2-9]|[1-9]\d+)?|prediction|probabilities")
 _IMAGE = re.compile(r"image(?:_?(?P<number>\d+))?")
 
 Part = Literal["train", "validation", "test"]
@@ -191,9 +195,10 @@ class PathTable:
         id_column: The column of ids.
         ids: Case ids in the table's order.
         images: Case id -> its images in channel order, up to the first empty cell; cases without any are left out.
-        files: Role ("label", "prediction", "label2", "probabilities") -> case id -> file; roles without a column are
-            left out.
+        files: Role ("label", "label2" and so on, "prediction", "probabilities") -> case id -> file; roles without a
+            column are left out.
         columns: The columns that are no files and no ids.
+        where: What the table is called in messages.
     """
 
     table: Table
@@ -202,6 +207,12 @@ class PathTable:
     images: Mapping[str, tuple[Path, ...]]
     files: Mapping[str, Mapping[str, Path]]
     columns: tuple[str, ...]
+    where: str = ""
+
+    @property
+    def metadata(self) -> Table:
+        """The ids and the columns that are no files."""
+        return self.table.without(set(self.table.columns) - {self.id_column, *self.columns})
 
 
 def is_path_table(path: Path) -> bool:
@@ -209,14 +220,15 @@ def is_path_table(path: Path) -> bool:
     return path.suffix.lower() in set(TABLE_SUFFIXES) - {".json", ".jsonl"} and not path.is_dir()
 
 
-def read_path_table(path: Path, *, sheet: str | None = None) -> PathTable:
+def read_path_table(path: Path | pd.DataFrame, *, sheet: str | None = None) -> PathTable:
     """Reads a table of paths.
 
     Columns, in any letter case: `id`; `image`, or `image1`, `image2`, ... or `image_0000`, `image_0001`, ... for
-    channels; `label`, `prediction`, `label2`, `probabilities`. Paths are relative to the table's folder.
+    channels; `label`, those of other raters as `label2`, `label3` and so on, `prediction`, `probabilities`. Paths are
+    relative to the table's folder (those of a frame to the working directory); a URL stays one.
 
     Args:
-        path: The table.
+        path: The table: a file or a data frame.
         sheet: Sheet of an XLSX file; None: the first.
 
     Raises:
@@ -224,27 +236,31 @@ def read_path_table(path: Path, *, sheet: str | None = None) -> PathTable:
         InputError: No column of ids, a row without an id, or no column of files.
         PairingError: An id that two rows have.
     """
-    table = load_table(path, sheet=sheet)
+    if isinstance(path, Path):
+        table, where, here = load_table(path, sheet=sheet), str(path), path.parent
+    else:
+        table, where, here = table_from_frame(path), "the data frame", Path()
     by_name = {column.strip().casefold(): column for column in table.columns}
     if ID not in by_name:
-        raise InputError(f"{path}: a table of paths needs the column id; its columns are {some(table.columns, 10)}")
+        raise InputError(f"{where}: a table of paths needs the column id; its columns are {some(table.columns, 10)}")
     channels = sorted(
         (int(match["number"] or -1), column)
         for name, column in by_name.items()
         if (match := _IMAGE.fullmatch(name)) is not None
     )
-    roles = {role: by_name[role] for role in ROLES if role in by_name}
+    roles = {name: column for name, column in by_name.items() if _ROLE.fullmatch(name)}
     if not channels and not roles:
         raise InputError(
-            f"{path}: names no files; expected columns such as image and label, its columns are "
+            f"{where}: names no files; expected columns such as image and label, its columns are "
             f"{some(table.columns, 10)}"
         )
-    ids = _ids(table, by_name[ID], path)
-    here = path.parent
+    ids = _ids(table, by_name[ID], where)
     images = {case: _leading(here, [table.raw[column][row] for _, column in channels]) for row, case in enumerate(ids)}
     files = {
         role: {
-            case: here / text for case, cell in zip(ids, table.raw[column], strict=True) if (text := cell_text(cell))
+            case: _place(here, text)
+            for case, cell in zip(ids, table.raw[column], strict=True)
+            if (text := cell_text(cell))
         }
         for role, column in roles.items()
     }
@@ -256,10 +272,11 @@ def read_path_table(path: Path, *, sheet: str | None = None) -> PathTable:
         {case: paths for case, paths in images.items() if paths},
         files,
         tuple(column for column in table.columns if column not in of_files),
+        where,
     )
 
 
-def _ids(table: Table, column: str, path: Path) -> tuple[str, ...]:
+def _ids(table: Table, column: str, path: str) -> tuple[str, ...]:
     ids = tuple(compose(cell_text(cell)) for cell in table.raw[column])
     rows: dict[str, int] = {}
     for row, case in enumerate(ids, start=1):
@@ -277,8 +294,14 @@ def _leading(folder: Path, cells: Sequence[object]) -> tuple[Path, ...]:
         text = cell_text(cell)
         if not text:
             break
-        paths.append(folder / text)
+        paths.append(_place(folder, text))
     return tuple(paths)
+
+
+def _place(folder: Path, text: str) -> Path:
+    """Where a file is that a cell names."""
+    named = Path(text)
+    return local_copy(named if is_url(named) else folder / named)
 
 
 def read_case_list(spec: str, *, part: Literal["train", "val"] = "val") -> list[str]:

@@ -9,7 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,8 @@ from segfair.files.cells import compose
 from segfair.files.datalists import Dataset, dataset_beside, listed_id, read_dataset
 from segfair.files.dicom.headers import is_dicom
 from segfair.files.dicom.index import DicomIndex, DicomObject, holds_dicom, index_dicom, named_objects
+from segfair.files.finding.patterns import find_by_pattern, is_pattern, split_pattern
+from segfair.files.finding.structures import find_structures
 from segfair.files.folders import Role, has_masks, mask_files, masks_in, named, nothing_found, readable
 from segfair.files.images.masks import MASK_SUFFIXES, mask_stem
 from segfair.files.spellings import FILES, Spellings, pair_spellings
@@ -31,7 +33,12 @@ __all__ = [
     "pair_masks",
 ]
 
-Kind = Literal["flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon", "bids", "case-folders", "dicom"]
+# fmt: off
+Kind = Literal[
+    "flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon",
+    "bids", "case-folders", "structures", "pattern", "table", "dicom",
+]
+# fmt: on
 
 # nnU-Net's folders of labels; dataset.json lies beside them.
 NNUNET_LABELS = ("labelsTr", "labelsTs", "gt_segmentations")
@@ -59,6 +66,8 @@ class MaskFolder:
         label_names: Region name -> label values from `dataset.json`, without background and ignore, in file order.
         ignore_label: The label value of voxels that count nowhere; None if there is none.
         notices: Sentences for the reader: which files were taken, which were passed over.
+        structures: Names of structures, where `files` are folders of one file a structure.
+        n_subjects: BIDS only: how many subjects there are.
         dicom: Case id -> DICOM object, where the files are such.
         index: Everything that the tree of DICOM files holds; None for other layouts.
     """
@@ -69,8 +78,36 @@ class MaskFolder:
     label_names: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ignore_label: int | None = None
     notices: tuple[str, ...] = ()
+    structures: tuple[str, ...] = ()
+    n_subjects: int = 0
     dicom: Mapping[str, DicomObject] = field(default_factory=dict)
     index: DicomIndex | None = None
+
+    @property
+    def layout(self) -> str:
+        """The layout in words, with how much of it there is."""
+        details = (
+            (len(set(self.fold.values())), "fold", "folds"),
+            (self.n_subjects, "subject", "subjects"),
+            (len(self.structures), "structure", "structures"),
+        )
+        counted = [f"{number} {one if number == 1 else many}" for number, one, many in details if number]
+        return ", ".join((_KINDS[self.kind], *counted))
+
+
+_KINDS: dict[Kind, str] = {
+    "flat": "a flat folder",
+    "mama-mia": "the MAMA-MIA tree",
+    "nnunet-raw": "an nnU-Net data set",
+    "nnunet-results": "nnU-Net results",
+    "decathlon": "a Decathlon list",
+    "bids": "BIDS",
+    "case-folders": "one folder a case",
+    "structures": "one folder a case, one file a structure",
+    "pattern": "by a pattern",
+    "table": "a table of paths",
+    "dicom": "a tree of DICOM files",
+}
 
 
 def find_labels(path: Path) -> MaskFolder:
@@ -163,18 +200,44 @@ def _folder(masks: MaskFolder) -> Path:
 
 
 def _find(path: Path, role: Role) -> MaskFolder:
+    if is_pattern(path):
+        folder, _ = split_pattern(path)
+        dataset, broken = dataset_beside(folder / "dataset.json", required=False)
+        files = find_by_pattern(path, role)
+        return MaskFolder(files, "pattern", {}, dataset.label_names, dataset.ignore_label, broken)
     if path.is_file() and path.suffix == ".json":
         return _listed(path, read_dataset(path), role)
     if path.is_file() and is_dicom(path):
         return dicom_folder(path, role)
     if not path.is_dir():
         raise nothing_found(path, role)
-    found = _mama_mia(path, role) or _nnunet(path, role)
+    found = _one_reading(path, role, _mama_mia(path, role), _nnunet(path, role))
     if found is None and not has_masks(path):
-        found = _decathlon(path, role) or _beside_images(path, role) or _bids(path, role) or _case_folders(path, role)
+        found = (
+            _decathlon(path, role)
+            or _beside_images(path, role)
+            or _bids(path, role)
+            or _one_reading(path, role, _case_folders(path, role), _structures(path))
+        )
         if found is None and holds_dicom(path):
             return dicom_folder(path, role)
     return found or _one_folder(path, role, "flat", path / "dataset.json")
+
+
+def _one_reading(path: Path, role: Role, *readings: MaskFolder | None) -> MaskFolder | None:
+    """The one way in which a tree can be read; None where there is none.
+
+    Raises:
+        InputError: There are several, and nothing says which is meant.
+    """
+    found = [reading for reading in readings if reading is not None]
+    if len(found) > 1:
+        ways = " and ".join(f"{reading.layout} (such as {next(iter(reading.files.values()))})" for reading in found)
+        raise InputError(
+            f"{role} {path}: can be read as {ways}; hand over the folder that is meant, or say where masks lie in it "
+            f"with {'--label-pattern' if role == 'labels' else '--pattern'}"
+        )
+    return found[0] if found else None
 
 
 def _mama_mia(path: Path, role: Role) -> MaskFolder | None:
@@ -227,23 +290,56 @@ def _bids(path: Path, role: Role) -> MaskFolder | None:
         if mask.name.startswith(f"{subject.name}_") and mask_stem(mask.name) is not None and mask.is_file()
     ]
     if not masks:
-        return None
+        return _derivatives(path, role)
+    pipelines = _derivatives(path, role) if not any(map(_is_bids_mask, masks)) else None
+    if pipelines is not None:
+        return pipelines
     # The suffix says what a file is; a tree whose files have other suffixes holds one kind, which then are masks.
-    named = [mask for mask in masks if (mask_stem(mask.name) or "").rpartition("_")[2] in BIDS_MASKS]
+    named = list(filter(_is_bids_mask, masks))
     files: dict[str, Path] = {}
     for mask in named or masks:
         case = compose(mask_stem(mask.name) or "")
         if case in files:
             raise PairingError(f"{role} {path}: case {case} has two files, {files[case]} and {mask}; keep one of them")
         files[case] = mask
-    notices = [f"{role}: {len(files)} masks of {len(subjects)} subjects in the BIDS tree {path}"]
+    notices = []
     others = [mask.name for mask in masks if named and mask not in set(named)]
     if others:
         notices.append(
             f"{role}: {len(others)} files of the BIDS tree are no masks by their suffix and are passed over, such as "
             f"{others[0]}"
         )
-    return MaskFolder(dict(sorted(files.items())), "bids", notices=tuple(notices))
+    n_subjects = len({mask.name.partition("_")[0] for mask in files.values()})
+    return MaskFolder(dict(sorted(files.items())), "bids", notices=tuple(notices), n_subjects=n_subjects)
+
+
+def _is_bids_mask(path: Path) -> bool:
+    """Whether a file of BIDS is a mask by its suffix."""
+    return (mask_stem(path.name) or "").rpartition("_")[2] in BIDS_MASKS
+
+
+def _derivatives(path: Path, role: Role) -> MaskFolder | None:
+    """The masks of a pipeline, `derivatives/NAME/sub-01/...`, of a data set that holds images alone; None without any.
+
+    Of several pipelines that whose name says its role, where just one does.
+
+    Raises:
+        InputError: Several, and no name says it.
+    """
+    inside = path / "derivatives"
+    found = {folder: _bids(folder, role) for folder in (_folders_in(inside) if inside.is_dir() else ())}
+    pipelines = {folder: masks for folder, masks in found.items() if masks is not None}
+    words = LABEL_WORDS if role == "labels" else PREDICTION_WORDS
+    telling = [folder for folder in pipelines if any(re.fullmatch(words, word) for word in _words(folder.name))]
+    if len(pipelines) > 1 and len(telling) != 1:
+        raise InputError(
+            f"{role} {path}: the data set has masks of {len(pipelines)} pipelines, "
+            f"{' and '.join(str(folder) for folder in pipelines)}; hand over the folder of one"
+        )
+    for folder in telling if len(telling) == 1 else pipelines:
+        masks = pipelines[folder]
+        return replace(masks, notices=(f"{role}: those of the pipeline {folder}", *masks.notices))
+    return None
 
 
 def _case_folders(path: Path, role: Role) -> MaskFolder | None:
@@ -270,12 +366,22 @@ def _case_folders(path: Path, role: Role) -> MaskFolder | None:
         if ending is None:
             return None
         chosen = {folder.name: found[ending] for folder, found in endings.items() if ending in found}
-    notices = [f"{role}: {len(chosen)} masks, one in each folder of {path}; the folders' names are the case ids"]
+    notices = []
     without = [folder.name for folder in folders if folder.name not in chosen]
     if without:
         notices.append(f"{role}: {len(without)} folders of {path} hold no such mask, such as {without[0]}")
     files = {compose(case): mask for case, mask in sorted(chosen.items())}
     return MaskFolder(files, "case-folders", notices=tuple(notices))
+
+
+def _structures(path: Path) -> MaskFolder | None:
+    """One folder a case with one file a structure; None else, and where folders are named by what they hold."""
+    kinds = rf"{_ROLE_WORDS}|images?|imagestr|imagests|train|training|val|validation|test|fold"
+    if any(re.fullmatch(kinds, word) for folder in _folders_in(path) for word in _words(folder.name)):
+        return None
+    places, names = find_structures(_folders_in(path))
+    files = {compose(folder.name): place for folder, place in sorted(places.items())}
+    return MaskFolder(files, "structures", structures=names) if files else None
 
 
 def _telling_ending(endings: Sequence[Collection[str | None]], role: Role) -> str | None:

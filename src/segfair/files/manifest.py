@@ -9,6 +9,7 @@ import contextlib
 import fnmatch
 import hashlib
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,13 @@ from typing import Any
 
 from segfair.documents import check_tree, read_json
 from segfair.errors import InputError
+from segfair.files.datalists import is_path_table, read_path_table
 from segfair.files.dicom.index import dicom_masks
+from segfair.files.finding.patterns import find_by_pattern, is_pattern, local_masks, split_pattern
 from segfair.files.image_files import find_images
+from segfair.files.images.headers import leads_out
 from segfair.files.layouts import pair_ids
-from segfair.remote import bring, local_copy
+from segfair.remote import bring
 
 __all__ = [
     "FORMAT",
@@ -48,6 +52,7 @@ _OURS = (
         "summary.pdf",
         "audit.json",
         "cases.csv",
+        "lesions.csv",
         "subgroups.csv",
         "model-card.md",
         "comparison.html",
@@ -81,6 +86,12 @@ _SCHEMA = {
         },
     },
 }
+_COLUMNS = {
+    "predictions": re.compile("prediction"),
+    "labels": re.compile("label"),
+    "labels2": re.compile(r"label\d+"),
+}
+"""Role -> the columns of a table of paths that name its files."""
 _DATASET_FILES = {"dataset.json", "summary.json", "plans.json", "splits_final.json"}
 
 
@@ -131,18 +142,21 @@ def hash_inputs(inputs: Mapping[str, str], case_ids: Collection[str]) -> dict[st
 
 def _hash_path(path: Path, role: str, case_ids: Collection[str]) -> dict[str, str] | None:
     try:
-        path = local_copy(path)
+        path = local_masks(path)
     except InputError:
         return None
-    if path.is_file() and role != IMAGES:
+    if path.is_file() and not _lists_files(path, role):
         return {path.name: hash_input(path)}
-    if not path.exists():
+    if not path.exists() and not is_pattern(path):
         return None
     return {name: hash_input(file) for name, file in _files(path, role, case_ids).items()}
 
 
 def _files(path: Path, role: str, case_ids: Collection[str]) -> dict[str, Path]:
-    """The files of some cases in a folder (or that a list of images names), by their path from there."""
+    """The files of some cases in a folder (or that a list or a pattern names), by their path from there."""
+    if is_pattern(path) or is_path_table(path):
+        folder = split_pattern(path)[0] if is_pattern(path) else path.parent
+        return {Path(os.path.relpath(file, folder)).as_posix(): file for file in _named_files(path, role, case_ids)}
     if role != IMAGES:
         named = _files_of_cases(path, case_ids)
         # DICOM files bear ids of nothing in their names.
@@ -159,6 +173,27 @@ def _files(path: Path, role: str, case_ids: Collection[str]) -> dict[str, Path]:
     files = (file for image in pairs.values() for file in found[image])
     # A list of images may name files that lie elsewhere.
     return {Path(os.path.relpath(file, folder)).as_posix(): file for file in files}
+
+
+def _lists_files(path: Path, role: str) -> bool:
+    """Whether a file is a list of those that count, rather than one of them."""
+    return role == IMAGES or (role in _COLUMNS and is_path_table(path))
+
+
+def _named_files(path: Path, role: str, case_ids: Collection[str]) -> list[Path]:
+    """The files of some cases that a table or a pattern names; none where it cannot be read."""
+    try:
+        if is_pattern(path):
+            found = find_by_pattern(path, role)
+            pairs = pair_ids(sorted(case_ids), list(found))
+            return [found[name] for name in pairs.values()]
+        listed = read_path_table(path)
+    except InputError:
+        return []
+    if role == IMAGES:
+        return [file for case, files in listed.images.items() if case in case_ids for file in files]
+    files = [listed.files.get(column, {}) for column in listed.files if _COLUMNS[role].fullmatch(column)]
+    return [file for of_role in files for case, file in of_role.items() if case in case_ids and _is_file(file)]
 
 
 def _files_of_cases(folder: Path, case_ids: Collection[str]) -> list[Path]:
@@ -269,7 +304,7 @@ def written_files(directory: Path) -> set[str]:
     return {
         name
         for name, digest in outputs.items()
-        # A manifest that was tampered with must not lead out of the folder.
+        # Nor here: what is found is removed.
         if (path := (directory / name).resolve()).is_relative_to(inside)
         and path.is_file()
         and hash_file(path) == digest
@@ -330,19 +365,20 @@ def verify(directory: Path, inputs: Mapping[str, Path] | None = None) -> list[st
         if _named_as_ours(name)
     ]
     for role, given in (inputs or {}).items():
-        path = local_copy(given)
-        if not path.exists():
+        path = local_masks(given)
+        if not path.exists() and not is_pattern(path):
             raise InputError(f"{path}: does not exist; name where the {role} lie now")
         entry = recorded.get(role)
         if entry is None or entry["files"] is None:
             changes.append(f"input {role}: the manifest has no hashes of it")
-        elif path.is_file() and role != IMAGES:
+        elif path.is_file() and not _lists_files(path, role):
             # A single file may have been moved and renamed; its contents are what was read.
             (digest,) = entry["files"].values() if len(entry["files"]) == 1 else ("",)
             if hash_input(path) != digest:
                 changes.append(f"input {role} {path.name}: changed")
         else:
-            changes += _compare(entry["files"], path if path.is_dir() else path.parent, f"input {role}")
+            folder = split_pattern(path)[0] if is_pattern(path) else path if path.is_dir() else path.parent
+            changes += _compare(entry["files"], folder, f"input {role}")
             for name in _files(path, role, _audited_cases(directory)):
                 if name not in entry["files"]:
                     changes.append(f"input {role} {name}: added, the manifest does not have it")
@@ -389,7 +425,10 @@ def _audited_cases(directory: Path) -> set[str]:
 def _compare(files: Mapping[str, str], folder: Path, what: str) -> list[str]:
     changes = []
     for name, digest in files.items():
-        if not (folder / name).is_file():
+        # A manifest that was tampered with must not lead out of the folder; inputs of one's own may lie anywhere.
+        if what == "output" and leads_out(folder / name, folder):
+            changes.append(f"{what} {name}: leads out of {folder}; it was not looked at")
+        elif not (folder / name).is_file():
             changes.append(f"{what} {name}: missing")
         elif hash_input(folder / name) != digest:
             changes.append(f"{what} {name}: changed")

@@ -92,6 +92,10 @@ class Table:
         order = [*first, *(column for column in self.columns if column not in first)]
         return self._changed(lambda columns: {name: columns[name] for name in order})
 
+    def without(self, columns: Collection[str]) -> Table:
+        """The same table without some columns."""
+        return self._changed(lambda kept: {name: cells for name, cells in kept.items() if name not in columns})
+
     def replaced(self, column: str, cells: Sequence[Any]) -> Table:
         """The same table with other cells in one column."""
         return self._changed(lambda columns: {**columns, column: list(cells)})

@@ -147,7 +147,7 @@ def draw_groups(
     for case in chosen:
         try:
             label, pair = read_pair(paths[case], protocol, threshold=threshold, spacing_mm=spacing_mm)
-        except InputError:
+        except (InputError, OSError, MemoryError):  # by now scored: a picture is not worth losing that
             drawn[case] = GalleryCase((), BROKEN_MASK)
             continue
         image, note = None, ""
@@ -181,11 +181,14 @@ def with_images(
 ) -> tuple[Cohort, dict[str, tuple[Path, ...]] | None]:
     """A cohort whose inputs name the images as well, and the image files of its cases; as it is and None without any.
 
+    Images that a table of paths lists are taken where there is no folder.
+
     Raises:
         InputError: See `image_files`.
     """
     if folder is None:
-        return cohort, None
+        listed = {"images": cohort.inputs["labels"]} if cohort.images and cohort.inputs else {}
+        return dataclasses.replace(cohort, inputs={**cohort.inputs, **listed}), dict(cohort.images) or None
     files = image_files(Path(folder), cohort)
     return dataclasses.replace(cohort, inputs={**cohort.inputs, "images": Path(folder)}), files
 

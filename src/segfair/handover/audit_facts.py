@@ -231,6 +231,9 @@ def _fixed_beforehand(result: AuditResult) -> str:
         [f"primary attributes {', '.join(clean(name, length=40) for name in config.primary)}"] if config.primary else []
     )
     told += [f"margin {format_number(value)} in {metric_name(name)}" for name, value in config.margin.items()]
+    if (plan := result.about.plan) is not None:
+        held = "as planned" if not plan.differences else f"{plural(len(plan.differences), 'difference')} to the plan"
+        told.append(f"plan with SHA-256 {plan.digest}: {held}")
     return "; ".join(told)
 
 
@@ -249,7 +252,10 @@ def _failures(result: AuditResult) -> str:
 
 
 def _second_labels(result: AuditResult) -> str:
-    found = result.subgroups.second_labels
+    found, raters = result.subgroups.second_labels, result.subgroups.raters
+    if raters is not None:
+        agreed = "" if raters.agreement is None else f", who agree with a mean DSC of {format_number(raters.agreement)}"
+        return f"{plural(len(raters.names), 'rater')}{agreed}; measured with {clean(raters.reference, length=60)}"
     if found is None:
         return ""
     agreement = (
@@ -332,7 +338,7 @@ FACTS: Mapping[str, Fact] = {
     "performance": Fact("outcomes, scores", _performance, "audit"),
     "power": Fact("power", _power, "audit with groups that are large enough, or segfair power"),
     "protocol": Fact("protocol", _protocol, "audit"),
-    "second_labels": Fact("two_rulers", _second_labels, "audit with --labels2"),
+    "second_labels": Fact("two_rulers, raters", _second_labels, "audit with --labels2"),
     "small_groups": Fact("attributes", _small_groups, _AUDIT),
     "subgroup_performance": Fact("subgroups", _subgroup_performance, _AUDIT),
     "uncertainty": Fact("outcomes", _uncertainty, "audit"),

@@ -45,8 +45,8 @@ from segfair.audit.result import (
 )
 from segfair.audit.result.record import KNOWN_KEYS
 from segfair.errors import ConfigError
-from segfair.handover.pseudonyms import with_alert, without_paths
-from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, rename_levels
+from segfair.handover.pseudonyms import require_cases, with_alert, without_paths
+from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, plan_without_texts, rename_levels
 from segfair.subgroups.lattice import Divergence, Estimate, Item, Subgroup, SubgroupTable
 from segfair.subgroups.search import Search
 
@@ -167,8 +167,10 @@ def share(result: AuditResult) -> AuditResult:
         The audit without rows, ids, paths, failure rates, Shapley shares, and whatever concerns a hidden group.
 
     Raises:
-        ConfigError: The audit was made to be shared already, is too small, or is about an outcome of 0 and 1 only.
+        ConfigError: The audit was made to be shared already, is too small, is of lesions, or is about an outcome of 0
+            and 1 only.
     """
+    require_cases(result, "--share")
     binary = _two_valued_outcomes(result)
     tables = {name: table for name, table in result.subgroups.items() if name not in binary}
     universe = _Universe.of(result, tables)
@@ -216,6 +218,7 @@ def _told_part(
             config=dataclasses.replace(result.about.config, outcomes=outcomes),
             joined=None,
             record=_record(result, ids),
+            plan=plan_without_texts(result.about.plan),
             shared=True,
         ),
         cases=dataclasses.replace(result.cases, counts=counts, scores=rows, gallery=None),
@@ -251,6 +254,7 @@ def _subgroups(
         primary_levels=None if full.primary_levels is None else _told_rows(full.primary_levels, told),
         power=tuple(entry for entry in full.power if complete and (entry.attribute, entry.level) in shown),
         second_labels=None,
+        raters=None,
         search=_without_twins(result),
         findings=_findings(result, told),
         worst_off=_worst_off(result, told),

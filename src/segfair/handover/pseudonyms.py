@@ -20,12 +20,14 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from segfair.audit.result import TAUGHT_BINS, Alert, AuditResult
+from segfair.audit.result.second_labels import Raters
 from segfair.documents import read_text
 from segfair.errors import AuditError, ConfigError, in_words
 from segfair.handover.redaction import (
     CaseIds,
     ids_of,
     levels_with_ids,
+    plan_without_texts,
     rename_each,
     rename_levels,
     rewrite,
@@ -33,7 +35,7 @@ from segfair.handover.redaction import (
 )
 from segfair.subgroups.search import LeftOut
 
-__all__ = ["fingerprint", "pseudonymise", "pseudonyms", "read_key", "with_alert", "without_paths"]
+__all__ = ["fingerprint", "pseudonymise", "pseudonyms", "read_key", "require_cases", "with_alert", "without_paths"]
 
 _LENGTH = 16
 """Hexadecimal digits: 64 bits, of which two of a million cases collide with a chance of 3e-8."""
@@ -109,8 +111,9 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
 
     Raises:
         AuditError: Two ids have the same pseudonym.
-        ConfigError: The audit has pseudonyms already.
+        ConfigError: The audit has pseudonyms already, or is of lesions.
     """
+    require_cases(result, "--pseudonymise")
     if result.about.pseudonym_key:
         raise ConfigError("--pseudonymise: the audit has pseudonyms already, and pseudonyms of these match no other")
     counts, rows = result.cases.counts, result.cases.scores
@@ -147,7 +150,8 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
         gallery=result.cases.gallery.renamed(names) if result.cases.gallery else None,
     )
     record = rewrite(result.about.record, ids.replaced)
-    about = dataclasses.replace(result.about, pseudonym_key=fingerprint(key), record=record)
+    plan = plan_without_texts(result.about.plan)
+    about = dataclasses.replace(result.about, pseudonym_key=fingerprint(key), record=record, plan=plan)
     hidden = rename_levels(
         dataclasses.replace(result, about=about, cases=cases),
         {name: rename_each(result.attributes.bins[name].levels, ids) for name in quoting},
@@ -158,6 +162,23 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
         "--attributes if it tells who somebody is.",
     )
     return without_paths(with_alert(hidden, alert) if quoting else hidden)
+
+
+def require_cases(result: AuditResult, option: str) -> None:
+    """Refuses an audit of lesions: what hides ids and small groups knows cases, of which it counts each as a patient.
+
+    Args:
+        result: The audit.
+        option: What was asked for.
+
+    Raises:
+        ConfigError: It is of lesions.
+    """
+    if result.about.config.unit == "lesion":
+        raise ConfigError(
+            f"{option}: this audit counts lesions, of which a patient may have many, so that a group of 5 may be one "
+            "patient; hand on the audit of the cases (--unit case)"
+        )
 
 
 def with_alert(result: AuditResult, alert: Alert) -> AuditResult:
@@ -202,8 +223,33 @@ def without_paths(result: AuditResult) -> AuditResult:
             result.subgroups,
             search=search,
             second_labels=None if second is None else dataclasses.replace(second, labels=""),
+            raters=None if result.subgroups.raters is None else _unnamed(result.subgroups.raters),
         ),
         verdict=dataclasses.replace(result.verdict, alerts=tuple(kept)),
+    )
+
+
+def _unnamed(raters: Raters) -> Raters:
+    """Raters by number, for a folder may bear the name of whoever drew its labels; without what is said of one case."""
+    names = {name: f"rater {number}" for number, name in enumerate(raters.names, start=1)}
+
+    def called(name: str) -> str:
+        return names.get(name, name)
+
+    return dataclasses.replace(
+        raters,
+        reference=called(raters.reference),
+        names=tuple(names.values()),
+        pairs=tuple(
+            dataclasses.replace(pair, first=called(pair.first), second=called(pair.second)) for pair in raters.pairs
+        ),
+        rulers=tuple(dataclasses.replace(ruler, name=called(ruler.name)) for ruler in raters.rulers),
+        groups=tuple(
+            dataclasses.replace(group, model={called(name): gap for name, gap in group.model.items()})
+            for group in raters.groups
+        ),
+        cases=(),
+        left_out={},
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from segfair.audit.result import AttributeFacts, AuditResult, CaseScores
+from segfair.audit.result import AttributeFacts, AuditResult, CaseScores, PlanDifference, PlanFacts
 from segfair.audit.words import item_name
 from segfair.subgroups.lattice import Item, Subgroup
 
@@ -20,6 +20,7 @@ __all__ = [
     "CaseIds",
     "ids_of",
     "levels_with_ids",
+    "plan_without_texts",
     "rename_each",
     "rename_levels",
     "rewrite",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 NO_PLACE = "[path left out]"
+_QUOTING = ("where", "cases", "join", "bins", "gate")
+"""Settings whose values are texts about cases, values and levels."""
+_LEFT_OUT = ("[left out]", "[left out]")
 _SHORTEST_ID = 4
 """Shorter ids ("1", "F", "P02") are too often something else: a grade, a version, a sex."""
 
@@ -124,6 +128,19 @@ def rewrite(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and change(str(value)) != str(value):
         return change(str(value))
     return value
+
+
+def plan_without_texts(plan: PlanFacts | None) -> PlanFacts | None:
+    """What was planned by its hash alone, and what differs without texts that may quote ids, values or paths.
+
+    A condition may name a case that the audit knows nothing of, because it does not count.
+    """
+    if plan is None:
+        return None
+    differences = (
+        PlanDifference(entry.setting, *_LEFT_OUT) if entry.setting in _QUOTING else entry for entry in plan.differences
+    )
+    return PlanFacts(plan.digest, {}, tuple(differences))
 
 
 def levels_with_ids(result: AuditResult, ids: CaseIds) -> tuple[str, ...]:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from segfair.cases import Join
 from segfair.errors import ConfigError, MetadataError, PairingError, close_names, some
 from segfair.files.datalists import read_case_list
+from segfair.files.finding.bids import PARTICIPANTS, with_sessions
 from segfair.files.tables import Table, load_table, table_from_frame
 from segfair.intake.case_ids import find_id_column, match_ids
 from segfair.intake.where import fulfilled
+from segfair.remote import local_copy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,12 +72,14 @@ class MetadataRows:
 
 
 def read_metadata(metadata: str | PathLike[str] | pd.DataFrame, *, sheet: str | None, case_ids: Sequence[str]) -> Table:
-    """A metadata table from a file or a data frame.
+    """A metadata table from a file or a data frame; `participants.tsv` of BIDS with the sessions of its data set.
 
     Raises:
         MetadataError: It is unusable.
     """
     if isinstance(metadata, str | PathLike):
+        if Path(metadata).name == PARTICIPANTS and (joined := with_sessions(local_copy(Path(metadata)), case_ids)):
+            return joined
         return load_table(Path(metadata), sheet=sheet, wanted_ids=case_ids)
     return table_from_frame(metadata)
 

@@ -14,21 +14,15 @@ from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, PairingError, some
 from segfair.files.folders import unread_masks
 from segfair.files.images.masks import MASK_SUFFIXES
-from segfair.files.layouts import MaskFolder, find_labels, find_predictions, look_swapped, pair_masks
+from segfair.files.layouts import MaskFolder, look_swapped, pair_masks
 from segfair.files.spellings import AS_TEXT, Spellings
 from segfair.intake.case_ids import IdMatch, Matches, find_id_column, match_ids
-from segfair.intake.case_rows import (
-    MetadataRows,
-    attach_metadata,
-    choose_cases,
-    read_metadata,
-    table_input,
-    with_folds,
-)
+from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, with_folds
 from segfair.intake.dicom.cases import with_dicom
 from segfair.intake.dicom.objects import pair_folders
 from segfair.intake.mask_values import survey
 from segfair.intake.score_tables import load_score_cohort
+from segfair.intake.sources import find_sources
 from segfair.remote import local_copy, shown
 
 if TYPE_CHECKING:
@@ -49,22 +43,12 @@ MissingRule = Literal["worst", "drop", "error"]
 
 # Above this share of missing predictions, cases were more likely never predicted than failed.
 _MOST_MISSING = 0.2
-_KINDS = {
-    "flat": "a flat folder",
-    "mama-mia": "the MAMA-MIA tree",
-    "nnunet-raw": "an nnU-Net data set",
-    "nnunet-results": "an nnU-Net results folder",
-    "decathlon": "a Decathlon list",
-    "bids": "a BIDS tree",
-    "case-folders": "one folder a case",
-    "dicom": "a tree of DICOM files",
-}
 
 
 def load_cohort(
-    predictions: str | PathLike[str],
-    labels: str | PathLike[str],
-    metadata: str | PathLike[str] | pd.DataFrame | None,
+    predictions: str | PathLike[str] | pd.DataFrame,
+    labels: str | PathLike[str] | None = None,
+    metadata: str | PathLike[str] | pd.DataFrame | None = None,
     *,
     id_column: str | None = None,
     sheet: str | None = None,
@@ -75,11 +59,12 @@ def load_cohort(
     dicom_series: str | PathLike[str] | None = None,
     dicom_attributes: str | None = None,
 ) -> Cohort:
-    """Gathers the cases of an audit from their folders and their table.
+    """Gathers the cases of an audit from their folders and their table, or from one table of paths.
 
     Args:
-        predictions: Folder of predicted masks, in any layout that `segfair.files.layouts` knows.
-        labels: Folder of reference masks; their file names are the case ids.
+        predictions: Folder of predicted masks, in any layout that `segfair.files.layouts` knows, or a path with `{id}`
+            (`segfair.files.finding.patterns`). Alone, a table of paths: a file or a data frame.
+        labels: The same of reference masks; their names are the case ids.
         metadata: Table of patient attributes, one row a case; None: without.
         id_column: Metadata column of case ids; None: the one that holds most of them.
         sheet: Sheet of an XLSX file; None: the one that holds most of the case ids.
@@ -101,19 +86,21 @@ def load_cohort(
         MetadataError: The table is unusable, or belongs to other cases.
         ConfigError: A condition that cannot be read, or that no case fulfils.
     """
-    inputs = {"predictions": Path(predictions), "labels": Path(labels), **table_input("metadata", metadata)}
-    prediction_folder, label_folder = local_copy(inputs["predictions"]), local_copy(inputs["labels"])
-    label_masks, prediction_masks = find_labels(label_folder), find_predictions(prediction_folder)
+    source = find_sources(predictions, labels, metadata, sheet=sheet)
+    label_masks, prediction_masks = source.labels, source.predictions
+    label_folder, prediction_folder = source.label_place, source.prediction_place
     case_ids = sorted(label_masks.files)
     prediction_ids = list(prediction_masks.files)
-    found = pair_folders(label_masks, prediction_masks)
+    # Within a table, a row is a case, however its id is spelt.
+    in_question = prediction_ids if label_masks.kind != "table" else sorted({*prediction_ids} & {*case_ids})
+    found = pair_folders(label_masks, prediction_masks, in_question)
     pairs = found.partner
     swapped = look_swapped(label_masks, prediction_masks)
     if not pairs:
         raise _no_pair(case_ids, prediction_ids, label_folder, prediction_folder, swapped)
-    if metadata is not None:
-        table = read_metadata(metadata, sheet=sheet, case_ids=case_ids)
-        rows = attach_metadata(table, case_ids, id_column=id_column, subject_column=subject_column)
+    if source.table is not None:
+        known = id_column or source.id_column
+        rows = attach_metadata(source.table, case_ids, id_column=known, subject_column=subject_column)
     elif id_column or subject_column or where:
         raise ConfigError("an id column, a subject column and --where need a metadata table")
     else:
@@ -132,21 +119,23 @@ def load_cohort(
     _check_unread(label_masks, extra, "label", label_folder)
     _check_unread(prediction_masks, [case for case in case_ids if case not in pairs], "prediction", prediction_folder)
     notices = (
-        f"labels: {len(case_ids)} masks in {label_folder} ({_KINDS[label_masks.kind]})",
+        f"labels: {len(case_ids)} masks in {label_folder} ({label_masks.layout})",
         *label_masks.notices,
-        f"predictions: {len(prediction_ids)} masks in {prediction_folder} ({_KINDS[prediction_masks.kind]})",
+        f"predictions: {len(prediction_ids)} masks in {prediction_folder} ({prediction_masks.layout})",
         *prediction_masks.notices,
+        *_structure_notices(label_masks, prediction_masks),
         *pairing_notices(found),
         *([swapped] if swapped else []),
         *rows.notices,
         *choice,
         *_missing_notices(without, rows, excluded, extra, dropped=missing_prediction == "drop"),
     )
+    structures = _structures(label_masks, prediction_masks)
     ignored = [masks.ignore_label for masks in (label_masks, prediction_masks) if masks.ignore_label is not None]
     prediction_of = {case: prediction_masks.files[partner] for case, partner in pairs.items()}
     cohort = Cohort(
         tuple(
-            Case(case, label_masks.files[case], prediction_of.get(case), rows.of(case))
+            Case(case, label_masks.files[case], prediction_of.get(case), rows.of(case), structures=structures)
             for case in chosen
             if case not in excluded
         ),
@@ -154,12 +143,14 @@ def load_cohort(
         id_column=rows.id_column,
         excluded=dict(sorted(excluded.items())),
         notices=tuple(dict.fromkeys(map(shown, notices))),
-        label_names=label_masks.label_names or prediction_masks.label_names,
+        label_names=_names_of(label_masks, structures) or label_masks.label_names or prediction_masks.label_names,
         ignore_label=ignored[0] if ignored else None,
-        inputs=inputs,
+        inputs=source.inputs,
         subject_column=rows.subject_column,
         joined=rows.joined,
         missing=rows.missing,
+        raters=source.raters,
+        images=source.images,
     )
     cohort = with_dicom(
         cohort,
@@ -168,6 +159,35 @@ def load_cohort(
         attributes=dicom_attributes,
     )
     return survey(cohort)
+
+
+def _structures(labels: MaskFolder, predictions: MaskFolder) -> tuple[str, ...]:
+    """The structures of a study in the order of their values: those of the labels, then what is predicted alone.
+
+    Raises:
+        PairingError: One side has one file a structure, and the other label maps.
+    """
+    if bool(labels.structures) != bool(predictions.structures):
+        whole, apart = ("labels", "predictions") if predictions.structures else ("predictions", "labels")
+        raise PairingError(
+            f"{apart} are one file a structure and {whole} label maps, whose values nobody names; save both alike"
+        )
+    return tuple(dict.fromkeys((*labels.structures, *predictions.structures)))
+
+
+def _names_of(labels: MaskFolder, structures: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """The structures of the labels as regions."""
+    return {name: (value,) for value, name in enumerate(structures, start=1) if name in labels.structures}
+
+
+def _structure_notices(labels: MaskFolder, predictions: MaskFolder) -> list[str]:
+    """Which structures only one side has."""
+    alone = [name for name in predictions.structures if name not in labels.structures]
+    lacking = [name for name in labels.structures if name not in predictions.structures]
+    return [
+        *([f"structures of predictions that no label has, passed over: {len(alone)} ({some(alone)})"] if alone else []),
+        *([f"structures of labels that no prediction has: {len(lacking)} ({some(lacking)})"] if lacking else []),
+    ]
 
 
 def _missing_notices(

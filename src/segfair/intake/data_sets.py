@@ -76,6 +76,8 @@ def find_files(data: Path, *, phases: int | None = None, sheet: str | None = Non
 def _found_files(data: Path, phases: int | None) -> DataSetFiles:
     """The files of a folder, or of a list in JSON."""
     masks = find_labels(data)
+    if masks.structures:
+        raise InputError(f"labels {data}: are one file a structure; a network is trained on one label map a case")
     images = find_images(data, case_ids=masks.files, n_channels=phases)
     root = data if data.is_dir() else data.parent
     list_file = root / "dataset.json" if data.is_dir() else data

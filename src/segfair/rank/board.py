@@ -34,7 +34,19 @@ from segfair.rank.result import LeftOut, Variant
 from segfair.rank.teams import TeamScores
 from segfair.scoring.scores import ScoreTable
 
-__all__ = ["CHALLENGE", "COLUMNS", "Board", "choose_score", "make_board", "other_rules", "span", "without_each_patient"]
+__all__ = [
+    "CHALLENGE",
+    "COLUMNS",
+    "Board",
+    "check_by",
+    "choose_score",
+    "make_board",
+    "oriented",
+    "other_rules",
+    "span",
+    "without_each_attribute",
+    "without_each_patient",
+]
 
 Floats = NDArray[np.float64]
 Ranks = NDArray[np.intp]
@@ -103,21 +115,33 @@ def choose_score(by: str | None, scores: TeamScores, attributes: AttributeTable,
         return config.outcomes[0] if config.outcomes[0] in tables[0].names else tables[0].names[0]
     if by.upper() in CHALLENGE:
         if not has_challenge:
-            raise ConfigError(f"--by {by}: takes a DSC and a NormHD of every team; there are {_common(tables)}")
+            raise ConfigError(
+                f"--by {by}: takes a DSC and a NormHD of every team; there are {', '.join(_common(tables))}"
+            )
         if by.upper() != "PS" and not has_fairness:
             raise ConfigError(f"--by {by}: no attribute can be judged, so there is no FS; rank by PS")
         return by.upper()
+    check_by(by, _common(tables))
     name = by.lower() if by not in tables[0].names and by.lower() in tables[0].names else by
-    if any(name not in table.names for table in tables):
-        meant = close_names(by, ("TS", "PS", "FS", *tables[0].names))
-        raise ConfigError(f"--by {by}: not a score of every team{meant}; there are TS, PS, FS and {_common(tables)}")
     if next(metric.better for metric in tables[0].metrics if metric.name == name) in ("neither", "signed"):
         raise ConfigError(f"--by {by}: no higher or lower value of it is better; rank by another score")
     return name
 
 
-def _common(tables: Sequence[ScoreTable]) -> str:
-    return ", ".join(name for name in tables[0].names if all(name in table.names for table in tables))
+def check_by(by: str | None, metrics: Sequence[str]) -> None:
+    """Refuses a score that no team will have, before an hour of scoring.
+
+    Raises:
+        ConfigError: It is neither one of the challenge nor a metric that every team has.
+    """
+    if by is None or by.upper() in CHALLENGE or not {by, by.lower()}.isdisjoint(metrics):
+        return
+    meant = close_names(by, ("TS", "PS", "FS", *metrics))
+    raise ConfigError(f"--by {by}: not a score of every team{meant}; there are TS, PS, FS and {', '.join(metrics)}")
+
+
+def _common(tables: Sequence[ScoreTable]) -> list[str]:
+    return [name for name in tables[0].names if all(name in table.names for table in tables)]
 
 
 def make_board(by: str, scores: TeamScores, attributes: AttributeTable, config: AuditConfig) -> Board:
@@ -168,6 +192,45 @@ def other_rules(
         found[name] = rank_teams(values), other.sign * values
         variants.append(Variant(name, kind, *_changes(found[name][0], ranks, scores.names)))
     return tuple(variants), found
+
+
+def without_each_attribute(
+    board: Board, attributes: AttributeTable, ranks: Ranks, names: Sequence[str]
+) -> tuple[Variant, ...]:
+    """The order with one attribute after the other left out of FS, those that move most teams first.
+
+    Nothing where FS is no part of the score, or rests on a single attribute.
+    """
+    counted = judged(attributes.attributes, board.rule)
+    if board.by not in ("TS", "FS") or len(counted) < 2:
+        return ()
+    found = []
+    for attribute in counted:
+        codes = np.array([other.codes for other in attributes.attributes if other.name != attribute.name])
+        other = dataclasses.replace(board, levels=stack_levels(codes))
+        found.append(Variant(attribute.name, "attribute", *_changes(rank_teams(other.observed()), ranks, names)))
+    return tuple(sorted(found, key=lambda entry: (-entry.n_moved, -entry.largest_move, entry.name)))
+
+
+def oriented(scores: TeamScores, metrics: Sequence[str]) -> dict[str, Floats]:
+    """Metric -> (n_teams, n_cases) of complete tables, higher is better.
+
+    Raises:
+        ConfigError: A metric that not every team has, or that rates nothing.
+    """
+    tables = list(scores.tables.values())
+    found = {}
+    for name in metrics:
+        if any(name not in table.names for table in tables):
+            raise ConfigError(
+                f"--over {name}: not a score of every team{close_names(name, tables[0].names)}; there are "
+                f"{_common(tables)}"
+            )
+        better = next(metric.better for metric in tables[0].metrics if metric.name == name)
+        if better not in ("higher", "lower"):
+            raise ConfigError(f"--over {name}: no higher or lower value of it is better; name other metrics")
+        found[name] = _column(tables, name) * (-1 if better == "lower" else 1)
+    return found
 
 
 def _other_normhd(board: Board, scores: TeamScores, config: AuditConfig) -> dict[str, Floats]:

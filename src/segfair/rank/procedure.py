@@ -44,21 +44,25 @@ from segfair.rank.board import (
     CHALLENGE,
     COLUMNS,
     Board,
+    check_by,
     choose_score,
     make_board,
+    oriented,
     other_rules,
     span,
+    without_each_attribute,
     without_each_patient,
 )
 from segfair.rank.certainty import CohortScorer, RankStability, leave_one_out_scores, rank_stability, rank_teams
-from segfair.rank.levels import compare_levels
+from segfair.rank.levels import compare_levels, rank_within_levels
 from segfair.rank.result import Agreement, Baseline, Pairs, Ranking, Standing
+from segfair.rank.schemes import rank_by_schemes
 from segfair.rank.team_tables import NO_SCORES
 from segfair.rank.teams import Team, TeamScores, require_complete, score_teams
 from segfair.rank.verdict import reach_verdict
 from segfair.scoring.reading import NO_PREDICTION
 from segfair.scoring.score_cache import ScoreCache
-from segfair.scoring.scores import ScoreTable
+from segfair.scoring.scores import ScoreTable, protocol_metrics
 
 __all__ = ["attribute_plan", "rank_scored", "run_ranking"]
 
@@ -73,6 +77,7 @@ def run_ranking(
     config: AuditConfig,
     *,
     by: str | None = None,
+    over: Sequence[str] = (),
     executor: Executor | None = None,
     cache: ScoreCache | None = None,
     on_done: Callable[[str], None] | None = None,
@@ -85,6 +90,7 @@ def run_ranking(
         config: Settings; of them the protocol, labels, attributes, bins, smallest group, patients, numbers of
             resamples, seed, threshold and `strict` matter here.
         by: See `rank_scored`.
+        over: See `rank_scored`.
         executor: Where cases are scored; None: in this process.
         cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere.
         on_done: Called with each case id once all teams are scored on it.
@@ -100,9 +106,11 @@ def run_ranking(
             size and others none.
     """
     check_columns(cohort, config)
+    _refuse_learned(config)
     asked, named = config, labels_are_named(config, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(config, cohort, asked=[] if by is None else [by.lower()])
+    check_by(by, [metric.name for metric in protocol_metrics(config.protocol)])
     cohort = settle_pictures(cohort, config, labels_named=named)
     said = (*label_notices(asked, cohort, config.protocol), *picture_notices(cohort, config.protocol))
     cohort = dataclasses.replace(cohort, notices=(*cohort.notices, *said))
@@ -121,10 +129,10 @@ def run_ranking(
     check_many_values(scores.baseline, labels_are_named=named)
     check_regions_occur(scores.baseline, config)
     check_threshold(scores.tables.values(), config.threshold)
-    return _rank(scores, config, by=by)
+    return _rank(scores, config, by=by, over=over)
 
 
-def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = None) -> Ranking:
+def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = None, over: Sequence[str] = ()) -> Ranking:
     """Ranks teams whose cases are scored.
 
     Args:
@@ -132,19 +140,24 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         config: Settings.
         by: The score that decides: "TS", "PS", "FS" or a metric (its mean over cases). None: TS; PS where no
             attribute can be judged; the first outcome of the settings where there is no DSC or NormHD.
+        over: The metrics of the other ways to rank (`segfair.rank.schemes`); empty: DSC and NormHD, or what decides.
 
     Raises:
         ConfigError: A metric, attribute or column that is not there, or learned bins.
         MetadataError: Texts to be joined that are not there.
     """
     check_columns(scores.cohort, config)
-    return _rank(scores, config, by=by)
+    _refuse_learned(config)
+    return _rank(scores, config, by=by, over=over)
 
 
-def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking:
+def _refuse_learned(config: AuditConfig) -> None:
     learned = [name for name, bins in config.bins.items() if bins == "tree"]
     if learned:
         raise ConfigError(f"--bins {learned[0]}=tree: learned bins differ from team to team; give edges")
+
+
+def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None, over: Sequence[str]) -> Ranking:
     scores = dataclasses.replace(scores, cohort=join_levels(scores.cohort, config.join))
     asked, config = config, with_subjects(config, scores.cohort)
     attributes = attribute_plan(scores.cohort, config).apply(scores.cohort)
@@ -170,6 +183,8 @@ def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking
     baseline = _baseline(board, scores, attributes, config, values)
     order = sorted(range(len(values)), key=lambda team: (ranks[team], scores.names[team]))
     lead = "dsc" if by in CHALLENGE else by
+    compared = tuple(dict.fromkeys(over)) or (COLUMNS if by in CHALLENGE else (by,))
+    others = oriented(require_complete(scores, compared), compared)
     podium = _podium(scores, lead)
     standings = tuple(
         Standing(
@@ -207,6 +222,23 @@ def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None) -> Ranking
         versions=versions(),
         pairs=_pairs(stability, order, scores.names),
         agreement=_agreement(stability.taus),
+        schemes=rank_by_schemes(
+            others,
+            ranks,
+            scores.names,
+            rng=config.resampling.stream("rank/schemes"),
+            draws=config.bootstrap,
+            subjects=units.subjects,
+        ),
+        without_attribute=without_each_attribute(board, attributes, ranks, scores.names),
+        within=rank_within_levels(
+            oriented(scores, (lead,))[lead],
+            scores.names,
+            attributes,
+            config,
+            sign=board.sign,
+            subjects=units.subjects,
+        ),
         levels={
             team: compare_levels(scores.cohort, table, attributes, config, metric=lead)
             for team, table in scores.tables.items()

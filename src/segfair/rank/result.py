@@ -11,6 +11,7 @@ from segfair.audit.result import Alert, AuditConfig, AuditResult, Score
 from segfair.audit.result.gallery import Gallery
 from segfair.audit.words import clean, format_number, plural, shorten
 from segfair.fairness.challenge import Disparity
+from segfair.rank.schemes import Scheme
 from segfair.rank.teams import TeamScores
 from segfair.subgroups.lattice import Divergence, SubgroupTable
 from segfair.trees import tree_converter
@@ -27,6 +28,7 @@ __all__ = [
     "TeamAudits",
     "Variant",
     "Verdict",
+    "WithinLevel",
     "no_winner",
     "percent",
 ]
@@ -105,13 +107,13 @@ class Variant:
 
     Attributes:
         name: The rule.
-        kind: "definition" of NormHD, or "levels" that FS compares.
+        kind: "definition" of NormHD, "levels" that FS compares, or an "attribute" that it leaves out.
         first: The teams in first place.
         n_moved: Teams whose rank differs from the declared one; `largest_move` is the largest difference.
     """
 
     name: str
-    kind: Literal["definition", "levels"]
+    kind: Literal["definition", "levels", "attribute"]
     first: tuple[str, ...]
     n_moved: int
     largest_move: int
@@ -132,6 +134,35 @@ class LeftOut:
     n_moved: int
     largest_move: int
     rare: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WithinLevel:
+    """The order of teams within one level of an attribute, by the mean of `Ranking.lead`.
+
+    Attributes:
+        attribute, level: Which.
+        n: Cases.
+        means: Team -> mean there.
+        ranks: Team -> rank there.
+        first: Team -> probability of being first there; shared places are split.
+        better_than_leader: Teams that are better there than who leads over all cases, beyond chance over all levels.
+        tau: Kendall's tau-b with the order over all cases; None where no two teams differ in one of them.
+    """
+
+    attribute: str
+    level: str
+    n: int
+    means: Mapping[str, float]
+    ranks: Mapping[str, int]
+    first: Mapping[str, float]
+    better_than_leader: tuple[str, ...]
+    tau: float | None
+
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """The teams in first place there, by name."""
+        return tuple(sorted(team for team, rank in self.ranks.items() if rank == 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +265,9 @@ class Ranking:
         galleries: Team -> pictures of its worst cases; empty until they are drawn.
         pairs: Every team against every other.
         agreement: How much resampled orders are like the declared one.
+        schemes: The order under other ways to rank: over several metrics, case by case, by tests.
+        without_attribute: The order with one attribute left out of FS, a variant each, named by the attribute.
+        within: The order within each level that has enough cases.
         levels: Team -> every level of every attribute against everybody else, by `lead`.
     """
 
@@ -255,6 +289,9 @@ class Ranking:
     pairs: Pairs = field(default_factory=Pairs)
     agreement: Agreement = field(default_factory=Agreement)
     levels: Mapping[str, SubgroupTable] = field(default_factory=dict)
+    schemes: tuple[Scheme, ...] = ()
+    without_attribute: tuple[Variant, ...] = ()
+    within: tuple[WithinLevel, ...] = ()
 
     @property
     def lead(self) -> str:
@@ -318,6 +355,9 @@ class Ranking:
                 "left_out": self.left_out,
                 "pairs": self.pairs,
                 "agreement": self.agreement,
+                "schemes": self.schemes,
+                "without_attribute": self.without_attribute,
+                "within": self.within,
                 "levels": {team: [_level(row) for row in table] for team, table in self.levels.items()},
                 "alerts": self.alerts,
                 "notices": self.notices,

@@ -51,6 +51,9 @@ def rank_schema() -> Tree:
         "notices": known["notices"],
         "pairs": known["pairs"],
         "agreement": known["agreement"],
+        "schemes": known["schemes"],
+        "without_attribute": known["without_attribute"],
+        "within": known["within"],
         "levels": _map(_array(_level(writer)))
         | {"description": "Team -> every level against everybody else, by DSC or what is ranked by."},
         "audit": anything | {"description": "What an audit.json of any team says alike, in its layout."},
@@ -75,7 +78,7 @@ def rank_schema() -> Tree:
         )
         | {"description": "Team -> its scores, in the order of `cases`; what `segfair compare ranking:TEAM` reads."},
     }
-    return writer.document(f"segfair rank.json, format {FORMAT}", writer.object(Ranking, properties, list(properties)))
+    return writer.document("rank.json", FORMAT, writer.object(Ranking, properties, list(properties)))
 
 
 def _level(writer: SchemaWriter) -> Tree:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from segfair.cases import Case, Cohort
 from segfair.errors import InputError, some
+from segfair.files.images.headers import leads_out
 from segfair.files.tables import TABLE_SUFFIXES
 from segfair.intake.case_rows import table_input
 from segfair.intake.score_tables import load_score_cohort
@@ -108,7 +109,7 @@ def load_team_scores(
 
 
 def _team_files(directory: Path) -> dict[str, Path]:
-    """Team -> its table."""
+    """Team -> its table, which lies where the team's things lie: a link to a table of others is none of its own."""
     if not directory.is_dir():
         raise InputError(
             f"scores {directory}: {'is a file' if directory.exists() else 'does not exist'}; expected a folder "
@@ -118,12 +119,16 @@ def _team_files(directory: Path) -> dict[str, Path]:
     for entry in sorted(directory.iterdir()):
         if entry.name[0] in "._":
             continue
+        if entry.is_symlink():
+            raise InputError(f"scores {entry}: is a link; put the table itself there")
         if entry.is_dir():
             name, table = entry.name, _table_in(entry)
         elif entry.suffix.lower() in TABLE_SUFFIXES:
             name, table = entry.stem, entry
         else:
             continue
+        if leads_out(table, entry):
+            raise InputError(f"scores {table}: is a link that leads out of {entry}; put the table itself there")
         if name in files:
             raise InputError(f"scores {directory}: team {name} has two tables, {files[name].name} and {table.name}")
         files[name] = table

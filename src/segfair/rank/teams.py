@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from segfair.cases import Case, Cohort, MaskRole
 from segfair.errors import AuditError, ConfigError, InputError, PairingError, some
+from segfair.files.finding.patterns import local_masks, with_pattern
 from segfair.files.folders import has_masks, is_folder
 from segfair.files.images.grey_levels import grey_levels
 from segfair.files.images.headers import leads_out
@@ -99,6 +100,7 @@ def load_teams(
     labels: str | PathLike[str],
     metadata: str | PathLike[str] | pd.DataFrame,
     *,
+    pattern: str | None = None,
     id_column: str | None = None,
     sheet: str | None = None,
     cases: str | None = None,
@@ -109,8 +111,9 @@ def load_teams(
 
     Args:
         directory: One sub-folder a team, in any layout of predictions that `segfair.files.layouts` knows.
-        labels: Folder of reference masks; their file names are the case ids.
+        labels: Folder of reference masks, whose file names are the case ids, or a path with `{id}`.
         metadata: Table of patient attributes, one row a case.
+        pattern: Where the masks lie in the folder of a team, with `{id}`; None: as a layout has it.
         id_column: Metadata column of case ids; None: the one that holds most of them.
         sheet: Sheet of an XLSX file; None: the one that holds most of the case ids.
         cases: Only these cases count: a file of ids, or `splits_final.json:FOLD`.
@@ -128,9 +131,11 @@ def load_teams(
         ConfigError: A condition that cannot be read, or that no case fulfils.
     """
     inputs = {"teams": Path(directory), "labels": Path(labels), **table_input("metadata", metadata)}
-    team_folder, label_folder = local_copy(inputs["teams"]), local_copy(inputs["labels"])
+    team_folder, label_folder = local_copy(inputs["teams"]), local_masks(inputs["labels"])
     folders = team_entries(team_folder)
     label_masks = find_labels(label_folder)
+    if label_masks.structures:
+        raise InputError(f"labels {label_folder}: are one file a structure; a ranking takes one label map a case")
     case_ids = sorted(label_masks.files)
     rows = attach_metadata(
         read_metadata(metadata, sheet=sheet, case_ids=case_ids),
@@ -141,7 +146,7 @@ def load_teams(
     chosen, choice = choose_cases(case_ids, rows, cases=cases, where=where, what="labels")
     teams, notices = [], []
     for folder in folders:
-        team, n_extra = _read_team(folder, folders, case_ids)
+        team, n_extra = _read_team(folder, folders, case_ids, pattern)
         teams.append(team)
         if n_extra:
             notices.append(f"{team.name}: predictions without a label, passed over: {n_extra}")
@@ -312,15 +317,17 @@ def _lower_is_better(scores: TeamScores, name: str) -> bool:
     return next(metric.better for metric in table.metrics if metric.name == name) == "lower"
 
 
-def _read_team(folder: Path, folders: Sequence[Path], case_ids: Sequence[str]) -> tuple[Team, int]:
+def _read_team(folder: Path, folders: Sequence[Path], case_ids: Sequence[str], pattern: str | None) -> tuple[Team, int]:
     """A team, and how many of its files belong to no label."""
     problem = _elsewhere(folder, folders)
     if problem:
         return Team(folder.name, {}, problem, folder), 0
     try:
-        masks = find_predictions(folder)
+        masks = find_predictions(with_pattern(folder, pattern))
     except InputError as error:
         return Team(folder.name, {}, str(error), folder), 0
+    if masks.structures:
+        return Team(folder.name, {}, "holds one file a structure; hand in one label map a case", folder), 0
     pairs = pair_ids(case_ids, list(masks.files))
     if not pairs:
         problem = (

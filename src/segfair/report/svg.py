@@ -5,7 +5,8 @@ Fonts are the page's, texts stay text, ids bear a prefix, and nothing in it styl
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
+# To write with; nothing is parsed.
+import xml.etree.ElementTree as ET  # nosec B405
 from collections.abc import Iterable
 
 from segfair.report.drawing import INK, Box, Dots, Drawing, Line, Mark, Place, Shape, Text

@@ -104,6 +104,7 @@ def score_against(
             axes_mm=label.axes_mm,
             reason=str(error),
             case=case.id,
+            sets=label.sets,
         )
         return dataclasses.replace(score, alerts=(*_told("label", label), *sizes, *score.alerts))
     label = prediction.label

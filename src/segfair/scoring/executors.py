@@ -10,13 +10,13 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from segfair.errors import AuditError, ConfigError
 from segfair.scoring.score_cache import scorer_digest
-from segfair.signals import leave_signals_alone
+from segfair.signals import as_worker
 
 __all__ = ["AHEAD", "DaskCluster", "dask_cluster", "outcomes_in_order", "own_processes"]
 
@@ -82,7 +82,7 @@ def _elsewhere(
         ) from error
     except _deaths() as error:
         raise AuditError(
-            f"case {name} or one scored beside it ended its worker process (out of memory?); use fewer workers"
+            f"case {name} or one beside it ended its worker process (out of memory?); use fewer workers"
         ) from error
     finally:
         for _, future in waiting:
@@ -97,19 +97,31 @@ def _deaths() -> tuple[type[BaseException], ...]:
 
 
 @contextmanager
-def own_processes(n_workers: int) -> Iterator[Executor | None]:
-    """So many processes of this machine; None for one: this process."""
-    if n_workers == 1:
+def own_processes(n_workers: int, *, afresh: bool = False) -> Iterator[Executor | None]:
+    """So many processes of this machine, which end with this one however it ends.
+
+    Args:
+        n_workers: How many; None for 1, or fewer: this process.
+        afresh: Whether they are begun anew instead of forked: those forked from one that has used torch can hang. One
+            such process is one beside this.
+    """
+    if n_workers < (1 if afresh else 2):
         yield None
         return
     import multiprocessing
+    import threading
     from concurrent.futures import ProcessPoolExecutor
 
-    others = multiprocessing.active_children()
-    with ProcessPoolExecutor(n_workers, initializer=leave_signals_alone) as executor:
+    context = multiprocessing.get_context("spawn" if afresh else None)
+    others, hook = multiprocessing.active_children(), threading.excepthook
+    with ExitStack() as stack:
+        stack.callback(setattr, threading, "excepthook", hook)
+        executor = stack.enter_context(ProcessPoolExecutor(n_workers, mp_context=context, initializer=as_worker))
         try:
             yield executor
         except BaseException:
+            # The thread that minds the processes finds jobs that were taken back, and would print that as its fault.
+            threading.excepthook = lambda _: None
             # Nobody waits for what is being scored: a large volume takes its time.
             executor.shutdown(wait=False, cancel_futures=True)
             for worker in multiprocessing.active_children():

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from segfair.files.images.masks import Mask
 from segfair.protocol.rules import Protocol
 from segfair.scoring.boxes import box_around
+from segfair.scoring.pairs import with_sets
 from segfair.scoring.scores import counted_values
 
 __all__ = ["label_digest"]
@@ -29,7 +30,7 @@ def label_digest(label: Mask, protocol: Protocol) -> str:
     Returns:
         64 hexadecimal digits. Voxel sizes are no part of it, because formats round them differently.
     """
-    scored = _closest_to_patient_axes(label).mapped(lambda values: _that_score(values, protocol))
+    scored = _closest_to_patient_axes(label).mapped(lambda values: _that_score(values, protocol, label))
     found = hashlib.sha256(repr(scored.shape).encode("ascii"))
     # Only the box around the lesion is looked at voxel by voxel; where it lies is part of the digest.
     box = box_around(scored)
@@ -39,7 +40,7 @@ def label_digest(label: Mask, protocol: Protocol) -> str:
     return found.hexdigest()
 
 
-def _that_score(values: NDArray[Any], protocol: Protocol) -> NDArray[np.signedinteger[Any]]:
+def _that_score(values: NDArray[Any], protocol: Protocol, label: Mask) -> NDArray[np.signedinteger[Any]]:
     """The values of a label with those that score nothing as background, and those that score alike as one."""
     counted = counted_values(protocol)
     if protocol.label.surface == "any" and not protocol.regions:
@@ -47,7 +48,7 @@ def _that_score(values: NDArray[Any], protocol: Protocol) -> NDArray[np.signedin
     elif counted == "any":
         kept = values != 0
     else:
-        kept = np.where(np.isin(values, counted), values if protocol.regions else 1, 0)
+        kept = np.where(np.isin(values, with_sets(counted, label.sets)), values if protocol.regions else 1, 0)
     # One byte a voxel wherever that is enough, so that the digest depends on values and not on how they are stored.
     narrow = kept.min() >= 0 and kept.max() <= np.iinfo(np.int8).max
     stored: NDArray[Any] = kept.astype(np.int8 if narrow else np.dtype("<i8"))

@@ -19,9 +19,11 @@ from segfair.files.images.grids import Mask
 from segfair.protocol.rules import Protocol, format_label_values
 from segfair.scoring import metrics
 from segfair.scoring.boxes import box_around, joint_box
+from segfair.scoring.lesions.cases import lesions_of
 from segfair.scoring.metrics import METRICS, MaskPair
 from segfair.scoring.scores import (
     DISTANCE_UNIT,
+    LESION_UNIT,
     MOST_VALUES,
     OF_ALL_REGIONS,
     TOLERANCE,
@@ -39,10 +41,11 @@ from segfair.scoring.surfaces import (
     worth_compiling,
 )
 
-__all__ = ["SHEARED", "drop_ignored", "lesion_of", "score_masks", "score_pair", "worst_score"]
+__all__ = ["SHEARED", "drop_ignored", "lesion_of", "score_masks", "score_pair", "with_sets", "worst_score"]
 
 Values = dict[str, float | None]
 LabelMap = NDArray[Any]
+Sets = Mapping[int, frozenset[int]]
 
 _OVERLAP: dict[str, Callable[[MaskPair], float]] = {
     "dsc": metrics.dice,
@@ -56,7 +59,11 @@ _OVERLAP: dict[str, Callable[[MaskPair], float]] = {
     "area_px": metrics.label_size,
     "size_vox": metrics.label_size,
 }
-_IN_MM = {*(name for name, unit in DISTANCE_UNIT.items() if unit == "mm"), "volume", "area_mm2"}
+_IN_MM = {
+    *(name for name, unit in {**DISTANCE_UNIT, **LESION_UNIT}.items() if unit == "mm"),
+    "volume",
+    "area_mm2",
+}
 _FEW_VALUES = 16
 SHEARED = (
     "the axes of the voxel grid are not at right angles (gantry tilt): volumes and distances follow them as they are, "
@@ -124,7 +131,7 @@ def score_pair(
     # Copied, so that what follows runs along memory, in one order for both.
     labels = labels[box].copy(order="K")
     predictions = predictions[box].copy(order="F" if labels.flags.f_contiguous else "C")
-    return _score_box(labels, predictions, shape, size, protocol, case)
+    return _score_box(labels, predictions, shape, box, size, protocol, case)
 
 
 def score_masks(
@@ -142,27 +149,36 @@ def score_masks(
     spacing_mm, axes_mm = (label.spacing_mm, label.axes_mm) if has_size else (None, None)
     size = _check_size(label.shape, prediction.shape, spacing_mm, axes_mm, protocol)
     box = box_around(label, prediction) or (slice(0, 1),) * label.ndim
-    return _score_box(label.cut(box), prediction.cut(box), label.shape, size, protocol, case)
+    sets = (label.sets, prediction.sets)
+    return _score_box(label.cut(box), prediction.cut(box), label.shape, box, size, protocol, case, sets)
 
 
 def _score_box(
-    labels: LabelMap, predictions: LabelMap, shape: tuple[int, ...], size: _Size, protocol: Protocol, case: str
+    labels: LabelMap,
+    predictions: LabelMap,
+    shape: tuple[int, ...],
+    box: tuple[slice, ...],
+    size: _Size,
+    protocol: Protocol,
+    case: str,
+    sets: tuple[Sets, Sets] = ({}, {}),
 ) -> CaseScore:
     """The scores of what lies in the box around everything non-zero of an image of a shape."""
     _check_metrics(protocol)
     compiled = worth_compiling(shape)
-    found_values = (_values_of(labels), _values_of(predictions))
+    found_values = (_told_apart(_values_of(labels), sets[0]), _told_apart(_values_of(predictions), sets[1]))
     labels, predictions = drop_ignored(labels, predictions, protocol.ignore_label)
 
     def select(values: LabelValues) -> MaskPair:
         return MaskPair(
-            label=lesion_of(labels, values),
-            prediction=lesion_of(predictions, values),
+            label=lesion_of(labels, with_sets(values, sets[0])),
+            prediction=lesion_of(predictions, with_sets(values, sets[1])),
             spacing_mm=size.spacing,
             axes_mm=size.axes,
         )
 
     whole = select(counted_values(protocol))
+    lesions = lesions_of(whole, protocol, shape=shape, box=box, diagonal=size.diagonal)
     by_region = {}
     equal = whole.n_label > 0
     for region, values in _regions(protocol).items():
@@ -171,7 +187,12 @@ def _score_box(
         surfaces = None
         if protocol.label.surface == "any" and not protocol.regions:
             surfaces = (labels, predictions)
-        by_region[region] = _finite(_measure(pair, surfaces, protocol, compiled=compiled), protocol, shape, size)
+        scores = _measure(pair, surfaces, protocol, compiled=compiled)
+        if protocol.regions:
+            scores |= lesions_of(pair, protocol, shape=shape, box=box, diagonal=size.diagonal).scores()
+        else:
+            scores |= lesions.scores()
+        by_region[region] = _finite(scores, protocol, shape, size)
     alerts = [
         f"the {role} is empty under this protocol: it holds the values {_some_values(found)}, and only "
         f"{format_label_values(counted_values(protocol))} counts"
@@ -189,6 +210,7 @@ def _score_box(
         (*([SHEARED] if size.axes is not None else []), *alerts),
         values_found=found_values,
         equals_label=equal,
+        lesions=lesions.told,
     )
 
 
@@ -200,6 +222,7 @@ def worst_score(
     reason: str,
     case: str = "",
     axes_mm: NDArray[np.float64] | None = None,
+    sets: Sets | None = None,
 ) -> CaseScore:
     """What a prediction gets that cannot be used, whatever is wrong with it.
 
@@ -215,6 +238,7 @@ def worst_score(
         reason: Why the prediction cannot be used.
         case: Case id to put into the result.
         axes_mm: See `score_pair`.
+        sets: Values of voxels that are of several structures, see `segfair.files.images.grids.Mask`.
 
     Raises:
         ConfigError: A metric that does not exist, or one in mm where the voxel size is not known.
@@ -227,14 +251,16 @@ def worst_score(
     size = _check_size(shape, shape, spacing_mm, axes_mm, protocol)
     box = joint_box(labels, labels) or (slice(1),) * len(shape)
     labels = labels[box]
-    found_values = (_values_of(labels), ())
+    found_values = (_told_apart(_values_of(labels), sets or {}), ())
     labels, nothing = drop_ignored(labels, np.zeros_like(labels), protocol.ignore_label)
 
     def worst(values: LabelValues) -> tuple[MaskPair, Values]:
-        pair = MaskPair(label=lesion_of(labels, values), prediction=nothing, spacing_mm=size.spacing, axes_mm=size.axes)
+        lesion = lesion_of(labels, with_sets(values, sets or {}))
+        pair = MaskPair(label=lesion, prediction=nothing, spacing_mm=size.spacing, axes_mm=size.axes)
         scores: dict[str, float] = dict.fromkeys((*DISTANCE_UNIT, "normhd"), math.inf)
         scores |= dict.fromkeys(("dsc", "iou", *TOLERANCE), 0.0)
         scores |= {name: _OVERLAP[name](pair) for name in _OVERLAP if name not in scores}
+        scores |= lesions_of(pair, protocol, shape=shape, box=box, diagonal=size.diagonal).worst_scores()
         return pair, _finite(scores, protocol, shape, size)
 
     whole, total = worst(counted_values(protocol))
@@ -246,6 +272,7 @@ def worst_score(
         (SHEARED,) if size.axes is not None else (),
         reason,
         values_found=found_values,
+        lesions=lesions_of(whole, protocol, shape=shape, box=box, diagonal=size.diagonal).told,
     )
 
 
@@ -378,6 +405,20 @@ def lesion_of(labels: LabelMap, values: LabelValues) -> NDArray[np.bool_]:
     for value in values[1:]:
         lesion |= labels == value
     return lesion
+
+
+def with_sets(values: LabelValues, sets: Sets) -> LabelValues:
+    """Some values, and those of voxels that are of one of these structures beside others."""
+    if values == "any" or not sets:
+        return values
+    return (*values, *(code for code, members in sets.items() if members.intersection(values)))
+
+
+def _told_apart(found: tuple[int, ...], sets: Sets) -> tuple[int, ...]:
+    """Values of a mask, those of several structures as the structures that they are."""
+    if not sets:
+        return found
+    return tuple(sorted({value for code in found for value in sets.get(code, (code,))}))
 
 
 def drop_ignored(labels: LabelMap, predictions: LabelMap, ignore_label: int | None) -> tuple[LabelMap, LabelMap]:

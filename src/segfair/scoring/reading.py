@@ -13,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from segfair.cases import Case, DicomMask
+from segfair.cases import Case, MaskRole
 from segfair.errors import ConfigError, InputError
+from segfair.files.finding.structures import read_structures
 from segfair.files.images.extents import together
 from segfair.files.images.grids import give_spacing, shared_grid
 from segfair.files.images.headers import leads_out
 from segfair.files.images.masks import Mask, align, describe_difference, read_image, read_mask
 from segfair.protocol.rules import Protocol
 from segfair.scoring.metrics import MaskPair
-from segfair.scoring.pairs import drop_ignored, lesion_of
+from segfair.scoring.pairs import drop_ignored, lesion_of, with_sets
 from segfair.scoring.scores import counted_values
 
 __all__ = [
@@ -55,7 +56,7 @@ def read_label(case: Case, *, spacing_mm: tuple[float, ...] | None = None) -> Ma
     """
     if case.label is None:
         raise InputError(f"no label for case {case.id}")
-    label = _read(case.label, white_is_one="label" in case.white, dicom=case.dicom.get("label"))
+    label = _read(case, "label", case.label)
     return _sized(label, spacing_mm, case.label)
 
 
@@ -80,8 +81,8 @@ def read_pair(
     labels, predictions = drop_ignored(label.array, prediction.array, protocol.ignore_label)
     values = counted_values(protocol)
     pair = MaskPair(
-        label=lesion_of(labels, values),
-        prediction=lesion_of(predictions, values),
+        label=lesion_of(labels, with_sets(values, label.sets)),
+        prediction=lesion_of(predictions, with_sets(values, prediction.sets)),
         spacing_mm=label.spacing_mm,
         axes_mm=label.axes_mm,
     )
@@ -119,9 +120,7 @@ def read_prediction(
     refuse_links(case)
     facts: dict[str, float] = {}
     if threshold is None:
-        prediction = _read(
-            path, case.within, white_is_one="prediction" in case.white, dicom=case.dicom.get("prediction")
-        )
+        prediction = _read(case, "prediction", path, case.within)
     else:
         prediction, facts = _read_thresholded(case, path, threshold, protocol)
     prediction = _sized(prediction, spacing_mm, path)
@@ -214,11 +213,11 @@ def _other_place(prediction: Mask, label: Mask, tolerance: float) -> tuple[str, 
     )
 
 
-def _read(
-    path: Path, within: Path | None = None, *, white_is_one: bool = False, dicom: DicomMask | None = None
-) -> Mask:
+def _read(case: Case, role: MaskRole, path: Path, within: Path | None = None) -> Mask:
     try:
-        return read_mask(path, within=within, white_is_one=white_is_one, dicom=dicom)
+        if case.structures and path.is_dir():
+            return read_structures(path, case.structures)
+        return read_mask(path, within=within, white_is_one=role in case.white, dicom=case.dicom.get(role))
     except MemoryError as error:
         raise InputError(f"{path}: too large for the memory of this machine; crop it or store it smaller") from error
 

@@ -23,6 +23,7 @@ from segfair.files import dicom, images
 from segfair.files.images.contents import content_digest
 from segfair.files.placing import placed_whole
 from segfair.protocol.rules import Protocol
+from segfair.scoring.lesions.measures import Lesion
 from segfair.scoring.reading import refuse_links
 from segfair.scoring.scores import CaseScore
 
@@ -55,8 +56,8 @@ def scorer_digest() -> str:
     """
     found = hashlib.sha256()
     for folder in (Path(__file__).parent, Path(images.__path__[0]), Path(dicom.__path__[0])):
-        for module in sorted(folder.glob("*.py")):
-            found.update(module.name.encode() + b"\0" + module.read_bytes())
+        for module in sorted(folder.rglob("*.py")):
+            found.update(module.relative_to(folder).as_posix().encode() + b"\0" + module.read_bytes())
     for library in _LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found.update(f"{library} {metadata.version(library)}\n".encode())
@@ -108,7 +109,7 @@ class ScoreCache:
         protocol = {name: rule for name, rule in rules.protocol.to_dict().items() if name not in _SCORES_NOTHING}
         meant = {role: dataclasses.asdict(how) for role, how in sorted(case.dicom.items())}
         given = [rules.threshold, rules.spacing_mm, sorted(case.white), *([meant] if meant else [])]
-        depends = [self.scorer, protocol, *given, label, prediction]
+        depends = [self.scorer, protocol, *given, label, prediction, *case.structures]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
 
     def find(self, key: str) -> CaseScore | None:
@@ -196,7 +197,8 @@ def _digest(text: str) -> str:
 
 def _score(tree: dict[str, Any]) -> CaseScore:
     in_label, in_prediction = tree.pop("values_found")
+    lesions = tree.pop("lesions")
     return CaseScore(
-        **{**tree, "case": "", "alerts": tuple(tree["alerts"])},
+        **{**tree, "case": "", "alerts": tuple(tree["alerts"]), "lesions": tuple(Lesion(**of) for of in lesions)},
         values_found=(tuple(in_label), tuple(in_prediction)),
     )

@@ -21,8 +21,16 @@ from segfair.stats.intervals.bounds import Standing, margin_standing, simultaneo
 from segfair.stats.intervals.over_seeds import MeanOverSeeds, mean_over_seeds
 from segfair.stats.paired import PairedTest, paired_max_t, paired_outcomes
 from segfair.stats.permutation import Alternative, MaxT, Method, false_discovery, max_t
-from segfair.stats.power import detectable_gap, n_needed, null_critical
+from segfair.stats.power import (
+    cases_for_width,
+    chance_to_exclude,
+    detectable_gap,
+    interval_width,
+    n_needed,
+    null_critical,
+)
 from segfair.stats.shrinkage import Shrinkage, shrink
+from segfair.stats.two_samples import Sample, TwoSampleTest, standardised_means, two_sample_test
 
 __all__ = [
     "Adjustment",
@@ -32,10 +40,14 @@ __all__ = [
     "Method",
     "Named",
     "PairedTest",
+    "Sample",
     "Shrinkage",
     "Standing",
     "SubgroupIntervals",
+    "TwoSampleTest",
     "adjusted_max_t",
+    "cases_for_width",
+    "chance_to_exclude",
     "count_subjects",
     "crossed",
     "defined",
@@ -44,6 +56,7 @@ __all__ = [
     "explain",
     "false_discovery",
     "interval",
+    "interval_width",
     "log_volume",
     "margin_standing",
     "max_t",
@@ -57,6 +70,8 @@ __all__ = [
     "shrink",
     "simultaneous_means",
     "spline_basis",
+    "standardised_means",
     "subgroup_intervals",
+    "two_sample_test",
     "worst_off",
 ]

@@ -17,13 +17,13 @@ from tests.dicom_fixtures import AXIAL, OBLIQUE, ball, edited, write_contours, w
 from segfair.audit.choices.labels import resolve_protocol
 from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditConfig
-from segfair.audit.second_labels import with_labels
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError, PairingError
 from segfair.files.images.masks import write_mask
 from segfair.intake.cohorts import load_cohort
 from segfair.intake.dicom.cases import with_dicom
 from segfair.intake.mask_values import with_pictures
+from segfair.intake.rater_labels import labels_in, with_labels
 from segfair.protocol.rules import load_protocol
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import Rules, ScoreCache
@@ -353,7 +353,7 @@ def test_second_labels_may_be_contours(tmp_path):
         pair(tmp_path, series, {"GTV": label_of(at)}, {"GTV": label_of(at)}, name=str(at))
         write_contours(tmp_path / "second" / str(at), series, {"GTV": [square]})
     cohort = load_cohort(tmp_path / "predictions", tmp_path / "labels", None, dicom_series=tmp_path / "CT")
-    second = with_labels(cohort, tmp_path / "second")
+    second = with_labels(cohort, labels_in(cohort, tmp_path / "second"))
     assert second.ids == cohort.ids
     values, table = scores_of(second)
     assert not table.excluded

@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from segfair.errors import InputError
-from segfair.mitigation.networks.checkpoints import load_checkpoint, save_checkpoint, trim_rows
+from segfair.errors import ConfigError, InputError
+from segfair.mitigation.networks.checkpoints import (
+    append_rows,
+    check_unfinished,
+    check_weights,
+    load_checkpoint,
+    put_weights,
+    save_checkpoint,
+    trim_rows,
+)
 
 
 def test_unusable_checkpoints_are_named(tmp_path: Path) -> None:
@@ -50,3 +58,57 @@ def test_trim_drops_later_epochs_and_a_broken_last_row(tmp_path: Path) -> None:
     trim_rows(path, last_epoch=2)
     assert path.read_bytes() == b"epoch,dsc\r\n1,0.5\r\n2,0.6\r\n"
     trim_rows(tmp_path / "absent.csv", last_epoch=2)
+
+
+def test_a_name_in_a_table_of_a_training_is_no_formula(tmp_path):
+    rows = [{"epoch": 1, "case": "=1+1", "weight": -0.5}, {"epoch": 1, "case": "P1", "weight": 1.5}]
+    append_rows(tmp_path / "weights.csv", ("epoch", "case", "weight"), rows)
+    assert (tmp_path / "weights.csv").read_text() == "epoch,case,weight\r\n1,'=1+1,-0.5\r\n1,P1,1.5\r\n"
+    trim_rows(tmp_path / "weights.csv", last_epoch=1)
+    assert "1,'=1+1,-0.5" in (tmp_path / "weights.csv").read_text(), "written again as it was"
+
+
+def test_its_names_come_back(tmp_path):
+    from segfair.mitigation.experiment.summary import trained_weights
+
+    rows = [{"epoch": 0, "case": case, "weight": weight} for case, weight in (("=1+1", 0.5), ("P1", 1.5))]
+    append_rows(tmp_path / "weights.csv", ("epoch", "case", "weight"), rows)
+    assert trained_weights(tmp_path, ["=1+1", "P1"], best_epoch=1).tolist() == [[0.5, 1.5]]
+
+
+def test_weights_are_held_against_the_network_before_they_are_put_there() -> None:
+    network = torch.nn.Linear(2, 1)
+    good = {name: torch.ones_like(value) for name, value in network.state_dict().items()}
+    for weights, told in (
+        ([1.0], "they are no weights by name"),
+        ({"weight": good["weight"]}, "bias is in one of them alone"),
+        ({**good, "more": good["bias"]}, "more is in one of them alone"),
+        ({**good, "bias": "1"}, r"bias is no tensor, and \(1,\) there"),
+        ({**good, "bias": torch.ones(2)}, r"bias is \(2,\), and \(1,\) there"),
+        ({**good, "bias": torch.tensor([float("nan")])}, "bias holds values that are no numbers"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            put_weights(network, weights)
+    with torch.device("meta"):
+        check_weights(torch.nn.Linear(2, 1), good)
+    put_weights(network, good)
+    assert network.weight.tolist() == [[1.0, 1.0]]
+
+
+def test_a_checkpoint_that_no_training_wrote_is_none_to_go_on_from(tmp_path: Path) -> None:
+    for training in (None, {}, {"identity": {}}, [1]):
+        save_checkpoint(tmp_path / "c.pt", {"network": {}, "training": training})
+        with pytest.raises(InputError, match=r"c\.pt: does not hold a training to go on with"):
+            check_unfinished(tmp_path / "c.pt")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
+def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_checkpoint(tmp_path / "c.pt", {"network": {}, "epoch": 1})
+    real = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *how, **more: real(Path("/dev/full"), *how, **more))
+    with pytest.raises(InputError, match=r"c\.pt: cannot be written \(.*space.*\).*--resume"):
+        save_checkpoint(tmp_path / "c.pt", {"network": {"w": torch.ones(100_000)}, "epoch": 2})
+    monkeypatch.undo()
+    assert load_checkpoint(tmp_path / "c.pt")["epoch"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]

@@ -155,6 +155,29 @@ def test_a_resumed_training_goes_on_with_its_running_dice(nnunet_data: NnunetDat
     assert np.asarray(resumed.probabilities).tolist() == np.asarray(first.probabilities).tolist()
 
 
+class Runs:
+    """What a pickle can hold: a call of anything."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_that_holds_code_is_refused_before_nnunet_reads_it(
+    nnunet_data: NnunetData, trainer_of: Build, tmp_path: Path
+) -> None:
+    import torch
+
+    trainer = trainer_of(SEGFAIR, metadata=nnunet_data.metadata)
+    trap = tmp_path / "was run"
+    torch.save({"network_weights": {}, "logging": Runs(trap)}, tmp_path / "checkpoint.pth")
+    with pytest.raises(InputError, match=r"cannot be read without running what it holds \(UnpicklingError\)"):
+        trainer.load_checkpoint(str(tmp_path / "checkpoint.pth"))
+    assert not trap.exists()
+
+
 def test_a_training_by_given_weights_is_not_resumed_by_running_dice(
     nnunet_data: NnunetData, trainer_of: Build, tmp_path: Path
 ) -> None:

@@ -133,7 +133,7 @@ def _asked_for(
 def label_notices(config: AuditConfig, cohort: Cohort, protocol: Protocol) -> tuple[str, ...]:
     """Which voxels count and who says so, where that is not the named protocol alone."""
     notices = []
-    source = "the DICOM objects name" if cohort.structures else "dataset.json names"
+    source = _who_names(cohort)
     named = ", ".join(f"{name} = {format_label_values(values)}" for name, values in cohort.label_names.items())
     if config.labels:
         pass  # the command says it
@@ -149,6 +149,12 @@ def label_notices(config: AuditConfig, cohort: Cohort, protocol: Protocol) -> tu
         source = "dataset.json" if config.protocol.ignore_label is None else f"the protocol {protocol.name}"
         notices.append(f"voxels of label {protocol.ignore_label} count nowhere, as {source} says")
     return tuple(notices)
+
+
+def _who_names(cohort: Cohort) -> str:
+    if cohort.structures:
+        return "the DICOM objects name"
+    return "the files of structures name" if any(case.structures for case in cohort) else "dataset.json names"
 
 
 def _named_values(cohort: Cohort) -> tuple[int, ...]:

@@ -296,10 +296,10 @@ def _worst(result: AuditResult, gate: Gate) -> Judgement:
     if not len(judged):
         return "undecided", f"no subgroup has the {result.about.config.min_cases} cases that it takes to be judged"
     states = {row: _by_interval(bounds[row, 0], bounds[row, 1], gate) for row in judged}
-    rank = {"pass": 0, "undecided": 1, "fail": 2}
+    order = ("pass", "undecided", "fail")
     reach = -bounds[:, 0] if gate.sign in (">=", ">") else bounds[:, 1]
     # Of the subgroups that decide, the one that reaches furthest to the wrong side.
-    row = max(judged, key=lambda row: (rank[states[row]], reach[row]))
+    row = max(judged, key=lambda row: (order.index(states[row]), reach[row]))
     low, high = bounds[row]
     entry = table.rows[row]
     left = len(table) - len(judged)

@@ -3,6 +3,8 @@
 from segfair.audit.result.about import (
     About,
     AuditConfig,
+    PlanDifference,
+    PlanFacts,
 )
 from segfair.audit.result.attributes import (
     AttributeFacts,
@@ -77,6 +79,8 @@ __all__ = [
     "LevelFacts",
     "MetricFacts",
     "OutcomeFacts",
+    "PlanDifference",
+    "PlanFacts",
     "PowerFacts",
     "Score",
     "Scores",

@@ -16,7 +16,7 @@ from segfair.protocol.rules import Protocol, load_protocol
 from segfair.stats.resampling import Resampling
 from segfair.subgroups.search import SearchBounds
 
-__all__ = ["About", "AuditConfig"]
+__all__ = ["About", "AuditConfig", "PlanDifference", "PlanFacts"]
 
 _NAMES = ("labels", "attributes", "outcomes", "primary", "adjust")
 
@@ -54,6 +54,7 @@ class AuditConfig:
         margin: Outcome -> largest deficit that does not matter.
         power_gap: The gap for which the report says how many cases it takes.
         derive: Whether lesion volume, number of lesions and spacing become attributes.
+        unit: What a row is: a case, or a lesion of a label, found by the protocol's rule of lesions.
         seed: Seed of everything random.
         strict: Whether the first unusable file stops the audit.
     """
@@ -83,6 +84,7 @@ class AuditConfig:
     margin: Mapping[str, float] = field(default_factory=dict)
     power_gap: float = 0.05
     derive: bool = False
+    unit: Literal["case", "lesion"] = "case"
     seed: int = 0
     strict: bool = False
 
@@ -90,7 +92,7 @@ class AuditConfig:
         """Takes a name for what it names.
 
         Raises:
-            ConfigError: A share or a level that is none, or no such protocol.
+            ConfigError: A share, a level or a unit that is none, or no such protocol.
         """
         if not isinstance(self.protocol, Protocol):
             object.__setattr__(self, "protocol", load_protocol(self.protocol))
@@ -103,6 +105,8 @@ class AuditConfig:
                 f"min_support={self.min_support!r}: a share of the cases, from 0 to 1, is meant; a number of cases is "
                 "min_cases"
             )
+        if self.unit not in ("case", "lesion"):
+            raise ConfigError(f'unit={self.unit!r}: "case" or "lesion" is meant')
         if not isinstance(self.level, Real) or not 0 < self.level <= 0.5:
             raise ConfigError(f"level={self.level!r}: a probability up to 0.5 is meant, such as 0.05")
 
@@ -123,6 +127,36 @@ class AuditConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanDifference:
+    """A setting that is not as it was planned; both values as texts."""
+
+    setting: str
+    planned: str
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """What was fixed before the study (`segfair plan`), and where the audit differs from it.
+
+    Attributes:
+        digest: SHA-256 of the plan, as `segfair plan` prints it.
+        planned: What the digest is of: the plan as plain values, with the digest of its scoring rules.
+        differences: What the audit did otherwise; empty: it was that plan.
+    """
+
+    digest: str
+    planned: Mapping[str, Any]
+    differences: tuple[PlanDifference, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """Whether the audit was that plan, in a line."""
+        told = (f"{entry.setting} (planned: {entry.planned}; done: {entry.done})" for entry in self.differences)
+        return f"not as planned: {', '.join(told)}" if self.differences else "as planned"
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """What an audit was asked, and of what.
 
@@ -134,6 +168,7 @@ class About:
         joined: How rows of the table and cases were joined; None where there was no table to join.
         record: What the user says about the study.
         pseudonym_key: Fingerprint of the key behind the pseudonyms that stand for ids; empty: there are none.
+        plan: What was fixed beforehand; None: nothing was.
         shared: Whether this was made to be handed on: groups of few cases and all rows of cases are left out.
     """
 
@@ -144,4 +179,5 @@ class About:
     joined: Join | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
     pseudonym_key: str = ""
+    plan: PlanFacts | None = None
     shared: bool = False

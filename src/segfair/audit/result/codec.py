@@ -33,9 +33,9 @@ metrics=cases.metrics bins=attributes.bins left_out=attributes.left_out notices=
 scores=scores.by_name definitions=scores.definitions attributes=attributes.facts outcomes=subgroups.outcomes
 subgroups=subgroups.tables verdict=verdict.kind,sentence,groups,causes fairness=scores.variants
 primary_subgroups=subgroups.primary_levels power=subgroups.power gates=verdict.gates joined=about.joined
-columns=attributes.columns record=about.record binning=attributes.binning pseudonym_key=about.pseudonym_key
-shared=about.shared two_rulers=subgroups.second_labels gallery=cases.gallery search=subgroups.search
-findings=subgroups.findings worst_off=subgroups.worst_off
+columns=attributes.columns record=about.record plan=about.plan binning=attributes.binning
+pseudonym_key=about.pseudonym_key shared=about.shared two_rulers=subgroups.second_labels gallery=cases.gallery
+search=subgroups.search findings=subgroups.findings worst_off=subgroups.worst_off raters=subgroups.raters
 """
 PLACES: dict[str, tuple[str, tuple[str, ...]]] = {
     key: (part, tuple(names.split(","))) for key, part, names in (re.split("[=.]", place) for place in _PLACES.split())

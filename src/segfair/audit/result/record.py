@@ -42,15 +42,15 @@ def read_record(path: Path) -> dict[str, Any]:
         path: A TOML file; any keys and tables. Dates become ISO 8601 texts.
 
     Returns:
-        The known keys in their usual order, then the others in the file's.
+        The known keys in their usual order, then the others in the file's, without the table `[plan]`.
 
     Raises:
         ConfigError: The file is missing, no TOML, empty, or holds nan or infinity.
     """
     tree = read_toml(path, refusal=ConfigError, what=f"--record {path}")
-    if not tree:
+    if not tree:  # what was planned is a part of its own (`segfair.plan`)
         raise ConfigError(f"--record {path}: empty; known keys are {', '.join(KNOWN_KEYS)}, others are kept")
-    return _ordered({key: _plain(value, f"--record {path}, {key}") for key, value in tree.items()})
+    return _ordered({key: _plain(value, f"--record {path}, {key}") for key, value in tree.items() if key != "plan"})
 
 
 def with_names(record: Mapping[str, Any], **names: str | None) -> dict[str, Any]:

@@ -122,9 +122,14 @@ class SchemaWriter:
         tree = {"type": "object", "description": first, "properties": properties, "required": required}
         return tree | ({"additionalProperties": False} if self.closed else {})
 
-    def document(self, title: str, tree: Tree) -> Tree:
-        """The whole schema of a file whose outermost object is `tree`."""
-        head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **tree}
+    def document(self, name: str, number: int, tree: Tree) -> Tree:
+        """The whole schema of a file, `audit.json` say, of a format, whose outermost object is `tree`."""
+        head = {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"urn:segfair:{name}:format:{number}",
+            "title": f"segfair {name}, format {number}",
+            **tree,
+        }
         told = f"{tree['description']} No NaN or infinity; an undefined value is null."
         return {**head, "description": told, "$defs": dict(sorted(self.defs.items()))}
 
@@ -156,7 +161,7 @@ class SchemaWriter:
 def audit_schema() -> Tree:
     """The schema of `audit.json`."""
     writer = SchemaWriter(_LAYOUTS)
-    return writer.document(f"segfair audit.json, format {codec.FORMAT}", _result(writer))
+    return writer.document("audit.json", codec.FORMAT, _result(writer))
 
 
 def check_audit(tree: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from segfair.audit.result.second_labels import TwoRulers
+from segfair.audit.result.second_labels import Raters, TwoRulers
 from segfair.subgroups.lattice import Better, Divergence, Estimate, Subgroup, SubgroupTable
 from segfair.subgroups.search import Search
 
@@ -114,6 +114,7 @@ class Subgroups(Mapping[str, SubgroupTable]):
         search: Which subgroups were looked for; None in an audit.json of a version that did not say.
         findings: What explains the significant subgroups of the primary outcome, most harmful first.
         worst_off: The subgroup of which most speaks that it is worse, beyond chance or not; None: none is.
+        raters: What several raters say; None: there were none.
     """
 
     tables: Mapping[str, SubgroupTable]
@@ -124,6 +125,7 @@ class Subgroups(Mapping[str, SubgroupTable]):
     search: Search | None = None
     findings: tuple[Finding, ...] = ()
     worst_off: WorstOff | None = None
+    raters: Raters | None = None
 
     def __getitem__(self, outcome: str) -> SubgroupTable:
         return self.tables[outcome]

@@ -20,14 +20,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segfair.audit.judging.gates import Gate
-    from segfair.audit.result import AuditResult, GateFacts, PowerFacts
+    from segfair.audit.result import AuditResult, GateFacts, PlanFacts, PowerFacts
     from segfair.cli.options import RankOptions
+    from segfair.compare.cohorts.result import CohortComparison, Series
     from segfair.compare.result import Comparison
     from segfair.files.manifest import Origin
     from segfair.handover.deliver import Delivery
+    from segfair.plan.sample_size import ExpectedWidths
+    from segfair.plan.study_plan import SampleSize, StudyPlan
     from segfair.rank.result import Ranking, TeamAudits
     from segfair.scoring.score_cache import ScoreCache
     from segfair.subgroups.search import Search
+    from segfair.submission import Check, Problem
 
 # Alerts that can turn a verdict round; the page has them all.
 _TOLD_AT_ONCE = ("direction", "size", "labels", "copied", "column")
@@ -83,6 +87,8 @@ def write(
         if alert.kind in _TOLD_AT_ONCE:
             voice.note(f"note well: {alert.text}", warning=True)
     say_search(result.subgroups.search, voice)
+    if (plan := result.about.plan) is not None:
+        voice.note(f"plan {plan.digest[:12]}: {plan.sentence}", warning=bool(plan.differences))
     voice.answer(audit_answer(result, page, delivery.share), exit_code=exit_code)
 
 
@@ -107,6 +113,7 @@ def audit_answer(result: AuditResult, page: Path, share: Path | None) -> Answer:
             "verdict": {"kind": verdict.kind, "sentence": verdict.sentence},
             "findings": _finding_facts(result),
             "gates": _gate_facts(verdict.gates),
+            **({} if result.about.plan is None else {"plan": _plan_facts(result.about.plan)}),
             "files": _file_facts({**files, "audit": page.with_name("audit.json")}),
         },
         (
@@ -128,7 +135,7 @@ def cases_line(result: AuditResult) -> str:
     counts, name = result.cases.counts, audited_name(result.about.record)
     tally = f"{len(counts.penalised)} penalised; {len(counts.unusable)} excluded"
     tally += f"; {counts.n_taught} taught the bins" if counts.n_taught else ""
-    return f"{f'{name}: ' if name else ''}{plural(counts.n_scored, 'case')} scored, {tally}"
+    return f"{f'{name}: ' if name else ''}{plural(counts.n_scored, result.about.config.unit)} scored, {tally}"
 
 
 def _finding_facts(result: AuditResult) -> list[dict[str, Any]]:
@@ -142,6 +149,11 @@ def _finding_facts(result: AuditResult) -> list[dict[str, Any]]:
         }
         for finding in result.subgroups.findings
     ]
+
+
+def _plan_facts(plan: PlanFacts) -> dict[str, Any]:
+    differences = [dataclasses.asdict(entry) for entry in plan.differences]
+    return {"sha256": plan.digest, "as_planned": not differences, "differences": differences}
 
 
 def say_gates(gates: Sequence[GateFacts], voice: Voice, *, exit_code: int) -> None:
@@ -181,6 +193,73 @@ def say_power(levels: Sequence[PowerFacts], voice: Voice, *, head: Mapping[str, 
     voice.answer(Answer({**head, "groups": [dataclasses.asdict(entry) for entry in levels]}, tuple(lines)))
 
 
+def say_plan(plan: StudyPlan, widths: ExpectedWidths | None, voice: Voice) -> None:
+    """What is planned, how well it will know each primary level, and the hash that fixes it."""
+    size = plan.sample_size
+    facts: dict[str, Any] = {"sha256": plan.digest, "plan": dict(plan.tree)}
+    lines = [*_plan_lines(plan.tree)]
+    if widths is not None and size is not None:
+        facts["expected"] = dataclasses.asdict(widths) | {"cases_needed": widths.cases_needed}
+        lines += _width_lines(widths, size)
+    lines.append(f"sha256 {plan.digest}")
+    voice.answer(Answer(facts, tuple(lines)))
+
+
+def _plan_lines(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """A line a setting; what is not planned is the default."""
+    lines: list[str] = []
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            lines += _plan_lines(value, f"{prefix}{key}.")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            lines.append(f"{prefix}{key}: {text}")
+    return lines
+
+
+def _width_lines(widths: ExpectedWidths, size: SampleSize) -> list[str]:
+    if widths.critical is None:
+        return ["too few cases: no level of a primary attribute has enough members and others to be tested"]
+    names = [f"{entry.attribute} = {entry.level}" for entry in widths.levels]
+    broad = max(map(len, names), default=5)
+    lines = [f"{'group':<{broad}}  {'share':>6}  {'n':>6}  interval  margin met  cases needed"]
+    for name, entry in zip(names, widths.levels, strict=True):
+        count = "-" if entry.n is None else f"{entry.n:,}"
+        width = "-" if entry.width is None else f"{entry.width:.3f}"
+        met = "-" if entry.margin_met is None else f"{entry.margin_met:.0%}"
+        needed = "-" if entry.cases_needed is None else f"{entry.cases_needed:,}"
+        lines.append(f"{name:<{broad}}  {entry.share:>6.1%}  {count:>6}  {width:>8}  {met:>10}  {needed:>12}")
+    lines.append("interval: width of that of the difference to everybody else, all primary levels together")
+    if any(entry.margin_met is not None for entry in widths.levels):
+        lines.append("margin met: how often, where there is no difference")
+    if size.width is not None and widths.cases_needed is not None:
+        lines.append(f"cases for a width of {size.width:g} in every group: {widths.cases_needed:,}")
+    return lines
+
+
+def say_check(check: Check, voice: Voice) -> None:
+    """What has to be mended in a submission, a line each, and what may be meant."""
+    counts = f"{check.n_usable} of {check.n_expected} cases are as expected"
+    told = [
+        f"{'mend' if place == 0 else 'note'}  {_problem_line(entry)}"
+        for place, entries in enumerate((check.problems, check.warnings))
+        for entry in entries
+    ]
+    facts = {
+        "passed": check.passed,
+        "n_expected": check.n_expected,
+        "n_usable": check.n_usable,
+        "problems": [dataclasses.asdict(entry) for entry in check.problems],
+        "warnings": [dataclasses.asdict(entry) for entry in check.warnings],
+    }
+    verdict = "the submission is as expected" if check.passed else "the submission has to be mended"
+    voice.answer(Answer(facts, (*told, f"{counts}; {verdict}")), exit_code=0 if check.passed else 1)
+
+
+def _problem_line(problem: Problem) -> str:
+    return f"{problem.case}: {problem.what}" if problem.case else problem.what
+
+
 def say_comparison(comparison: Comparison, page: Path, voice: Voice) -> None:
     """How each score moved, and the verdict."""
     voice.note(*comparison.notices)
@@ -209,6 +288,50 @@ def say_comparison(comparison: Comparison, page: Path, voice: Voice) -> None:
             lambda: _tables().comparison(comparison, files={"comparison": page}),
         )
     )
+
+
+def say_cohorts(found: CohortComparison, page: Path, voice: Voice) -> None:
+    """How the cohorts differ, with and without one mix of patients."""
+    voice.note(*found.notices)
+    verdict = found.verdict
+    mix = [entry.attribute for entry in found.mix if entry.p_adjusted <= found.level]
+    facts = {
+        "verdict": dataclasses.asdict(verdict),
+        "outcome": found.outcome,
+        "crude": dataclasses.asdict(found.crude),
+        "standardised": None if found.standardised is None else dataclasses.asdict(found.standardised.difference),
+        "worse": [dict(entry.items) for entry in found.changed(worse=True)],
+        "better": [dict(entry.items) for entry in found.changed(worse=False)],
+        "mix": mix,
+        "files": _file_facts({"cohorts": page, "json": page.with_suffix(".json")}),
+    }
+    lines = (
+        f"{verdict.kind}. {verdict.sentence}",
+        f"the mix of patients differs by: {', '.join(mix) or 'no attribute'}",
+        f"cohorts: {page}",
+    )
+    voice.answer(Answer(facts, lines))
+
+
+def say_series(found: Series, page: Path, voice: Voice) -> None:
+    """Who drifted, and since when."""
+    voice.note(*found.notices)
+    drifting = [
+        {
+            "items": dict(entry.items),
+            "first": found.audits[entry.first].name if entry.first is not None else None,
+            "to_worse": entry.to_worse,
+        }
+        for entry in found.drifting
+    ]
+    facts = {
+        "outcome": found.outcome,
+        "audits": [side.name for side in found.audits],
+        "sentence": found.sentence,
+        "drifting": drifting,
+        "files": _file_facts({"monitor": page, "json": page.with_suffix(".json")}),
+    }
+    voice.answer(Answer(facts, (found.sentence, f"monitor: {page}")))
 
 
 def say_runs(comparisons: Sequence[Comparison], page: Path, voice: Voice) -> None:

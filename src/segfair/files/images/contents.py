@@ -19,7 +19,7 @@ def content_digest(path: Path, *, within: Path | None = None) -> str:
     """SHA-256 of all that a reader of one mask looks at: extension, bytes, and those of files that a header names.
 
     Args:
-        path: The file.
+        path: The file, or a folder of one file a structure.
         within: Folder that the voxels of a detached header must not leave; None: the header's own.
 
     Returns:
@@ -29,6 +29,10 @@ def content_digest(path: Path, *, within: Path | None = None) -> str:
         OSError: A file cannot be read.
         InputError: A header that leads elsewhere, or does not end; a file that cannot be brought.
     """
+    if path.is_dir():
+        names = [entry for entry in sorted(path.iterdir()) if mask_suffix(entry)]
+        told = [f"{entry.name} {content_digest(entry, within=within)}\n" for entry in names]
+        return hashlib.sha256("".join(told).encode()).hexdigest()
     bring(path)
     suffix = mask_suffix(path)
     found = hashlib.sha256(suffix.encode())

@@ -63,6 +63,7 @@ class Mask:
         bounded: Whether the file says where the image ends; where it does not (a DICOM segmentation without its empty
             frames), everything around it is background.
         notes: What its reader noticed and a user of its scores has to know.
+        sets: Value -> the values that it stands for, of voxels that are of several structures at once.
     """
 
     part: NDArray[Any]
@@ -73,6 +74,7 @@ class Mask:
     place: Place | None = None
     bounded: bool = True
     notes: tuple[str, ...] = ()
+    sets: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -196,7 +198,14 @@ def align(moving: Mask, fixed: Mask, *, tolerance: float) -> Mask | None:
     volume = moving.reshaped((*moving.shape, 1, 1)[:3])
     affine = moving.other_affines.get(grid.moving_affine, moving.affine) @ transfer_of(grid, volume.shape)
     turned = volume.turned(grid.order, grid.flipped).reshaped(fixed.shape)
-    return Mask(turned.part, affine, has_size=moving.has_size, place=turned.place, notes=moving.notes)
+    return Mask(
+        turned.part,
+        affine,
+        has_size=moving.has_size,
+        place=turned.place,
+        notes=moving.notes,
+        sets=moving.sets,
+    )
 
 
 def shared_grid(moving: Mask, fixed: Mask, *, tolerance: float) -> SharedGrid | None:
@@ -326,19 +335,19 @@ def describe_grid(mask: Mask) -> str:
     return f"{shape}, {spacing} mm, {axis_codes(mask)}{sheared}"
 
 
-def describe_difference(label: Mask, prediction: Mask) -> str:
-    """How two grids differ, for an error message.
+def describe_difference(label: Mask, prediction: Mask, *, names: tuple[str, str] = ("label", "prediction")) -> str:
+    """How two grids differ, for an error message; `names` says what the two are.
 
     Returns:
         Both descriptions; where these read alike, how far apart the corners of the two volumes lie.
     """
     on_label, on_prediction = describe_grid(label), describe_grid(prediction)
     if on_label != on_prediction:
-        return f"label is {on_label}; prediction is {on_prediction}"
+        return f"{names[0]} is {on_label}; {names[1]} is {on_prediction}"
     apart = displacement_mm(label.affine, prediction.affine, label.shape)
     share = apart / min(label.spacing_mm)
     return (
-        f"label and prediction are both {on_label}, but their corners lie up to {apart:.3g} mm apart"
+        f"{names[0]} and {names[1]} are both {on_label}, but their corners lie up to {apart:.3g} mm apart"
         f" ({share:.2g} of a voxel edge)"
     )
 

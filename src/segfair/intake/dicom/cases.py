@@ -16,7 +16,7 @@ from segfair.files.dicom.attributes import chosen_attributes, merged
 from segfair.files.dicom.headers import is_dicom
 from segfair.files.dicom.index import DicomIndex, DicomObject, ImageSeries, index_dicom
 from segfair.files.images.masks import mask_suffix
-from segfair.intake.dicom.structures import structure_meaning
+from segfair.intake.dicom.structures import Meaning, structure_meaning
 
 __all__ = ["PATIENT", "with_dicom"]
 
@@ -34,9 +34,9 @@ def with_dicom(
     """The cohort with everything that its DICOM masks need to be read.
 
     Args:
-        cohort: Its cases; a mask may be a DICOM file, or a folder that holds one.
+        cohort: Its cases; a mask may be a DICOM file, or a folder that holds one. What is meant already stays as it is.
         indexes: What trees hold that were read already.
-        series: Folder of further image series; the cohort keeps it.
+        series: Folder of further image series, which the cohort keeps; None: the one that it has.
         attributes: Names of attributes to be read from headers into metadata, comma-separated; None: none.
 
     Raises:
@@ -45,7 +45,7 @@ def with_dicom(
     """
     wanted = () if attributes is None else chosen_attributes(attributes)
     read = [index for index in indexes if index is not None]
-    paths = {path for case in cohort for path in (case.label, case.prediction) if path is not None}
+    paths = {path for case in cohort for role, path in _unsettled(case).items()}
     known = {found.path for index in read for found in index.masks}
     single = [path for path in paths - known if not mask_suffix(path) and (path.is_dir() or is_dicom(path))]
     if not (known or single):
@@ -54,8 +54,17 @@ def with_dicom(
         return cohort
     folders = {path if path.is_dir() else path.parent for path in single}
     read += [index_dicom(sorted(folders))] if folders else []
+    series = series or cohort.series
     read += [index_dicom([series])] if series else []
     return _Gathering(dataclasses.replace(cohort, series=series), read).cohort(wanted)
+
+
+def _unsettled(case: Case) -> dict[MaskRole, Path]:
+    """The masks of a case of which nobody has said how they are meant; folders of structures say it by their names."""
+    if case.structures:
+        return {}
+    files: dict[MaskRole, Path | None] = {"label": case.label, "prediction": case.prediction}
+    return {role: path for role, path in files.items() if path is not None and role not in case.dicom}
 
 
 @dataclass(slots=True)
@@ -79,14 +88,12 @@ class _Gathering:
         for of_case in found.values():
             for role, entry in of_case.items():
                 by_role.setdefault(role, []).append(entry)
-        meaning = structure_meaning(by_role, self.given.label_names)
+        known = {name: (value,) for name, value in self.given.structures.items()}
+        meaning = structure_meaning(by_role, {**known, **self.given.label_names})
         cases = [
             dataclasses.replace(
                 case,
-                dicom={
-                    role: dataclasses.replace(self._placed(entry, case), values=meaning.values(entry))
-                    for role, entry in found[case.id].items()
-                },
+                dicom={**case.dicom, **self._meant(case, found[case.id], meaning)},
             )
             for case in cases
         ]
@@ -107,7 +114,7 @@ class _Gathering:
             columns=(*self.given.columns, *(name for name in joined if name not in self.given.columns)),
             subject_column=self.given.subject_column or next(iter(patients), ""),
             label_names=self.given.label_names or label_names,
-            structures=meaning.structures,
+            structures={**self.given.structures, **meaning.structures},
             notices=(*self.given.notices, *meaning.notices, *self._notices(meaning.structures, columns)),
         )
 
@@ -122,8 +129,13 @@ class _Gathering:
         return inside[0] if len(inside) == 1 else path
 
     def _objects_of(self, case: Case) -> dict[MaskRole, DicomObject]:
-        files: dict[MaskRole, Path | None] = {"label": case.label, "prediction": case.prediction}
-        return {role: self.objects[path] for role, path in files.items() if path in self.objects}
+        return {role: self.objects[path] for role, path in _unsettled(case).items() if path in self.objects}
+
+    def _meant(self, case: Case, found: Mapping[MaskRole, DicomObject], meaning: Meaning) -> dict[MaskRole, DicomMask]:
+        return {
+            role: dataclasses.replace(self._placed(entry, case), values=meaning.values(entry))
+            for role, entry in found.items()
+        }
 
     def _placed(self, entry: DicomObject, case: Case) -> DicomMask:
         series = self._series_of(entry)

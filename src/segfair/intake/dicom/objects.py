@@ -22,11 +22,17 @@ _RUNGS: Mapping[str, Callable[[DicomObject], Sequence[str]]] = {
 }
 
 
-def pair_folders(labels: MaskFolder, predictions: MaskFolder) -> Spellings:
-    """Which prediction belongs to which label, and how they were paired, whichever of them are DICOM objects."""
+def pair_folders(labels: MaskFolder, predictions: MaskFolder, in_question: Sequence[str]) -> Spellings:
+    """Which prediction belongs to which label, and how they were paired, whichever of them are DICOM objects.
+
+    Args:
+        labels: The labels.
+        predictions: The predictions.
+        in_question: Names of the predictions that may belong to a label; of trees of DICOM all do.
+    """
     case_ids = sorted(labels.files)
     if not labels.dicom and not predictions.dicom:
-        return pair_masks(case_ids, list(predictions.files))
+        return pair_masks(case_ids, in_question)
     if labels.dicom and predictions.dicom:
         return _by_uids(case_ids, labels.dicom, predictions.dicom)
     if labels.dicom:

@@ -21,6 +21,7 @@ from segfair.attributes.fit import AttributeTable
 from segfair.documents import named_type, read_json
 from segfair.errors import ConfigError, InputError, in_words, some
 from segfair.files.datalists import Part
+from segfair.files.placing import write_text
 
 __all__ = [
     "FORMAT",
@@ -149,10 +150,8 @@ def write_split_tree(tree: Mapping[str, Any], path: Path) -> None:
     Raises:
         InputError: It cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({in_words(error)})") from error
 

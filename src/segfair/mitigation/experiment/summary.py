@@ -21,6 +21,7 @@ from segfair.audit.words import format_interval, format_number, plural, subgroup
 from segfair.compare.procedure import run_comparison
 from segfair.compare.result import Comparison, SubgroupChange
 from segfair.errors import InputError
+from segfair.files.cells import fuse
 from segfair.mitigation.experiment.gains import Conclusion, Evidence, conclude_gains
 
 __all__ = [
@@ -289,7 +290,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+        # Ids and levels, as they were before they were defused.
+        return [{name: fuse(cell) if cell else cell for name, cell in row.items()} for row in csv.DictReader(stream)]
 
 
 def read_epoch_weights(path: Path) -> tuple[EpochWeights, ...]:

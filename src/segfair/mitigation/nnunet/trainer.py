@@ -14,7 +14,7 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, InputError
 from segfair.mitigation.nnunet.feedback import training_attributes, write_weights
 from segfair.mitigation.nnunet.patches import patch_dice
 from segfair.mitigation.nnunet.probabilities import SharedProbabilities, weights_of
@@ -27,6 +27,12 @@ __all__ = ["nnUNetTrainerSegfair"]
 
 _STATE = "segfair"
 """The key of a checkpoint that is not nnU-Net's."""
+_NUMBERS: list[Any] = [
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("f4", "f8", "i4", "i8", "?")),
+    np.float64(0).__reduce__()[0],
+]
+"""What NumPy's numbers are made by; nnU-Net logs them."""
 
 
 class nnUNetTrainerSegfair(nnUNetTrainer):  # noqa: N801 (nnU-Net finds a trainer by its name)
@@ -105,11 +111,19 @@ class nnUNetTrainerSegfair(nnUNetTrainer):  # noqa: N801 (nnU-Net finds a traine
         super().save_checkpoint(filename)
         if self.feedback is not None and not self.disable_checkpointing:
             # nnU-Net's method leaves no room in between. Prediction passes over keys that it does not know.
-            checkpoint = torch.load(filename, map_location="cpu", weights_only=False)
+            checkpoint = _read(filename)
             torch.save({**checkpoint, _STATE: self.feedback.state_dict()}, filename)
 
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:
-        """nnU-Net's; the running Dice is fetched when a training goes on."""
+        """nnU-Net's; the running Dice is fetched when a training goes on.
+
+        nnU-Net would run what a checkpoint holds. It is read here before, without running anything, and one that holds
+        more than tensors and plain values is refused.
+
+        Raises:
+            InputError: It does, or cannot be read.
+        """
+        _read(filename_or_checkpoint)
         super().load_checkpoint(filename_or_checkpoint)
         self._resumed_from = filename_or_checkpoint
 
@@ -132,8 +146,23 @@ class nnUNetTrainerSegfair(nnUNetTrainer):  # noqa: N801 (nnU-Net finds a traine
         )
 
 
+def _read(path: str) -> dict[str, Any]:
+    """A checkpoint of nnU-Net, which holds numbers of NumPy beside tensors and plain values; nothing of it is run."""
+    try:
+        with torch.serialization.safe_globals(_NUMBERS):
+            return cast("dict[str, Any]", torch.load(path, map_location="cpu", weights_only=True))
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        # torch.load raises pickle, zip, runtime and OS errors for damaged or foreign files.
+        raise InputError(
+            f"checkpoint {path}: cannot be read without running what it holds ({type(error).__name__}); go on from one "
+            "that nnU-Net wrote for this trainer"
+        ) from error
+
+
 def _saved_state(path: str) -> Mapping[str, Any]:
-    checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+    checkpoint = _read(path)
     if _STATE not in checkpoint:
         raise ConfigError(f"resume: {path} holds no running Dice; go on with SEGFAIR_WEIGHTS, as the training began")
     return cast("Mapping[str, Any]", checkpoint[_STATE])

@@ -182,12 +182,19 @@ def _edges(bins: Bins) -> str:
     return "edges " + ", ".join(f"{edge:g}" for edge in bins.edges)
 
 
+def _role(role: str) -> str:
+    """What an input is called: `labels3` is the labels of rater 3."""
+    number = role.removeprefix("labels")
+    if role in _ROLES or not number.isdecimal():
+        return _ROLES.get(role) or clean(role, length=60).capitalize()
+    return f"Labels of rater {number}"
+
+
 def input_section(result: AuditResult) -> Data:
     """Which folder is which, and what was noticed while they were read."""
     return {
         "paths": [
-            definition(_ROLES.get(role) or clean(role, length=60).capitalize(), clean(path, length=1000), code=True)
-            for role, path in result.about.inputs.items()
+            definition(_role(role), clean(path, length=1000), code=True) for role, path in result.about.inputs.items()
         ],
         # What an alert says is not said again.
         "notices": [

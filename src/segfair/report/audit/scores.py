@@ -13,7 +13,7 @@ from segfair.report.audit.summary import UNKNOWN_CHANCE, chance_words
 from segfair.report.figures import score_strip
 from segfair.report.parts import NAME_LENGTH, Data, cell, definition, figure, number_column, table
 
-__all__ = ["alert_section", "gate_section", "record_section", "score_section"]
+__all__ = ["alert_section", "gate_section", "plan_section", "record_section", "score_section"]
 
 _STATES = {"pass": ("●", "better"), "fail": ("▲", "worse"), "undecided": ("◆", "open")}
 _SCORE_NAMES = {
@@ -63,6 +63,31 @@ def _flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
     if isinstance(tree, list | tuple):
         return [(prefix, ", ".join(clean(value, length=200) for value in tree))]
     return [(prefix, clean(tree, length=600))]
+
+
+def plan_section(result: AuditResult) -> Data | None:
+    """What was fixed beforehand, and what differs; None: nothing was."""
+    plan = result.about.plan
+    if plan is None:
+        return None
+    return {
+        "digest": plan.digest,
+        "held": not plan.differences,
+        "differences": table(
+            "What differs from the plan",
+            ["Setting", "Planned", "Done"],
+            [
+                [
+                    cell(clean(entry.setting, length=80)),
+                    cell(clean(entry.planned, length=200)),
+                    cell(clean(entry.done, length=200)),
+                ]
+                for entry in plan.differences
+            ],
+        )
+        if plan.differences
+        else None,
+    }
 
 
 def gate_section(result: AuditResult) -> list[Data]:

@@ -13,6 +13,7 @@ from segfair.rank.result import WINNER_PROBABILITY, LeftOut, Ranking, Standing, 
 from segfair.rank.verdict import patient_name
 from segfair.report.glossary import glossary
 from segfair.report.parts import Cell, Data, cell, definition, number_column, table, titled
+from segfair.report.ranking.orders import group_section, scheme_table
 from segfair.report.ranking.tables import (
     DIGITS,
     NAME_LENGTH,
@@ -52,6 +53,8 @@ _TITLES = {
     "pairs": "Who is better than whom",
     "order": "What decides the order",
     "rules": "Ranks and scores under other rules",
+    "schemes": "Other ways to rank",
+    "groups": "Which attribute decides, and the order within groups",
     "alerts": "Alerts",
     "method": "Method",
 }
@@ -85,6 +88,8 @@ def leaderboard_data(
         "pairs": pair_section(ranking),
         "order": _order(ranking, private=private),
         "rules": ranks_table(ranking),
+        "schemes": scheme_table(ranking),
+        "groups": group_section(ranking, private=private),
         "alerts": _alerts(ranking, private=private),
         "method": _method(ranking, command="" if private else command),
     }
@@ -100,7 +105,12 @@ def leaderboard_data(
         ),
         "titles": _TITLES,
         "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
-        "folded": {"rules": f"{len(ranking.variants) + 3} rules", "method": "how, settings, versions"},
+        "folded": {
+            "rules": f"{len(ranking.variants) + 3} rules",
+            "schemes": plural(len(ranking.schemes), "way"),
+            "groups": plural(len(ranking.within), "group"),
+            "method": "how, settings, versions",
+        },
         "files": list(files),
         "glossary": glossary("dsc", "normhd", "ps", "fs", "ts", "dv", "chance", "interval"),
         "sections": sections,

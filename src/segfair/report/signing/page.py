@@ -60,16 +60,40 @@ def _head(result: AuditResult, language: Language, audited: str, digest: str) ->
         definition(language.say("Audited on"), audited or unknown),
         definition(language.say("SHA-256 of audit.json"), f"{digest[:DIGEST_LENGTH]} …" if digest else unknown),
         definition(language.say("Rules of scoring"), _rules(result, language)),
+        *_plan(result, language),
     ]
     if intended := text_of(record, "intended_use"):
         entries.insert(1, definition(language.say("Intended use"), intended))
     return entries
 
 
+def _plan(result: AuditResult, language: Language) -> list[Data]:
+    """Whether the audit was what had been planned; nothing where nothing was."""
+    plan = result.about.plan
+    if plan is None:
+        return []
+    held = (
+        language.say_n(
+            "differs in %(count)s setting, see the report",
+            "differs in %(count)s settings, see the report",
+            len(plan.differences),
+        )
+        if plan.differences
+        else language.say("the audit is as planned")
+    )
+    return [definition(language.say("Plan, by its SHA-256"), f"{plan.digest[:DIGEST_LENGTH]} …: {held}")]
+
+
 def _cases(result: AuditResult, language: Language) -> str:
     """How many cases, of how many patients where these are not the same."""
     n_cases, subjects = result.cases.counts.n_scored, result.cases.scores.subjects
     n_subjects = len(set(subjects))
+    if result.about.config.unit == "lesion":
+        return language.say(
+            "%(lesions)s lesions, of %(patients)s patients",
+            lesions=language.count(n_cases),
+            patients=language.count(n_subjects),
+        )
     if not subjects or n_subjects == n_cases:
         return language.count(n_cases)
     return language.say(

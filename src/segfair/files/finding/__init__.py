@@ -1,0 +1,1 @@
+"""What lies where in trees of any shape: by a pattern, by the names of structures, by BIDS."""
