@@ -1,4 +1,4 @@
-"""DICOM made for tests: image series by pydicom, segmentations by highdicom, structure sets by rt-utils or point by point."""
+"""DICOM made for tests: image series by pydicom, segmentations by highdicom, structure sets point by point."""
 
 from __future__ import annotations
 
@@ -139,18 +139,6 @@ def write_seg(
         **more,
     ).save_as(path)
     return path
-
-
-def write_rtstruct(path: Path, series: Series, masks: Mapping[str, np.ndarray]) -> Path:
-    """A structure set by rt-utils, which traces the centres of the outermost voxels."""
-    import rt_utils
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = rt_utils.RTStructBuilder.create_new(dicom_series_path=str(series.folder))
-    for name, mask in masks.items():
-        made.add_roi(mask=mask.transpose(1, 0, 2).astype(bool), name=name, approximate_contours=False)
-    made.save(str(path.with_suffix(".dcm")))  # which it would append
-    return path.with_suffix(".dcm").rename(path)
 
 
 def write_contours(

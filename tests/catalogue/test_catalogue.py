@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.catalogue import server
 from tests.catalogue.cause import Cause
 from tests.catalogue.causes import CAUSES

@@ -26,7 +26,7 @@ from segfair.audit.result.second_labels import RulerGroup, TwoRulers
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, PairingError
 from segfair.intake.mask_values import with_pictures
-from segfair.intake.rater_labels import RaterLabels, against_labels, with_labels
+from segfair.intake.rater_labels import RaterLabels, against_labels, labels_in, with_labels
 from segfair.remote import shown
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import ScoreCache
@@ -44,8 +44,8 @@ def measure_again(
     result: AuditResult,
     cohort: Cohort,
     labels: Path,
-    rater: RaterLabels,
     *,
+    rater: RaterLabels | None = None,
     executor: Executor | None = None,
     cache: ScoreCache | None = None,
 ) -> AuditResult:
@@ -54,8 +54,8 @@ def measure_again(
     Args:
         result: The audit against the first labels.
         cohort: Its cases.
-        labels: Where the second labels lie, for the record.
-        rater: The second labels.
+        labels: Folder of the second labels, named as the first.
+        rater: The second labels, where somebody has looked already; None: those of the folder.
         executor: Where cases are scored; None: in this process.
         cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere.
 
@@ -63,11 +63,11 @@ def measure_again(
         The audit with what the second labels say.
 
     Raises:
-        InputError: Some of its masks have a voxel size and others none.
-        PairingError: Fewer than two cases have a score under both.
+        InputError: The folder cannot be used, or some of its masks have a voxel size and others none.
+        PairingError: No mask in it belongs to a case, or fewer than two cases have a score under both.
         ConfigError: Its masks have no voxel size, and the first labels do.
     """
-    second = with_labels(cohort, rater)
+    second = with_labels(cohort, rater or labels_in(cohort, labels))
     raters = against_labels(cohort, second)
     config = result.about.config
     if resolve_units(config, second).protocol != config.protocol:

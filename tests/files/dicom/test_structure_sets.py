@@ -9,7 +9,9 @@ import pytest
 
 pytest.importorskip("highdicom")
 
-from tests.dicom_fixtures import AXIAL, OBLIQUE, ball, edited, write_contours, write_rtstruct, write_series
+import pydicom
+from tests.dicom_fixtures import OBLIQUE, edited, write_contours, write_series
+from tests.files.dicom import record_rt_utils
 
 from segfair.cases import DicomMask, Grid
 from segfair.errors import InputError
@@ -32,18 +34,17 @@ def series(tmp_path: Path):
     return write_series(tmp_path / "images", orientation=OBLIQUE)
 
 
-@pytest.mark.parametrize("orientation", [AXIAL, OBLIQUE], ids=["axial", "oblique"])
-def test_contours_through_the_outermost_centres_give_the_mask_back(tmp_path, orientation):
-    pytest.importorskip("rt_utils", exc_type=ImportError)
-    # One spacing in both directions: rt-utils takes that of rows for that of columns.
-    series = write_series(tmp_path / "images", orientation=orientation, spacing=(0.9, 0.9, 2.5))
-    lesion = ball(SHAPE, (7, 6, 3), 4.5)
-    hollow = ball(SHAPE, (7, 6, 3), 4.5) & ~ball(SHAPE, (7, 6, 3), 2.2)
-    for masks in ({"GTV": lesion}, {"GTV": hollow}, {"GTV": lesion, "node": ball(SHAPE, (13, 11, 6), 1.5)}):
-        found = read_mask(write_rtstruct(tmp_path / "rs", series, masks), dicom=meant(series))
-        wanted = sum(value * mask for value, mask in enumerate(masks.values(), start=1))
-        assert (found.array == wanted).all()
-        np.testing.assert_allclose(found.affine, series.affine, atol=1e-12)
+@pytest.mark.parametrize("orientation", ["axial", "oblique"])
+@pytest.mark.parametrize("names", [["lesion"], ["hollow"], ["lesion", "node"]])
+def test_contours_through_the_outermost_centres_give_the_mask_back(tmp_path, orientation, names):
+    path = record_rt_utils.recorded(orientation)
+    frame = pydicom.dcmread(path).ReferencedFrameOfReferenceSequence[0].FrameOfReferenceUID
+    series = record_rt_utils.imaged(tmp_path, orientation, str(frame))
+    values = {list(record_rt_utils.MASKS).index(name) + 1: value for value, name in enumerate(names, start=1)}
+    found = read_mask(path, dicom=meant(series, values=values))
+    wanted = sum(value * record_rt_utils.MASKS[name] for value, name in enumerate(names, start=1))
+    assert (found.array == wanted).all()
+    np.testing.assert_allclose(found.affine, series.affine, atol=1e-12)
 
 
 def test_a_square_is_the_voxels_whose_centres_it_holds(tmp_path, series):

@@ -85,7 +85,7 @@ class Rating:
         result = run_audit(self.cohort, config, on_done=on_done, **where)
         if self.kind == "two":
             labels, second = self.cohort.inputs.get("labels2", Path()), tuple(self.raters.values())[1]
-            result = measure_again(result, self.cohort, labels, second, **where)
+            result = measure_again(result, self.cohort, labels, rater=second, **where)
         return result, self.cohort
 
     def _several(
