@@ -190,7 +190,13 @@ def _cohort_of(
     """The cases, from folders, or from files that stand for arrays while they are audited."""
     from segfair.intake.cohorts import load_cohort
 
-    chosen = {**selection(options), "missing_prediction": options.get("missing_prediction")}
+    wanted = names_of(options.get("dicom_attributes"), "dicom_attributes")
+    chosen = {
+        **selection(options),
+        "missing_prediction": options.get("missing_prediction"),
+        "dicom_series": options.get("dicom_series"),
+        "dicom_attributes": ",".join(wanted) or None,
+    }
     are_folders = isinstance(predictions, str | PathLike) and isinstance(labels, str | PathLike)
     if are_folders or (labels is None and _is_listed(predictions)):
         if ids is not None:

@@ -110,8 +110,10 @@ def audit(
     gates = all_gates(options, config, plan)
     delivery = prepare(options, voice)
     cohort = load_cohort(
-        *mask_places(predictions, labels, metadata, pattern=files.pattern, label_pattern=files.label_pattern),
+        *mask_places(predictions, labels, metadata, files),
         missing_prediction=config.missing_prediction,
+        dicom_series=files.dicom_series,
+        dicom_attributes=files.dicom_attributes,
         **selection(options, plan),
     )
     cohort, found_images = with_images(cohort, images)

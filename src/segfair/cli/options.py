@@ -119,6 +119,13 @@ class MaskFiles:
     label_pattern: Annotated[str | None, option("The same of labels in theirs.", WHICH, metavar="PATTERN")] = None
     threshold: Threshold = None
     spacing: Spacing = None
+    dicom_series: Annotated[
+        Path | None, option("Folder of the image series that DICOM masks were drawn on, if elsewhere.", WHICH)
+    ] = None
+    dicom_attributes: Annotated[
+        str | None,
+        option("Metadata from DICOM headers: all, or such as sex,age,manufacturer.", WHICH, metavar="NAMES"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
