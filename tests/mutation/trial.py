@@ -13,7 +13,7 @@ import pytest
 
 from tests.mutation.forked import Outcome, Record, fault, limit_of, mirrored, run_collected, run_tests
 from tests.mutation.live import Functions
-from tests.mutation.mutants import Mutant
+from tests.mutation.mutants import ROOMS, Mutant
 
 __all__ = ["Trial", "place"]
 
@@ -86,7 +86,7 @@ class Trial:
         """The tests of the record; after the module's own those of its room that the record does not know yet."""
         recorded = self.record.for_line(mutant.module, mutant.line, others_s=self.others_s)
         own = mirrored(mutant.module)
-        room = f"{Path(own).parent.as_posix()}/"
+        room = next(f"tests/{room}/" for room in ROOMS if mutant.module.startswith(f"{room}/"))
         new = [test for test in collected if test.startswith(room) and test not in self.record.seconds]
         return sorted([*recorded, *new], key=lambda test: (not test.startswith(f"{own}::"), test not in new))
 
