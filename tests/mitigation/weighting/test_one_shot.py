@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import segfair
 from segfair.audit.result import AuditConfig, AuditResult
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError
-from segfair.mitigation.weighting.one_shot import CAP, one_shot_weights
+from segfair.mitigation.weighting.one_shot import CAP, TEMPERATURE, one_shot_weights
 from segfair.protocol.rules import load_protocol
 from segfair.scoring.metrics import METRICS
 from segfair.scoring.scores import CaseScore, ScoreTable
@@ -47,6 +48,27 @@ def test_the_harmed_weigh_more_and_the_mean_is_one(audit: AuditResult, tmp_path:
     setter = weights.setter("t1")
     assert setter is not None
     assert setter.items == {("site", "B")}
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_weights_follow_the_shrunken_divergence_where_there_is_one(
+    audit: AuditResult, tmp_path: Path, certain: bool
+) -> None:
+    (tmp_path / "m.csv").write_text("id,site\n" + "".join(f"t{i},{'AAAB'[i % 4]}\n" for i in range(40)))
+    table = audit.subgroups["dsc"]
+    given = {"site = A": (0.05, 0.01), "site = B": (-0.4, -0.2), "site = C": (0.05, 0.01)}
+    rows = [
+        dataclasses.replace(
+            row,
+            divergence=given[row.subgroup.name][0],
+            divergence_shrunk=given[row.subgroup.name][1] if certain else None,
+        )
+        for row in table.rows
+    ]
+    tables = {**audit.subgroups.tables, "dsc": dataclasses.replace(table, rows=tuple(rows))}
+    changed = dataclasses.replace(audit, subgroups=dataclasses.replace(audit.subgroups, tables=tables))
+    weights = one_shot_weights(changed, tmp_path / "m.csv", id_column="id")
+    assert weights["t3"] / weights["t0"] == pytest.approx(np.exp(TEMPERATURE * (0.2 if certain else 0.4)))
 
 
 def test_a_folds_training_cases_are_weighted(audit: AuditResult, tmp_path: Path) -> None:
