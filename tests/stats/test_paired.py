@@ -151,3 +151,10 @@ def test_swapping_is_choosing_for_each_case() -> None:
     drawn = {tuple(np.round(row[0], 12)) for row in one.means}
     assert drawn == choices
     np.testing.assert_allclose(one.means + other.means, [[[0.4, 1.1]]] * 50)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_case_is_no_change() -> None:
+    found = paired_max_t(np.zeros((2, 0), bool), np.zeros(0), rng=np.random.default_rng(0))
+    assert (found.t.tolist(), found.tested.tolist()) == ([0, 0], [False, False])
+    assert np.isnan([found.mean, found.p_value, found.p_adjusted]).all()
