@@ -166,6 +166,9 @@ def whoever_comes(_: int) -> str:
 
 
 def test_equal_jobs_are_each_done(cluster: distributed.LocalCluster) -> None:
-    with dask_cluster(cluster.scheduler_address) as executor:
-        with outcomes_in_order(whoever_comes, [("a", (1,)), ("b", (1,)), ("c", (1,))], executor=executor) as outcomes:
-            assert len({answer for _, answer in outcomes}) == 3
+    jobs = [("a", (1,)), ("b", (1,)), ("c", (1,))]
+    with (
+        dask_cluster(cluster.scheduler_address) as executor,
+        outcomes_in_order(whoever_comes, jobs, executor=executor) as outcomes,
+    ):
+        assert len({answer for _, answer in outcomes}) == 3

@@ -216,3 +216,15 @@ def test_a_few_far_voxels_are_looked_for_in_more_rows_before_all_of_them_are_sor
     monkeypatch.setattr(surfaces._Search, "_nearest_of_far", None)
     found = distances_between(Surface(near, True), Surface(far, True), spacing=(1.0, 1.0, 1.0))
     np.testing.assert_allclose(np.sort(found.label_to_prediction), np.sort(expected))
+
+
+@pytest.mark.parametrize("value", [0, 1, 255])
+def test_label_maps_of_small_values_are_looked_at_by_compiled_loops(
+    monkeypatch: pytest.MonkeyPatch, value: int
+) -> None:
+    # As text headers and viewers store them; a map need not hold any background.
+    labels = np.full((4, 5, 6), value, np.int32)
+    labels[1:3, 1:3, 1:3] = 7
+    expected = surface_voxels(labels)
+    monkeypatch.setattr(surfaces, "surface_voxels", None)
+    np.testing.assert_array_equal(surface_of(labels, compiled=True).voxels, expected)

@@ -14,7 +14,7 @@ import segfair
 from segfair.audit.result import AuditConfig, AuditResult
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError
-from segfair.mitigation.weighting.one_shot import CAP, TEMPERATURE, one_shot_weights
+from segfair.mitigation.weighting.one_shot import CAP, TEMPERATURE, one_shot_weights, read_weights
 from segfair.protocol.rules import load_protocol
 from segfair.scoring.metrics import METRICS
 from segfair.scoring.scores import CaseScore, ScoreTable
@@ -95,3 +95,18 @@ def test_what_is_missing_is_named(audit: AuditResult, tmp_path: Path) -> None:
         one_shot_weights(audit, tmp_path / "m.csv")
     with pytest.raises(InputError, match="t9"):
         one_shot_weights(audit, tmp_path / "m.csv", cases=str(tmp_path / "ids.txt"))
+
+
+def test_weights_come_back_from_their_table(tmp_path: Path) -> None:
+    table = tmp_path / "weights.csv"
+    table.write_text("case,weight\na,0\nb,1.5\n")
+    assert read_weights(table) == {"a": 0.0, "b": 1.5}
+    for text, said in (
+        ("case,weight\na,-0.5\nb,1\n", "every weight has to be a number of at least 0"),
+        ("case,weight\na,much\nb,1\n", "every weight has to be a number of at least 0"),
+        ("case,weight\na,0\nb,0\n", "all are 0, so no case would ever be drawn"),
+        ("case,share\na,1\n", "expected the columns case and weight, got case, share"),
+    ):
+        table.write_text(text)
+        with pytest.raises(InputError, match=said):
+            read_weights(table)
