@@ -326,3 +326,11 @@ def test_real_masks_against_an_independent_reading(folder: str, rows: list[dict[
         for column, value in found.items():
             expected = float(row[column] or "nan")
             assert value == pytest.approx(expected, rel=1e-6, nan_ok=True), (row["label"], column)
+
+
+def test_masks_are_not_copied() -> None:
+    label, prediction = np.zeros((2, 4, 5, 6), bool)
+    label[1, 2, 3] = True
+    pair = MaskPair(label=label, prediction=prediction, spacing_mm=(1.0, 1.0, 1.0))
+    assert np.shares_memory(pair.label, label)
+    assert np.shares_memory(pair.prediction, prediction)
