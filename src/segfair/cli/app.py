@@ -151,8 +151,8 @@ def main() -> None:
 def _run() -> int:
     """Runs the command, and says why it could not; the exit code."""
     debug = "--debug" in sys.argv
-    if {"--help", "--version"}.isdisjoint(sys.argv) and (wanting := too_little_memory()):
-        return _refuse(wanting, EXIT_INPUT)
+    if {"--help", "--version"}.isdisjoint(sys.argv) and (scarce := too_little_memory()):
+        return _refuse(scarce, EXIT_INPUT)
     try:
         app(standalone_mode=True)
     except SystemExit as end:

@@ -107,7 +107,7 @@ def audit(
     )
     plan = study_plan(options)
     config = config if plan is None else plan.applied(config)
-    gates = all_gates(options, config, plan)
+    gates = all_gates(options, config.protocol, plan)
     delivery = prepare(options, voice)
     cohort = load_cohort(
         *mask_places(predictions, labels, metadata, files),
@@ -155,6 +155,7 @@ def audit_scores(
     voice = Voice("audit-scores", options.saying)
     plan = study_plan(options)
     protocol = load_protocol(options.protocol) if plan is None else plan.applied(audit_config(options)).protocol
+    gates = all_gates(options, protocol, plan)
     delivery = prepare(options, voice)
     with _uncollected():
         cohort, table = load_score_cohort(
@@ -167,7 +168,6 @@ def audit_scores(
         )
         config = audit_config(options, outcome=outcome or (default_outcome(table) if plan is None else "dsc"))
         config = config if plan is None else plan.applied(config)
-        gates = all_gates(options, config, plan)
         require_answerable(gates, config, cohort, table)
         result = planned(run_audit(cohort, config, scores=table), plan, options, asked=config, gates=gates)
         finish(result, gates, delivery, voice)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from segfair.cli.terminal.voice import Voice
     from segfair.handover.deliver import Delivery
     from segfair.plan.study_plan import StudyPlan
+    from segfair.protocol.rules import Protocol
     from segfair.scoring.score_cache import ScoreCache
     from segfair.scoring.scores import ScoreTable
 
@@ -46,10 +47,10 @@ def study_plan(options: AuditOptions) -> StudyPlan | None:
     return read_plan(options.testing.plan)
 
 
-def all_gates(options: AuditOptions, config: AuditConfig, plan: StudyPlan | None) -> tuple[Gate, ...]:
+def all_gates(options: AuditOptions, protocol: Protocol, plan: StudyPlan | None) -> tuple[Gate, ...]:
     """Those of the protocol, of the plan and of the command line."""
     planned = () if plan is None else (gate.text for gate in plan.gates)
-    return read_gates([*config.protocol.gates, *planned, *(options.testing.gate or ())])
+    return read_gates([*protocol.gates, *planned, *(options.testing.gate or ())])
 
 
 def planned(
