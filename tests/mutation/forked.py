@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.runner import runtestprotocol
 
 __all__ = [
     "LIBRARIES", "TESTS", "Outcome", "Record", "copy_sources", "fault", "limit_of", "load_libraries", "mirrored",
@@ -223,12 +222,14 @@ def run_collected(
 ) -> Outcome:
     """Collected tests in their order, up to the first that fails, in a process forked from this one after `prepare`."""
 
+    failing = _Failing(scratch / "failed")
+
     def work() -> int:
         prepare()
+        items[0].config.pluginmanager.register(failing)
         for item, following in zip_longest(items, items[1:]):
-            reports = runtestprotocol(item, nextitem=following, log=False)
-            if any(report.failed for report in reports):
-                (scratch / "failed").write_text(item.nodeid, "utf-8")
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if failing.place.exists():
                 return 1
         return 0
 
