@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import compileall
 import importlib.util
+import math
 import os
 import resource
 import shutil
@@ -81,12 +82,13 @@ class Record:
         """All tests of the module's own file, those that run the line first; then others that run it, quick ones first.
 
         The others are asked as long as they take `others_s` of processor time, and one at least. A line that no test is
-        seen to run (compiled, in another process, at import) is left to all tests of its room.
+        seen to run (compiled, in another process, at import) is left to all tests of its room, however long they take.
         """
         mirror = mirrored(module)
         found = set(self.tests.get(module, {}).get(str(line), ()))
         if not found:
             found = {test for test in self.seconds if test.startswith(f"{Path(mirror).parent.as_posix()}/")}
+            others_s = math.inf
         files = {name for name in found if "::" not in name}
         found |= {test for test in self.seconds if test.split("::")[0] in files}
         # A test whose module fell away is none any more.
