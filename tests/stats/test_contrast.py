@@ -110,6 +110,8 @@ def test_quantile_blocks_hold_at_least_ten_cases_of_one_stratum() -> None:
     assert sizes == {0: [10] * 10, 1: [11, 11, 12], 2: [6]}
     assert np.unique(blocks).tolist() == [*range(10), 10, 11, 12, 20]
     assert quantile_blocks(values, strata, n_blocks=1).tolist() == strata.tolist()
+    # Of 28 cases three blocks would have fewer than ten.
+    assert np.bincount(quantile_blocks(values[:28], strata[:28], n_blocks=10)).tolist() == [14, 14]
     first = blocks == blocks[np.argmin(np.where(strata == 0, values, np.inf))]
     assert values[first].max() <= values[(strata == 0) & ~first].min()
 

@@ -158,3 +158,12 @@ def test_no_case_is_no_change() -> None:
     found = paired_max_t(np.zeros((2, 0), bool), np.zeros(0), rng=np.random.default_rng(0))
     assert (found.t.tolist(), found.tested.tolist()) == ([0, 0], [False, False])
     assert np.isnan([found.mean, found.p_value, found.p_adjusted]).all()
+
+
+def test_up_to_4096_sign_patterns_are_all_tried() -> None:
+    change = np.random.default_rng(8).normal(0.1, 0.2, 13)
+    for n, exact in ((12, True), (13, False)):
+        found = paired_max_t(
+            np.ones((1, n), bool), change[:n], rng=np.random.default_rng(0), min_cases=1, permutations=100
+        )
+        assert found.exact is exact

@@ -324,3 +324,14 @@ def test_levels_too_rare_to_be_mined_join_behind_the_lattice() -> None:
         assert joined[subgroup].shapley == pytest.approx(row.shapley, abs=1e-12)
         assert joined[subgroup].redundant == row.redundant
     assert with_levels(found, table, min_cases=10).subgroups == found.subgroups
+
+
+def test_the_worst_are_ten_unless_said_otherwise() -> None:
+    rng = np.random.default_rng(3)
+    table = make_table({"site": rng.integers(0, 15, 300).tolist()})
+    described = describe_divergences(
+        mine_subgroups(table, min_support=0.01), rng.normal(0.8, 0.1, 300), name="dsc", better="higher"
+    )
+    assert len(described) == 15
+    assert described.worst() == described.rows[:10]
+    assert described.worst(3) == described.rows[:3]
