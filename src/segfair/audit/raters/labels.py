@@ -26,7 +26,7 @@ from segfair.scoring.pairs import lesion_of
 from segfair.scoring.reading import read_label
 from segfair.scoring.scores import counted_values
 
-__all__ = ["RatedLabels", "put_together", "raters_of"]
+__all__ = ["RatedLabels", "put_together", "raters_of", "relabelled"]
 
 Files = Mapping[str, Path]
 
@@ -117,7 +117,7 @@ def put_together(
         spacing_mm: Voxel size of masks whose files do not say it.
         executor: Where it is done; None: in this process.
     """
-    raters = {name: _relabelled(cohort, found, protocol) for name, found in files.items()}
+    raters = {name: relabelled(cohort, found, protocol) for name, found in files.items()}
     of_case: dict[str, dict[str, Case]] = {case.id: {} for case in cohort}
     for name, rated in raters.items():
         for case in rated:
@@ -134,9 +134,7 @@ def put_together(
     nobody = {case_id: "no rater's label can be used" for case_id, number in n_raters.items() if not number}
     common = {
         rule: dataclasses.replace(
-            _relabelled(
-                cohort, {name: _place(folder, rule, name) for name in n_raters if name not in nobody}, protocol
-            ),
+            relabelled(cohort, {name: _place(folder, rule, name) for name in n_raters if name not in nobody}, protocol),
             excluded={**cohort.excluded, **nobody},
         )
         for rule in RULES
@@ -148,7 +146,7 @@ def put_together(
     return RatedLabels(usable, common, n_raters, tied, left_out)
 
 
-def _relabelled(cohort: Cohort, files: Files, protocol: Protocol) -> Cohort:
+def relabelled(cohort: Cohort, files: Files, protocol: Protocol) -> Cohort:
     """The cases that have a label among some files, with that label; pictures mean what these files say."""
     cases = tuple(dataclasses.replace(case, label=files[case.id]) for case in cohort if case.id in files)
     return with_pictures(dataclasses.replace(cohort, cases=cases, grey_levels=None), protocol)

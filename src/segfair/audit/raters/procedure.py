@@ -57,6 +57,11 @@ class Rating:
             return "one"
         return "two" if len(self.files) == 2 and self.reference == "first" else "several"
 
+    @property
+    def drawn_by(self) -> str:
+        """Whose labels the audit measures with; empty where these are what the raters have in common."""
+        return next(iter(self.files)) if self.reference == "first" else ""
+
     def run(
         self,
         config: AuditConfig,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from segfair.audit.result.reasons import Reasons
 from segfair.audit.result.second_labels import Raters, TwoRulers
 from segfair.subgroups.lattice import Better, Divergence, Estimate, Subgroup, SubgroupTable
 from segfair.subgroups.search import Search
@@ -82,6 +83,7 @@ class Finding:
         stability: How surely it is this subgroup.
         declared: Whether it is a level fixed beforehand, tested in a family of its own.
         nested_in: Levels that it does not name and all of its cases have, so that the gap may be theirs.
+        place: In which order it was named, from 1; it is compared within those before it. 0: that is not known.
     """
 
     items: Subgroup
@@ -91,6 +93,7 @@ class Finding:
     stability: Stability
     declared: bool = False
     nested_in: Subgroup = field(default_factory=lambda: Subgroup(frozenset()))
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class Subgroups(Mapping[str, SubgroupTable]):
         findings: What explains the significant subgroups of the primary outcome, most harmful first.
         worst_off: The subgroup of which most speaks that it is worse, beyond chance or not; None: none is.
         raters: What several raters say; None: there were none.
+        reasons: What the gaps of the findings are made of; None: that was not asked.
     """
 
     tables: Mapping[str, SubgroupTable]
@@ -126,6 +130,7 @@ class Subgroups(Mapping[str, SubgroupTable]):
     findings: tuple[Finding, ...] = ()
     worst_off: WorstOff | None = None
     raters: Raters | None = None
+    reasons: Reasons | None = None
 
     def __getitem__(self, outcome: str) -> SubgroupTable:
         return self.tables[outcome]
