@@ -20,16 +20,17 @@ PART_NAMES: Mapping[PartName, str] = {
     "empty_rule": "Rule for empty masks",
     "else": "All else",
 }
-_MADE_BY: Mapping[PartName, str] = {
-    "size_and_shape": "the size and shape of lesions alone",
-    "boundary": "error at the boundary",
-    "disagreement": "disagreement of labels",
-    "missed": "missed lesions",
-    "false_positives": "false positives",
-    "no_prediction": "missing or unusable predictions",
-    "empty_rule": "the rule for empty masks",
-    "else": "all else",
+_MADE_BY: Mapping[PartName, tuple[str, str]] = {
+    "size_and_shape": ("the size and shape of lesions alone", "the size and shape of lesions alone"),
+    "boundary": ("more error at the boundary", "less error at the boundary"),
+    "disagreement": ("disagreement of labels", "disagreement of labels"),
+    "missed": ("more missed lesions", "fewer missed lesions"),
+    "false_positives": ("more false positives", "fewer false positives"),
+    "no_prediction": ("more unusable predictions", "fewer unusable predictions"),
+    "empty_rule": ("the rule for empty masks", "the rule for empty masks"),
+    "else": ("all else", "all else"),
 }
+"""What costs the group DSC, and what spares it some."""
 _SHOWN = 0.0005
 """What would be printed as 0.000 is not told."""
 
@@ -56,4 +57,4 @@ def _joined(texts: Sequence[str]) -> str:
 
 
 def _told(part: Part) -> str:
-    return f"{format_number(part.value, signed=True)} by {_MADE_BY[part.name]}"
+    return f"{format_number(part.value, signed=True)} by {_MADE_BY[part.name][part.value > 0]}"

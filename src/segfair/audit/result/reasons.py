@@ -50,7 +50,7 @@ class GapParts:
         n: Cases of the group.
         value: The gap, the value of the finding's estimate; the parts add up to it.
         kind: How the members are compared, as of the estimate.
-        after: How many findings were named before it, within which it is compared.
+        after: How many findings were named before it, within which it is compared; None: that is not told.
         parts: What it is made of.
         sentence: The same in one sentence.
     """
@@ -59,7 +59,7 @@ class GapParts:
     n: int
     value: float
     kind: Literal["difference", "difference within strata"]
-    after: int
+    after: int | None
     parts: tuple[Part, ...]
     sentence: str
 
@@ -71,12 +71,12 @@ class BoundaryError:
     Attributes:
         region: Of which region; empty where there is one only.
         length: Median over cases of the mean distance between the outlines of what was found (ASSD).
-        n_cases: Of how many cases; 0: nothing was found anywhere, and the length is 0.
+        n_cases: Of how many cases; 0: nothing was found anywhere, and the length is 0. None: that is not told.
     """
 
     region: str
     length: float
-    n_cases: int
+    n_cases: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Reasons:
         errors: The boundary error of the cohort, of each region.
         n_cases: Cases with a DSC.
         n_raters: Further raters whose labels were compared.
-        n_compared: Cases that one of them labelled; in the others labels do not disagree.
+        n_compared: Cases that one of them labelled; in the others labels do not disagree. None: that is not told.
         deficit: What the mean deficit of all cases is made of.
         gaps: What the gap of each finding is made of, most harmful first.
         cases: The parts of each case, in the audit's order; empty where cases are left out.
@@ -108,7 +108,7 @@ class Reasons:
     errors: tuple[BoundaryError, ...]
     n_cases: int
     n_raters: int
-    n_compared: int
+    n_compared: int | None
     deficit: tuple[Part, ...]
     gaps: tuple[GapParts, ...]
     cases: tuple[CaseParts, ...] = ()
