@@ -107,9 +107,15 @@ def audit(
         [10, 10, 10]
     """
     if labels is None and _is_frame(predictions) and not _names_masks(predictions):
-        of_masks = {"ids": ids, "spacing": spacing, "images": images, "labels2": labels2, "cache": cache}
+        of_masks: dict[str, object] = {
+            "ids": ids,
+            "spacing": spacing,
+            "images": images,
+            "labels2": labels2,
+            "cache": cache,
+            "reasons": reasons or None,
+        }
         given = {name: value for name, value in of_masks.items() if value is not None}
-        given |= {"reasons": True} if reasons else {}
         return _hand_on_scores(predictions, metadata, {**given, **options})
     with python_terms():
         common = spacing if not isinstance(spacing, Mapping) else None

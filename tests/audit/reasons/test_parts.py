@@ -147,3 +147,13 @@ def test_the_boundary_error_is_that_of_what_was_found() -> None:
     # In mm along an axis whose voxels are longer.
     assert boundary_error(compare(pair(slab, moved, (3.0, 3.0))), rule) == pytest.approx(3 * alone)
     assert boundary_error(compare(pair(slab, far)), rule) is None
+
+
+@pytest.mark.parametrize("radius", [7.0, 12.0, 20.0])
+@pytest.mark.parametrize("reach", [0.7, 1.0, 1.5, 2.5])
+def test_a_disc_moves_about_as_geometry_has_it(radius: float, reach: float) -> None:
+    rows, columns = np.mgrid[:50, :50]
+    disc = (rows - 24.7) ** 2 + (columns - 25.1) ** 2 <= radius**2
+    out, inner, area = (radius + reach) ** 2, (radius - reach) ** 2, radius**2
+    expected = ((out - area) / (out + area) + (area - inner) / (area + inner)) / 2
+    assert moved_deficit(disc, disc, (1.0, 1.0), reach) == pytest.approx(expected, rel=0.16)

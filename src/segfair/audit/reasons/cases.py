@@ -19,6 +19,7 @@ from segfair.scoring.metrics import MaskPair
 from segfair.scoring.pairs import drop_ignored, lesion_of, with_sets
 from segfair.scoring.reading import read_label, read_prediction, size_is_known
 from segfair.scoring.score_cache import Rules
+from segfair.scoring.scores import LabelValues
 
 __all__ = ["Deficits", "take_cases_apart"]
 
@@ -94,7 +95,7 @@ def _check_same(case: str, found: float, scored: float) -> None:
         )
 
 
-def _regions(protocol: Protocol) -> Mapping[str, object]:
+def _regions(protocol: Protocol) -> Mapping[str, LabelValues]:
     return protocol.regions or {"": protocol.label.overlap}
 
 
@@ -131,7 +132,7 @@ def _read(case: Case, rules: Rules) -> tuple[str, dict[str, Compared], NDArray[n
     labels, predictions = drop_ignored(label.array, prediction.array, protocol.ignore_label)
     known = size_is_known(label, rules.spacing_mm)
     regions = {}
-    for name, values in (protocol.regions or {"": protocol.label.overlap}).items():
+    for name, values in _regions(protocol).items():
         pair = MaskPair(
             label=lesion_of(labels, with_sets(values, label.sets)),
             prediction=lesion_of(predictions, with_sets(values, prediction.sets)),

@@ -96,8 +96,9 @@ def moved_deficit(
     """The deficit that a boundary error makes by itself: the lesions that were found, moved out and in by a length.
 
     The mean of 1 - DSC of the label against itself with these lesions moved outwards, and moved inwards. A voxel that
-    the moved boundary crosses counts by the part that is covered, along the line to the nearest voxel on the other
-    side: on a grid a boundary could otherwise only be moved by whole voxels. A lesion thinner than twice the length
+    the moved boundary crosses counts by the part that it has passed, along the axis in which the nearest voxel of the
+    other side is farthest: on a grid a boundary could otherwise only be moved by whole voxels. (Of discs and balls
+    that is 4 to 7 % more than it ought to be on average, whatever their size.) A lesion thinner than twice the length
     vanishes inwards, which costs all of it. Nothing moves beyond the edge of the image, where a lesion that is cut by
     it has no boundary. (Axes that are not at right angles are taken to be.)
 
@@ -131,13 +132,14 @@ def _passed(mask: Mask, spacing: Sequence[float], reach: float) -> NDArray[np.fl
     if mask.all():
         return np.zeros(mask.shape)
     distance, nearest = ndimage.distance_transform_edt(mask, sampling=spacing, return_indices=True)
-    steps = np.zeros(mask.shape, dtype=nearest.dtype)
-    for axis, indices in enumerate(nearest):
+    longest, edge = np.full(mask.shape, -1.0), np.ones(mask.shape)
+    for axis, (indices, side) in enumerate(zip(nearest, spacing, strict=True)):
         along = np.arange(mask.shape[axis]).reshape([-1 if other == axis else 1 for other in range(mask.ndim)])
-        np.maximum(steps, np.abs(indices - along), out=steps)
-    # A line of so many steps: the boundary begins half a step before the first voxel and ends half a step behind it.
-    step = np.divide(distance, steps, out=np.ones(mask.shape), where=steps > 0)
-    passed: NDArray[np.float64] = np.where(mask, np.clip((reach - distance) / step + 1, 0.0, 1.0), 0.0)
+        away = np.abs(indices - along) * side
+        edge[away > longest] = side
+        np.maximum(longest, away, out=longest)
+    # Between neighbours the boundary begins half an edge before the voxel, and ends half an edge behind it.
+    passed: NDArray[np.float64] = np.where(mask, np.clip((reach - distance) / edge + 1, 0.0, 1.0), 0.0)
     return passed
 
 
