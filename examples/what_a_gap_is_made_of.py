@@ -25,7 +25,7 @@ for number, (site, scanner) in enumerate(zip(sites, scanners, strict=True)):
     predictions[f"P{number:03d}"] = disc(radius + error)
 
 metadata = pd.DataFrame({"id": list(labels), "site": sites, "scanner": scanners})
-result = sf.audit(predictions, labels, metadata, reasons=True, permutations=499, bootstrap=500)
+result = sf.audit(predictions, labels, metadata, reasons=True, max_items=1, permutations=499, bootstrap=500)
 reasons = result.subgroups.reasons
 error = reasons.errors[0]
 print(f"Boundary error of the cohort: {error.length:.2f} {reasons.unit} (median of {error.n_cases} cases)")
