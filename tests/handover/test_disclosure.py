@@ -15,7 +15,7 @@ from tests.audit.made_up_audits import DEFAULT, audit, changed, planted
 
 from segfair.audit.judging.verdict import headline
 from segfair.audit.result import AuditResult
-from segfair.audit.result.reasons import BoundaryError, CaseParts, GapParts, Part, Reasons
+from segfair.audit.result.subgroups import BoundaryError, CaseParts, GapParts, Part, Reasons
 from segfair.errors import ConfigError
 from segfair.handover.disclosure import SMALLEST, CellTotals, share
 from segfair.report.audit.summary import headline_facts, worst_section

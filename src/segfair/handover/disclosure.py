@@ -44,8 +44,8 @@ from segfair.audit.result import (
     Verdict,
     WorstOff,
 )
-from segfair.audit.result.reasons import Part, Reasons
 from segfair.audit.result.record import KNOWN_KEYS
+from segfair.audit.result.subgroups import Part, Reasons
 from segfair.errors import ConfigError
 from segfair.handover.pseudonyms import with_alert, without_paths
 from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, plan_without_texts, rename_levels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from segfair.audit.reasons.words import PART_NAMES, gap_sentence
-from segfair.audit.result.reasons import PARTS, Part
+from segfair.audit.result.subgroups import PARTS, Part
 from segfair.subgroups.lattice import Subgroup
 
 SITE = Subgroup(frozenset({("site", "B")}))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.report.hand_made import small, texts, titles
 
-from segfair.audit.result.reasons import BoundaryError, GapParts, Part, Reasons
+from segfair.audit.result.subgroups import BoundaryError, GapParts, Part, Reasons
 from segfair.report.audit.reasons import reason_section, stacked_bar
 from segfair.report.drawing import Box
 from segfair.subgroups.lattice import Subgroup

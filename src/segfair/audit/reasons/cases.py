@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.audit.reasons.parts import Compared, boundary_error, compare, moved_deficit, take_apart
-from segfair.audit.result.reasons import PARTS, BoundaryError, PartName
+from segfair.audit.result.subgroups import PARTS, BoundaryError, PartName
 from segfair.cases import Case
 from segfair.errors import InputError
 from segfair.protocol.rules import Protocol

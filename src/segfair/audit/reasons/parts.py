@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from segfair.audit.result.reasons import PartName
+from segfair.audit.result.subgroups import PartName
 from segfair.protocol.rules import SurfaceRule
 from segfair.scoring.boxes import joint_box
 from segfair.scoring.metrics import MaskPair, assd, surface_distances

@@ -26,7 +26,7 @@ from segfair.audit.raters.labels import Files, relabelled
 from segfair.audit.reasons.cases import Deficits, take_cases_apart
 from segfair.audit.reasons.words import gap_sentence
 from segfair.audit.result import AuditConfig, AuditResult, Finding
-from segfair.audit.result.reasons import PARTS, CaseParts, GapParts, Part, PartName, Reasons
+from segfair.audit.result.subgroups import PARTS, CaseParts, GapParts, Part, PartName, Reasons
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.intake.mask_values import with_pictures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from segfair.audit.result.reasons import Part, PartName
+from segfair.audit.result.subgroups import Part, PartName
 from segfair.audit.words import format_number
 from segfair.subgroups.lattice import Subgroup
 

@@ -7,7 +7,7 @@ from string import ascii_uppercase
 
 from segfair.audit.reasons.words import PART_NAMES
 from segfair.audit.result import AuditResult
-from segfair.audit.result.reasons import BoundaryError, GapParts, Part, PartName, Reasons
+from segfair.audit.result.subgroups import BoundaryError, GapParts, Part, PartName, Reasons
 from segfair.audit.words import clean, format_interval, format_number, metric_name, plural, subgroup_name
 from segfair.report.drawing import INK, Box, Drawing, Hatch, Line, Mark, Scale, Text
 from segfair.report.figures import MUTED, text_colour, value_axis
