@@ -45,6 +45,7 @@ def test_reasons_are_told_beside_an_audit_that_stays_as_it_was(call_cli, phantom
     ("command", "more", "told"),
     [
         ("audit", ("--outcome", "iou"), "--reasons: takes gaps in dsc apart, and the primary outcome is iou"),
+        ("audit", ("--unit", "lesion"), "--reasons: takes the DSC of cases apart, and here a row is a lesion"),
         ("audit-scores", (), "--reasons: looks at the masks, and scores have none"),
     ],
 )

@@ -200,7 +200,13 @@ def _cohort_of(
     """The cases, from folders, or from files that stand for arrays while they are audited."""
     from segfair.intake.cohorts import load_cohort
 
-    chosen = {**selection(options), "missing_prediction": options.get("missing_prediction")}
+    wanted = names_of(options.get("dicom_attributes"), "dicom_attributes")
+    chosen = {
+        **selection(options),
+        "missing_prediction": options.get("missing_prediction"),
+        "dicom_series": options.get("dicom_series"),
+        "dicom_attributes": ",".join(wanted) or None,
+    }
     are_folders = isinstance(predictions, str | PathLike) and isinstance(labels, str | PathLike)
     if are_folders or (labels is None and _is_listed(predictions)):
         if ids is not None:
@@ -239,12 +245,13 @@ def _audit(
     cache: str | PathLike[str] | None,
 ) -> AuditResult:
     from segfair.audit.raters.procedure import rating
-    from segfair.audit.reasons.procedure import require_dsc, with_reasons
     from segfair.gallery.worst_cases import with_gallery, with_images
     from segfair.scoring.executors import own_processes
     from segfair.scoring.score_cache import ScoreCache
 
     if reasons:
+        from segfair.audit.reasons.procedure import require_dsc, with_reasons
+
         require_dsc(config)
     cohort, found_images = with_images(cohort, images)
     kept = None if cache is None else ScoreCache(Path(cache))
@@ -255,7 +262,7 @@ def _audit(
             if reasons:
                 of_raters: Any = {"measured_with": rated.drawn_by, "executor": executor, "cache": kept}
                 with _bar(2 * len(result.cases.scores.rows), progress, "reasons") as on_done:
-                    result = with_reasons(result, cohort, rated.files, on_done=on_done, **of_raters)
+                    result = with_reasons(result, cohort, rated.raters, on_done=on_done, **of_raters)
         return with_gallery(result, cohort, images=found_images)
 
 

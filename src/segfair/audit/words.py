@@ -67,6 +67,22 @@ _METRIC_NAMES: Mapping[str, str] = {
     "precision": "Precision",
     "relative_volume_error": "Relative volume error",
     "abs_relative_volume_error": "Absolute relative volume error",
+    "lesion_sensitivity": "Lesion sensitivity",
+    "false_lesions": "False lesions",
+    "lesion_f1": "Lesion F1",
+    "lesion_dsc": "Lesion DSC",
+    "lesion_hd95_mm": "Lesion HD95 (mm)",
+    "lesion_hd95_vox": "Lesion HD95 (voxels)",
+    "lesion_hd95_px": "Lesion HD95 (px)",
+    "lesion_assd_mm": "Lesion ASSD (mm)",
+    "lesion_assd_vox": "Lesion ASSD (voxels)",
+    "lesion_assd_px": "Lesion ASSD (px)",
+    "lesion_sq": "Lesion SQ",
+    "lesion_depth_mm": "Lesion depth (mm)",
+    "lesion_depth_vox": "Lesion depth (voxels)",
+    "lesion_depth_px": "Lesion depth (px)",
+    "lesion_pq": "Lesion PQ",
+    "lesion_pq_dsc": "Lesion PQ (DSC)",
 }
 
 

@@ -22,6 +22,7 @@ from segfair.cli.options import (
     HigherIsBetter,
     Images,
     Label,
+    Lesions,
     LowerIsBetter,
     MaskFiles,
     MissingRule,
@@ -43,6 +44,7 @@ from segfair.cli.settings import (
     parse_spacing,
     planned,
     prepare,
+    refuse_with_lesions,
     require_answerable,
     score_cache,
     selection,
@@ -85,45 +87,48 @@ def audit(
         MissingRule | None,
         option("What an unusable prediction means: the worst score, nothing, or an error.", RULES),
     ] = None,
-    derive: Annotated[
-        bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
-    ] = False,
     reasons: Reasons = False,
     images: Images = None,
     strict: Strict = False,
     *,
     raters: OtherRaters,
     files: MaskFiles,
+    lesions: Lesions,
     running: Running,
     options: AuditOptions,
 ) -> None:
     """Score masks, find whom they are worse for, and write a report."""
     from segfair.audit.raters.procedure import rating
-    from segfair.audit.reasons.procedure import require_dsc
     from segfair.gallery.worst_cases import with_gallery, with_images
     from segfair.intake.cohorts import load_cohort
 
     voice = Voice("audit", options.saying)
+    if lesions.unit == "lesion":
+        refuse_with_lesions(options, raters.labels2)
     config = audit_config(
         options,
         outcome=outcome,
         metrics=metrics,
+        **dataclasses.asdict(lesions),
         labels=tuple(label or ()),
         missing_prediction=missing_prediction,
         threshold=files.threshold,
         spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
-        derive=derive,
         strict=strict,
     )
     plan = study_plan(options)
     config = config if plan is None else plan.applied(config)
     if reasons:
+        from segfair.audit.reasons.procedure import require_dsc
+
         require_dsc(config)
-    gates = all_gates(options, config, plan)
+    gates = all_gates(options, config.protocol, plan)
     delivery = prepare(options, voice)
     cohort = load_cohort(
-        *mask_places(predictions, labels, metadata, pattern=files.pattern, label_pattern=files.label_pattern),
+        *mask_places(predictions, labels, metadata, files),
         missing_prediction=config.missing_prediction,
+        dicom_series=files.dicom_series,
+        dicom_attributes=files.dicom_attributes,
         **selection(options, plan),
     )
     cohort, found_images = with_images(cohort, images)
@@ -157,7 +162,7 @@ def _taken_apart(
         return with_reasons(
             result,
             cohort,
-            rated.files,
+            rated.raters,
             measured_with=rated.drawn_by,
             executor=executor,
             cache=cache,
@@ -196,6 +201,7 @@ def audit_scores(
     voice = Voice("audit-scores", options.saying)
     plan = study_plan(options)
     protocol = load_protocol(options.protocol) if plan is None else plan.applied(audit_config(options)).protocol
+    gates = all_gates(options, protocol, plan)
     delivery = prepare(options, voice)
     with _uncollected():
         cohort, table = load_score_cohort(
@@ -208,7 +214,6 @@ def audit_scores(
         )
         config = audit_config(options, outcome=outcome or (default_outcome(table) if plan is None else "dsc"))
         config = config if plan is None else plan.applied(config)
-        gates = all_gates(options, config, plan)
         require_answerable(gates, config, cohort, table)
         result = planned(run_audit(cohort, config, scores=table), plan, options, asked=config, gates=gates)
         finish(result, gates, delivery, voice)

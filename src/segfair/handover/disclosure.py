@@ -47,7 +47,7 @@ from segfair.audit.result import (
 from segfair.audit.result.record import KNOWN_KEYS
 from segfair.audit.result.subgroups import Part, Reasons
 from segfair.errors import ConfigError
-from segfair.handover.pseudonyms import with_alert, without_paths
+from segfair.handover.pseudonyms import require_cases, with_alert, without_paths
 from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, plan_without_texts, rename_levels
 from segfair.subgroups.lattice import Divergence, Estimate, Item, Subgroup, SubgroupTable
 from segfair.subgroups.search import Search
@@ -169,8 +169,10 @@ def share(result: AuditResult) -> AuditResult:
         The audit without rows, ids, paths, failure rates, Shapley shares, and whatever concerns a hidden group.
 
     Raises:
-        ConfigError: The audit was made to be shared already, is too small, or is about an outcome of 0 and 1 only.
+        ConfigError: The audit was made to be shared already, is too small, is of lesions, or is about an outcome of 0
+            and 1 only.
     """
+    require_cases(result, "--share")
     binary = _two_valued_outcomes(result)
     tables = {name: table for name, table in result.subgroups.items() if name not in binary}
     universe = _Universe.of(result, tables)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
+import logging
 import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
-# Read at import, and refused if nobody knows them; no window is opened here, and no date is written.
-os.environ["MPLBACKEND"] = "agg"
-if not os.environ.get("SOURCE_DATE_EPOCH", "0").isdecimal():
-    del os.environ["SOURCE_DATE_EPOCH"]
+from segfair.environment import settle_environment
+
+settle_environment()
+# Where it cannot keep a cache it makes one elsewhere; nothing depends on it.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 import matplotlib
 from matplotlib.figure import Figure

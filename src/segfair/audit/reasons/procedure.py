@@ -22,7 +22,7 @@ from segfair import stats
 from segfair.attributes.joins import join_levels
 from segfair.audit.design import build_design
 from segfair.audit.panel import Panel
-from segfair.audit.raters.labels import Files, relabelled
+from segfair.audit.raters.labels import relabelled
 from segfair.audit.reasons.cases import Deficits, take_cases_apart
 from segfair.audit.reasons.words import gap_sentence
 from segfair.audit.result import AuditConfig, AuditResult, Finding
@@ -30,6 +30,7 @@ from segfair.audit.result.subgroups import PARTS, CaseParts, GapParts, Part, Par
 from segfair.cases import Cohort
 from segfair.errors import ConfigError
 from segfair.intake.mask_values import with_pictures
+from segfair.intake.rater_labels import RaterLabels
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import Rules, ScoreCache
 from segfair.scoring.scores import ScoreTable
@@ -41,11 +42,16 @@ Floats = NDArray[np.float64]
 
 
 def require_dsc(config: AuditConfig) -> None:
-    """Says early that gaps of another metric cannot be taken apart.
+    """Says early that gaps of another metric, or of single lesions, cannot be taken apart.
 
     Raises:
-        ConfigError: The primary outcome is not the DSC.
+        ConfigError: The primary outcome is not the DSC of cases.
     """
+    if config.unit != "case":
+        raise ConfigError(
+            f"--reasons: takes the DSC of cases apart, and here a row is a {config.unit}; leave one of --unit and "
+            "--reasons out"
+        )
     if config.outcomes[0] != OUTCOME:
         raise ConfigError(
             f"--reasons: takes gaps in {OUTCOME} apart, and the primary outcome is {config.outcomes[0]}; name "
@@ -56,7 +62,7 @@ def require_dsc(config: AuditConfig) -> None:
 def with_reasons(
     result: AuditResult,
     cohort: Cohort,
-    raters: Mapping[str, Files] | None = None,
+    raters: Mapping[str, RaterLabels] | None = None,
     *,
     measured_with: str = "",
     executor: Executor | None = None,
@@ -68,7 +74,7 @@ def with_reasons(
     Args:
         result: The audit.
         cohort: Its cases, with the labels that it measured with.
-        raters: Rater -> case -> label, where there are several.
+        raters: Rater -> labels, where there are several.
         measured_with: Which of the raters drew the cohort's labels; empty: none of them alone.
         executor: Where masks are looked at; None: in this process.
         cache: Where scores of earlier runs lie; None: nowhere.
@@ -97,7 +103,7 @@ def with_reasons(
     rules = Rules(config.protocol, config.threshold, config.spacing_mm)
     deficits = take_cases_apart(bare, rules, dsc, executor=executor, on_done=on_done)
     shifts: dict[str, float] = {}
-    others = {name: files for name, files in (raters or {}).items() if name != measured_with}
+    others = {name: labels for name, labels in (raters or {}).items() if name != measured_with}
     if others:
         first = len(others) < len(raters or {})
         shifts = _disagreement(
@@ -111,7 +117,7 @@ def with_reasons(
 def _disagreement(
     usable: Set[str],
     cohort: Cohort,
-    others: Mapping[str, Files],
+    others: Mapping[str, RaterLabels],
     rules: Rules,
     dsc: Mapping[str, float],
     *,
@@ -124,8 +130,8 @@ def _disagreement(
     With the labels themselves as one of two raters that is half of the difference between the two.
     """
     held: dict[str, list[float]] = {}
-    for files in others.values():
-        labelled = relabelled(cohort, files, rules.protocol)
+    for labels in others.values():
+        labelled = relabelled(cohort, labels, rules.protocol)
         table = score_cohort(
             dataclasses.replace(labelled, cases=tuple(case for case in labelled if case.id in usable)),
             rules.protocol.replace(metrics=(OUTCOME,)),
