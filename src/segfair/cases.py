@@ -26,6 +26,7 @@ class Case:
         structures: Where its masks are folders of one file a structure, the structures in the order of their values,
             from 1 on; empty where they are files.
         white: Which of its PNG masks are black and white only, as are all of their role, so that 255 means 1.
+        probabilities: Path of the model's probability map; None where there is none.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Case:
     within: Path | None = None
     white: tuple[MaskRole, ...] = ()
     structures: tuple[str, ...] = ()
+    probabilities: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,11 @@ class Cohort:
 
     def __iter__(self) -> Iterator[Case]:
         return iter(self.cases)
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether any case has a probability map beside its mask."""
+        return any(case.probabilities is not None for case in self.cases)
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -67,6 +67,12 @@ _METRIC_NAMES: Mapping[str, str] = {
     "precision": "Precision",
     "relative_volume_error": "Relative volume error",
     "abs_relative_volume_error": "Absolute relative volume error",
+    "ece": "ECE",
+    "ece_chance": "ECE by chance",
+    "brier": "Brier score",
+    "expected_dsc": "Expected DSC",
+    "overconfidence": "Over-confidence",
+    "abs_overconfidence": "Absolute over-confidence",
 }
 
 

@@ -28,6 +28,7 @@ from segfair.cli.options import (
     Naming,
     OtherRaters,
     Out,
+    Probabilities,
     Running,
     Saying,
     Share,
@@ -78,6 +79,7 @@ def audit(
     derive: Annotated[
         bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
     ] = False,
+    probabilities: Probabilities = None,
     images: Images = None,
     strict: Strict = False,
     *,
@@ -110,6 +112,7 @@ def audit(
     cohort = load_cohort(
         *mask_places(predictions, labels, metadata, pattern=files.pattern, label_pattern=files.label_pattern),
         missing_prediction=config.missing_prediction,
+        probabilities=probabilities,
         **selection(options, plan),
     )
     cohort, found_images = with_images(cohort, images)

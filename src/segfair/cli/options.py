@@ -120,6 +120,12 @@ class MaskFiles:
     spacing: Spacing = None
 
 
+Probabilities = Annotated[
+    Path | None,
+    option("Folder of the probabilities behind the masks: is the model as sure as it is right?", GROUPS),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class OtherRaters:
     """Who else labelled the cases."""

@@ -214,10 +214,10 @@ def require_answerable(
     from segfair.audit.choices.outcomes import resolve_outcomes
     from segfair.audit.choices.units import resolve_units
     from segfair.audit.judging.gates import require_answerable
-    from segfair.scoring.scores import protocol_metrics
+    from segfair.scoring.calibration.cases import metrics_of
 
     rules = resolve_units(dataclasses.replace(config, protocol=resolve_protocol(config, cohort)), cohort).protocol
-    metrics = scores.metrics if scores is not None else protocol_metrics(rules)
+    metrics = scores.metrics if scores is not None else metrics_of(cohort, rules)
     config, _ = resolve_outcomes(config, metrics)
     listed = tuple(rules.attributes)
     possible = config.attributes or (listed if rules.listed_only else (*listed, *cohort.columns))

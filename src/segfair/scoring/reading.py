@@ -90,9 +90,10 @@ def read_pair(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """A prediction on the label's axes, and what a reader has to know about it."""
+    """A prediction on the label's axes, what a reader has to know about it, and the mask as its file stores it."""
 
     mask: Mask
+    stored: Mask
     alerts: tuple[str, ...] = ()
     facts: Mapping[str, float] = field(default_factory=dict)
 
@@ -119,11 +120,11 @@ def read_prediction(
     tolerance = protocol.grid.tolerance
     aligned = align(prediction, label, tolerance=tolerance)
     if aligned is not None:
-        return Prediction(aligned, _other_place(prediction, label, tolerance), facts)
+        return Prediction(aligned, prediction, _other_place(prediction, label, tolerance), facts)
     difference = describe_difference(label, prediction)
     if protocol.grid.match == "shape" and prediction.shape == label.shape:
         text = f"scored voxel by voxel although the grids differ: {difference}"
-        return Prediction(prediction, (text,), facts)
+        return Prediction(prediction, prediction, (text,), facts)
     if label.has_size and not prediction.has_size:
         difference += '; save it with the affine of its label, or let equal shape be enough (grid.match = "shape")'
     raise InputError(f"{OTHER_GRID}: {difference}")

@@ -55,7 +55,7 @@ def scorer_digest() -> str:
     """
     found = hashlib.sha256()
     for folder in (Path(__file__).parent, Path(images.__path__[0])):
-        for module in sorted(folder.glob("*.py")):
+        for module in sorted(folder.rglob("*.py")):
             found.update(module.name.encode() + b"\0" + module.read_bytes())
     for library in _LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -65,11 +65,12 @@ def scorer_digest() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How two masks are scored, as `segfair.scoring.cohort.score_case` has it."""
+    """How two masks are scored, as `segfair.scoring.cohort.score_case` has it, and whether probabilities are, too."""
 
     protocol: Protocol
     threshold: float | None = None
     spacing_mm: tuple[float, ...] | None = None
+    with_probabilities: bool = False
 
 
 @dataclass(slots=True)
@@ -108,6 +109,8 @@ class ScoreCache:
         protocol = {name: rule for name, rule in rules.protocol.to_dict().items() if name not in _SCORES_NOTHING}
         depends = [self.scorer, protocol, rules.threshold, rules.spacing_mm, sorted(case.white), label, prediction]
         depends += case.structures
+        if rules.with_probabilities:
+            depends.append(contents_of_probabilities(case))
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
 
     def find(self, key: str) -> CaseScore | None:
@@ -177,9 +180,18 @@ def contents_of_prediction(case: Case) -> str | None:
     return _contents(case.prediction, case.within)
 
 
+def contents_of_probabilities(case: Case) -> str:
+    """The same of a probability map; of one that cannot be read, which scoring names, where it should be."""
+    if case.probabilities is None:
+        return NOTHING
+    return _contents(case.probabilities, None) or str(case.probabilities)
+
+
 def names_a_file(score: CaseScore, case: Case) -> bool:
     """Whether a penalty speaks of a file by its path, so that it holds for this case and this run alone."""
-    return any(str(path) in (score.penalised or "") for path in (case.label, case.prediction) if path is not None)
+    told = (score.penalised or "") + score.no_probabilities
+    paths = (case.label, case.prediction, case.probabilities)
+    return any(str(path) in told for path in paths if path is not None)
 
 
 def _contents(path: Path, within: Path | None) -> str | None:
@@ -195,7 +207,9 @@ def _digest(text: str) -> str:
 
 def _score(tree: dict[str, Any]) -> CaseScore:
     in_label, in_prediction = tree.pop("values_found")
+    calibration = tree.pop("calibration")
     return CaseScore(
         **{**tree, "case": "", "alerts": tuple(tree["alerts"])},
         values_found=(tuple(in_label), tuple(in_prediction)),
+        calibration=tuple((n, probability, lesion) for n, probability, lesion in calibration),
     )

@@ -64,6 +64,10 @@ class CaseScore:
         values_found: The non-zero values that occur in the label and in the prediction, rising, the first
             `MOST_VALUES` of each; empty where there is none, or no usable prediction.
         equals_label: Whether the prediction has just the voxels of a label that is not empty, in every region.
+        calibration: Of a probability map, bin by bin: voxels around the lesion, the sum of their probabilities, and how
+            many are lesion; empty without a map, or without a lesion.
+        no_probabilities: Why the case has no values of its probabilities though others have; empty otherwise, and where
+            its prediction could not be used either.
     """
 
     case: str
@@ -74,6 +78,8 @@ class CaseScore:
     label_sha256: str = ""
     values_found: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     equals_label: bool = False
+    calibration: tuple[tuple[float, float, float], ...] = ()
+    no_probabilities: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,16 @@ from segfair.audit.choices.labels import (
 from segfair.audit.choices.outcomes import resolve_outcomes, with_absolute
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.design import subject_notice, with_subjects
-from segfair.audit.mask_facts import check_threshold, check_usable
+from segfair.audit.mask_facts import check_maps, check_threshold, check_usable
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import AuditError, InputError
 from segfair.intake.cohorts import penalised_notice
 from segfair.intake.mask_values import check_grey_levels, with_pictures
+from segfair.scoring.calibration.cases import metrics_of
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import ScoreCache
-from segfair.scoring.scores import ScoreTable, protocol_metrics
+from segfair.scoring.scores import ScoreTable
 
 __all__ = ["check_columns", "score_cases", "settle", "settle_pictures"]
 
@@ -66,7 +67,7 @@ def settle(
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(config, cohort)
     cohort = settle_pictures(cohort, config, labels_named=labels_are_named(asked, cohort))
-    metrics = protocol_metrics(config.protocol) if scores is None else scores.metrics
+    metrics = metrics_of(cohort, config.protocol) if scores is None else scores.metrics
     config, notices = resolve_outcomes(config, metrics)
     return config, cohort, (*subject_notice(asked, config, cohort), *notices)
 
@@ -113,6 +114,7 @@ def score_cases(
         )
         check_threshold([scores], config.threshold)
         check_usable(scores, config)
+        check_maps(scores, config)
     cohort = _without_excluded(cohort, scores)
     scores = with_absolute(_apply_missing_rule(scores, config), config.outcomes)
     if not scores.cases:

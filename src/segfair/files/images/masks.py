@@ -33,6 +33,7 @@ from segfair.remote import bring
 
 __all__ = [
     "MASK_SUFFIXES",
+    "PROBABILITY_KEYS",
     "Mask",
     "align",
     "count_channels",
