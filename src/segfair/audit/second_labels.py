@@ -72,7 +72,7 @@ def measure_again(
     raters = dataclasses.replace(
         second,
         cases=tuple(
-            dataclasses.replace(other, label=case.label, prediction=other.label)
+            dataclasses.replace(other, label=case.label, prediction=other.label, probabilities=None)
             for other in second
             if (case := first[other.id]).label is not None
         ),

@@ -177,6 +177,7 @@ def without_paths(result: AuditResult) -> AuditResult:
         kept.append(Alert("cases", f"{n_noticed} kinds of peculiarities in the masks; the full report names them."))
     left_out = result.attributes.left_out
     search, second = result.subgroups.search, result.subgroups.second_labels
+    calibration = result.scores.calibration
     if search is not None:
         entries = (LeftOut(entry.what, _NO_ATTRIBUTE) if entry.what in left_out else entry for entry in search.left_out)
         search = dataclasses.replace(search, left_out=tuple(entries))
@@ -206,6 +207,10 @@ def without_paths(result: AuditResult) -> AuditResult:
             search=search,
             second_labels=None if second is None else dataclasses.replace(second, labels=""),
             raters=None if result.subgroups.raters is None else _unnamed(result.subgroups.raters),
+        ),
+        scores=dataclasses.replace(
+            result.scores,
+            calibration=None if calibration is None else dataclasses.replace(calibration, left_out={}),
         ),
         verdict=dataclasses.replace(result.verdict, alerts=tuple(kept)),
     )
