@@ -73,8 +73,8 @@ def check_maps(scores: ScoreTable, config: AuditConfig) -> None:
         return
     case, reason = next(iter(without.items()))
     raise InputError(
-        f"{len(without)} of {len(scores.cases)} probability maps cannot be used, such as that of case {case} ({reason}); "
-        "mend them, or choose --missing-prediction worst or drop: their cases are then in no mean of probabilities"
+        f"{len(without)} of {len(scores.cases)} probability maps cannot be used, such as that of case {case} "
+        f"({reason}); mend them, or choose --missing-prediction worst or drop: their cases are then in no mean of probabilities"
     )
 
 
@@ -168,7 +168,9 @@ def _map_alerts(scores: ScoreTable) -> list[Alert]:
         if score.no_probabilities:
             kinds.setdefault(score.no_probabilities, []).append(score.case)
     return [
-        Alert("cases", f"probabilities: {some(cases)} in no mean of them: {reason} ({len(cases)} of {len(scores)} cases)")
+        Alert(
+            "cases", f"probabilities: {some(cases)} in no mean of them: {reason} ({len(cases)} of {len(scores)} cases)"
+        )
         for reason, cases in kinds.items()
     ]
 

@@ -98,8 +98,8 @@ ENTRIES: Mapping[str, Entry] = {
     ),
     "ece": Entry(
         "ECE",
-        "Expected calibration error: how far probabilities lie from the shares of voxels that are lesion. 0 is exact; a "
-        "model whose probabilities are right has its chance level, for bins of few voxels are off by chance.",
+        "Expected calibration error: how far probabilities lie from the shares of voxels that are lesion. 0 is exact; "
+        "a model whose probabilities are right has its chance level, for bins of few voxels are off by chance.",
         ("Expected calibration error", "calibration"),
     ),
     "brier": Entry("Brier score", "Mean squared difference of probability and label, a voxel each: 0 is exact."),

@@ -30,6 +30,7 @@ def reliability_diagrams(groups: Sequence[tuple[str, CalibrationGroup]], *, n_co
     for number, (name, group) in enumerate(groups):
         row, column = divmod(number, n_columns)
         _square(drawing, name, group, (column * _STEP_X, row * _STEP_Y))
+    drawing.add(Text(0.0, plot + 0.34, "to the right: probability; upwards: share of lesion", colour=MUTED, size=7.5))
     return drawing
 
 

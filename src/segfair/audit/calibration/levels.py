@@ -74,9 +74,7 @@ def reliability(cases: Sequence[Sequence[tuple[float, float, float]]]) -> tuple[
     )
 
 
-def _group(
-    items: Subgroup, scores: ScoreTable, where: NDArray[np.intp], ci: Interval | None
-) -> CalibrationGroup:
+def _group(items: Subgroup, scores: ScoreTable, where: NDArray[np.intp], ci: Interval | None) -> CalibrationGroup:
     cases = [scores.scores[row] for row in where]
 
     def mean(name: str) -> float | None:

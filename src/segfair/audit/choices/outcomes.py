@@ -92,8 +92,8 @@ def _find(asked: str, known: dict[str, Metric]) -> str:
         return source
     if asked.casefold().removeprefix(_PREFIX) in SOFT_METRICS:
         raise ConfigError(
-            f"outcome {asked}: takes the probabilities behind the masks; name their folder with --probabilities, or give "
-            "the table of paths a column probabilities"
+            f"outcome {asked}: takes the probabilities behind the masks; name their folder with --probabilities, or "
+            "give the table of paths a column probabilities"
         )
     raise ConfigError(
         f"outcome {asked}: not among the scored metrics{close_names(asked, known)}; there are {', '.join(known)}"

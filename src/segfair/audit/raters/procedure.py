@@ -194,6 +194,8 @@ def _against(first: Cohort, second: Cohort, protocol: Protocol) -> Cohort:
     """The cases that both raters labelled, the second one's labels as predictions."""
     other = {case.id: case.label for case in second}
     cases = tuple(
-        dataclasses.replace(case, prediction=other[case.id], within=None, probabilities=None) for case in first if case.id in other
+        dataclasses.replace(case, prediction=other[case.id], within=None, probabilities=None)
+        for case in first
+        if case.id in other
     )
     return with_pictures(dataclasses.replace(first, cases=cases, grey_levels=None), protocol)

@@ -68,7 +68,9 @@ def _classes(path: Path) -> NDArray[np.float32]:
         with np.load(path, allow_pickle=False) as archive:
             key = next(name for name in PROBABILITY_KEYS if name in archive.files)
             if key == "logits":
-                raise InputError(f"{path}: holds logits; save the probabilities, which softmax or sigmoid makes of them")
+                raise InputError(
+                    f"{path}: holds logits; save the probabilities, which softmax or sigmoid makes of them"
+                )
             stored: NDArray[Any] = np.asarray(archive[key])
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise InputError(f"{path}: cannot be read as .npz ({error}); write it again with numpy.savez") from error
@@ -89,11 +91,12 @@ def _lesion(path: Path, classes: NDArray[np.float32], values: Literal["any"] | t
         absent = [] if values == "any" else [value for value in values if not 0 < value < len(classes)]
         if absent:
             raise InputError(
-                f"{path}: has the classes 0 to {len(classes) - 1}, and the label value {absent[0]} counts; --label says "
-                "which do"
+                f"{path}: has the classes 0 to {len(classes) - 1}, and the label value {absent[0]} counts; --label "
+                "says which do"
             )
         classes = classes[1:] if values == "any" else classes[list(values)]
-    return classes.sum(axis=0).transpose(2, 1, 0)
+    lesion: NDArray[np.float32] = classes.sum(axis=0).transpose(2, 1, 0)
+    return lesion
 
 
 def _refuse_strange(path: Path, values: NDArray[Any]) -> None:

@@ -56,27 +56,35 @@ def _sentence(overall: CalibrationGroup) -> str:
             f"({format_number(overall.ece_chance)} by chance, were the probabilities right)."
         )
     if overall.expected_dsc is not None:
-        how = "as good as the masks are, as far as can be told"
-        if overall.ci is not None and not overall.ci[0] <= 0 <= overall.ci[1]:
-            how = "more than the masks have: over-confident" if overall.ci[0] > 0 else "less than the masks have"
         told.append(
-            f"The probabilities expect a DSC of {format_number(overall.expected_dsc)}, and it is "
-            f"{format_number(overall.real_dsc)}: {how}."
+            f"The probabilities expect a DSC of {format_number(overall.expected_dsc)}, and the masks have "
+            f"{format_number(overall.real_dsc)}: {_surer(overall)}."
         )
     return " ".join(told)
+
+
+def _surer(overall: CalibrationGroup) -> str:
+    """Whether the model is surer than it is right."""
+    if overall.ci is None or overall.overconfidence is None:
+        return "too few cases to tell more"
+    low, high = overall.ci
+    if low <= 0 <= high:
+        return "neither over- nor under-confident, as far as these cases tell"
+    size = format_number(abs(overall.overconfidence))
+    return f"{'over' if low > 0 else 'under'}-confident by {size} on average"
 
 
 def _about(facts: Calibration, tested: list[str]) -> list[str]:
     about = [
         f"ECE and Brier score count the voxels of the box around the lesion and {facts.margin_mm:g} mm beyond it "
         f"({facts.margin_voxels} voxels where their size is not known): with all background any ECE would be near 0. "
-        f"ECE has {facts.n_bins} bins of equal width; each case counts alike. Its chance level takes neighbouring voxels "
-        "for independent, which they are not, and so is a lower bound."
+        f"ECE has {facts.n_bins} bins of equal width; each case counts alike. Its chance level takes neighbouring "
+        "voxels for independent, which they are not, and so is a lower bound."
     ]
     if facts.left_out:
         about.append(
-            f"{plural(len(facts.left_out), 'case')} without a map that can be used, in none of these numbers; audit.json "
-            "says why."
+            f"{plural(len(facts.left_out), 'case')} without a map that can be used, in none of these numbers; "
+            "audit.json says why."
         )
     if not tested:
         about.append("Nothing here is tested; --outcome ece,brier,overconfidence has their differences tested.")

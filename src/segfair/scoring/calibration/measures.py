@@ -20,7 +20,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DRAWS", "N_BINS", "BinSums", "bin_sums", "brier_score", "calibration_error", "chance_error", "expected_dice"]
+__all__ = [
+    "DRAWS",
+    "N_BINS",
+    "BinSums",
+    "bin_sums",
+    "brier_score",
+    "calibration_error",
+    "chance_error",
+    "expected_dice",
+]
 
 N_BINS = 15
 """Bins of equal width; a value on an edge is in the upper one, and 1 in the last."""
@@ -52,8 +61,8 @@ def bin_sums(probabilities: Floats, lesion: NDArray[np.bool_]) -> BinSums:
     place = _bins(probabilities, N_BINS)
     return BinSums(
         np.bincount(place, minlength=N_BINS).astype(np.float64),
-        np.bincount(place, probabilities, minlength=N_BINS),
-        np.bincount(place, lesion, minlength=N_BINS),
+        np.bincount(place, probabilities, minlength=N_BINS).astype(np.float64),
+        np.bincount(place, lesion, minlength=N_BINS).astype(np.float64),
     )
 
 
