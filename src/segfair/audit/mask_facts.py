@@ -74,7 +74,8 @@ def check_maps(scores: ScoreTable, config: AuditConfig) -> None:
     case, reason = next(iter(without.items()))
     raise InputError(
         f"{len(without)} of {len(scores.cases)} probability maps cannot be used, such as that of case {case} "
-        f"({reason}); mend them, or choose --missing-prediction worst or drop: their cases are then in no mean of probabilities"
+        f"({reason}); mend them, or choose --missing-prediction worst or drop: their cases are then "
+        "in no mean of probabilities"
     )
 
 
