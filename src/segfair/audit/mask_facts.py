@@ -163,16 +163,17 @@ def mask_alerts(scores: ScoreTable, config: AuditConfig) -> tuple[Alert, ...]:
 
 
 def _map_alerts(scores: ScoreTable) -> list[Alert]:
-    """Whose probability maps could not be used; a reason that several share is told once."""
-    kinds: dict[str, list[str]] = {}
-    for score in scores.scores:
-        if score.no_probabilities:
-            kinds.setdefault(score.no_probabilities, []).append(score.case)
+    """Whose probability maps could not be used, the first of them with what is wrong."""
+    without = {score.case: score.no_probabilities for score in scores.scores if score.no_probabilities}
+    if not without:
+        return []
+    named = some([f"{case}: {reason}" for case, reason in without.items()])
     return [
         Alert(
-            "cases", f"probabilities: {some(cases)} in no mean of them: {reason} ({len(cases)} of {len(scores)} cases)"
+            "cases",
+            f"{len(without)} of {plural(len(scores), 'probability map')} cannot be used, and their cases are in no mean "
+            f"of probabilities ({named}); audit.json names each.",
         )
-        for reason, cases in kinds.items()
     ]
 
 

@@ -89,7 +89,7 @@ def test_without_a_lesion_there_is_no_calibration_but_an_expectation(tmp_path: P
     low = nifti(tmp_path / "map.nii.gz", np.full(SHAPE, 0.001, np.float32))
     score = scored(case(tmp_path, low, label=nothing, mask=nothing), protocol)
     assert [score.values[name] for name in ("ece", "ece_chance", "brier")] == [None] * 3
-    expected = both_empty * 0.999 ** LABEL.size
+    expected = both_empty * 0.999**LABEL.size
     assert score.values["expected_dsc"] == pytest.approx(expected, rel=1e-4)
     assert score.values["overconfidence"] == pytest.approx(expected - both_empty, abs=1e-4)
 

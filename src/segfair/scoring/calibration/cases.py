@@ -151,7 +151,7 @@ def _placed(map_: Mask, label: Mask, stored: Mask, protocol: Protocol) -> Mask:
         return aligned
     if protocol.grid.match == "shape" and map_.shape == label.shape:
         return map_
-    raise InputError(f"{OTHER_GRID}: {describe_difference(label, map_)}")
+    raise InputError(f"{OTHER_GRID}: {describe_difference(label, map_, names=('label', 'map'))}")
 
 
 def _box(lesion: NDArray[np.bool_], spacing_mm: tuple[float, ...] | None) -> tuple[slice, ...]:
