@@ -171,8 +171,8 @@ def _map_alerts(scores: ScoreTable) -> list[Alert]:
     return [
         Alert(
             "cases",
-            f"{len(without)} of {plural(len(scores), 'probability map')} cannot be used, and their cases are in no mean "
-            f"of probabilities ({named}); audit.json names each.",
+            f"{len(without)} of {plural(len(scores), 'probability map')} cannot be used, and their cases are in no mean"
+            f" of probabilities ({named}); audit.json names each.",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""`audit`, `audit-scores` and `report`. Tests and draws nothing itself."""
+"""`audit`, `audit-scores`, `expect` and `report`. Tests and draws nothing itself."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from segfair.cli.commands import Command, brief
 from segfair.cli.options import (
     GROUPS,
     RULES,
+    Attributes,
     AuditFile,
     AuditOptions,
     Figures,
+    HelpAll,
     HigherIsBetter,
+    IdColumn,
     Images,
     Label,
     LowerIsBetter,
@@ -32,6 +35,7 @@ from segfair.cli.options import (
     Running,
     Saying,
     Share,
+    Sheet,
     Strict,
     option,
     spread,
@@ -49,7 +53,7 @@ from segfair.cli.settings import (
     study_plan,
 )
 from segfair.cli.terminal.progress import scoring
-from segfair.cli.terminal.results import finish, say_cache, write
+from segfair.cli.terminal.results import finish, say_cache, say_expectation, write
 from segfair.cli.terminal.voice import Voice
 
 
@@ -182,6 +186,41 @@ def _uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@app.command(cls=brief("threshold", "attributes", "bins"), epilog="Example: segfair expect probabilities/ metadata.csv")
+@spread
+def expect(
+    probabilities: Annotated[
+        Path, typer.Argument(metavar="PROBABILITIES", help="Folder of probability maps, or of nnU-Net's .npz.")
+    ],
+    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    threshold: Annotated[
+        float, typer.Option(help="A voxel is in the mask from this value on.", min=1e-9, max=1.0)
+    ] = 0.5,
+    label: Label = None,
+    attributes: Attributes = None,
+    bins: Annotated[list[str] | None, typer.Option(help="Edges of a number, e.g. age=0,40,50,60.")] = None,
+    id_column: IdColumn = None,
+    sheet: Sheet = None,
+    help_all: HelpAll = False,
+    *,
+    saying: Saying,
+) -> None:
+    """Estimate DSC from probabilities alone: without labels, never judged.
+
+    The model grades itself, and where it is sure and wrong the estimate hides it.
+    """
+    from segfair.audit.calibration.expected import expect
+    from segfair.audit.choices.labels import resolve_protocol
+    from segfair.cases import Cohort
+
+    voice = Voice("expect", saying)
+    config = audit_config(AuditOptions(attributes=attributes, bins=bins), labels=tuple(label or ()))
+    config = dataclasses.replace(config, protocol=resolve_protocol(config, Cohort(())))
+    say_expectation(
+        expect(probabilities, metadata, config, threshold=threshold, id_column=id_column, sheet=sheet), voice
+    )
 
 
 @app.command(cls=Command, epilog="Example: segfair report segfair-report/ --out redrawn/")
