@@ -131,6 +131,12 @@ class MaskFiles:
     ] = None
 
 
+Probabilities = Annotated[
+    Path | None,
+    option("Folder of the probabilities behind the masks: is the model as sure as it is right?", GROUPS),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class OtherRaters:
     """Who else labelled the cases."""
@@ -203,6 +209,14 @@ class Testing:
         list[str] | None,
         option("What the audit has to pass, e.g. 'FS >= 0.85'; exit code 1 if it fails, 3 if undecided.", TESTS),
     ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Besides:
+    """What is asked beside the scores."""
+
+    reasons: Reasons = False
+    probabilities: Probabilities = None
 
 
 @dataclass(frozen=True, slots=True)

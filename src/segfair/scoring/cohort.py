@@ -16,6 +16,7 @@ from segfair.errors import InputError
 from segfair.files.images.masks import Mask
 from segfair.protocol.rules import Protocol
 from segfair.remote import shown
+from segfair.scoring.calibration.cases import metrics_of, with_probabilities, without_probabilities
 from segfair.scoring.executors import outcomes_in_order
 from segfair.scoring.label_digest import label_digest
 from segfair.scoring.pairs import score_masks, worst_score
@@ -34,7 +35,7 @@ from segfair.scoring.score_cache import (
     contents_of_prediction,
     names_a_file,
 )
-from segfair.scoring.scores import CaseScore, ScoreTable, protocol_metrics
+from segfair.scoring.scores import CaseScore, ScoreTable
 
 __all__ = [
     "Outcome",
@@ -77,6 +78,7 @@ def score_against(
     *,
     threshold: float | None = None,
     spacing_mm: tuple[float, ...] | None = None,
+    probabilities: bool = False,
 ) -> CaseScore:
     """Reads the prediction of a case and scores it against a label in memory, so that several share one reading.
 
@@ -86,6 +88,7 @@ def score_against(
         protocol: The rules.
         threshold: See `score_case`.
         spacing_mm: See `score_case`; the label has been read with it.
+        probabilities: Whether the score has the values of the case's probability map, too.
 
     Raises:
         ConfigError: A metric that does not exist or has no unit here, or a threshold where several label values are
@@ -106,9 +109,12 @@ def score_against(
             case=case.id,
             sets=label.sets,
         )
+        score = without_probabilities(score) if probabilities else score
         return dataclasses.replace(score, alerts=(*_told("label", label), *sizes, *score.alerts))
     label = prediction.label
     score = score_masks(label, prediction.mask, has_size=known, protocol=protocol, case=case.id)
+    if probabilities:
+        score = with_probabilities(score, case, label, prediction, protocol, has_size=known)
     told = (*_told("label", label), *_told("prediction", prediction.mask))
     return dataclasses.replace(
         score,
@@ -141,7 +147,13 @@ class Outcome:
     def with_urls(self) -> Outcome:
         """The same with reasons that name files as the user does; asked where the files were listed."""
         scores = (
-            score if score.penalised is None else dataclasses.replace(score, penalised=shown(score.penalised))
+            score
+            if score.penalised is None and not score.no_probabilities
+            else dataclasses.replace(
+                score,
+                penalised=score.penalised and shown(score.penalised),
+                no_probabilities=shown(score.no_probabilities),
+            )
             for score in self.scores
         )
         return dataclasses.replace(self, scores=tuple(scores), reason=shown(self.reason))
@@ -206,9 +218,9 @@ def score_cohort(
             told apart.
         AuditError: A worker process died.
     """
-    columns = protocol_metrics(protocol)
+    columns = metrics_of(cohort, protocol)
     check_threshold(threshold, protocol)
-    rules = Rules(protocol, threshold, spacing_mm)
+    rules = Rules(protocol, threshold, spacing_mm, cohort.has_probabilities)
     # A worker needs the files of its case, not the patient's metadata.
     bare = (dataclasses.replace(case, metadata={}) for case in cohort)
     jobs = ((case.id, (case, [case], rules, cache)) for case in bare)
@@ -217,7 +229,7 @@ def score_cohort(
     with outcomes_in_order(score_predictions, jobs, executor) as outcomes:
         for case, found in outcomes:
             outcome = found.with_urls()
-            reason = outcome.reason or outcome.scores[0].penalised
+            reason = outcome.reason or outcome.scores[0].penalised or outcome.scores[0].no_probabilities
             if strict and reason:
                 raise InputError(f"case {case}: {reason}; mend or remove it, or leave out --strict")
             if outcome.reason:
@@ -271,7 +283,14 @@ class _OneLabel:
 
     def _scored(self, case: Case) -> CaseScore:
         label, rules = self._read(), self.rules
-        score = score_against(label, case, rules.protocol, threshold=rules.threshold, spacing_mm=rules.spacing_mm)
+        score = score_against(
+            label,
+            case,
+            rules.protocol,
+            threshold=rules.threshold,
+            spacing_mm=rules.spacing_mm,
+            probabilities=rules.with_probabilities,
+        )
         return dataclasses.replace(score, label_sha256=self._digest)
 
     def _scored_empty(self) -> CaseScore:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Chance", "Definition", "FairnessScore", "Interval", "Score", "Scores"]
+from segfair.subgroups.lattice import Subgroup
+
+__all__ = [
+    "Calibration",
+    "CalibrationGroup",
+    "Chance",
+    "Definition",
+    "FairnessScore",
+    "Interval",
+    "ReliabilityBin",
+    "Score",
+    "Scores",
+]
 
 Interval = tuple[float, float]
 
@@ -69,6 +81,74 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The voxels of one range of probabilities, each case counting alike.
+
+    Attributes:
+        low, high: The range.
+        share: Mean share of a case's voxels that lie in it.
+        probability: Their mean probability.
+        lesion: How many of them are lesion, as a share.
+    """
+
+    low: float
+    high: float
+    share: float
+    probability: float
+    lesion: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationGroup:
+    """How far the probabilities of some cases can be believed: all cases, or one level of an attribute.
+
+    Attributes:
+        items: Who; no item for all cases.
+        n: Cases with a probability map.
+        ece: Mean expected calibration error; None where no case has a lesion.
+        ece_chance: What it would be if the probabilities were right.
+        brier: Mean Brier score.
+        expected_dsc: Mean DSC that the probabilities expect.
+        real_dsc: Mean DSC of the same cases.
+        overconfidence: The first minus the second.
+        ci: 95 % interval of the over-confidence; None for a group too small for one.
+        bins: The reliability diagram, without empty bins.
+    """
+
+    items: Subgroup
+    n: int
+    ece: float | None
+    ece_chance: float | None
+    brier: float | None
+    expected_dsc: float | None
+    real_dsc: float | None
+    overconfidence: float | None
+    ci: Interval | None
+    bins: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the probabilities behind the masks say, and how far they can be believed.
+
+    Attributes:
+        n_bins: Bins of equal width.
+        margin_mm: How far beyond the box of the lesion voxels are looked at.
+        margin_voxels: The same where the size of a voxel is not known.
+        overall: All cases.
+        groups: Every level of every attribute.
+        left_out: Case -> why its map could not be used; such a case has no values.
+    """
+
+    n_bins: int
+    margin_mm: float
+    margin_voxels: int
+    overall: CalibrationGroup
+    groups: tuple[CalibrationGroup, ...]
+    left_out: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Scores(Mapping[str, Score]):
     """The scores of the cohort, by name: `scores["FS"]`.
 
@@ -76,11 +156,13 @@ class Scores(Mapping[str, Score]):
         by_name: "DSC", "NormHD", "PS", "FS", "TS" -> score.
         variants: Further fairness scores.
         definitions: The scores under other definitions of NormHD.
+        calibration: What the probabilities behind the masks say; None: there were none.
     """
 
     by_name: Mapping[str, Score]
     definitions: tuple[Definition, ...]
     variants: tuple[FairnessScore, ...] = ()
+    calibration: Calibration | None = None
 
     def __getitem__(self, name: str) -> Score:
         return self.by_name[name]
