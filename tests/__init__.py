@@ -1,1 +1,1 @@
-"""A package, so that no installed one of this name is taken for it."""
+"""The tests of segfair: a package, so that no other `tests` in an environment is taken for them."""

@@ -54,6 +54,8 @@ def call(good: Path) -> Iterator[Call]:
             "limits": dict(cause.limits),
             "streams": dict(cause.streams),
             "seconds": cause.seconds,
+            "fresh": cause.fresh,
+            "ordinary": cause.ordinary,
         }
         process.stdin.write(json.dumps(asked) + "\n")
         process.stdin.flush()

@@ -81,6 +81,9 @@ Spacing = Annotated[
     option("Voxel size in mm of masks whose file does not say it (PNG).", RULES, metavar="X Y [Z]"),
 ]
 Images = Annotated[Path | None, option("Folder of images, behind the outlines of the worst cases.", RUN)]
+Reasons = Annotated[
+    bool, option("What is the gap of each finding made of? Reads the masks again.", GROUPS, "--reasons")
+]
 Strict = Annotated[bool, option("Stop at the first unusable file.", RUN, "--strict")]
 Categorical = Annotated[
     list[str] | None, option("A column of which every value is a level, numbers too.", GROUPS, metavar="COL")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segfair.cli.options import AuditOptions, MaskFiles, RankOptions, Running, is_number, split, split_all
-from segfair.errors import ConfigError, close_names
+from segfair.errors import ConfigError, close_names, cut_text
 
 if TYPE_CHECKING:
     from segfair.audit.judging.gates import Gate
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from segfair.cli.terminal.voice import Voice
     from segfair.handover.deliver import Delivery
     from segfair.plan.study_plan import StudyPlan
+    from segfair.protocol.rules import Protocol
     from segfair.scoring.score_cache import ScoreCache
     from segfair.scoring.scores import ScoreTable
 
@@ -46,10 +47,10 @@ def study_plan(options: AuditOptions) -> StudyPlan | None:
     return read_plan(options.testing.plan)
 
 
-def all_gates(options: AuditOptions, config: AuditConfig, plan: StudyPlan | None) -> tuple[Gate, ...]:
+def all_gates(options: AuditOptions, protocol: Protocol, plan: StudyPlan | None) -> tuple[Gate, ...]:
     """Those of the protocol, of the plan and of the command line."""
     planned = () if plan is None else (gate.text for gate in plan.gates)
-    return read_gates([*config.protocol.gates, *planned, *(options.testing.gate or ())])
+    return read_gates([*protocol.gates, *planned, *(options.testing.gate or ())])
 
 
 def planned(
@@ -186,7 +187,9 @@ def parse_margin(text: str) -> tuple[str, float]:
     except ValueError:
         margin = -1.0
     if not name or not 0 < margin < float("inf"):
-        raise ConfigError(f"--margin {text}: expected METRIC=NUMBER with a positive number, for example dsc=0.05")
+        raise ConfigError(
+            f"--margin {cut_text(text, 300)}: expected METRIC=NUMBER with a positive number, for example dsc=0.05"
+        )
     return name.strip(), margin
 
 
@@ -194,7 +197,9 @@ def parse_spacing(text: str) -> tuple[float, ...]:
     """Two or three numbers in mm."""
     lengths = text.replace(",", " ").split()
     if len(lengths) not in (2, 3) or not all(map(is_number, lengths)):
-        raise ConfigError(f"--spacing {text}: expected two or three numbers in mm, one an axis, such as 0.2 0.2")
+        raise ConfigError(
+            f"--spacing {cut_text(text, 300)}: expected two or three numbers in mm, one an axis, such as 0.2 0.2"
+        )
     return tuple(map(float, lengths))
 
 

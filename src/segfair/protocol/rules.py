@@ -20,7 +20,7 @@ import cattrs
 from cattrs.gen import make_dict_unstructure_fn
 
 from segfair.documents import parse_toml, read_text
-from segfair.errors import ConfigError, close_names
+from segfair.errors import ConfigError, close_names, quoted
 from segfair.trees import Kind, structure, tree_converter
 
 __all__ = [
@@ -304,9 +304,11 @@ def parse_label_values(text: str | int) -> LabelValues:
     try:
         values = tuple(int(part) for part in str(text).split(","))
     except ValueError:
-        raise ConfigError(f"label {text!r}: expected any, a number such as 1, or several such as 1,2") from None
+        raise ConfigError(
+            f"label {quoted(str(text))}: expected any, a number such as 1, or several such as 1,2"
+        ) from None
     if 0 in values:
-        raise ConfigError(f"label {text!r}: 0 is the background and cannot be scored")
+        raise ConfigError(f"label {quoted(str(text))}: 0 is the background and cannot be scored")
     return values
 
 

@@ -14,7 +14,8 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from segfair.errors import AuditError, ConfigError
+from segfair.documents import read_json
+from segfair.errors import AuditError, ConfigError, in_words
 from segfair.scoring.score_cache import scorer_digest
 from segfair.signals import as_worker
 
@@ -147,16 +148,25 @@ def dask_cluster(address: str) -> Iterator[DaskCluster]:
         from distributed import Client
     except ImportError as error:
         raise ConfigError("--dask: needs dask's scheduler; install it with: pip install 'segfair[dask]'") from error
-    where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
+    at = _address_in(Path(address)) if Path(address).is_file() else address
     try:
-        client = Client(**where, timeout=_PATIENCE_S, set_as_default=False, name="segfair")
+        client = Client(at, timeout=_PATIENCE_S, set_as_default=False, name="segfair")
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"--dask {address}: no scheduler answers there ({error}); name its address as dask scheduler prints it, "
-            "such as tcp://head:8786, or its scheduler file"
+            f"--dask {address}: no scheduler answers there ({in_words(error)}); name its address as dask scheduler "
+            "prints it, such as tcp://head:8786, or its scheduler file"
         ) from error
     with client:
         yield DaskCluster(client.get_executor(pure=False))
+
+
+def _address_in(path: Path) -> str:
+    """The address in a scheduler file."""
+    tree = read_json(path, refusal=ConfigError, what=f"--dask {path}")
+    address = tree.get("address") if isinstance(tree, dict) else None
+    if not isinstance(address, str):
+        raise ConfigError(f"--dask {path}: names no address; hand in the scheduler file that dask scheduler wrote")
+    return address
 
 
 class DaskCluster(Executor):

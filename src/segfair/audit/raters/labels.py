@@ -26,7 +26,7 @@ from segfair.scoring.pairs import lesion_of
 from segfair.scoring.reading import read_label
 from segfair.scoring.scores import counted_values
 
-__all__ = ["RatedLabels", "put_together", "raters_of"]
+__all__ = ["RatedLabels", "put_together", "raters_of", "relabelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def put_together(
         spacing_mm: Voxel size of masks whose files do not say it.
         executor: Where it is done; None: in this process.
     """
-    raters = {name: _relabelled(cohort, found, protocol) for name, found in given.items()}
+    raters = {name: relabelled(cohort, found, protocol) for name, found in given.items()}
     of_case: dict[str, dict[str, Case]] = {case.id: {} for case in cohort}
     for name, rated in raters.items():
         for case in rated:
@@ -125,7 +125,7 @@ def put_together(
     nobody = {case_id: "no rater's label can be used" for case_id, number in n_raters.items() if not number}
     common = {
         rule: dataclasses.replace(
-            _relabelled(
+            relabelled(
                 cohort,
                 RaterLabels({name: _place(folder, rule, name) for name in n_raters if name not in nobody}),
                 protocol,
@@ -141,7 +141,7 @@ def put_together(
     return RatedLabels(usable, common, n_raters, tied, left_out)
 
 
-def _relabelled(cohort: Cohort, rater: RaterLabels, protocol: Protocol) -> Cohort:
+def relabelled(cohort: Cohort, rater: RaterLabels, protocol: Protocol) -> Cohort:
     """The cases that a rater has labelled, with that label; pictures mean what these files say."""
     return with_pictures(dataclasses.replace(with_labels(cohort, rater), grey_levels=None), protocol)
 

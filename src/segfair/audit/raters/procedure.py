@@ -58,6 +58,11 @@ class Rating:
             return "one"
         return "two" if len(self.raters) == 2 and self.reference == "first" else "several"
 
+    @property
+    def drawn_by(self) -> str:
+        """Whose labels the audit measures with; empty where these are what the raters have in common."""
+        return next(iter(self.raters)) if self.reference == "first" else ""
+
     def run(
         self,
         config: AuditConfig,

@@ -41,6 +41,7 @@ __all__ = [
     "find_checkpoints",
     "load_model",
     "predict_images",
+    "read_description",
 ]
 
 _MOSTLY = 0.5
@@ -173,6 +174,8 @@ def adapted(model: Model, *, flips: bool | None = None, keep_largest: bool | Non
 
 
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1e6}
+_COUNT = {"type": "integer", "minimum": 1, "maximum": 4096}
+_OF_INTENSITIES = ("low", "high", "mean", "spread")
 _BOUNDED = {"maximum": 65536, "maxItems": 32}
 """Of numbers and lists alike: no network is wider or deeper, and a list of a million entries is no network."""
 _SIDES = {"type": "array", "minItems": 2, "maxItems": 3}
@@ -194,7 +197,7 @@ _DESCRIPTION = {
             "required": ["name", "in_channels", "out_channels", "options"],
             "properties": {
                 "name": {"type": "string"},
-                "in_channels": {"type": "integer", "minimum": 1, "maximum": 4096},
+                "in_channels": _COUNT,
                 "out_channels": {"type": "integer", "minimum": 1, "maximum": 65536},
                 "dims": {"enum": [2, 3]},
                 "options": {
@@ -207,9 +210,14 @@ _DESCRIPTION = {
             "type": "object",
             "required": ["phases", "spacing_mm", "normalise"],
             "properties": {
-                "phases": {"type": "integer", "minimum": 1, "maximum": 4096},
+                "phases": _COUNT,
                 "spacing_mm": {"type": "array", "items": _POSITIVE, "maxItems": 3},
                 "normalise": {"enum": ["case", "phase", "ct"]},
+                "intensities": {
+                    "type": "object",
+                    "required": list(_OF_INTENSITIES),
+                    "properties": {name: {"type": "array", "items": {"type": "number"}} for name in _OF_INTENSITIES},
+                },
                 "regions": {
                     "type": "object",
                     "properties": {"each": {"type": "array", "minItems": 1, "items": _REGION}},
@@ -232,12 +240,15 @@ def check_description(checkpoint: Mapping[str, Any], path: Path, *, required: bo
     """
     found = checkpoint.get("description")
     description: Mapping[str, Any] = {} if found is None else found
-    if found is None and not required:
-        return description
+    if found is not None or required:
+        _check_tree(description, path)
+    return description
+
+
+def _check_tree(description: Any, path: Path) -> None:
     check_tree(description, _DESCRIPTION, f"checkpoint {path}: description")
     if not _is_finite(description):
         raise InputError(f"checkpoint {path}: description: holds a number that is none (NaN or infinity)")
-    return description
 
 
 def _check_parts(config: NetworkConfig, preprocessing: Preprocessing, window: Size) -> None:
@@ -266,19 +277,31 @@ def _is_finite(node: Any) -> bool:
     return not isinstance(node, float) or math.isfinite(node)
 
 
-def _load_one(path: Path, device: str, own_network: str | None) -> Model:
-    checkpoint = load_checkpoint(path, device=device)
-    description = check_description(checkpoint, path)
+def read_description(
+    description: Mapping[str, Any], path: Path
+) -> tuple[NetworkConfig, Preprocessing, tuple[int, ...], tuple[int, ...]]:
+    """What a checkpoint says of itself: network, preprocessing, window, axes of flips.
+
+    Raises:
+        InputError: It does not say it, or says what cannot be.
+    """
+    _check_tree(description, path)
     try:
         config = NetworkConfig.from_dict(description["backbone"])
         preprocessing = Preprocessing.from_dict(description["preprocessing"])
         window = tuple(int(side) for side in description["window"])
-        flips = tuple(int(axis) for axis in description.get("flips", ()))
         _check_parts(config, preprocessing, window)
+        return config, preprocessing, window, tuple(int(axis) for axis in description.get("flips", ()))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"checkpoint {path}: does not say how its network is built ({in_words(error)})") from error
     except ConfigError as error:
         raise InputError(f"checkpoint {path}: {cut_text(str(error), 300)}") from error
+
+
+def _load_one(path: Path, device: str, own_network: str | None) -> Model:
+    checkpoint = load_checkpoint(path, device=device)
+    description = checkpoint.get("description") or {}
+    config, preprocessing, window, flips = read_description(description, path)
     if config.is_own and config.name != own_network:
         # A file from elsewhere must not choose which code is run.
         raise InputError(
