@@ -78,6 +78,9 @@ def audit(
         option("What an unusable prediction means: the worst score, nothing, or an error.", RULES),
     ] = None,
     images: Images = None,
+    other_tools: Annotated[
+        bool, option("Score as MONAI, nnU-Net and others do, too: would they agree?", RULES, "--other-tools")
+    ] = False,
     strict: Strict = False,
     *,
     raters: OtherRaters,
@@ -103,6 +106,7 @@ def audit(
         missing_prediction=missing_prediction,
         threshold=files.threshold,
         spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
+        other_tools=other_tools,
         strict=strict,
     )
     plan = study_plan(options)

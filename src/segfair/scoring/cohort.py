@@ -77,6 +77,7 @@ def score_against(
     *,
     threshold: float | None = None,
     spacing_mm: tuple[float, ...] | None = None,
+    other_tools: bool = False,
 ) -> CaseScore:
     """Reads the prediction of a case and scores it against a label in memory, so that several share one reading.
 
@@ -86,6 +87,7 @@ def score_against(
         protocol: The rules.
         threshold: See `score_case`.
         spacing_mm: See `score_case`; the label has been read with it.
+        other_tools: See `score_cohort`.
 
     Raises:
         ConfigError: A metric that does not exist or has no unit here, or a threshold where several label values are
@@ -105,9 +107,12 @@ def score_against(
             reason=str(error),
             case=case.id,
             sets=label.sets,
+            other_tools=other_tools,
         )
         return dataclasses.replace(score, alerts=(*sizes, *score.alerts))
-    score = score_masks(label, prediction.mask, has_size=known, protocol=protocol, case=case.id)
+    score = score_masks(
+        label, prediction.mask, has_size=known, protocol=protocol, case=case.id, other_tools=other_tools
+    )
     return dataclasses.replace(
         score,
         alerts=(*prediction.alerts, *sizes, *score.alerts),
@@ -172,6 +177,7 @@ def score_cohort(
     *,
     threshold: float | None = None,
     spacing_mm: tuple[float, ...] | None = None,
+    other_tools: bool = False,
     executor: Executor | None = None,
     cache: ScoreCache | None = None,
     on_done: Callable[[str], None] | None = None,
@@ -184,6 +190,7 @@ def score_cohort(
         protocol: The rules.
         threshold: See `score_case`.
         spacing_mm: See `score_case`.
+        other_tools: Whether each case is scored by the definitions of other tools as well, see `CaseScore.by_tools`.
         executor: Where cases are scored (processes, threads, a cluster); None: one after the other, here. The
             result is the same.
         cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere. The result is the same.
@@ -201,7 +208,7 @@ def score_cohort(
     """
     columns = protocol_metrics(protocol)
     check_threshold(threshold, protocol)
-    rules = Rules(protocol, threshold, spacing_mm)
+    rules = Rules(protocol, threshold, spacing_mm, other_tools)
     # A worker needs the files of its case, not the patient's metadata.
     bare = (dataclasses.replace(case, metadata={}) for case in cohort)
     jobs = ((case.id, (case, [case], rules, cache)) for case in bare)
@@ -264,7 +271,14 @@ class _OneLabel:
 
     def _scored(self, case: Case) -> CaseScore:
         label, rules = self._read(), self.rules
-        score = score_against(label, case, rules.protocol, threshold=rules.threshold, spacing_mm=rules.spacing_mm)
+        score = score_against(
+            label,
+            case,
+            rules.protocol,
+            threshold=rules.threshold,
+            spacing_mm=rules.spacing_mm,
+            other_tools=rules.other_tools,
+        )
         return dataclasses.replace(score, label_sha256=self._digest)
 
     def _scored_empty(self) -> CaseScore:

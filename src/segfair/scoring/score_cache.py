@@ -66,11 +66,12 @@ def scorer_digest() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How two masks are scored, as `segfair.scoring.cohort.score_case` has it."""
+    """How two masks are scored, as `segfair.scoring.cohort.score_cohort` has it."""
 
     protocol: Protocol
     threshold: float | None = None
     spacing_mm: tuple[float, ...] | None = None
+    other_tools: bool = False
 
 
 @dataclass(slots=True)
@@ -108,7 +109,7 @@ class ScoreCache:
         """
         protocol = {name: rule for name, rule in rules.protocol.to_dict().items() if name not in _SCORES_NOTHING}
         depends = [self.scorer, protocol, rules.threshold, rules.spacing_mm, sorted(case.white), label, prediction]
-        depends += case.structures
+        depends += [*case.structures, rules.other_tools]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
 
     def find(self, key: str) -> CaseScore | None:

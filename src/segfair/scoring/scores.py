@@ -77,6 +77,8 @@ class CaseScore:
         lesions: What came of each lesion of the label that counts, by the protocol's rule; empty without a rule.
             With regions those of all regions together.
         equals_label: Whether the prediction has just the voxels of a label that is not empty, in every region.
+        by_tools: What other tools would say, by "TOOL MEASURE" (`segfair.scoring.definitions.tools`), where that was
+            asked; None where a tool gives no value, and inf where it says infinity, which is what is to be told of it.
     """
 
     case: str
@@ -88,6 +90,7 @@ class CaseScore:
     values_found: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     equals_label: bool = False
     lesions: tuple[Lesion, ...] = ()
+    by_tools: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def medpy_says(label: np.ndarray, prediction: np.ndarray, spacing: tuple[float, 
 
 
 def surface_distance_says(label: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...]) -> _Values:
-    np.Inf, np.NaN = np.inf, np.nan  # it was written for a NumPy that had them
+    vars(np).update(Inf=np.inf, NaN=np.nan)  # it was written for a NumPy that had them
     import surface_distance
 
     masks = label.astype(bool), prediction.astype(bool)
@@ -106,7 +106,9 @@ def main(tool: str, file: str, checkout: str = "") -> None:
             values = {name: _plain(ask) for name, ask in say(label, prediction, spacing).items()}
             cases.append({"kind": kind, "seed": seed, "digest": digest(label, prediction), "values": values})
     lines = ",\n".join(json.dumps(case, allow_nan=False) for case in cases)
-    Path(file).write_text(f'{{"tool": "{version()}", "script": "{Path(__file__).name}", "cases": [\n{lines}\n]}}\n', "utf-8")
+    Path(file).write_text(
+        f'{{"tool": "{version()}", "script": "{Path(__file__).name}", "cases": [\n{lines}\n]}}\n', "utf-8"
+    )
 
 
 def _plain(ask: Callable[[], Any]) -> float | str | None:

@@ -82,7 +82,9 @@ def element_areas(spacing: tuple[float, ...]) -> NDArray[np.float64]:
 def _normals() -> list[NDArray[np.float64]]:
     """(n, 3) of each of the first 128 neighbourhoods."""
     pieces = (entry.strip("-").split(",") for entry in _NORMALS.split())
-    return [np.array([[int(part) / 8 for part in piece] for piece in found if piece]).reshape(-1, 3) for found in pieces]
+    return [
+        np.array([[int(part) / 8 for part in piece] for piece in found if piece]).reshape(-1, 3) for found in pieces
+    ]
 
 
 def weighted_percentile(distances: NDArray[np.float64], areas: NDArray[np.float64], percentile: float) -> float:
