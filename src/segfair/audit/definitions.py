@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from segfair.attributes.fit import AttributeTable
 from segfair.audit.choices.groups import Study
 from segfair.audit.result import Alert, Definition, ToolFacts, Verdict
-from segfair.audit.words import item_name, metric_name, subgroup_name
+from segfair.audit.words import item_name, metric_name, plural, subgroup_name
 from segfair.fairness import ChallengeScores, Disparity, JudgingRule, challenge_scores
 from segfair.protocol.rules import Protocol
 from segfair.scoring.definitions.tools import TOOLS, Measure, measures_of_tools
@@ -27,7 +27,7 @@ from segfair.scoring.metrics import METRICS
 from segfair.scoring.scores import CaseScore, ScoreTable
 from segfair.subgroups.lattice import Item, Subgroup
 
-__all__ = ["compare_definitions", "compare_tools", "normhd_variants", "tool_alerts"]
+__all__ = ["compare_definitions", "compare_tools", "normhd_variants", "tool_alerts", "tools_sentence"]
 
 Floats = NDArray[np.float64]
 _SUFFIXES = {"mm": "mm", "voxels": "vox", "px": "px"}
@@ -143,13 +143,28 @@ def compare_tools(study: Study, conclude: Callable[[Study], Verdict]) -> tuple[T
     return tuple(itertools.chain.from_iterable(map(compared.rows, there)))
 
 
-def tool_alerts(tools: tuple[ToolFacts, ...], outcomes: tuple[str, ...]) -> Iterator[Alert]:
+def tool_alerts(tools: Sequence[ToolFacts], outcomes: Sequence[str]) -> Iterator[Alert]:
     """The verdicts that would be others, of the metrics that are judged."""
     for entry in tools:
         if entry.turns and entry.metric in outcomes:
             named = f", {subgroup_name(entry.groups[0].items)}" if entry.groups else ""
             text = f"Were {metric_name(entry.metric)} defined as in {entry.tool}, the verdict by it would be another"
             yield Alert("definition", f"{text}: {entry.verdict}{named}.")
+
+
+def tools_sentence(tools: Sequence[ToolFacts]) -> str:
+    """Whether other tools would agree, in a sentence."""
+    others = [entry for entry in tools if entry.tool]
+    turning = [entry for entry in others if entry.turns]
+    asked = f"Of {plural(len(others), 'definition')} in {len({entry.tool for entry in others})} other tools"
+    if not turning:
+        return f"{asked} none leads to another verdict than the one by this audit's own."
+    named = (
+        f"{metric_name(metric)} as in {' and '.join(entry.tool for entry in of)}"
+        for metric, of in itertools.groupby(turning, key=lambda entry: entry.metric)
+    )
+    leads = "leads" if len(turning) == 1 else "lead"
+    return f"{asked} {len(turning)} {leads} to another verdict than the one by this audit's own: {'; '.join(named)}."
 
 
 @dataclass(frozen=True)

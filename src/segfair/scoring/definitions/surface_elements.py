@@ -11,7 +11,6 @@ References:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np

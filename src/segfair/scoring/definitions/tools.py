@@ -61,8 +61,8 @@ TOOLS: Mapping[str, Tool] = MappingProxyType(
             "1.6.1",
             {
                 "dsc": _OVERLAP,
-                "hd95": f"{_DIRECTED}; without `spacing` it counts voxels",
-                "nsd": f"{_SHARE.format('the tolerance')}; without `spacing` it counts voxels",
+                "hd95": f"{_DIRECTED}; without spacing= it counts voxels",
+                "nsd": f"{_SHARE.format('the tolerance')}; without spacing= it counts voxels",
             },
             {
                 "dsc": "label empty: undefined and left out, whatever was predicted",
@@ -76,7 +76,7 @@ TOOLS: Mapping[str, Tool] = MappingProxyType(
             "2.1.7",
             {
                 "dsc": f"{_OVERLAP} of the whole mask as one matched instance",
-                "hd95": f"{_POOLED}; without `voxelspacing` it counts voxels",
+                "hd95": f"{_POOLED}; without voxelspacing= it counts voxels",
                 "nsd": "mean of the two shares of surface voxels within the shortest edge of a voxel",
             },
             {
@@ -90,8 +90,8 @@ TOOLS: Mapping[str, Tool] = MappingProxyType(
             "0.1.0",
             {
                 "dsc": _OVERLAP,
-                "hd95": f"{_DIRECTED}; without `pixdim` it counts voxels",
-                "nsd": f"{_SHARE.format('the tolerance')}; without `pixdim` it counts voxels",
+                "hd95": f"{_DIRECTED}; without pixdim= it counts voxels",
+                "nsd": f"{_SHARE.format('the tolerance')}; without pixdim= it counts voxels",
             },
             {
                 "dsc": "both empty: 1",
@@ -116,7 +116,7 @@ TOOLS: Mapping[str, Tool] = MappingProxyType(
         "medpy": Tool(
             "medpy",
             "0.5.2",
-            {"dsc": _OVERLAP, "hd95": f"{_POOLED}; without `voxelspacing` it counts voxels"},
+            {"dsc": _OVERLAP, "hd95": f"{_POOLED}; without voxelspacing= it counts voxels"},
             {"dsc": "both empty: undefined and left out", "hd95": _REFUSED},
         ),
     }
