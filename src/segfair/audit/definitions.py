@@ -156,7 +156,7 @@ def tools_sentence(tools: Sequence[ToolFacts]) -> str:
     """Whether other tools would agree, in a sentence."""
     others = [entry for entry in tools if entry.tool]
     turning = [entry for entry in others if entry.turns]
-    asked = f"Of {plural(len(others), 'definition')} in {len({entry.tool for entry in others})} other tools"
+    asked = f"Of {plural(len(others), 'definition')} in {plural(len({entry.tool for entry in others}), 'other tool')}"
     if not turning:
         return f"{asked} none leads to another verdict than the one by this audit's own."
     named = (
