@@ -145,6 +145,8 @@ def audit_scores(
     ] = None,
     lower_is_better: LowerIsBetter = None,
     higher_is_better: HigherIsBetter = None,
+    # Known so that it can be refused in words.
+    other_tools: Annotated[bool, typer.Option("--other-tools", hidden=True)] = False,
     *,
     options: AuditOptions,
 ) -> None:
@@ -167,7 +169,8 @@ def audit_scores(
             higher_is_better=tuple(higher_is_better or ()),
             protocol=protocol,
         )
-        config = audit_config(options, outcome=outcome or (default_outcome(table) if plan is None else "dsc"))
+        asked = outcome or (default_outcome(table) if plan is None else "dsc")
+        config = audit_config(options, outcome=asked, other_tools=other_tools)
         config = config if plan is None else plan.applied(config)
         gates = all_gates(options, config, plan)
         require_answerable(gates, config, cohort, table)

@@ -1,6 +1,7 @@
 """Records what other tools say of the masks of `tool_masks`: `python record_tools.py TOOL FILE [CHECKOUT]`.
 
-Each tool in an environment of its own where they disagree about NumPy:
+`python record_tools.py TOOL FILE CHECKOUT FOLDER...` records (CHECKOUT may be "") what it says of the masks in
+`FOLDER/labels` and `FOLDER/preds`, any value but 0 being lesion; this takes nibabel. Each tool in an environment of its own where they disagree about NumPy:
 
 - medpy: `pip install medpy==0.5.2`.
 - surface_distance: `pip install surface-distance==0.1 "numpy<2.5"`.
@@ -17,7 +18,7 @@ import json
 import math
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from tests.scoring.oracles.lesion_masks import digest
 from tests.scoring.oracles.tool_masks import KINDS, tool_masks
 
 SEEDS = range(24)
+Masks = tuple[np.ndarray, np.ndarray, tuple[float, ...]]
 _Values = dict[str, Callable[[], Any]]
 
 
@@ -93,22 +95,40 @@ TOOLS = {
 }
 
 
-def main(tool: str, file: str, checkout: str = "") -> None:
-    """Writes the values of all kinds and seeds."""
+def main(tool: str, file: str, checkout: str = "", *folders: str) -> None:
+    """Writes the values of all kinds and seeds, or of all masks in some folders."""
     if checkout:
         sys.path.insert(0, checkout)
     warnings.simplefilter("ignore")
     say, version = TOOLS[tool]
     cases = []
-    for kind in KINDS:
-        for seed in SEEDS:
-            label, prediction, spacing = tool_masks(kind, seed)
-            values = {name: _plain(ask) for name, ask in say(label, prediction, spacing).items()}
-            cases.append({"kind": kind, "seed": seed, "digest": digest(label, prediction), "values": values})
+    for named, masks in map(_real_masks, _files(folders)) if folders else _made_masks():
+        values = {name: _plain(ask) for name, ask in say(*masks).items()}
+        cases.append({**named, "values": values})
     lines = ",\n".join(json.dumps(case, allow_nan=False) for case in cases)
     Path(file).write_text(
         f'{{"tool": "{version()}", "script": "{Path(__file__).name}", "cases": [\n{lines}\n]}}\n', "utf-8"
     )
+
+
+def _made_masks() -> Iterator[tuple[dict[str, Any], Masks]]:
+    for kind in KINDS:
+        for seed in SEEDS:
+            masks = tool_masks(kind, seed)
+            yield {"kind": kind, "seed": seed, "digest": digest(*masks[:2])}, masks
+
+
+def _files(folders: Sequence[str]) -> list[Path]:
+    return [path for folder in folders for path in sorted((Path(folder) / "labels").glob("*.nii.gz"))]
+
+
+def _real_masks(path: Path) -> tuple[dict[str, Any], Masks]:
+    import nibabel
+
+    images = nibabel.load(path), nibabel.load(path.parents[1] / "preds" / path.name)
+    label, prediction = ((np.asarray(image.dataobj) > 0).astype(np.uint8) for image in images)
+    spacing = tuple(map(float, images[0].header.get_zooms()))
+    return {"folder": path.parents[1].name, "case": path.name}, (label, prediction, spacing)
 
 
 def _plain(ask: Callable[[], Any]) -> float | str | None:

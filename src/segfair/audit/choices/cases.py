@@ -80,7 +80,9 @@ def _check_tools(config: AuditConfig, scores: ScoreTable | None) -> None:
     if not config.other_tools:
         return
     if scores is not None:
-        raise ConfigError("other_tools: other tools score masks, and these are scores that exist already; audit masks")
+        raise ConfigError(
+            "--other-tools: other tools score masks, and these are scores that exist already; audit masks"
+        )
     if config.unit == "lesion":
         raise ConfigError("--other-tools: other tools score cases, and --unit lesion compares lesions; leave out one")
 
