@@ -19,7 +19,7 @@ from segfair.files.images.grids import Mask
 from segfair.protocol.rules import Protocol, format_label_values
 from segfair.scoring import metrics
 from segfair.scoring.boxes import box_around, joint_box
-from segfair.scoring.definitions.tools import measures_of_tools, values_of_tools
+from segfair.scoring.definitions.tools import measures_of_tools, plain_spacing, values_of_tools
 from segfair.scoring.lesions.cases import lesions_of
 from segfair.scoring.metrics import METRICS, MaskPair
 from segfair.scoring.scores import (
@@ -298,7 +298,7 @@ def _by_tools(pairs: Sequence[MaskPair], protocol: Protocol, *, compiled: bool) 
     """What other tools say, lengths in the unit of the protocol's NormHD; of regions the mean of those with a value."""
     said = []
     for pair in pairs:
-        spacing = pair.spacing_mm if protocol.normhd.unit == "mm" else (1.0,) * len(pair.spacing_mm)
+        spacing = plain_spacing(pair.spacing_mm) if protocol.normhd.unit == "mm" else (1.0,) * len(pair.spacing_mm)
         said.append(values_of_tools(pair, spacing=spacing, compiled=compiled))
     values: Values = {}
     for tool, measure in measures_of_tools():

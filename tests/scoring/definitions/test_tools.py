@@ -18,7 +18,7 @@ from tests.scoring.oracles.tool_masks import KINDS, tool_masks
 
 from segfair.files.images.masks import read_mask
 from segfair.scoring.definitions.surface_elements import element_areas, surface_elements
-from segfair.scoring.definitions.tools import TOOLS, measures_of_tools, values_of_tools
+from segfair.scoring.definitions.tools import TOOLS, measures_of_tools, plain_spacing, values_of_tools
 from segfair.scoring.metrics import MaskPair
 
 ORACLES = Path(__file__).resolve().parents[1] / "oracles"
@@ -167,8 +167,12 @@ def test_a_tool_that_was_asked_elsewhere_of_real_masks(tool: str) -> None:
     for case in cases:
         masks = [read_mask(REAL / case["folder"] / role / case["case"]) for role in ("labels", "preds")]
         expected = {f"{tool} {name}": as_number(value) for name, value in case["values"].items()}
-        found = ours(*(np.asarray(mask.array) for mask in masks), masks[0].spacing_mm)
+        found = ours(*(np.asarray(mask.array) for mask in masks), plain_spacing(masks[0].spacing_mm))
         assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-5, nan_ok=True), case["case"]
+
+
+def test_the_last_bits_of_a_header_are_not_told() -> None:
+    assert plain_spacing((np.float32(0.2), 0.50000003, 2.9999998)) == (0.2, 0.5, 3.0)
 
 
 def test_every_rule_is_told_in_words() -> None:

@@ -22,7 +22,7 @@ from segfair.scoring.definitions.surface_elements import element_areas, surface_
 from segfair.scoring.metrics import MaskPair
 from segfair.scoring.surfaces import SurfaceDistances, distances_between, surface_of
 
-__all__ = ["TOOLS", "Measure", "Tool", "measures_of_tools", "values_of_tools"]
+__all__ = ["TOOLS", "Measure", "Tool", "measures_of_tools", "plain_spacing", "values_of_tools"]
 
 Measure = Literal["dsc", "hd95", "nsd"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
@@ -126,6 +126,14 @@ TOOLS: Mapping[str, Tool] = MappingProxyType(
 def measures_of_tools() -> tuple[tuple[str, Measure], ...]:
     """Each tool with each measure that it has, by measure."""
     return tuple((tool, measure) for measure in MEASURES for tool, entry in TOOLS.items() if measure in entry.rules)
+
+
+def plain_spacing(spacing: Sequence[float]) -> tuple[float, ...]:
+    """The size of a voxel to six figures, as a tool is told it.
+
+    An affine in single precision makes 0.50000003 mm of 0.5 mm, so that two voxels would not be within 1 mm.
+    """
+    return tuple(float(f"{length:.6g}") for length in spacing)
 
 
 def values_of_tools(
