@@ -27,7 +27,8 @@ def tool_tables(result: AuditResult) -> Data | None:
 def _tool_table(metric: str, rows: list[ToolFacts]) -> Data:
     digits = metric_digits(entry.mean for entry in rows)
     with_fs = any(entry.fs is not None for entry in rows)
-    columns = ["As defined in", number_column("Mean"), "Worst level", *([number_column("FS")] if with_fs else [])]
+    columns: list[str | Data] = ["As defined in", number_column("Mean"), "Worst level"]
+    columns += [number_column("FS")] if with_fs else []
     return table(
         metric_name(metric),
         [*columns, "Verdict by it", "What else changes", "Definition"],
