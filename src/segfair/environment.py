@@ -6,10 +6,11 @@ import os
 import sys
 import warnings
 
-__all__ = ["hush_libraries", "settle_environment"]
+__all__ = ["hush_libraries", "settle_environment", "too_little_memory"]
 
 # Seconds of ten digits last until the year 2286; a date beyond all calendars is refused by whoever reads it.
 _MOST_DIGITS = 10
+_LEAST_BYTES = 320_000_000
 
 
 def settle_environment() -> None:
@@ -30,3 +31,21 @@ def hush_libraries() -> None:
     """
     if "--debug" not in sys.argv:
         warnings.simplefilter("ignore")
+
+
+def too_little_memory() -> str:
+    """What to say where the process may not have the memory that it takes to load SciPy; empty where it may.
+
+    There OpenBLAS asks for the same memory for ever, while it is loaded and no signal is heeded.
+    """
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return ""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY or limit >= _LEAST_BYTES:
+        return ""
+    return (
+        f"not enough memory for this: {limit // 1_000_000:,} MB are allowed, and it takes at least"
+        f" {_LEAST_BYTES // 1_000_000} MB; allow more (ulimit -v)"
+    )

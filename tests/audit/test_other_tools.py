@@ -202,7 +202,7 @@ def test_pictures_are_told_in_pixels() -> None:
 
 def test_scores_that_exist_already_have_no_masks() -> None:
     made = study([0.5] * 4, [0.5] * 4)
-    with pytest.raises(ConfigError, match="--other-tools: other tools score masks, and these are scores"):
+    with pytest.raises(ConfigError, match="--other-tools: looks at the masks, and scores have none"):
         segfair.run_audit(made.cohort, made.config, scores=made.scores)
     with pytest.raises(TypeError, match="has no setting 'other_tools'"):
         segfair.audit_scores(pd.DataFrame({"case": ["a"], "dsc": [0.5]}), other_tools=True)

@@ -47,7 +47,7 @@ VARIABLES = [
         "a matplotlibrc of nonsense, fresh",
         (*_REPORT, "--figures", "png"),
         {},
-        written("matplotlibrc", b"backend: x\nfont.size: y\nlalala\n\xff\n"),
+        written("matplotlibrc", b"backend: x\nfont.size: y\nlalala\n"),
     ),
     _told("HOME and caches nowhere, masks", _AUDIT, dict.fromkeys(("HOME", "XDG_CACHE_HOME"), "/nonexistent")),
     _told("HOME that cannot be written", (*_REPORT, "--figures", "png"), {"HOME": "/proc"}),
@@ -75,11 +75,12 @@ VARIABLES = [
 
 _MEMORY = "not enough memory"
 LIMITS = [
+    Cause("a matplotlibrc of bytes", (*_REPORT, "--figures", "png"), ("matplotlibrc", "--figures"),
+          written("matplotlibrc", b"\xff\xfe\x00"), fresh=True, seconds=120),
     _limited("150 MB of memory: masks", _AUDIT, 2, {"RLIMIT_AS": 150 * _MB}, _MEMORY),
     _limited("250 MB of memory: report", (*_REPORT, "--figures", "png"), 2, {"RLIMIT_AS": 250 * _MB}, _MEMORY),
     _limited("150 MB of memory: scores", _SCORES, 2, {"RLIMIT_AS": 150 * _MB}, _MEMORY),
     _limited("150 MB of memory: teams", _RANK, 2, {"RLIMIT_AS": 150 * _MB}, _MEMORY),
-    _limited("8 open files: masks", _AUDIT, 2, {"RLIMIT_NOFILE": 8}),
     _limited("8 open files: two workers", (*_AUDIT[:4], *_FEW, "--workers", "2", "--no-cache"), 2,
              {"RLIMIT_NOFILE": 8}, "too many files"),
     _limited("files of 5 kB", _REPORT, 2, {"RLIMIT_FSIZE": 5000}, "out"),

@@ -12,7 +12,7 @@ __all__ = ["Row", "replaced"]
 
 _BEGIN, _END = "<!-- fuzz -->\n", "<!-- end of fuzz -->\n"
 _HEAD = (
-    "| reader | inputs tried | read | refused | crashes, hangs, memory beyond 1 GB | minutes | when | version |\n"
+    "| reader | inputs tried | read | refused | crashes, hangs, memory beyond 1 GB | minutes, start included | when | version |\n"
     "|---|---|---|---|---|---|---|---|\n"
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.fuzz.readers import READERS
@@ -33,6 +34,6 @@ def test_a_run_of_some_readers_leaves_the_others() -> None:
 def test_the_documentation_has_a_row_of_every_reader_without_a_fault() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text("utf-8")
     lines = page.split("<!-- fuzz -->")[1].split("<!-- end of fuzz -->")[0].splitlines()
-    cells = {line.split(" | ")[0].removeprefix("| "): line.split(" | ") for line in lines[3:] if line}
+    cells = {line.split(" | ")[0].removeprefix("| "): line.split(" | ") for line in lines if re.search(r" \| \d", line)}
     assert cells.keys() == READERS.keys()
     assert {reader: found[4] for reader, found in cells.items() if found[4] != "0"} == {}

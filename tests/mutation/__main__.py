@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--seed", type=int, default=16)
     parser.add_argument("--again", action="store_true", help="try again what was not noticed")
-    parser.add_argument("--others", type=float, default=10.0, metavar="S", help="time for tests of other modules")
+    parser.add_argument("--others", type=float, default=2.0, metavar="S", help="time for tests of other modules")
     parser.add_argument("--page", type=Path, default=_CHECKOUT / "docs" / "reliability.md", help="where the table goes")
     parser.add_argument("--out", type=Path, default=_CHECKOUT / "build" / "mutants")
     return parser.parse_args()

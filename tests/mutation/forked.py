@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import compileall
 import importlib.util
+import math
 import os
 import resource
 import shutil
@@ -24,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.runner import runtestprotocol
 
 __all__ = [
     "LIBRARIES", "TESTS", "Outcome", "Record", "copy_sources", "fault", "limit_of", "load_libraries", "mirrored",
@@ -82,12 +82,13 @@ class Record:
         """All tests of the module's own file, those that run the line first; then others that run it, quick ones first.
 
         The others are asked as long as they take `others_s` of processor time, and one at least. A line that no test is
-        seen to run (compiled, in another process, at import) is left to all tests of its room.
+        seen to run (compiled, in another process, at import) is left to all tests of its room, however long they take.
         """
         mirror = mirrored(module)
         found = set(self.tests.get(module, {}).get(str(line), ()))
         if not found:
             found = {test for test in self.seconds if test.startswith(f"{Path(mirror).parent.as_posix()}/")}
+            others_s = math.inf
         files = {name for name in found if "::" not in name}
         found |= {test for test in self.seconds if test.split("::")[0] in files}
         # A test whose module fell away is none any more.
@@ -223,12 +224,14 @@ def run_collected(
 ) -> Outcome:
     """Collected tests in their order, up to the first that fails, in a process forked from this one after `prepare`."""
 
+    failing = _Failing(scratch / "failed")
+
     def work() -> int:
         prepare()
+        items[0].config.pluginmanager.register(failing)
         for item, following in zip_longest(items, items[1:]):
-            reports = runtestprotocol(item, nextitem=following, log=False)
-            if any(report.failed for report in reports):
-                (scratch / "failed").write_text(item.nodeid, "utf-8")
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if failing.place.exists():
                 return 1
         return 0
 

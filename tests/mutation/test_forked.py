@@ -49,7 +49,7 @@ def test_what_no_test_is_seen_to_run_is_left_to_the_room() -> None:
         "tests/stats/test_power.py::test_slow",
         "tests/stats/test_cells.py::test_other",
     ]
-    assert RECORD.for_line("stats/power.py", 5, others_s=9) == room
+    assert RECORD.for_line("stats/power.py", 5, others_s=0) == room
     assert RECORD.for_line("stats/power.py", 99, others_s=9) == room
 
 

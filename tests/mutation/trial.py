@@ -13,7 +13,8 @@ import pytest
 
 from tests.mutation.forked import Outcome, Record, fault, limit_of, mirrored, run_collected, run_tests
 from tests.mutation.live import Functions
-from tests.mutation.mutants import Mutant
+from tests.mutation.mutants import ROOMS, Mutant
+from tests.mutation.table import reasons
 
 __all__ = ["Trial", "place"]
 
@@ -34,7 +35,7 @@ class Trial:
         package: The copy that they are put into.
         scratch: Where `results.jsonl` lies, a fault a line.
         record: Which tests run which lines.
-        again: Whether what was not noticed is tried once more.
+        again: Whether what was not noticed, and has no reason yet, is tried once more.
         others_s: How long a fault is shown to tests of other modules, in processor time.
     """
 
@@ -76,17 +77,19 @@ class Trial:
         return {(one["module"], one["line"], one["operator"], one["after"]): one for one in map(json.loads, lines)}
 
     def _open(self, drawn: Sequence[Mutant]) -> list[Mutant]:
-        done = self.done()
-        return [mutant for mutant in drawn if self._is_open(done.get(place(mutant)))]
-
-    def _is_open(self, found: Found | None) -> bool:
-        return found is None or (self.again and found["ended"] == "passed")
+        done, why = self.done(), reasons()
+        return [
+            mutant
+            for mutant in drawn
+            if place(mutant) not in done
+            or (self.again and done[place(mutant)]["ended"] == "passed" and mutant.key not in why)
+        ]
 
     def _asked(self, mutant: Mutant, collected: Sequence[str]) -> list[str]:
         """The tests of the record; after the module's own those of its room that the record does not know yet."""
         recorded = self.record.for_line(mutant.module, mutant.line, others_s=self.others_s)
         own = mirrored(mutant.module)
-        room = f"{Path(own).parent.as_posix()}/"
+        room = next(f"tests/{room}/" for room in ROOMS if mutant.module.startswith(f"{room}/"))
         new = [test for test in collected if test.startswith(room) and test not in self.record.seconds]
         return sorted([*recorded, *new], key=lambda test: (not test.startswith(f"{own}::"), test not in new))
 

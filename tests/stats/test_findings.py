@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from segfair.stats import limit
-from segfair.stats.findings import Named, explain, worst_off
+from segfair.stats.findings import Named, _owners, explain, worst_off
 from segfair.stats.permutation import max_t
 
 SHARES = ((0.2, 0.3, 0.3, 0.2), (0.3, 0.4, 0.3), (0.4, 0.35, 0.25))
@@ -241,3 +241,9 @@ def test_shares_of_a_large_cohort_are_those_of_weights_of_its_cases(monkeypatch:
     for ours, theirs in zip(by_limit, by_weights, strict=True):
         # Three standard errors of a difference of two shares of 1,500 draws.
         np.testing.assert_allclose(ours, theirs, atol=3 * (2 * 0.25 / 1500) ** 0.5)
+
+
+def test_a_test_without_steps_owes_nothing_to_any() -> None:
+    members = group(100, (0, 50))[None]
+    test = max_t(members, noise(100), rng=np.random.default_rng(0), permutations=49)
+    assert _owners([test], [], 0.05).tolist() == [-1]

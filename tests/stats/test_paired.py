@@ -69,6 +69,16 @@ def test_the_cases_of_one_patient_are_one_observation() -> None:
     assert not few.tested[0], "thirty cases of three patients are three"
 
 
+def test_a_subgroup_of_one_patient_has_the_mean_square_of_all_patients() -> None:
+    members, change = np.array([[1, 1, 0, 0]], bool), np.array([0.1, 0.3, -0.2, 0.0])
+    found = paired_max_t(
+        members, change, rng=np.random.default_rng(0), min_cases=1, subjects=np.array([0, 0, 1, 1]), permutations=10
+    )
+    # Sums of .4 and -.2 have a mean square of .1, and two cases here are as many as a patient has.
+    assert found.t[0] == pytest.approx(0.4 / 0.1**0.5)
+    assert found.mean[0] == pytest.approx(0.2)
+
+
 def test_a_patient_per_case_is_no_patient_at_all() -> None:
     rng = np.random.default_rng(3)
     membership, change = rng.random((12, 40)) < 0.5, rng.normal(0.03, 0.1, 40)
@@ -141,3 +151,19 @@ def test_swapping_is_choosing_for_each_case() -> None:
     drawn = {tuple(np.round(row[0], 12)) for row in one.means}
     assert drawn == choices
     np.testing.assert_allclose(one.means + other.means, [[[0.4, 1.1]]] * 50)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_case_is_no_change() -> None:
+    found = paired_max_t(np.zeros((2, 0), bool), np.zeros(0), rng=np.random.default_rng(0))
+    assert (found.t.tolist(), found.tested.tolist()) == ([0, 0], [False, False])
+    assert np.isnan([found.mean, found.p_value, found.p_adjusted]).all()
+
+
+def test_up_to_4096_sign_patterns_are_all_tried() -> None:
+    change = np.random.default_rng(8).normal(0.1, 0.2, 13)
+    for n, exact in ((12, True), (13, False)):
+        found = paired_max_t(
+            np.ones((1, n), bool), change[:n], rng=np.random.default_rng(0), min_cases=1, permutations=100
+        )
+        assert found.exact is exact

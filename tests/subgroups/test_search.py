@@ -127,6 +127,13 @@ def test_levels_with_the_same_cases_and_attributes_that_hardly_vary_are_not_comb
     assert search.n_alone == 0
 
 
+def test_an_attribute_that_nobody_has_is_no_obstacle() -> None:
+    found, search = searched(table_of(sex=[0, 1, 0, 1], site=[-1, -1, -1, -1], age=[0, 0, 1, 1]))
+    assert {("sex", "0"), ("age", "1")} in found
+    assert not any(name == "site" for items in found for name, _ in items)
+    assert not search.is_cut
+
+
 @pytest.mark.parametrize(
     ("count", "said"),
     [

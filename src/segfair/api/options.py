@@ -123,6 +123,8 @@ class MaskOptions(AuditOptions, total=False):
         metrics: Metrics to compute; the protocol's without it.
         label: Which voxels count: 1, "any", or regions as {"tumour": (1, 2)}.
         missing_prediction: What an unusable prediction means.
+        dicom_series: Folder of the image series that DICOM masks were drawn on, where they do not lie beside them.
+        dicom_attributes: Metadata from DICOM headers: "all", or names such as "sex,age".
         threshold: Predictions are probabilities, a voxel is lesion from this value on.
         derive: Whether lesion volume, number of lesions and spacing become attributes.
         strict: Whether the first unusable mask is an error.
@@ -135,6 +137,8 @@ class MaskOptions(AuditOptions, total=False):
     metrics: Names | None
     label: int | str | Mapping[str, int | Sequence[int]] | None
     missing_prediction: Literal["worst", "drop", "error"] | None
+    dicom_series: str | PathLike[str] | None
+    dicom_attributes: Names | None
     threshold: float | None
     derive: bool
     strict: bool

@@ -19,6 +19,7 @@ from segfair import __version__
 from segfair.cli.commands import suggesting
 from segfair.cli.terminal.outlets import OutletError, close_outlets, open_outlets
 from segfair.cli.terminal.voice import say_refusal
+from segfair.environment import too_little_memory
 from segfair.errors import SegfairError, cut_text, in_words
 from segfair.signals import exit_code as signal_code
 from segfair.signals import obeyed
@@ -150,6 +151,8 @@ def main() -> None:
 def _run() -> int:
     """Runs the command, and says why it could not; the exit code."""
     debug = "--debug" in sys.argv
+    if {"--help", "--version"}.isdisjoint(sys.argv) and (scarce := too_little_memory()):
+        return _refuse(scarce, EXIT_INPUT)
     try:
         app(standalone_mode=True)
     except SystemExit as end:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +30,9 @@ from segfair.cli.terminal.progress import progress
 from segfair.cli.terminal.results import say_models, say_nothing
 from segfair.cli.terminal.voice import Answer, Voice
 from segfair.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segfair.mitigation.prediction.volumes import Model, PredictionReport
 
 
 @app.command(
@@ -196,17 +199,20 @@ def predict(
         str | None, typer.Option(help="module:function of the model's own network, whose code is trusted.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    dicom: Annotated[
+        bool, typer.Option("--dicom", help="IMAGES is a tree of DICOM series, and masks are written as DICOM-SEG.")
+    ] = False,
     *,
     saying: Saying,
 ) -> None:
     """Predict masks in each image's own geometry; needs no metadata."""
     _require_torch()
     from segfair.files.placing import refuse_unwritable
+    from segfair.mitigation.prediction.volumes import adapted, find_checkpoints, load_model
 
+    if dicom and boxes is not None:
+        raise ConfigError("--boxes: breast boxes are counted in voxels of other files; leave them out with --dicom")
     refuse_unwritable(out)
-    from segfair.files.image_files import describe_images, find_images
-    from segfair.mitigation.data.boxes import find_boxes
-    from segfair.mitigation.prediction.volumes import adapted, find_checkpoints, load_model, predict_images
 
     voice = Voice("predict", saying)
     checkpoints = find_checkpoints(checkpoint)
@@ -216,12 +222,10 @@ def predict(
         voice.note(
             f"{len(checkpoints)} networks predict together: {', '.join(path.parent.name for path in checkpoints)}"
         )
-    found = find_images(images, n_channels=model.preprocessing.phases)
-    voice.note(describe_images(images, found))
-    with progress(len(found), voice, what="predicting", then="writing") as on_done:
-        report = predict_images(
-            model, found, out, boxes=find_boxes(boxes) if boxes else None, device=device, on_done=on_done
-        )
+    if dicom:
+        report = _predict_series(model, images, out, device, voice)
+    else:
+        report = _predict_files(model, images, out, boxes, device, voice)
     voice.note(*report.notices)
     for case, reason in report.failed.items():
         typer.echo(f"case {case}: not predicted: {reason}", err=True)
@@ -269,6 +273,30 @@ def weights(
     facts = {"n_cases": len(rows), "lowest": low, "highest": high, "files": {"weights": str(out)}}
     told = f"{len(rows)} weights from {low:.2f} to {high:.2f}, mean 1, in {out}"
     voice.answer(Answer(facts, (told,)))
+
+
+def _predict_files(
+    model: Model, images: Path, out: Path, boxes: Path | None, device: str, voice: Voice
+) -> PredictionReport:
+    from segfair.files.image_files import describe_images, find_images
+    from segfair.mitigation.data.boxes import find_boxes
+    from segfair.mitigation.prediction.volumes import predict_images
+
+    found = find_images(images, n_channels=model.preprocessing.phases)
+    voice.note(describe_images(images, found))
+    with progress(len(found), voice, what="predicting", then="writing") as on_done:
+        return predict_images(
+            model, found, out, boxes=find_boxes(boxes) if boxes else None, device=device, on_done=on_done
+        )
+
+
+def _predict_series(model: Model, images: Path, out: Path, device: str, voice: Voice) -> PredictionReport:
+    from segfair.mitigation.prediction.dicom import find_series, predict_series
+
+    found, notices = find_series(images)
+    voice.note(f"images: {len(found)} DICOM series in {images}", *notices)
+    with progress(len(found), voice, what="predicting", then="writing") as on_done:
+        return predict_series(model, found, out, device=device, on_done=on_done)
 
 
 def _require_torch() -> None:

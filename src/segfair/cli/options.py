@@ -81,6 +81,9 @@ Spacing = Annotated[
     option("Voxel size in mm of masks whose file does not say it (PNG).", RULES, metavar="X Y [Z]"),
 ]
 Images = Annotated[Path | None, option("Folder of images, behind the outlines of the worst cases.", RUN)]
+Reasons = Annotated[
+    bool, option("What is the gap of each finding made of? Reads the masks again.", GROUPS, "--reasons")
+]
 Strict = Annotated[bool, option("Stop at the first unusable file.", RUN, "--strict")]
 Categorical = Annotated[
     list[str] | None, option("A column of which every value is a level, numbers too.", GROUPS, metavar="COL")
@@ -119,6 +122,13 @@ class MaskFiles:
     label_pattern: Annotated[str | None, option("The same of labels in theirs.", WHICH, metavar="PATTERN")] = None
     threshold: Threshold = None
     spacing: Spacing = None
+    dicom_series: Annotated[
+        Path | None, option("Folder of the image series that DICOM masks were drawn on, if elsewhere.", WHICH)
+    ] = None
+    dicom_attributes: Annotated[
+        str | None,
+        option("Metadata from DICOM headers: all, or such as sex,age,manufacturer.", WHICH, metavar="NAMES"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

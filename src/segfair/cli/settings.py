@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segfair.cli.options import AuditOptions, RankOptions, Running, is_number, split, split_all
+from segfair.cli.options import AuditOptions, MaskFiles, RankOptions, Running, is_number, split, split_all
 from segfair.errors import ConfigError, close_names, cut_text
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from segfair.cli.terminal.voice import Voice
     from segfair.handover.deliver import Delivery
     from segfair.plan.study_plan import StudyPlan
+    from segfair.protocol.rules import Protocol
     from segfair.scoring.score_cache import ScoreCache
     from segfair.scoring.scores import ScoreTable
 
@@ -46,10 +47,10 @@ def study_plan(options: AuditOptions) -> StudyPlan | None:
     return read_plan(options.testing.plan)
 
 
-def all_gates(options: AuditOptions, config: AuditConfig, plan: StudyPlan | None) -> tuple[Gate, ...]:
+def all_gates(options: AuditOptions, protocol: Protocol, plan: StudyPlan | None) -> tuple[Gate, ...]:
     """Those of the protocol, of the plan and of the command line."""
     planned = () if plan is None else (gate.text for gate in plan.gates)
-    return read_gates([*config.protocol.gates, *planned, *(options.testing.gate or ())])
+    return read_gates([*protocol.gates, *planned, *(options.testing.gate or ())])
 
 
 def planned(
@@ -64,27 +65,29 @@ def planned(
 
 
 def mask_places(
-    predictions: Path, labels: Path | None, metadata: Path | None, *, pattern: str | None, label_pattern: str | None
+    predictions: Path, labels: Path | None, metadata: Path | None, files: MaskFiles
 ) -> tuple[Path, Path | None, Path | None]:
     """Predictions, labels and metadata as a loader takes them, patterns behind their folders.
 
     Raises:
         ConfigError: A pattern that cannot be meant, or without a folder.
-        InputError: No table of attributes, and none that the folders bring along.
+        InputError: No table of attributes, none that the folders bring along, and none to be made of DICOM headers.
     """
     from segfair.files.datalists import is_path_table
     from segfair.files.finding.patterns import with_pattern
     from segfair.intake.sources import metadata_of
 
-    if labels is None and (pattern is not None or label_pattern is not None):
+    if labels is None and (files.pattern is not None or files.label_pattern is not None):
+        option = "--pattern" if files.pattern is not None else "--label-pattern"
         raise ConfigError(
-            f"{'--pattern' if pattern is not None else '--label-pattern'}: stands for a folder of predictions and one "
-            "of labels; a table names its files itself"
+            f"{option}: stands for a folder of predictions and one of labels; a table names its files itself"
         )
     if labels is None or is_path_table(predictions):
         return predictions, labels, metadata  # what is too much or too little is told where a table is read
-    predictions = with_pattern(predictions, pattern)
-    labels = with_pattern(labels, label_pattern, option="--label-pattern")
+    predictions = with_pattern(predictions, files.pattern)
+    labels = with_pattern(labels, files.label_pattern, option="--label-pattern")
+    if metadata is None and files.dicom_attributes is not None:
+        return predictions, labels, None
     return predictions, labels, metadata or metadata_of(labels, predictions)
 
 

@@ -195,6 +195,7 @@ def without_paths(result: AuditResult) -> AuditResult:
         kept.append(Alert("cases", f"{n_noticed} kinds of peculiarities in the masks; the full report names them."))
     left_out = result.attributes.left_out
     search, second = result.subgroups.search, result.subgroups.second_labels
+    reasons = result.subgroups.reasons
     if search is not None:
         entries = (LeftOut(entry.what, _NO_ATTRIBUTE) if entry.what in left_out else entry for entry in search.left_out)
         search = dataclasses.replace(search, left_out=tuple(entries))
@@ -224,6 +225,7 @@ def without_paths(result: AuditResult) -> AuditResult:
             search=search,
             second_labels=None if second is None else dataclasses.replace(second, labels=""),
             raters=None if result.subgroups.raters is None else _unnamed(result.subgroups.raters),
+            reasons=reasons and dataclasses.replace(reasons, cases=()),
         ),
         verdict=dataclasses.replace(result.verdict, alerts=tuple(kept)),
     )

@@ -101,6 +101,12 @@ ENTRIES: Mapping[str, Entry] = {
         "A case whose prediction is missing or cannot be used: it counts with the worst score.",
         ("penalised",),
     ),
+    "size-alone": Entry(
+        "Size and shape alone",
+        "The DSC that these lesions lose to the boundary error of the whole cohort: the label moved out and in by it, "
+        "against itself. A small or thin lesion loses more than a large one, whoever segments it.",
+        ("size and shape of lesions alone",),
+    ),
     "lesion": Entry(
         "Lesion",
         "A connected part of a mask. By the rule brats it is found by whatever is predicted within a few voxels of it, "

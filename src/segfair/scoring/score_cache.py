@@ -19,7 +19,7 @@ from typing import Any
 
 from segfair.cases import Case
 from segfair.errors import InputError, in_words
-from segfair.files import images
+from segfair.files import dicom, images
 from segfair.files.images.contents import content_digest
 from segfair.files.placing import placed_whole
 from segfair.protocol.rules import Protocol
@@ -43,7 +43,7 @@ NOTHING = "no file"
 # What a protocol says beside how two masks are scored.
 _SCORES_NOTHING = ("name", "fairness", "attributes", "gates")
 # Whose arithmetic and readers scores rest on.
-_LIBRARIES = ("numpy", "scipy", "nibabel", "SimpleITK", "pillow", "numba", "zlib-ng")
+_LIBRARIES = ("numpy", "scipy", "nibabel", "SimpleITK", "pillow", "numba", "zlib-ng", "pydicom")
 # What other tools take for a sign that a folder need not be kept: bford.info/cachedir.
 _TAG = ("CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# Scores kept by segfair; may be deleted.\n")
 
@@ -55,7 +55,7 @@ def scorer_digest() -> str:
     Taken from the source itself, so that no change of it can be forgotten.
     """
     found = hashlib.sha256()
-    for folder in (Path(__file__).parent, Path(images.__path__[0])):
+    for folder in (Path(__file__).parent, Path(images.__path__[0]), Path(dicom.__path__[0])):
         for module in sorted(folder.rglob("*.py")):
             found.update(module.relative_to(folder).as_posix().encode() + b"\0" + module.read_bytes())
     for library in _LIBRARIES:
@@ -102,14 +102,15 @@ class ScoreCache:
         """What the score of a case depends on, as a digest.
 
         Args:
-            case: Says how its pictures are meant.
+            case: Says how its pictures and DICOM objects are meant.
             rules: How it is scored.
             label: What `contents_of_label` says.
             prediction: What `contents_of_prediction` says.
         """
         protocol = {name: rule for name, rule in rules.protocol.to_dict().items() if name not in _SCORES_NOTHING}
-        depends = [self.scorer, protocol, rules.threshold, rules.spacing_mm, sorted(case.white), label, prediction]
-        depends += [*case.structures, rules.other_tools]
+        meant = {role: dataclasses.asdict(how) for role, how in sorted(case.dicom.items())}
+        given = [rules.threshold, rules.spacing_mm, sorted(case.white), *([meant] if meant else [])]
+        depends = [self.scorer, protocol, *given, label, prediction, *case.structures, rules.other_tools]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
 
     def find(self, key: str) -> CaseScore | None:

@@ -81,7 +81,7 @@ def _check_tools(config: AuditConfig, scores: ScoreTable | None) -> None:
         return
     if scores is not None:
         raise ConfigError(
-            "--other-tools: other tools score masks, and these are scores that exist already; audit masks"
+            "--other-tools: looks at the masks, and scores have none; audit the masks"
         )
     if config.unit == "lesion":
         raise ConfigError("--other-tools: other tools score cases, and --unit lesion compares lesions; leave out one")

@@ -6,7 +6,6 @@ Decides nothing but the exit code of gates.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -138,11 +137,17 @@ def audit_answer(result: AuditResult, page: Path, share: Path | None) -> Answer:
 
 
 def _reasons(what: str, reasons: Mapping[str, str]) -> Iterator[str]:
-    """Why cases could not be used: the first few, and how many more there are."""
-    for case, reason in itertools.islice(reasons.items(), _REASONS):
+    """Why files of cases could not be used: the first few, and how many more there are.
+
+    What is absent, a prediction or a row, was told by then.
+    """
+    told = [
+        (case, reason) for case, reason in reasons.items() if not reason.startswith(("no prediction", "no row in "))
+    ]
+    for case, reason in told[:_REASONS]:
         yield f"{what}: case {cut_text(case)}: {cut_text(reason, 400)}"
-    if len(reasons) > _REASONS:
-        yield f"{what}: {len(reasons) - _REASONS} more, which the report names"
+    if len(told) > _REASONS:
+        yield f"{what}: {len(told) - _REASONS} more, which the report names"
 
 
 def cases_line(result: AuditResult) -> str:

@@ -1,8 +1,8 @@
-"""One mask or image file at a time: NIfTI, pictures (modules of their names), NRRD, MetaImage, NPZ, NPY; writes NIfTI.
+"""One mask or image file at a time: NIfTI, DICOM, pictures (in modules of theirs), NRRD, MetaImage, NPZ, NPY.
 
-The only importer of SimpleITK, when a file needs it. Never guesses: what cannot be a label map is refused with the
-path and a remedy. Pictures, NPY, NPZ without `affine` and `spacing`, and NRRD and MetaImage whose header gives no
-spacing, do not say how large a voxel is (`Mask.has_size`).
+Writes NIfTI. The only importer of SimpleITK, when a file needs it. Never guesses: what cannot be a label map is refused
+with the path and a remedy. Pictures, NPY, NPZ without `affine` and `spacing`, and NRRD and MetaImage whose header gives
+no spacing, do not say how large a voxel is (`Mask.has_size`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from typing import Any, Literal, NoReturn, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from segfair.cases import DicomMask
 from segfair.errors import InputError, cut_text, in_words
+from segfair.files.dicom.headers import is_dicom
+from segfair.files.dicom.masks import read_dicom_mask
 from segfair.files.images.grids import Mask, Place, align, describe_difference, describe_grid
 from segfair.files.images.headers import TEXT_HEADERS, TextHeader, data_files, read_text_header, refuse_data_outside
 from segfair.files.images.nifti import LPS, count_nifti_channels, read_nifti, write_nifti
@@ -97,8 +100,10 @@ def has_size(path: Path) -> bool | None:
     """Whether a file says how large a voxel is, told without its voxels; None where it cannot be read."""
     suffix = mask_suffix(path)
     try:
-        if not suffix or not path.is_file():
+        if not path.is_file():
             return None
+        if not suffix:
+            return True if is_dicom(path) else None
         if suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
                 return bool({"affine.npy", "spacing.npy"}.intersection(archive.namelist()))
@@ -109,7 +114,9 @@ def has_size(path: Path) -> bool | None:
     return suffix not in (*PICTURE_SUFFIXES, ".npy")
 
 
-def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = False) -> Mask:
+def read_mask(
+    path: Path, *, within: Path | None = None, white_is_one: bool = False, dicom: DicomMask | None = None
+) -> Mask:
     """Reads one label map, 2-D or 3-D.
 
     Whole numbers stored as floats become integers, booleans 0 and 1; negative labels are kept. Trailing axes of
@@ -119,6 +126,7 @@ def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = Fa
         path: The file.
         within: Folder that the voxels of a detached header must not leave; None: the header's own.
         white_is_one: Whether a picture is one of black and white pictures, so that 255 means 1.
+        dicom: How a DICOM object is meant; None: every structure by its own number, on the object's own grid.
 
     Returns:
         The mask with a (4, 4) affine in RAS+ millimetres, for NIfTI as `nifti` says; the identity for
@@ -130,15 +138,17 @@ def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = Fa
             (a probability map).
     """
     path = Path(path)
-    stored = _read(path, "mask", within)
+    stored = _read(path, "mask", within, dicom)
     labels = stored if stored.part.dtype.kind in "iu" else stored.mapped(lambda voxels: _as_labels(voxels, path))
     if white_is_one and is_picture(path):
         return labels.mapped(lambda voxels: np.minimum(voxels, 1))
     return labels
 
 
-def read_image(path: Path, *, within: Path | None = None) -> Mask:
+def read_image(path: Path, *, within: Path | None = None, dicom: DicomMask | None = None) -> Mask:
     """Reads one scalar image, 2-D or 3-D, with the header's rescaling applied.
+
+    A DICOM segmentation is a map of probabilities from 0 to 1.
 
     Returns:
         The intensities as float32 (colour becomes luminance), with their geometry as `read_mask` has it.
@@ -147,7 +157,7 @@ def read_image(path: Path, *, within: Path | None = None) -> Mask:
         InputError: The file is missing, empty, truncated or damaged, is no image format, has more than three axes,
             or takes its voxels from elsewhere.
     """
-    stored = _read(Path(path), "image", within)
+    stored = _read(Path(path), "image", within, dicom)
     return stored.mapped(_intensities)
 
 
@@ -212,13 +222,14 @@ def write_image(path: Path, array: ArrayLike, *, affine: ArrayLike) -> None:
     write_nifti(Path(path), np.asarray(array, dtype=np.float32), affine)
 
 
-def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
+def _read(path: Path, role: Role, within: Path | None = None, dicom: DicomMask | None = None) -> Mask:
     """The stored array (x, y, z; rescaled where the header says so) and its geometry."""
-    if not mask_suffix(path):
+    suffix = mask_suffix(path)
+    if not suffix and not is_dicom(path):
         _refuse(path, f"not a mask file; known are {', '.join(MASK_SUFFIXES)}")
     bring(path)
     try:
-        stored = _read_format(path, role, within)
+        stored = _read_format(path, role, within) if suffix else read_dicom_mask(path, dicom, as_map=role != "mask")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({in_words(error)})") from error
     except MemoryError as error:

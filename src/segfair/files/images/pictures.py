@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.errors import InputError
+from segfair.errors import InputError, in_words
 from segfair.files.images.voxel_stream import refuse_lie
 
 __all__ = ["PICTURE_SUFFIXES", "colours_of", "is_picture", "label_pixels", "luminance", "read_picture"]
@@ -56,8 +56,10 @@ def read_picture(path: Path) -> NDArray[Any]:
                 n_bytes += page.width * page.height * max(len(page.getbands()), _MODE_BYTES.get(page.mode, 1))
                 refuse_lie(path, n_bytes, len(content))
                 pages.append(np.asarray(page))
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read as {kind} ({error}); write or copy it again") from error
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # whatever a damaged picture provokes inside of Pillow
+        raise InputError(f"{path}: cannot be read as {kind} ({in_words(error)}); write or copy it again") from error
     if len({(page.shape, page.dtype) for page in pages}) > 1:
         shapes = " and ".join(sorted({"x".join(map(str, page.shape[1::-1])) for page in pages}))
         raise InputError(f"{path}: its pages differ in size or kind ({shapes}); save slices of one volume")
@@ -70,13 +72,13 @@ def read_picture(path: Path) -> NDArray[Any]:
 def _whole_only() -> Iterator[None]:
     """Lets Pillow refuse a file that ends too early, whatever another library of this process (WeasyPrint) told it.
 
-    What it would warn of (a large picture) is judged here.
+    What it would warn of (a large picture, damaged notes about it) is judged here, or is no pixel.
     """
-    from PIL import Image, ImageFile
+    from PIL import ImageFile
 
     told, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     # For good, since threads read pictures: each that put filters back would put back another's.
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         yield
     finally:

@@ -17,6 +17,7 @@ from segfair.report.audit.lattice import subgroup_section
 from segfair.report.audit.maps import heat_map_section
 from segfair.report.audit.method import column_section, input_section, method_section
 from segfair.report.audit.raters import rater_section
+from segfair.report.audit.reasons import reason_section
 from segfair.report.audit.room import attributes_note
 from segfair.report.audit.scores import alert_section, gate_section, plan_section, record_section, score_section
 from segfair.report.audit.second_labels import ruler_section
@@ -36,6 +37,7 @@ _TITLES = {
     "cases": "Worst cases",
     "subgroups": "Subgroups",
     "maps": "Heat maps",
+    "reasons": "What gaps are made of",
     "why": "Why",
     "power": "Power",
     "rulers": "Two sets of labels",
@@ -100,6 +102,7 @@ def page_data(
         "cases": case_section(result, cases),
         "subgroups": subgroup_section(result, cases),
         "maps": heat_map_section(result),
+        "reasons": reason_section(result),
         "why": why_section(result),
         "power": power_section(result),
         "rulers": ruler_section(result),
