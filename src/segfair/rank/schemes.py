@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
-from scipy.stats import rankdata
 
 from segfair.rank.certainty import kendall_tau, rank_teams
 from segfair.stats.intervals.bootstrap import exponential_weights
@@ -90,7 +89,7 @@ def rank_by_schemes(
         return ()
     stacked = np.stack(list(values.values()))
     n_cases = stacked.shape[2]
-    by_case = rankdata(-stacked, axis=1).mean(axis=0)
+    by_case = _midranks(-stacked, axis=1).mean(axis=0)
     everybody = np.ones((1, n_cases))
     means, cases = [_metric_ranks(stacked, everybody)], [everybody @ by_case.T / n_cases]
     for weights in exponential_weights(n_cases, rng=rng, draws=draws, subjects=subjects):
@@ -112,6 +111,13 @@ def rank_by_schemes(
         scheme("case ranks", np.concatenate(cases), -1),
         scheme("significance points", np.concatenate(points, axis=1).T.astype(float), 1),
     )
+
+
+def _midranks(values: Floats, *, axis: int) -> Floats:
+    """Ranks from the smallest on, equal values sharing the mean of theirs."""
+    from scipy.stats import rankdata  # takes longer to load than many a ranking
+
+    return np.asarray(rankdata(values, axis=axis), dtype=np.float64)
 
 
 def _scheme(
@@ -209,7 +215,7 @@ def signed_rank_p(differences: Floats) -> Floats:
 def _both_ways(differences: Floats) -> Floats:
     """(2, ...) p values that differences are greater than 0, and that they are smaller."""
     magnitudes = np.abs(differences)
-    ranks = rankdata(magnitudes, axis=-1)
+    ranks = _midranks(magnitudes, axis=-1)
     n_zero = np.count_nonzero(magnitudes == 0, axis=-1, keepdims=True)
     ranks = np.where(magnitudes == 0, 0.0, ranks - n_zero)
     n = differences.shape[-1] - n_zero[..., 0]
