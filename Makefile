@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # What looks at the package from outside, apart from what the package itself needs.
 TOOLS := $(VENV)-tools
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# How long `make fuzz` takes for each reader.
+MINUTES ?= 15
 LOCALE := src/segfair/report/signing/locale
 LOWEST_TOOLS := babel build divexplorer filelock hatchling huggingface_hub hypothesis markdown-it-py pypdf pytest pytest-xdist
 # Everything but what needs torch, and what reads the pages of the documentation.
@@ -13,7 +15,9 @@ AUDIT_TESTS := $(filter-out tests/mitigation tests/loops tests/docs tests/browse
 # One thread a process: the tests and benchmarks run in parallel processes, and small networks gain nothing from more.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo demo-mitigate test lint format build lowest docs notebooks pictures bench same schemas catalogue fuzz clean
+WATCHED := $(THREADS) COVERAGE_FILE=$(CURDIR)/build/coverage/found $(BIN)/python
+
+.PHONY: demo demo-mitigate test lint format build lowest docs notebooks pictures bench same schemas catalogue chaos fuzz mutants coverage clean
 
 demo: $(VENV)/installed  ## build the embedded cohort, audit it, say where the report lies
 	$(BIN)/segfair phantom demo/cohort
@@ -67,7 +71,7 @@ pictures: $(VENV)/installed-docs  ## docs/images anew, from reports made now
 	$(THREADS) $(BIN)/python website/pictures.py docs/images
 
 bench: $(VENV)/installed-test  ## the figures of the documentation (long)
-	for script in $(filter-out benchmarks/byte_for_byte.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(THREADS) $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out benchmarks/byte_for_byte.py benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(THREADS) $(BIN)/python $$script || exit 1; done
 
 same: $(VENV)/installed-test  ## BEFORE=FOLDER: whether files differ from those that another version recorded there
 	$(BIN)/python benchmarks/byte_for_byte.py compare $(BEFORE)
@@ -83,8 +87,25 @@ catalogue: $(VENV)/installed-test  ## the messages of the summary: gathered, and
 	$(BIN)/pybabel --quiet compile -D signing -d $(LOCALE)
 	rm $(LOCALE)/signing.pot
 
-fuzz: $(VENV)/installed-test  ## the property tests with many more examples
+chaos: $(VENV)/installed-test  ## kills at random moments, full disks, little memory: nothing is lost (15 minutes)
+	$(THREADS) $(BIN)/python benchmarks/chaos.py --write docs/reliability.md
+
+fuzz: $(VENV)/installed-fuzz  ## MINUTES=15: each reader under coverage-guided inputs for so long; property tests with 2,000 examples each
+	$(THREADS) $(BIN)/python -m tests.fuzz.run --minutes $(MINUTES) --page docs/reliability.md
 	$(THREADS) HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n 2 -m hypothesis
+
+mutants: $(VENV)/installed-test  ## COUNT=400: faults put into a copy of what computes, and how many the tests notice (an hour)
+	$(THREADS) $(BIN)/python -m tests.mutation --count $(or $(COUNT),400)
+
+coverage: $(VENV)/installed-test  ## all tests, watched: which branches none of them takes
+	rm -rf build/coverage
+	# Which modules a command loads cannot be watched: the watching loads some itself.
+	$(WATCHED) -m coverage run -m pytest -n 2 --dist worksteal --ignore tests/cli/test_startup.py
+	# What is compiled is seen by nobody: its tests once more, as plain Python.
+	NUMBA_DISABLE_JIT=1 $(WATCHED) -m coverage run -m pytest tests/scoring/test_surfaces.py tests/scoring/test_boxes.py
+	$(WATCHED) -m coverage combine --quiet
+	$(WATCHED) -m coverage html --quiet --directory build/coverage/html
+	$(WATCHED) -m coverage report
 
 $(VENV)/python: 
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -107,6 +128,10 @@ $(VENV)/installed-test: $(VENV)/installed
 $(TOOLS)/installed: constraints.txt | $(VENV)/python
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt cyclonedx-bom pip-audit
+	@touch $@
+
+$(VENV)/installed-fuzz: $(VENV)/installed-test
+	$(PIP) -e ".[fuzz]"
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed-test

@@ -15,11 +15,15 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # No test depends on a clock.
 settings.register_profile("default", deadline=None)
 settings.register_profile("fuzz", max_examples=2000, deadline=None)
+# The same examples each time, and none made smaller: whether a test fails is all that is asked.
+settings.register_profile(
+    "mutants", deadline=None, database=None, derandomize=True, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
@@ -112,10 +116,9 @@ def ranked(once: Once, run_cli: RunCli, challenge: Path) -> tuple[Path, subproce
 @pytest.fixture(scope="session")
 def ranking(once: Once, challenge: Path) -> Any:
     """The same ranking, made in this process."""
-    from tests.rank_fixtures import CONFIG, arguments
-
     from segfair.rank.procedure import run_ranking
     from segfair.rank.teams import load_teams
+    from tests.rank_fixtures import CONFIG, arguments
 
     return once("ranking", lambda _: run_ranking(*load_teams(*arguments(challenge)), CONFIG))
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.audit.made_up_audits import changed
 
 from segfair.audit.procedure import run_audit
 from segfair.audit.result import AuditConfig, AuditResult
@@ -17,6 +16,7 @@ from segfair.cases import Case, Cohort
 from segfair.protocol.rules import Protocol, load_protocol
 from segfair.scoring.metrics import METRICS, Metric
 from segfair.scoring.scores import CaseScore, ScoreTable
+from tests.audit.made_up_audits import changed
 
 
 def skewed_dice(n: int, rng: np.random.Generator) -> np.ndarray:

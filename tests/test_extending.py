@@ -9,8 +9,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from tests.report.pages import Page
-from tests.report_fixtures import make_result
 
 from segfair.audit import certainty
 from segfair.audit.certainty import CohortScores
@@ -25,6 +23,8 @@ from segfair.report import files
 from segfair.report.audit import page_data
 from segfair.report.parts import Data, number_column, table
 from segfair.scoring import metrics, pairs, scores
+from tests.report.pages import Page
+from tests.report_fixtures import make_result
 
 
 def test_a_metric(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,11 +116,10 @@ def test_a_file_format(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
 
 def test_a_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    from tests.mitigation.toy_training import context
-
     from segfair.mitigation.training import catalogue
     from segfair.mitigation.training.strategies import kinds
     from segfair.mitigation.training.strategies.strategy import Strategy
+    from tests.mitigation.toy_training import context
 
     class Rare(Strategy):
         """Draws the last case only."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
+
 from tests.report_fixtures import make_result
 
 ROOT = Path(__file__).resolve().parents[1]

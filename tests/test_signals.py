@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +73,66 @@ print("goes on")
 """
     )
     assert done.stdout == "goes on\n"
+
+
+def test_the_exit_code_stays_where_a_text_that_is_run_was_interrupted() -> None:
+    done = run(
+        """
+try:
+    exec("import os, signal, time; os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)")
+except KeyboardInterrupt:
+    sys.exit(exit_code())
+"""
+    )
+    assert (done.returncode, done.stderr) == (143, "")
+
+
+def test_a_signal_that_was_swallowed_is_raised_again() -> None:
+    done = run(
+        """
+from segfair import signals
+signals._TIDYING_S = 0.2
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+except BaseException:
+    pass
+try:
+    time.sleep(30)
+except KeyboardInterrupt:
+    signals.obeyed()
+    time.sleep(1)
+    sys.exit(exit_code())
+"""
+    )
+    assert (done.returncode, done.stderr) == (143, "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
+def test_a_worker_ends_where_its_parent_dies() -> None:
+    done = run(
+        """
+import multiprocessing
+from segfair.scoring.executors import own_processes
+with own_processes(2) as executor:
+    numbers = {executor.submit(os.getpid).result() for _ in range(4)}
+    print(*numbers, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    )
+    assert done.returncode == -9
+    for number in map(int, done.stdout.split()):
+        for _ in range(1000):
+            if not _lives(number):
+                break
+            time.sleep(0.01)
+        assert not _lives(number)
+
+
+def _lives(number: int) -> bool:
+    """Whether a process goes on; a dead one whom nobody asks for its end does not."""
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"

@@ -2,17 +2,21 @@
 
 import sys
 
-from segfair.signals import exit_code, heed_signals
+from segfair.environment import hush_libraries, settle_environment
+from segfair.signals import exit_code, heed_signals, obeyed
 
 
 def main() -> None:
     """Runs the command line."""
     heed_signals()
+    settle_environment()
+    hush_libraries()
     try:
         from segfair.cli.app import main as command_line
 
         command_line()
     except KeyboardInterrupt:
+        obeyed()
         sys.exit(exit_code())
 
 

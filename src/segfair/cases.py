@@ -7,9 +7,43 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Case", "Cohort", "Join", "MaskRole"]
+__all__ = ["Case", "Cohort", "DicomMask", "Grid", "Join", "MaskRole"]
 
 MaskRole = Literal["label", "prediction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A voxel grid in plain numbers.
+
+    Attributes:
+        shape: Voxels along each axis.
+        affine: Four rows of four, voxel index -> RAS+ millimetres.
+    """
+
+    shape: tuple[int, int, int]
+    affine: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DicomMask:
+    """How a DICOM object is a mask: which of its structures (segments, regions of interest) mean what, on which grid.
+
+    Attributes:
+        values: Number of a structure -> its value in the mask; others are left out. None: all, by their own numbers.
+        beneath: Structures that give way where others overlap them; any other overlap of two values is refused.
+        grid: That of the image series which it was drawn on; None: its own, which contours do not have.
+        frame_of_reference: UID of the series' frame of reference; empty: not known.
+        notes: What a reader of the scores has to know about it.
+        problem: Why it cannot be used; empty where it may be.
+    """
+
+    values: Mapping[int, int] | None = None
+    beneath: tuple[int, ...] = ()
+    grid: Grid | None = None
+    frame_of_reference: str = ""
+    notes: tuple[str, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +60,7 @@ class Case:
         structures: Where its masks are folders of one file a structure, the structures in the order of their values,
             from 1 on; empty where they are files.
         white: Which of its PNG masks are black and white only, as are all of their role, so that 255 means 1.
+        dicom: How those of its masks that are DICOM objects are meant.
         probabilities: Path of the model's probability map; None where there is none.
     """
 
@@ -36,6 +71,7 @@ class Case:
     within: Path | None = None
     white: tuple[MaskRole, ...] = ()
     structures: tuple[str, ...] = ()
+    dicom: Mapping[MaskRole, DicomMask] = field(default_factory=dict)
     probabilities: Path | None = None
 
 
@@ -71,6 +107,8 @@ class Cohort:
         joined: How rows and cases were joined; None without a table.
         missing: Column -> case id -> how its missing value is spelt in the table; "" for an empty cell.
         grey_levels: Role -> values of its PNG masks, rising; None: nobody looked yet.
+        series: Folder of image series of DICOM masks; None: they lie beside the masks, or are not needed.
+        structures: Name of a structure in DICOM objects -> its value, those of `label_names` among them.
         inputs: Role ("predictions", "labels", "metadata") -> the path handed in.
         raters: Name of another rater -> case id -> that rater's label, where a table of paths lists them.
         images: Case id -> its images, where a table of paths lists them.
@@ -89,6 +127,8 @@ class Cohort:
     joined: Join | None = None
     missing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     grey_levels: Mapping[MaskRole, tuple[int, ...]] | None = None
+    series: Path | None = None
+    structures: Mapping[str, int] = field(default_factory=dict)
     raters: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     images: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 

@@ -173,8 +173,9 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > 19 or abs(int(digits)) >= 2**63:
-        raise _UnfitError(f"holds a number of {len(digits.lstrip('-')):,} digits, too large to be meant")
+    n_digits = len(digits.removeprefix("-"))
+    if n_digits > 19 or abs(int(digits)) >= 2**63:
+        raise _UnfitError(f"holds a number of {n_digits:,} digits, too large to be meant")
     return int(digits)
 
 
@@ -241,9 +242,16 @@ def _expected(error: Any) -> str:
         "exclusiveMaximum": lambda: f"less than {limit}",
         "minItems": lambda: _length(error.schema),
         "maxItems": lambda: _length(error.schema),
+        "anyOf": lambda: " or ".join(map(_option, limit)),
         "pattern": lambda: f"a text such as {limit}",
     }
     return f"{words.get(rule, lambda: 'something else')()} expected, got {found}"
+
+
+def _option(schema: Mapping[str, Any]) -> str:
+    """What one of several kinds of value is called; those that have a name in a schema are objects."""
+    names = schema.get("enum") or schema.get("type", "object")
+    return " or ".join(_KINDS.get(str(name), str(name)) for name in ([names] if isinstance(names, str) else names))
 
 
 def _length(schema: Mapping[str, Any]) -> str:

@@ -67,3 +67,8 @@ def in_words(error: BaseException) -> str:
 def cut_text(text: str, length: int = 60) -> str:
     """At most `length` characters; dots mark a cut."""
     return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def quoted(text: str) -> str:
+    """What somebody typed, between quotes, at most as much as a message can hold."""
+    return cut_text(repr(text), 300)

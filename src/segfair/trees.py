@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
+from types import GenericAlias, NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, cut_text
 
 __all__ = ["Kind", "structure", "tree_converter"]
 
@@ -55,6 +55,7 @@ def tree_converter(*, closed: bool = True) -> cattrs.Converter:
         dataclasses.is_dataclass: functools.partial(_table, closed=closed),
         # Of a list of plain values the whole is shown, of a list of tables cattrs says which one.
         lambda kind: get_origin(kind) is tuple and not _is_table(get_args(kind)[0]): _list,
+        lambda kind: get_origin(kind) is tuple and _is_table(get_args(kind)[0]): _tables,
         lambda kind: get_origin(kind) is Annotated: _annotated,
     }
     for fits, make in makers.items():
@@ -101,7 +102,7 @@ def _complaint(error: BaseException, tree: Mapping[str, Any], source: str) -> st
         return f"{where}: unknown key {', '.join(sorted(error.extra_fields))}; known are {', '.join(known)}"
     if isinstance(error, ConfigError):
         return f"{where}: {error}"
-    found = "and there is none" if isinstance(error, KeyError) else f"got {value!r}"
+    found = "and there is none" if isinstance(error, KeyError) else f"got {cut_text(repr(value))}"
     return f"{where}: expected {_words(kind)}, {found}"
 
 
@@ -152,6 +153,12 @@ def _list(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any]:
         return tuple(converter.structure(*pair) for pair in zip(given, kinds, strict=True))
 
     return read
+
+
+def _tables(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any]:
+    entries: Any = GenericAlias(list, get_args(kind)[:1])
+    read = converter.get_structure_hook(entries)
+    return lambda value, _: tuple(read(_require(value, (list, tuple)), entries))
 
 
 def _annotated(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any]:

@@ -137,7 +137,7 @@ def test_masks_that_are_files_stay_files(masks: Masks, folders: Path, tmp_path: 
     broken.write_bytes(b"no mask")
     costs = sf.audit({**files[0], "P03": broken}, files[1], masks.metadata, **QUICK).cases.counts.penalised
     assert list(costs) == ["P03"] and costs["P03"].startswith(f"{broken}: is not a NIfTI file")
-    for wrong, told in ((tmp_path / "none.nii.gz", "cannot be read"), (tmp_path / "scan.dcm", "not a mask file")):
+    for wrong, told in ((tmp_path / "none.nii.gz", "cannot be read"), (tmp_path / "scan.txt", "not a mask file")):
         with pytest.raises(sf.SegfairError, match=told):
             sf.audit({**files[0], "P03": wrong}, files[1], masks.metadata, **QUICK)
 

@@ -12,9 +12,10 @@ import pytest
 from tests.audit.made_up_audits import DEFAULT, audit
 
 from segfair.audit.result import AuditResult
-from segfair.audit.second_labels import compare_rulers, with_labels
+from segfair.audit.second_labels import compare_rulers
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, PairingError
+from segfair.intake.rater_labels import labels_in, with_labels
 from segfair.scoring.metrics import METRICS
 from segfair.scoring.scores import CaseScore, ScoreTable
 
@@ -114,9 +115,9 @@ def test_labels_are_matched_by_name(tmp_path: Path) -> None:
     cohort = Cohort((Case("a", Path("x/a.nii.gz"), Path("p/a.nii.gz")), Case("b", Path("x/b.nii.gz"))))
     (tmp_path / "z.nii.gz").write_bytes(b"")
     with pytest.raises(PairingError, match="none of its 1 masks belongs to a case"):
-        with_labels(cohort, tmp_path)
+        labels_in(cohort, tmp_path)
     (tmp_path / "a.nii.gz").write_bytes(b"")
-    (found,) = with_labels(cohort, tmp_path)
+    (found,) = with_labels(cohort, labels_in(cohort, tmp_path))
     assert found == dataclasses.replace(cohort.cases[0], label=tmp_path / "a.nii.gz")
 
 

@@ -39,6 +39,8 @@ class Cause:
         limits: `resource` limits by name.
         streams: Where stdin, stdout or stderr lead, by name; elsewhere they are files that are read afterwards.
         seconds: How long it may take before it counts as hanging.
+        fresh: Whether Python is started anew, for what is read as it starts or as libraries are loaded.
+        ordinary: Whether permissions hold, also for root.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Cause:
     limits: Mapping[str, int] = field(default_factory=dict)
     streams: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 40
+    fresh: bool = False
+    ordinary: bool = False
 
     @property
     def command(self) -> str:

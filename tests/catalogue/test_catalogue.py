@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.catalogue import server
 from tests.catalogue.cause import Cause
 from tests.catalogue.causes import CAUSES
@@ -53,6 +54,8 @@ def call(good: Path) -> Iterator[Call]:
             "limits": dict(cause.limits),
             "streams": dict(cause.streams),
             "seconds": cause.seconds,
+            "fresh": cause.fresh,
+            "ordinary": cause.ordinary,
         }
         process.stdin.write(json.dumps(asked) + "\n")
         process.stdin.flush()

@@ -41,6 +41,8 @@ def write_study(folder: Path) -> Path:
     _write_paths(folder, cases, table)
     _write_nnunet(folder, cases)
     _write_mama_mia(folder, cases, table)
+    (folder / "examples").mkdir()
+    shutil.copy(Path(__file__).parents[2] / "examples" / "dicom_masks.py", folder / "examples")
     (folder / "study.toml").write_text('model = "U-Net"\nversion = "2.1"\ncohort = "A test"\napprover = "N. N."\n')
     _write_audits(folder)
     return folder

@@ -322,3 +322,12 @@ def test_every_interval_holds_its_score_also_as_shown(
             if chance_p >= 0.025:
                 reached = high if worse == "lower" else low
                 assert (reached >= limit) if worse == "lower" else (reached <= limit), name
+
+
+@pytest.mark.parametrize("score", [0.0, 0.5, 1.0, 80.0])
+def test_scores_that_differ_by_rounding_are_as_bad(score: float) -> None:
+    rounding = 5e-10 * (1 + score)
+    null = np.array([score + rounding, score - rounding])
+    assert d.chance_level(null, score, worse="lower").p_value == 1.0
+    assert d.chance_level(null, score, worse="higher").p_value == 1.0
+    assert d.chance_level(score + np.array([1e-6, 1e-6]) * (1 + score), score, worse="lower").p_value == 1 / 3

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 from tests.fairness.worked_cohort import CODES
 
 from segfair import fairness as d
+from segfair.fairness import level_means
+from segfair.stats import resampling
 
 
 def test_level_means_by_hand(worked: d.LevelMeans) -> None:
@@ -76,3 +81,22 @@ def test_level_means_of_a_large_cohort_spread_as_drawing_without_replacement_say
     between = np.corrcoef(shuffled.means[:, :, 0].T)[0, 1]
     assert between == pytest.approx(np.corrcoef(outcomes)[0, 1], abs=0.06)
     np.testing.assert_allclose(resampled.overall.std(axis=0), outcomes.std(axis=1) / 200, rtol=0.06)
+
+
+def test_models_change_places_some_replicates_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resampling, "_SIGN_ELEMENTS", 100)
+    rows = []
+
+    def counting(*given: int, **options: Any) -> Iterator[np.ndarray]:
+        for signs in resampling.draw_signs(*given, **options):
+            rows.append(len(signs))
+            yield signs
+
+    monkeypatch.setattr(level_means, "draw_signs", counting)
+    outcomes = np.linspace(0, 1, 80).reshape(2, 40)
+    d.swapped_level_means(
+        d.stack_levels(np.arange(40)[None] % 2), outcomes, outcomes[::-1], rng=np.random.default_rng(0), permutations=5,
+        subjects=np.arange(40) // 8,
+    )  # fmt: skip
+    # Of each replicate 40 numbers are made, though only five patients change places: two within a hundred.
+    assert rows == [2, 2, 1]

@@ -174,3 +174,12 @@ def test_an_error_ratio_without_errors() -> None:
     none = d.observed_level_means(levels, np.ones((1, 4)))
     assert np.isinf(d.error_ratio(some)[0, 0])
     assert np.isnan(d.error_ratio(none)[0, 0])
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_spread_of_one_level_is_undefined_without_a_word() -> None:
+    means = d.observed_level_means(d.stack_levels(np.array([[0, 0, 0], [0, 0, 1]])), np.array([[0.5, 0.7, 0.9]]))
+    spread = d.level_sd(means, variant="sample")[0]
+    assert np.isnan(spread[0])
+    # Levels of means .6 and .9: each .15 from the middle.
+    assert spread[1] == pytest.approx((2 * 0.15**2) ** 0.5)

@@ -18,6 +18,7 @@ from segfair.files.placing import (
     placed_together,
     placed_whole,
     refuse_foreign,
+    refuse_unwritable,
     to_bytes,
     write_json,
     write_text,
@@ -37,7 +38,7 @@ def test_files_appear_when_the_block_ends_and_earlier_ones_go_with_their_folder(
     (out / "figures").mkdir(parents=True)
     for name in ("a.txt", "figures/old.svg", "mine.txt"):
         (out / name).write_text("before")
-    with placed_together(out, first="a.txt", earlier=["a.txt", "figures/old.svg"]) as folder:
+    with placed_together(out, first="a.txt", earlier=lambda: ["a.txt", "figures/old.svg"]) as folder:
         (folder / "a.txt").write_text("after")
         (folder / "teams").mkdir()
         (folder / "teams" / "b.txt").write_text("new")
@@ -51,7 +52,10 @@ def test_an_error_leaves_everything_as_it_was(tmp_path: Path, error: Exception, 
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "a.txt").write_text("before")
     for out in (tmp_path / "there", tmp_path / "new"):
-        with pytest.raises(raised, match=str(error)), placed_together(out, first="a.txt", earlier=["a.txt"]) as folder:
+        with (
+            pytest.raises(raised, match=str(error)),
+            placed_together(out, first="a.txt", earlier=lambda: ["a.txt"]) as folder,
+        ):
             (folder / "a.txt").write_text("half")
             raise error
     assert files(tmp_path) == {"there/a.txt": "before"}
@@ -65,6 +69,33 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         placed_together(tmp_path / "file" / "out", first="a.txt"),
     ):
         pass
+
+
+def test_a_folder_is_written_to_beforehand_and_nothing_stays(tmp_path: Path) -> None:
+    refuse_unwritable(tmp_path / "deep" / "out")
+    assert files(tmp_path) == {}
+    assert not (tmp_path / "deep").exists()
+    (tmp_path / "out").mkdir()
+    refuse_unwritable(tmp_path / "out")
+    assert (tmp_path / "out").is_dir()
+    (tmp_path / "file").write_text("")
+    for where in (tmp_path / "file", tmp_path / "file" / "out", Path("/proc/out")):
+        with pytest.raises(ConfigError, match=r"is a file; name a folder|cannot be written"):
+            refuse_unwritable(where)
+
+
+def test_of_two_at_once_the_last_is_there_whole(tmp_path: Path) -> None:
+    def earlier() -> list[str]:
+        return [path.name for path in tmp_path.iterdir() if path.is_file()]
+
+    with placed_together(tmp_path, first="a.txt", earlier=earlier) as one:
+        (one / "a.txt").write_text("one")
+        (one / "b.txt").write_text("one")
+        with placed_together(tmp_path, first="a.txt", earlier=earlier) as other:
+            (other / "a.txt").write_text("other")
+            (other / "c.txt").write_text("other")
+        assert (tmp_path / "a.txt").read_text() == "other"
+    assert files(tmp_path) == {"a.txt": "one", "b.txt": "one"}
 
 
 def test_somebody_else_s_files_are_refused(tmp_path: Path) -> None:

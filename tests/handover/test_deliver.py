@@ -135,8 +135,9 @@ def test_folders_within_each_other_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir()), "nothing was made"
 
 
-def test_an_audit_that_cannot_be_shared_writes_nothing(tmp_path: Path) -> None:
+def test_an_audit_that_cannot_be_shared_is_there_for_its_owner(tmp_path: Path) -> None:
     tiny = audit(dsc=np.linspace(0.1, 0.9, 4), sex=["f", "m"] * 2)
-    with pytest.raises(ConfigError, match="too few"):
+    with pytest.raises(ConfigError, match=r"too few.*; the report itself is in .*out$"):
         deliver(tiny, prepare(tmp_path / "out", share_out=tmp_path / "share"))
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert verify(tmp_path / "out") == []

@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
-from tests.audit.made_up_audits import DEFAULT, audit, changed
+from tests.audit.made_up_audits import DEFAULT, audit, changed, planted
 
 from segfair.audit.judging.verdict import headline
 from segfair.audit.result import AuditResult
+from segfair.audit.result.subgroups import BoundaryError, CaseParts, GapParts, Part, Reasons
 from segfair.errors import ConfigError
 from segfair.handover.disclosure import SMALLEST, CellTotals, share
 from segfair.report.audit.summary import headline_facts, worst_section
 from segfair.report.files import write_report
+from segfair.subgroups.lattice import Subgroup
 
 
 class Reader:
@@ -397,3 +399,52 @@ def test_no_small_group_of_a_real_table_can_be_solved(tmp_path: Path) -> None:
     files = FileReader(tmp_path)
     assert all(n >= SMALLEST for counts in files.told.values() for n in counts)
     assert all(len(counts) == 1 for counts in files.told.values())
+
+
+def with_reasons(result: AuditResult) -> AuditResult:
+    """The audit, told of each finding that a missed lesion and an unusable prediction made half of its gap each."""
+    gaps = tuple(
+        GapParts(
+            finding.items, finding.estimate.n_cases, finding.estimate.value, "difference", 0,
+            (
+                Part("size_and_shape", finding.estimate.value / 4, (-0.2, 0.1)),
+                Part("missed", finding.estimate.value / 2, (-0.3, 0.1)),
+                Part("no_prediction", finding.estimate.value / 4, None),
+            ),
+            f"Of the gap of {finding.items.name}, half is made by 3 missed lesions.",
+        )
+        for finding in result.subgroups.findings
+    )  # fmt: skip
+    deficit = (Part("size_and_shape", 0.1), Part("missed", 0.15))
+    cases = (CaseParts("c0001", {"missed": 1.0}),)
+    reasons = Reasons("dsc", "mm", (BoundaryError("", 1.0, 7),), 90, 1, 80, deficit, gaps, cases)
+    return changed(result, subgroups={"reasons": reasons})
+
+
+def test_of_gaps_size_and_all_else_are_told_and_no_counts() -> None:
+    full = with_reasons(audit(DEFAULT, **planted(np.random.default_rng(3), 240, 0.3)))
+    assert full.subgroups.findings
+    shared = share(full).subgroups
+    reasons = shared.reasons
+    assert reasons is not None
+    assert [gap.items for gap in reasons.gaps] == [finding.items for finding in shared.findings]
+    for gap in reasons.gaps:
+        assert [part.name for part in gap.parts] == ["size_and_shape", "else"]
+        assert sum(part.value for part in gap.parts) == pytest.approx(gap.value)
+        assert gap.parts[1].ci is None
+        assert gap.after is None
+        assert "missed" not in gap.sentence
+    assert [part.value for part in reasons.deficit] == pytest.approx([0.1, 0.15])
+    assert (reasons.cases, reasons.n_compared, reasons.errors[0].n_cases) == ((), None, None)
+    assert all(finding.place == 0 for finding in shared.findings)
+
+
+def test_the_gap_of_a_group_that_is_not_told_is_not_told_either() -> None:
+    full = with_reasons(audit(DEFAULT, **planted(np.random.default_rng(3), 240, 0.3)))
+    reasons = full.subgroups.reasons
+    assert reasons is not None
+    unknown = dataclasses.replace(reasons.gaps[0], items=Subgroup(frozenset({("site", "small")})))
+    more = changed(full, subgroups={"reasons": dataclasses.replace(reasons, gaps=(*reasons.gaps, unknown))})
+    shared = share(more).subgroups.reasons
+    assert shared is not None
+    assert unknown.items not in [gap.items for gap in shared.gaps]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -196,3 +197,18 @@ def test_help_has_an_example(call_cli, command: str) -> None:
     done = call_cli(command, "--help")
     assert done.returncode == 0
     assert f"Example: segfair {command}" in " ".join(done.stdout.split())
+
+
+def test_a_score_that_no_team_will_have_is_told_before_anything_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def score(*_: object, **__: object) -> None:
+        raise AssertionError("scored")
+
+    monkeypatch.setattr(procedure, "score_teams", score)
+    cohort = made_up({"a": np.full(60, 0.7)}).cohort
+    with pytest.raises(ConfigError, match="--by colour: not a score of every team; there are TS, PS, FS and dsc"):
+        procedure.run_ranking(cohort, [], CONFIG, by="colour")
+    with pytest.raises(ConfigError, match="learned bins differ"):
+        procedure.run_ranking(cohort, [], dataclasses.replace(CONFIG, bins={"site": "tree"}))
+    for by in ("ts", "DSC", "normhd", None):
+        with pytest.raises(AssertionError, match="scored"):
+            procedure.run_ranking(cohort, [], CONFIG, by=by)

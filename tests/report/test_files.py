@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -87,20 +88,63 @@ def test_a_file_is_no_folder(result: AuditResult, tmp_path: Path) -> None:
         write_report(result, tmp_path / "out")
 
 
+def fail(error: Exception) -> Callable[..., None]:
+    def failing(*_: object, **__: object) -> None:
+        raise error
+
+    return failing
+
+
 @pytest.mark.parametrize("existed", [True, False])
-def test_a_failure_leaves_nothing_half_written(result, tmp_path, monkeypatch, existed) -> None:
-    out = tmp_path / "out"
+def test_what_cannot_be_written_at_all_leaves_nothing(result, tmp_path, monkeypatch, existed) -> None:
+    out = tmp_path / "deep" / "out"
     if existed:
-        out.mkdir()
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(segfair.report.files, "write_csv", full)
-    with pytest.raises(ConfigError, match="No space left on device"):
+        out.mkdir(parents=True)
+    monkeypatch.setattr(AuditResult, "save", fail(OSError("No space left on device")))
+    with pytest.raises(ConfigError, match=r"cannot be written .No space left on device.; choose another folder"):
         write_report(result, out)
-    assert out.exists() is existed
+    assert out.exists() is existed is out.parent.exists()
     assert not existed or not list(out.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "kept", "told"),
+    [
+        ("write_csv", OSError(28, "No space left on device"), {"audit.json"}, "(No space left on device)"),
+        ("page_data", MemoryError(), {"audit.json", "cases.csv", "subgroups.csv"}, "(not enough memory)"),
+        ("summary_data", ImportError("no fonts"), {"audit.json", "cases.csv", "subgroups.csv"}, "(no fonts)"),
+        ("to_pdf", ConfigError("no Pango"), {"audit.json", "cases.csv", "subgroups.csv"}, "no Pango; "),
+    ],
+)
+def test_what_cannot_be_drawn_leaves_what_was_found(result, tmp_path, monkeypatch, what, error, kept, told) -> None:
+    write_report(result, tmp_path, extras={"old.txt": b"of an earlier call"})
+    monkeypatch.setattr(segfair.report.files, what, fail(error))
+    monkeypatch.setattr(segfair.report.files, "require_paper", lambda: None)
+    with pytest.raises(ConfigError) as refused:
+        write_report(result, tmp_path, pdf=True)
+    assert told in str(refused.value)
+    assert f"holds {', '.join(sorted(kept))}: mend that, and segfair report {tmp_path}" in str(refused.value)
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "manifest.json"}, "and no page of an earlier call"
+    assert verify(tmp_path) == []
+    monkeypatch.undo()
+    write_report(AuditResult.load(tmp_path / "audit.json"), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(FILES)
+
+
+def test_a_fault_of_the_program_stays_one_and_what_was_found_stays(result, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(segfair.report.files, "page_data", fail(KeyError("dsc")))
+    with pytest.raises(KeyError) as fault:
+        write_report(result, tmp_path)
+    assert f"{tmp_path} holds audit.json, cases.csv, subgroups.csv" in fault.value.__notes__[0]
+    assert verify(tmp_path) == []
+
+
+def test_extras_are_drawn_once_the_tables_are_there(result, tmp_path, monkeypatch) -> None:
+    with pytest.raises(ConfigError, match=r"what is drawn cannot be written .no fonts."):
+        write_report(result, tmp_path, extras=fail(OSError("no fonts")))
+    assert verify(tmp_path) == []
+    write_report(result, tmp_path, extras=lambda: {"figures/a.svg": b"<svg/>"})
+    assert (tmp_path / "figures" / "a.svg").read_bytes() == b"<svg/>"
 
 
 def test_nothing_is_fetched_and_only_our_script_runs(page: Page, html: str) -> None:

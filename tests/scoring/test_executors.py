@@ -94,7 +94,7 @@ def test_a_worker_that_is_killed_is_told() -> None:
     with (
         ProcessPoolExecutor(1) as processes,
         outcomes_in_order(die, jobs(6), processes) as outcomes,
-        pytest.raises(AuditError, match=r"case P\d or one scored beside it ended its worker process"),
+        pytest.raises(AuditError, match=r"case P\d or one beside it ended its worker process"),
     ):
         list(outcomes)
 

@@ -274,6 +274,19 @@ def test_every_metric_says_what_it_is() -> None:
         "nsd_2vox",
         "size_vox",
         "area_mm2",
+        "lesion_sensitivity",
+        "false_lesions",
+        "lesion_f1",
+        "lesion_dsc",
+        "lesion_hd95_mm",
+        "lesion_hd95_vox",
+        "lesion_hd95_px",
+        "lesion_assd_mm",
+        "lesion_assd_vox",
+        "lesion_assd_px",
+        "lesion_sq",
+        "lesion_pq",
+        "lesion_pq_dsc",
     ]
     assert len({metric.definition for metric in METRICS.values()}) == len(METRICS)
     assert all(metric.name == name and metric.empty_rule for name, metric in METRICS.items())
@@ -281,8 +294,9 @@ def test_every_metric_says_what_it_is() -> None:
         direction: {m.name for m in METRICS.values() if m.better == direction}
         for direction in ("lower", "neither", "signed")
     }
-    distances = {"hd95_vox", "hd95_mm", "hd95_px", "assd_mm", "assd_px", "assd_vox"}
-    assert better["lower"] == {"normhd", "lesion_missed"} | distances
+    distances = {f"{name}_{unit}" for name in ("hd95", "assd") for unit in ("mm", "px", "vox")}
+    of_lesions = {f"lesion_{name}" for name in distances}
+    assert better["lower"] == {"normhd", "lesion_missed", "false_lesions"} | distances | of_lesions
     assert better["neither"] == {"volume", "area_px", "size_vox", "area_mm2"}
     assert better["signed"] == {"relative_volume_error"}
 
@@ -326,3 +340,11 @@ def test_real_masks_against_an_independent_reading(folder: str, rows: list[dict[
         for column, value in found.items():
             expected = float(row[column] or "nan")
             assert value == pytest.approx(expected, rel=1e-6, nan_ok=True), (row["label"], column)
+
+
+def test_masks_are_not_copied() -> None:
+    label, prediction = np.zeros((2, 4, 5, 6), bool)
+    label[1, 2, 3] = True
+    pair = MaskPair(label=label, prediction=prediction, spacing_mm=(1.0, 1.0, 1.0))
+    assert np.shares_memory(pair.label, label)
+    assert np.shares_memory(pair.prediction, prediction)

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
+from scipy.spatial import cKDTree
 from tests.mama_mia_oracle import contour, contour_by_loops, oracle_scores
 from tests.scoring.label_maps import CUBE, DEFAULT, EMPTY, MAMA_MIA, REGIONS, SHAPE, SPACING, boxes, values
 
@@ -161,11 +163,40 @@ def test_which_label_values_count() -> None:
         assert found["dsc"] == pytest.approx(expected), overlap
 
 
+def test_the_surface_of_what_overlaps_does_not_see_other_values() -> None:
+    cube, beside = (1, CUBE), (2, ((2, 6), (6, 8), (2, 6)))
+    label, prediction = boxes(cube, beside), boxes(cube)
+    found = values(label, prediction, DEFAULT.replace(label=LabelRule((1,), surface="overlap")))
+    assert (found["hd95_mm"], found["assd_mm"]) == (0.0, 0.0)
+    found = values(label, prediction, DEFAULT.replace(label=LabelRule((1,), surface="any")))
+    assert found["assd_mm"] > 0
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.8, 1.0, 1.5)])
+def test_a_mean_distance_of_large_masks_is_that_of_all_of_their_voxels(spacing: tuple[float, float, float]) -> None:
+    # Large enough for HD95 to be found without the small distances: a mean needs them.
+    grid = np.indices((64, 64, 65))
+    ball, other = (
+        ((grid - np.reshape(centre, (3, 1, 1, 1))) ** 2).sum(axis=0) < 24**2 for centre in ((31, 31, 32), (35, 31, 32))
+    )
+    points = [np.argwhere(mask & ~ndimage.binary_erosion(mask)) * np.array(spacing) for mask in (ball, other)]
+    distances = np.concatenate([cKDTree(points[1]).query(points[0])[0], cKDTree(points[0]).query(points[1])[0]])
+    protocol = DEFAULT.replace(metrics=("assd_mm", "nsd_2mm"))
+    found = values(ball.astype(np.uint8), other.astype(np.uint8), protocol, spacing)
+    assert found["assd_mm"] == pytest.approx(distances.mean())
+    assert found["nsd_2mm"] == pytest.approx(np.mean(distances <= 2.0))
+
+
 def test_a_mask_with_other_values_only_is_empty_and_says_so() -> None:
     score = score_pair(255 * boxes((1, CUBE)), boxes((1, CUBE)), spacing_mm=(1, 1, 1), protocol=DEFAULT)
     assert score.values["dsc"] == 0.0
     assert score.alerts == ("the label is empty under this protocol: it holds the values 255, and only 1 counts",)
     assert not score_pair(EMPTY, boxes((1, CUBE)), spacing_mm=(1, 1, 1), protocol=DEFAULT).alerts
+    for n, said in ((5, "11, 12, 13, 14, 15"), (6, "11, 12, 13, 14, 15 and others")):
+        label = np.zeros(SHAPE, np.uint8)
+        label[0, 0, :n] = np.arange(11, 11 + n)
+        (alert,) = score_pair(label, boxes((1, CUBE)), spacing_mm=(1, 1, 1), protocol=DEFAULT).alerts
+        assert f"holds the values {said}, and only 1 counts" in alert
 
 
 def test_facts_of_a_case() -> None:

@@ -116,8 +116,10 @@ def test_a_flat_mask_may_be_sheared_too() -> None:
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
-def test_the_diagonal_of_a_sheared_image_is_its_longest() -> None:
-    affine = tilted(25, (1.0, 1.0, 1.0))
+@pytest.mark.parametrize("degrees", [25, -25])
+def test_the_diagonal_of_a_sheared_image_is_its_longest(degrees: float) -> None:
+    # To one side the corner farthest from the first is the last, to the other side two others are farther apart.
+    affine = tilted(degrees, (1.0, 1.0, 1.0))
     label = np.zeros((10, 12, 8), bool)
     label[3:5, 3:5, 3:5] = True
     mask = Mask(label, affine)

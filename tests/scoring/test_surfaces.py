@@ -91,6 +91,15 @@ def test_each_way_to_measure_equals_all_pairs(density: float, spacing: tuple[flo
     )
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_nothing_is_near_where_the_other_surface_is_empty(compiled: bool) -> None:
+    one, none = Surface(box((4, 5, 6), (1, 3), (1, 3), (1, 3)), compiled), Surface(np.zeros((4, 5, 6), bool), compiled)
+    distances = distances_between(one, none, spacing=(1.0, 1.0, 1.0))
+    assert distances.label_to_prediction.tolist() == [np.inf] * 8
+    assert distances.prediction_to_label.size == 0
+    assert distances.empty == "one"
+
+
 @st.composite
 def scattered(draw: st.DrawFn, shape: tuple[int, ...], n_most: int = 30) -> np.ndarray:
     """A few voxels anywhere in an image of a shape."""
@@ -192,3 +201,30 @@ def test_only_large_images_load_the_compiler() -> None:
     assert not worth_compiling((64, 64, 48))
     assert worth_compiling((320, 320, 128))
     assert not worth_compiling((40_000, 40))  # steps along a row are kept in two bytes
+
+
+def test_a_few_far_voxels_are_looked_for_in_more_rows_before_all_of_them_are_sorted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    near, far = np.zeros((2, 3, 60, 4), bool)
+    near[1, :3, 1] = far[1, 2, 1] = True
+    near[1, 20, 2] = True
+    expected = distances_of_all_pairs(near, far, (1.0, 1.0, 1.0))
+    monkeypatch.setattr(surfaces, "_ROWS", 5)
+    monkeypatch.setattr(surfaces, "_FAR_ROWS", 6400)
+    # What sorts all of them takes longer than such a search.
+    monkeypatch.setattr(surfaces._Search, "_nearest_of_far", None)
+    found = distances_between(Surface(near, True), Surface(far, True), spacing=(1.0, 1.0, 1.0))
+    np.testing.assert_allclose(np.sort(found.label_to_prediction), np.sort(expected))
+
+
+@pytest.mark.parametrize("value", [0, 1, 255])
+def test_label_maps_of_small_values_are_looked_at_by_compiled_loops(
+    monkeypatch: pytest.MonkeyPatch, value: int
+) -> None:
+    # As text headers and viewers store them; a map need not hold any background.
+    labels = np.full((4, 5, 6), value, np.int32)
+    labels[1:3, 1:3, 1:3] = 7
+    expected = surface_voxels(labels)
+    monkeypatch.setattr(surfaces, "surface_voxels", None)
+    np.testing.assert_array_equal(surface_of(labels, compiled=True).voxels, expected)

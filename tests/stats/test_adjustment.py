@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 
 from segfair.stats.adjustment import adjusted_max_t, log_volume, spline_basis
-from segfair.stats.contrast import quantile_blocks
+from segfair.stats.contrast import PRIOR_DF, quantile_blocks
 from segfair.stats.permutation import max_t
 
 
@@ -173,3 +174,21 @@ def test_the_order_of_the_table_does_not_split_ties() -> None:
     outcome = rng.normal(size=100) - 2.0 * group
     found = adjusted_max_t(group[None], outcome, np.repeat([[0.0], [1.0]], 50, axis=0), rng=rng, permutations=199)
     assert found.test.p_adjusted[0] == pytest.approx(1 / 200)
+
+
+def test_an_interval_has_the_degrees_of_freedom_of_the_smaller_side() -> None:
+    rng = np.random.default_rng(6)
+    members = np.array([np.arange(40) < n for n in (1, 2, 12, 30)])
+    found = adjusted_max_t(
+        members,
+        rng.normal(0.8, 0.1, 40),
+        rng.normal(size=(40, 1)),
+        rng=rng,
+        permutations=49,
+        min_cases=1,
+        confidence=0.9,
+    )
+    half = (found.interval[:, 1] - found.interval[:, 0]) / 2 / found.test.standard_error
+    # One case has as many as two.
+    expected = [stdtrit(PRIOR_DF + n - 1, 0.95) for n in (2, 2, 12, 10)]
+    np.testing.assert_allclose(half, expected, rtol=1e-9)

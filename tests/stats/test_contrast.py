@@ -108,7 +108,10 @@ def test_quantile_blocks_hold_at_least_ten_cases_of_one_stratum() -> None:
     blocks = quantile_blocks(values, strata, n_blocks=10)
     sizes = {stratum: sorted(np.unique(blocks[strata == stratum], return_counts=True)[1]) for stratum in range(3)}
     assert sizes == {0: [10] * 10, 1: [11, 11, 12], 2: [6]}
-    assert len(np.unique(blocks)) == 14
+    assert np.unique(blocks).tolist() == [*range(10), 10, 11, 12, 20]
+    assert quantile_blocks(values, strata, n_blocks=1).tolist() == strata.tolist()
+    # Of 28 cases three blocks would have fewer than ten.
+    assert np.bincount(quantile_blocks(values[:28], strata[:28], n_blocks=10)).tolist() == [14, 14]
     first = blocks == blocks[np.argmin(np.where(strata == 0, values, np.inf))]
     assert values[first].max() <= values[(strata == 0) & ~first].min()
 
@@ -153,3 +156,13 @@ def test_one_discordant_patient_does_not_decide_about_a_level() -> None:
     test = max_t(level[None], outcome, rng=rng, subjects=subjects, permutations=199)
     assert test.difference[0] == pytest.approx(-0.2, abs=0.03)
     assert test.p_adjusted[0] == pytest.approx(1 / 200)
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_there_is_nobody_else_nothing_moves() -> None:
+    contrast = prepare_contrast(np.array([[True] * 4, [True, True, False, False]]))
+    residual = contrast.residual(np.array([0.1, 0.2, 0.5, 0.9]))
+    weights = np.array([[1.0, 0.0, 0.0, 0.0]])[:, contrast.cells.order]
+    moved = contrast.influence(residual, contrast.cells.sums(weights * residual), contrast.cells.sums(weights))
+    assert not np.isfinite(moved[0, 0])
+    assert np.isfinite(moved[1, 0])

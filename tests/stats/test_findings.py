@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segfair.stats.findings import Named, explain, worst_off
+from segfair.stats import limit
+from segfair.stats.findings import Named, _owners, explain, worst_off
 from segfair.stats.permutation import max_t
 
 SHARES = ((0.2, 0.3, 0.3, 0.2), (0.3, 0.4, 0.3), (0.4, 0.35, 0.25))
@@ -130,6 +131,11 @@ def test_no_worst_where_nobody_stands_behind() -> None:
     options = {"lengths": np.array([1]), "rng": np.random.default_rng(0), "draws": 10}
     assert worst_off(members, outcome, test, harm=-1, **options) is None
     assert (worst_off(members, outcome, test, harm=1, **options) or (None,))[0] == 0
+    # Hardly better is not worse either.
+    outcome = noise(100) + 0.001 * members[0]
+    test = max_t(members, outcome, rng=np.random.default_rng(0), permutations=99)
+    assert 0 < test.t[0] < 0.5
+    assert worst_off(members, outcome, test, harm=-1, **options) is None
 
 
 def test_a_patient_with_many_cases_is_one_patient() -> None:
@@ -209,3 +215,35 @@ def test_planted_gaps_are_named_and_nothing_else(planted: dict[tuple[tuple[int, 
         findings += len(found)
     assert exact >= 30 * 0.8 - 3 * np.sqrt(30 * 0.8 * 0.2)
     assert findings < 0.6 * rows
+
+
+def test_shares_of_a_large_cohort_are_those_of_weights_of_its_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(9)
+    n_cases = 4000
+    members = np.array([np.arange(n_cases) % 2 == 0, np.arange(n_cases) % 3 == 0, np.arange(n_cases) < 2000])
+    # Two groups that are worse by nearly the same: which of them leads is open.
+    outcome = rng.normal(0.8, 0.1, n_cases) - 0.02 * members[0] - 0.021 * members[1]
+
+    def leads() -> list[np.ndarray]:
+        return [one.lead for one in named(members, outcome, [1, 1, 1], draws=1500)]
+
+    by_weights = leads()
+    monkeypatch.setattr(limit, "LEAST_CASES", 1000)
+    monkeypatch.setattr(limit, "LEAST_INFORMATION", 100.0)
+    drawn, resampled = [], limit.Limit.resampled
+    monkeypatch.setattr(
+        limit.Limit, "resampled", lambda *given, **options: drawn.append(1) or resampled(*given, **options)
+    )
+    by_limit = leads()
+    assert drawn
+    assert len(by_weights) == len(by_limit) == 2
+    assert 0.1 < by_weights[0].max() < 0.9
+    for ours, theirs in zip(by_limit, by_weights, strict=True):
+        # Three standard errors of a difference of two shares of 1,500 draws.
+        np.testing.assert_allclose(ours, theirs, atol=3 * (2 * 0.25 / 1500) ** 0.5)
+
+
+def test_a_test_without_steps_owes_nothing_to_any() -> None:
+    members = group(100, (0, 50))[None]
+    test = max_t(members, noise(100), rng=np.random.default_rng(0), permutations=49)
+    assert _owners([test], [], 0.05).tolist() == [-1]

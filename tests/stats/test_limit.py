@@ -70,6 +70,12 @@ def test_resampled_sums_spread_as_those_of_exponential_weights_do(alone):
     assert np.allclose(np.cov(drawn.T), np.cov(expected.T), atol=0.04 * expected.var(axis=0).max())
 
 
+def test_third_cumulants_of_few_cases_by_hand():
+    # Around 1: -1, -1 and 2, whose cubes sum to 6; times n / ((n - 1) (n - 2)) = 3 / 2.
+    assert limits._third_cumulants(np.array([[0.0, 1.0], [0.0, 1.0], [3.0, 1.0]])).tolist() == [9.0, 0.0]
+    assert limits._third_cumulants(np.array([[0.0], [3.0]])).tolist() == [0.0]
+
+
 def test_small_cohorts_few_values_and_many_cells_are_drawn_case_by_case():
     rng = np.random.default_rng(4)
     halves = collapse(rng.integers(0, 2, (1, 20_000)).astype(bool))

@@ -69,6 +69,16 @@ def test_the_cases_of_one_patient_are_one_observation() -> None:
     assert not few.tested[0], "thirty cases of three patients are three"
 
 
+def test_a_subgroup_of_one_patient_has_the_mean_square_of_all_patients() -> None:
+    members, change = np.array([[1, 1, 0, 0]], bool), np.array([0.1, 0.3, -0.2, 0.0])
+    found = paired_max_t(
+        members, change, rng=np.random.default_rng(0), min_cases=1, subjects=np.array([0, 0, 1, 1]), permutations=10
+    )
+    # Sums of .4 and -.2 have a mean square of .1, and two cases here are as many as a patient has.
+    assert found.t[0] == pytest.approx(0.4 / 0.1**0.5)
+    assert found.mean[0] == pytest.approx(0.2)
+
+
 def test_a_patient_per_case_is_no_patient_at_all() -> None:
     rng = np.random.default_rng(3)
     membership, change = rng.random((12, 40)) < 0.5, rng.normal(0.03, 0.1, 40)
@@ -106,6 +116,18 @@ def test_metrics_are_tested_with_the_same_signs_and_without_undefined_values() -
     assert (test.p_adjusted[:3] >= test.p_value[:3]).all()
 
 
+def test_metrics_of_one_patients_cases_are_one_observation() -> None:
+    change, patients = np.repeat([0.2, 0.1, 0.3], 10), np.repeat([7, 3, 5], 10)
+    without_a_patient = np.where(patients == 5, np.nan, change)
+    changes = np.array([change, without_a_patient, np.where(np.arange(30) < 5, np.nan, change)])
+    test = paired_outcomes(changes, rng=np.random.default_rng(0), subjects=patients)
+    # Three patients have eight sign patterns, of which all plus and all minus are as extreme; two have four.
+    assert test.p_value.tolist() == [0.25, 0.5, 0.25]
+    np.testing.assert_allclose(test.mean, [0.2, 0.15, (5 * 0.2 + 10 * 0.1 + 10 * 0.3) / 25])
+    few = paired_outcomes(changes, rng=np.random.default_rng(0), subjects=patients, min_cases=3)
+    assert few.tested.tolist() == [True, False, True], "twenty cases of two patients are two"
+
+
 def test_swapping_models_keeps_their_mean_and_mirrors_the_difference() -> None:
     rng = np.random.default_rng(4)
     codes = rng.integers(0, 3, (2, 50))
@@ -129,3 +151,19 @@ def test_swapping_is_choosing_for_each_case() -> None:
     drawn = {tuple(np.round(row[0], 12)) for row in one.means}
     assert drawn == choices
     np.testing.assert_allclose(one.means + other.means, [[[0.4, 1.1]]] * 50)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_case_is_no_change() -> None:
+    found = paired_max_t(np.zeros((2, 0), bool), np.zeros(0), rng=np.random.default_rng(0))
+    assert (found.t.tolist(), found.tested.tolist()) == ([0, 0], [False, False])
+    assert np.isnan([found.mean, found.p_value, found.p_adjusted]).all()
+
+
+def test_up_to_4096_sign_patterns_are_all_tried() -> None:
+    change = np.random.default_rng(8).normal(0.1, 0.2, 13)
+    for n, exact in ((12, True), (13, False)):
+        found = paired_max_t(
+            np.ones((1, n), bool), change[:n], rng=np.random.default_rng(0), min_cases=1, permutations=100
+        )
+        assert found.exact is exact

@@ -198,6 +198,8 @@ def test_the_critical_value_and_the_intervals_decide_as_the_test_does() -> None:
     bounds = test.simultaneous()
     np.testing.assert_array_equal((bounds[:, 0] > 0) | (bounds[:, 1] < 0), decided)
     np.testing.assert_allclose(test.simultaneous_difference() * test.rest_share[:, None], bounds)
+    # Where every draw may be exceeded the smallest of them is left.
+    assert test.critical(1.0) == test.null_max.min()
 
 
 def test_too_few_permutations_for_the_level_have_no_critical_value() -> None:

@@ -83,3 +83,11 @@ def test_identical_scores_within_cells_are_believed() -> None:
     outcome = np.repeat([0.2, 0.8], 50)
     found = shrink((np.arange(100) < 50)[None], outcome)
     assert found.shrunken[0] == pytest.approx(-0.3, rel=1e-3)
+
+
+def test_cases_that_agree_within_their_group_leave_a_trace_of_noise() -> None:
+    members = np.array([[1, 1, 0, 0], [0, 0, 1, 1]], dtype=bool)
+    found = shrink(members, np.array([0.2, 0.2, 0.6, 0.6]))
+    # Squares around .4 have a mean of .04.
+    assert found.noise == pytest.approx(1e-9 * 0.04)
+    np.testing.assert_allclose(found.shrunken, [-0.2, 0.2], rtol=1e-6)

@@ -16,6 +16,7 @@ from tests.subgroups.whole_lattice import mine_subgroups
 
 from segfair.attributes.fit import Attribute, AttributeTable
 from segfair.subgroups.lattice import (
+    Estimate,
     Subgroup,
     describe_divergences,
     divergences,
@@ -288,6 +289,14 @@ def test_frame_has_one_row_a_subgroup() -> None:
     frame = described.to_frame()
     assert frame["subgroup"].tolist() == ["sex = 0", "sex = 1"]
     assert frame["divergence"].tolist() == pytest.approx([-0.35, 0.35])
+    estimate = Estimate("difference", -0.7, (-0.9, -0.5), 0.01, 0.02, n_cases=4, n_subjects=None, units="cases")
+    first = dataclasses.replace(described.rows[0], ci=(0.1, 0.2), ci_simultaneous=(0.05, 0.25), estimate=estimate)
+    second = dataclasses.replace(described.rows[1], estimate=dataclasses.replace(estimate, ci=None))
+    known, unknown = dataclasses.replace(described, rows=(first, second)).records()
+    names = ("ci_low", "ci_high", "ci_simultaneous_low", "ci_simultaneous_high", "difference")
+    ends = ("difference_low", "difference_high")
+    assert [known[name] for name in (*names, *ends)] == [0.1, 0.2, 0.05, 0.25, -0.7, -0.9, -0.5]
+    assert [unknown[name] for name in (*names, *ends)] == [None, None, None, None, -0.7, None, None]
 
 
 def test_levels_too_rare_to_be_mined_join_behind_the_lattice() -> None:
@@ -315,3 +324,14 @@ def test_levels_too_rare_to_be_mined_join_behind_the_lattice() -> None:
         assert joined[subgroup].shapley == pytest.approx(row.shapley, abs=1e-12)
         assert joined[subgroup].redundant == row.redundant
     assert with_levels(found, table, min_cases=10).subgroups == found.subgroups
+
+
+def test_the_worst_are_ten_unless_said_otherwise() -> None:
+    rng = np.random.default_rng(3)
+    table = make_table({"site": rng.integers(0, 15, 300).tolist()})
+    described = describe_divergences(
+        mine_subgroups(table, min_support=0.01), rng.normal(0.8, 0.1, 300), name="dsc", better="higher"
+    )
+    assert len(described) == 15
+    assert described.worst() == described.rows[:10]
+    assert described.worst(3) == described.rows[:3]

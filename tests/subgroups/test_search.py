@@ -127,6 +127,15 @@ def test_levels_with_the_same_cases_and_attributes_that_hardly_vary_are_not_comb
     assert search.n_alone == 0
 
 
+def test_an_attribute_that_nobody_has_is_no_obstacle() -> None:
+    table = table_of(sex=[0, 1] * 10, site=[-1] * 20, age=[0, 0, 1, 1] * 5)
+    for budget, is_cut in ((26, False), (4, True)):
+        found, search = searched(table, budget=budget)
+        assert {("sex", "0")} in found
+        assert not any(name == "site" for items in found for name, _ in items)
+        assert search.is_cut is is_cut
+
+
 @pytest.mark.parametrize(
     ("count", "said"),
     [

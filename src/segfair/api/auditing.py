@@ -56,6 +56,7 @@ def audit(
     images: str | PathLike[str] | None = None,
     labels2: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
     reference: Literal["first", "majority", "staple"] = "first",
+    reasons: bool = False,
     workers: int = 1,
     progress: bool = False,
     cache: str | PathLike[str] | None = None,
@@ -85,6 +86,7 @@ def audit(
         images: Folder of images for the pictures of the worst cases; folders only.
         labels2: Folder of another rater's labels of the same cases, or several; folders only.
         reference: What is measured with where there are several raters: the labels, their majority or STAPLE.
+        reasons: Whether the gap of each finding is taken apart, see `result.subgroups.reasons`; reads the masks again.
         workers: Processes that score.
         progress: Whether a bar shows how far it has come.
         cache: Folder of scores that later runs take over.
@@ -109,8 +111,15 @@ def audit(
         [10, 10, 10]
     """
     if labels is None and _is_frame(predictions) and not _names_masks(predictions):
-        of_masks = {"ids": ids, "spacing": spacing, "images": images, "labels2": labels2, "cache": cache}
-        of_masks["probabilities"] = probabilities
+        of_masks: dict[str, object] = {
+            "ids": ids,
+            "spacing": spacing,
+            "images": images,
+            "labels2": labels2,
+            "cache": cache,
+            "reasons": reasons or None,
+            "probabilities": probabilities,
+        }
         given = {name: value for name, value in of_masks.items() if value is not None}
         return _hand_on_scores(predictions, metadata, {**given, **options})
     with python_terms():
@@ -127,6 +136,7 @@ def audit(
                 images=images,
                 labels2=_several(labels2),
                 reference=reference,
+                reasons=reasons,
                 workers=workers,
                 progress=progress,
                 cache=cache,
@@ -197,7 +207,13 @@ def _cohort_of(
     """The cases, from folders, or from files that stand for arrays while they are audited."""
     from segfair.intake.cohorts import load_cohort
 
-    chosen = {**selection(options), "missing_prediction": options.get("missing_prediction")}
+    wanted = names_of(options.get("dicom_attributes"), "dicom_attributes")
+    chosen = {
+        **selection(options),
+        "missing_prediction": options.get("missing_prediction"),
+        "dicom_series": options.get("dicom_series"),
+        "dicom_attributes": ",".join(wanted) or None,
+    }
     are_folders = isinstance(predictions, str | PathLike) and isinstance(labels, str | PathLike)
     if are_folders or (labels is None and _is_listed(predictions)):
         if ids is not None:
@@ -236,6 +252,7 @@ def _audit(
     images: str | PathLike[str] | None,
     labels2: Sequence[Path],
     reference: Literal["first", "majority", "staple"],
+    reasons: bool,
     workers: int,
     progress: bool,
     cache: str | PathLike[str] | None,
@@ -245,11 +262,20 @@ def _audit(
     from segfair.scoring.executors import own_processes
     from segfair.scoring.score_cache import ScoreCache
 
+    if reasons:
+        from segfair.audit.reasons.procedure import require_dsc, with_reasons
+
+        require_dsc(config)
     cohort, found_images = with_images(cohort, images)
     kept = None if cache is None else ScoreCache(Path(cache))
     with rating(cohort, labels2, reference=reference, cache=kept) as rated:
-        with own_processes(workers) as executor, _bar(len(cohort), progress) as on_done:
-            result, cohort = rated.run(config, executor=executor, cache=kept, on_done=on_done)
+        with own_processes(workers) as executor:
+            with _bar(len(cohort), progress) as on_done:
+                result, cohort = rated.run(config, executor=executor, cache=kept, on_done=on_done)
+            if reasons:
+                of_raters: Any = {"measured_with": rated.drawn_by, "executor": executor, "cache": kept}
+                with _bar(2 * len(result.cases.scores.rows), progress, "reasons") as on_done:
+                    result = with_reasons(result, cohort, rated.raters, on_done=on_done, **of_raters)
         return with_gallery(result, cohort, images=found_images)
 
 
@@ -274,15 +300,15 @@ def _several(paths: str | PathLike[str] | Sequence[str | PathLike[str]] | None) 
 
 
 @contextmanager
-def _bar(n_cases: int, progress: bool) -> Iterator[Callable[[str], None] | None]:
+def _bar(n_cases: int, progress: bool, what: str = "scoring") -> Iterator[Callable[[str], None] | None]:
     """What is told of each scored case; None where nobody asked."""
     if not progress:
         yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
-        task = bar.add_task("scoring", total=n_cases)
+    with Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task(what, total=n_cases)
         yield lambda _: bar.advance(task)
 
 

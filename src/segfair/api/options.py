@@ -43,7 +43,7 @@ _Result = TypeVar("_Result")
 _READINGS = ("categorical", "ordered", "numeric")
 _PLAIN = (
     *("min_cases", "permutations", "bootstrap", "seed", "stratify", "min_support", "max_items", "level", "failure_dsc"),
-    *("power_gap", "missing_prediction", "threshold", "derive", "strict", "subject_column"),
+    *("power_gap", "missing_prediction", "threshold", "derive", "strict", "subject_column", "unit"),
 )
 """Settings that are handed on as they are."""
 _DEFAULTS: Mapping[str, Any] = {
@@ -123,18 +123,26 @@ class MaskOptions(AuditOptions, total=False):
         metrics: Metrics to compute; the protocol's without it.
         label: Which voxels count: 1, "any", or regions as {"tumour": (1, 2)}.
         missing_prediction: What an unusable prediction means.
+        dicom_series: Folder of the image series that DICOM masks were drawn on, where they do not lie beside them.
+        dicom_attributes: Metadata from DICOM headers: "all", or names such as "sex,age".
         threshold: Predictions are probabilities, a voxel is lesion from this value on.
         derive: Whether lesion volume, number of lesions and spacing become attributes.
         strict: Whether the first unusable mask is an error.
+        lesions: Also score lesions one by one, as "brats", "panoptica" or "voronoi" finds them.
+        unit: What is compared: a "case", or each "lesion" of the labels.
     """
 
     outcome: Names
     metrics: Names | None
     label: int | str | Mapping[str, int | Sequence[int]] | None
     missing_prediction: Literal["worst", "drop", "error"] | None
+    dicom_series: str | PathLike[str] | None
+    dicom_attributes: Names | None
     threshold: float | None
     derive: bool
     strict: bool
+    lesions: Literal["brats", "panoptica", "voronoi"] | None
+    unit: Literal["case", "lesion"]
 
 
 def _is_number(value: object) -> bool:
@@ -306,6 +314,8 @@ def _protocol(options: Mapping[str, Any], outcomes: Sequence[str]) -> Protocol:
 
     asked = options.get("protocol", "default")
     rules = asked if isinstance(asked, Protocol) else load_protocol(asked if isinstance(asked, str) else Path(asked))
+    if options.get("lesions") is not None:
+        rules = rules.with_lesions(options["lesions"])
     metrics = names_of(options.get("metrics"), "metrics")
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:

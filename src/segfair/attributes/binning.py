@@ -216,9 +216,15 @@ def natural_order(text: str) -> tuple[object, ...]:
     stripped = text.lstrip("<>≤≥= ")
     sign = _SIGNS.get(text[:1], 0) if stripped[:1].isdigit() else 0
     parts = re.split(r"(\d+)", stripped.casefold())
-    words = [(1, 0, part) if index % 2 == 0 else (0, int(part), "") for index, part in enumerate(parts) if part]
+    words = [(1, (0, ""), part) if index % 2 == 0 else (0, _size(part), "") for index, part in enumerate(parts) if part]
     # The sign decides between ranges that begin with the same number.
     return (words[:1], sign, words[1:], text)
+
+
+def _size(digits: str) -> tuple[int, str]:
+    """Digits in the order of the number that they spell, however many they are."""
+    significant = digits.lstrip("0")
+    return len(significant), significant
 
 
 @dataclass(frozen=True, slots=True)

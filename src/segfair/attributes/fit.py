@@ -32,7 +32,7 @@ from segfair.attributes.binning import (
 )
 from segfair.attributes.joins import LevelJoin, join_levels, join_values, joins_of
 from segfair.cases import Cohort
-from segfair.errors import ConfigError, MetadataError, close_names, some
+from segfair.errors import ConfigError, MetadataError, close_names, cut_text, quoted, some
 from segfair.files.cells import is_missing, of_each
 from segfair.protocol.rules import AttributeRule, Protocol
 from segfair.trees import structure, tree_converter
@@ -54,6 +54,8 @@ __all__ = [
 FORMAT = 1
 MISSING = "missing"
 DROP = "drop"
+# A level is two bytes in every table; nobody reads of more groups than this.
+_MOST_LEVELS = 10_000
 Edges = Sequence[float] | Literal["tree"]
 
 
@@ -167,8 +169,13 @@ class AttributeBins:
 
     def apply(self, values: Sequence[object]) -> tuple[Attribute, list[str]]:
         """The attribute of some cases, and what a reader has to know."""
-        encoded = self.bins.encode(join_values(values, dict(self.joined)))
         levels = self.bins.levels
+        if len(levels) > _MOST_LEVELS:
+            raise ConfigError(
+                f"{self.name}: has {len(levels):,} levels, and at most {_MOST_LEVELS:,} are told apart; give fewer"
+                " edges with --bins, or leave it out with --attributes"
+            )
+        encoded = self.bins.encode(join_values(values, dict(self.joined)))
         codes = np.array(encoded.codes, dtype=np.int16)
         if self.missing != DROP:
             if self.missing not in levels and (self.had_missing or (codes < 0).any()):
@@ -339,13 +346,13 @@ def parse_bins(text: str) -> tuple[str, tuple[float, ...] | Literal["tree"]]:
     name, equals, listed = text.rpartition("=")
     name, listed = name.strip(), listed.strip()
     if not equals or not name:
-        raise ConfigError(f"bins {text!r}: expected a column and its edges, such as age=0,40,50,60")
+        raise ConfigError(f"bins {quoted(text)}: expected a column and its edges, such as age=0,40,50,60")
     if listed == "tree":
         return name, "tree"
     try:
         edges = tuple(float(part) for part in listed.split(","))
     except ValueError:
-        raise ConfigError(f"bins {text!r}: edges must be numbers, such as {name}=0,40,50,60") from None
+        raise ConfigError(f"bins {quoted(text)}: edges must be numbers, such as {cut_text(name)}=0,40,50,60") from None
     _check_edges(name, edges)
     return name, edges
 
@@ -631,7 +638,9 @@ def _check_edges(name: str, edges: Edges) -> None:
         return
     numbers = [float(edge) for edge in edges]
     if len(numbers) < 2:
-        raise ConfigError(f"bins {name}: needs at least two edges, got {len(numbers)}; such as {name}=0,40,50,60")
+        raise ConfigError(
+            f"bins {name}: needs at least two edges, got {len(numbers)}; such as {cut_text(name)}=0,40,50,60"
+        )
     if any(math.isnan(edge) for edge in numbers) or any(low >= high for low, high in itertools.pairwise(numbers)):
         raise ConfigError(f"bins {name}: edges must rise, got {', '.join(f'{edge:g}' for edge in numbers)}")
     if all(math.isinf(edge) for edge in numbers):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from segfair.attributes.binning import fold, level_text
 from segfair.cases import Cohort
-from segfair.errors import ConfigError, MetadataError, close_names, some
+from segfair.errors import ConfigError, MetadataError, close_names, quoted, some
 from segfair.files.cells import is_missing, of_each, parse_number
 
 __all__ = ["LevelJoin", "check_joins", "join_levels", "join_values", "joins_of", "parse_join"]
@@ -45,8 +45,8 @@ def parse_join(text: str) -> LevelJoin:
 
     def malformed(why: str) -> ConfigError:
         return ConfigError(
-            f"--join {text!r}: {why}; expected COLUMN: a, b = c, which makes the level c of the texts a and b; a name "
-            'with a comma, a colon or an equal sign stands in double quotes, such as site: "Bonn, Nord" = Bonn'
+            f"--join {quoted(text)}: {why}; expected COLUMN: a, b = c, which makes the level c of the texts a and b; a "
+            'name with a comma, a colon or an equal sign stands in double quotes, such as site: "Bonn, Nord" = Bonn'
         )
 
     column = _COLUMN.match(text)

@@ -28,6 +28,7 @@ __all__ = [
     "Design",
     "Units",
     "build_design",
+    "check_named",
     "derive_columns",
     "subject_notice",
     "with_subjects",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 LESION_VOLUME = "lesion_volume"
+LESION_DEPTH = "lesion_depth"
 DERIVED = (LESION_VOLUME, "n_lesions", "slice_spacing_mm", "anisotropy")
 _FEW_CASES = 10
 """So small a cohort answers nothing anyway; its report says so rather than that the strata are too many."""
@@ -136,7 +138,7 @@ def build_design(
 
 def _with_edges(config: AuditConfig) -> frozenset[str]:
     """Columns and attributes whose edges were asked for, by the user, the protocol, or with --derive."""
-    return frozenset((*config.bins, *config.protocol.attributes, *(DERIVED if config.derive else ())))
+    return frozenset((*config.bins, *config.protocol.attributes, *((*DERIVED, LESION_DEPTH) if config.derive else ())))
 
 
 def with_subjects(config: AuditConfig, cohort: Cohort) -> AuditConfig:
@@ -193,9 +195,11 @@ def _repeated_subjects(config: AuditConfig, cohort: Cohort) -> str | None:
 def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str, tuple[float, ...]]]:
     """Adds what the masks say about a case as metadata columns: size, number of lesions, spacing, anisotropy.
 
+    Of a lesion its depth as well.
+
     Returns:
         The cohort with the columns (sizes in ml; of pictures in mm² or px², of voxels without a size in voxels;
-        spacing in mm, where it is known), and the bin edges of the lesion size's terciles. Without masks: unchanged.
+        spacing in mm, where it is known), and the bin edges of the thirds of size and depth. Without masks: unchanged.
     """
     facts = {score.case: score.facts for score in scores.scores}
     column = label_size_column(scores.names)
@@ -206,6 +210,9 @@ def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str
     _, unit = _SIZE_UNITS[column]
     has_sizes = any("spacing_max_mm" in entry for entry in facts.values())
     derived = DERIVED if has_sizes else (LESION_VOLUME, "n_lesions")
+    depth = next((name for name in scores.names if name.startswith(LESION_DEPTH)), None)
+    depths = dict(zip(scores.cases, scores.column(depth) if depth else (), strict=False))
+    derived = (*derived, LESION_DEPTH) if depth else derived
     cases = []
     for case in cohort:
         entry = facts[case.id]
@@ -214,27 +221,40 @@ def derive_columns(cohort: Cohort, scores: ScoreTable) -> tuple[Cohort, dict[str
             "n_lesions": _lesion_count(entry.get("n_lesions")),
             "slice_spacing_mm": entry.get("spacing_max_mm"),
             "anisotropy": entry.get("anisotropy"),
+            LESION_DEPTH: depths.get(case.id),
         }
         kept = {name: values[name] for name in derived}
         cases.append(dataclasses.replace(case, metadata={**case.metadata, **kept}))
-    numbers = np.array(known, dtype=float) / unit
+    numbers = {LESION_VOLUME: np.array(known, dtype=float) / unit}
+    if depth:
+        numbers[LESION_DEPTH] = np.array(list(depths.values()), dtype=float)
+    edges = {name: found for name, values in numbers.items() if (found := _thirds(values))}
+    return dataclasses.replace(cohort, cases=tuple(cases), columns=(*cohort.columns, *derived)), edges
+
+
+def _thirds(numbers: NDArray[np.float64]) -> tuple[float, ...]:
+    """Bin edges that part some numbers in thirds; none where they are all the same."""
     thirds = np.unique(np.quantile(numbers, [1 / 3, 2 / 3], method="inverted_cdf"))
     inner = thirds[thirds < numbers.max()]
-    edges = {LESION_VOLUME: (-np.inf, *readable_edges(inner, numbers), np.inf)} if len(inner) else {}
-    return dataclasses.replace(cohort, cases=tuple(cases), columns=(*cohort.columns, *derived)), edges
+    return (-np.inf, *readable_edges(inner, numbers), np.inf) if len(inner) else ()
 
 
 def with_units(derived: AttributeTable, scores: ScoreTable) -> AttributeTable:
     """The attributes that masks derive, with the unit in the names of their levels."""
     column = label_size_column(scores.names)
     units = {"slice_spacing_mm": "mm", **({LESION_VOLUME: _SIZE_UNITS[column][0]} if column else {})}
+    depth = next((metric for metric in scores.metrics if metric.name.startswith(LESION_DEPTH)), None)
+    units |= {LESION_DEPTH: depth.unit} if depth else {}
+    rows = "lesions" if depth else "cases"
     return dataclasses.replace(
         derived,
         attributes=tuple(
             dataclasses.replace(
                 entry,
                 levels=tuple(level if level == MISSING else f"{level} {unit}" for level in entry.levels),
-                binning=f"thirds of the cases, in {unit}" if entry.name == LESION_VOLUME else f"in {unit}",
+                binning=f"thirds of the {rows}, in {unit}"
+                if entry.name in (LESION_VOLUME, LESION_DEPTH)
+                else f"in {unit}",
             )
             if (unit := units.get(entry.name))
             else entry
@@ -369,6 +389,25 @@ def _numbers(name: str, values: NDArray[np.float64]) -> tuple[NDArray[np.float64
         f"adjusted for {name}: missing for {n_missing} of {len(values)} cases; they bear the median and an indicator "
         "of their own, and so are compared among themselves"
     )
+
+
+def check_named(cohort: Cohort, config: AuditConfig) -> None:
+    """Refuses columns that nothing can be compared by, for there are none of that name, before an hour of scoring.
+
+    Raises:
+        ConfigError: There is neither a column nor an attribute of the protocol of that name, nor do masks say it.
+    """
+    from_masks = DERIVED if config.derive else ()
+    named = {
+        "--primary": (config.primary, (*config.protocol.attributes, *from_masks)),
+        "--stratify": ((config.stratify,), (*config.protocol.attributes, *from_masks)),
+        "--adjust": (config.adjust or (), (LESION_VOLUME, *from_masks)),
+        "--subject-column": ((config.subject_column,), ()),
+    }
+    for option, (names, others) in named.items():
+        for name in names:
+            if name is not None and name not in others:
+                _require_column(cohort, name, option)
 
 
 def _require_column(cohort: Cohort, column: str, option: str) -> None:

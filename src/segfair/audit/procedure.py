@@ -19,6 +19,7 @@ from segfair.audit.certainty import CohortScores, challenge_of, point_scores
 from segfair.audit.choices.cases import check_columns, score_cases, settle
 from segfair.audit.choices.groups import Study, form_groups
 from segfair.audit.choices.labels import label_notices, labels_are_named, value_alerts
+from segfair.audit.choices.lesions import lesions_as_cases
 from segfair.audit.definitions import compare_definitions
 from segfair.audit.describe import (
     alerts,
@@ -119,6 +120,7 @@ def run_audit(
         on_done=on_done,
     )
     excluded = {**cohort.excluded, **scores.excluded}
+    cohort, scores, config = lesions_as_cases(cohort, scores, config)
     study = form_groups(cohort, scores, config, plan)
     excluded |= dict.fromkeys(study.taught, TAUGHT_BINS)
     scores, attributes, panel = study.scores, study.attributes, study.panel()

@@ -10,7 +10,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,8 @@ from segfair.audit.result import AuditResult
 from segfair.audit.result.second_labels import RulerGroup, TwoRulers
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, PairingError
-from segfair.files.finding.patterns import local_masks
-from segfair.files.layouts import find_labels, pair_ids
 from segfair.intake.mask_values import with_pictures
+from segfair.intake.rater_labels import RaterLabels, against_labels, labels_in, with_labels
 from segfair.remote import shown
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import ScoreCache
@@ -35,7 +34,7 @@ from segfair.scoring.scores import ScoreTable
 from segfair.subgroups.lattice import Membership, Subgroup, divergences, level_membership
 from segfair.subgroups.search import search_subgroups
 
-__all__ = ["compare_rulers", "measure_again", "shown_groups", "with_labels"]
+__all__ = ["compare_rulers", "measure_again", "shown_groups"]
 
 Interval = tuple[float, float]
 Floats = NDArray[np.float64]
@@ -46,7 +45,7 @@ def measure_again(
     cohort: Cohort,
     labels: Path,
     *,
-    files: Mapping[str, Path] | None = None,
+    rater: RaterLabels | None = None,
     executor: Executor | None = None,
     cache: ScoreCache | None = None,
 ) -> AuditResult:
@@ -56,7 +55,7 @@ def measure_again(
         result: The audit against the first labels.
         cohort: Its cases.
         labels: Folder of the second labels, named as the first.
-        files: Case -> second label, where a table lists them; None: as the folder has them.
+        rater: The second labels, where somebody has looked already; None: those of the folder.
         executor: Where cases are scored; None: in this process.
         cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere.
 
@@ -68,15 +67,8 @@ def measure_again(
         PairingError: No mask in it belongs to a case, or fewer than two cases have a score under both.
         ConfigError: Its masks have no voxel size, and the first labels do.
     """
-    second, first = with_labels(cohort, labels, files), {case.id: case for case in cohort}
-    raters = dataclasses.replace(
-        second,
-        cases=tuple(
-            dataclasses.replace(other, label=case.label, prediction=other.label, probabilities=None)
-            for other in second
-            if (case := first[other.id]).label is not None
-        ),
-    )
+    second = with_labels(cohort, rater or labels_in(cohort, labels))
+    raters = against_labels(cohort, second)
     config = result.about.config
     if resolve_units(config, second).protocol != config.protocol:
         raise ConfigError(
@@ -98,23 +90,6 @@ def measure_again(
             result.subgroups, second_labels=compare_rulers(result, scores, agreement, labels=shown(str(labels)))
         ),
     )
-
-
-def with_labels(cohort: Cohort, labels: Path, files: Mapping[str, Path] | None = None) -> Cohort:
-    """The cases that have a label in another folder, with that label.
-
-    Raises:
-        PairingError: None has.
-    """
-    found = find_labels(local_masks(labels)).files if files is None else files
-    pairs = pair_ids(cohort.ids, list(found)) if files is None else {case: case for case in found}
-    cases = tuple(dataclasses.replace(case, label=found[pairs[case.id]]) for case in cohort if case.id in pairs)
-    if not cases:
-        raise PairingError(
-            f"--labels2 {labels}: none of its {len(found)} masks belongs to a case; name them as the first "
-            "labels are named"
-        )
-    return dataclasses.replace(cohort, cases=cases)
 
 
 def compare_rulers(result: AuditResult, second: ScoreTable, agreement: ScoreTable, *, labels: str = "") -> TwoRulers:

@@ -19,12 +19,16 @@ from segfair import __version__
 from segfair.cli.commands import suggesting
 from segfair.cli.terminal.outlets import OutletError, close_outlets, open_outlets
 from segfair.cli.terminal.voice import say_refusal
-from segfair.errors import SegfairError, in_words
+from segfair.environment import too_little_memory
+from segfair.errors import SegfairError, cut_text, in_words
 from segfair.signals import exit_code as signal_code
+from segfair.signals import obeyed
 
 __all__ = ["LISTED", "Listed", "app", "load_command", "main"]
 
 EXIT_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 70, 130
+# Nobody reads on where a message repeats what was handed in.
+_LONGEST = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,8 @@ def main() -> None:
 def _run() -> int:
     """Runs the command, and says why it could not; the exit code."""
     debug = "--debug" in sys.argv
+    if {"--help", "--version"}.isdisjoint(sys.argv) and (scarce := too_little_memory()):
+        return _refuse(scarce, EXIT_INPUT)
     try:
         app(standalone_mode=True)
     except SystemExit as end:
@@ -160,23 +166,27 @@ def _run() -> int:
             raise
         return _refuse(str(error), EXIT_INPUT)
     except Exception as error:
+        if signal_code():  # a child that the signal ended as well
+            return _interrupted()
         if debug:
             raise
         if (wanting := _what_is_wanting(error)) is not None:
             return _refuse(wanting, EXIT_INPUT)
         told = f"internal error: {type(error).__name__}: {error}; run again with --debug to see where"
+        told = "; ".join([told, *getattr(error, "__notes__", ())])
         return _refuse(told, EXIT_INTERNAL)
     return 0
 
 
 def _interrupted() -> int:
+    obeyed()
     return _refuse("interrupted", signal_code() or EXIT_INTERRUPTED)
 
 
 def _refuse(told: str, code: int) -> int:
     """Says why; where not even that can be said, the code has to do."""
     with contextlib.suppress(OutletError, ValueError):
-        say_refusal(told, code)
+        say_refusal(cut_text(told, _LONGEST), code)
     with contextlib.suppress(OutletError):
         close_outlets()
     return code

@@ -7,7 +7,7 @@ import dataclasses
 import gc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,19 +19,20 @@ from segfair.cli.options import (
     Attributes,
     AuditFile,
     AuditOptions,
+    Besides,
     Figures,
     HelpAll,
     HigherIsBetter,
     IdColumn,
     Images,
     Label,
+    Lesions,
     LowerIsBetter,
     MaskFiles,
     MissingRule,
     Naming,
     OtherRaters,
     Out,
-    Probabilities,
     Running,
     Saying,
     Share,
@@ -47,14 +48,24 @@ from segfair.cli.settings import (
     parse_spacing,
     planned,
     prepare,
+    refuse_with_lesions,
     require_answerable,
     score_cache,
     selection,
     study_plan,
 )
-from segfair.cli.terminal.progress import scoring
+from segfair.cli.terminal.progress import progress, workers
 from segfair.cli.terminal.results import finish, say_cache, say_expectation, write
 from segfair.cli.terminal.voice import Voice
+from segfair.errors import ConfigError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from segfair.audit.raters.procedure import Rating
+    from segfair.audit.result import AuditResult
+    from segfair.cases import Cohort
+    from segfair.scoring.score_cache import ScoreCache
 
 
 @app.command(
@@ -80,15 +91,13 @@ def audit(
         MissingRule | None,
         option("What an unusable prediction means: the worst score, nothing, or an error.", RULES),
     ] = None,
-    derive: Annotated[
-        bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
-    ] = False,
-    probabilities: Probabilities = None,
     images: Images = None,
     strict: Strict = False,
     *,
     raters: OtherRaters,
     files: MaskFiles,
+    lesions: Lesions,
+    besides: Besides,
     running: Running,
     options: AuditOptions,
 ) -> None:
@@ -98,36 +107,72 @@ def audit(
     from segfair.intake.cohorts import load_cohort
 
     voice = Voice("audit", options.saying)
+    if lesions.unit == "lesion":
+        refuse_with_lesions(options, raters.labels2)
     config = audit_config(
         options,
         outcome=outcome,
         metrics=metrics,
+        **dataclasses.asdict(lesions),
         labels=tuple(label or ()),
         missing_prediction=missing_prediction,
         threshold=files.threshold,
         spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
-        derive=derive,
         strict=strict,
     )
     plan = study_plan(options)
     config = config if plan is None else plan.applied(config)
-    gates = all_gates(options, config, plan)
+    if besides.reasons:
+        from segfair.audit.reasons.procedure import require_dsc
+
+        require_dsc(config)
+    gates = all_gates(options, config.protocol, plan)
     delivery = prepare(options, voice)
     cohort = load_cohort(
-        *mask_places(predictions, labels, metadata, pattern=files.pattern, label_pattern=files.label_pattern),
+        *mask_places(predictions, labels, metadata, files),
         missing_prediction=config.missing_prediction,
-        probabilities=probabilities,
+        dicom_series=files.dicom_series,
+        dicom_attributes=files.dicom_attributes,
+        probabilities=besides.probabilities,
         **selection(options, plan),
     )
     cohort, found_images = with_images(cohort, images)
     require_answerable(gates, config, cohort)
     cache = score_cache(running, options.out)
     with rating(cohort, raters.labels2 or (), reference=raters.reference, cache=cache) as rated:
-        with scoring(len(cohort), running, voice) as (executor, on_done):
-            result, cohort = rated.run(config, executor=executor, cache=cache, on_done=on_done)
+        with workers(len(cohort), running) as executor:
+            with progress(len(cohort), voice) as on_done:
+                result, cohort = rated.run(config, executor=executor, cache=cache, on_done=on_done)
+            if besides.reasons:
+                result = _taken_apart(result, cohort, rated, voice, executor=executor, cache=cache)
         say_cache(cache, "cases" if rated.kind == "one" else "pairs of masks", voice)
         result = planned(result, plan, options, asked=config, gates=gates)
         finish(with_gallery(result, cohort, images=found_images), gates, delivery, voice)
+
+
+def _taken_apart(
+    result: AuditResult,
+    cohort: Cohort,
+    rated: Rating,
+    voice: Voice,
+    *,
+    executor: Executor | None,
+    cache: ScoreCache | None,
+) -> AuditResult:
+    """The audit with what its gaps are made of, while a bar shows how far that has come."""
+    from segfair.audit.reasons.procedure import with_reasons
+
+    n_readings = 2 * (len(result.cases.scores.rows) - len(result.cases.counts.penalised))
+    with progress(n_readings, voice, what="reasons", then="resampling") as on_done:
+        return with_reasons(
+            result,
+            cohort,
+            rated.raters,
+            measured_with=rated.drawn_by,
+            executor=executor,
+            cache=cache,
+            on_done=on_done,
+        )
 
 
 @app.command(
@@ -146,10 +191,13 @@ def audit_scores(
     ] = None,
     lower_is_better: LowerIsBetter = None,
     higher_is_better: HigherIsBetter = None,
+    reasons: Annotated[bool, typer.Option("--reasons", hidden=True)] = False,
     *,
     options: AuditOptions,
 ) -> None:
     """The same audit from per-case scores that exist already."""
+    if reasons:
+        raise ConfigError("--reasons: looks at the masks, and scores have none; audit the masks with segfair audit")
     from segfair.audit.procedure import run_audit
     from segfair.intake.cohorts import load_score_cohort
     from segfair.intake.score_tables import default_outcome
@@ -158,6 +206,7 @@ def audit_scores(
     voice = Voice("audit-scores", options.saying)
     plan = study_plan(options)
     protocol = load_protocol(options.protocol) if plan is None else plan.applied(audit_config(options)).protocol
+    gates = all_gates(options, protocol, plan)
     delivery = prepare(options, voice)
     with _uncollected():
         cohort, table = load_score_cohort(
@@ -170,7 +219,6 @@ def audit_scores(
         )
         config = audit_config(options, outcome=outcome or (default_outcome(table) if plan is None else "dsc"))
         config = config if plan is None else plan.applied(config)
-        gates = all_gates(options, config, plan)
         require_answerable(gates, config, cohort, table)
         result = planned(run_audit(cohort, config, scores=table), plan, options, asked=config, gates=gates)
         finish(result, gates, delivery, voice)

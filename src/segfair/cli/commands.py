@@ -39,6 +39,7 @@ class Command(TyperCommand):
             while rest and len(lengths) < 3 and is_number(rest[0]):
                 lengths.append(rest.pop(0))
             joined.append(f"{name}={' '.join(lengths)}")
+        self.refuse_empty(ctx, [*joined, *rest])
         with suggesting():
             left = super().parse_args(ctx, [*joined, *rest])
         for option in self.params:
@@ -46,6 +47,19 @@ class Command(TyperCommand):
             if value != option.default and (complaint := _unfit(value)):
                 raise typer.BadParameter(complaint, ctx=ctx, param_hint=f"'{option.opts[0]}'")
         return left
+
+    @staticmethod
+    def refuse_empty(ctx: Any, words: Sequence[str]) -> None:
+        """Refuses an empty word, as an unset variable of a script leaves it: a path of no letters is this folder."""
+        for before, word in zip(("", *words), words, strict=False):
+            name, equals, value = word.partition("=")
+            if word and (value or not equals or not name.startswith("--")):
+                continue
+            option = name or (before if before.startswith("--") else "")
+            complaint = (
+                "is empty; leave the option out." if option else "an argument is empty; name a file or a folder."
+            )
+            raise typer.BadParameter(complaint, ctx=ctx, param_hint=f"'{option}'" if option else None)
 
 
 def _unfit(value: object) -> str:

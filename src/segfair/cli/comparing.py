@@ -48,8 +48,9 @@ def compare(
     from segfair.compare.comparability import share_cases
     from segfair.compare.procedure import run_comparison, told_names
     from segfair.files.manifest import hash_file
+    from segfair.files.placing import refuse_unwritable
     from segfair.rank.saved import load_audited
-    from segfair.report.comparison.files import write_comparison
+    from segfair.report.comparison.files import refuse_place, write_comparison
 
     voice = Voice("compare", saying)
     sides = [load_audited(path) for path in (before, after, *(more or ()))]
@@ -63,6 +64,7 @@ def compare(
     if not more and (unpaired or not share_cases(first.result, others[0].result)):
         _compare_cohorts(first, others[0], called, out, outcome=outcome, title=title, voice=voice)
         return
+    (refuse_unwritable if more else refuse_place)(out)
     comparisons = [
         run_comparison(first.result, side.result, names=(called[0], name), outcome=outcome)
         for side, name in zip(others, called[1:], strict=True)

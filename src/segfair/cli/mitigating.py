@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +32,7 @@ from segfair.cli.terminal.voice import Answer, Voice
 from segfair.errors import ConfigError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from segfair.mitigation.prediction.volumes import Model, PredictionReport
 
 
 @app.command(
@@ -66,10 +66,11 @@ def mitigate(
     saying: Saying,
 ) -> None:
     """Train networks that serve subgroups better, and compare them."""
+    from segfair.documents import read_toml
+    from segfair.files.placing import refuse_file
+
     _require_torch()
     voice = Voice("mitigate", saying)
-    from segfair.mitigation.experiment.procedure import load_settings, run_mitigation
-
     if options.data.spatial_size and options.data.patch:
         raise ConfigError("--spatial-size and --patch: whole volumes or patches; give one of them")
     if options.data.samples_per_case and not (options.data.patch or config):
@@ -82,12 +83,19 @@ def mitigate(
         "resume": resume or None,
         "overwrite": overwrite or None,
     }
+    refuse_file(out)
+    if config is not None:
+        read_toml(config, refusal=ConfigError, what=f"--config {config}")
+    # What is told above costs nothing; torch takes seconds to load.
+    from segfair.mitigation.experiment.procedure import load_settings, run_mitigation
+    from segfair.scoring.executors import own_processes
+
     settings = load_settings(config, {name: value for name, value in given.items() if value is not None}, out=out)
     # Under torchrun every process does the same; the first one speaks for all.
     tell: Callable[[str], None] = voice.note if os.environ.get("RANK", "0") == "0" else say_nothing
     for name, value in settings.to_dict().items():
         tell(f"{name} = {value}")
-    with _processes(settings.workers) as executor, _unheard(voice):
+    with own_processes(settings.workers, afresh=True) as executor, _unheard(voice):
         comparison = run_mitigation(settings, executor=executor, tell=tell)
     if comparison:
         say_models(comparison["models"], out / "comparison.html", voice)
@@ -170,19 +178,6 @@ def _items(texts: list[str]) -> dict[str, str]:
     return found
 
 
-@contextmanager
-def _processes(n_workers: int) -> Iterator[Executor | None]:
-    """So many processes, begun afresh: those forked from one that has used torch can hang. None for 0."""
-    if not n_workers:
-        yield None
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
-        yield executor
-
-
 @app.command(cls=Command, epilog="Example: segfair predict checkpoint_best.pt images/ masks/")
 @spread
 def predict(
@@ -204,14 +199,20 @@ def predict(
         str | None, typer.Option(help="module:function of the model's own network, whose code is trusted.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    dicom: Annotated[
+        bool, typer.Option("--dicom", help="IMAGES is a tree of DICOM series, and masks are written as DICOM-SEG.")
+    ] = False,
     *,
     saying: Saying,
 ) -> None:
     """Predict masks in each image's own geometry; needs no metadata."""
     _require_torch()
-    from segfair.files.image_files import describe_images, find_images
-    from segfair.mitigation.data.boxes import find_boxes
-    from segfair.mitigation.prediction.volumes import adapted, find_checkpoints, load_model, predict_images
+    from segfair.files.placing import refuse_unwritable
+    from segfair.mitigation.prediction.volumes import adapted, find_checkpoints, load_model
+
+    if dicom and boxes is not None:
+        raise ConfigError("--boxes: breast boxes are counted in voxels of other files; leave them out with --dicom")
+    refuse_unwritable(out)
 
     voice = Voice("predict", saying)
     checkpoints = find_checkpoints(checkpoint)
@@ -221,12 +222,10 @@ def predict(
         voice.note(
             f"{len(checkpoints)} networks predict together: {', '.join(path.parent.name for path in checkpoints)}"
         )
-    found = find_images(images, n_channels=model.preprocessing.phases)
-    voice.note(describe_images(images, found))
-    with progress(len(found), voice, what="predicting", then="writing") as on_done:
-        report = predict_images(
-            model, found, out, boxes=find_boxes(boxes) if boxes else None, device=device, on_done=on_done
-        )
+    if dicom:
+        report = _predict_series(model, images, out, device, voice)
+    else:
+        report = _predict_files(model, images, out, boxes, device, voice)
     voice.note(*report.notices)
     for case, reason in report.failed.items():
         typer.echo(f"case {case}: not predicted: {reason}", err=True)
@@ -274,6 +273,30 @@ def weights(
     facts = {"n_cases": len(rows), "lowest": low, "highest": high, "files": {"weights": str(out)}}
     told = f"{len(rows)} weights from {low:.2f} to {high:.2f}, mean 1, in {out}"
     voice.answer(Answer(facts, (told,)))
+
+
+def _predict_files(
+    model: Model, images: Path, out: Path, boxes: Path | None, device: str, voice: Voice
+) -> PredictionReport:
+    from segfair.files.image_files import describe_images, find_images
+    from segfair.mitigation.data.boxes import find_boxes
+    from segfair.mitigation.prediction.volumes import predict_images
+
+    found = find_images(images, n_channels=model.preprocessing.phases)
+    voice.note(describe_images(images, found))
+    with progress(len(found), voice, what="predicting", then="writing") as on_done:
+        return predict_images(
+            model, found, out, boxes=find_boxes(boxes) if boxes else None, device=device, on_done=on_done
+        )
+
+
+def _predict_series(model: Model, images: Path, out: Path, device: str, voice: Voice) -> PredictionReport:
+    from segfair.mitigation.prediction.dicom import find_series, predict_series
+
+    found, notices = find_series(images)
+    voice.note(f"images: {len(found)} DICOM series in {images}", *notices)
+    with progress(len(found), voice, what="predicting", then="writing") as on_done:
+        return predict_series(model, found, out, device=device, on_done=on_done)
 
 
 def _require_torch() -> None:

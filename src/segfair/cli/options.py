@@ -20,6 +20,7 @@ MOST_DRAWS = 1_000_000
 """More take hours and gigabytes, and tell nothing that these do not."""
 LARGEST_SEED = 2**32 - 1
 """What every generator in use takes: torch, NumPy's old one, the loaders' own."""
+LesionRule = Literal["brats", "panoptica", "voronoi"]
 Platform = Literal["codabench", "grand-challenge"]
 FigureFormat = Literal["svg", "png", "pdf"]
 Language = Literal["en", "de"]
@@ -80,6 +81,9 @@ Spacing = Annotated[
     option("Voxel size in mm of masks whose file does not say it (PNG).", RULES, metavar="X Y [Z]"),
 ]
 Images = Annotated[Path | None, option("Folder of images, behind the outlines of the worst cases.", RUN)]
+Reasons = Annotated[
+    bool, option("What is the gap of each finding made of? Reads the masks again.", GROUPS, "--reasons")
+]
 Strict = Annotated[bool, option("Stop at the first unusable file.", RUN, "--strict")]
 Categorical = Annotated[
     list[str] | None, option("A column of which every value is a level, numbers too.", GROUPS, metavar="COL")
@@ -118,6 +122,13 @@ class MaskFiles:
     label_pattern: Annotated[str | None, option("The same of labels in theirs.", WHICH, metavar="PATTERN")] = None
     threshold: Threshold = None
     spacing: Spacing = None
+    dicom_series: Annotated[
+        Path | None, option("Folder of the image series that DICOM masks were drawn on, if elsewhere.", WHICH)
+    ] = None
+    dicom_attributes: Annotated[
+        str | None,
+        option("Metadata from DICOM headers: all, or such as sex,age,manufacturer.", WHICH, metavar="NAMES"),
+    ] = None
 
 
 Probabilities = Annotated[
@@ -198,6 +209,29 @@ class Testing:
         list[str] | None,
         option("What the audit has to pass, e.g. 'FS >= 0.85'; exit code 1 if it fails, 3 if undecided.", TESTS),
     ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Besides:
+    """What is asked beside the scores."""
+
+    reasons: Reasons = False
+    probabilities: Probabilities = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lesions:
+    """What is asked about lesions."""
+
+    derive: Annotated[
+        bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
+    ] = False
+    lesions: Annotated[LesionRule | None, option("Also score lesions, one by one, as this rule finds them.", RULES)] = (
+        None
+    )
+    unit: Annotated[
+        Literal["case", "lesion"], option("What is compared: cases, or each lesion (with --lesions).", GROUPS)
+    ] = "case"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,14 +47,14 @@ def rank(
 ) -> None:
     """Score many teams on the same labels; who is first, and why."""
     from segfair.files.finding.patterns import with_pattern
-    from segfair.files.placing import refuse_file
     from segfair.gallery.teams import with_galleries
     from segfair.gallery.worst_cases import with_images
     from segfair.rank.procedure import run_ranking
     from segfair.rank.teams import load_teams
+    from segfair.report.ranking.files import refuse_place
 
     voice = Voice("rank", options.saying)
-    refuse_file(options.out)  # told before an hour of scoring
+    refuse_place(options.out)  # told before an hour of scoring
     config = rank_config(
         options,
         labels=tuple(label or ()),
@@ -108,8 +108,10 @@ def rank_scores(
     """The same ranking from per-case scores that exist already."""
     from segfair.rank.procedure import rank_scored
     from segfair.rank.team_tables import load_team_scores
+    from segfair.report.ranking.files import refuse_place
 
     voice = Voice("rank-scores", options.saying)
+    refuse_place(options.out)
     config = rank_config(options)
     found = load_team_scores(
         scores,

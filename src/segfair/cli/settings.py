@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segfair.cli.options import AuditOptions, RankOptions, Running, is_number, split, split_all
-from segfair.errors import ConfigError, close_names
+from segfair.cli.options import AuditOptions, MaskFiles, RankOptions, Running, is_number, split, split_all
+from segfair.errors import ConfigError, close_names, cut_text
 
 if TYPE_CHECKING:
     from segfair.audit.judging.gates import Gate
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from segfair.cli.terminal.voice import Voice
     from segfair.handover.deliver import Delivery
     from segfair.plan.study_plan import StudyPlan
+    from segfair.protocol.rules import Protocol
     from segfair.scoring.score_cache import ScoreCache
     from segfair.scoring.scores import ScoreTable
 
@@ -46,10 +47,10 @@ def study_plan(options: AuditOptions) -> StudyPlan | None:
     return read_plan(options.testing.plan)
 
 
-def all_gates(options: AuditOptions, config: AuditConfig, plan: StudyPlan | None) -> tuple[Gate, ...]:
+def all_gates(options: AuditOptions, protocol: Protocol, plan: StudyPlan | None) -> tuple[Gate, ...]:
     """Those of the protocol, of the plan and of the command line."""
     planned = () if plan is None else (gate.text for gate in plan.gates)
-    return read_gates([*config.protocol.gates, *planned, *(options.testing.gate or ())])
+    return read_gates([*protocol.gates, *planned, *(options.testing.gate or ())])
 
 
 def planned(
@@ -64,27 +65,29 @@ def planned(
 
 
 def mask_places(
-    predictions: Path, labels: Path | None, metadata: Path | None, *, pattern: str | None, label_pattern: str | None
+    predictions: Path, labels: Path | None, metadata: Path | None, files: MaskFiles
 ) -> tuple[Path, Path | None, Path | None]:
     """Predictions, labels and metadata as a loader takes them, patterns behind their folders.
 
     Raises:
         ConfigError: A pattern that cannot be meant, or without a folder.
-        InputError: No table of attributes, and none that the folders bring along.
+        InputError: No table of attributes, none that the folders bring along, and none to be made of DICOM headers.
     """
     from segfair.files.datalists import is_path_table
     from segfair.files.finding.patterns import with_pattern
     from segfair.intake.sources import metadata_of
 
-    if labels is None and (pattern is not None or label_pattern is not None):
+    if labels is None and (files.pattern is not None or files.label_pattern is not None):
+        option = "--pattern" if files.pattern is not None else "--label-pattern"
         raise ConfigError(
-            f"{'--pattern' if pattern is not None else '--label-pattern'}: stands for a folder of predictions and one "
-            "of labels; a table names its files itself"
+            f"{option}: stands for a folder of predictions and one of labels; a table names its files itself"
         )
     if labels is None or is_path_table(predictions):
         return predictions, labels, metadata  # what is too much or too little is told where a table is read
-    predictions = with_pattern(predictions, pattern)
-    labels = with_pattern(labels, label_pattern, option="--label-pattern")
+    predictions = with_pattern(predictions, files.pattern)
+    labels = with_pattern(labels, files.label_pattern, option="--label-pattern")
+    if metadata is None and files.dicom_attributes is not None:
+        return predictions, labels, None
     return predictions, labels, metadata or metadata_of(labels, predictions)
 
 
@@ -110,7 +113,12 @@ def _groups(options: AuditOptions | RankOptions) -> dict[str, Any]:
 
 
 def audit_config(
-    options: AuditOptions, *, outcome: str = "dsc", metrics: str | None = None, **settings: Any
+    options: AuditOptions,
+    *,
+    outcome: str = "dsc",
+    metrics: str | None = None,
+    lesions: str | None = None,
+    **settings: Any,
 ) -> AuditConfig:
     """The settings of an audit."""
     from segfair.audit.result import AuditConfig
@@ -118,6 +126,8 @@ def audit_config(
     from segfair.scoring.metrics import METRICS
 
     rules = load_protocol(options.protocol)
+    if lesions is not None:
+        rules = rules.with_lesions(lesions)
     outcomes = split(outcome)
     if not outcomes:
         raise ConfigError("--outcome: name at least one metric, for example dsc")
@@ -177,7 +187,9 @@ def parse_margin(text: str) -> tuple[str, float]:
     except ValueError:
         margin = -1.0
     if not name or not 0 < margin < float("inf"):
-        raise ConfigError(f"--margin {text}: expected METRIC=NUMBER with a positive number, for example dsc=0.05")
+        raise ConfigError(
+            f"--margin {cut_text(text, 300)}: expected METRIC=NUMBER with a positive number, for example dsc=0.05"
+        )
     return name.strip(), margin
 
 
@@ -185,7 +197,9 @@ def parse_spacing(text: str) -> tuple[float, ...]:
     """Two or three numbers in mm."""
     lengths = text.replace(",", " ").split()
     if len(lengths) not in (2, 3) or not all(map(is_number, lengths)):
-        raise ConfigError(f"--spacing {text}: expected two or three numbers in mm, one an axis, such as 0.2 0.2")
+        raise ConfigError(
+            f"--spacing {cut_text(text, 300)}: expected two or three numbers in mm, one an axis, such as 0.2 0.2"
+        )
     return tuple(map(float, lengths))
 
 
@@ -211,13 +225,15 @@ def require_answerable(
     if not gates:
         return
     from segfair.audit.choices.labels import resolve_protocol
+    from segfair.audit.choices.lesions import audited_metrics, require_lesions
     from segfair.audit.choices.outcomes import resolve_outcomes
     from segfair.audit.choices.units import resolve_units
     from segfair.audit.judging.gates import require_answerable
-    from segfair.scoring.calibration.cases import metrics_of
 
-    rules = resolve_units(dataclasses.replace(config, protocol=resolve_protocol(config, cohort)), cohort).protocol
-    metrics = scores.metrics if scores is not None else metrics_of(cohort, rules)
+    config = require_lesions(dataclasses.replace(config, protocol=resolve_protocol(config, cohort)))
+    config = resolve_units(config, cohort)
+    rules = config.protocol
+    metrics = scores.metrics if scores is not None else audited_metrics(config, cohort)
     config, _ = resolve_outcomes(config, metrics)
     listed = tuple(rules.attributes)
     possible = config.attributes or (listed if rules.listed_only else (*listed, *cohort.columns))
@@ -228,6 +244,25 @@ def require_answerable(
         # What masks derive becomes an attribute only once they are scored.
         attributes=None if config.derive else possible,
     )
+
+
+def refuse_with_lesions(options: AuditOptions, labels2: Sequence[Path] | None) -> None:
+    """Refuses, before anything is read, what an audit of lesions cannot do.
+
+    Raises:
+        ConfigError: A folder to hand on, pseudonyms, or second labels.
+    """
+    asked = {
+        "--share": options.handover.share,
+        "--pseudonymise": options.handover.pseudonymise,
+        "--labels2": next(iter(labels2 or ()), None),
+    }
+    for name, value in asked.items():
+        if value is not None:
+            raise ConfigError(
+                f"{name} {value}: speaks of cases, and --unit lesion counts lesions, of which a patient may have many; "
+                "leave out one of them"
+            )
 
 
 def score_cache(running: Running, out: Path) -> ScoreCache | None:

@@ -12,7 +12,7 @@ from segfair.cli.app import app
 from segfair.cli.commands import Command
 from segfair.cli.options import LARGEST_SEED, Saying, spread
 from segfair.cli.terminal.voice import Answer, Voice
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, InputError, in_words
 
 MOST_VOXELS = 512**3
 """Ten volumes of as many numbers are held while a case is made: some 10 GB."""
@@ -43,7 +43,12 @@ def phantom(
     voice = Voice("phantom", saying)
     if math.prod(map(abs, size)) > MOST_VOXELS:
         raise ConfigError(f"--size {' '.join(map(str, size))}: at most {MOST_VOXELS:,} voxels a case are made")
-    write_phantom(directory, n_cases=cases, size=size, seed=seed, bias=not no_bias, mechanism=mechanism)
+    try:
+        write_phantom(directory, n_cases=cases, size=size, seed=seed, bias=not no_bias, mechanism=mechanism)
+    except InputError as error:
+        if (cause := error.__cause__) is None:
+            raise
+        raise InputError(f"{directory}: cannot be written ({in_words(cause)}); name another folder") from error
     inputs = {name: f"{directory}/{name}" for name in ("preds", "labels", "metadata.csv")}
     lines = (f"{cases} cases in {directory}; audit them with:", f"  segfair audit {' '.join(inputs.values())}")
     voice.answer(Answer({"n_cases": cases, "files": inputs}, lines))

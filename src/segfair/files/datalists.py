@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from segfair.documents import read_json, read_text
-from segfair.errors import ConfigError, InputError, PairingError, some
+from segfair.errors import ConfigError, InputError, PairingError, cut_text, some
 from segfair.files.cells import cell_text, compose
 from segfair.files.images.masks import mask_stem
 from segfair.files.tables import TABLE_SUFFIXES, Table, load_table, table_from_frame
@@ -336,12 +336,14 @@ def _lines(path: Path) -> list[str]:
 
 def _fold_cases(path: Path, fold: str, part: Literal["train", "val"]) -> list[str]:
     splits = read_json(path)
-    known = isinstance(splits, list) and all(isinstance(split, dict) and part in split for split in splits)
+    known = isinstance(splits, list) and all(
+        isinstance(split, dict) and isinstance(split.get(part), list) for split in splits
+    )
     if not known:
         raise InputError(f'{path}: expected nnU-Net\'s splits, a list of {{"train": [...], "val": [...]}}')
-    names = ", ".join(str(number) for number in range(len(splits)))
+    by_name = {str(number): split[part] for number, split in enumerate(splits)}
     if not fold:
-        raise ConfigError(f"{path} holds {len(splits)} folds; name one of {names}: {path}:0")
-    if not fold.isdecimal() or int(fold) >= len(splits):
-        raise ConfigError(f"{path}:{fold}: no such fold; there are {names}")
-    return [str(case) for case in splits[int(fold)][part]]
+        raise ConfigError(f"{path} holds {len(splits)} folds; name one of {some(by_name, 10)}: {path}:0")
+    if (fold.lstrip("0") or "0") not in by_name:
+        raise ConfigError(f"{path}:{cut_text(fold)}: no such fold; there are {some(by_name, 10) or 'none'}")
+    return [str(case) for case in by_name[fold.lstrip("0") or "0"]]

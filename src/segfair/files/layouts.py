@@ -16,6 +16,8 @@ from typing import Literal
 from segfair.errors import InputError, PairingError
 from segfair.files.cells import compose
 from segfair.files.datalists import Dataset, dataset_beside, listed_id, read_dataset
+from segfair.files.dicom.headers import is_dicom
+from segfair.files.dicom.index import DicomIndex, DicomObject, holds_dicom, index_dicom, named_objects
 from segfair.files.finding.patterns import find_by_pattern, is_pattern, split_pattern
 from segfair.files.finding.structures import find_structures
 from segfair.files.folders import Role, has_masks, mask_files, masks_in, named, nothing_found, readable
@@ -36,7 +38,7 @@ __all__ = [
 # fmt: off
 Kind = Literal[
     "flat", "mama-mia", "nnunet-raw", "nnunet-results", "decathlon",
-    "bids", "case-folders", "structures", "pattern", "table",
+    "bids", "case-folders", "structures", "pattern", "table", "dicom",
 ]
 # fmt: on
 
@@ -68,6 +70,8 @@ class MaskFolder:
         notices: Sentences for the reader: which files were taken, which were passed over.
         structures: Names of structures, where `files` are folders of one file a structure.
         n_subjects: BIDS only: how many subjects there are.
+        dicom: Case id -> DICOM object, where the files are such.
+        index: Everything that the tree of DICOM files holds; None for other layouts.
     """
 
     files: Mapping[str, Path]
@@ -78,6 +82,8 @@ class MaskFolder:
     notices: tuple[str, ...] = ()
     structures: tuple[str, ...] = ()
     n_subjects: int = 0
+    dicom: Mapping[str, DicomObject] = field(default_factory=dict)
+    index: DicomIndex | None = None
 
     @property
     def layout(self) -> str:
@@ -102,6 +108,7 @@ _KINDS: dict[Kind, str] = {
     "structures": "one folder a case, one file a structure",
     "pattern": "by a pattern",
     "table": "a table of paths",
+    "dicom": "a tree of DICOM files",
 }
 
 
@@ -110,7 +117,7 @@ def find_labels(path: Path) -> MaskFolder:
 
     Known are a flat folder; a data set with the folders `images` and `labels`; the MAMA-MIA root
     (`segmentations/expert`); an nnU-Net raw data set (`labelsTr` and `dataset.json`), its `labelsTr` itself, or the
-    `gt_segmentations` of a preprocessed one; a Decathlon `dataset.json` or its folder.
+    `gt_segmentations` of a preprocessed one; a Decathlon `dataset.json` or its folder; any tree of DICOM files.
 
     Raises:
         InputError: Nothing there, no mask in it, or a broken `dataset.json`.
@@ -123,7 +130,8 @@ def find_labels(path: Path) -> MaskFolder:
 def find_predictions(path: Path) -> MaskFolder:
     """The masks that a model predicted.
 
-    Known are a flat folder, an nnU-Net results folder (all `fold_*/validation` pooled) and one of its folds.
+    Known are a flat folder, an nnU-Net results folder (all `fold_*/validation` pooled), one of its folds, and any tree
+    of DICOM files.
 
     Raises:
         InputError: Nothing there, or no mask in it.
@@ -220,6 +228,8 @@ def _find(path: Path, role: Role) -> MaskFolder:
         return MaskFolder(files, "pattern", {}, dataset.label_names, dataset.ignore_label, broken)
     if path.is_file() and path.suffix == ".json":
         return _listed(path, read_dataset(path), role)
+    if path.is_file() and is_dicom(path):
+        return dicom_folder(path, role)
     if not path.is_dir():
         raise nothing_found(path, role)
     found = _one_reading(path, role, _mama_mia(path, role), _nnunet(path, role))
@@ -230,6 +240,8 @@ def _find(path: Path, role: Role) -> MaskFolder:
             or _bids(path, role)
             or _one_reading(path, role, _case_folders(path, role), _structures(path))
         )
+        if found is None and holds_dicom(path):
+            return dicom_folder(path, role)
     return found or _one_folder(path, role, "flat", path / "dataset.json")
 
 
@@ -430,6 +442,23 @@ def _one_folder(folder: Path, role: Role, kind: Kind, dataset_file: Path | None,
     files, passed_over = masks_in(folder, role)
     dataset, broken = dataset_beside(dataset_file, required=role == "labels" and kind != "flat")
     return MaskFolder(files, kind, {}, dataset.label_names, dataset.ignore_label, (*notices, *passed_over, *broken))
+
+
+def dicom_folder(path: Path, role: Role) -> MaskFolder:
+    """The segmentations and structure sets in a tree of DICOM files, named after their patients.
+
+    Raises:
+        InputError: No such object in it.
+        PairingError: Two of them of one image series.
+    """
+    index = index_dicom([path])
+    if not index.masks:
+        held = f"{len(index.series)} image series" if index.series else "nothing of use"
+        why = f" ({'; '.join(index.notices)})" if index.notices else ""
+        raise InputError(f"{role} {path}: holds {held} of DICOM and no mask (DICOM-SEG or RTSTRUCT){why}")
+    objects = {compose(case): found for case, found in sorted(named_objects(index, f"{role} {path}").items())}
+    files = {case: found.path for case, found in objects.items()}
+    return MaskFolder(files, "dicom", notices=index.notices, dicom=objects, index=index)
 
 
 def _listed(list_file: Path, dataset: Dataset, role: Role) -> MaskFolder:

@@ -18,6 +18,7 @@ from typing import Any
 from segfair.documents import check_tree, read_json
 from segfair.errors import InputError
 from segfair.files.datalists import is_path_table, read_path_table
+from segfair.files.dicom.index import dicom_masks
 from segfair.files.finding.patterns import find_by_pattern, is_pattern, local_masks, split_pattern
 from segfair.files.image_files import find_images
 from segfair.files.images.headers import leads_out
@@ -51,6 +52,7 @@ _OURS = (
         "summary.pdf",
         "audit.json",
         "cases.csv",
+        "lesions.csv",
         "subgroups.csv",
         "model-card.md",
         "comparison.html",
@@ -125,7 +127,8 @@ def hash_inputs(inputs: Mapping[str, str], case_ids: Collection[str]) -> dict[st
     """Role -> path and SHA-256 of each file of the audit found there.
 
     Of a folder only the files that bear a case id count (and what describes the data set): a folder of labels may
-    hold terabytes of images beside them. In the role "images" every channel of a case counts.
+    hold terabytes of images beside them. In the role "images" every channel of a case counts, and of a tree of DICOM
+    files every segmentation and structure set.
 
     Args:
         inputs: Role -> path of a file or folder.
@@ -155,7 +158,12 @@ def _files(path: Path, role: str, case_ids: Collection[str]) -> dict[str, Path]:
         folder = split_pattern(path)[0] if is_pattern(path) else path.parent
         return {Path(os.path.relpath(file, folder)).as_posix(): file for file in _named_files(path, role, case_ids)}
     if role != IMAGES:
-        return {file.relative_to(path).as_posix(): file for file in _files_of_cases(path, case_ids)}
+        named = _files_of_cases(path, case_ids)
+        # DICOM files bear ids of nothing in their names.
+        of_cases = any(file.name not in _DATASET_FILES for file in named)
+        if not of_cases:
+            named += dicom_masks(path)
+        return {file.relative_to(path).as_posix(): file for file in named}
     try:
         found = find_images(path, case_ids=case_ids)
     except InputError:

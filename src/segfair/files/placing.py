@@ -10,23 +10,24 @@ import contextlib
 import functools
 import itertools
 import json
-import os
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from segfair.errors import ConfigError, in_words
+from segfair.errors import ConfigError, SegfairError, in_words
+from segfair.unfinished import held_folder, unfinished_file, unfinished_folder
 
 __all__ = [
+    "Results",
     "file_names",
     "placed_together",
     "placed_whole",
     "refuse_file",
     "refuse_foreign",
+    "refuse_unwritable",
     "text_file",
     "to_bytes",
     "write_json",
@@ -74,26 +75,32 @@ def refuse_foreign(directory: Path, names: Collection[str], *, ours: bool, write
         )
 
 
+def refuse_unwritable(directory: Path) -> None:
+    """Writes to a folder and leaves nothing: before hours of work rather than after them.
+
+    Raises:
+        ConfigError: It is a file, or cannot be written.
+    """
+    refuse_file(directory)
+    with _made(directory), unfinished_folder(directory):
+        pass
+
+
 @contextmanager
 def placed_whole(path: Path) -> Iterator[Path]:
     """A hidden file to write, which takes the place of `path` when the block ends without an error.
 
-    Its name is its own, so that processes and machines that write the same file do not meet. After an error nothing
-    half-written stays behind.
+    After an error nothing half-written stays behind.
 
     Args:
         path: Where to, in a folder that exists; an existing file is replaced.
 
     Raises:
-        OSError: It cannot be moved there.
+        OSError: It cannot be made, or moved there.
     """
-    unfinished = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
-    try:
+    with unfinished_file(path) as unfinished:
         yield unfinished
         unfinished.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -129,41 +136,129 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", _LONE)
 
 
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a folder is written for: worth having also where what is drawn from it fails.
+
+    Attributes:
+        names: The files, which are written before all others.
+        remedy: What to do about the others, for the message.
+        record: (folder, names) -> writes down which files the folder holds, as the last of them; None: nothing does.
+    """
+
+    names: Sequence[str] = ()
+    remedy: str = ""
+    record: Callable[[Path, Sequence[str]], None] | None = None
+
+
+_NONE = Results()
+
+
+class _UndrawnError(ConfigError):
+    """What is drawn from results failed, and they are there; `why` says the first of it alone."""
+
+    def __init__(self, why: str, kept: str) -> None:
+        super().__init__(f"{why}; {kept}")
+        self.why = why
+
+
 @contextmanager
-def placed_together(directory: Path, *, first: str, earlier: Collection[str] = ()) -> Iterator[Path]:
+def placed_together(
+    directory: Path, *, first: str, results: Results = _NONE, earlier: Callable[[], Collection[str]] = tuple
+) -> Iterator[Path]:
     """A hidden folder to write into, whose files move to `directory` when the block ends without an error.
 
-    Other files there stay as they are. After an error nothing half-written stays behind, nor a folder made for it.
+    Other files there stay as they are. After an error those of the results that are complete move, and nothing else;
+    without any the folder is as it was, and goes if it was made for it.
 
     Args:
         directory: Where to; made if it does not exist.
         first: The file that moves first, by which a folder with any of the others can be told as ours.
-        earlier: Files of an earlier call; those that are not written again are removed, and folders left empty by it.
+        results: What must not be lost.
+        earlier: Says which files are there of an earlier call, or of one that was done at the same time; those that are
+            not written again are removed, and folders left empty by it.
 
     Raises:
-        ConfigError: The folder cannot be written.
+        ConfigError: The folder cannot be written, or something that is drawn from the results failed.
     """
-    existed = directory.exists()
+    with _made(directory), unfinished_folder(directory) as unfinished:
+        try:
+            yield unfinished
+            if results.record is not None:
+                results.record(unfinished, _names(unfinished))
+        except Exception as error:
+            kept = _keep(results, unfinished)
+            if not kept:
+                raise
+            _place(unfinished, directory, first, earlier)
+            raise _told_with(error, f"{directory} holds {', '.join(kept)}: {results.remedy}", unfinished) from error
+        _place(unfinished, directory, first, earlier)
+
+
+@contextmanager
+def _made(directory: Path) -> Iterator[None]:
+    """Makes a folder and those around it; what was made goes again while it is empty.
+
+    Raises:
+        ConfigError: It cannot be made, or what is done in it cannot be written.
+    """
+    new = []
     try:
+        new = [folder for folder in (directory, *directory.parents) if not folder.exists()]
         directory.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".segfair-", dir=directory))
-    except OSError as error:
-        raise _unwritable(directory, error) from error
-    try:
-        yield unfinished
-        names = [path.relative_to(unfinished).as_posix() for path in unfinished.rglob("*") if path.is_file()]
-        for name in sorted(names, key=lambda name: (name != first, name)):
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            (unfinished / name).replace(directory / name)
-        _remove(directory, set(earlier).difference(names))
+        yield
     except OSError as error:
         raise _unwritable(directory, error) from error
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        if not existed:
-            # Only an empty folder goes.
+        for folder in new:
             with contextlib.suppress(OSError):
-                directory.rmdir()
+                folder.rmdir()
+
+
+def _names(folder: Path) -> list[str]:
+    """The files of a folder, by their path from there."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _keep(results: Results, folder: Path) -> list[str]:
+    """The results that are complete: all other files of the folder go, which makes room to record them."""
+    found = _names(folder)
+    kept = [name for name in results.names if name in found]
+    for name in set(found).difference(kept):
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
+    if kept and results.record is not None:
+        # Without it they are still what was worked for.
+        with contextlib.suppress(OSError, SegfairError):
+            results.record(folder, kept)
+    return kept
+
+
+def _place(unfinished: Path, directory: Path, first: str, earlier: Callable[[], Collection[str]]) -> None:
+    """Moves all files of a folder into another; nothing stays of earlier ones that the old record alone knows.
+
+    Of two that do this at the same time one waits for the other: the files of one result lie side by side.
+    """
+    names = _names(unfinished)
+    with held_folder(directory):
+        _remove(directory, set(earlier()).difference(names))
+        for name in sorted(names, key=lambda name: (name != first, name)):
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            (unfinished / name).replace(directory / name)
+
+
+def _told_with(error: Exception, kept: str, unfinished: Path) -> Exception:
+    """An error with what there is all the same; one of ours where it is no fault of the program."""
+    if isinstance(error, SegfairError):
+        told = (error.why if isinstance(error, _UndrawnError) else str(error)).replace(f"{unfinished}/", "")
+    elif isinstance(error, OSError | MemoryError | ImportError):
+        file = getattr(error, "filename", None)
+        why = "not enough memory" if isinstance(error, MemoryError) else in_words(error)
+        told = f"{Path(file).name if file else 'what is drawn'} cannot be written ({why})"
+    else:
+        error.add_note(kept)
+        return error
+    return _UndrawnError(told, kept)
 
 
 def file_names(names: Iterable[str], *, otherwise: str, taken: Collection[str] = ()) -> list[str]:

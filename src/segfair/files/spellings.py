@@ -27,6 +27,7 @@ __all__ = [
     "Spellings",
     "by_number",
     "id_stem",
+    "name_key",
     "number_key",
     "pair_patients",
     "pair_spellings",
@@ -82,6 +83,11 @@ class Spellings:
     partner: Mapping[str, str]
     how: Mapping[str, str] = field(default_factory=dict)
     ambiguous: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def name_key(name: str) -> str:
+    """What two spellings of the name of a structure share: case, blanks, `_` and `-` do not count."""
+    return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
 
 
 def id_stem(text: str) -> str:

@@ -11,13 +11,15 @@ import csv
 import io
 import re
 import warnings
+import zipfile
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segfair import documents
-from segfair.errors import InputError, MetadataError, close_names, in_words
+from segfair.errors import InputError, MetadataError, close_names, cut_text, in_words, some
 from segfair.files import column_names
 from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, of_each, parse_number
 from segfair.files.columns import Reading, has_missing_na, number_style, read_column
@@ -46,6 +48,21 @@ _LINES_SUFFIX = ".jsonl"
 TABLE_SUFFIXES = (*_TEXT_SUFFIXES, *_EXCEL_SUFFIXES, *_PARQUET_SUFFIXES, ".json", _LINES_SUFFIX)
 
 _DELIMITERS = ",;\t|"
+_MOST_COLUMNS = 16_384
+"""As many as a sheet of Excel has; each is read, and would be a family of tests."""
+_MOST_UNPACKED = 1 << 30
+_MOST_ROWS, _MOST_CELLS = 1 << 20, 1 << 25
+"""Of a sheet: as many rows as Excel has, and as many cells as fit into a gigabyte, gaps included."""
+# What other files begin with: renamed, or saved in place of the table.
+_NO_TEXT = {
+    b"PK\x03\x04": "an XLSX file or another archive",
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "packed by gzip",
+    b"\xd0\xcf\x11\xe0": "an old XLS file",
+    b"%PDF": "a PDF",
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+}
 
 Rows = list[list[Any]]
 Columns = Mapping[str, Sequence[Any]]
@@ -247,6 +264,7 @@ def _read_text_table(path: Path) -> Table:
         rows = [[fuse(cell) for cell in cells] for cells in reader if not is_blank(cells)]
     except csv.Error as error:
         raise MetadataError(f"table {path}: cannot be read as CSV ({error})") from error
+    _refuse_open_quote(path, text, delimiter, rows)
     width = len(rows[0]) if rows else 0
     if rows[1:] and all(len(cells) == width + 1 for cells in rows[1:]):
         _refuse_shifted(path, rows)
@@ -262,6 +280,22 @@ def _read_text_table(path: Path) -> Table:
             )
         del cells[width:]
     return _table(path.name, rows, notices=notices, delimiter=delimiter, where=str(path))
+
+
+def _refuse_open_quote(path: Path, text: str, delimiter: str, rows: Rows) -> None:
+    """A double quote that is never closed: all rows behind it would be one cell."""
+    if not rows or not any(isinstance(cell, str) and "\n" in cell for cell in rows[-1]):
+        return
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            pass
+    except csv.Error as error:
+        if "end of data" in str(error):
+            first = next(cell for cell in rows[-1] if isinstance(cell, str) and "\n" in cell)
+            raise MetadataError(
+                f"table {path}: a double quote is opened and never closed, before {cut_text(first.splitlines()[0])};"
+                " close it, or take it away"
+            ) from error
 
 
 def _refuse_shifted(path: Path, rows: Rows) -> None:
@@ -283,6 +317,9 @@ def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
         data = path.read_bytes()
     except OSError as error:
         raise MetadataError(f"table {path}: cannot be read ({in_words(error)})") from error
+    for start, kind in _NO_TEXT.items():
+        if data[:64].lstrip().lower().startswith(start.lower()):
+            raise MetadataError(f"table {path}: is {kind} by its content; save the table itself, under its true suffix")
     encoding = _unicode_encoding(data)
     notices: tuple[str, ...] = ()
     try:
@@ -329,10 +366,19 @@ def _sniff(text: str, *, prefer: str) -> str:
     return max(scores, key=scores.__getitem__) if scores else prefer
 
 
+def _refuse_blown_up(path: Path) -> None:
+    """Refuses a workbook that unpacks to more than any table is, before it is unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > _MOST_UNPACKED:
+        raise MetadataError(f"table {path}: unpacks to {unpacked:,} bytes, more than a table is; save it as .csv")
+
+
 def _read_workbook(path: Path, sheet: str | None, wanted_ids: Collection[str]) -> Table:
     import openpyxl
 
     try:
+        _refuse_blown_up(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl reports formatting that it does not keep
             workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
@@ -341,11 +387,15 @@ def _read_workbook(path: Path, sheet: str | None, wanted_ids: Collection[str]) -
                 if sheet in (None, worksheet.title):
                     # Some writers store a wrong extent, which read-only mode would believe.
                     worksheet.reset_dimensions()
-                    rows_of[worksheet.title] = [list(cells) for cells in worksheet.iter_rows(values_only=True)]
+                    rows_of[worksheet.title] = _sheet_rows(worksheet.iter_rows(values_only=True), path)
             sheets = tuple(workbook.sheetnames)
             workbook.close()
+    except MetadataError:
+        raise
     except Exception as error:  # whatever a damaged archive provokes inside of openpyxl
-        raise MetadataError(f"table {path}: cannot be read as XLSX ({error})") from error
+        raise MetadataError(
+            f"table {path}: cannot be read as XLSX; it is damaged, or another kind of file: save it again, or as .csv"
+        ) from error
     if sheet is not None and sheet not in rows_of:
         raise MetadataError(f"table {path}: no sheet {sheet}; there are {', '.join(sheets)}")
     found = {title: _n_found(rows, wanted_ids) for title, rows in rows_of.items()}
@@ -359,6 +409,21 @@ def _read_workbook(path: Path, sheet: str | None, wanted_ids: Collection[str]) -
         reason = f"it holds {found[chosen]} of the case ids" if found[chosen] else "the first one with rows"
         notices = (f"{path.name}: sheet {chosen} of {', '.join(sheets)} ({reason})",)
     return _table(path.name, rows_of[chosen], notices=notices, sheet=chosen, sheets=sheets, where=str(path))
+
+
+def _sheet_rows(rows: Iterable[Sequence[Any]], path: Path) -> Rows:
+    """The rows of a sheet that are not blank; between those that a file holds, a reader makes up what it may skip."""
+    found, n_cells = [], 0
+    for number, cells in enumerate(rows, start=1):
+        n_cells += len(cells)
+        if number > _MOST_ROWS or n_cells > _MOST_CELLS:
+            raise MetadataError(
+                f"table {path}: a sheet claims more than {_MOST_ROWS:,} rows or {_MOST_CELLS:,} cells; save what is in "
+                "it as .csv"
+            )
+        if not is_blank([cell for cell in cells if cell is not None]):
+            found.append(list(cells))
+    return found
 
 
 def _n_found(rows: Rows, wanted_ids: Collection[str]) -> int:
@@ -380,7 +445,10 @@ def _read_parquet(path: Path) -> Table:
     try:
         frame = pd.read_parquet(path)
     except Exception as error:  # pyarrow's errors share no base class with pandas'
-        raise MetadataError(f"table {path}: cannot be read as Parquet ({error})") from error
+        raise MetadataError(
+            f"table {path}: cannot be read as Parquet; it is damaged, or another kind of file: write it again, or as"
+            " .csv"
+        ) from error
     return table_from_frame(frame, name=path.name)
 
 
@@ -447,6 +515,10 @@ def _table(
         raise MetadataError(f"{where}: is empty")
     if len(rows) == 1:
         raise MetadataError(f"{where}: has column names but no rows")
+    if (width := max(map(len, rows))) > _MOST_COLUMNS:
+        raise MetadataError(
+            f"{where}: has {width:,} columns, and at most {_MOST_COLUMNS:,} are read; keep those that are attributes"
+        )
     rows, title = _without_title(rows)
     notices = (*notices, *([f"{name}: the row {title!r} above the column names is passed over"] if title else []))
     width = max(map(len, rows))
@@ -455,9 +527,9 @@ def _table(
     by_column = [_filled_cells([row[index] for row in body]) for index in range(width)]
     used = [index for index in range(width) if names[index] or any(cell is not None for cell in by_column[index])]
     columns = [names[index] or f"column {index + 1}" for index in used]
-    twice = sorted({column for column in columns if columns.count(column) > 1})
+    twice = sorted(column for column, n_columns in Counter(columns).items() if n_columns > 1)
     if twice:
-        raise MetadataError(f"{where}: two columns are named {', '.join(twice)}; rename one")
+        raise MetadataError(f"{where}: two columns are named {some(twice)}; rename one")
     raw = {column: by_column[index] for index, column in zip(used, columns, strict=True)}
     style, unclear = number_style(list(raw.values()), delimiter=delimiter)
     na_is_missing = any(map(has_missing_na, raw.values()))

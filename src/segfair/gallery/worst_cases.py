@@ -147,7 +147,7 @@ def draw_groups(
     for case in chosen:
         try:
             label, pair = read_pair(paths[case], protocol, threshold=threshold, spacing_mm=spacing_mm)
-        except InputError:
+        except (InputError, OSError, MemoryError):  # by now scored: a picture is not worth losing that
             drawn[case] = GalleryCase((), BROKEN_MASK)
             continue
         image, note = None, ""

@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from segfair.audit.result import AuditResult
 from segfair.audit.result.record import read_record, with_names
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, SegfairError
 from segfair.files.manifest import Origin
-from segfair.files.placing import refuse_file, to_bytes
+from segfair.files.placing import to_bytes
 from segfair.handover.disclosure import share
 from segfair.handover.model_card import model_card
 from segfair.handover.pseudonyms import pseudonymise, read_key
-from segfair.report.files import write_report
+from segfair.report.files import PDF, refuse_place, write_report
 from segfair.report.signing.language import LanguageCode
 from segfair.report.signing.paper import require_paper
 
@@ -82,10 +82,11 @@ def prepare(
         pdf: Whether the summary is written as PDF, too.
 
     Raises:
-        ConfigError: The folder is a file, or the two lie in each other, the key lies in one of them, a file cannot be
-            used, or what a PDF takes is not installed.
+        ConfigError: A folder cannot be written, holds something else, or the two lie in each other, the key lies in
+            one of them, a file cannot be used, or what a PDF takes is not installed.
     """
-    refuse_file(out)
+    beside = [PDF] if pdf else []
+    refuse_place(out, *beside, *(["figures"] if figures else []), *([MODEL_CARD] if record else []))
     if pdf:
         require_paper()
     if share_out is not None:
@@ -95,6 +96,7 @@ def prepare(
                 f"--share {share_out}: lies in the folder of the report ({out}) or around it, and would be handed on "
                 "with it; name a folder apart"
             )
+        refuse_place(share_out, *beside)
     about = read_record(record) if record is not None else {}
     folders = [folder for folder in (out, share_out) if folder is not None]
     key = read_key(keyfile, outside=folders) if keyfile is not None else None
@@ -123,37 +125,43 @@ def deliver(
         The audit as written (with the record, and with pseudonyms where asked for), and the path of its page.
 
     Raises:
-        ConfigError: A folder cannot be written, or the audit cannot be shared.
+        ConfigError: A folder cannot be written, or the audit cannot be shared; the report is there then.
         AuditError: Two ids have the same pseudonym.
     """
     record = with_names(delivery.record or result.about.record, **delivery.names)
     result = dataclasses.replace(result, about=dataclasses.replace(result.about, record=record))
     if delivery.key is not None:
         result = pseudonymise(result, delivery.key)
-    # Before anything is written: an audit that cannot be shared leaves no half of what was asked for.
-    handed_on = share(result) if delivery.share is not None else None
     nameless = bool(result.about.pseudonym_key) or result.about.shared
     without_command = dataclasses.replace(origin, command="") if origin is not None else None
     page = write_report(
         result,
         delivery.out,
         command="" if nameless else command,
-        extras=_extras(result, delivery.figures),
+        extras=lambda: _extras(result, delivery.figures),
         inputs=inputs if result.about.inputs else None,
         origin=without_command if nameless else origin,
         language=delivery.language,
         pdf=delivery.pdf,
     )
-    if handed_on is not None and delivery.share is not None:
-        write_report(
-            handed_on,
-            delivery.share,
-            extras=_extras(handed_on, None),
-            origin=without_command,
-            language=delivery.language,
-            pdf=delivery.pdf,
-        )
+    if delivery.share is not None:
+        try:
+            _hand_on(share(result), delivery.share, delivery, without_command)
+        except SegfairError as error:
+            raise ConfigError(f"{error}; the report itself is in {delivery.out}") from error
     return result, page
+
+
+def _hand_on(result: AuditResult, folder: Path, delivery: Delivery, origin: Origin | None) -> None:
+    """Writes the report of what may be handed on."""
+    write_report(
+        result,
+        folder,
+        extras=lambda: _extras(result, None),
+        origin=origin,
+        language=delivery.language,
+        pdf=delivery.pdf,
+    )
 
 
 def _extras(result: AuditResult, figures: FigureFormat | None) -> dict[str, bytes]:

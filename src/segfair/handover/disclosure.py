@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from segfair.audit.panel import Panel
+from segfair.audit.reasons.words import gap_sentence
 from segfair.audit.result import (
     Alert,
     AttributeFacts,
@@ -44,8 +45,9 @@ from segfair.audit.result import (
     WorstOff,
 )
 from segfair.audit.result.record import KNOWN_KEYS
+from segfair.audit.result.subgroups import Part, Reasons
 from segfair.errors import ConfigError
-from segfair.handover.pseudonyms import with_alert, without_paths
+from segfair.handover.pseudonyms import require_cases, with_alert, without_paths
 from segfair.handover.redaction import CaseIds, ids_of, levels_with_ids, plan_without_texts, rename_levels
 from segfair.subgroups.lattice import Divergence, Estimate, Item, Subgroup, SubgroupTable
 from segfair.subgroups.search import Search
@@ -167,8 +169,10 @@ def share(result: AuditResult) -> AuditResult:
         The audit without rows, ids, paths, failure rates, Shapley shares, and whatever concerns a hidden group.
 
     Raises:
-        ConfigError: The audit was made to be shared already, is too small, or is about an outcome of 0 and 1 only.
+        ConfigError: The audit was made to be shared already, is too small, is of lesions, or is about an outcome of 0
+            and 1 only.
     """
+    require_cases(result, "--share")
     binary = _two_valued_outcomes(result)
     tables = {name: table for name, table in result.subgroups.items() if name not in binary}
     universe = _Universe.of(result, tables)
@@ -253,6 +257,7 @@ def _subgroups(
         power=tuple(entry for entry in full.power if complete and (entry.attribute, entry.level) in shown),
         second_labels=None,
         raters=None,
+        reasons=_reasons(full.reasons, full.primary_outcome, told),
         search=_without_twins(result),
         findings=_findings(result, told),
         worst_off=_worst_off(result, told),
@@ -464,10 +469,38 @@ def _findings(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> tu
             inside=finding.inside if finding.inside.startswith("no part") else "a part of it stands apart still",
             stability=_stability(finding.stability, outcome, told),
             nested_in=Subgroup(frozenset()),
+            place=0,
         )
         for finding in result.subgroups.findings
         if (outcome, finding.items.items) in told
     )
+
+
+def _reasons(reasons: Reasons | None, outcome: str, told: set[tuple[str, frozenset[Item]]]) -> Reasons | None:
+    """Size and shape against all else, of the gaps of groups that are told.
+
+    Parts that a case either has or has not, such as a missed lesion, would tell how many cases of a group have them.
+    """
+    if reasons is None:
+        return None
+    gaps = tuple(
+        dataclasses.replace(gap, parts=parts, after=None, sentence=gap_sentence(gap.items, gap.value, parts))
+        for gap in reasons.gaps
+        if (outcome, gap.items.items) in told and (parts := _two_parts(gap.parts))
+    )
+    return dataclasses.replace(
+        reasons,
+        errors=tuple(dataclasses.replace(error, n_cases=None) for error in reasons.errors),
+        n_compared=None,
+        deficit=_two_parts(reasons.deficit),
+        gaps=gaps,
+        cases=(),
+    )
+
+
+def _two_parts(parts: Sequence[Part]) -> tuple[Part, ...]:
+    alone = next((part for part in parts if part.name == "size_and_shape"), Part("size_and_shape", 0.0))
+    return alone, Part("else", sum(part.value for part in parts if part.name != "size_and_shape"))
 
 
 def _worst_off(result: AuditResult, told: set[tuple[str, frozenset[Item]]]) -> WorstOff | None:

@@ -35,7 +35,7 @@ from segfair.handover.redaction import (
 )
 from segfair.subgroups.search import LeftOut
 
-__all__ = ["fingerprint", "pseudonymise", "pseudonyms", "read_key", "with_alert", "without_paths"]
+__all__ = ["fingerprint", "pseudonymise", "pseudonyms", "read_key", "require_cases", "with_alert", "without_paths"]
 
 _LENGTH = 16
 """Hexadecimal digits: 64 bits, of which two of a million cases collide with a chance of 3e-8."""
@@ -111,8 +111,9 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
 
     Raises:
         AuditError: Two ids have the same pseudonym.
-        ConfigError: The audit has pseudonyms already.
+        ConfigError: The audit has pseudonyms already, or is of lesions.
     """
+    require_cases(result, "--pseudonymise")
     if result.about.pseudonym_key:
         raise ConfigError("--pseudonymise: the audit has pseudonyms already, and pseudonyms of these match no other")
     counts, rows = result.cases.counts, result.cases.scores
@@ -163,6 +164,23 @@ def pseudonymise(result: AuditResult, key: bytes) -> AuditResult:
     return without_paths(with_alert(hidden, alert) if quoting else hidden)
 
 
+def require_cases(result: AuditResult, option: str) -> None:
+    """Refuses an audit of lesions: what hides ids and small groups knows cases, of which it counts each as a patient.
+
+    Args:
+        result: The audit.
+        option: What was asked for.
+
+    Raises:
+        ConfigError: It is of lesions.
+    """
+    if result.about.config.unit == "lesion":
+        raise ConfigError(
+            f"{option}: this audit counts lesions, of which a patient may have many, so that a group of 5 may be one "
+            "patient; hand on the audit of the cases (--unit case)"
+        )
+
+
 def with_alert(result: AuditResult, alert: Alert) -> AuditResult:
     """The audit with one more alert, the last."""
     verdict = dataclasses.replace(result.verdict, alerts=(*result.verdict.alerts, alert))
@@ -177,6 +195,7 @@ def without_paths(result: AuditResult) -> AuditResult:
         kept.append(Alert("cases", f"{n_noticed} kinds of peculiarities in the masks; the full report names them."))
     left_out = result.attributes.left_out
     search, second = result.subgroups.search, result.subgroups.second_labels
+    reasons = result.subgroups.reasons
     calibration = result.scores.calibration
     if search is not None:
         entries = (LeftOut(entry.what, _NO_ATTRIBUTE) if entry.what in left_out else entry for entry in search.left_out)
@@ -207,6 +226,7 @@ def without_paths(result: AuditResult) -> AuditResult:
             search=search,
             second_labels=None if second is None else dataclasses.replace(second, labels=""),
             raters=None if result.subgroups.raters is None else _unnamed(result.subgroups.raters),
+            reasons=reasons and dataclasses.replace(reasons, cases=()),
         ),
         scores=dataclasses.replace(
             result.scores,

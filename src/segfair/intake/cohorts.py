@@ -18,10 +18,12 @@ from segfair.files.layouts import MaskFolder, look_swapped, pair_masks
 from segfair.files.spellings import AS_TEXT, Spellings
 from segfair.intake.case_ids import IdMatch, Matches, find_id_column, match_ids
 from segfair.intake.case_rows import MetadataRows, attach_metadata, choose_cases, with_folds
+from segfair.intake.dicom.cases import with_dicom
+from segfair.intake.dicom.objects import pair_folders
 from segfair.intake.mask_values import survey
 from segfair.intake.score_tables import load_score_cohort
 from segfair.intake.sources import find_sources
-from segfair.remote import shown
+from segfair.remote import local_copy, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +56,8 @@ def load_cohort(
     where: str | None = None,
     missing_prediction: MissingRule | None = None,
     subject_column: str | None = None,
+    dicom_series: str | PathLike[str] | None = None,
+    dicom_attributes: str | None = None,
     probabilities: str | PathLike[str] | None = None,
 ) -> Cohort:
     """Gathers the cases of an audit from their folders and their table, or from one table of paths.
@@ -70,6 +74,8 @@ def load_cohort(
         missing_prediction: "worst": a case without a prediction stays and will be penalised; "drop": it is
             excluded; "error": it is an error. None: "worst", unless more than a fifth of the cases have none.
         subject_column: Metadata column that tells which cases are of one patient; it stays in the metadata.
+        dicom_series: Folder of the image series that DICOM masks were drawn on, where they do not lie beside them.
+        dicom_attributes: Attributes read from DICOM headers as metadata; see `segfair.files.dicom.attributes`.
         probabilities: Folder of the probabilities behind the masks, as maps or as nnU-Net's `.npz`; None: without, or
             as a table of paths has them.
 
@@ -90,7 +96,7 @@ def load_cohort(
     prediction_ids = list(prediction_masks.files)
     # Within a table, a row is a case, however its id is spelt.
     in_question = prediction_ids if label_masks.kind != "table" else sorted({*prediction_ids} & {*case_ids})
-    found = pair_masks(case_ids, in_question)
+    found = pair_folders(label_masks, prediction_masks, in_question)
     pairs = found.partner
     swapped = look_swapped(label_masks, prediction_masks)
     if not pairs:
@@ -156,6 +162,12 @@ def load_cohort(
         missing=rows.missing,
         raters=source.raters,
         images=source.images,
+    )
+    cohort = with_dicom(
+        cohort,
+        (label_masks.index, prediction_masks.index),
+        series=None if dicom_series is None else local_copy(Path(dicom_series)),
+        attributes=dicom_attributes,
     )
     return survey(cohort)
 

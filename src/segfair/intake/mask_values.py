@@ -13,6 +13,7 @@ from pathlib import Path
 from segfair.cases import Cohort, MaskRole
 from segfair.errors import InputError
 from segfair.files.images.grey_levels import MOST_LEVELS, grey_levels
+from segfair.intake.dicom.structures import with_structures
 from segfair.protocol.rules import Protocol
 from segfair.scoring.scores import counted_values
 
@@ -34,8 +35,8 @@ def survey(cohort: Cohort) -> Cohort:
 
 
 def with_pictures(cohort: Cohort, protocol: Protocol) -> Cohort:
-    """The cohort with each case told in which of its masks 255 means 1."""
-    cohort = survey(cohort)
+    """The cohort with each case told in which of its masks 255 means 1, and which structures of DICOM are read."""
+    cohort = with_structures(survey(cohort), protocol)
     white = tuple(role for role, levels in (cohort.grey_levels or {}).items() if is_black_and_white(levels, protocol))
     if all(case.white == white for case in cohort):
         return cohort

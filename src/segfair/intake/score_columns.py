@@ -29,6 +29,8 @@ _MOSTLY = 0.8
 _MIXED = 0.1
 """So large a share of values up to 1 among per cent is no accident: two ways of writing in one column."""
 _ROUNDING = 1e-6
+_MOST = 1e15
+"""No measure of a mask is larger in any unit; sums of squares of what is would leave the numbers of a computer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +232,7 @@ def read_number(value: object) -> float | None:
 
 
 def _numbers(column: str, values: Sequence[object], cases: Sequence[str], table: str, notices: list[str]) -> Column:
-    """The numbers of a column; what is none, or is infinite, is undefined and told."""
+    """The numbers of a column; what is none, or is infinite, is undefined and told, what is beyond all size refused."""
     numbers: Column = [None if value is None else read_number(value) for value in values]
     unreadable = [
         f"{case} ({cell_text(value)})"
@@ -244,6 +246,11 @@ def _numbers(column: str, values: Sequence[object], cases: Sequence[str], table:
     infinite = sum(number is not None and math.isinf(number) for number in numbers)
     if infinite:
         notices.append(f"{column}: infinite values, left undefined: {infinite}")
+    for case, number in zip(cases, numbers, strict=True):
+        if number is not None and _MOST < abs(number) < math.inf:
+            raise MetadataError(
+                f"{table}: {column} is {number:g} for {case}, too large for a score; mend that cell, or leave it empty"
+            )
     return [None if number is None or math.isinf(number) else number for number in numbers]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from segfair.errors import ConfigError, InputError, PairingError, some
 from segfair.files.datalists import PathTable, dataset_beside, is_path_table, read_path_table
+from segfair.files.dicom.index import holds_dicom
 from segfair.files.finding.bids import participants_of
 from segfair.files.finding.patterns import local_masks
 from segfair.files.folders import Role
@@ -190,12 +191,12 @@ def _told_absent(listed: PathTable, column: str, files: Mapping[str, Path]) -> t
     """Which files of a column are not there.
 
     Raises:
-        InputError: None of them is, or one is a folder.
+        InputError: None of them is, or one is a folder without the files of a DICOM object.
     """
     for case, path in files.items():
-        if path.is_dir():
+        if path.is_dir() and not holds_dicom(path):
             raise InputError(f"{listed.where}: the {column} of case {case}, {path}, is a folder; name the file in it")
-    absent = {case: path for case, path in files.items() if not path.is_file()}
+    absent = {case: path for case, path in files.items() if not path.exists()}
     if files and len(absent) == len(files):
         raise InputError(
             f"{listed.where}: none of the {len(files)} files of the column {column} exists, such as "

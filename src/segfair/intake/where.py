@@ -13,9 +13,10 @@ import ast
 import datetime
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from segfair.errors import ConfigError, close_names
+from segfair.errors import ConfigError, close_names, cut_text, quoted
 from segfair.files.cells import is_missing
 
 __all__ = ["fulfilled"]
@@ -58,11 +59,13 @@ def fulfilled(expression: str, rows: Iterable[Row], *, columns: Sequence[str]) -
     if len(expression) > _LONGEST:
         raise ConfigError(f"--where: longer than {_LONGEST} characters; use --cases with a list of ids")
     try:
-        tree = ast.parse(_without_backticks(expression).strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python would tell of 1or 2 what it tells of its own
+            tree = ast.parse(_without_backticks(expression).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         hint = "compare with ==" if re.search(r"(?<![=!<>])=(?!=)", expression) else "check quotes and brackets"
         raise ConfigError(
-            f"--where {expression!r}: cannot be read ({getattr(error, 'msg', error)}); {hint}, and put a column"
+            f"--where {quoted(expression)}: cannot be read ({getattr(error, 'msg', error)}); {hint}, and put a column"
             " name with spaces into backticks"
         ) from error
     condition = _Condition(expression, columns)
@@ -87,7 +90,7 @@ class _Condition:
         self.columns = columns
 
     def refuse(self, why: str) -> ConfigError:
-        return ConfigError(f"--where {self.expression!r}: {why}")
+        return ConfigError(f"--where {quoted(self.expression)}: {cut_text(why, 600)}")
 
     def check(self, node: ast.AST) -> None:
         """Refuses what is not of the language, in every branch, before any row is looked at."""

@@ -38,6 +38,7 @@ __all__ = [
     "CHALLENGE",
     "COLUMNS",
     "Board",
+    "check_by",
     "choose_score",
     "make_board",
     "oriented",
@@ -114,21 +115,33 @@ def choose_score(by: str | None, scores: TeamScores, attributes: AttributeTable,
         return config.outcomes[0] if config.outcomes[0] in tables[0].names else tables[0].names[0]
     if by.upper() in CHALLENGE:
         if not has_challenge:
-            raise ConfigError(f"--by {by}: takes a DSC and a NormHD of every team; there are {_common(tables)}")
+            raise ConfigError(
+                f"--by {by}: takes a DSC and a NormHD of every team; there are {', '.join(_common(tables))}"
+            )
         if by.upper() != "PS" and not has_fairness:
             raise ConfigError(f"--by {by}: no attribute can be judged, so there is no FS; rank by PS")
         return by.upper()
+    check_by(by, _common(tables))
     name = by.lower() if by not in tables[0].names and by.lower() in tables[0].names else by
-    if any(name not in table.names for table in tables):
-        meant = close_names(by, ("TS", "PS", "FS", *tables[0].names))
-        raise ConfigError(f"--by {by}: not a score of every team{meant}; there are TS, PS, FS and {_common(tables)}")
     if next(metric.better for metric in tables[0].metrics if metric.name == name) in ("neither", "signed"):
         raise ConfigError(f"--by {by}: no higher or lower value of it is better; rank by another score")
     return name
 
 
-def _common(tables: Sequence[ScoreTable]) -> str:
-    return ", ".join(name for name in tables[0].names if all(name in table.names for table in tables))
+def check_by(by: str | None, metrics: Sequence[str]) -> None:
+    """Refuses a score that no team will have, before an hour of scoring.
+
+    Raises:
+        ConfigError: It is neither one of the challenge nor a metric that every team has.
+    """
+    if by is None or by.upper() in CHALLENGE or not {by, by.lower()}.isdisjoint(metrics):
+        return
+    meant = close_names(by, ("TS", "PS", "FS", *metrics))
+    raise ConfigError(f"--by {by}: not a score of every team{meant}; there are TS, PS, FS and {', '.join(metrics)}")
+
+
+def _common(tables: Sequence[ScoreTable]) -> list[str]:
+    return [name for name in tables[0].names if all(name in table.names for table in tables)]
 
 
 def make_board(by: str, scores: TeamScores, attributes: AttributeTable, config: AuditConfig) -> Board:

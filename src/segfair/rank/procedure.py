@@ -44,6 +44,7 @@ from segfair.rank.board import (
     CHALLENGE,
     COLUMNS,
     Board,
+    check_by,
     choose_score,
     make_board,
     oriented,
@@ -61,7 +62,7 @@ from segfair.rank.teams import Team, TeamScores, require_complete, score_teams
 from segfair.rank.verdict import reach_verdict
 from segfair.scoring.reading import NO_PREDICTION
 from segfair.scoring.score_cache import ScoreCache
-from segfair.scoring.scores import ScoreTable
+from segfair.scoring.scores import ScoreTable, protocol_metrics
 
 __all__ = ["attribute_plan", "rank_scored", "run_ranking"]
 
@@ -105,9 +106,11 @@ def run_ranking(
             size and others none.
     """
     check_columns(cohort, config)
+    _refuse_learned(config)
     asked, named = config, labels_are_named(config, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(config, cohort, asked=[] if by is None else [by.lower()])
+    check_by(by, [metric.name for metric in protocol_metrics(config.protocol)])
     cohort = settle_pictures(cohort, config, labels_named=named)
     said = (*label_notices(asked, cohort, config.protocol), *picture_notices(cohort, config.protocol))
     cohort = dataclasses.replace(cohort, notices=(*cohort.notices, *said))
@@ -144,13 +147,17 @@ def rank_scored(scores: TeamScores, config: AuditConfig, *, by: str | None = Non
         MetadataError: Texts to be joined that are not there.
     """
     check_columns(scores.cohort, config)
+    _refuse_learned(config)
     return _rank(scores, config, by=by, over=over)
 
 
-def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None, over: Sequence[str]) -> Ranking:
+def _refuse_learned(config: AuditConfig) -> None:
     learned = [name for name, bins in config.bins.items() if bins == "tree"]
     if learned:
         raise ConfigError(f"--bins {learned[0]}=tree: learned bins differ from team to team; give edges")
+
+
+def _rank(scores: TeamScores, config: AuditConfig, *, by: str | None, over: Sequence[str]) -> Ranking:
     scores = dataclasses.replace(scores, cohort=join_levels(scores.cohort, config.join))
     asked, config = config, with_subjects(config, scores.cohort)
     attributes = attribute_plan(scores.cohort, config).apply(scores.cohort)

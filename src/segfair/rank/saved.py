@@ -28,7 +28,7 @@ from segfair.audit.result import (
 )
 from segfair.audit.result.record import audited_name
 from segfair.documents import read_json
-from segfair.errors import InputError, close_names, some
+from segfair.errors import InputError, SegfairError, close_names, cut_text, some
 from segfair.remote import shown
 from segfair.subgroups.lattice import SubgroupTable
 
@@ -153,7 +153,10 @@ def _load_team(file: Path, team: str) -> AuditResult:
         audit = _joined(tree, team)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: not a complete ranking; write it again with segfair rank") from error
-    return AuditResult.from_dict(audit)
+    try:
+        return AuditResult.from_dict(audit)
+    except SegfairError as error:  # it knows the audit only, and not where that came from
+        raise InputError(f"{file}: team {cut_text(team)}: {str(error).removeprefix('audit.json: ')}") from error
 
 
 def _place_of(path: Path) -> tuple[Path, str] | None:

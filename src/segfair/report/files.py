@@ -10,7 +10,8 @@ import contextlib
 import functools
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -21,7 +22,14 @@ from markupsafe import Markup
 
 from segfair.audit.result import AuditResult
 from segfair.files.manifest import MANIFEST, Origin, build_manifest, hash_file, hash_inputs, is_ours, written_files
-from segfair.files.placing import placed_together, refuse_foreign, write_json, write_text
+from segfair.files.placing import (
+    Results,
+    placed_together,
+    refuse_foreign,
+    refuse_unwritable,
+    write_json,
+    write_text,
+)
 from segfair.files.tables import write_csv
 from segfair.report.audit import page_data
 from segfair.report.parts import as_read
@@ -29,7 +37,19 @@ from segfair.report.signing.language import Language, LanguageCode, language_of
 from segfair.report.signing.page import summary_data
 from segfair.report.signing.paper import require_paper, to_pdf
 
-__all__ = ["FILES", "PDF", "printed_foot", "render", "render_page", "render_summary", "template_folder", "write_report"]
+__all__ = [
+    "FILES",
+    "PDF",
+    "printed_foot",
+    "refuse_place",
+    "render",
+    "render_page",
+    "render_summary",
+    "template_folder",
+    "write_report",
+]
+
+Extras = Mapping[str, bytes] | Callable[[], Mapping[str, bytes]]
 
 _SCRIPT = ("base", "tables", "folds", "glossary", "figures", "subgroups", "page")
 
@@ -37,12 +57,26 @@ FILES = ("report.html", "summary.html", "audit.json", "cases.csv", "subgroups.cs
 PDF = "summary.pdf"
 
 
+def refuse_place(directory: Path, *beside: str) -> None:
+    """Refuses a folder that a report could not be written to, before anything is scored.
+
+    Args:
+        directory: Where to.
+        beside: Files and folders that will be written beside those of every report.
+
+    Raises:
+        ConfigError: See `write_report`.
+    """
+    refuse_foreign(directory, (*FILES, *beside), ours=is_ours(directory))
+    refuse_unwritable(directory)
+
+
 def write_report(
     result: AuditResult,
     directory: str | PathLike[str],
     *,
     command: str = "",
-    extras: Mapping[str, bytes] | None = None,
+    extras: Extras | None = None,
     inputs: Mapping[str, Any] | None = None,
     origin: Origin | None = None,
     language: LanguageCode = "en",
@@ -50,14 +84,16 @@ def write_report(
 ) -> Path:
     """Writes the report's six files; each appears only once all of them are complete.
 
-    A folder that exists is used: files of an earlier report are replaced or removed, all others stay as they are. An
-    audit without rows of cases (one that was made to be shared) has no cases.csv.
+    Where something that is drawn fails, `audit.json` and the tables appear all the same. A folder that exists is used:
+    files of an earlier report are replaced or removed, all others stay as they are. An audit without rows of cases (one
+    that was made to be shared) has no cases.csv; one of lesions has lesions.csv in its place.
 
     Args:
         result: The audit.
         directory: Where to; made if it does not exist.
         command: The command line that led here, for the record; empty: called from Python.
-        extras: Further files, path within the folder -> contents; the manifest holds their hashes as well.
+        extras: Further files, path within the folder -> contents, or what draws them once the tables are written; the
+            manifest holds their hashes as well.
         inputs: Hashes of the inputs as `hash_inputs` gives them, taken when they were audited; None: taken now.
         origin: Command and date of the audit, where it is only drawn again; None: this is the audit.
         language: Of the summary.
@@ -68,75 +104,90 @@ def write_report(
 
     Raises:
         ConfigError: The folder cannot be written, or holds files of these names that segfair did not write; no such
-            language; or what the PDF takes is not installed.
+            language; what the PDF takes is not installed; or something could not be drawn.
     """
     directory = Path(directory)
-    extras = extras or {}
     words = language_of(language)
     if pdf:
         require_paper()
-    names = [name for name in FILES if name != "cases.csv" or result.cases.scores.rows]
+    names = [result.rows_file if name == "cases.csv" else name for name in FILES]
+    names = [name for name in names if name != result.rows_file or result.cases.scores.rows]
     names += [PDF] if pdf else []
-    refuse_foreign(directory, dict.fromkeys([*FILES, *names, *extras]), ours=is_ours(directory))
-    written = datetime.now(UTC)
-    with placed_together(directory, first=MANIFEST, earlier=written_files(directory)) as unfinished:
-        for name, contents in extras.items():
+    refuse_foreign(directory, dict.fromkeys([*FILES, *names]), ours=is_ours(directory))
+    record = _Record(result, command, datetime.now(UTC), origin, inputs)
+    kept = Results(
+        ("audit.json", *_tables(result)),
+        f"mend that, and segfair report {directory} --out {directory} draws the rest",
+        record.write,
+    )
+    earlier = functools.partial(written_files, directory)
+    with placed_together(directory, first=MANIFEST, results=kept, earlier=earlier) as unfinished:
+        _write_tables(result, unfinished)
+        more = dict(extras() if callable(extras) else extras or {})
+        refuse_foreign(directory, more, ours=is_ours(directory))
+        for name, contents in more.items():
             (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
             (unfinished / name).write_bytes(contents)
-        _write_files(
-            result,
-            unfinished,
-            [*names, *extras],
-            command=command,
-            written=written,
-            inputs=inputs,
-            origin=origin,
-            language=words,
-        )
+        _draw(record, unfinished, [*names, *more], words)
     return directory / "report.html"
 
 
-def _write_files(
-    result: AuditResult,
-    folder: Path,
-    names: Collection[str],
-    *,
-    command: str,
-    written: datetime,
-    inputs: Mapping[str, Any] | None,
-    origin: Origin | None,
-    language: Language,
-) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Record:
+    """What the manifest says of an audit and of how it was written."""
+
+    result: AuditResult
+    command: str
+    written: datetime
+    origin: Origin | None
+    inputs: Mapping[str, Any] | None
+
+    def write(self, folder: Path, names: Sequence[str]) -> None:
+        """Writes the manifest of these files of a folder."""
+        about, cases = self.result.about, self.result.cases
+        ids = {*self.result.case_ids, *cases.counts.excluded}
+        manifest = build_manifest(
+            outputs={name: folder / name for name in names},
+            inputs=hash_inputs(about.inputs, ids) if self.inputs is None else self.inputs,
+            command=self.command,
+            protocol=about.config.protocol.name,
+            protocol_digest=about.config.protocol.digest,
+            versions=about.versions,
+            written=self.written.isoformat(timespec="seconds"),
+            origin=self.origin,
+        )
+        write_json(folder / MANIFEST, manifest)
+
+
+def _tables(result: AuditResult) -> tuple[str, str]:
+    """The tables that are written of what was found."""
+    return result.rows_file, "subgroups.csv"
+
+
+def _write_tables(result: AuditResult, folder: Path) -> None:
+    """What the audit found: all else is drawn from it."""
     result.save(folder / "audit.json")
-    if "cases.csv" in names:
+    if result.cases.scores.rows:
         scores = result.cases.scores
-        write_csv(scores.records(), folder / "cases.csv", columns=scores.columns)
+        write_csv(scores.records(), folder / result.rows_file, columns=scores.columns)
     write_csv(result.records(), folder / "subgroups.csv")
-    protocol = result.about.config.protocol
+
+
+def _draw(record: _Record, folder: Path, names: Collection[str], language: Language) -> None:
+    """The pages, in a folder that holds what they are drawn from."""
+    result, origin = record.result, record.origin
     digests = {
-        "protocol (rules)": protocol.digest,
-        **{name: hash_file(folder / name) for name in ("audit.json", "cases.csv", "subgroups.csv") if name in names},
+        "protocol (rules)": result.about.config.protocol.digest,
+        **{name: hash_file(folder / name) for name in ("audit.json", *_tables(result)) if name in names},
     }
     beside = [name for name in names if name != "report.html"]
-    page = render_page(_page_data(result, written, command, digests, origin, beside))
+    page = render_page(_page_data(result, record.written, record.command, digests, origin, beside))
     write_text(folder / "report.html", page)
-    audited = as_read(written) if origin is None else _audited(origin)
+    audited = as_read(record.written) if origin is None else _audited(origin)
     summary = render_summary(summary_data(result, language, audited=audited, digest=digests["audit.json"]), language)
     write_text(folder / "summary.html", summary)
     if PDF in names:
         (folder / PDF).write_bytes(to_pdf(summary))
-    ids = [str(case) for case in result.cases.scores.column("case")]
-    manifest = build_manifest(
-        outputs={name: folder / name for name in names if name != MANIFEST},
-        inputs=hash_inputs(result.about.inputs, {*ids, *result.cases.counts.excluded}) if inputs is None else inputs,
-        command=command,
-        protocol=protocol.name,
-        protocol_digest=protocol.digest,
-        versions=result.about.versions,
-        written=written.isoformat(timespec="seconds"),
-        origin=origin,
-    )
-    write_json(folder / MANIFEST, manifest)
 
 
 def _page_data(

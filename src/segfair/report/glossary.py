@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from segfair.report.parts import Data
 
-__all__ = ["AUDIT_TERMS", "ENTRIES", "Entry", "glossary"]
+__all__ = ["AUDIT_TERMS", "ENTRIES", "LESION_TERMS", "Entry", "glossary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +114,44 @@ ENTRIES: Mapping[str, Entry] = {
         "A case whose prediction is missing or cannot be used: it counts with the worst score.",
         ("penalised",),
     ),
+    "size-alone": Entry(
+        "Size and shape alone",
+        "The DSC that these lesions lose to the boundary error of the whole cohort: the label moved out and in by it, "
+        "against itself. A small or thin lesion loses more than a large one, whoever segments it.",
+        ("size and shape of lesions alone",),
+    ),
+    "lesion": Entry(
+        "Lesion",
+        "A connected part of a mask. By the rule brats it is found by whatever is predicted within a few voxels of it, "
+        "by panoptica by the one predicted part that overlaps it by half, by voronoi by any voxel of it.",
+        ("lesion", "lesions"),
+    ),
+    "lesion-sensitivity": Entry("Lesion sensitivity", "The share of the label's lesions that are found."),
+    "false-lesions": Entry(
+        "False lesions", "Predicted lesions of a case that belong to none of its label's.", ("false lesion",)
+    ),
+    "lesion-f1": Entry(
+        "Lesion F1",
+        "Twice the found lesions over those of the label, the found and the false ones together; panoptica's "
+        "recognition quality (RQ).",
+    ),
+    "lesion-dsc": Entry(
+        "Lesion DSC",
+        "DSC of each lesion of a case with what was predicted of it, averaged over lesions: a small lesion counts as "
+        "much as a large one.",
+    ),
+    "lesion-pq": Entry(
+        "Lesion PQ",
+        "Panoptic quality: the mean IoU of the matched lesions (segmentation quality, SQ) times lesion F1.",
+        ("Lesion SQ", "Lesion PQ (DSC)"),
+    ),
     "subgroup": Entry(
         "Subgroup", "The cases that share one or more items, such as site = A and age = 41-50.", ("subgroup", "item")
     ),
 }
 
-AUDIT_TERMS = tuple(ENTRIES)
+LESION_TERMS = tuple(key for key in ENTRIES if "lesion" in key)
+AUDIT_TERMS = tuple(key for key in ENTRIES if key not in LESION_TERMS)
 
 
 def glossary(*keys: str) -> list[Data]:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import io
-import os
+import logging
 import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
-# Read at import, and refused if nobody knows them; no window is opened here, and no date is written.
-os.environ["MPLBACKEND"] = "agg"
-if not os.environ.get("SOURCE_DATE_EPOCH", "0").isdecimal():
-    del os.environ["SOURCE_DATE_EPOCH"]
+from segfair.environment import settle_environment
+from segfair.errors import ConfigError, in_words
 
-import matplotlib
+settle_environment()
+# Where it cannot keep a cache it makes one elsewhere; nothing depends on it.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+try:
+    import matplotlib
+except (OSError, ValueError) as error:
+    raise ConfigError(
+        f"matplotlibrc: cannot be read ({in_words(error)}); take it out of this folder, or leave out --figures"
+    ) from error
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle

@@ -106,11 +106,13 @@ class CaseTable:
         n_cases: How many there are.
         columns: Title and decimals of each value.
         rows: The worst of them, as many as a page may find room for.
+        unit: What each one is, a case or a lesion.
     """
 
     n_cases: int
     columns: tuple[tuple[str, int], ...]
     rows: Sequence[CaseRow]
+    unit: str = "case"
 
 
 class _Codes:
@@ -220,7 +222,7 @@ def _encode_cases(cases: CaseTable, codes: _Codes) -> dict[str, Any]:
         "shown": SHOWN_ITEMS,
         "columns": [{"title": title, "kind": "number", "digits": digits} for title, digits in cases.columns],
         "rows": rows,
-        "omitted": f"Of the {rest:,} best served cases only cases.csv knows." if rest else "",
+        "omitted": f"Of the {rest:,} best served {cases.unit}s only {cases.unit}s.csv knows." if rest else "",
     }
 
 

@@ -110,15 +110,22 @@ def score_against(
             sets=label.sets,
         )
         score = without_probabilities(score) if probabilities else score
-        return dataclasses.replace(score, alerts=(*sizes, *score.alerts))
+        return dataclasses.replace(score, alerts=(*_told("label", label), *sizes, *score.alerts))
+    label = prediction.label
     score = score_masks(label, prediction.mask, has_size=known, protocol=protocol, case=case.id)
     if probabilities:
         score = with_probabilities(score, case, label, prediction, protocol, has_size=known)
+    told = (*_told("label", label), *_told("prediction", prediction.mask))
     return dataclasses.replace(
         score,
-        alerts=(*prediction.alerts, *sizes, *score.alerts),
+        alerts=(*told, *prediction.alerts, *sizes, *score.alerts),
         facts={**score.facts, **prediction.facts},
     )
+
+
+def _told(role: str, mask: Mask) -> tuple[str, ...]:
+    """What the reader of a mask noticed."""
+    return tuple(f"{role}: {note}" for note in mask.notes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from segfair.errors import AuditError, ConfigError
+from segfair.documents import read_json
+from segfair.errors import AuditError, ConfigError, in_words
 from segfair.scoring.score_cache import scorer_digest
-from segfair.signals import leave_signals_alone
+from segfair.signals import as_worker
 
 __all__ = ["AHEAD", "DaskCluster", "dask_cluster", "outcomes_in_order", "own_processes"]
 
@@ -82,7 +83,7 @@ def _elsewhere(
         ) from error
     except _deaths() as error:
         raise AuditError(
-            f"case {name} or one scored beside it ended its worker process (out of memory?); use fewer workers"
+            f"case {name} or one beside it ended its worker process (out of memory?); use fewer workers"
         ) from error
     finally:
         for _, future in waiting:
@@ -97,19 +98,31 @@ def _deaths() -> tuple[type[BaseException], ...]:
 
 
 @contextmanager
-def own_processes(n_workers: int) -> Iterator[Executor | None]:
-    """So many processes of this machine; None for one: this process."""
-    if n_workers == 1:
+def own_processes(n_workers: int, *, afresh: bool = False) -> Iterator[Executor | None]:
+    """So many processes of this machine, which end with this one however it ends.
+
+    Args:
+        n_workers: How many; None for 1, or fewer: this process.
+        afresh: Whether they are begun anew instead of forked: those forked from one that has used torch can hang. One
+            such process is one beside this.
+    """
+    if n_workers < (1 if afresh else 2):
         yield None
         return
     import multiprocessing
+    import threading
     from concurrent.futures import ProcessPoolExecutor
 
-    others = multiprocessing.active_children()
-    with ProcessPoolExecutor(n_workers, initializer=leave_signals_alone) as executor:
+    context = multiprocessing.get_context("spawn" if afresh else None)
+    others, hook = multiprocessing.active_children(), threading.excepthook
+    with ExitStack() as stack:
+        stack.callback(setattr, threading, "excepthook", hook)
+        executor = stack.enter_context(ProcessPoolExecutor(n_workers, mp_context=context, initializer=as_worker))
         try:
             yield executor
         except BaseException:
+            # The thread that minds the processes finds jobs that were taken back, and would print that as its fault.
+            threading.excepthook = lambda _: None
             # Nobody waits for what is being scored: a large volume takes its time.
             executor.shutdown(wait=False, cancel_futures=True)
             for worker in multiprocessing.active_children():
@@ -135,16 +148,25 @@ def dask_cluster(address: str) -> Iterator[DaskCluster]:
         from distributed import Client
     except ImportError as error:
         raise ConfigError("--dask: needs dask's scheduler; install it with: pip install 'segfair[dask]'") from error
-    where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
+    at = _address_in(Path(address)) if Path(address).is_file() else address
     try:
-        client = Client(**where, timeout=_PATIENCE_S, set_as_default=False, name="segfair")
+        client = Client(at, timeout=_PATIENCE_S, set_as_default=False, name="segfair")
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"--dask {address}: no scheduler answers there ({error}); name its address as dask scheduler prints it, "
-            "such as tcp://head:8786, or its scheduler file"
+            f"--dask {address}: no scheduler answers there ({in_words(error)}); name its address as dask scheduler "
+            "prints it, such as tcp://head:8786, or its scheduler file"
         ) from error
     with client:
         yield DaskCluster(client.get_executor(pure=False))
+
+
+def _address_in(path: Path) -> str:
+    """The address in a scheduler file."""
+    tree = read_json(path, refusal=ConfigError, what=f"--dask {path}")
+    address = tree.get("address") if isinstance(tree, dict) else None
+    if not isinstance(address, str):
+        raise ConfigError(f"--dask {path}: names no address; hand in the scheduler file that dask scheduler wrote")
+    return address
 
 
 class DaskCluster(Executor):

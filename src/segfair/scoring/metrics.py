@@ -74,6 +74,7 @@ class Metric:
 
 
 _DISTANCE_EMPTY = "both empty: nan; one empty: inf"
+_LESION_EMPTY = "as the rule of lesions says"
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
@@ -108,6 +109,20 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("nsd_2vox", "", "higher", "nsd/surface-voxels/face-6/2-voxels", "both empty: nan; one empty: 0"),
             Metric("size_vox", "voxels", "neither", "size/label/voxels", "label empty: 0"),
             Metric("area_mm2", "mm²", "neither", "area/label/mm2", "label empty: 0"),
+            # Of lesions, by the rule of a protocol (see segfair.scoring.lesions), whose id joins their definition.
+            Metric("lesion_sensitivity", "", "higher", "lesion-sensitivity/found-over-label", "no lesion: nan"),
+            Metric("false_lesions", "lesions", "lower", "false-lesions/predicted-and-no-lesion", "none predicted: 0"),
+            Metric("lesion_f1", "", "higher", "lesion-f1/2tp-over-2tp+fp+fn", "no lesion, none predicted: nan"),
+            Metric("lesion_dsc", "", "higher", "lesion-dsc/mean", _LESION_EMPTY),
+            Metric("lesion_hd95_mm", "mm", "lower", "lesion-hd95/mean/mm", _LESION_EMPTY),
+            Metric("lesion_hd95_vox", "voxels", "lower", "lesion-hd95/mean/voxels", _LESION_EMPTY),
+            Metric("lesion_hd95_px", "px", "lower", "lesion-hd95/mean/px", _LESION_EMPTY),
+            Metric("lesion_assd_mm", "mm", "lower", "lesion-assd/mean-of-matched/mm", _LESION_EMPTY),
+            Metric("lesion_assd_vox", "voxels", "lower", "lesion-assd/mean-of-matched/voxels", _LESION_EMPTY),
+            Metric("lesion_assd_px", "px", "lower", "lesion-assd/mean-of-matched/px", _LESION_EMPTY),
+            Metric("lesion_sq", "", "higher", "lesion-sq/mean-iou-of-matched", _LESION_EMPTY),
+            Metric("lesion_pq", "", "higher", "lesion-pq/mean-iou-of-matched-times-f1", _LESION_EMPTY),
+            Metric("lesion_pq_dsc", "", "higher", "lesion-pq-dsc/mean-dsc-of-matched-times-f1", _LESION_EMPTY),
         )
     }
 )

@@ -19,9 +19,11 @@ from segfair.files.images.grids import Mask
 from segfair.protocol.rules import Protocol, format_label_values
 from segfair.scoring import metrics
 from segfair.scoring.boxes import box_around, joint_box
+from segfair.scoring.lesions.cases import lesions_of
 from segfair.scoring.metrics import METRICS, MaskPair
 from segfair.scoring.scores import (
     DISTANCE_UNIT,
+    LESION_UNIT,
     MOST_VALUES,
     OF_ALL_REGIONS,
     TOLERANCE,
@@ -57,7 +59,11 @@ _OVERLAP: dict[str, Callable[[MaskPair], float]] = {
     "area_px": metrics.label_size,
     "size_vox": metrics.label_size,
 }
-_IN_MM = {*(name for name, unit in DISTANCE_UNIT.items() if unit == "mm"), "volume", "area_mm2"}
+_IN_MM = {
+    *(name for name, unit in {**DISTANCE_UNIT, **LESION_UNIT}.items() if unit == "mm"),
+    "volume",
+    "area_mm2",
+}
 _FEW_VALUES = 16
 SHEARED = (
     "the axes of the voxel grid are not at right angles (gantry tilt): volumes and distances follow them as they are, "
@@ -125,7 +131,7 @@ def score_pair(
     # Copied, so that what follows runs along memory, in one order for both.
     labels = labels[box].copy(order="K")
     predictions = predictions[box].copy(order="F" if labels.flags.f_contiguous else "C")
-    return _score_box(labels, predictions, shape, size, protocol, case)
+    return _score_box(labels, predictions, shape, box, size, protocol, case)
 
 
 def score_masks(
@@ -144,13 +150,14 @@ def score_masks(
     size = _check_size(label.shape, prediction.shape, spacing_mm, axes_mm, protocol)
     box = box_around(label, prediction) or (slice(0, 1),) * label.ndim
     sets = (label.sets, prediction.sets)
-    return _score_box(label.cut(box), prediction.cut(box), label.shape, size, protocol, case, sets)
+    return _score_box(label.cut(box), prediction.cut(box), label.shape, box, size, protocol, case, sets)
 
 
 def _score_box(
     labels: LabelMap,
     predictions: LabelMap,
     shape: tuple[int, ...],
+    box: tuple[slice, ...],
     size: _Size,
     protocol: Protocol,
     case: str,
@@ -171,6 +178,7 @@ def _score_box(
         )
 
     whole = select(counted_values(protocol))
+    lesions = lesions_of(whole, protocol, shape=shape, box=box, diagonal=size.diagonal)
     by_region = {}
     equal = whole.n_label > 0
     for region, values in _regions(protocol).items():
@@ -179,7 +187,12 @@ def _score_box(
         surfaces = None
         if protocol.label.surface == "any" and not protocol.regions:
             surfaces = (labels, predictions)
-        by_region[region] = _finite(_measure(pair, surfaces, protocol, compiled=compiled), protocol, shape, size)
+        scores = _measure(pair, surfaces, protocol, compiled=compiled)
+        if protocol.regions:
+            scores |= lesions_of(pair, protocol, shape=shape, box=box, diagonal=size.diagonal).scores()
+        else:
+            scores |= lesions.scores()
+        by_region[region] = _finite(scores, protocol, shape, size)
     alerts = [
         f"the {role} is empty under this protocol: it holds the values {_some_values(found)}, and only "
         f"{format_label_values(counted_values(protocol))} counts"
@@ -197,6 +210,7 @@ def _score_box(
         (*([SHEARED] if size.axes is not None else []), *alerts),
         values_found=found_values,
         equals_label=equal,
+        lesions=lesions.told,
     )
 
 
@@ -246,6 +260,7 @@ def worst_score(
         scores: dict[str, float] = dict.fromkeys((*DISTANCE_UNIT, "normhd"), math.inf)
         scores |= dict.fromkeys(("dsc", "iou", *TOLERANCE), 0.0)
         scores |= {name: _OVERLAP[name](pair) for name in _OVERLAP if name not in scores}
+        scores |= lesions_of(pair, protocol, shape=shape, box=box, diagonal=size.diagonal).worst_scores()
         return pair, _finite(scores, protocol, shape, size)
 
     whole, total = worst(counted_values(protocol))
@@ -257,6 +272,7 @@ def worst_score(
         (SHEARED,) if size.axes is not None else (),
         reason,
         values_found=found_values,
+        lesions=lesions_of(whole, protocol, shape=shape, box=box, diagonal=size.diagonal).told,
     )
 
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from segfair.cases import Case
+from segfair.cases import Case, MaskRole
 from segfair.errors import ConfigError, InputError
 from segfair.files.finding.structures import read_structures
+from segfair.files.images.extents import together
 from segfair.files.images.grids import give_spacing, shared_grid
 from segfair.files.images.headers import leads_out
 from segfair.files.images.masks import Mask, align, describe_difference, read_image, read_mask
@@ -55,7 +56,7 @@ def read_label(case: Case, *, spacing_mm: tuple[float, ...] | None = None) -> Ma
     """
     if case.label is None:
         raise InputError(f"no label for case {case.id}")
-    label = _read(case.label, white_is_one="label" in case.white, structures=case.structures)
+    label = _read(case, "label", case.label)
     return _sized(label, spacing_mm, case.label)
 
 
@@ -75,8 +76,8 @@ def read_pair(
         ConfigError: A threshold where several label values are told apart.
     """
     check_threshold(threshold, protocol)
-    label = read_label(case, spacing_mm=spacing_mm)
-    prediction = read_prediction(case, label, protocol, threshold, spacing_mm).mask
+    found = read_prediction(case, read_label(case, spacing_mm=spacing_mm), protocol, threshold, spacing_mm)
+    label, prediction = found.label, found.mask
     labels, predictions = drop_ignored(label.array, prediction.array, protocol.ignore_label)
     values = counted_values(protocol)
     pair = MaskPair(
@@ -90,9 +91,18 @@ def read_pair(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """A prediction on the label's axes, what a reader has to know about it, and the mask as its file stores it."""
+    """A prediction on the label's axes, and what a reader has to know about it.
+
+    Attributes:
+        mask: The prediction.
+        label: The label; larger than it was read where neither file says where the image ends.
+        stored: The prediction as its file stores it.
+        alerts: Sentences.
+        facts: Name -> number.
+    """
 
     mask: Mask
+    label: Mask
     stored: Mask
     alerts: tuple[str, ...] = ()
     facts: Mapping[str, float] = field(default_factory=dict)
@@ -112,19 +122,19 @@ def read_prediction(
     refuse_links(case)
     facts: dict[str, float] = {}
     if threshold is None:
-        white = "prediction" in case.white
-        prediction = _read(path, case.within, white_is_one=white, structures=case.structures)
+        prediction = _read(case, "prediction", path, case.within)
     else:
-        prediction, facts = _read_thresholded(path, threshold, protocol, case.within)
+        prediction, facts = _read_thresholded(case, path, threshold, protocol)
     prediction = _sized(prediction, spacing_mm, path)
     tolerance = protocol.grid.tolerance
+    label, prediction = together(label, prediction, tolerance=tolerance)
     aligned = align(prediction, label, tolerance=tolerance)
     if aligned is not None:
-        return Prediction(aligned, prediction, _other_place(prediction, label, tolerance), facts)
+        return Prediction(aligned, label, prediction, _other_place(prediction, label, tolerance), facts)
     difference = describe_difference(label, prediction)
     if protocol.grid.match == "shape" and prediction.shape == label.shape:
         text = f"scored voxel by voxel although the grids differ: {difference}"
-        return Prediction(prediction, prediction, (text,), facts)
+        return Prediction(prediction, label, prediction, (text,), facts)
     if label.has_size and not prediction.has_size:
         difference += '; save it with the affine of its label, or let equal shape be enough (grid.match = "shape")'
     raise InputError(f"{OTHER_GRID}: {difference}")
@@ -205,13 +215,11 @@ def _other_place(prediction: Mask, label: Mask, tolerance: float) -> tuple[str, 
     )
 
 
-def _read(
-    path: Path, within: Path | None = None, *, white_is_one: bool = False, structures: Sequence[str] = ()
-) -> Mask:
+def _read(case: Case, role: MaskRole, path: Path, within: Path | None = None) -> Mask:
     try:
-        if structures and path.is_dir():
-            return read_structures(path, structures)
-        return read_mask(path, within=within, white_is_one=white_is_one)
+        if case.structures and path.is_dir():
+            return read_structures(path, case.structures)
+        return read_mask(path, within=within, white_is_one=role in case.white, dicom=case.dicom.get(role))
     except MemoryError as error:
         raise InputError(f"{path}: too large for the memory of this machine; crop it or store it smaller") from error
 
@@ -228,11 +236,9 @@ def _sized(mask: Mask, spacing_mm: tuple[float, ...] | None, path: Path) -> Mask
     return give_spacing(mask, spacing_mm)
 
 
-def _read_thresholded(
-    path: Path, threshold: float, protocol: Protocol, within: Path | None
-) -> tuple[Mask, dict[str, float]]:
+def _read_thresholded(case: Case, path: Path, threshold: float, protocol: Protocol) -> tuple[Mask, dict[str, float]]:
     """A probability map as a mask of the first label value that counts, and which numbers it holds."""
-    map_ = read_image(path, within=within)
+    map_ = read_image(path, within=case.within, dicom=case.dicom.get("prediction"))
     probabilities = map_.array
     if not np.isfinite(probabilities).all():
         raise InputError(f"{path}: holds nan or infinity, which are no probabilities")

@@ -19,10 +19,11 @@ from typing import Any
 
 from segfair.cases import Case
 from segfair.errors import InputError, in_words
-from segfair.files import images
+from segfair.files import dicom, images
 from segfair.files.images.contents import content_digest
 from segfair.files.placing import placed_whole
 from segfair.protocol.rules import Protocol
+from segfair.scoring.lesions.measures import Lesion
 from segfair.scoring.reading import refuse_links
 from segfair.scoring.scores import CaseScore
 
@@ -42,7 +43,7 @@ NOTHING = "no file"
 # What a protocol says beside how two masks are scored.
 _SCORES_NOTHING = ("name", "fairness", "attributes", "gates")
 # Whose arithmetic and readers scores rest on.
-_LIBRARIES = ("numpy", "scipy", "nibabel", "SimpleITK", "pillow", "numba", "zlib-ng")
+_LIBRARIES = ("numpy", "scipy", "nibabel", "SimpleITK", "pillow", "numba", "zlib-ng", "pydicom")
 # What other tools take for a sign that a folder need not be kept: bford.info/cachedir.
 _TAG = ("CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# Scores kept by segfair; may be deleted.\n")
 
@@ -54,9 +55,9 @@ def scorer_digest() -> str:
     Taken from the source itself, so that no change of it can be forgotten.
     """
     found = hashlib.sha256()
-    for folder in (Path(__file__).parent, Path(images.__path__[0])):
+    for folder in (Path(__file__).parent, Path(images.__path__[0]), Path(dicom.__path__[0])):
         for module in sorted(folder.rglob("*.py")):
-            found.update(module.name.encode() + b"\0" + module.read_bytes())
+            found.update(module.relative_to(folder).as_posix().encode() + b"\0" + module.read_bytes())
     for library in _LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found.update(f"{library} {metadata.version(library)}\n".encode())
@@ -101,14 +102,15 @@ class ScoreCache:
         """What the score of a case depends on, as a digest.
 
         Args:
-            case: Says how its pictures are meant.
+            case: Says how its pictures and DICOM objects are meant.
             rules: How it is scored.
             label: What `contents_of_label` says.
             prediction: What `contents_of_prediction` says.
         """
         protocol = {name: rule for name, rule in rules.protocol.to_dict().items() if name not in _SCORES_NOTHING}
-        depends = [self.scorer, protocol, rules.threshold, rules.spacing_mm, sorted(case.white), label, prediction]
-        depends += case.structures
+        meant = {role: dataclasses.asdict(how) for role, how in sorted(case.dicom.items())}
+        given = [rules.threshold, rules.spacing_mm, sorted(case.white), *([meant] if meant else [])]
+        depends = [self.scorer, protocol, *given, label, prediction, *case.structures]
         if rules.with_probabilities:
             depends.append(contents_of_probabilities(case))
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
@@ -207,9 +209,10 @@ def _digest(text: str) -> str:
 
 def _score(tree: dict[str, Any]) -> CaseScore:
     in_label, in_prediction = tree.pop("values_found")
+    lesions = tree.pop("lesions")
     calibration = tree.pop("calibration")
     return CaseScore(
-        **{**tree, "case": "", "alerts": tuple(tree["alerts"])},
+        **{**tree, "case": "", "alerts": tuple(tree["alerts"]), "lesions": tuple(Lesion(**of) for of in lesions)},
         values_found=(tuple(in_label), tuple(in_prediction)),
         calibration=tuple((n, probability, lesion) for n, probability, lesion in calibration),
     )

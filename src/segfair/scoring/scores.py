@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.errors import ConfigError
-from segfair.protocol.rules import Protocol, format_label_values
+from segfair.protocol.rules import LESION_RULES, Protocol, format_label_values
+from segfair.scoring.lesions.measures import Lesion
 from segfair.scoring.metrics import METRICS, Metric
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "CaseScore",
     "LabelValues",
     "ScoreTable",
+    "check_lesion_metric",
     "counted_values",
     "label_size_column",
     "protocol_metrics",
@@ -35,6 +37,15 @@ DISTANCE_UNIT = {
 }
 TOLERANCE = {f"nsd_{tolerance}{unit}": float(tolerance) for unit in ("mm", "px", "vox") for tolerance in (1, 2)}
 """NSD metric -> its tolerance, in the metric's unit of length."""
+LESION_UNIT = {
+    f"{name}_{unit}": "mm" if unit == "mm" else "voxels"
+    for name in ("lesion_hd95", "lesion_assd")
+    for unit in ("mm", "vox", "px")
+}
+"""Distance of lesions -> its unit."""
+OF_MATCHED = ("lesion_assd_mm", "lesion_assd_vox", "lesion_assd_px", "lesion_sq", "lesion_pq", "lesion_pq_dsc")
+OF_LESIONS = ("lesion_sensitivity", "false_lesions", "lesion_f1", "lesion_dsc", *LESION_UNIT, *OF_MATCHED)
+"""Metrics of lesions; those of matched ones are of panoptica's rule alone."""
 LABEL_SIZES = ("volume", "area_mm2", "area_px", "size_vox")
 """What the size of a label is called in mm³, mm², pixels and voxels; a table of scores has one of them."""
 # With regions these describe the whole lesion; a mean over nested regions would mean nothing.
@@ -63,6 +74,8 @@ class CaseScore:
         label_sha256: Digest of the label's voxels that count; empty where none was taken.
         values_found: The non-zero values that occur in the label and in the prediction, rising, the first
             `MOST_VALUES` of each; empty where there is none, or no usable prediction.
+        lesions: What came of each lesion of the label that counts, by the protocol's rule; empty without a rule.
+            With regions those of all regions together.
         equals_label: Whether the prediction has just the voxels of a label that is not empty, in every region.
         calibration: Of a probability map, bin by bin: voxels around the lesion, the sum of their probabilities, and how
             many are lesion; empty without a map, or without a lesion.
@@ -78,6 +91,7 @@ class CaseScore:
     label_sha256: str = ""
     values_found: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     equals_label: bool = False
+    lesions: tuple[Lesion, ...] = ()
     calibration: tuple[tuple[float, float, float], ...] = ()
     no_probabilities: str = ""
 
@@ -156,6 +170,7 @@ def protocol_metrics(protocol: Protocol) -> tuple[Metric, ...]:
     unknown = [name for name in protocol.metrics if name not in METRICS]
     if unknown:
         raise ConfigError(f"protocol {protocol.name}, metrics: no metric {unknown[0]}; known are {', '.join(METRICS)}")
+    _check_lesions(protocol)
     if not protocol.regions:
         return tuple(_under(METRICS[name], protocol, protocol.label.overlap) for name in protocol.metrics)
     union = counted_values(protocol)
@@ -180,6 +195,34 @@ def protocol_metrics(protocol: Protocol) -> tuple[Metric, ...]:
     )
 
 
+def _check_lesions(protocol: Protocol) -> None:
+    if len({LESION_UNIT[name] for name in protocol.metrics if name in LESION_UNIT}) > 1:
+        raise ConfigError(
+            f"protocol {protocol.name}, metrics: distances of lesions are all in mm or all in voxels; "
+            "leave out one unit"
+        )
+    for name in protocol.metrics:
+        check_lesion_metric(name, protocol)
+
+
+def check_lesion_metric(name: str, protocol: Protocol) -> None:
+    """Refuses a metric of lesions that the protocol's rule, or one without a rule, does not have.
+
+    Raises:
+        ConfigError: Such a metric; it says which rule has it.
+    """
+    rule = protocol.lesions.rule
+    if name in OF_LESIONS and rule == "none":
+        raise ConfigError(
+            f"{name}: is a metric of lesions, and protocol {protocol.name} has no rule by which they are found; "
+            f"name one with --lesions {', '.join(LESION_RULES[:-1])} or {LESION_RULES[-1]}"
+        )
+    if name in OF_MATCHED and rule != "panoptica":
+        raise ConfigError(
+            f"{name}: is a mean over matched lesions, which only the rule panoptica has, and the rule is {rule}"
+        )
+
+
 def label_size_column(names: Collection[str]) -> str | None:
     """The metric that is the size of the label, whatever its unit; None where there is none."""
     return next((name for name in LABEL_SIZES if name in names), None)
@@ -190,6 +233,27 @@ def counted_values(protocol: Protocol) -> LabelValues:
     if not protocol.regions:
         return protocol.label.overlap
     return tuple(sorted({value for values in protocol.regions.values() for value in values}))
+
+
+_LESION_DISTANCES = {
+    "brats": "max-of-directed-p95/face-6",
+    "voronoi": "max-of-directed-p95/face-6",
+    "panoptica": "both-directions-pooled/face-6",
+    "none": "",
+}
+
+
+def _empty_lesions(metric: Metric, protocol: Protocol) -> str:
+    """What a mean over lesions is worth where there is none."""
+    distance = metric.name in LESION_UNIT
+    worst = "0"
+    if distance:
+        worst = "the image's diagonal" if protocol.lesions.penalty == "diagonal" else f"{protocol.lesions.penalty:g}"
+    if protocol.lesions.rule == "panoptica":
+        return f"no lesion, none predicted: undefined; none matched: {worst}"
+    both = "0" if distance else f"{protocol.empty.both_dsc:g}"
+    missed = {"brats": "each missed and each false lesion", "voronoi": "each missed lesion"}
+    return f"no lesion, none predicted: {both}; {missed[protocol.lesions.rule]}: {worst}"
 
 
 def _under(metric: Metric, protocol: Protocol, values: LabelValues | None) -> Metric:
@@ -210,6 +274,12 @@ def _under(metric: Metric, protocol: Protocol, values: LabelValues | None) -> Me
         definition += f"/border-{'background' if protocol.surface.image_border == 'background' else 'no-neighbour'}"
         if protocol.label.surface == "any" and not protocol.regions:
             label = "/every-label-border"
+    if metric.name in OF_LESIONS:
+        definition += f"/{protocol.lesions.definition}"
+        if metric.name in LESION_UNIT:
+            definition += f"/{_LESION_DISTANCES[protocol.lesions.rule]}/worst-{protocol.lesions.penalty}"
+        if metric.empty_rule == METRICS["lesion_dsc"].empty_rule:
+            empty_rule = _empty_lesions(metric, protocol)
     if metric.name in ("dsc", "iou", *TOLERANCE):
         empty_rule = f"both empty: {protocol.empty.both_dsc:g}; one empty: 0"
     return dataclasses.replace(metric, definition=definition + label, empty_rule=empty_rule)

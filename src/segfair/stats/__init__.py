@@ -8,6 +8,7 @@ from segfair.stats.adjustment import Adjustment, adjusted_max_t, log_volume, spl
 from segfair.stats.cells import crossed
 from segfair.stats.contrast import count_subjects
 from segfair.stats.findings import Named, explain, worst_off
+from segfair.stats.intervals.additive import additive_differences
 from segfair.stats.intervals.bootstrap import (
     SubgroupIntervals,
     defined,
@@ -45,6 +46,7 @@ __all__ = [
     "Standing",
     "SubgroupIntervals",
     "TwoSampleTest",
+    "additive_differences",
     "adjusted_max_t",
     "cases_for_width",
     "chance_to_exclude",

@@ -10,9 +10,9 @@ import pytest
 from tests.audit.made_up_audits import DEFAULT, made_up
 
 import segfair
-from segfair.audit.choices.cases import score_cases, settle
+from segfair.audit.choices.cases import check_columns, score_cases, settle
 from segfair.cases import Case, Cohort
-from segfair.errors import AuditError, InputError
+from segfair.errors import AuditError, ConfigError, InputError
 from segfair.intake.cohorts import penalised_notice
 from segfair.scoring.metrics import METRICS
 from segfair.scoring.scores import CaseScore, ScoreTable
@@ -66,3 +66,27 @@ def test_what_was_left_open_is_settled_before_anything_is_scored() -> None:
     config, same, notices = settle(dataclasses.replace(DEFAULT, outcomes=("DSC",)), cohort, scores)
     assert (config.outcomes, config.subject_column) == (("dsc",), "patient")
     assert (same.cases, notices) == (cohort.cases, ())
+
+
+@pytest.mark.parametrize(
+    ("option", "settings"),
+    [
+        ("--primary colour", {"primary": ("sex", "colour")}),
+        ("--stratify colour", {"stratify": "colour"}),
+        ("--adjust colour", {"adjust": ("age", "colour")}),
+        ("--subject-column colour", {"subject_column": "colour"}),
+    ],
+)
+def test_a_column_that_is_not_there_is_told_before_anything_is_scored(option: str, settings: dict[str, object]) -> None:
+    cohort = Cohort((Case("a", metadata={"age": 50, "sex": "f"}),), columns=("age", "sex"))
+    with pytest.raises(ConfigError, match=f"{option}: no such metadata column; there are age, sex"):
+        check_columns(cohort, dataclasses.replace(DEFAULT, **settings))
+
+
+def test_what_masks_say_is_no_column_and_can_be_meant() -> None:
+    cohort = Cohort((Case("a", metadata={"age": 50}),), columns=("age",))
+    named = dataclasses.replace(DEFAULT, adjust=("lesion_volume", "age"))
+    check_columns(cohort, named)
+    check_columns(cohort, dataclasses.replace(named, derive=True, primary=("n_lesions",), stratify="lesion_volume"))
+    with pytest.raises(ConfigError, match="--primary n_lesions"):
+        check_columns(cohort, dataclasses.replace(named, primary=("n_lesions",)))

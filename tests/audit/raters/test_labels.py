@@ -41,7 +41,7 @@ def test_raters_are_called_as_their_folders(rated) -> None:
     cases, folders = rated
     files = raters_of(cases, folders)
     assert list(files) == ["anna", "bert", "cleo"]
-    assert list(files["cleo"]) == ["a"], "a rater need not have labelled every case"
+    assert list(files["cleo"].files) == ["a"], "a rater need not have labelled every case"
 
 
 def test_a_rater_without_a_case_and_the_same_rater_twice_are_refused(rated, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_raters_of_a_table_come_before_those_of_folders(rated) -> None:
     listed = {"label2": {"a": folders[0] / "a.nii.gz", "unknown": folders[0] / "z.nii.gz"}}
     files = raters_of(Cohort(cases.cases, inputs=cases.inputs, raters=listed), folders[1:])
     assert list(files) == ["anna", "label2", "cleo"]
-    assert list(files["label2"]) == ["a"]
+    assert list(files["label2"].files) == ["a"]
 
 
 def test_a_majority_is_written_case_by_case_and_ties_are_counted(rated, tmp_path: Path) -> None:

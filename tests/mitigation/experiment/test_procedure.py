@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from segfair.errors import ConfigError
 from segfair.mitigation.experiment import procedure
 from segfair.mitigation.experiment.studies import PhantomSize
 
@@ -183,3 +184,12 @@ def test_two_processes_of_torchrun_leave_what_one_does(write_tree, tmp_path: Pat
         assert {path.name.partition(".")[0] for path in (out / name / "predictions" / "test").iterdir()} == set(
             tree.test
         )
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told = "out: another mitigation is writing there"
+    with procedure._alone(out), pytest.raises(ConfigError, match=told), procedure._alone(out):
+        pass
+    with procedure._alone(out):
+        assert out.is_dir()

@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from segfair.errors import InputError
-from segfair.mitigation.networks.checkpoints import append_rows, load_checkpoint, save_checkpoint, trim_rows
+from segfair.errors import ConfigError, InputError
+from segfair.mitigation.networks.checkpoints import (
+    append_rows,
+    check_unfinished,
+    check_weights,
+    load_checkpoint,
+    put_weights,
+    save_checkpoint,
+    trim_rows,
+)
 
 
 def test_unusable_checkpoints_are_named(tmp_path: Path) -> None:
@@ -66,3 +74,41 @@ def test_its_names_come_back(tmp_path):
     rows = [{"epoch": 0, "case": case, "weight": weight} for case, weight in (("=1+1", 0.5), ("P1", 1.5))]
     append_rows(tmp_path / "weights.csv", ("epoch", "case", "weight"), rows)
     assert trained_weights(tmp_path, ["=1+1", "P1"], best_epoch=1).tolist() == [[0.5, 1.5]]
+
+
+def test_weights_are_held_against_the_network_before_they_are_put_there() -> None:
+    network = torch.nn.Linear(2, 1)
+    good = {name: torch.ones_like(value) for name, value in network.state_dict().items()}
+    for weights, told in (
+        ([1.0], "they are no weights by name"),
+        ({"weight": good["weight"]}, "bias is in one of them alone"),
+        ({**good, "more": good["bias"]}, "more is in one of them alone"),
+        ({**good, "bias": "1"}, r"bias is no tensor, and \(1,\) there"),
+        ({**good, "bias": torch.ones(2)}, r"bias is \(2,\), and \(1,\) there"),
+        ({**good, "bias": torch.tensor([float("nan")])}, "bias holds values that are no numbers"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            put_weights(network, weights)
+    with torch.device("meta"):
+        check_weights(torch.nn.Linear(2, 1), good)
+    put_weights(network, good)
+    assert network.weight.tolist() == [[1.0, 1.0]]
+
+
+def test_a_checkpoint_that_no_training_wrote_is_none_to_go_on_from(tmp_path: Path) -> None:
+    for training in (None, {}, {"identity": {}}, [1]):
+        save_checkpoint(tmp_path / "c.pt", {"network": {}, "training": training})
+        with pytest.raises(InputError, match=r"c\.pt: does not hold a training to go on with"):
+            check_unfinished(tmp_path / "c.pt")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
+def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_checkpoint(tmp_path / "c.pt", {"network": {}, "epoch": 1})
+    real = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *how, **more: real(Path("/dev/full"), *how, **more))
+    with pytest.raises(InputError, match=r"c\.pt: cannot be written \(.*space.*\).*--resume"):
+        save_checkpoint(tmp_path / "c.pt", {"network": {"w": torch.ones(100_000)}, "epoch": 2})
+    monkeypatch.undo()
+    assert load_checkpoint(tmp_path / "c.pt")["epoch"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import segfair
 from segfair.audit.result import AuditConfig, AuditResult
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError
-from segfair.mitigation.weighting.one_shot import CAP, one_shot_weights
+from segfair.mitigation.weighting.one_shot import CAP, TEMPERATURE, one_shot_weights, read_weights
 from segfair.protocol.rules import load_protocol
 from segfair.scoring.metrics import METRICS
 from segfair.scoring.scores import CaseScore, ScoreTable
@@ -49,6 +50,27 @@ def test_the_harmed_weigh_more_and_the_mean_is_one(audit: AuditResult, tmp_path:
     assert setter.items == {("site", "B")}
 
 
+@pytest.mark.parametrize("certain", [True, False])
+def test_weights_follow_the_shrunken_divergence_where_there_is_one(
+    audit: AuditResult, tmp_path: Path, certain: bool
+) -> None:
+    (tmp_path / "m.csv").write_text("id,site\n" + "".join(f"t{i},{'AAAB'[i % 4]}\n" for i in range(40)))
+    table = audit.subgroups["dsc"]
+    given = {"site = A": (0.05, 0.01), "site = B": (-0.4, -0.2), "site = C": (0.05, 0.01)}
+    rows = [
+        dataclasses.replace(
+            row,
+            divergence=given[row.subgroup.name][0],
+            divergence_shrunk=given[row.subgroup.name][1] if certain else None,
+        )
+        for row in table.rows
+    ]
+    tables = {**audit.subgroups.tables, "dsc": dataclasses.replace(table, rows=tuple(rows))}
+    changed = dataclasses.replace(audit, subgroups=dataclasses.replace(audit.subgroups, tables=tables))
+    weights = one_shot_weights(changed, tmp_path / "m.csv", id_column="id")
+    assert weights["t3"] / weights["t0"] == pytest.approx(np.exp(TEMPERATURE * (0.2 if certain else 0.4)))
+
+
 def test_a_folds_training_cases_are_weighted(audit: AuditResult, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("id,site\n" + "".join(f"t{i},{'AB'[i % 2]}\n" for i in range(6)))
     (tmp_path / "splits.json").write_text(json.dumps([{"train": ["t0", "t1", "t2"], "val": ["t3"]}]))
@@ -73,3 +95,18 @@ def test_what_is_missing_is_named(audit: AuditResult, tmp_path: Path) -> None:
         one_shot_weights(audit, tmp_path / "m.csv")
     with pytest.raises(InputError, match="t9"):
         one_shot_weights(audit, tmp_path / "m.csv", cases=str(tmp_path / "ids.txt"))
+
+
+def test_weights_come_back_from_their_table(tmp_path: Path) -> None:
+    table = tmp_path / "weights.csv"
+    table.write_text("case,weight\na,0\nb,1.5\n")
+    assert read_weights(table) == {"a": 0.0, "b": 1.5}
+    for text, said in (
+        ("case,weight\na,-0.5\nb,1\n", "every weight has to be a number of at least 0"),
+        ("case,weight\na,much\nb,1\n", "every weight has to be a number of at least 0"),
+        ("case,weight\na,0\nb,0\n", "all are 0, so no case would ever be drawn"),
+        ("case,share\na,1\n", "expected the columns case and weight, got case, share"),
+    ):
+        table.write_text(text)
+        with pytest.raises(InputError, match=said):
+            read_weights(table)

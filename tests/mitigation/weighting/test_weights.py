@@ -254,3 +254,8 @@ def test_a_cell_of_all_cases_and_a_world_without_noise_need_no_test() -> None:
     assert cell_power(np.zeros(5, dtype=np.intp), noise=0.04, gap=0.1).tolist() == [1.0] * 5
     assert cell_power(np.array([0, 1]), noise=0.0, gap=0.1).tolist() == [1.0, 1.0]
     assert cell_power(np.zeros(0, dtype=np.intp), noise=0.04, gap=0.1).tolist() == []
+
+
+def test_an_average_moves_by_two_fifths_unless_said_otherwise() -> None:
+    previous, current = np.array([0.5, 0.0]), np.array([0.0, 1.0])
+    np.testing.assert_allclose(remember(previous, current, memory="ema"), [0.3, 0.4])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from segfair.stats.intervals import bootstrap
 from segfair.stats.intervals.bootstrap import (
     expansion,
     exponential_weights,
@@ -165,3 +166,16 @@ def test_rates_have_scipys_interval(confidence: float) -> None:
             assert rate_interval(successes, trials, confidence=confidence) == pytest.approx(
                 (bounds.low, bounds.high), abs=1e-14
             )
+
+
+@pytest.mark.parametrize("subjects", [None, np.repeat(np.arange(5), 8)])
+def test_weights_come_in_blocks_that_memory_bounds(
+    monkeypatch: pytest.MonkeyPatch, subjects: np.ndarray | None
+) -> None:
+    monkeypatch.setattr(bootstrap, "_STEP_ELEMENTS", 100)
+    blocks = list(exponential_weights(40, rng=np.random.default_rng(0), draws=5, subjects=subjects))
+    # Two rows of 40 are within a hundred numbers; no block is empty where not even one row is.
+    assert [block.shape for block in blocks] == [(2, 40), (2, 40), (1, 40)]
+    monkeypatch.setattr(bootstrap, "_STEP_ELEMENTS", 10)
+    blocks = list(exponential_weights(40, rng=np.random.default_rng(0), draws=3, subjects=subjects))
+    assert [block.shape for block in blocks] == [(1, 40)] * 3

@@ -16,16 +16,16 @@ from segfair.audit.choices.labels import (
     labels_are_named,
     resolve_protocol,
 )
+from segfair.audit.choices.lesions import audited_metrics, require_lesions
 from segfair.audit.choices.outcomes import resolve_outcomes, with_absolute
 from segfair.audit.choices.units import resolve_units
-from segfair.audit.design import subject_notice, with_subjects
+from segfair.audit.design import check_named, subject_notice, with_subjects
 from segfair.audit.mask_facts import check_maps, check_threshold, check_usable
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import AuditError, InputError
 from segfair.intake.cohorts import penalised_notice
 from segfair.intake.mask_values import check_grey_levels, with_pictures
-from segfair.scoring.calibration.cases import metrics_of
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import ScoreCache
 from segfair.scoring.scores import ScoreTable
@@ -34,16 +34,17 @@ __all__ = ["check_columns", "score_cases", "settle", "settle_pictures"]
 
 
 def check_columns(cohort: Cohort, config: AuditConfig) -> None:
-    """Refuses joins, attributes, bins and readings of what is not there, before an hour of scoring.
+    """Refuses joins, attributes, bins, readings and units of what is not there, before an hour of scoring.
 
     Raises:
         MetadataError: A column that the metadata lack, or a text to be joined that no case has.
-        ConfigError: Options about one column that contradict each other.
+        ConfigError: Options about one column that contradict each other, or a unit of comparison that is not there.
     """
     check_joins(cohort, config.join)
     check_attributes(
         cohort, protocol=config.protocol, chosen=config.attributes, bins=config.bins, read_as=config.read_as
     )
+    check_named(cohort, config)
 
 
 def settle(
@@ -65,9 +66,9 @@ def settle(
     """
     config = with_subjects(asked, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
-    config = resolve_units(config, cohort)
+    config = resolve_units(require_lesions(config), cohort)
     cohort = settle_pictures(cohort, config, labels_named=labels_are_named(asked, cohort))
-    metrics = metrics_of(cohort, config.protocol) if scores is None else scores.metrics
+    metrics = audited_metrics(config, cohort) if scores is None else scores.metrics
     config, notices = resolve_outcomes(config, metrics)
     return config, cohort, (*subject_notice(asked, config, cohort), *notices)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
-from segfair.errors import ConfigError
-from segfair.protocol.rules import LabelRule, Protocol, format_label_values, parse_label_values
+from segfair.errors import ConfigError, close_names
+from segfair.files.spellings import name_key
+from segfair.protocol.rules import LabelRule, LabelValues, Protocol, format_label_values, parse_label_values
 from segfair.scoring.scores import MOST_VALUES, ScoreTable, counted_values, label_size_column
 
 __all__ = [
@@ -60,25 +62,64 @@ def _labels(config: AuditConfig, cohort: Cohort) -> dict[str, Any]:
     """The fields of the protocol that say which values count."""
     protocol, surface = config.protocol, config.protocol.label.surface
     if config.labels:
-        return _asked_for(config.labels, surface)
+        return _asked_for(config.labels, surface, _names(cohort))
     if {"label.overlap", "regions"} & protocol.chosen:
         return {}
     if len(cohort.label_names) == 1:  # one named label is the lesion; several are regions, as nnU-Net scores them
         (values,) = cohort.label_names.values()
         return {"label": LabelRule(values, surface)}
+    if cohort.structures and not cohort.label_names:
+        raise ConfigError(
+            f"labels and predictions share no structure ({', '.join(cohort.structures)}); say which mean the same with "
+            "--label, for example --label lesion=NAME,OTHER_NAME"
+        )
     return {"regions": dict(cohort.label_names)} if cohort.label_names else {}
 
 
-def _asked_for(labels: Sequence[str], surface: Literal["overlap", "any"]) -> dict[str, Any]:
+def _names(cohort: Cohort) -> dict[str, tuple[int, ...]]:
+    """Name -> values: what the data set calls its labels, and its DICOM structures."""
+    return {**{name: (value,) for name, value in cohort.structures.items()}, **cohort.label_names}
+
+
+def _values(text: str, names: Mapping[str, tuple[int, ...]]) -> LabelValues:
+    """The values that `any`, numbers or names stand for.
+
+    Raises:
+        ConfigError: A name that the data set does not know.
+    """
+    keyed = {name_key(name): values for name, values in names.items()}
+    if name_key(text) in keyed:
+        return keyed[name_key(text)]
+    parts = [part.strip() for part in text.split(",")]
+    if not names or text.strip() == "any" or all(map(_is_whole, parts)):
+        return parse_label_values(text)
+    found: dict[int, None] = {}
+    for part in parts:
+        values = keyed.get(name_key(part)) or (parse_label_values(part) if part.isdecimal() else None)
+        if values is None:
+            raise ConfigError(
+                f"--label {text}: {part} is unknown{close_names(part, names)}; known are {', '.join(names)}"
+            )
+        found |= dict.fromkeys(map(int, values))
+    return tuple(found)
+
+
+def _is_whole(text: str) -> bool:
+    return re.fullmatch(r"-?\d+", text) is not None
+
+
+def _asked_for(
+    labels: Sequence[str], surface: Literal["overlap", "any"], names: Mapping[str, tuple[int, ...]]
+) -> dict[str, Any]:
     plain = [text for text in labels if "=" not in text]
     if len(plain) > 1 or (plain and len(labels) > 1):
         raise ConfigError(f"--label {' --label '.join(labels)}: give one plain label, or regions as NAME=1,2")
     if plain:
-        return {"label": LabelRule(parse_label_values(plain[0]), surface), "regions": {}}
+        return {"label": LabelRule(_values(plain[0], names), surface), "regions": {}}
     regions: dict[str, tuple[int, ...]] = {}
     for text in labels:
         name, _, numbers = text.partition("=")
-        values = parse_label_values(numbers)
+        values = _values(numbers, names)
         if values == "any" or not name.strip():
             raise ConfigError(f"--label {text}: name a region and its values, for example tumour=1,2")
         if name.strip() in regions:
@@ -92,6 +133,7 @@ def _asked_for(labels: Sequence[str], surface: Literal["overlap", "any"]) -> dic
 def label_notices(config: AuditConfig, cohort: Cohort, protocol: Protocol) -> tuple[str, ...]:
     """Which voxels count and who says so, where that is not the named protocol alone."""
     notices = []
+    source = _who_names(cohort)
     named = ", ".join(f"{name} = {format_label_values(values)}" for name, values in cohort.label_names.items())
     if config.labels:
         pass  # the command says it
@@ -99,15 +141,20 @@ def label_notices(config: AuditConfig, cohort: Cohort, protocol: Protocol) -> tu
         if named and counted_values(protocol) != _named_values(cohort):
             notices.append(
                 f"labels: {format_label_values(counted_values(protocol))}, as the protocol {protocol.name} says;"
-                f" dataset.json names {named}"
+                f" {source} {named}"
             )
     elif named:
-        who = "the files of structures name" if any(case.structures for case in cohort) else "dataset.json names"
-        notices.append(f"labels: {named}, as {who} them")
+        notices.append(f"labels: {named}, as {source} them")
     if protocol.ignore_label is not None:
         source = "dataset.json" if config.protocol.ignore_label is None else f"the protocol {protocol.name}"
         notices.append(f"voxels of label {protocol.ignore_label} count nowhere, as {source} says")
     return tuple(notices)
+
+
+def _who_names(cohort: Cohort) -> str:
+    if cohort.structures:
+        return "the DICOM objects name"
+    return "the files of structures name" if any(case.structures for case in cohort) else "dataset.json names"
 
 
 def _named_values(cohort: Cohort) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from segfair.audit.result import RESERVED_NAMES, AuditConfig
 from segfair.errors import ConfigError, close_names
 from segfair.scoring.calibration.cases import SOFT_METRICS
 from segfair.scoring.metrics import Metric
-from segfair.scoring.scores import CaseScore, ScoreTable
+from segfair.scoring.scores import CaseScore, ScoreTable, check_lesion_metric
 
 __all__ = ["absolute_name", "resolve_outcomes", "with_absolute"]
 
@@ -44,6 +44,8 @@ def resolve_outcomes(config: AuditConfig, metrics: Sequence[Metric]) -> tuple[Au
         raise ConfigError(f"score column {min(taken)}: audit.json uses that name itself; rename the column")
     judged: dict[str, str] = {}
     for asked in (*config.outcomes, *config.margin):
+        if asked not in known and config.unit == "case":
+            check_lesion_metric(asked, config.protocol)
         name = _find(asked, known)
         direction = known[name].better
         if direction == "neither":

@@ -29,6 +29,8 @@ _IN_UNITS: Mapping[Literal["px", "voxels", "mm²"], Mapping[str, str]] = {
         "nsd_2mm": "nsd_2px",
         "volume": "area_px",
         "area_mm2": "area_px",
+        "lesion_hd95_mm": "lesion_hd95_px",
+        "lesion_assd_mm": "lesion_assd_px",
     },
     "voxels": {
         "hd95_mm": "hd95_vox",
@@ -37,6 +39,8 @@ _IN_UNITS: Mapping[Literal["px", "voxels", "mm²"], Mapping[str, str]] = {
         "nsd_2mm": "nsd_2vox",
         "volume": "size_vox",
         "area_mm2": "size_vox",
+        "lesion_hd95_mm": "lesion_hd95_vox",
+        "lesion_assd_mm": "lesion_assd_vox",
     },
     "mm²": {"volume": "area_mm2"},
 }

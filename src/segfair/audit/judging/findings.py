@@ -72,6 +72,7 @@ def explain_subgroups(
                 stability=_stability(step.row, step.lead, family.membership),
                 declared=family.declared,
                 nested_in=Subgroup(levels_around(members, subgroup.items, attributes)),
+                place=len(found) + 1,
             )
             found.append((finding, members))
             codes = np.zeros(len(members), dtype=np.intp) if strata is None else strata

@@ -20,7 +20,7 @@ from segfair.audit.panel import Panel
 from segfair.audit.result import TAUGHT_BINS, AuditConfig, AuditResult, GateFacts
 from segfair.audit.significance import is_share, mean_limits
 from segfair.audit.words import format_interval, format_number, metric_name, plural, subgroup_name
-from segfair.errors import ConfigError, close_names
+from segfair.errors import ConfigError, close_names, quoted
 from segfair.stats.intervals.bounds import simultaneous_means
 from segfair.subgroups.lattice import Divergence
 
@@ -100,13 +100,13 @@ def parse_gate(text: str) -> Gate:
             _require_direction(gate)
             _require_decision(gate)
         return gate
-    raise ConfigError(f"gate {text!r}: not understood; the forms are {GRAMMAR}")
+    raise ConfigError(f"gate {quoted(text)}: not understood; the forms are {GRAMMAR}")
 
 
 def _require_direction(gate: Gate) -> None:
     """Refuses what asks for the worse; of `worst` only the audit knows the direction (see `require_answerable`)."""
     if gate.form == "coverage" and gate.sign not in (">=", ">"):
-        raise ConfigError(f"gate {gate.text!r}: a coverage is required from below, for example coverage >= 0.98")
+        raise ConfigError(f"gate {quoted(gate.text)}: a coverage is required from below, for example coverage >= 0.98")
     if gate.form == "score":
         _compare_with(gate, "lower" if gate.name == "NormHD" else "higher")
 
@@ -114,7 +114,7 @@ def _require_direction(gate: Gate) -> None:
 def _compare_with(gate: Gate, direction: str) -> None:
     if direction in ("higher", "lower") and (direction == "higher") != (gate.sign in (">=", ">")):
         wanted = ">= or >" if direction == "higher" else "<= or <"
-        raise ConfigError(f"gate {gate.text!r}: {direction} {gate.name} is better, so compare with {wanted}")
+        raise ConfigError(f"gate {quoted(gate.text)}: {direction} {gate.name} is better, so compare with {wanted}")
 
 
 def _require_decision(gate: Gate) -> None:
@@ -122,16 +122,16 @@ def _require_decision(gate: Gate) -> None:
     name = gate.name or gate.form
     share = gate.form == "coverage" or gate.name in ("DSC", "PS", "FS", "TS") or is_share(gate.name)
     if share and not 0 <= gate.limit <= 1:
-        raise ConfigError(f"gate {gate.text!r}: {name} lies between 0 and 1, got {gate.limit:g}")
+        raise ConfigError(f"gate {quoted(gate.text)}: {name} lies between 0 and 1, got {gate.limit:g}")
     # A distance that is not clipped has no largest value.
     low, high = (0.0, 1.0) if share else (0.0, np.inf) if gate.name.lower() == "normhd" else (-np.inf, np.inf)
     met = [_COMPARE[gate.sign](end, gate.limit) for end in (low, high)]
     if all(met) or not any(met):
         raise ConfigError(
-            f"gate {gate.text!r}: decides nothing, since {name} is never "
+            f"gate {quoted(gate.text)}: decides nothing, since {name} is never "
             f"{'above' if gate.limit == high else 'below'} {gate.limit:g}"
             if gate.limit in (low, high)
-            else f"gate {gate.text!r}: {name} is never below 0, got {gate.limit:g}"
+            else f"gate {quoted(gate.text)}: {name} is never below 0, got {gate.limit:g}"
         )
 
 
@@ -156,7 +156,7 @@ def require_answerable(
     for gate in gates:
         if gate.form in ("worst", "significant") and gate.name not in config.outcomes:
             raise ConfigError(
-                f"gate {gate.text!r}: {gate.name} is not an outcome of this audit "
+                f"gate {quoted(gate.text)}: {gate.name} is not an outcome of this audit "
                 f"({', '.join(config.outcomes)}); name it with --outcome{close_names(gate.name, config.outcomes)}"
             )
         if gate.form == "worst":
@@ -166,16 +166,16 @@ def require_answerable(
             absent = [name for name in needed if name not in directions]
             if absent:
                 raise ConfigError(
-                    f"gate {gate.text!r}: {gate.name} needs {' and '.join(needed)}, and {' and '.join(absent)} "
+                    f"gate {quoted(gate.text)}: {gate.name} needs {' and '.join(needed)}, and {' and '.join(absent)} "
                     "is not scored"
                 )
         if gate.form == "within_margin":
             outcome = config.outcomes[0]
             if outcome not in config.margin:
-                raise ConfigError(f"gate {gate.text!r}: declare the margin, for example --margin {outcome}=0.05")
+                raise ConfigError(f"gate {quoted(gate.text)}: declare the margin, for example --margin {outcome}=0.05")
             if attributes is not None and gate.name not in attributes:
                 raise ConfigError(
-                    f"gate {gate.text!r}: {gate.name} is not an attribute of this audit"
+                    f"gate {quoted(gate.text)}: {gate.name} is not an attribute of this audit"
                     f"{close_names(gate.name, attributes)}; there are {', '.join(attributes) or 'none'}"
                 )
 
@@ -280,7 +280,7 @@ def _worst(result: AuditResult, gate: Gate) -> Judgement:
     where, values = panel.defined(gate.name)
     if len(table) and not len(where):
         raise ConfigError(
-            f"gate {gate.text!r}: this audit.json holds no scores of single cases; use the one not shared"
+            f"gate {quoted(gate.text)}: this audit.json holds no scores of single cases; use the one not shared"
         )
     panel = panel.select(where)
     members = np.array([panel.members(row.subgroup.items) for row in table], dtype=bool)

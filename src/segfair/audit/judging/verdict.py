@@ -61,7 +61,7 @@ def reach_verdict(config: AuditConfig, subgroups: Subgroups) -> Verdict:
             "neither be shown nor be ruled out.",
         )
     if not judged:
-        unit = "subjects" if config.subject_column else "cases"
+        unit = "subjects" if config.subject_column else f"{config.unit}s"
         return Verdict(
             "too few cases", f"Too few cases: no group has {config.min_cases} {unit} and {config.min_cases} others."
         )
@@ -69,7 +69,7 @@ def reach_verdict(config: AuditConfig, subgroups: Subgroups) -> Verdict:
     return Verdict(
         "no difference shown",
         f"No difference in {name} was shown between any of {n_tested} {where} and everybody else"
-        f"{detectable(subgroups.power, facts.n_cases)}.",
+        f"{detectable(subgroups.power, facts.n_cases, config)}.",
     )
 
 
@@ -127,12 +127,12 @@ def headline(result: AuditResult) -> Divergence | None:
     return next((row for row in behind if row.significant is not None), behind[0] if behind else None)
 
 
-def detectable(power: Sequence[PowerFacts], n_cases: int) -> str:
+def detectable(power: Sequence[PowerFacts], n_cases: int, config: AuditConfig) -> str:
     """What "no difference shown" leaves open, as a clause; empty where nothing is known of it."""
     gaps = [entry.detectable_gap for entry in power if entry.detectable_gap is not None]
     if not gaps:
         return ""
-    return f"; with {plural(n_cases, 'case')} only gaps above about {min(gaps):.2f} would have been found"
+    return f"; with {plural(n_cases, config.unit)} only gaps above about {min(gaps):.2f} would have been found"
 
 
 def describe_row(row: Divergence, outcome: str, config: AuditConfig, estimate: Estimate | None = None) -> str:
@@ -148,7 +148,7 @@ def describe_row(row: Divergence, outcome: str, config: AuditConfig, estimate: E
     estimate = estimate or row.estimate
     size = f"n = {row.n}"
     if estimate is not None and estimate.n_subjects is not None and estimate.n_subjects != row.n:
-        size = f"n = {plural(row.n, 'case')} of {plural(estimate.n_subjects, 'subject')}"
+        size = f"n = {plural(row.n, config.unit)} of {plural(estimate.n_subjects, 'subject')}"
     text = f"mean {name} is {format_number(row.mean)} for {who} ({size})"
     if row.rest_mean is not None:
         text += f" and {format_number(row.rest_mean)} for everybody else"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError, PairingError
-from segfair.files.finding.patterns import is_pattern, local_masks, split_pattern
+from segfair.files.finding.patterns import is_pattern, split_pattern
 from segfair.files.images.masks import Mask, align, describe_difference
-from segfair.files.layouts import find_labels, pair_ids
 from segfair.intake.mask_values import with_pictures
+from segfair.intake.rater_labels import RaterLabels, labels_in, with_labels
 from segfair.protocol.rules import Protocol
 from segfair.scoring.consensus import RULES, Rule, majority, staple
 from segfair.scoring.executors import outcomes_in_order
@@ -26,9 +26,7 @@ from segfair.scoring.pairs import lesion_of
 from segfair.scoring.reading import read_label
 from segfair.scoring.scores import counted_values
 
-__all__ = ["RatedLabels", "put_together", "raters_of"]
-
-Files = Mapping[str, Path]
+__all__ = ["RatedLabels", "put_together", "raters_of", "relabelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +48,8 @@ class RatedLabels:
     left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def raters_of(cohort: Cohort, folders: Sequence[Path]) -> dict[str, Files]:
-    """Rater -> case -> label: that of the labels first, then those of a table of paths, then those of folders.
+def raters_of(cohort: Cohort, folders: Sequence[Path]) -> dict[str, RaterLabels]:
+    """Rater -> labels: that of the labels first, then those of a table of paths, then those of folders.
 
     A rater is called as the folder of its labels, or the column of the table.
 
@@ -60,23 +58,16 @@ def raters_of(cohort: Cohort, folders: Sequence[Path]) -> dict[str, Files]:
         PairingError: A rater who labelled none of the cases, or the same files twice.
     """
     own = {case.id: case.label for case in cohort if case.label is not None}
-    files: dict[str, Files] = {_called(cohort.inputs.get("labels")): own}
+    raters = {_called(cohort.inputs.get("labels")): RaterLabels(own)}
     for name, listed in cohort.raters.items():
-        files[name] = {case: path for case, path in listed.items() if case in own}
+        raters[name] = RaterLabels({case: path for case, path in listed.items() if case in own})
     for folder in folders:
-        masks = find_labels(local_masks(folder))
-        pairs = pair_ids(cohort.ids, list(masks.files))
-        files[_unique(_called(folder), folder, files)] = {case: masks.files[name] for case, name in pairs.items()}
-        if not pairs:
-            raise PairingError(
-                f"--labels2 {folder}: none of its {len(masks.files)} masks belongs to a case; name them as the first "
-                "labels are named"
-            )
-    for name, found in files.items():
-        twin = next((other for other in files if other != name and found == files[other]), None)
+        raters[_unique(_called(folder), folder, raters)] = labels_in(cohort, folder)
+    for name, found in raters.items():
+        twin = next((other for other in raters if other != name and found.files == raters[other].files), None)
         if twin is not None:
             raise PairingError(f"raters {name} and {twin}: have the same files; leave one of them out")
-    return files
+    return raters
 
 
 def _called(place: Path | None) -> str:
@@ -86,7 +77,7 @@ def _called(place: Path | None) -> str:
     return folder.name if not folder.is_file() else "label"
 
 
-def _unique(name: str, folder: Path, taken: Mapping[str, Files]) -> str:
+def _unique(name: str, folder: Path, taken: Collection[str]) -> str:
     if name in (*taken, *RULES):
         name = f"{folder.absolute().parent.name}/{name}"
     if name in taken:
@@ -96,7 +87,7 @@ def _unique(name: str, folder: Path, taken: Mapping[str, Files]) -> str:
 
 def put_together(
     cohort: Cohort,
-    files: Mapping[str, Files],
+    given: Mapping[str, RaterLabels],
     protocol: Protocol,
     folder: Path,
     *,
@@ -111,13 +102,13 @@ def put_together(
 
     Args:
         cohort: The cases, with the labels of the first rater.
-        files: What `raters_of` says.
+        given: What `raters_of` says.
         protocol: The rules, resolved.
         folder: Where files are written.
         spacing_mm: Voxel size of masks whose files do not say it.
         executor: Where it is done; None: in this process.
     """
-    raters = {name: _relabelled(cohort, found, protocol) for name, found in files.items()}
+    raters = {name: relabelled(cohort, found, protocol) for name, found in given.items()}
     of_case: dict[str, dict[str, Case]] = {case.id: {} for case in cohort}
     for name, rated in raters.items():
         for case in rated:
@@ -134,8 +125,10 @@ def put_together(
     nobody = {case_id: "no rater's label can be used" for case_id, number in n_raters.items() if not number}
     common = {
         rule: dataclasses.replace(
-            _relabelled(
-                cohort, {name: _place(folder, rule, name) for name in n_raters if name not in nobody}, protocol
+            relabelled(
+                cohort,
+                RaterLabels({name: _place(folder, rule, name) for name in n_raters if name not in nobody}),
+                protocol,
             ),
             excluded={**cohort.excluded, **nobody},
         )
@@ -148,10 +141,9 @@ def put_together(
     return RatedLabels(usable, common, n_raters, tied, left_out)
 
 
-def _relabelled(cohort: Cohort, files: Files, protocol: Protocol) -> Cohort:
-    """The cases that have a label among some files, with that label; pictures mean what these files say."""
-    cases = tuple(dataclasses.replace(case, label=files[case.id]) for case in cohort if case.id in files)
-    return with_pictures(dataclasses.replace(cohort, cases=cases, grey_levels=None), protocol)
+def relabelled(cohort: Cohort, rater: RaterLabels, protocol: Protocol) -> Cohort:
+    """The cases that a rater has labelled, with that label; pictures mean what these files say."""
+    return with_pictures(dataclasses.replace(with_labels(cohort, rater), grey_levels=None), protocol)
 
 
 def _place(folder: Path, rule: Rule, case: str) -> Path:

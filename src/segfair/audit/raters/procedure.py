@@ -16,13 +16,14 @@ from typing import Any, Literal
 from segfair.audit.choices.labels import resolve_protocol
 from segfair.audit.procedure import run_audit
 from segfair.audit.raters.gaps import compare_raters
-from segfair.audit.raters.labels import Files, RatedLabels, put_together, raters_of
+from segfair.audit.raters.labels import RatedLabels, put_together, raters_of
 from segfair.audit.result import AuditConfig, AuditResult
 from segfair.audit.second_labels import measure_again
 from segfair.audit.words import plural
 from segfair.cases import Cohort
 from segfair.errors import ConfigError, InputError, in_words
 from segfair.intake.mask_values import with_pictures
+from segfair.intake.rater_labels import RaterLabels, against_labels
 from segfair.protocol.rules import Protocol
 from segfair.remote import shown
 from segfair.scoring.cohort import score_cohort
@@ -40,22 +41,27 @@ class Rating:
 
     Attributes:
         cohort: The cases, with the paths of the other labels among its inputs.
-        files: Rater -> case -> label, that of the labels first.
+        raters: Rater -> labels, that of the labels first.
         reference: What the audit measures with.
         folder: Where labels in common are written.
     """
 
     cohort: Cohort
-    files: Mapping[str, Files]
+    raters: Mapping[str, RaterLabels]
     reference: Reference
     folder: Path
 
     @property
     def kind(self) -> Literal["one", "two", "several"]:
         """One rater; two, of whom the first is the reference; anything else."""
-        if len(self.files) == 1:
+        if len(self.raters) == 1:
             return "one"
-        return "two" if len(self.files) == 2 and self.reference == "first" else "several"
+        return "two" if len(self.raters) == 2 and self.reference == "first" else "several"
+
+    @property
+    def drawn_by(self) -> str:
+        """Whose labels the audit measures with; empty where these are what the raters have in common."""
+        return next(iter(self.raters)) if self.reference == "first" else ""
 
     def run(
         self,
@@ -76,13 +82,15 @@ class Rating:
         Raises:
             AuditError, ConfigError, InputError: As `segfair.audit.procedure.run_audit`.
         """
+        if config.unit == "lesion" and self.kind != "one":
+            raise ConfigError("--unit lesion: takes labels of one rater; leave out the others, or audit cases")
         where: dict[str, Any] = {"executor": executor, "cache": cache}
         if self.kind == "several":
             return self._several(config, executor, cache, on_done)
         result = run_audit(self.cohort, config, on_done=on_done, **where)
         if self.kind == "two":
-            labels, files = self.cohort.inputs.get("labels2", Path()), tuple(self.files.values())[1]
-            result = measure_again(result, self.cohort, labels, files=files, **where)
+            labels, second = self.cohort.inputs.get("labels2", Path()), tuple(self.raters.values())[1]
+            result = measure_again(result, self.cohort, labels, rater=second, **where)
         return result, self.cohort
 
     def _several(
@@ -94,9 +102,9 @@ class Rating:
     ) -> tuple[AuditResult, Cohort]:
         protocol = resolve_protocol(config, self.cohort)
         rated = put_together(
-            self.cohort, self.files, protocol, self.folder, spacing_mm=config.spacing_mm, executor=executor
+            self.cohort, self.raters, protocol, self.folder, spacing_mm=config.spacing_mm, executor=executor
         )
-        cohort, name = self.cohort, next(iter(self.files))
+        cohort, name = self.cohort, next(iter(self.raters))
         if self.reference != "first":
             name, cohort = self.reference, rated.common[self.reference]
         cohort = dataclasses.replace(cohort, notices=(*self.cohort.notices, *self._told(rated)))
@@ -156,8 +164,8 @@ def rating(
         PairingError: A rater who labelled none of the cases, or the same files twice.
         ConfigError: A reference without a second rater.
     """
-    files = raters_of(cohort, labels2)
-    if len(files) == 1 and reference != "first":
+    raters = raters_of(cohort, labels2)
+    if len(raters) == 1 and reference != "first":
         raise ConfigError(
             f"--reference {reference}: takes the labels of other raters; name their folders with --labels2, or give "
             "the table of paths a column label2"
@@ -165,11 +173,11 @@ def rating(
     places = [cohort.inputs["labels"]] if cohort.raters and cohort.inputs else []
     inputs = {f"labels{number}": path for number, path in enumerate((*places, *labels2), start=2)}
     cohort = dataclasses.replace(cohort, inputs={**cohort.inputs, **inputs})
-    if len(files) == 1:
-        yield Rating(cohort, files, reference, Path())
+    if len(raters) == 1:
+        yield Rating(cohort, raters, reference, Path())
         return
     with _passing_folder(cache) as folder:
-        yield Rating(cohort, files, reference, Path(folder))
+        yield Rating(cohort, raters, reference, Path(folder))
 
 
 def _passing_folder(cache: ScoreCache | None) -> tempfile.TemporaryDirectory[str]:
@@ -192,10 +200,4 @@ def _passing_folder(cache: ScoreCache | None) -> tempfile.TemporaryDirectory[str
 
 def _against(first: Cohort, second: Cohort, protocol: Protocol) -> Cohort:
     """The cases that both raters labelled, the second one's labels as predictions."""
-    other = {case.id: case.label for case in second}
-    cases = tuple(
-        dataclasses.replace(case, prediction=other[case.id], within=None, probabilities=None)
-        for case in first
-        if case.id in other
-    )
-    return with_pictures(dataclasses.replace(first, cases=cases, grey_levels=None), protocol)
+    return with_pictures(dataclasses.replace(against_labels(first, second), grey_levels=None), protocol)

@@ -54,6 +54,7 @@ class AuditConfig:
         margin: Outcome -> largest deficit that does not matter.
         power_gap: The gap for which the report says how many cases it takes.
         derive: Whether lesion volume, number of lesions and spacing become attributes.
+        unit: What a row is: a case, or a lesion of a label, found by the protocol's rule of lesions.
         seed: Seed of everything random.
         strict: Whether the first unusable file stops the audit.
     """
@@ -83,6 +84,7 @@ class AuditConfig:
     margin: Mapping[str, float] = field(default_factory=dict)
     power_gap: float = 0.05
     derive: bool = False
+    unit: Literal["case", "lesion"] = "case"
     seed: int = 0
     strict: bool = False
 
@@ -90,7 +92,7 @@ class AuditConfig:
         """Takes a name for what it names.
 
         Raises:
-            ConfigError: A share or a level that is none, or no such protocol.
+            ConfigError: A share, a level or a unit that is none, or no such protocol.
         """
         if not isinstance(self.protocol, Protocol):
             object.__setattr__(self, "protocol", load_protocol(self.protocol))
@@ -103,6 +105,8 @@ class AuditConfig:
                 f"min_support={self.min_support!r}: a share of the cases, from 0 to 1, is meant; a number of cases is "
                 "min_cases"
             )
+        if self.unit not in ("case", "lesion"):
+            raise ConfigError(f'unit={self.unit!r}: "case" or "lesion" is meant')
         if not isinstance(self.level, Real) or not 0 < self.level <= 0.5:
             raise ConfigError(f"level={self.level!r}: a probability up to 0.5 is meant, such as 0.05")
 

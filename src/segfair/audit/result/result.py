@@ -51,6 +51,19 @@ class AuditResult:
         """The subgroups of all outcomes, most harmful first within each."""
         return [row for table in self.subgroups.values() for row in table.records()]
 
+    @property
+    def case_ids(self) -> tuple[str, ...]:
+        """The cases whose files were scored, each once; none in an audit that was made to be shared."""
+        rows = [str(row) for row in self.cases.scores.column("case")]
+        if self.about.config.unit == "lesion":
+            rows = [row.rpartition("#")[0] for row in rows]
+        return tuple(dict.fromkeys(rows))
+
+    @property
+    def rows_file(self) -> str:
+        """The table of the rows that were audited."""
+        return f"{self.about.config.unit}s.csv"
+
     def to_frame(self) -> pd.DataFrame:
         """The same as a data frame."""
         import pandas as pd

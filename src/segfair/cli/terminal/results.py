@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from segfair.cli.terminal.voice import Answer, Voice
+from segfair.errors import cut_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 # Alerts that can turn a verdict round; the page has them all.
 _TOLD_AT_ONCE = ("direction", "size", "labels", "copied", "column")
+# So many cases that could not be used are named; the page has them all.
+_REASONS = 3
 _SCORES = ("DSC", "NormHD", "PS", "FS", "TS")
 
 
@@ -84,6 +87,8 @@ def write(
 
     result, page = deliver(result, delivery, command=command(), inputs=inputs, origin=origin)
     voice.note(*result.about.notices)
+    counts = result.cases.counts
+    voice.note(*_reasons("worst score", counts.penalised), *_reasons("excluded", counts.excluded))
     for alert in result.verdict.alerts:
         if alert.kind in _TOLD_AT_ONCE:
             voice.note(f"note well: {alert.text}", warning=True)
@@ -128,6 +133,20 @@ def audit_answer(result: AuditResult, page: Path, share: Path | None) -> Answer:
     )
 
 
+def _reasons(what: str, reasons: Mapping[str, str]) -> Iterator[str]:
+    """Why files of cases could not be used: the first few, and how many more there are.
+
+    What is absent, a prediction or a row, was told by then.
+    """
+    told = [
+        (case, reason) for case, reason in reasons.items() if not reason.startswith(("no prediction", "no row in "))
+    ]
+    for case, reason in told[:_REASONS]:
+        yield f"{what}: case {cut_text(case)}: {cut_text(reason, 400)}"
+    if len(told) > _REASONS:
+        yield f"{what}: {len(told) - _REASONS} more, which the report names"
+
+
 def cases_line(result: AuditResult) -> str:
     """What was audited, where it was named, how many cases were scored, and what became of the others."""
     from segfair.audit.result.record import audited_name
@@ -136,7 +155,7 @@ def cases_line(result: AuditResult) -> str:
     counts, name = result.cases.counts, audited_name(result.about.record)
     tally = f"{len(counts.penalised)} penalised; {len(counts.unusable)} excluded"
     tally += f"; {counts.n_taught} taught the bins" if counts.n_taught else ""
-    return f"{f'{name}: ' if name else ''}{plural(counts.n_scored, 'case')} scored, {tally}"
+    return f"{f'{name}: ' if name else ''}{plural(counts.n_scored, result.about.config.unit)} scored, {tally}"
 
 
 def _finding_facts(result: AuditResult) -> list[dict[str, Any]]:
@@ -455,8 +474,10 @@ def _note_ranking(ranking: Ranking, voice: Voice, *, private: bool) -> None:
         voice.note(*(alert.text for alert in public_alerts(ranking)), warning=True)
         return
     voice.note(*ranking.notices)
-    voice.note(*(f"left out for every team: case {case}: {reason}" for case, reason in excluded.items()))
+    voice.note(*_reasons("left out for every team", excluded))
     voice.note(*(alert.text for alert in ranking.alerts), warning=True)
+    for team, table in ranking.scores.tables.items():
+        voice.note(*_reasons(f"worst score of {team}", table.penalised))
 
 
 def _next_steps(ranking: Ranking, options: RankOptions) -> tuple[str, ...]:

@@ -22,8 +22,10 @@ __all__ = [
     "describe_grid",
     "displacement_mm",
     "give_spacing",
+    "matching_axes",
     "right_angled",
     "shared_grid",
+    "transfer_of",
 ]
 
 Affine = NDArray[np.float64]
@@ -58,6 +60,9 @@ class Mask:
         other_affines: Name -> another affine that the same file states, and that other programs may take.
         has_size: Whether the file itself says how large a voxel is; where it does not, an edge is 1.
         place: Where `part` lies, all around it being 0; None: it is the whole.
+        bounded: Whether the file says where the image ends; where it does not (a DICOM segmentation without its empty
+            frames), everything around it is background.
+        notes: What its reader noticed and a user of its scores has to know.
         sets: Value -> the values that it stands for, of voxels that are of several structures at once.
     """
 
@@ -67,6 +72,8 @@ class Mask:
     other_affines: Mapping[str, Affine] = field(default_factory=dict)
     has_size: bool = True
     place: Place | None = None
+    bounded: bool = True
+    notes: tuple[str, ...] = ()
     sets: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
     @property
@@ -189,9 +196,16 @@ def align(moving: Mask, fixed: Mask, *, tolerance: float) -> Mask | None:
     if moving.shape == fixed.shape and grid.order == (0, 1, 2) and not any(grid.flipped):
         return moving
     volume = moving.reshaped((*moving.shape, 1, 1)[:3])
-    affine = moving.other_affines.get(grid.moving_affine, moving.affine) @ _transfer(grid, volume.shape)
+    affine = moving.other_affines.get(grid.moving_affine, moving.affine) @ transfer_of(grid, volume.shape)
     turned = volume.turned(grid.order, grid.flipped).reshaped(fixed.shape)
-    return Mask(turned.part, affine, has_size=moving.has_size, place=turned.place, sets=moving.sets)
+    return Mask(
+        turned.part,
+        affine,
+        has_size=moving.has_size,
+        place=turned.place,
+        notes=moving.notes,
+        sets=moving.sets,
+    )
 
 
 def shared_grid(moving: Mask, fixed: Mask, *, tolerance: float) -> SharedGrid | None:
@@ -276,17 +290,17 @@ def _on_axes(
     limit = tolerance * float(edges.min())
     if moving_shape == fixed_shape and displacement_mm(moving, fixed, fixed_shape, flat=flat) <= limit:
         return SharedGrid((0, 1, 2), (False, False, False))
-    axes = _matching_axes(moving, fixed)
+    axes = matching_axes(moving, fixed)
     if axes is None:
         return None
     grid = SharedGrid(*axes)
     if tuple(moving_shape[axis] for axis in grid.order) != fixed_shape:
         return None
-    moved = moving @ _transfer(grid, moving_shape)
+    moved = moving @ transfer_of(grid, moving_shape)
     return grid if displacement_mm(moved, fixed, fixed_shape, flat=flat) <= limit else None
 
 
-def _transfer(grid: SharedGrid, shape: tuple[int, ...]) -> Affine:
+def transfer_of(grid: SharedGrid, shape: tuple[int, ...]) -> Affine:
     """Voxel index of the fixed mask -> voxel index of the moving one, which has this shape."""
     transfer = np.zeros((4, 4))
     transfer[3, 3] = 1
@@ -296,7 +310,7 @@ def _transfer(grid: SharedGrid, shape: tuple[int, ...]) -> Affine:
     return transfer
 
 
-def _matching_axes(moving: Affine, fixed: Affine) -> tuple[tuple[int, ...], tuple[bool, ...]] | None:
+def matching_axes(moving: Affine, fixed: Affine) -> tuple[tuple[int, ...], tuple[bool, ...]] | None:
     """For each axis of `fixed` the axis of `moving` nearest to it and whether it runs the other way.
 
     None where no one-to-one match exists, which for the same grid cannot happen.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from segfair.errors import InputError
+from segfair.errors import InputError, cut_text
 from segfair.files.images.voxel_stream import Packed
 
 __all__ = ["TEXT_HEADERS", "TextHeader", "data_files", "leads_out", "read_text_header", "refuse_data_outside"]
@@ -36,10 +36,11 @@ _NRRD_END, _META_END = re.compile(rb"\r?\n\r?\n"), re.compile(rb"^ElementDataFil
 # A field of NRRD; `key:=value` is none.
 _NRRD_FIELD = re.compile(r"^([^:#\n]+):(?!=)(.*)$", re.MULTILINE)
 _META_FIELD = re.compile(r"^(\w+)[ \t]*=(.*)$", re.MULTILINE)
-_NRRD_PACKED: Mapping[str, Packed] = {"raw": "", "gzip": "gzip", "gz": "gzip"}
+_NRRD_PACKED: Mapping[str, Packed] = {"raw": "", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
 # MetaIO takes any other spelling for the name of a file.
 _LOCAL = ("LOCAL", "Local", "local")
 _META_SIZE = re.compile(r"\s*(ElementSpacing|ElementSize)\s*[=:].*\d", re.IGNORECASE)
+_META_AXES = re.compile(r"\s*NDims\s*[=:]\s*[234]\s*")
 _NUMBER = re.compile(r"%\d*d")
 # A name with the place of a number in its last part, and the numbers: from, to, step, axes.
 _PATTERN = re.compile(r"(?P<name>(?:[^%\s]*/)?[^%/\s]*%\d*d[^%/\s]*)(?:\s+-?\d+)*")
@@ -69,7 +70,7 @@ class TextHeader:
             follow the header itself.
         has_size: Whether it says how large a voxel is.
         attached: Where the voxels lie in the file itself; None where they lie elsewhere or are written in a way that
-            is rare (text, bzip2, something skipped before them).
+            is rare (text, something skipped before them).
     """
 
     data_files: tuple[str, ...]
@@ -81,7 +82,7 @@ def read_text_header(path: Path) -> TextHeader:
     """Reads the header of a `.nrrd`, `.mha` or `.mhd` file.
 
     Raises:
-        InputError: It does not end within a megabyte.
+        InputError: It does not end within a megabyte, or speaks of axes that no mask has.
         OSError: The file cannot be read.
     """
     for n_bytes in (_USUAL_BYTES, _MOST_BYTES):
@@ -91,9 +92,19 @@ def read_text_header(path: Path) -> TextHeader:
         lines = re.split(r"\r\n|\r|\n", content.decode("latin-1"))
         names, has_size, ended = _nrrd(lines) if path.name.lower().endswith(".nrrd") else _meta(lines)
         if ended or len(content) <= n_bytes:
+            _refuse_axes(path, lines)
             files = tuple(os.fsdecode(name.encode("latin-1")) for name in names)
             return TextHeader(files, has_size, _attached(path, content) if ended and not files else None)
     raise InputError(f"{path}: its header does not end within a megabyte; write the file again")
+
+
+def _refuse_axes(path: Path, lines: list[str]) -> None:
+    """Refuses what is no number of axes: MetaIO takes any for the length of arrays that have room for ten."""
+    if path.name.lower().endswith(".nrrd"):
+        return
+    for line in lines:
+        if "ndims" in line.lower() and not _META_AXES.fullmatch(line):
+            raise InputError(f"{path}: its header says {cut_text(line.strip())!r}, and a mask has two or three axes")
 
 
 def _attached(path: Path, content: bytes) -> Attached | None:

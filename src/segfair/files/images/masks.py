@@ -1,24 +1,34 @@
-"""One mask or image file at a time: NIfTI, pictures (modules of their names), NRRD, MetaImage, NPZ, NPY; writes NIfTI.
+"""One mask or image file at a time: NIfTI, DICOM, pictures (in modules of theirs), NRRD, MetaImage, NPZ, NPY.
 
-The only importer of SimpleITK, when a file needs it. Never guesses: what cannot be a label map is refused with the
-path and a remedy. Pictures, NPY, NPZ without `affine` and `spacing`, and NRRD and MetaImage whose header gives no
-spacing, do not say how large a voxel is (`Mask.has_size`).
+Writes NIfTI. The only importer of SimpleITK, when a file needs it. Never guesses: what cannot be a label map is refused
+with the path and a remedy. Pictures, NPY, NPZ without `affine` and `spacing`, and NRRD and MetaImage whose header gives
+no spacing, do not say how large a voxel is (`Mask.has_size`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import io
+import math
+import os
+import threading
+import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from segfair.errors import InputError, in_words
+from segfair.cases import DicomMask
+from segfair.errors import InputError, cut_text, in_words
+from segfair.files.dicom.headers import is_dicom
+from segfair.files.dicom.masks import read_dicom_mask
 from segfair.files.images.grids import Mask, Place, align, describe_difference, describe_grid
-from segfair.files.images.headers import TEXT_HEADERS, TextHeader, read_text_header, refuse_data_outside
+from segfair.files.images.headers import TEXT_HEADERS, TextHeader, data_files, read_text_header, refuse_data_outside
 from segfair.files.images.nifti import LPS, count_nifti_channels, read_nifti, write_nifti
 from segfair.files.images.pictures import (
     PICTURE_SUFFIXES,
@@ -28,7 +38,7 @@ from segfair.files.images.pictures import (
     luminance,
     read_picture,
 )
-from segfair.files.images.voxel_stream import open_stream, read_occupied
+from segfair.files.images.voxel_stream import open_stream, read_occupied, refuse_lie
 from segfair.remote import bring
 
 __all__ = [
@@ -55,9 +65,13 @@ MASK_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd", ".png"
 # Integers stored as floats, or rescaled by the header, come back with rounding errors; a probability map whose
 # values are all this near to whole numbers means the same mask at every sensible threshold.
 INTEGRAL_TOLERANCE = 1e-3
-# Volume of a voxel with edges of length 1 below which its axes lie in one plane.
+# Volume (of a pixel: area) with edges of length 1 below which axes lie in one plane (on one line).
 _FLAT = 1e-6
+# numpy reads no longer header than 10,000 characters.
+_LONGEST_NPY = 1 << 14
 PROBABILITY_KEYS = ("probabilities", "softmax", "logits")
+# Warnings and stderr are the process's own: two threads that put them back would put back each other's.
+_ONE_AT_A_TIME = threading.RLock()
 _ITK_READERS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
 
 # SimpleITK's ids of the types of a voxel (sitkUInt8 and so on).
@@ -87,8 +101,10 @@ def has_size(path: Path) -> bool | None:
     """Whether a file says how large a voxel is, told without its voxels; None where it cannot be read."""
     suffix = mask_suffix(path)
     try:
-        if not suffix or not path.is_file():
+        if not path.is_file():
             return None
+        if not suffix:
+            return True if is_dicom(path) else None
         if suffix == ".npz":
             with zipfile.ZipFile(path) as archive:
                 return bool({"affine.npy", "spacing.npy"}.intersection(archive.namelist()))
@@ -99,7 +115,9 @@ def has_size(path: Path) -> bool | None:
     return suffix not in (*PICTURE_SUFFIXES, ".npy")
 
 
-def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = False) -> Mask:
+def read_mask(
+    path: Path, *, within: Path | None = None, white_is_one: bool = False, dicom: DicomMask | None = None
+) -> Mask:
     """Reads one label map, 2-D or 3-D.
 
     Whole numbers stored as floats become integers, booleans 0 and 1; negative labels are kept. Trailing axes of
@@ -109,6 +127,7 @@ def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = Fa
         path: The file.
         within: Folder that the voxels of a detached header must not leave; None: the header's own.
         white_is_one: Whether a picture is one of black and white pictures, so that 255 means 1.
+        dicom: How a DICOM object is meant; None: every structure by its own number, on the object's own grid.
 
     Returns:
         The mask with a (4, 4) affine in RAS+ millimetres, for NIfTI as `nifti` says; the identity for
@@ -120,15 +139,17 @@ def read_mask(path: Path, *, within: Path | None = None, white_is_one: bool = Fa
             (a probability map).
     """
     path = Path(path)
-    stored = _read(path, "mask", within)
+    stored = _read(path, "mask", within, dicom)
     labels = stored if stored.part.dtype.kind in "iu" else stored.mapped(lambda voxels: _as_labels(voxels, path))
     if white_is_one and is_picture(path):
         return labels.mapped(lambda voxels: np.minimum(voxels, 1))
     return labels
 
 
-def read_image(path: Path, *, within: Path | None = None) -> Mask:
+def read_image(path: Path, *, within: Path | None = None, dicom: DicomMask | None = None) -> Mask:
     """Reads one scalar image, 2-D or 3-D, with the header's rescaling applied.
+
+    A DICOM segmentation is a map of probabilities from 0 to 1.
 
     Returns:
         The intensities as float32 (colour becomes luminance), with their geometry as `read_mask` has it.
@@ -137,8 +158,8 @@ def read_image(path: Path, *, within: Path | None = None) -> Mask:
         InputError: The file is missing, empty, truncated or damaged, is no image format, has more than three axes,
             or takes its voxels from elsewhere.
     """
-    stored = _read(Path(path), "image", within)
-    return stored.mapped(lambda voxels: voxels.astype(np.float32))
+    stored = _read(Path(path), "image", within, dicom)
+    return stored.mapped(_intensities)
 
 
 def read_channels(path: Path) -> tuple[Mask, ...]:
@@ -151,11 +172,11 @@ def read_channels(path: Path) -> tuple[Mask, ...]:
     """
     if is_picture(path):
         stored = _read(path, "channels")
-        return tuple(dataclasses.replace(stored, part=colour.astype(np.float32)) for colour in colours_of(stored.array))
+        return tuple(dataclasses.replace(stored, part=_intensities(colour)) for colour in colours_of(stored.array))
     stored = _read(Path(path), "channels")
     array = stored.array
     channels = (array,) if array.ndim < 4 else tuple(array[..., channel] for channel in range(array.shape[3]))
-    return tuple(dataclasses.replace(stored, part=channel.astype(np.float32), place=None) for channel in channels)
+    return tuple(dataclasses.replace(stored, part=_intensities(channel), place=None) for channel in channels)
 
 
 def count_channels(path: Path) -> int:
@@ -165,6 +186,10 @@ def count_channels(path: Path) -> int:
         InputError: As `read_channels`.
     """
     if path.name.lower().endswith((".nii", ".nii.gz")):
+        try:
+            _refuse_no_file(path)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({in_words(error)})") from error
         return count_nifti_channels(path)
     channels = read_channels(path)
     grey = is_picture(path) and all((channel.array == channels[0].array).all() for channel in channels[1:])
@@ -198,13 +223,14 @@ def write_image(path: Path, array: ArrayLike, *, affine: ArrayLike) -> None:
     write_nifti(Path(path), np.asarray(array, dtype=np.float32), affine)
 
 
-def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
+def _read(path: Path, role: Role, within: Path | None = None, dicom: DicomMask | None = None) -> Mask:
     """The stored array (x, y, z; rescaled where the header says so) and its geometry."""
-    if not mask_suffix(path):
+    suffix = mask_suffix(path)
+    if not suffix and not is_dicom(path):
         _refuse(path, f"not a mask file; known are {', '.join(MASK_SUFFIXES)}")
     bring(path)
     try:
-        stored = _read_format(path, role, within)
+        stored = _read_format(path, role, within) if suffix else read_dicom_mask(path, dicom, as_map=role != "mask")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({in_words(error)})") from error
     except MemoryError as error:
@@ -219,10 +245,7 @@ def _read(path: Path, role: Role, within: Path | None = None) -> Mask:
 
 
 def _read_format(path: Path, role: Role, within: Path | None) -> Mask:
-    if path.is_dir():
-        _refuse(path, "is a folder, not a file; name the file in it")
-    if path.stat().st_size == 0:
-        _refuse(path, "is empty (0 bytes); write or copy it again")
+    _refuse_no_file(path)
     suffix = mask_suffix(path)
     if suffix in (".nii.gz", ".nii"):
         # A damaged header may blow numbers up; what is not finite is refused later.
@@ -238,6 +261,16 @@ def _read_format(path: Path, role: Role, within: Path | None) -> Mask:
     return _read_npz(path, role) if suffix == ".npz" else _read_itk(path, within)
 
 
+def _refuse_no_file(path: Path) -> None:
+    """Refuses what is no file with something in it; a pipe would be waited for."""
+    if path.is_dir():
+        _refuse(path, "is a folder, not a file; name the file in it")
+    if path.stat().st_size == 0:
+        _refuse(path, "is empty (0 bytes); write or copy it again")
+    if not path.is_file():
+        _refuse(path, "is no regular file but a pipe or a device; hand in a file")
+
+
 def _one_volume(path: Path, stored: Mask, role: Role) -> Mask:
     """The array without axes of length 1 behind the third; refused unless it holds one number a voxel."""
     if stored.part.dtype.kind not in "biuf":
@@ -251,13 +284,15 @@ def _one_volume(path: Path, stored: Mask, role: Role) -> Mask:
 
 
 def _refuse_impossible_geometry(path: Path, affine: NDArray[np.float64], n_axes: int) -> None:
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         lengths = np.linalg.norm(affine[:3, : min(n_axes, 3)], axis=0)
     if not (np.isfinite(affine).all() and np.isfinite(lengths).all() and (lengths > 0).all()):
         spacing = "x".join(f"{length:.3g}" for length in lengths)
         _refuse(path, f"its header gives a voxel spacing of {spacing} mm; write the file with its true geometry")
-    if n_axes > 2 and abs(np.linalg.det(affine[:3, :3] / lengths)) < _FLAT:
-        _refuse(path, "its header lays the three axes into one plane; write the file with its true geometry")
+    directions = affine[:3, : min(n_axes, 3)] / lengths
+    if np.prod(np.linalg.svd(directions, compute_uv=False)) < _FLAT:
+        what = "two axes into one line" if n_axes < 3 else "three axes into one plane"
+        _refuse(path, f"its header lays the {what}; write the file with its true geometry")
 
 
 def _without_size(array: NDArray[Any]) -> Mask:
@@ -277,13 +312,21 @@ def _read_itk(path: Path, within: Path | None) -> Mask:
     # By name: what looks like another format is not to be tried, its header was not read.
     reader.SetImageIO(_ITK_READERS[path.suffix.lower()])
     try:
-        reader.ReadImageInformation()
+        with _silenced():
+            reader.ReadImageInformation()
+        if not 2 <= reader.GetDimension() <= 4:
+            _refuse(path, f"is {reader.GetDimension()}-D; expected one 2-D or 3-D volume, save each volume on its own")
         if reader.GetNumberOfComponents() > 1:
             parts = reader.GetNumberOfComponents()
             _refuse(path, f"holds {parts} layers or channels per voxel; save a single label map (one layer)")
         stored = _read_attached(path, header, reader)
         if stored is None:
-            stored = Mask(SimpleITK.GetArrayFromImage(reader.Execute()).T, np.eye(4))
+            kept = sum(file.stat().st_size for file in {path, *data_files(path, within=within)})
+            voxels = math.prod(reader.GetSize())
+            refuse_lie(path, voxels * np.dtype(_ITK_TYPES.get(reader.GetPixelIDValue(), "f8")).itemsize, kept)
+            with _silenced():
+                image = reader.Execute()
+            stored = Mask(SimpleITK.GetArrayFromImage(image).T, np.eye(4))
     except RuntimeError as error:
         raise InputError(
             f"{path}: SimpleITK cannot read it (truncated, damaged, its data file missing, or not a"
@@ -302,6 +345,25 @@ def _read_itk(path: Path, within: Path | None) -> Mask:
     return dataclasses.replace(stored, affine=LPS @ affine)
 
 
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Nothing on stderr, to which MetaIO writes by itself; what is wrong is told by an exception as well."""
+    with _ONE_AT_A_TIME:
+        try:
+            told = os.dup(2)
+        except OSError:  # which is closed
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(told, 2)
+            os.close(told)
+            os.close(nowhere)
+
+
 def _read_attached(path: Path, header: TextHeader, reader: Any) -> Mask | None:
     """The voxels behind a header that ITK has read, without a geometry; None where only ITK can read them."""
     dtype = _ITK_TYPES.get(reader.GetPixelIDValue())
@@ -317,18 +379,59 @@ def _read_npy(path: Path) -> NDArray[Any]:
     """A bare numpy array with axes (x, y, z) as stored."""
     try:
         with path.open("rb") as stream:
-            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+            _refuse_claim(stream.read(_LONGEST_NPY), path, path.stat().st_size)
+            stream.seek(0)
+            with _without_warnings():
+                return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
     except (ValueError, EOFError) as error:
         raise InputError(f"{path}: cannot be read as .npy ({error}); write it again with numpy.save") from error
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keeps to itself what numpy thinks of a header that Python 2 wrote."""
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _refuse_claims(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuses an archive whose arrays are larger than what is packed in it can be."""
+    for member in archive.infolist():
+        refuse_lie(path, member.file_size, member.compress_size)
+        with archive.open(member) as stream:
+            _refuse_claim(stream.read(_LONGEST_NPY), path, member.file_size)
+
+
+def _refuse_claim(start: bytes, path: Path, n_bytes: int) -> None:
+    """Refuses an array in NumPy's format whose header is damaged or speaks of more than there is; all else passes."""
+    if not start.startswith(np.lib.format.MAGIC_PREFIX):
+        return
+    stream = io.BytesIO(start)
+    try:
+        with _without_warnings():
+            read = np.lib.format.read_array_header_1_0
+            if np.lib.format.read_magic(stream) != (1, 0):
+                read = np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(stream)
+    except Exception as error:  # whatever a damaged header provokes in Python's own parser
+        raise InputError(f"{path}: its NumPy header is damaged; write it again with numpy.save") from error
+    if dtype.kind not in "biufO":  # of objects numpy says why not
+        _refuse(path, f"holds values of type {cut_text(str(dtype))}, not one number per voxel; save a single channel")
+    claimed = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or claimed > n_bytes:
+        _refuse(path, f"is truncated, {n_bytes:,} of {claimed:,} bytes; write or copy it again")
 
 
 def _read_npz(path: Path, role: Role) -> Mask:
     """Numpy arrays with axes (x, y, z) as stored; `affine` or `spacing` (mm) beside them are the geometry."""
     try:
-        with path.open("rb") as stream:
-            archive = np.load(stream, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+        with path.open("rb") as stream, _without_warnings():
+            if not stream.read(4).startswith(b"PK"):
                 _refuse(path, "is not an .npz archive (a bare .npy array?); write it with numpy.savez, or name it .npy")
+            stream.seek(0)
+            archive = np.load(stream, allow_pickle=False)
+            _refuse_claims(cast(zipfile.ZipFile, archive.zip), path)
             names = [name for name in archive.files if name not in ("spacing", "affine")]
             key = _npz_key(names, role, path)
             array: NDArray[Any] = np.asarray(archive[key])
@@ -351,6 +454,12 @@ def _read_npz(path: Path, role: Role) -> Mask:
             _refuse(path, f"spacing has {len(spacing)} entries; expected one per axis, in mm")
         affine[range(len(spacing)), range(len(spacing))] = spacing
     return Mask(array, affine)
+
+
+def _intensities(voxels: NDArray[Any]) -> NDArray[np.float32]:
+    """As float32; what is too large for it becomes infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return voxels.astype(np.float32)
 
 
 def _npz_key(names: list[str], role: Role, path: Path) -> str:

@@ -72,6 +72,8 @@ def read_nifti(path: Path) -> Mask:
             raise InputError(f"{path}: its NIfTI header is damaged ({error}); write the file again") from error
         if not shape or any(length < 1 for length in shape):
             raise InputError(f"{path}: its NIfTI header gives the shape {shape}; write the file again")
+        if dtype.kind not in "biuf":
+            raise InputError(f"{path}: holds values of type {header['datatype']} of NIfTI, not one number per voxel")
         stream.seek(min(offset, _FURTHEST))
         part, corner = read_occupied(stream, dtype, shape, path)
     name = "sform" if header["sform_code"] else "qform" if header["qform_code"] else "pixdim"

@@ -6,6 +6,8 @@ print. Never decides what grey levels mean.
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.errors import InputError
+from segfair.errors import InputError, in_words
+from segfair.files.images.voxel_stream import refuse_lie
 
 __all__ = ["PICTURE_SUFFIXES", "colours_of", "is_picture", "label_pixels", "luminance", "read_picture"]
 
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 
+_MODE_BYTES = {"I": 4, "F": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}
 _LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -44,10 +48,18 @@ def read_picture(path: Path) -> NDArray[Any]:
 
     kind = path.suffix.lstrip(".").upper()
     try:
-        with _whole_only(), Image.open(path) as picture:
-            pages = [np.asarray(page) for page in ImageSequence.Iterator(picture)]
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read as {kind} ({error}); write or copy it again") from error
+        content = path.read_bytes()
+        # From memory, where a length that is only claimed takes none; these formats alone, whatever else Pillow knows.
+        with _whole_only(), Image.open(io.BytesIO(content), formats=("PNG", "TIFF")) as picture:
+            n_bytes, pages = 0, []
+            for page in ImageSequence.Iterator(picture):
+                n_bytes += page.width * page.height * max(len(page.getbands()), _MODE_BYTES.get(page.mode, 1))
+                refuse_lie(path, n_bytes, len(content))
+                pages.append(np.asarray(page))
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # whatever a damaged picture provokes inside of Pillow
+        raise InputError(f"{path}: cannot be read as {kind} ({in_words(error)}); write or copy it again") from error
     if len({(page.shape, page.dtype) for page in pages}) > 1:
         shapes = " and ".join(sorted({"x".join(map(str, page.shape[1::-1])) for page in pages}))
         raise InputError(f"{path}: its pages differ in size or kind ({shapes}); save slices of one volume")
@@ -58,10 +70,15 @@ def read_picture(path: Path) -> NDArray[Any]:
 
 @contextmanager
 def _whole_only() -> Iterator[None]:
-    """Lets Pillow refuse a file that ends too early, whatever another library of this process (WeasyPrint) told it."""
+    """Lets Pillow refuse a file that ends too early, whatever another library of this process (WeasyPrint) told it.
+
+    What it would warn of (a large picture, damaged notes about it) is judged here, or is no pixel.
+    """
     from PIL import ImageFile
 
     told, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    # For good, since threads read pictures: each that put filters back would put back another's.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         yield
     finally:

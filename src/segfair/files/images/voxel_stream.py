@@ -6,10 +6,11 @@ of images.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -19,13 +20,20 @@ from numpy.typing import NDArray
 
 from segfair.errors import InputError
 
-__all__ = ["Packed", "open_stream", "read_occupied"]
+__all__ = ["Packed", "open_stream", "read_occupied", "refuse_lie"]
 
-Packed = Literal["", "gzip", "zlib"]
+Packed = Literal["", "gzip", "zlib", "bzip2"]
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 18
 _MOST_AT_ONCE = 1 << 24
+# What may follow the voxels: ITK pads, and some writers leave a note.
+_MOST_BEHIND = 1 << 24
+# No volume that a mask could be of: 16 GiB.
+_MOST_BYTES = 1 << 34
+# Deflate packs a byte that repeats into a 1,032nd (zlib.net, "zlib technical details"); what is smaller than this is
+# not worth a question.
+_DEFLATED, _SMALL = 1032, 1 << 26
 
 
 @contextmanager
@@ -54,14 +62,60 @@ def open_stream(path: Path, offset: int = 0, packed: Packed | None = None) -> It
 
         unpacking: Any = gzip_ng
         broken: Any = (zlib_ng.error, EOFError, gzip.BadGzipFile)
+        openers: Mapping[Packed, Any] = {
+            "gzip": lambda: unpacking.open(file, "rb"),
+            "zlib": lambda: io.BufferedReader(_Inflated(file, zlib_ng.decompressobj()), _PIECE),
+            "bzip2": lambda: bz2.BZ2File(file),
+        }
         try:
-            whole = packed == "zlib"
-            with io.BytesIO(zlib_ng.decompress(file.read())) if whole else unpacking.open(file, "rb") as stream:
+            with openers[packed]() as stream:
                 yield stream
         except broken as error:
             raise InputError(
                 f"{path}: its {packed} compression is truncated or damaged ({error}); write or copy it again"
             ) from error
+
+
+class _Inflated(io.RawIOBase):
+    """What a zlib stream unpacks to, piece by piece."""
+
+    def __init__(self, file: BinaryIO, unpacker: Any) -> None:
+        self._file, self._unpacker, self._rest = file, unpacker, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._unpacker.eof:
+            packed = self._rest or self._file.read(_PIECE)
+            if not packed:
+                raise EOFError("it ends too early")
+            found = self._unpacker.decompress(packed, len(buffer))
+            self._rest = self._unpacker.unconsumed_tail
+            if found:
+                buffer[: len(found)] = found
+                return len(found)
+        return 0
+
+
+def refuse_lie(path: Path, n_bytes: int, n_stored: int) -> None:
+    """Refuses a file that cannot hold what it says it does, before memory is taken for it.
+
+    Args:
+        path: For messages.
+        n_bytes: What the voxels would take unpacked.
+        n_stored: Bytes of the files that hold them.
+
+    Raises:
+        InputError: However they are compressed, they would not fit; or no machine could score them.
+    """
+    if n_bytes > max(_SMALL, _DEFLATED * n_stored):
+        raise InputError(
+            f"{path}: is truncated, {n_stored} of {n_bytes} bytes of voxels, more than compression can make up for; "
+            "write or copy it again"
+        )
+    if n_bytes > _MOST_BYTES:
+        raise InputError(f"{path}: holds {n_bytes:,} bytes of voxels, more than any mask; crop it or store it smaller")
 
 
 def read_occupied(
@@ -80,8 +134,9 @@ def read_occupied(
         voxel; with more than three axes, all of them.
 
     Raises:
-        InputError: There are fewer voxels, or the compression is damaged.
+        InputError: There are fewer voxels, much more follows them, or the compression is damaged.
     """
+    refuse_lie(path, math.prod(shape) * dtype.itemsize, path.stat().st_size)
     n_x, n_y, n_z = shape[0], math.prod(shape[1:2]), math.prod(shape[2:])
     n_bytes = n_x * n_y * dtype.itemsize
     slices: dict[int, bytes] = {}
@@ -99,8 +154,11 @@ def read_occupied(
         if content != nothing:
             slices[index] = content
             shadow |= np.frombuffer(content, np.uint8)
-    while stream.read(_PIECE):
-        pass
+    behind = 0
+    while piece := stream.read(_PIECE):
+        behind += len(piece)
+        if behind > _MOST_BEHIND:
+            raise InputError(f"{path}: goes on long after the voxels that its header speaks of; write it again")
     ranges = [slice(0, length) for length in (n_x, n_y, n_z)]
     if len(shape) < 4:
         some = shadow.reshape(n_y, n_x, dtype.itemsize).max(axis=2) > 0

@@ -125,7 +125,7 @@ def _range(corners: Mapping[str, Any], axis: str, path: Path) -> tuple[int, int]
     try:
         start, stop = (float(corners[f"{axis}_{end}"]) for end in ("min", "max"))
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: breast_coordinates lack a number {axis}_min or {axis}_max ({error})") from error
+        raise InputError(f"{path}: breast_coordinates lack a number {axis}_min or {axis}_max") from error
     if not (start.is_integer() and stop.is_integer()) or not 0 <= start < stop:
         raise InputError(
             f"{path}: breast_coordinates {axis}_min {start:g} and {axis}_max {stop:g} are no range of voxels"

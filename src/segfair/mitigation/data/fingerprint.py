@@ -25,6 +25,7 @@ from segfair.mitigation.data.preprocessing import GRID_TOLERANCE, Intensities
 from segfair.mitigation.data.regions import Regions
 from segfair.mitigation.data.sources import TrainingCase
 from segfair.mitigation.networks.backbones import times
+from segfair.scoring.executors import outcomes_in_order
 
 __all__ = ["Fingerprint", "Modality", "take_fingerprint", "thick_axis"]
 
@@ -145,7 +146,8 @@ def _spread(n: int, most: int) -> list[int]:
 
 
 def _map(function: Any, cases: Sequence[TrainingCase], executor: Executor | None) -> Iterator[Any]:
-    return map(function, cases) if executor is None else executor.map(function, cases)
+    with outcomes_in_order(function, ((case.id, (case,)) for case in cases), executor) as outcomes:
+        yield from (outcome for _, outcome in outcomes)
 
 
 def _geometry(case: TrainingCase) -> tuple[tuple[int, ...], tuple[float, ...], bool] | None:
@@ -164,7 +166,9 @@ def _geometry(case: TrainingCase) -> tuple[tuple[int, ...], tuple[float, ...], b
         order.append(max((stored for stored in range(3) if stored not in order), key=lambda stored: towards[stored]))
     values = image.array
     hounsfield = (
-        bool(values.size) and float(np.nanmin(values)) < _AIR and bool((values[:1] == values[:1].round()).all())
+        bool(np.isfinite(values).any())
+        and float(np.min(values, where=np.isfinite(values), initial=np.inf)) < _AIR
+        and bool((values[:1] == values[:1].round()).all())
     )
     return tuple(int(shape[stored]) for stored in order), tuple(float(lengths[stored]) for stored in order), hounsfield
 

@@ -8,9 +8,7 @@ spacing, could go unnoticed.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -22,12 +20,14 @@ import numpy as np
 import torch
 
 from segfair.errors import ConfigError, InputError, SegfairError, in_words
+from segfair.files.placing import placed_whole
 from segfair.mitigation.data.boxes import box_notice
 from segfair.mitigation.data.datasets import PreparedCase, PreparedData, lesion_extent, marked
 from segfair.mitigation.data.outputs import Reference
 from segfair.mitigation.data.preprocessing import Grid, Preprocessing, load_volume
 from segfair.mitigation.data.sources import TrainingCase
 from segfair.mitigation.networks.backbones import Size
+from segfair.scoring.executors import outcomes_in_order
 
 __all__ = ["CacheError", "prepare"]
 
@@ -95,9 +95,9 @@ def prepare(
 def _prepare_all(
     cases: Sequence[TrainingCase], preprocessing: Preprocessing, cache: Path | None, executor: Executor | None
 ) -> Iterator[PreparedCase | str]:
-    if executor is None:
-        return (_prepare_case(case, preprocessing, cache) for case in cases)
-    return executor.map(_prepare_case, cases, itertools.repeat(preprocessing), itertools.repeat(cache))
+    jobs = ((case.id, (case, preprocessing, cache)) for case in cases)
+    with outcomes_in_order(_prepare_case, jobs, executor) as outcomes:
+        yield from (outcome for _, outcome in outcomes)
 
 
 def _prepare_case(case: TrainingCase, preprocessing: Preprocessing, cache: Path | None) -> PreparedCase | str:
@@ -132,17 +132,14 @@ def _compute(case: TrainingCase, preprocessing: Preprocessing, path: Path | None
     }
     if path is None:
         return _from_facts(case, facts, None, (volume.image, volume.label))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        torch.save({"image": volume.image, "label": volume.label, "facts": facts}, temporary)
-        temporary.replace(path)
+        with placed_whole(path) as unfinished:
+            torch.save({"image": volume.image, "label": volume.label, "facts": facts}, unfinished)
     except (OSError, RuntimeError) as error:
         raise CacheError(
             f"cache {path.parent}: cannot be written ({in_words(error)}); is the disk full? What was prepared is kept: "
             "make room, or name another folder with --cache, and start again"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return _from_facts(case, facts, path, None)
 
 

@@ -37,6 +37,7 @@ from segfair.files.images.masks import read_channels, read_mask
 from segfair.mitigation.data.boxes import BreastBox
 from segfair.mitigation.data.regions import IGNORED, LESION, Regions
 from segfair.mitigation.networks.backbones import Size
+from segfair.mitigation.networks.memory import available_memory
 
 __all__ = ["Grid", "Intensities", "Preprocessing", "Volume", "load_volume", "restore"]
 
@@ -342,6 +343,7 @@ def _resampled(data: Mapping[str, Any], spacing_mm: tuple[float, float, float]) 
     lengths = np.linalg.norm(stored.affine[:3, :3], axis=0)
     # A single slice has no neighbour to interpolate with.
     sides = np.where(np.asarray(stored.shape) == 1, lengths, spacing_mm)
+    _refuse_fine(np.asarray(stored.shape) * lengths / sides, n_channels=sum(len(part) for part in data.values()))
     wanted = (_resampled_grid if upright else _upright_grid)(stored, cast(tuple[float, float, float], tuple(sides)))
     return {
         # An upright box around a tilted one holds corners that were never imaged.
@@ -350,6 +352,21 @@ def _resampled(data: Mapping[str, Any], spacing_mm: tuple[float, float, float]) 
         )
         for key, part in data.items()
     }
+
+
+def _refuse_fine(sides: NDArray[np.float64], *, n_channels: int) -> None:
+    """Refuses so many voxels as the memory of this machine cannot hold, before it is taken.
+
+    Raises:
+        InputError: They are so many.
+    """
+    needed, limit = 4.0 * n_channels * float(np.prod(sides)), available_memory("cpu")
+    if limit is not None and needed > limit:
+        told = " x ".join(f"{side:,.0f}" for side in sides)
+        raise InputError(
+            f"spacing: an image of {told} voxels takes {needed / 2**30:,.0f} GB, and the machine has "
+            f"{limit / 2**30:,.0f} GB; resample to a coarser one (--spacing)"
+        )
 
 
 def _read(paths: Sequence[Path], phases: int, notices: list[str]) -> tuple[MetaTensor, Mask]:

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
-from segfair.documents import named_type, read_json
+from segfair.documents import check_tree, named_type, read_json
 from segfair.errors import ConfigError, InputError, in_words, some
 from segfair.files.datalists import Part
+from segfair.files.placing import write_text
 
 __all__ = [
     "FORMAT",
@@ -40,6 +41,17 @@ __all__ = [
 
 FORMAT = 1
 PARTS = ("train", "validation", "test")
+_IDS = {"type": "array", "items": {"type": ["string", "integer"]}}
+_SCHEMA = {
+    "type": "object",
+    "required": [*PARTS, "origin", "seed", "left_out"],
+    "properties": {
+        **dict.fromkeys(PARTS, _IDS),
+        "origin": {"type": "string"},
+        "seed": {"type": "integer"},
+        "left_out": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +136,12 @@ def split_of(tree: Mapping[str, Any], path: Path) -> Split:
         InputError: Not a split.
         ConfigError: A case in two parts, or a part without cases.
     """
+    check_tree(tree, _SCHEMA, f"{path}: cannot be read as a split")
+    train, validation, test = (tuple(map(str, tree[part])) for part in PARTS)
     try:
-        train, validation, test = (tuple(map(str, tree[part])) for part in PARTS)
-        return Split(train, validation, test, str(tree["origin"]), int(tree["seed"]), dict(tree["left_out"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read as a split ({in_words(error)})") from error
+        return Split(train, validation, test, tree["origin"], int(tree["seed"]), dict(tree["left_out"]))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def read_split_tree(path: Path) -> dict[str, Any]:
@@ -149,10 +162,8 @@ def write_split_tree(tree: Mapping[str, Any], path: Path) -> None:
     Raises:
         InputError: It cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({in_words(error)})") from error
 

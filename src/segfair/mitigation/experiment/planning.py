@@ -23,6 +23,7 @@ from segfair.mitigation.experiment.settings import MitigationSettings
 from segfair.mitigation.networks.backbones import NetworkConfig, Size, fitting_size, times
 from segfair.mitigation.networks.checkpoints import load_checkpoint
 from segfair.mitigation.networks.memory import available_memory, estimate_memory
+from segfair.mitigation.prediction.volumes import check_description
 from segfair.mitigation.training.catalogue import SELECTIONS, Selection
 
 __all__ = ["describe_selection", "plan_training", "started_from"]
@@ -335,8 +336,8 @@ def started_from(settings: MitigationSettings) -> MitigationSettings:
     """
     if settings.init is None:
         return settings
-    before = load_checkpoint(settings.init).get("description") or {}
-    network, preprocessing = before.get("backbone") or {}, before.get("preprocessing") or {}
+    before = check_description(load_checkpoint(settings.init), settings.init, required=False)
+    network, preprocessing = before.get("backbone", {}), before.get("preprocessing", {})
     changes: dict[str, Any] = {}
     if settings.network == {} and network.get("name") in settings.networks:
         changes["network"] = {network["name"]: dict(network["options"])}

@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,8 @@ from segfair.audit.result import AuditResult
 from segfair.audit.result.record import with_names
 from segfair.audit.words import plural, search_sentence
 from segfair.cases import Cohort
-from segfair.files.placing import write_json
+from segfair.errors import ConfigError
+from segfair.files.placing import refuse_unwritable, write_json
 from segfair.mitigation.data.datasets import describe_cuts
 from segfair.mitigation.data.fingerprint import take_fingerprint
 from segfair.mitigation.experiment.findings import TrainedModel, find_scores, least_support
@@ -49,13 +51,15 @@ from segfair.mitigation.experiment.trainings import (
     train,
 )
 from segfair.mitigation.networks.backbones import Size, check_shape, fitting_size, times
-from segfair.mitigation.networks.memory import check_memory
+from segfair.mitigation.networks.checkpoints import check_unfinished
+from segfair.mitigation.networks.memory import check_memory, check_own
 from segfair.mitigation.training.catalogue import BASELINE
 from segfair.mitigation.training.loop import FitResult
 from segfair.mitigation.weighting.weights import mine_validation
 from segfair.phantom import PHASES
 from segfair.report.files import write_report
 from segfair.scoring.cohort import score_cohort
+from segfair.unfinished import held_folder
 
 __all__ = ["FORMAT", "MitigationSettings", "load_settings", "run_mitigation"]
 
@@ -80,20 +84,45 @@ def run_mitigation(
             been trained then.
     """
     settings = settings.complete()
+    main = os.environ.get("RANK", "0") == "0"
+    with _alone(settings.out) if main else nullcontext():
+        return _mitigate(settings, executor, tell, main=main)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Makes the folder of a run, and keeps others from writing there until the run ends.
+
+    Raises:
+        ConfigError: Another run does, or it cannot be written.
+    """
+    refuse_unwritable(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with held_folder(out, wait=False) as alone:
+        if not alone:
+            raise ConfigError(f"--out {out}: another mitigation is writing there; wait for it, or name another folder")
+        yield
+
+
+def _mitigate(
+    settings: MitigationSettings, executor: Executor | None, tell: Callable[[str], None], *, main: bool
+) -> dict[str, Any]:
+    """See `run_mitigation`; nobody else writes to the folder."""
     models = planned_models(settings)
     refuse_to_delete(settings)
-    settings.out.mkdir(parents=True, exist_ok=True)
     if settings.resume:
         settings = with_earlier(settings, settings.out / "config.toml")
         check_resumable(settings, settings.out / "config.toml")
     settings, studies = _studies(settings, executor, tell)
     check_strategies(settings, models, studies)
     _tell_before(settings, studies, tell)
-    main = os.environ.get("RANK", "0") == "0"
+    trainings = planned_trainings(settings, models, studies)
+    for path in (training.folder / "checkpoint_last.pt" for training in trainings if settings.resume):
+        if path.exists():
+            check_unfinished(path)
     if main:
         begin_folder(settings, studies, models)
 
-    trainings = planned_trainings(settings, models, studies)
     fits = [_trained(settings, training, tell if main else lambda _: None) for training in trainings]
     if not main:
         # Processes that train together must not wait for one that predicts: all models are trained first.
@@ -323,5 +352,7 @@ def _check_networks(settings: MitigationSettings, phases: int) -> None:
     n_volumes = cast(int, settings.batch_size) * (settings.samples_per_case or 1)
     for backbone in settings.networks:
         config = dataclasses.replace(settings.network_config(backbone), in_channels=phases)
+        if config.is_own:
+            check_own(config, size)
         check_shape(config, size, what="patch" if settings.samples_per_case else "spatial size")
         check_memory(config, size, batch_size=n_volumes, amp=bool(settings.amp), device=settings.device)

@@ -456,7 +456,12 @@ def load_settings(path: Path | None, given: Mapping[str, Any], *, out: Path) -> 
             values["alpha"] = float(values["alpha"])
         except ValueError:
             raise ConfigError(f"--alpha {values['alpha']}: lies in [0, 1] or is auto") from None
-    return MitigationSettings(**values).complete()
+    try:
+        return MitigationSettings(**values).complete()
+    except ConfigError as error:
+        if path is None or str(error).startswith("--"):
+            raise
+        raise ConfigError(f"--config {path}: {error}") from error
 
 
 def _without_consequences(values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ All models of one backbone share cases, initial weights and budget; they differ 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import multiprocessing.util
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -19,17 +21,18 @@ from segfair.mitigation.data.fingerprint import thick_axis
 from segfair.mitigation.experiment.settings import WORST_MIN_CASES, MitigationSettings
 from segfair.mitigation.experiment.studies import Study
 from segfair.mitigation.networks.backbones import NetworkConfig, Size, build_network
-from segfair.mitigation.networks.checkpoints import load_checkpoint
+from segfair.mitigation.networks.checkpoints import load_checkpoint, put_weights
 from segfair.mitigation.prediction.bundle import export_bundle
-from segfair.mitigation.prediction.volumes import WindowInferer, describe, load_model
+from segfair.mitigation.prediction.volumes import WindowInferer, check_description, describe, load_model
 from segfair.mitigation.training.catalogue import BASELINE, STRATEGIES
-from segfair.mitigation.training.loop import FitResult, fit
+from segfair.mitigation.training.loop import FitResult, TrainingError, fit
 from segfair.mitigation.training.objectives import case_loss
 from segfair.mitigation.training.progress import RichProgress, TrainingProgress
 from segfair.mitigation.training.state import FitSettings
 from segfair.mitigation.training.strategies.kinds import make_strategy
 from segfair.mitigation.training.strategies.strategy import StrategyOptions, TrainingContext
 from segfair.mitigation.training.trackers import TrackedProgress, TrackedRun, Trackers
+from segfair.signals import exit_code
 
 __all__ = [
     "Model",
@@ -232,21 +235,40 @@ def train(
     # The phantom's volumes, and pictures, are predicted many at once.
     small = settings.data is None or settings.dims == 2
     strategy = make_strategy(model.strategy, context, _options(settings))
-    return fit(
-        network,
-        strategy,
-        context,
-        training=study.prepared.training(study.split.train, augmentation_of(settings, study, strategy.augmentation)),
-        validation=whole(study.split.validation) if study.split.validation else None,
-        plain_training=whole(study.split.train),
-        settings=_fit_settings(settings, model.backbone, 16 if small and model.backbone != "swinunetr" else 1),
-        inferer=WindowInferer(size),
-        protocol=study.protocol,
-        out=training.folder,
-        description=description,
-        resume=settings.resume,
-        progress=_progress(settings, training, context.epochs, tell),
-    )
+    augmentation = augmentation_of(settings, study, strategy.augmentation)
+    with _loaders_told():
+        return fit(
+            network,
+            strategy,
+            context,
+            training=study.prepared.training(study.split.train, augmentation),
+            validation=whole(study.split.validation) if study.split.validation else None,
+            plain_training=whole(study.split.train),
+            settings=_fit_settings(settings, model.backbone, 16 if small and model.backbone != "swinunetr" else 1),
+            inferer=WindowInferer(size),
+            protocol=study.protocol,
+            out=training.folder,
+            description=description,
+            resume=settings.resume,
+            progress=_progress(settings, training, context.epochs, tell),
+        )
+
+
+@contextmanager
+def _loaders_told() -> Iterator[None]:
+    """Says what the death of a process that loads cases means; torch tells it as a fault of its own."""
+    # Theirs, too: a temporary folder that each of them made would stay where it is ended.
+    multiprocessing.util.get_temp_dir()
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        if exit_code():  # whoever ended this process ended those as well
+            raise KeyboardInterrupt from error
+        raise TrainingError(
+            "a process that loads cases has ended (out of memory?); go on with --resume and fewer --workers"
+        ) from error
 
 
 def _progress(
@@ -328,7 +350,7 @@ def check_start(settings: MitigationSettings, study: Study) -> tuple[str, ...]:
     if settings.init is None:
         return ()
     checkpoint = load_checkpoint(settings.init)
-    before = checkpoint.get("description") or {}
+    before = check_description(checkpoint, settings.init, required=False)
     now = study.preprocessing.to_dict()
     was = before.get("preprocessing", {})
     for key, option in (("spacing_mm", "--spacing"), ("normalise", "normalise in --config"), ("regions", "--label")):
@@ -349,14 +371,12 @@ def check_start(settings: MitigationSettings, study: Study) -> tuple[str, ...]:
 def _start_from(path: Path, checkpoint: Mapping[str, Any], network: torch.nn.Module, config: NetworkConfig) -> None:
     """Puts the weights of an earlier training, read from `path`, into a network."""
     try:
-        network.load_state_dict(checkpoint["network"])
-    except RuntimeError as error:
-        was = ((checkpoint.get("description") or {}).get("backbone") or {}).get("name", "unknown")
-        first = str(error).strip().splitlines()[1:2]
+        put_weights(network, checkpoint["network"])
+    except ConfigError as error:
+        was = (checkpoint.get("description") or {}).get("backbone", {}).get("name", "unknown")
         raise ConfigError(
-            f"--init {path}: its weights, of a {was}, do not fit the {config.name} of this run "
-            f"({(first or ['other layers'])[0].strip()}); name it with --backbone, or give the settings of that run "
-            "(--config)"
+            f"--init {path}: its weights, of a {was}, do not fit the {config.name} of this run ({error}); name it with "
+            "--backbone, or give the settings of that run (--config)"
         ) from error
 
 

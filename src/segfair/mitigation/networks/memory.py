@@ -5,17 +5,19 @@ Estimates the peak of one step, compares it with the device, and says what would
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from segfair.errors import ConfigError
+from segfair.errors import ConfigError, SegfairError, in_words
 from segfair.mitigation.networks.backbones import NetworkConfig, build_network, check_shape, fitting_size, times
 
-__all__ = ["available_memory", "check_memory", "estimate_memory", "memory_remedy"]
+__all__ = ["available_memory", "check_memory", "check_own", "estimate_memory", "memory_remedy", "network_on_meta"]
 
 
 def estimate_memory(
@@ -36,7 +38,7 @@ def estimate_memory(
         amp: Mixed precision; activations are then counted at 0.7, an assumption (norms stay in single precision).
         device: "cpu" or "cuda", for the padding of layouts.
     """
-    return _estimate(_on_meta(config), config, size, batch_size, amp, device)
+    return _estimate(network_on_meta(config), config, size, batch_size, amp, device)
 
 
 def _estimate(
@@ -127,16 +129,18 @@ def memory_remedy(
     config: NetworkConfig, size: Sequence[int], *, batch_size: int, amp: bool, device: str, limit_bytes: int
 ) -> str:
     """What to try where a step needs more memory than there is: a batch or a patch that fits, with its estimate."""
-    network = _on_meta(config)
+    network = network_on_meta(config)
 
     def need(sides: Sequence[int], batch: int) -> int:
         return _estimate(network, config, sides, batch, amp, device)
 
     tips = []
     if batch_size > 1 and need(size, 1) <= limit_bytes:
-        batch = next(b for b in range(batch_size - 1, 0, -1) if need(size, b) <= limit_bytes)
+        batch = bisect.bisect_right(range(1, batch_size), limit_bytes, key=lambda b: need(size, b))
         tips.append(f"--batch-size {batch} fits")
-    patch = list(fitting_size(config, size))
+    # Of far too large a size most is cut at once, as memory goes with voxels; the rest is felt for.
+    share = min(1.0, 2 * (limit_bytes / need(size, 1)) ** (1 / config.dims))
+    patch = list(fitting_size(config, [max(1, int(side * share)) for side in size]))
     smallest = fitting_size(config, (1,) * config.dims)
     while need(patch, 1) > limit_bytes and tuple(patch) != smallest:
         # The longest side that can shrink loses an eighth, in steps the network takes.
@@ -157,13 +161,44 @@ def memory_remedy(
     return "; ".join(tips)
 
 
-def _on_meta(config: NetworkConfig) -> nn.Module:
-    """The network without data. SwinUNETR cannot be built on the meta device, so it is moved there."""
+def network_on_meta(config: NetworkConfig) -> nn.Module:
+    """The network without data; moved there where it may not be one that can be built there, as SwinUNETR."""
     state = torch.random.get_rng_state()
-    network = build_network(config).to("meta").train()
+    movable = config.is_own or config.name == "swinunetr"
+    try:
+        with nullcontext() if movable else torch.device("meta"):
+            network = build_network(config).to("meta").train()
+    except SegfairError:
+        raise
+    except (Exception, SystemExit) as error:
+        if not config.is_own:
+            raise
+        raise ConfigError(f"network {config.name}: cannot be built ({in_words(error)})") from error
     # Asking for an estimate must not change the weights that the caller draws next.
     torch.random.set_rng_state(state)
     return network
+
+
+def check_own(config: NetworkConfig, size: Sequence[int]) -> None:
+    """Refuses a network of one's own that gives something else than a segmentation of its image.
+
+    Raises:
+        ConfigError: It cannot be built or called, or has another number of channels or voxels.
+    """
+    network = network_on_meta(config).eval()
+    image, wanted = (1, config.in_channels, *size), (1, config.out_channels, *size)
+    try:
+        with torch.no_grad():
+            found = getattr(network(torch.empty(image, device="meta")), "shape", None)
+    except Exception as error:
+        raise ConfigError(
+            f"network {config.name}: cannot be called with an image of {times(image)} ({in_words(error)})"
+        ) from error
+    if found is None or tuple(found) != wanted:
+        told = "no tensor" if found is None else times(found)
+        raise ConfigError(
+            f"network {config.name}: gives {told} for an image of {times(image)}; logits of {times(wanted)} are needed"
+        )
 
 
 def _working_bytes(tensor: torch.Tensor, *, padded: bool) -> int:

@@ -11,7 +11,6 @@ References:
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 
 from segfair.errors import InputError, in_words
-from segfair.files.placing import write_json, write_text
+from segfair.files.placing import placed_whole, write_json, write_text
 from segfair.mitigation.data.preprocessing import Intensities, Preprocessing
 from segfair.mitigation.prediction.volumes import Model, load_model
 
@@ -63,9 +62,9 @@ def export_bundle(
         for name in ("configs", "models", "docs"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         weights = folder / "models" / "model.pt"
-        temporary = weights.with_name(f".{weights.name}.{os.getpid()}.tmp")
-        torch.save(model.network.state_dict(), temporary)
-        temporary.replace(weights)
+        # Into a stream: the name of a file would be part of what is written.
+        with placed_whole(weights) as unfinished, unfinished.open("wb") as stream:
+            torch.save(model.network.state_dict(), stream)
         write_json(folder / "configs" / "metadata.json", _metadata(model, title))
         write_json(folder / "configs" / "inference.json", _inference(model))
         spacing = model.preprocessing.spacing_mm

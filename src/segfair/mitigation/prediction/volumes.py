@@ -6,6 +6,7 @@ Whole volumes are predicted by `inferers`; the training loop validates with the 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +24,10 @@ from segfair.files.images.masks import write_mask
 from segfair.mitigation.data.boxes import BreastBox, read_box
 from segfair.mitigation.data.outputs import put_back, region_probabilities
 from segfair.mitigation.data.preprocessing import Preprocessing, Volume, load_volume
-from segfair.mitigation.networks.backbones import NetworkConfig, Size, build_network, times
-from segfair.mitigation.networks.checkpoints import load_checkpoint
+from segfair.mitigation.networks.backbones import NetworkConfig, Size, build_network, check_shape, times
+from segfair.mitigation.networks.checkpoints import check_weights, load_checkpoint, put_weights
 from segfair.mitigation.networks.devices import find_device, half_precision
+from segfair.mitigation.networks.memory import network_on_meta
 from segfair.mitigation.prediction.components import largest_component
 from segfair.mitigation.prediction.inferers import Ensemble, WindowInferer
 
@@ -34,10 +36,12 @@ __all__ = [
     "PredictionReport",
     "WindowInferer",
     "adapted",
+    "check_description",
     "describe",
     "find_checkpoints",
     "load_model",
     "predict_images",
+    "read_description",
 ]
 
 _MOSTLY = 0.5
@@ -170,19 +174,54 @@ def adapted(model: Model, *, flips: bool | None = None, keep_largest: bool | Non
 
 
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1e6}
+_COUNT = {"type": "integer", "minimum": 1, "maximum": 4096}
+_OF_INTENSITIES = ("low", "high", "mean", "spread")
+_BOUNDED = {"maximum": 65536, "maxItems": 32}
+"""Of numbers and lists alike: no network is wider or deeper, and a list of a million entries is no network."""
 _SIDES = {"type": "array", "minItems": 2, "maxItems": 3}
+_LABEL_VALUE = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
+_REGION = {
+    "type": "object",
+    "required": ["values", "written"],
+    "properties": {
+        "values": {"anyOf": [{"enum": ["any"]}, {"type": "array", "minItems": 1, "items": _LABEL_VALUE}]},
+        "written": _LABEL_VALUE,
+    },
+}
 _DESCRIPTION = {
     "type": "object",
     "required": ["backbone", "preprocessing", "window"],
     "properties": {
-        "backbone": {"type": "object"},
+        "backbone": {
+            "type": "object",
+            "required": ["name", "in_channels", "out_channels", "options"],
+            "properties": {
+                "name": {"type": "string"},
+                "in_channels": _COUNT,
+                "out_channels": {"type": "integer", "minimum": 1, "maximum": 65536},
+                "dims": {"enum": [2, 3]},
+                "options": {
+                    "type": "object",
+                    "additionalProperties": {**_BOUNDED, "items": {**_BOUNDED, "items": _BOUNDED}},
+                },
+            },
+        },
         "preprocessing": {
             "type": "object",
             "required": ["phases", "spacing_mm", "normalise"],
             "properties": {
-                "phases": {"type": "integer", "minimum": 1, "maximum": 4096},
+                "phases": _COUNT,
                 "spacing_mm": {"type": "array", "items": _POSITIVE, "maxItems": 3},
                 "normalise": {"enum": ["case", "phase", "ct"]},
+                "intensities": {
+                    "type": "object",
+                    "required": list(_OF_INTENSITIES),
+                    "properties": {name: {"type": "array", "items": {"type": "number"}} for name in _OF_INTENSITIES},
+                },
+                "regions": {
+                    "type": "object",
+                    "properties": {"each": {"type": "array", "minItems": 1, "items": _REGION}},
+                },
             },
         },
         "window": {**_SIDES, "items": {"type": "integer", "minimum": 1, "maximum": 65536}},
@@ -193,30 +232,91 @@ _DESCRIPTION = {
 """What every checkpoint says of itself, whoever wrote it; a window of -1 or a spacing of NaN would predict nonsense."""
 
 
-def _load_one(path: Path, device: str, own_network: str | None) -> Model:
-    checkpoint = load_checkpoint(path, device=device)
-    description = checkpoint.get("description") or {}
+def check_description(checkpoint: Mapping[str, Any], path: Path, *, required: bool = True) -> Mapping[str, Any]:
+    """What a checkpoint says of itself, whoever wrote it; empty where it says nothing and need not.
+
+    Raises:
+        InputError: It says nothing, or what cannot be.
+    """
+    found = checkpoint.get("description")
+    description: Mapping[str, Any] = {} if found is None else found
+    if found is not None or required:
+        _check_tree(description, path)
+    return description
+
+
+def _check_tree(description: Any, path: Path) -> None:
     check_tree(description, _DESCRIPTION, f"checkpoint {path}: description")
+    if not _is_finite(description):
+        raise InputError(f"checkpoint {path}: description: holds a number that is none (NaN or infinity)")
+
+
+def _check_parts(config: NetworkConfig, preprocessing: Preprocessing, window: Size) -> None:
+    """Whether what a description says of network, images and window fits together.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    check_shape(config, window, what="window")
+    if config.in_channels != preprocessing.phases:
+        raise ConfigError(
+            f"its network takes {config.in_channels} channels, and its images have {preprocessing.phases}"
+        )
+    if config.out_channels < len(preprocessing.regions):
+        raise ConfigError(
+            f"its network gives {config.out_channels} channels for {len(preprocessing.regions)} regions of a label"
+        )
+
+
+def _is_finite(node: Any) -> bool:
+    """Whether every number of a tree is one."""
+    if isinstance(node, Mapping):
+        return all(map(_is_finite, node.values()))
+    if isinstance(node, list | tuple):
+        return all(map(_is_finite, node))
+    return not isinstance(node, float) or math.isfinite(node)
+
+
+def read_description(
+    description: Mapping[str, Any], path: Path
+) -> tuple[NetworkConfig, Preprocessing, tuple[int, ...], tuple[int, ...]]:
+    """What a checkpoint says of itself: network, preprocessing, window, axes of flips.
+
+    Raises:
+        InputError: It does not say it, or says what cannot be.
+    """
+    _check_tree(description, path)
     try:
         config = NetworkConfig.from_dict(description["backbone"])
         preprocessing = Preprocessing.from_dict(description["preprocessing"])
         window = tuple(int(side) for side in description["window"])
-        flips = tuple(int(axis) for axis in description.get("flips", ()))
+        _check_parts(config, preprocessing, window)
+        return config, preprocessing, window, tuple(int(axis) for axis in description.get("flips", ()))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"checkpoint {path}: does not say how its network is built ({in_words(error)})") from error
     except ConfigError as error:
         raise InputError(f"checkpoint {path}: {cut_text(str(error), 300)}") from error
+
+
+def _load_one(path: Path, device: str, own_network: str | None) -> Model:
+    checkpoint = load_checkpoint(path, device=device)
+    description = checkpoint.get("description") or {}
+    config, preprocessing, window, flips = read_description(description, path)
     if config.is_own and config.name != own_network:
         # A file from elsewhere must not choose which code is run.
         raise InputError(
             f"checkpoint {path}: its network is code, {config.name}; if you trust it, name it with --network "
             f"{config.name}"
         )
-    network = build_network(config)
     try:
-        network.load_state_dict(checkpoint["network"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"checkpoint {path}: its weights do not fit the network that it describes") from error
+        # Without memory first: a description may ask for more than there is.
+        check_weights(network_on_meta(config), checkpoint["network"])
+        network = build_network(config)
+        put_weights(network, checkpoint["network"])
+    except ConfigError as error:
+        raise InputError(
+            f"checkpoint {path}: its weights do not fit the network that it describes ({error})"
+        ) from error
     keep_largest = bool(description.get("keep_largest", False))
     return Model(network.to(device).eval(), config, preprocessing, window, description, flips, keep_largest)
 

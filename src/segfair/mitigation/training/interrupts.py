@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that a training grants after the step at hand, never within one."""
+"""Ctrl-C, SIGTERM and SIGHUP as a wish that a training grants after the step at hand, never within one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 from segfair.mitigation.training.ranks import Ranks
+from segfair.signals import ENDING, note_signal
 
 __all__ = ["Interrupted", "StopWish", "interruptible"]
+
+
+_ALWAYS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
@@ -31,19 +35,23 @@ class StopWish:
 
 @contextmanager
 def interruptible() -> Iterator[StopWish]:
-    """Catches the first SIGINT or SIGTERM as a wish; the second does what it always does.
+    """Catches the first signal that ends a command as a wish; the second does what it always does.
 
-    Outside of the main thread signals are left alone.
+    A hang-up that is ignored (`nohup`) stays ignored. Outside of the main thread signals are left alone.
     """
     stop = StopWish()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     # A handler that was not installed from Python reads as None.
-    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in ENDING}
+    before = {
+        number: handler for number, handler in handlers.items() if number in _ALWAYS or handler is not signal.SIG_IGN
+    }
 
     def wish(number: int, frame: FrameType | None) -> None:
         stop.wished = True
+        note_signal(number)
         signal.signal(number, before[signal.Signals(number)])
 
     for number in before:

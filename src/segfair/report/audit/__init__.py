@@ -18,11 +18,12 @@ from segfair.report.audit.maps import heat_map_section
 from segfair.report.audit.method import column_section, input_section, method_section
 from segfair.report.audit.probabilities import probability_section
 from segfair.report.audit.raters import rater_section
+from segfair.report.audit.reasons import reason_section
 from segfair.report.audit.room import attributes_note
 from segfair.report.audit.scores import alert_section, gate_section, plan_section, record_section, score_section
 from segfair.report.audit.second_labels import ruler_section
 from segfair.report.audit.summary import headline_facts, primary_section, verdict_section, worst_section
-from segfair.report.glossary import AUDIT_TERMS, glossary
+from segfair.report.glossary import AUDIT_TERMS, LESION_TERMS, glossary
 from segfair.report.parts import Data, titled
 
 __all__ = ["page_data"]
@@ -37,6 +38,7 @@ _TITLES = {
     "cases": "Worst cases",
     "subgroups": "Subgroups",
     "maps": "Heat maps",
+    "reasons": "What gaps are made of",
     "why": "Why",
     "power": "Power",
     "rulers": "Two sets of labels",
@@ -53,6 +55,23 @@ _SHARED = (
     "Redacted copy, made to be shared: it tells no cases, no ids and no small groups. "
     "The full audit stays where it was made."
 )
+
+
+_OF_LESIONS = (
+    "Audit of lesions: each row is a lesion of a label, and where this page says cases, lesions are counted. Patients "
+    "remain the units that are compared, for lesions of one patient are alike."
+)
+
+
+def _banner(result: AuditResult) -> str:
+    """What a reader has to know before anything else."""
+    if result.about.config.unit == "lesion":
+        return _OF_LESIONS
+    return _SHARED if result.about.shared else ""
+
+
+def _lesion_terms(result: AuditResult) -> tuple[str, ...]:
+    return () if result.about.config.protocol.lesions.rule == "none" else LESION_TERMS
 
 
 def page_data(
@@ -85,6 +104,7 @@ def page_data(
         "cases": case_section(result, cases),
         "subgroups": subgroup_section(result, cases),
         "maps": heat_map_section(result),
+        "reasons": reason_section(result),
         "why": why_section(result),
         "power": power_section(result),
         "rulers": ruler_section(result),
@@ -99,7 +119,7 @@ def page_data(
         "written": written,
         "version": result.about.versions.get("segfair", ""),
         "outcome": metric_name(result.subgroups.primary_outcome),
-        "n_cases": f"{result.cases.counts.n_scored:,}",
+        "n_cases": plural(result.cases.counts.n_scored, result.about.config.unit),
         "protocol": clean(result.about.config.protocol.name, length=60),
         "failure_dsc": f"{result.about.config.failure_dsc:g}",
         "min_cases": result.about.config.min_cases,
@@ -111,11 +131,11 @@ def page_data(
         "gates": gate_section(result),
         "sections": sections,
         "folded": _folded(result, sections),
-        "banner": _SHARED if result.about.shared else "",
+        "banner": _banner(result),
         "files": [name for name in files if not name.startswith(_FIGURES)],
         "figure_files": [name for name in files if name.startswith(_FIGURES)],
         "titles": _TITLES,
-        "glossary": glossary(*AUDIT_TERMS),
+        "glossary": glossary(*AUDIT_TERMS, *_lesion_terms(result)),
         "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
     }
 

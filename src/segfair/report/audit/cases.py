@@ -25,7 +25,7 @@ def case_section(result: AuditResult, cases: CaseTable | None) -> Data | None:
     """
     if cases is None:
         return None
-    shown = cases.rows[:_WORST_CASES]
+    shown, unit = cases.rows[:_WORST_CASES], result.about.config.unit
     decimals = [digits for _, digits in cases.columns]
     worst = metric_name(result.subgroups.primary_outcome)
     gallery = gallery_section(result, [name for name, _ in _metrics(result)])
@@ -33,8 +33,8 @@ def case_section(result: AuditResult, cases: CaseTable | None) -> Data | None:
         "gallery": gallery,
         "rows_of_pictures": [] if gallery is None else _pictures_apart(result, gallery),
         "missing": _missing(result),
-        "n_cases": plural(cases.n_cases, "case"),
-        "columns": ["Case", *(title for title, _ in cases.columns), "Attributes"],
+        "n_cases": plural(cases.n_cases, unit),
+        "columns": [unit.capitalize(), *(title for title, _ in cases.columns), "Attributes"],
         "rows": [
             [
                 cell(clean(row.case, length=NAME_LENGTH), sub=row.penalty),
@@ -43,7 +43,7 @@ def case_section(result: AuditResult, cases: CaseTable | None) -> Data | None:
             ]
             for row in shown
         ],
-        "static_note": f"The {plural(len(shown), 'case')} with the worst {worst}; cases.csv holds all."
+        "static_note": f"The {plural(len(shown), unit)} with the worst {worst}; {result.rows_file} holds all."
         if len(shown) < cases.n_cases
         else "",
     }
@@ -72,6 +72,7 @@ def case_table(result: AuditResult) -> CaseTable | None:
             )
             for row in rows
         ],
+        result.about.config.unit,
     )
 
 

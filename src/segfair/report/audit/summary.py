@@ -103,12 +103,24 @@ def headline_facts(result: AuditResult) -> list[Data]:
         )
         if n
     ]
-    found = [_fact("Cases scored", f"{counts.n_scored:,}", ", ".join(tally) or "none penalised, none excluded")]
+    found = [
+        _fact(
+            f"{result.about.config.unit.capitalize()}s scored",
+            f"{counts.n_scored:,}",
+            ", ".join(tally) or "none penalised, none excluded",
+        )
+    ]
     dsc = result.scores.get("DSC")
     if outcome == "dsc" and dsc is not None and dsc.value is not None:
         found.append(_fact("Mean DSC", format_number(dsc.value), _ci_words(dsc)))
     else:
-        found.append(_fact(f"Mean {metric_name(outcome)}", format_number(facts.mean, digits), "over all cases"))
+        found.append(
+            _fact(
+                f"Mean {metric_name(outcome)}",
+                format_number(facts.mean, digits),
+                f"over all {result.about.config.unit}s",
+            )
+        )
     fs = result.scores.get("FS")
     if fs is not None and fs.value is not None:
         found.append(_fact("Fairness score FS", format_number(fs.value), chance_words(fs, result) or UNKNOWN_CHANCE))
@@ -233,7 +245,7 @@ def _stability_sentence(stability: Stability) -> str:
 def _sentence(row: Divergence, estimate: Estimate | None, rows: SubgroupTable, result: AuditResult, digits: int) -> str:
     """Who, how many, both means, and the difference with its interval and p."""
     name, config = metric_name(rows.outcome), result.about.config
-    size = f"{row.n:,} of {plural(rows.n_cases, 'case')}"
+    size = f"{row.n:,} of {plural(rows.n_cases, config.unit)}"
     if estimate is not None and estimate.n_subjects is not None and estimate.n_subjects != row.n:
         size += f", {plural(estimate.n_subjects, 'subject')}"
     text = f"{size}: mean {name} {format_number(row.mean, digits)}"

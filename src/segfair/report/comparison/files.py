@@ -11,14 +11,28 @@ from urllib.parse import quote
 
 from segfair.compare.result import Comparison
 from segfair.documents import has_keys
-from segfair.files.placing import placed_together, refuse_foreign, write_text
+from segfair.files.placing import Results, placed_together, refuse_foreign, refuse_unwritable, write_text
 from segfair.report.comparison.page import comparison_data
 from segfair.report.files import render_page
 from segfair.report.parts import as_read
 
-__all__ = ["FILES", "address_of", "write_comparison"]
+__all__ = ["FILES", "address_of", "refuse_place", "write_comparison"]
 
 FILES = ("comparison.json", "comparison.html")
+
+
+def refuse_place(directory: Path) -> None:
+    """Refuses a folder that a comparison could not be written to, before anything is resampled.
+
+    Raises:
+        ConfigError: See `write_comparison`.
+    """
+    _refuse_foreign(directory)
+    refuse_unwritable(directory)
+
+
+def _refuse_foreign(directory: Path) -> None:
+    refuse_foreign(directory, FILES, ours=has_keys(directory / FILES[0], "format", "audits"), writer="segfair compare")
 
 
 def write_comparison(
@@ -47,22 +61,23 @@ def write_comparison(
         ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
     """
     directory = Path(directory)
-    refuse_foreign(directory, FILES, ours=has_keys(directory / FILES[0], "format", "audits"), writer="segfair compare")
+    _refuse_foreign(directory)
     written = as_read(datetime.now(UTC))
-    page = render_page(
-        comparison_data(
-            comparison,
-            written=written,
-            command=command,
-            digests=digests,
-            title=title,
-            reports=(address_of(reports[0], directory), address_of(reports[1], directory)),
-            files=FILES[:1],
-        ),
-        template="comparison.html.j2",
-    )
-    with placed_together(directory, first=FILES[0]) as unfinished:
+    kept = Results(FILES[:1], "mend that, and compare again")
+    with placed_together(directory, first=FILES[0], results=kept) as unfinished:
         comparison.save(unfinished / "comparison.json")
+        page = render_page(
+            comparison_data(
+                comparison,
+                written=written,
+                command=command,
+                digests=digests,
+                title=title,
+                reports=(address_of(reports[0], directory), address_of(reports[1], directory)),
+                files=FILES[:1],
+            ),
+            template="comparison.html.j2",
+        )
         write_text(unfinished / "comparison.html", page)
     return directory / "comparison.html"
 

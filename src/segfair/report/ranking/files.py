@@ -5,7 +5,8 @@ Computes nothing. With private labels everything that may be published lies in `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -15,7 +16,15 @@ from typing import Any, Literal
 from segfair.audit.describe import case_rows
 from segfair.errors import ConfigError
 from segfair.files.manifest import MANIFEST, build_manifest, hash_inputs, is_ours, written_files
-from segfair.files.placing import file_names, placed_together, refuse_foreign, write_json, write_text
+from segfair.files.placing import (
+    Results,
+    file_names,
+    placed_together,
+    refuse_foreign,
+    refuse_unwritable,
+    write_json,
+    write_text,
+)
 from segfair.files.tables import write_csv
 from segfair.rank.result import Ranking, Standing, TeamAudits
 from segfair.rank.saved import RANK_FILE, case_tree
@@ -26,7 +35,7 @@ from segfair.report.ranking.leaderboard import leaderboard_data, without_folders
 from segfair.report.ranking.tables import BASELINE_NAME
 from segfair.report.ranking.team import TeamLinks, team_data
 
-__all__ = ["EXPORTS", "write_ranking"]
+__all__ = ["EXPORTS", "refuse_place", "write_ranking"]
 
 Export = Literal["codabench", "grand-challenge"]
 
@@ -74,7 +83,14 @@ def write_ranking(
     _refuse_foreign(directory)
     place = f"{PUBLIC}/" if private_labels else ""
     teams = [entry.team for entry in ranking.standings]
-    with placed_together(directory, first=MANIFEST, earlier=written_files(directory)) as unfinished:
+    inputs = functools.cache(functools.partial(_hashes, ranking))
+    kept = Results(
+        (RANK_FILE, f"{place}leaderboard.csv", "challengeR.csv"),
+        "mend that, and run it again; what was scored lies in the cache",
+        functools.partial(_write_manifest, ranking, inputs, command, written),
+    )
+    earlier = functools.partial(written_files, directory)
+    with placed_together(directory, first=MANIFEST, results=kept, earlier=earlier) as unfinished:
         job = _Job(
             ranking,
             unfinished,
@@ -90,10 +106,7 @@ def write_ranking(
         _write_board(job)
         for entry in ranking.standings:
             _write_team(entry, job, export)
-        inputs = _hashes(ranking)
-        _write_audits(job, inputs)
-        names = sorted(path.relative_to(unfinished).as_posix() for path in unfinished.rglob("*") if path.is_file())
-        _write_manifest(job, names, inputs)
+        _write_audits(job, inputs())
     return directory / place / "leaderboard.html"
 
 
@@ -120,6 +133,16 @@ class _Job:
         return as_read(self.written)
 
 
+def refuse_place(directory: Path) -> None:
+    """Refuses a folder that a ranking could not be written to, before anything is scored.
+
+    Raises:
+        ConfigError: See `write_ranking`.
+    """
+    _refuse_foreign(directory)
+    refuse_unwritable(directory)
+
+
 def _refuse_foreign(directory: Path) -> None:
     if (directory / "audit.json").exists():
         raise ConfigError(f"--out {directory}: holds an audit; choose another folder for the ranking")
@@ -131,6 +154,9 @@ def _write_board(job: _Job) -> None:
     """The leaderboard and what is of all teams."""
     ranking = job.ranking
     (job.public / "teams").mkdir(parents=True)
+    write_json(job.folder / RANK_FILE, {**ranking.to_dict(), **case_tree(ranking)})
+    write_csv(leaderboard_rows(ranking), job.public / "leaderboard.csv")
+    write_csv(challenger_rows(ranking), job.folder / "challengeR.csv")
     page = leaderboard_data(
         ranking,
         pages={team: f"teams/{slug}.html" for team, slug in job.slugs.items()},
@@ -141,9 +167,6 @@ def _write_board(job: _Job) -> None:
         files=_FILES[:1] if job.private else _FILES,
     )
     write_text(job.public / "leaderboard.html", render_page(page, template="rank.html.j2"))
-    write_csv(leaderboard_rows(ranking), job.public / "leaderboard.csv")
-    write_json(job.folder / RANK_FILE, {**ranking.to_dict(), **case_tree(ranking)})
-    write_csv(challenger_rows(ranking), job.folder / "challengeR.csv")
 
 
 def _write_team(entry: Standing, job: _Job, export: Export | None) -> None:
@@ -199,18 +222,25 @@ def _hashes(ranking: Ranking) -> dict[str, Any]:
     return hash_inputs(inputs, {*scores.cohort.ids, *scores.excluded})
 
 
-def _write_manifest(job: _Job, names: Iterable[str], inputs: Mapping[str, Any]) -> None:
-    protocol = job.ranking.config.protocol
+def _write_manifest(
+    ranking: Ranking,
+    inputs: Callable[[], Mapping[str, Any]],
+    command: str,
+    written: datetime,
+    folder: Path,
+    names: Iterable[str],
+) -> None:
+    protocol = ranking.config.protocol
     manifest = build_manifest(
-        outputs={name: job.folder / name for name in names},
-        inputs=inputs,
-        command=job.command,
+        outputs={name: folder / name for name in names},
+        inputs=inputs(),
+        command=command,
         protocol=protocol.name,
         protocol_digest=protocol.digest,
-        versions=job.ranking.versions,
-        written=job.written.isoformat(timespec="seconds"),
+        versions=ranking.versions,
+        written=written.isoformat(timespec="seconds"),
     )
-    write_json(job.folder / MANIFEST, manifest)
+    write_json(folder / MANIFEST, manifest)
 
 
 def leaderboard_rows(ranking: Ranking) -> list[dict[str, object]]:

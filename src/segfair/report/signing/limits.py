@@ -82,6 +82,11 @@ def _smallest_gap(result: AuditResult, language: Language) -> str:
 def _left_out(result: AuditResult, language: Language) -> Iterator[str]:
     """Cases that count with the worst score, or not at all, and why."""
     counts = result.cases.counts
+    if result.about.config.unit == "lesion":
+        yield language.say(
+            "Lesions were audited one by one: where this summary says cases, lesions are counted. Lesions that were "
+            "predicted and are none do not enter."
+        )
     if result.about.shared:
         yield from (clean(alert.text, length=200) for alert in result.verdict.alerts if alert.kind in _COUNTED)
         yield language.say("This copy was made to be handed on: groups of under 5 cases are left out, and all cases.")

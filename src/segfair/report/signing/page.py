@@ -88,6 +88,12 @@ def _cases(result: AuditResult, language: Language) -> str:
     """How many cases, of how many patients where these are not the same."""
     n_cases, subjects = result.cases.counts.n_scored, result.cases.scores.subjects
     n_subjects = len(set(subjects))
+    if result.about.config.unit == "lesion":
+        return language.say(
+            "%(lesions)s lesions, of %(patients)s patients",
+            lesions=language.count(n_cases),
+            patients=language.count(n_subjects),
+        )
     if not subjects or n_subjects == n_cases:
         return language.count(n_cases)
     return language.say(

@@ -1,0 +1,51 @@
+"""What the environment tells libraries and they would stumble over, settled before they are loaded. Loads none."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+__all__ = ["hush_libraries", "settle_environment", "too_little_memory"]
+
+# Seconds of ten digits last until the year 2286; a date beyond all calendars is refused by whoever reads it.
+_MOST_DIGITS = 10
+_LEAST_BYTES = 320_000_000
+
+
+def settle_environment() -> None:
+    """Takes back what NumPy and matplotlib read as they are imported and refuse if it makes no sense.
+
+    `MPLBACKEND`: no window is opened here. `SOURCE_DATE_EPOCH`: no date is written here, but its digits are read.
+    """
+    os.environ["MPLBACKEND"] = "agg"
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not (epoch.isascii() and epoch.isdecimal() and len(epoch) <= _MOST_DIGITS):
+        del os.environ["SOURCE_DATE_EPOCH"]
+
+
+def hush_libraries() -> None:
+    """Keeps warnings of Python's and of libraries from the terminal; they are for whoever asks with --debug.
+
+    They are meant for programmers, and whoever makes errors of them (`PYTHONWARNINGS=error`) wants that of their own.
+    """
+    if "--debug" not in sys.argv:
+        warnings.simplefilter("ignore")
+
+
+def too_little_memory() -> str:
+    """What to say where the process may not have the memory that it takes to load SciPy; empty where it may.
+
+    There OpenBLAS asks for the same memory for ever, while it is loaded and no signal is heeded.
+    """
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return ""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY or limit >= _LEAST_BYTES:
+        return ""
+    return (
+        f"not enough memory for this: {limit // 1_000_000:,} MB are allowed, and it takes at least"
+        f" {_LEAST_BYTES // 1_000_000} MB; allow more (ulimit -v)"
+    )

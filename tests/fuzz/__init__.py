@@ -1,0 +1,1 @@
+"""Readers under inputs that nobody meant: by coverage (atheris) and by properties (hypothesis)."""
