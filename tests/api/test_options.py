@@ -90,7 +90,7 @@ def test_every_setting_becomes_one_of_the_audit(tmp_path: Path) -> None:
         "join": "a: b = c", "min_cases": 4, "permutations": 20, "bootstrap": 101, "seed": 3, "primary": "a", "margin": {"dsc": 1},
         "stratify": "e", "adjust": "f", "min_support": 0.2, "max_items": 2, "level": 0.1, "failure_dsc": 0.2, "power_gap": 0.2,
         "outcome": "iou", "metrics": "iou", "label": 2, "missing_prediction": "drop", "threshold": 0.5, "derive": True,
-        "strict": True, "subject_column": "g", "lesions": "brats", "unit": "lesion",
+        "strict": True, "subject_column": "g", "lesions": "brats", "unit": "lesion", "other_tools": True,
     }  # fmt: skip
     plan = tmp_path / "study.toml"
     plan.write_text("[plan]\nseed = 9\n", "utf-8")

@@ -252,3 +252,13 @@ def test_strict_stops_with_a_cache_too(cohort: Cohort, folder: Path) -> None:
     counts(cohort, folder)
     with pytest.raises(InputError, match="case P4: no prediction"):
         score_cohort(cohort, DEFAULT, cache=ScoreCache(folder), strict=True)
+
+
+def test_what_other_tools_say_is_kept_apart_and_comes_back_as_it_was(cohort: Cohort, folder: Path) -> None:
+    counts(cohort, folder)
+    assert counts(cohort, folder, other_tools=True) == (6, 0)
+    assert counts(cohort, folder, other_tools=True) == (1, 5)
+    (missing,) = (score for score in score_cohort(cohort, DEFAULT, other_tools=True).scores if score.case == "P4")
+    # As that of an empty prediction: infinite to one tool, refused by another.
+    assert (missing.by_tools["surface_distance hd95"], missing.by_tools["medpy hd95"]) == (np.inf, None)
+    assert all(not score.by_tools for score in score_cohort(cohort, DEFAULT).scores)

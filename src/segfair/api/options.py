@@ -43,7 +43,7 @@ _Result = TypeVar("_Result")
 _READINGS = ("categorical", "ordered", "numeric")
 _PLAIN = (
     *("min_cases", "permutations", "bootstrap", "seed", "stratify", "min_support", "max_items", "level", "failure_dsc"),
-    *("power_gap", "missing_prediction", "threshold", "derive", "strict", "subject_column", "unit"),
+    *("power_gap", "missing_prediction", "threshold", "derive", "strict", "subject_column", "unit", "other_tools"),
 )
 """Settings that are handed on as they are."""
 _DEFAULTS: Mapping[str, Any] = {
@@ -130,6 +130,7 @@ class MaskOptions(AuditOptions, total=False):
         strict: Whether the first unusable mask is an error.
         lesions: Also score lesions one by one, as "brats", "panoptica" or "voronoi" finds them.
         unit: What is compared: a "case", or each "lesion" of the labels.
+        other_tools: Whether to score by the definitions of MONAI, nnU-Net and others as well, and tell what changes.
     """
 
     outcome: Names
@@ -143,6 +144,7 @@ class MaskOptions(AuditOptions, total=False):
     strict: bool
     lesions: Literal["brats", "panoptica", "voronoi"] | None
     unit: Literal["case", "lesion"]
+    other_tools: bool
 
 
 def _is_number(value: object) -> bool:

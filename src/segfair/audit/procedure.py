@@ -20,7 +20,7 @@ from segfair.audit.choices.cases import check_columns, score_cases, settle
 from segfair.audit.choices.groups import Study, form_groups
 from segfair.audit.choices.labels import label_notices, labels_are_named, value_alerts
 from segfair.audit.choices.lesions import lesions_as_cases
-from segfair.audit.definitions import compare_definitions
+from segfair.audit.definitions import compare_definitions, compare_tools, tool_alerts
 from segfair.audit.describe import (
     alerts,
     attribute_facts,
@@ -131,6 +131,7 @@ def run_audit(
     levels = attribute_facts(scores, attributes, config, challenge, panel.units.subjects)
     found = examine_subgroups(study)
     verdict = check_causes(study, reach_verdict(config, found), _conclude)
+    tools = compare_tools(study, _conclude)
     return AuditResult(
         About(
             config,
@@ -158,6 +159,7 @@ def run_audit(
             definitions,
             certainty.variants(),
             calibration_facts(scores, attributes, config, panel.units.subjects),
+            tools,
         ),
         found,
         dataclasses.replace(
@@ -169,6 +171,7 @@ def run_audit(
                     *mask_alerts(scores, config),
                     *(Alert("labels", text) for text in value_alerts(scores, config.protocol, cohort)),
                     *alerts(scores, attributes, levels, definitions, config, excluded),
+                    *tool_alerts(tools, config.outcomes),
                 ]
             ),
         ),

@@ -118,6 +118,7 @@ def audit(
         missing_prediction=missing_prediction,
         threshold=files.threshold,
         spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
+        other_tools=besides.other_tools,
         strict=strict,
     )
     plan = study_plan(options)
@@ -192,12 +193,14 @@ def audit_scores(
     lower_is_better: LowerIsBetter = None,
     higher_is_better: HigherIsBetter = None,
     reasons: Annotated[bool, typer.Option("--reasons", hidden=True)] = False,
+    other_tools: Annotated[bool, typer.Option("--other-tools", hidden=True)] = False,
     *,
     options: AuditOptions,
 ) -> None:
     """The same audit from per-case scores that exist already."""
-    if reasons:
-        raise ConfigError("--reasons: looks at the masks, and scores have none; audit the masks with segfair audit")
+    for name, is_asked in (("--reasons", reasons), ("--other-tools", other_tools)):
+        if is_asked:
+            raise ConfigError(f"{name}: looks at the masks, and scores have none; audit the masks with segfair audit")
     from segfair.audit.procedure import run_audit
     from segfair.intake.cohorts import load_score_cohort
     from segfair.intake.score_tables import default_outcome

@@ -217,6 +217,9 @@ class Besides:
 
     reasons: Reasons = False
     probabilities: Probabilities = None
+    other_tools: Annotated[
+        bool, option("Score as MONAI, nnU-Net and others do, too: would they agree?", RULES, "--other-tools")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,10 @@ def rename_levels(result: AuditResult, names: Mapping[str, Mapping[str, str]]) -
                 for entry in result.scores.definitions
             ),
             calibration=change(result.scores.calibration),
+            tools=tuple(
+                dataclasses.replace(change(entry), changes=tuple(map(sentence, entry.changes)))
+                for entry in result.scores.tools
+            ),
         ),
         subgroups=dataclasses.replace(
             change(result.subgroups),

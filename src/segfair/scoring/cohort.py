@@ -79,6 +79,7 @@ def score_against(
     threshold: float | None = None,
     spacing_mm: tuple[float, ...] | None = None,
     probabilities: bool = False,
+    other_tools: bool = False,
 ) -> CaseScore:
     """Reads the prediction of a case and scores it against a label in memory, so that several share one reading.
 
@@ -89,6 +90,7 @@ def score_against(
         threshold: See `score_case`.
         spacing_mm: See `score_case`; the label has been read with it.
         probabilities: Whether the score has the values of the case's probability map, too.
+        other_tools: See `score_cohort`.
 
     Raises:
         ConfigError: A metric that does not exist or has no unit here, or a threshold where several label values are
@@ -108,11 +110,14 @@ def score_against(
             reason=str(error),
             case=case.id,
             sets=label.sets,
+            other_tools=other_tools,
         )
         score = without_probabilities(score) if probabilities else score
         return dataclasses.replace(score, alerts=(*_told("label", label), *sizes, *score.alerts))
     label = prediction.label
-    score = score_masks(label, prediction.mask, has_size=known, protocol=protocol, case=case.id)
+    score = score_masks(
+        label, prediction.mask, has_size=known, protocol=protocol, case=case.id, other_tools=other_tools
+    )
     if probabilities:
         score = with_probabilities(score, case, label, prediction, protocol, has_size=known)
     told = (*_told("label", label), *_told("prediction", prediction.mask))
@@ -191,6 +196,7 @@ def score_cohort(
     *,
     threshold: float | None = None,
     spacing_mm: tuple[float, ...] | None = None,
+    other_tools: bool = False,
     executor: Executor | None = None,
     cache: ScoreCache | None = None,
     on_done: Callable[[str], None] | None = None,
@@ -203,6 +209,7 @@ def score_cohort(
         protocol: The rules.
         threshold: See `score_case`.
         spacing_mm: See `score_case`.
+        other_tools: Whether each case is scored by the definitions of other tools as well, see `CaseScore.by_tools`.
         executor: Where cases are scored (processes, threads, a cluster); None: one after the other, here. The
             result is the same.
         cache: Where scores of earlier runs lie, and those of this one are kept; None: nowhere. The result is the same.
@@ -220,7 +227,7 @@ def score_cohort(
     """
     columns = metrics_of(cohort, protocol)
     check_threshold(threshold, protocol)
-    rules = Rules(protocol, threshold, spacing_mm, cohort.has_probabilities)
+    rules = Rules(protocol, threshold, spacing_mm, cohort.has_probabilities, other_tools)
     # A worker needs the files of its case, not the patient's metadata.
     bare = (dataclasses.replace(case, metadata={}) for case in cohort)
     jobs = ((case.id, (case, [case], rules, cache)) for case in bare)
@@ -290,6 +297,7 @@ class _OneLabel:
             threshold=rules.threshold,
             spacing_mm=rules.spacing_mm,
             probabilities=rules.with_probabilities,
+            other_tools=rules.other_tools,
         )
         return dataclasses.replace(score, label_sha256=self._digest)
 

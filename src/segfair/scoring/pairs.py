@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from segfair.files.images.grids import Mask
 from segfair.protocol.rules import Protocol, format_label_values
 from segfair.scoring import metrics
 from segfair.scoring.boxes import box_around, joint_box
+from segfair.scoring.definitions.tools import measures_of_tools, plain_spacing, values_of_tools
 from segfair.scoring.lesions.cases import lesions_of
 from segfair.scoring.metrics import METRICS, MaskPair
 from segfair.scoring.scores import (
@@ -135,7 +136,13 @@ def score_pair(
 
 
 def score_masks(
-    label: Mask, prediction: Mask, *, has_size: bool = True, protocol: Protocol, case: str = ""
+    label: Mask,
+    prediction: Mask,
+    *,
+    has_size: bool = True,
+    protocol: Protocol,
+    case: str = "",
+    other_tools: bool = False,
 ) -> CaseScore:
     """Scores one prediction against its label, both read from files and on one grid; otherwise as `score_pair`.
 
@@ -145,12 +152,14 @@ def score_masks(
         has_size: Whether the label's voxel size is known.
         protocol: The rules.
         case: Case id to put into the result.
+        other_tools: Whether to score by the definitions of other tools as well.
     """
     spacing_mm, axes_mm = (label.spacing_mm, label.axes_mm) if has_size else (None, None)
     size = _check_size(label.shape, prediction.shape, spacing_mm, axes_mm, protocol)
     box = box_around(label, prediction) or (slice(0, 1),) * label.ndim
     sets = (label.sets, prediction.sets)
-    return _score_box(label.cut(box), prediction.cut(box), label.shape, box, size, protocol, case, sets)
+    cut = label.cut(box), prediction.cut(box)
+    return _score_box(*cut, label.shape, box, size, protocol, case, sets, other_tools=other_tools)
 
 
 def _score_box(
@@ -162,6 +171,8 @@ def _score_box(
     protocol: Protocol,
     case: str,
     sets: tuple[Sets, Sets] = ({}, {}),
+    *,
+    other_tools: bool = False,
 ) -> CaseScore:
     """The scores of what lies in the box around everything non-zero of an image of a shape."""
     _check_metrics(protocol)
@@ -179,10 +190,11 @@ def _score_box(
 
     whole = select(counted_values(protocol))
     lesions = lesions_of(whole, protocol, shape=shape, box=box, diagonal=size.diagonal)
-    by_region = {}
+    by_region, pairs = {}, []
     equal = whole.n_label > 0
     for region, values in _regions(protocol).items():
         pair = select(values) if protocol.regions else whole
+        pairs.append(pair)
         equal = equal and pair.n_label == pair.n_prediction == pair.n_both
         surfaces = None
         if protocol.label.surface == "any" and not protocol.regions:
@@ -211,6 +223,7 @@ def _score_box(
         values_found=found_values,
         equals_label=equal,
         lesions=lesions.told,
+        by_tools=_by_tools(pairs, protocol, compiled=compiled) if other_tools else {},
     )
 
 
@@ -223,6 +236,7 @@ def worst_score(
     case: str = "",
     axes_mm: NDArray[np.float64] | None = None,
     sets: Sets | None = None,
+    other_tools: bool = False,
 ) -> CaseScore:
     """What a prediction gets that cannot be used, whatever is wrong with it.
 
@@ -239,6 +253,7 @@ def worst_score(
         case: Case id to put into the result.
         axes_mm: See `score_pair`.
         sets: Values of voxels that are of several structures, see `segfair.files.images.grids.Mask`.
+        other_tools: Whether to say as well what other tools would give an empty prediction.
 
     Raises:
         ConfigError: A metric that does not exist, or one in mm where the voxel size is not known.
@@ -264,16 +279,33 @@ def worst_score(
         return pair, _finite(scores, protocol, shape, size)
 
     whole, total = worst(counted_values(protocol))
-    by_region = {region: worst(values)[1] for region, values in _regions(protocol).items()}
+    worsts = {region: worst(values) for region, values in _regions(protocol).items()}
+    by_region, pairs = {region: scores for region, (_, scores) in worsts.items()}, [pair for pair, _ in worsts.values()]
+    compiled = worth_compiling(shape)
     return CaseScore(
         case,
         _columns(by_region, total, protocol),
-        _label_facts(whole, size, compiled=worth_compiling(shape)),
+        _label_facts(whole, size, compiled=compiled),
         (SHEARED,) if size.axes is not None else (),
         reason,
         values_found=found_values,
+        by_tools=_by_tools(pairs, protocol, compiled=compiled) if other_tools else {},
         lesions=lesions_of(whole, protocol, shape=shape, box=box, diagonal=size.diagonal).told,
     )
+
+
+def _by_tools(pairs: Sequence[MaskPair], protocol: Protocol, *, compiled: bool) -> Values:
+    """What other tools say, lengths in the unit of the protocol's NormHD; of regions the mean of those with a value."""
+    said = []
+    for pair in pairs:
+        spacing = plain_spacing(pair.spacing_mm) if protocol.normhd.unit == "mm" else (1.0,) * len(pair.spacing_mm)
+        said.append(values_of_tools(pair, spacing=spacing, compiled=compiled))
+    values: Values = {}
+    for tool, measure in measures_of_tools():
+        name = f"{tool} {measure}"
+        found = [value for of_pair in said if not math.isnan(value := of_pair[name])]
+        values[name] = sum(found) / len(found) if found else None
+    return values
 
 
 def _measure(

@@ -66,12 +66,13 @@ def scorer_digest() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How two masks are scored, as `segfair.scoring.cohort.score_case` has it, and whether probabilities are, too."""
+    """How masks are scored, as `segfair.scoring.cohort.score_cohort` has it, and whether probabilities are, too."""
 
     protocol: Protocol
     threshold: float | None = None
     spacing_mm: tuple[float, ...] | None = None
     with_probabilities: bool = False
+    other_tools: bool = False
 
 
 @dataclass(slots=True)
@@ -110,7 +111,7 @@ class ScoreCache:
         protocol = {name: rule for name, rule in rules.protocol.to_dict().items() if name not in _SCORES_NOTHING}
         meant = {role: dataclasses.asdict(how) for role, how in sorted(case.dicom.items())}
         given = [rules.threshold, rules.spacing_mm, sorted(case.white), *([meant] if meant else [])]
-        depends = [self.scorer, protocol, *given, label, prediction, *case.structures]
+        depends = [self.scorer, protocol, *given, label, prediction, *case.structures, rules.other_tools]
         if rules.with_probabilities:
             depends.append(contents_of_probabilities(case))
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()

@@ -81,6 +81,8 @@ class CaseScore:
             many are lesion; empty without a map, or without a lesion.
         no_probabilities: Why the case has no values of its probabilities though others have; empty otherwise, and where
             its prediction could not be used either.
+        by_tools: What other tools would say, by "TOOL MEASURE" (`segfair.scoring.definitions.tools`), where that was
+            asked; None where a tool gives no value, and inf where it says infinity, which is what is to be told of it.
     """
 
     case: str
@@ -94,6 +96,7 @@ class CaseScore:
     lesions: tuple[Lesion, ...] = ()
     calibration: tuple[tuple[float, float, float], ...] = ()
     no_probabilities: str = ""
+    by_tools: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from segfair.audit.design import check_named, subject_notice, with_subjects
 from segfair.audit.mask_facts import check_maps, check_threshold, check_usable
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
-from segfair.errors import AuditError, InputError
+from segfair.errors import AuditError, ConfigError, InputError
 from segfair.intake.cohorts import penalised_notice
 from segfair.intake.mask_values import check_grey_levels, with_pictures
 from segfair.scoring.cohort import score_cohort
@@ -61,9 +61,11 @@ def settle(
         The settings that hold, the cohort with the meaning of its PNG masks, and notices about the outcomes.
 
     Raises:
-        ConfigError: A metric that is not there, or one in mm of masks without a voxel size.
+        ConfigError: A metric that is not there, one in mm of masks without a voxel size, or other tools where there
+            is nothing that they score.
         InputError: PNG labels that are pictures in grey.
     """
+    _check_tools(asked, scores)
     config = with_subjects(asked, cohort)
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(require_lesions(config), cohort)
@@ -71,6 +73,16 @@ def settle(
     metrics = audited_metrics(config, cohort) if scores is None else scores.metrics
     config, notices = resolve_outcomes(config, metrics)
     return config, cohort, (*subject_notice(asked, config, cohort), *notices)
+
+
+def _check_tools(config: AuditConfig, scores: ScoreTable | None) -> None:
+    """Refuses other tools where there are no masks, or no cases that they could be asked of."""
+    if not config.other_tools:
+        return
+    if scores is not None:
+        raise ConfigError("--other-tools: looks at the masks, and scores have none; audit the masks")
+    if config.unit == "lesion":
+        raise ConfigError("--other-tools: other tools score cases, and --unit lesion compares lesions; leave out one")
 
 
 def score_cases(
@@ -108,6 +120,7 @@ def score_cases(
             config.protocol,
             threshold=config.threshold,
             spacing_mm=config.spacing_mm,
+            other_tools=config.other_tools,
             executor=executor,
             cache=cache,
             on_done=on_done,

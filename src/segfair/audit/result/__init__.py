@@ -35,6 +35,7 @@ from segfair.audit.result.scores import (
     Interval,
     Score,
     Scores,
+    ToolFacts,
 )
 from segfair.audit.result.subgroups import (
     Explained,
@@ -86,6 +87,7 @@ __all__ = [
     "Scores",
     "Stability",
     "Subgroups",
+    "ToolFacts",
     "Verdict",
     "WorstOff",
     "audit_file",

@@ -55,6 +55,7 @@ class AuditConfig:
         power_gap: The gap for which the report says how many cases it takes.
         derive: Whether lesion volume, number of lesions and spacing become attributes.
         unit: What a row is: a case, or a lesion of a label, found by the protocol's rule of lesions.
+        other_tools: Whether cases are scored by the definitions of other tools as well, and what they change is told.
         seed: Seed of everything random.
         strict: Whether the first unusable file stops the audit.
     """
@@ -85,6 +86,7 @@ class AuditConfig:
     power_gap: float = 0.05
     derive: bool = False
     unit: Literal["case", "lesion"] = "case"
+    other_tools: bool = False
     seed: int = 0
     strict: bool = False
 

@@ -30,10 +30,10 @@ FORMAT = 2
 _PLACES = """
 config=about.config inputs=about.inputs versions=about.versions cases=cases.counts case_scores=cases.scores
 metrics=cases.metrics bins=attributes.bins left_out=attributes.left_out notices=about.notices alerts=verdict.alerts
-scores=scores.by_name definitions=scores.definitions attributes=attributes.facts outcomes=subgroups.outcomes
-subgroups=subgroups.tables verdict=verdict.kind,sentence,groups,causes fairness=scores.variants
-primary_subgroups=subgroups.primary_levels power=subgroups.power gates=verdict.gates joined=about.joined
-columns=attributes.columns record=about.record plan=about.plan binning=attributes.binning
+scores=scores.by_name definitions=scores.definitions tools=scores.tools attributes=attributes.facts
+outcomes=subgroups.outcomes subgroups=subgroups.tables verdict=verdict.kind,sentence,groups,causes
+fairness=scores.variants primary_subgroups=subgroups.primary_levels power=subgroups.power gates=verdict.gates
+joined=about.joined columns=attributes.columns record=about.record plan=about.plan binning=attributes.binning
 pseudonym_key=about.pseudonym_key shared=about.shared two_rulers=subgroups.second_labels gallery=cases.gallery
 search=subgroups.search findings=subgroups.findings worst_off=subgroups.worst_off raters=subgroups.raters
 reasons=subgroups.reasons probabilities=scores.calibration

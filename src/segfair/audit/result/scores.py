@@ -17,6 +17,7 @@ __all__ = [
     "ReliabilityBin",
     "Score",
     "Scores",
+    "ToolFacts",
 ]
 
 Interval = tuple[float, float]
@@ -149,6 +150,50 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolFacts:
+    """One measure as one tool defines it, and what the audit would say by it.
+
+    Attributes:
+        tool: Name of the tool; empty: this audit, the first of each measure.
+        version: Of which it is known that it says the same; empty for this audit.
+        measure: "dsc", "hd95" or "nsd".
+        metric: The column of this audit that it is held against.
+        rule: The definition in words.
+        empty: What it is where a mask is empty.
+        n_cases: Cases with a finite value; all that follows is of these.
+        n_left_out: Cases to which the tool gives no value.
+        n_infinite: Cases of which it says infinity.
+        mean: Over those cases; None where there is none.
+        worst: The level with the worst mean, among those of at least `min_cases`; None where there is none.
+        worst_mean, worst_n: Its mean, and of how many cases.
+        fs: FS of DSC and HD95 both as the tool defines them, beside its HD95; None where it lacks one of them.
+        verdict: The verdict by it, in a word.
+        groups: Those that the verdict names.
+        turns: Whether the verdict or the group that it names first is another than by this audit's measure.
+        changes: What else is another: the worst level, the order of an attribute's levels.
+    """
+
+    tool: str
+    version: str
+    measure: str
+    metric: str
+    rule: str
+    empty: str
+    n_cases: int
+    n_left_out: int
+    n_infinite: int
+    mean: float | None
+    worst: Subgroup | None
+    worst_mean: float | None
+    worst_n: int
+    fs: float | None
+    verdict: str
+    groups: tuple[Subgroup, ...] = ()
+    turns: bool = False
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Scores(Mapping[str, Score]):
     """The scores of the cohort, by name: `scores["FS"]`.
 
@@ -157,12 +202,14 @@ class Scores(Mapping[str, Score]):
         variants: Further fairness scores.
         definitions: The scores under other definitions of NormHD.
         calibration: What the probabilities behind the masks say; None: there were none.
+        tools: The measures as other tools define them, where that was asked.
     """
 
     by_name: Mapping[str, Score]
     definitions: tuple[Definition, ...]
     variants: tuple[FairnessScore, ...] = ()
     calibration: Calibration | None = None
+    tools: tuple[ToolFacts, ...] = ()
 
     def __getitem__(self, name: str) -> Score:
         return self.by_name[name]

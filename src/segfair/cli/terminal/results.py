@@ -95,6 +95,10 @@ def write(
     say_search(result.subgroups.search, voice)
     if (plan := result.about.plan) is not None:
         voice.note(f"plan {plan.digest[:12]}: {plan.sentence}", warning=bool(plan.differences))
+    if result.scores.tools:
+        from segfair.audit.definitions import tools_sentence
+
+        voice.note(tools_sentence(result.scores.tools))
     voice.answer(audit_answer(result, page, delivery.share), exit_code=exit_code)
 
 

@@ -10,6 +10,7 @@ from segfair.audit.result.record import KNOWN_KEYS
 from segfair.audit.words import clean, format_interval, format_number, format_p, plural
 from segfair.report.audit.room import attributes_drawn, attributes_note
 from segfair.report.audit.summary import UNKNOWN_CHANCE, chance_words
+from segfair.report.audit.tools import tool_tables
 from segfair.report.figures import score_strip
 from segfair.report.parts import NAME_LENGTH, Data, cell, definition, figure, number_column, table
 
@@ -200,6 +201,7 @@ def score_section(result: AuditResult) -> Data:
         "variants": _variants(result),
         "others": plural(len(result.scores.variants) + len(result.scores.definitions), "row"),
         "definitions": _definitions(result),
+        "tools": tool_tables(result),
     }
 
 
