@@ -165,6 +165,17 @@ def test_what_is_handed_on_has_no_map_and_no_case(audited: Path, tmp_path: Path,
     assert tree(tmp_path / "shared")["probabilities"] is None
 
 
+def test_pseudonyms_leave_no_case_and_no_path_behind(study: Path, tmp_path: Path, call_cli) -> None:
+    shutil.copytree(study / "maps", tmp_path / "maps")
+    first = min((tmp_path / "maps").iterdir())
+    shutil.copy(study / "labels" / first.name, first)
+    options = ("--probabilities", tmp_path / "maps", "--pseudonymise", tmp_path / "key", "--out", tmp_path / "out")
+    done = call_cli("audit", *folders(study), *options, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert tree(tmp_path / "out")["probabilities"]["left_out"] == {}
+    assert all(first.name[:6] not in path.read_text("utf-8") for path in (tmp_path / "out").iterdir() if path.is_file())
+
+
 def test_without_labels_there_is_an_estimate_that_is_not_judged(study: Path, call_cli) -> None:
     done = call_cli("expect", study / "maps", study / "metadata.csv", "--attributes", "site", "--json")
     assert done.returncode == 0, done.stderr

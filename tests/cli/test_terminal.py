@@ -197,7 +197,7 @@ def test_bash_completes_commands_options_and_choices() -> None:
         return done.stdout.split()
 
     assert complete("segfair", "comp") == ["compare"]
-    assert complete("segfair", "audit", "--pro") == ["--protocol"]
+    assert complete("segfair", "audit", "--prot") == ["--protocol"]
     assert complete("segfair", "audit", "--missing-prediction", "") == ["worst", "drop", "error"]
 
 

@@ -258,7 +258,7 @@ def expect(
     *,
     saying: Saying,
 ) -> None:
-    """Estimate DSC from probabilities alone: without labels, never judged.
+    """Estimate DSC without labels, from probabilities; never judged.
 
     The model grades itself, and where it is sure and wrong the estimate hides it.
     """

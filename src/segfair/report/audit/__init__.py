@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from segfair.audit.result import AuditResult
 from segfair.audit.result.record import audited_name
 from segfair.audit.words import clean, metric_name, plural
+from segfair.report.audit.beside.probabilities import probability_section
+from segfair.report.audit.beside.raters import rater_section
+from segfair.report.audit.beside.second_labels import ruler_section
 from segfair.report.audit.cases import case_section, case_table
 from segfair.report.audit.groups import attribute_section, power_section, why_section
 from segfair.report.audit.lattice import subgroup_section
 from segfair.report.audit.maps import heat_map_section
 from segfair.report.audit.method import column_section, input_section, method_section
-from segfair.report.audit.probabilities import probability_section
-from segfair.report.audit.raters import rater_section
 from segfair.report.audit.reasons import reason_section
 from segfair.report.audit.room import attributes_note
 from segfair.report.audit.scores import alert_section, gate_section, plan_section, record_section, score_section
-from segfair.report.audit.second_labels import ruler_section
 from segfair.report.audit.summary import headline_facts, primary_section, verdict_section, worst_section
 from segfair.report.glossary import AUDIT_TERMS, LESION_TERMS, glossary
 from segfair.report.parts import Data, titled

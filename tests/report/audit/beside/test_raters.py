@@ -7,7 +7,7 @@ from typing import Any
 from tests.report.hand_made import small, texts
 
 from segfair.audit.result.second_labels import CaseAgreement, RaterGap, RaterGroup, RaterPair, Raters, Ruler
-from segfair.report.audit.raters import rater_section
+from segfair.report.audit.beside.raters import rater_section
 from segfair.subgroups.lattice import Subgroup
 
 WOMEN = RaterGroup(

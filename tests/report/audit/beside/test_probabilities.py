@@ -10,7 +10,7 @@ from tests.report.hand_made import small, texts
 
 from segfair.audit.result import AuditResult
 from segfair.audit.result.scores import Calibration, CalibrationGroup, ReliabilityBin
-from segfair.report.audit.probabilities import probability_section
+from segfair.report.audit.beside.probabilities import probability_section
 from segfair.report.drawing import Line, Mark
 from segfair.report.reliability import reliability_diagrams
 from segfair.subgroups.lattice import Subgroup

@@ -7,7 +7,7 @@ from typing import Any
 from tests.report.hand_made import small, texts
 
 from segfair.audit.result.second_labels import RulerGroup, TwoRulers
-from segfair.report.audit.second_labels import ruler_section
+from segfair.report.audit.beside.second_labels import ruler_section
 from segfair.subgroups.lattice import Subgroup
 
 WOMEN = Subgroup(frozenset({("sex", "f")}))
