@@ -18,7 +18,7 @@ from segfair.report.audit.maps import heat_map_section
 from segfair.report.audit.method import column_section, input_section, method_section
 from segfair.report.audit.probabilities import probability_section
 from segfair.report.audit.raters import rater_section
-from segfair.report.audit.reasons import reason_section
+from segfair.report.audit.reasons.section import reason_section
 from segfair.report.audit.room import attributes_note
 from segfair.report.audit.scores import alert_section, gate_section, plan_section, record_section, score_section
 from segfair.report.audit.second_labels import ruler_section
