@@ -8,7 +8,8 @@ import pytest
 from tests.report.hand_made import small, texts, titles
 
 from segfair.audit.result.subgroups import BoundaryError, GapParts, Part, Reasons
-from segfair.report.audit.reasons import reason_section, stacked_bar
+from segfair.report.audit.reasons.bar import stacked_bar
+from segfair.report.audit.reasons.section import reason_section
 from segfair.report.drawing import Box
 from segfair.subgroups.lattice import Subgroup
 

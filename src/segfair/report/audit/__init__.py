@@ -19,7 +19,7 @@ from segfair.report.audit.groups import attribute_section, power_section, why_se
 from segfair.report.audit.lattice import subgroup_section
 from segfair.report.audit.maps import heat_map_section
 from segfair.report.audit.method import column_section, input_section, method_section
-from segfair.report.audit.reasons import reason_section
+from segfair.report.audit.reasons.section import reason_section
 from segfair.report.audit.room import attributes_note
 from segfair.report.audit.scores import alert_section, gate_section, plan_section, record_section, score_section
 from segfair.report.audit.summary import headline_facts, primary_section, verdict_section, worst_section
