@@ -80,9 +80,7 @@ def _check_tools(config: AuditConfig, scores: ScoreTable | None) -> None:
     if not config.other_tools:
         return
     if scores is not None:
-        raise ConfigError(
-            "--other-tools: looks at the masks, and scores have none; audit the masks"
-        )
+        raise ConfigError("--other-tools: looks at the masks, and scores have none; audit the masks")
     if config.unit == "lesion":
         raise ConfigError("--other-tools: other tools score cases, and --unit lesion compares lesions; leave out one")
 
