@@ -89,9 +89,6 @@ def audit(
     ] = None,
     reasons: Reasons = False,
     images: Images = None,
-    other_tools: Annotated[
-        bool, option("Score as MONAI, nnU-Net and others do, too: would they agree?", RULES, "--other-tools")
-    ] = False,
     strict: Strict = False,
     *,
     raters: OtherRaters,
@@ -117,7 +114,6 @@ def audit(
         missing_prediction=missing_prediction,
         threshold=files.threshold,
         spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
-        other_tools=other_tools,
         strict=strict,
     )
     plan = study_plan(options)
@@ -190,8 +186,8 @@ def audit_scores(
     ] = None,
     lower_is_better: LowerIsBetter = None,
     higher_is_better: HigherIsBetter = None,
-    reasons: Annotated[bool, typer.Option("--reasons", hidden=True)] = False,
-    other_tools: Annotated[bool, typer.Option("--other-tools", hidden=True)] = False,
+    reasons: Annotated[bool, typer.Option("--reasons", hidden=True, help="Needs masks.")] = False,
+    other_tools: Annotated[bool, typer.Option("--other-tools", hidden=True, help="Needs masks.")] = False,
     *,
     options: AuditOptions,
 ) -> None:

@@ -207,7 +207,7 @@ class Testing:
 
 @dataclass(frozen=True, slots=True)
 class Lesions:
-    """What is asked about lesions."""
+    """What else is asked of the masks: about lesions, and by the definitions of other tools."""
 
     derive: Annotated[
         bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
@@ -218,6 +218,9 @@ class Lesions:
     unit: Annotated[
         Literal["case", "lesion"], option("What is compared: cases, or each lesion (with --lesions).", GROUPS)
     ] = "case"
+    other_tools: Annotated[
+        bool, option("Score as MONAI, nnU-Net and others do, too: would they agree?", RULES, "--other-tools")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
