@@ -61,6 +61,7 @@ class Case:
             from 1 on; empty where they are files.
         white: Which of its PNG masks are black and white only, as are all of their role, so that 255 means 1.
         dicom: How those of its masks that are DICOM objects are meant.
+        probabilities: Path of the model's probability map; None where there is none.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Case:
     white: tuple[MaskRole, ...] = ()
     structures: tuple[str, ...] = ()
     dicom: Mapping[MaskRole, DicomMask] = field(default_factory=dict)
+    probabilities: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,11 @@ class Cohort:
 
     def __iter__(self) -> Iterator[Case]:
         return iter(self.cases)
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether any case has a probability map beside its mask."""
+        return any(case.probabilities is not None for case in self.cases)
 
     @property
     def ids(self) -> tuple[str, ...]:

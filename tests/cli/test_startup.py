@@ -88,7 +88,7 @@ LOADED = {
     ),
     "phantom {out}/phantom --cases 2 --size 24 24 16": (
         {"numpy", "scipy"} | WRITTEN_MASKS,
-        COMMAND | {"files", "phantom"},
+        COMMAND | {"cases", "files", "phantom"},
     ),
 }
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import gaussian_filter
 
-from segfair.files.images.masks import read_mask, write_mask
+from segfair.files.images.masks import read_mask, write_image, write_mask
 
 N_CASES = 60
 
@@ -36,6 +37,7 @@ def write_study(folder: Path) -> Path:
     shutil.move(data / "preds", folder / "preds")
     cases = [path.name.removesuffix(".nii.gz") for path in sorted((folder / "preds").iterdir())]
     _write_raters_and_teams(folder, cases, rng)
+    _write_probabilities(folder, cases)
     _write_paths(folder, cases, table)
     _write_nnunet(folder, cases)
     _write_mama_mia(folder, cases, table)
@@ -67,6 +69,14 @@ def _write_raters_and_teams(folder: Path, cases: list[str], rng: np.random.Gener
         scores = pd.DataFrame({"case": cases, "dsc": rng.uniform(0.6, 0.9, len(cases)).round(4)})
         scores.to_csv(folder / "scores" / f"{team}.csv", index=False)
     scores.to_csv(folder / "scores.csv", index=False)
+
+
+def _write_probabilities(folder: Path, cases: list[str]) -> None:
+    """Maps that fall off softly around each mask."""
+    for case in cases:
+        mask = read_mask(folder / "preds" / f"{case}.nii.gz")
+        map_ = gaussian_filter(mask.array.astype(np.float32), 0.8) * 0.99 + 0.001
+        write_image(folder / "probabilities" / f"{case}.nii.gz", map_, affine=mask.affine)
 
 
 def _write_paths(folder: Path, cases: list[str], table: pd.DataFrame) -> None:

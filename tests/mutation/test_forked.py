@@ -55,6 +55,7 @@ def test_what_no_test_is_seen_to_run_is_left_to_the_room() -> None:
 
 def test_a_module_has_a_test_file() -> None:
     assert mirrored("stats/intervals/bounds.py") == "tests/stats/intervals/test_bounds.py"
+    assert mirrored("scoring/kernels.py") == "tests/scoring/test_surfaces.py"
 
 
 def test_a_fault_is_put_into_the_copy_and_taken_away_to_the_nanosecond(tmp_path: Path) -> None:

@@ -128,10 +128,12 @@ def test_levels_with_the_same_cases_and_attributes_that_hardly_vary_are_not_comb
 
 
 def test_an_attribute_that_nobody_has_is_no_obstacle() -> None:
-    found, search = searched(table_of(sex=[0, 1, 0, 1], site=[-1, -1, -1, -1], age=[0, 0, 1, 1]))
-    assert {("sex", "0"), ("age", "1")} in found
-    assert not any(name == "site" for items in found for name, _ in items)
-    assert not search.is_cut
+    table = table_of(sex=[0, 1] * 10, site=[-1] * 20, age=[0, 0, 1, 1] * 5)
+    for budget, is_cut in ((26, False), (4, True)):
+        found, search = searched(table, budget=budget)
+        assert {("sex", "0")} in found
+        assert not any(name == "site" for items in found for name, _ in items)
+        assert search.is_cut is is_cut
 
 
 @pytest.mark.parametrize(

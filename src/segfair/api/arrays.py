@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,16 +61,34 @@ class MemoryMasks:
         predictions: Case -> mask; a case without one has none here.
         labels: Case -> mask.
         metadata: The table of the cases, where it was handed in row by row with the masks; None: as it was.
+        probabilities: Case -> probability map.
     """
 
     predictions: Mapping[str, Any]
     labels: Mapping[str, Any]
     metadata: pd.DataFrame | None = None
+    probabilities: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_probabilities(self, maps: Any) -> MemoryMasks:
+        """The same with maps by case, or in the order of the labels.
+
+        Raises:
+            PairingError: Another number of maps in order than of labels.
+        """
+        if not isinstance(maps, Mapping):
+            listed = _listed(maps, "probabilities")
+            if len(listed) != len(self.labels):
+                raise PairingError(
+                    f"there are {len(listed)} probabilities and {len(self.labels)} labels; hand in as many of either, "
+                    "with None for one that is missing, or dictionaries of id -> map"
+                )
+            maps = dict(zip(self.labels, listed, strict=True))
+        return replace(self, probabilities={str(case): map_ for case, map_ in maps.items() if map_ is not None})
 
     def write(
         self, folder: Path, *, spacing: Sequence[float] | Mapping[str, Sequence[float]] | None
     ) -> dict[Path, Path]:
-        """Writes `predictions/CASE.npz` and `labels/CASE.npz`; for a mask that is a file there is a link, unread.
+        """Writes `labels/CASE.npz`, `predictions/CASE.npz` and so on; for a mask that is a file there is a link.
 
         Args:
             folder: Where to.
@@ -84,10 +102,12 @@ class MemoryMasks:
             ConfigError: A spacing that does not fit.
         """
         links = {}
-        for role, masks in (("labels", self.labels), ("predictions", self.predictions)):
+        held = {"labels": self.labels, "predictions": self.predictions, "probabilities": self.probabilities}
+        for role, masks in held.items():
             (folder / role).mkdir()
             for case, mask in masks.items():
                 size = spacing.get(case) if isinstance(spacing, Mapping) else spacing
+                size = None if role == "probabilities" else size  # a map lies as its mask does
                 place = folder / role / f"{case}.npz"
                 file = put_mask(mask, place, name=f"{role}[{case!r}]", spacing=size)
                 if file != place:

@@ -52,6 +52,7 @@ def audit(
     label_pattern: str | None = None,
     ids: Sequence[str] | None = None,
     spacing: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+    probabilities: Masks | None = None,
     images: str | PathLike[str] | None = None,
     labels2: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
     reference: Literal["first", "majority", "staple"] = "first",
@@ -69,7 +70,8 @@ def audit(
         predictions: Folder of predicted masks; or id -> mask, or masks in order, a mask being an array, a torch tensor,
             or a path, None where there is none. Items of a MONAI loader (`decollate_batch`) with "pred" and "label"
             hold the labels, too. Alone, a table of paths (a file, or a frame whose paths begin in the working
-            directory) with the columns id, prediction, label, and perhaps image and label2; any other is an attribute.
+            directory) with the columns id, prediction, label, and perhaps image, label2 and probabilities; any other is
+            an attribute.
             A frame of scores is handed on to `audit_scores`.
         labels: The same of the reference masks; file names, keys or `ids` are the case ids.
         metadata: Table of patient attributes. A frame with one row a mask in the same order needs no ids. Without it
@@ -79,6 +81,8 @@ def audit(
         ids: Case ids of masks in order.
         spacing: Lengths of a voxel's edges in mm, for arrays also one a case; None: as files and tensors say, and in
             pixels or voxels where they do not.
+        probabilities: The probabilities behind the masks, from 0 to 1, as the masks are handed in: a folder, id -> map,
+            or maps in order. They add ECE, Brier score and over-confidence.
         images: Folder of images for the pictures of the worst cases; folders only.
         labels2: Folder of another rater's labels of the same cases, or several; folders only.
         reference: What is measured with where there are several raters: the labels, their majority or STAPLE.
@@ -114,6 +118,7 @@ def audit(
             "labels2": labels2,
             "cache": cache,
             "reasons": reasons or None,
+            "probabilities": probabilities,
         }
         given = {name: value for name, value in of_masks.items() if value is not None}
         return _hand_on_scores(predictions, metadata, {**given, **options})
@@ -123,7 +128,8 @@ def audit(
         predictions, labels = _with_patterns(predictions, labels, pattern, label_pattern)
         config = audit_config(options, spacing=common if are_files else None)
         _check_running(workers, spacing, are_files, reference)
-        with _cohort_of(predictions, labels, metadata, ids=ids, spacing=spacing, options=options) as cohort:
+        handed = {"ids": ids, "spacing": spacing, "probabilities": probabilities}
+        with _cohort_of(predictions, labels, metadata, **handed, options=options) as cohort:
             result = _audit(
                 cohort,
                 config,
@@ -195,6 +201,7 @@ def _cohort_of(
     *,
     ids: Any,
     spacing: Any,
+    probabilities: Any,
     options: Mapping[str, Any],
 ) -> Iterator[Cohort]:
     """The cases, from folders, or from files that stand for arrays while they are audited."""
@@ -213,23 +220,29 @@ def _cohort_of(
             raise ConfigError("ids: file names are the ids of masks in folders; leave it out")
         # One table, or both folders: told above.
         places: Any = (predictions, labels, metadata)
-        yield load_cohort(*places, **chosen)
+        if not isinstance(probabilities, str | PathLike | None):
+            raise ConfigError("probabilities: are a folder where masks are in folders; hand in its path")
+        yield load_cohort(*places, **chosen, probabilities=probabilities)
         return
     if isinstance(predictions, str | PathLike) or isinstance(labels, str | PathLike):
         raise InputError("predictions and labels: one is a folder and the other is not; hand in both alike")
+    if isinstance(probabilities, str | PathLike):
+        raise ConfigError("probabilities: are a folder, and masks are not; hand in id -> map, or maps in order")
     masks = gather(predictions, labels, metadata, ids=ids, id_column=options.get("id_column"))
+    masks = masks if probabilities is None else masks.with_probabilities(probabilities)
     with memory_folder() as folder, python_terms():  # within, arrays have the names that they were given
         files = masks.write(folder, spacing=spacing)
         table = metadata if masks.metadata is None else masks.metadata
-        cohort = load_cohort(folder / "predictions", folder / "labels", table, **chosen)
+        maps = folder / "probabilities" if masks.probabilities else None
+        cohort = load_cohort(folder / "predictions", folder / "labels", table, **chosen, probabilities=maps)
         inputs = {role: path for role, path in cohort.inputs.items() if role == "metadata"}
         yield dataclasses.replace(cohort, inputs=inputs, cases=tuple(_of_files(case, files) for case in cohort))
 
 
 def _of_files(case: Case, files: Mapping[Path, Path]) -> Case:
     """A case whose masks are the files that links stand for."""
-    label, prediction = (path and files.get(path, path) for path in (case.label, case.prediction))
-    return dataclasses.replace(case, label=label, prediction=prediction)
+    paths = {role: getattr(case, role) for role in ("label", "prediction", "probabilities")}
+    return dataclasses.replace(case, **{role: path and files.get(path, path) for role, path in paths.items()})
 
 
 def _audit(

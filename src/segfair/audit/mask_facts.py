@@ -9,12 +9,13 @@ from collections.abc import Iterable
 
 from segfair.audit.result import Alert, AuditConfig
 from segfair.audit.words import plural
-from segfair.errors import ConfigError, InputError
+from segfair.errors import ConfigError, InputError, some
 from segfair.scoring.reading import GIVEN_SIZE, NO_PREDICTION, OTHER_GRID, OUTSIDE
 from segfair.scoring.scores import CaseScore, ScoreTable
 
 __all__ = [
     "COPIED",
+    "check_maps",
     "check_threshold",
     "check_usable",
     "copies_labels",
@@ -57,6 +58,24 @@ def check_usable(scores: ScoreTable, config: AuditConfig) -> None:
         "were predicted, name them with --cases FILE (ids, one a line, or splits_final.json:FOLD) or --where "
         "EXPRESSION; if the model failed on them, choose --missing-prediction worst (they count with the worst score) "
         "or drop (they leave the audit)"
+    )
+
+
+def check_maps(scores: ScoreTable, config: AuditConfig) -> None:
+    """Refuses probability maps of which more than a fifth cannot be used, unless unusable files have a meaning.
+
+    Raises:
+        InputError: They are too many, or unusable files are an error.
+    """
+    without = {score.case: score.no_probabilities for score in scores.scores if score.no_probabilities}
+    most = 0.0 if config.missing_prediction == "error" else _MOST_UNUSABLE * len(scores.cases)
+    if len(without) <= most or config.missing_prediction in ("worst", "drop"):
+        return
+    case, reason = next(iter(without.items()))
+    raise InputError(
+        f"{len(without)} of {len(scores.cases)} probability maps cannot be used, such as that of case {case} "
+        f"({reason}); mend them, or choose --missing-prediction worst or drop: their cases are then "
+        "in no mean of probabilities"
     )
 
 
@@ -140,7 +159,22 @@ def mask_alerts(scores: ScoreTable, config: AuditConfig) -> tuple[Alert, ...]:
         f"{equal} of {plural(len(scores.cases), 'prediction')} equal their label voxel for voxel (empty labels left "
         "out). A model hits a small lesion exactly now and then; make sure that the rest are no copies of the labels.",
     )
-    return (*size_alerts(scores, config), *([copied] if equal else []))
+    return (*size_alerts(scores, config), *([copied] if equal else []), *_map_alerts(scores))
+
+
+def _map_alerts(scores: ScoreTable) -> list[Alert]:
+    """Whose probability maps could not be used, the first of them with what is wrong."""
+    without = {score.case: score.no_probabilities for score in scores.scores if score.no_probabilities}
+    if not without:
+        return []
+    named = some([f"{case}: {reason}" for case, reason in without.items()])
+    return [
+        Alert(
+            "cases",
+            f"{len(without)} of {plural(len(scores), 'probability map')} cannot be used, and their cases are in no mean"
+            f" of probabilities ({named}); audit.json names each.",
+        )
+    ]
 
 
 def size_alerts(scores: ScoreTable, config: AuditConfig) -> tuple[Alert, ...]:

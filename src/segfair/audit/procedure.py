@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segfair.attributes.fit import BinningPlan
 from segfair.attributes.joins import join_levels
+from segfair.audit.calibration.levels import calibration_facts
 from segfair.audit.certainty import CohortScores, challenge_of, point_scores
 from segfair.audit.choices.cases import check_columns, score_cases, settle
 from segfair.audit.choices.groups import Study, form_groups
@@ -157,6 +158,7 @@ def run_audit(
             certainty.scores(point_scores(panel, study.patients, challenge)) if challenge else certainty.means(),
             definitions,
             certainty.variants(),
+            calibration_facts(scores, attributes, config, panel.units.subjects),
             tools,
         ),
         found,

@@ -83,6 +83,12 @@ _METRIC_NAMES: Mapping[str, str] = {
     "lesion_depth_px": "Lesion depth (px)",
     "lesion_pq": "Lesion PQ",
     "lesion_pq_dsc": "Lesion PQ (DSC)",
+    "ece": "ECE",
+    "ece_chance": "ECE by chance",
+    "brier": "Brier score",
+    "expected_dsc": "Expected DSC",
+    "overconfidence": "Over-confidence",
+    "abs_overconfidence": "Absolute over-confidence",
 }
 
 

@@ -49,6 +49,7 @@ class Listed:
 LISTED = {
     "audit": Listed("auditing", "Audit", "Score masks, find whom they are worse for, and write a report."),
     "audit-scores": Listed("auditing", "Audit", "The same audit from per-case scores that exist already."),
+    "expect": Listed("auditing", "Audit", "Estimate DSC from probabilities alone: without labels, never judged."),
     "report": Listed("auditing", "Audit", "Draw the report again without scoring again."),
     "card": Listed("handing_over", "Audit", "Print a model card (Markdown) from the facts of an audit."),
     "dossier": Listed("handing_over", "Audit", "Hold an audit against what regulators and journals ask for."),

@@ -1,4 +1,4 @@
-"""`audit`, `audit-scores` and `report`. Tests and draws nothing itself."""
+"""`audit`, `audit-scores`, `expect` and `report`. Tests and draws nothing itself."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from segfair.cli.commands import Command, brief
 from segfair.cli.options import (
     GROUPS,
     RULES,
+    Attributes,
     AuditFile,
     AuditOptions,
+    Besides,
     Figures,
+    HelpAll,
     HigherIsBetter,
+    IdColumn,
     Images,
     Label,
     Lesions,
@@ -29,10 +33,10 @@ from segfair.cli.options import (
     Naming,
     OtherRaters,
     Out,
-    Reasons,
     Running,
     Saying,
     Share,
+    Sheet,
     Strict,
     option,
     spread,
@@ -51,7 +55,7 @@ from segfair.cli.settings import (
     study_plan,
 )
 from segfair.cli.terminal.progress import progress, workers
-from segfair.cli.terminal.results import finish, say_cache, write
+from segfair.cli.terminal.results import finish, say_cache, say_expectation, write
 from segfair.cli.terminal.voice import Voice
 from segfair.errors import ConfigError
 
@@ -87,13 +91,13 @@ def audit(
         MissingRule | None,
         option("What an unusable prediction means: the worst score, nothing, or an error.", RULES),
     ] = None,
-    reasons: Reasons = False,
     images: Images = None,
     strict: Strict = False,
     *,
     raters: OtherRaters,
     files: MaskFiles,
     lesions: Lesions,
+    besides: Besides,
     running: Running,
     options: AuditOptions,
 ) -> None:
@@ -114,11 +118,12 @@ def audit(
         missing_prediction=missing_prediction,
         threshold=files.threshold,
         spacing_mm=None if files.spacing is None else parse_spacing(files.spacing),
+        other_tools=besides.other_tools,
         strict=strict,
     )
     plan = study_plan(options)
     config = config if plan is None else plan.applied(config)
-    if reasons:
+    if besides.reasons:
         from segfair.audit.reasons.procedure import require_dsc
 
         require_dsc(config)
@@ -129,6 +134,7 @@ def audit(
         missing_prediction=config.missing_prediction,
         dicom_series=files.dicom_series,
         dicom_attributes=files.dicom_attributes,
+        probabilities=besides.probabilities,
         **selection(options, plan),
     )
     cohort, found_images = with_images(cohort, images)
@@ -138,7 +144,7 @@ def audit(
         with workers(len(cohort), running) as executor:
             with progress(len(cohort), voice) as on_done:
                 result, cohort = rated.run(config, executor=executor, cache=cache, on_done=on_done)
-            if reasons:
+            if besides.reasons:
                 result = _taken_apart(result, cohort, rated, voice, executor=executor, cache=cache)
         say_cache(cache, "cases" if rated.kind == "one" else "pairs of masks", voice)
         result = planned(result, plan, options, asked=config, gates=gates)
@@ -231,6 +237,41 @@ def _uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@app.command(cls=brief("threshold", "attributes", "bins"), epilog="Example: segfair expect probabilities/ metadata.csv")
+@spread
+def expect(
+    probabilities: Annotated[
+        Path, typer.Argument(metavar="PROBABILITIES", help="Folder of probability maps, or of nnU-Net's .npz.")
+    ],
+    metadata: Annotated[Path, typer.Argument(metavar="METADATA", help="Table of patient attributes.")],
+    threshold: Annotated[
+        float, typer.Option(help="A voxel is in the mask from this value on.", min=1e-9, max=1.0)
+    ] = 0.5,
+    label: Label = None,
+    attributes: Attributes = None,
+    bins: Annotated[list[str] | None, typer.Option(help="Edges of a number, e.g. age=0,40,50,60.")] = None,
+    id_column: IdColumn = None,
+    sheet: Sheet = None,
+    help_all: HelpAll = False,
+    *,
+    saying: Saying,
+) -> None:
+    """Estimate DSC from probabilities alone: without labels, never judged.
+
+    The model grades itself, and where it is sure and wrong the estimate hides it.
+    """
+    from segfair.audit.calibration.expected import expect
+    from segfair.audit.choices.labels import resolve_protocol
+    from segfair.cases import Cohort
+
+    voice = Voice("expect", saying)
+    config = audit_config(AuditOptions(attributes=attributes, bins=bins), labels=tuple(label or ()))
+    config = dataclasses.replace(config, protocol=resolve_protocol(config, Cohort(())))
+    say_expectation(
+        expect(probabilities, metadata, config, threshold=threshold, id_column=id_column, sheet=sheet), voice
+    )
 
 
 @app.command(cls=Command, epilog="Example: segfair report segfair-report/ --out redrawn/")

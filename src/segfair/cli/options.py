@@ -131,6 +131,12 @@ class MaskFiles:
     ] = None
 
 
+Probabilities = Annotated[
+    Path | None,
+    option("Folder of the probabilities behind the masks: is the model as sure as it is right?", GROUPS),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class OtherRaters:
     """Who else labelled the cases."""
@@ -206,8 +212,19 @@ class Testing:
 
 
 @dataclass(frozen=True, slots=True)
+class Besides:
+    """What is asked beside the scores."""
+
+    reasons: Reasons = False
+    probabilities: Probabilities = None
+    other_tools: Annotated[
+        bool, option("Score as MONAI, nnU-Net and others do, too: would they agree?", RULES, "--other-tools")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
 class Lesions:
-    """What else is asked of the masks: about lesions, and by the definitions of other tools."""
+    """What is asked about lesions."""
 
     derive: Annotated[
         bool, option("Lesion volume, number of lesions and spacing become attributes.", GROUPS, "--derive")
@@ -218,9 +235,6 @@ class Lesions:
     unit: Annotated[
         Literal["case", "lesion"], option("What is compared: cases, or each lesion (with --lesions).", GROUPS)
     ] = "case"
-    other_tools: Annotated[
-        bool, option("Score as MONAI, nnU-Net and others do, too: would they agree?", RULES, "--other-tools")
-    ] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,7 @@ def require_answerable(
     config = require_lesions(dataclasses.replace(config, protocol=resolve_protocol(config, cohort)))
     config = resolve_units(config, cohort)
     rules = config.protocol
-    metrics = scores.metrics if scores is not None else audited_metrics(config)
+    metrics = scores.metrics if scores is not None else audited_metrics(config, cohort)
     config, _ = resolve_outcomes(config, metrics)
     listed = tuple(rules.attributes)
     possible = config.attributes or (listed if rules.listed_only else (*listed, *cohort.columns))

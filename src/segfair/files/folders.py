@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Literal
 
 from segfair.errors import InputError, PairingError, in_words
 from segfair.files.cells import compose
-from segfair.files.images.masks import MASK_SUFFIXES, PROBABILITY_KEYS, mask_stem
+from segfair.files.images.masks import MASK_SUFFIXES, mask_stem
+from segfair.files.images.probabilities import holds_classes
 
 __all__ = [
     "Role",
@@ -30,7 +30,7 @@ _UNREAD_SUFFIXES = (".bmp", ".gif", ".jpg", ".jpeg", ".img", ".mgz", ".mat", ".d
 # Formats of many things: beside another file of its case such a file is no mask.
 _BESIDE = (".tif", ".tiff", ".npy")
 
-Role = Literal["labels", "predictions", "images"]
+Role = Literal["labels", "predictions", "probabilities", "images"]
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def masks_in(folder: Path, role: Role) -> tuple[dict[str, Path], tuple[str, ...]
     n_probabilities = 0
     for case, paths in candidates.items():
         if len(paths) > 1:
-            masks = [path for path in paths if not _holds_probabilities(path)]
+            masks = [path for path in paths if not holds_classes(path)]
             n_probabilities += len(paths) - len(masks)
             if len(masks) != 1:
                 names = " and ".join(path.name for path in (masks or paths))
@@ -117,16 +117,6 @@ def _without_others(candidates: dict[str, list[Path]]) -> tuple[dict[str, list[P
     )
 
 
-def _holds_probabilities(path: Path) -> bool:
-    if path.suffix.lower() != ".npz":
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.removesuffix(".npy") in PROBABILITY_KEYS for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
 def unread_masks(folder: Path, known: Collection[str]) -> dict[str, Path]:
     """Files of a folder that look like masks of further cases, and are not read: id -> file.
 
@@ -153,6 +143,7 @@ def nothing_found(path: Path, role: Role) -> InputError:
     wanted = {
         "labels": "a folder of masks, a MAMA-MIA or nnU-Net data set, or a Decathlon dataset.json",
         "predictions": "a folder of masks or an nnU-Net results folder",
+        "probabilities": "a folder of probability maps, or an nnU-Net results folder with the .npz it saves",
         "images": "a folder of images, a data set with imagesTr or images, or a dataset.json",
     }[role]
     if not path.exists():

@@ -22,12 +22,14 @@ from segfair.files.finding.patterns import find_by_pattern, is_pattern, split_pa
 from segfair.files.finding.structures import find_structures
 from segfair.files.folders import Role, has_masks, mask_files, masks_in, named, nothing_found, readable
 from segfair.files.images.masks import MASK_SUFFIXES, mask_stem
+from segfair.files.images.probabilities import holds_classes
 from segfair.files.spellings import FILES, Spellings, pair_spellings
 
 __all__ = [
     "MaskFolder",
     "find_labels",
     "find_predictions",
+    "find_probabilities",
     "look_swapped",
     "pair_ids",
     "pair_masks",
@@ -137,6 +139,25 @@ def find_predictions(path: Path) -> MaskFolder:
     """
     with readable(path, "predictions"):
         return _find(named(path), "predictions")
+
+
+def find_probabilities(path: Path) -> MaskFolder:
+    """The probability maps of a model, in any layout of predictions.
+
+    Where nnU-Net saved the probabilities of all classes beside a mask (`ID.npz` beside `ID.nii.gz`), they are taken.
+
+    Raises:
+        InputError, PairingError: As `find_predictions`.
+    """
+    with readable(path, "probabilities"):
+        found = _find(named(path), "probabilities")
+    files = {case: _classes_beside(mask) or mask for case, mask in found.files.items()}
+    return replace(found, files=files, notices=())
+
+
+def _classes_beside(mask: Path) -> Path | None:
+    beside = mask.with_name(f"{mask_stem(mask.name)}.npz")
+    return beside if holds_classes(beside) else None
 
 
 def pair_masks(labels: Collection[str], predictions: Collection[str]) -> Spellings:

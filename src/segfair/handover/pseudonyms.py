@@ -196,6 +196,7 @@ def without_paths(result: AuditResult) -> AuditResult:
     left_out = result.attributes.left_out
     search, second = result.subgroups.search, result.subgroups.second_labels
     reasons = result.subgroups.reasons
+    calibration = result.scores.calibration
     if search is not None:
         entries = (LeftOut(entry.what, _NO_ATTRIBUTE) if entry.what in left_out else entry for entry in search.left_out)
         search = dataclasses.replace(search, left_out=tuple(entries))
@@ -226,6 +227,10 @@ def without_paths(result: AuditResult) -> AuditResult:
             second_labels=None if second is None else dataclasses.replace(second, labels=""),
             raters=None if result.subgroups.raters is None else _unnamed(result.subgroups.raters),
             reasons=reasons and dataclasses.replace(reasons, cases=()),
+        ),
+        scores=dataclasses.replace(
+            result.scores,
+            calibration=None if calibration is None else dataclasses.replace(calibration, left_out={}),
         ),
         verdict=dataclasses.replace(result.verdict, alerts=tuple(kept)),
     )

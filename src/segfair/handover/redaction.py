@@ -223,6 +223,7 @@ def rename_levels(result: AuditResult, names: Mapping[str, Mapping[str, str]]) -
                 dataclasses.replace(entry, changes=tuple(map(sentence, entry.changes)))
                 for entry in result.scores.definitions
             ),
+            calibration=change(result.scores.calibration),
             tools=tuple(
                 dataclasses.replace(change(entry), changes=tuple(map(sentence, entry.changes)))
                 for entry in result.scores.tools

@@ -58,6 +58,7 @@ def load_cohort(
     subject_column: str | None = None,
     dicom_series: str | PathLike[str] | None = None,
     dicom_attributes: str | None = None,
+    probabilities: str | PathLike[str] | None = None,
 ) -> Cohort:
     """Gathers the cases of an audit from their folders and their table, or from one table of paths.
 
@@ -75,6 +76,8 @@ def load_cohort(
         subject_column: Metadata column that tells which cases are of one patient; it stays in the metadata.
         dicom_series: Folder of the image series that DICOM masks were drawn on, where they do not lie beside them.
         dicom_attributes: Attributes read from DICOM headers as metadata; see `segfair.files.dicom.attributes`.
+        probabilities: Folder of the probabilities behind the masks, as maps or as nnU-Net's `.npz`; None: without, or
+            as a table of paths has them.
 
     Returns:
         The cohort in id order. The folds of nnU-Net results become the column `fold`. A case without a row is
@@ -86,7 +89,7 @@ def load_cohort(
         MetadataError: The table is unusable, or belongs to other cases.
         ConfigError: A condition that cannot be read, or that no case fulfils.
     """
-    source = find_sources(predictions, labels, metadata, sheet=sheet)
+    source = find_sources(predictions, labels, metadata, sheet=sheet, probabilities=probabilities)
     label_masks, prediction_masks = source.labels, source.predictions
     label_folder, prediction_folder = source.label_place, source.prediction_place
     case_ids = sorted(label_masks.files)
@@ -124,6 +127,7 @@ def load_cohort(
         f"predictions: {len(prediction_ids)} masks in {prediction_folder} ({prediction_masks.layout})",
         *prediction_masks.notices,
         *_structure_notices(label_masks, prediction_masks),
+        *source.notices,
         *pairing_notices(found),
         *([swapped] if swapped else []),
         *rows.notices,
@@ -135,7 +139,14 @@ def load_cohort(
     prediction_of = {case: prediction_masks.files[partner] for case, partner in pairs.items()}
     cohort = Cohort(
         tuple(
-            Case(case, label_masks.files[case], prediction_of.get(case), rows.of(case), structures=structures)
+            Case(
+                case,
+                label_masks.files[case],
+                prediction_of.get(case),
+                rows.of(case),
+                structures=structures,
+                probabilities=source.probabilities.get(case),
+            )
             for case in chosen
             if case not in excluded
         ),

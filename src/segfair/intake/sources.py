@@ -6,18 +6,18 @@ Pairs nothing, and opens no mask; whichever way it came in, the same files make 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segfair.errors import InputError, some
+from segfair.errors import ConfigError, InputError, PairingError, some
 from segfair.files.datalists import PathTable, dataset_beside, is_path_table, read_path_table
 from segfair.files.dicom.index import holds_dicom
 from segfair.files.finding.bids import participants_of
 from segfair.files.finding.patterns import local_masks
 from segfair.files.folders import Role
-from segfair.files.layouts import MaskFolder, find_labels, find_predictions
+from segfair.files.layouts import MaskFolder, find_labels, find_predictions, find_probabilities, pair_masks
 from segfair.files.tables import Table
 from segfair.intake.case_rows import read_metadata, table_input
 
@@ -39,6 +39,8 @@ class Sources:
         inputs: Role -> the path handed in.
         raters: Name of another rater -> case id -> label, from a table of paths.
         images: Case id -> images, from a table of paths.
+        probabilities: Case id -> probability map; cases without one are left out.
+        notices: Sentences about these.
     """
 
     labels: MaskFolder
@@ -50,6 +52,8 @@ class Sources:
     inputs: Mapping[str, Path] = field(default_factory=dict)
     raters: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     images: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    probabilities: Mapping[str, Path] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
 def find_sources(
@@ -58,6 +62,7 @@ def find_sources(
     metadata: str | PathLike[str] | pd.DataFrame | None,
     *,
     sheet: str | None = None,
+    probabilities: str | PathLike[str] | None = None,
 ) -> Sources:
     """Finds the masks of both sides and reads the table.
 
@@ -66,12 +71,46 @@ def find_sources(
         labels: A folder, or a pattern.
         metadata: The table of attributes; None: without, or the table of paths.
         sheet: Sheet of an XLSX file; None: the one that holds most of the case ids.
+        probabilities: A folder of probability maps, or a pattern; None: those that a table of paths names, if any.
 
     Raises:
+        ConfigError: Probabilities in a folder and in a table of paths.
         InputError: Nothing there, no mask in it, or a table that names none.
         PairingError: Two files of one case, or two rows.
         MetadataError: A table that cannot be read.
     """
+    found = _found(predictions, labels, metadata, sheet)
+    return found if probabilities is None else _with_probabilities(found, Path(probabilities))
+
+
+def _with_probabilities(found: Sources, folder: Path) -> Sources:
+    """The sources with the maps of a folder, by the cases of their labels."""
+    if found.probabilities:
+        raise ConfigError(
+            f"--probabilities {folder}: the table of paths has the column probabilities; leave out one of them"
+        )
+    place = local_masks(folder)
+    maps = find_probabilities(place)
+    partner = pair_masks(list(found.labels.files), list(maps.files)).partner
+    if not partner:
+        raise PairingError(
+            f"none of the {len(maps.files)} probability maps in {folder} belongs to a label; maps are "
+            f"{some(maps.files)}, labels are {some(found.labels.files)}; their names have to be equal"
+        )
+    return replace(
+        found,
+        probabilities={case: maps.files[name] for case, name in partner.items()},
+        notices=(*found.notices, f"probabilities: {len(partner)} maps in {place} ({maps.layout})"),
+        inputs={**found.inputs, "probabilities": folder},
+    )
+
+
+def _found(
+    predictions: str | PathLike[str] | pd.DataFrame,
+    labels: str | PathLike[str] | None,
+    metadata: str | PathLike[str] | pd.DataFrame | None,
+    sheet: str | None,
+) -> Sources:
     if not isinstance(predictions, str | PathLike):
         return _listed(predictions, sheet)
     if is_path_table(Path(predictions)):
@@ -125,8 +164,19 @@ def _listed(path: Path | pd.DataFrame, sheet: str | None) -> Sources:
     for role in raters:
         _told_absent(listed, role, raters[role])
     inputs = dict.fromkeys(("predictions", "labels", "metadata"), place) if isinstance(path, Path) else {}
+    maps = listed.files.get("probabilities") or {}
     return Sources(
-        labels, predictions, place, place, listed.metadata, listed.id_column, inputs, raters, dict(listed.images)
+        labels,
+        predictions,
+        place,
+        place,
+        listed.metadata,
+        listed.id_column,
+        inputs,
+        raters,
+        dict(listed.images),
+        maps,
+        _told_absent(listed, "probabilities", maps),
     )
 
 

@@ -96,6 +96,19 @@ ENTRIES: Mapping[str, Entry] = {
     "power": Entry(
         "Power", "How probable it is that a cohort of this size shows a difference that is there.", ("power",)
     ),
+    "ece": Entry(
+        "ECE",
+        "Expected calibration error: how far probabilities lie from the shares of voxels that are lesion. 0 is exact; "
+        "a model whose probabilities are right has its chance level, for bins of few voxels are off by chance.",
+        ("Expected calibration error", "calibration"),
+    ),
+    "brier": Entry("Brier score", "Mean squared difference of probability and label, a voxel each: 0 is exact."),
+    "overconfidence": Entry(
+        "Over-confidence",
+        "The DSC that the probabilities expect of a mask minus the one it has. Above 0 the model is surer than it is "
+        "right, below 0 less sure.",
+        ("over-confidence", "over-confident", "under-confident"),
+    ),
     "penalised": Entry(
         "Penalised",
         "A case whose prediction is missing or cannot be used: it counts with the worst score.",

@@ -16,6 +16,7 @@ from segfair.errors import InputError
 from segfair.files.images.masks import Mask
 from segfair.protocol.rules import Protocol
 from segfair.remote import shown
+from segfair.scoring.calibration.cases import metrics_of, with_probabilities, without_probabilities
 from segfair.scoring.executors import outcomes_in_order
 from segfair.scoring.label_digest import label_digest
 from segfair.scoring.pairs import score_masks, worst_score
@@ -34,7 +35,7 @@ from segfair.scoring.score_cache import (
     contents_of_prediction,
     names_a_file,
 )
-from segfair.scoring.scores import CaseScore, ScoreTable, protocol_metrics
+from segfair.scoring.scores import CaseScore, ScoreTable
 
 __all__ = [
     "Outcome",
@@ -77,6 +78,7 @@ def score_against(
     *,
     threshold: float | None = None,
     spacing_mm: tuple[float, ...] | None = None,
+    probabilities: bool = False,
     other_tools: bool = False,
 ) -> CaseScore:
     """Reads the prediction of a case and scores it against a label in memory, so that several share one reading.
@@ -87,6 +89,7 @@ def score_against(
         protocol: The rules.
         threshold: See `score_case`.
         spacing_mm: See `score_case`; the label has been read with it.
+        probabilities: Whether the score has the values of the case's probability map, too.
         other_tools: See `score_cohort`.
 
     Raises:
@@ -109,11 +112,14 @@ def score_against(
             sets=label.sets,
             other_tools=other_tools,
         )
+        score = without_probabilities(score) if probabilities else score
         return dataclasses.replace(score, alerts=(*_told("label", label), *sizes, *score.alerts))
     label = prediction.label
     score = score_masks(
         label, prediction.mask, has_size=known, protocol=protocol, case=case.id, other_tools=other_tools
     )
+    if probabilities:
+        score = with_probabilities(score, case, label, prediction, protocol, has_size=known)
     told = (*_told("label", label), *_told("prediction", prediction.mask))
     return dataclasses.replace(
         score,
@@ -146,7 +152,13 @@ class Outcome:
     def with_urls(self) -> Outcome:
         """The same with reasons that name files as the user does; asked where the files were listed."""
         scores = (
-            score if score.penalised is None else dataclasses.replace(score, penalised=shown(score.penalised))
+            score
+            if score.penalised is None and not score.no_probabilities
+            else dataclasses.replace(
+                score,
+                penalised=score.penalised and shown(score.penalised),
+                no_probabilities=shown(score.no_probabilities),
+            )
             for score in self.scores
         )
         return dataclasses.replace(self, scores=tuple(scores), reason=shown(self.reason))
@@ -213,9 +225,9 @@ def score_cohort(
             told apart.
         AuditError: A worker process died.
     """
-    columns = protocol_metrics(protocol)
+    columns = metrics_of(cohort, protocol)
     check_threshold(threshold, protocol)
-    rules = Rules(protocol, threshold, spacing_mm, other_tools)
+    rules = Rules(protocol, threshold, spacing_mm, cohort.has_probabilities, other_tools)
     # A worker needs the files of its case, not the patient's metadata.
     bare = (dataclasses.replace(case, metadata={}) for case in cohort)
     jobs = ((case.id, (case, [case], rules, cache)) for case in bare)
@@ -224,7 +236,7 @@ def score_cohort(
     with outcomes_in_order(score_predictions, jobs, executor) as outcomes:
         for case, found in outcomes:
             outcome = found.with_urls()
-            reason = outcome.reason or outcome.scores[0].penalised
+            reason = outcome.reason or outcome.scores[0].penalised or outcome.scores[0].no_probabilities
             if strict and reason:
                 raise InputError(f"case {case}: {reason}; mend or remove it, or leave out --strict")
             if outcome.reason:
@@ -284,6 +296,7 @@ class _OneLabel:
             rules.protocol,
             threshold=rules.threshold,
             spacing_mm=rules.spacing_mm,
+            probabilities=rules.with_probabilities,
             other_tools=rules.other_tools,
         )
         return dataclasses.replace(score, label_sha256=self._digest)

@@ -96,12 +96,14 @@ class Prediction:
     Attributes:
         mask: The prediction.
         label: The label; larger than it was read where neither file says where the image ends.
+        stored: The prediction as its file stores it.
         alerts: Sentences.
         facts: Name -> number.
     """
 
     mask: Mask
     label: Mask
+    stored: Mask
     alerts: tuple[str, ...] = ()
     facts: Mapping[str, float] = field(default_factory=dict)
 
@@ -128,11 +130,11 @@ def read_prediction(
     label, prediction = together(label, prediction, tolerance=tolerance)
     aligned = align(prediction, label, tolerance=tolerance)
     if aligned is not None:
-        return Prediction(aligned, label, _other_place(prediction, label, tolerance), facts)
+        return Prediction(aligned, label, prediction, _other_place(prediction, label, tolerance), facts)
     difference = describe_difference(label, prediction)
     if protocol.grid.match == "shape" and prediction.shape == label.shape:
         text = f"scored voxel by voxel although the grids differ: {difference}"
-        return Prediction(prediction, label, (text,), facts)
+        return Prediction(prediction, label, prediction, (text,), facts)
     if label.has_size and not prediction.has_size:
         difference += '; save it with the affine of its label, or let equal shape be enough (grid.match = "shape")'
     raise InputError(f"{OTHER_GRID}: {difference}")

@@ -66,11 +66,12 @@ def scorer_digest() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How two masks are scored, as `segfair.scoring.cohort.score_cohort` has it."""
+    """How masks are scored, as `segfair.scoring.cohort.score_cohort` has it, and whether probabilities are, too."""
 
     protocol: Protocol
     threshold: float | None = None
     spacing_mm: tuple[float, ...] | None = None
+    with_probabilities: bool = False
     other_tools: bool = False
 
 
@@ -111,6 +112,8 @@ class ScoreCache:
         meant = {role: dataclasses.asdict(how) for role, how in sorted(case.dicom.items())}
         given = [rules.threshold, rules.spacing_mm, sorted(case.white), *([meant] if meant else [])]
         depends = [self.scorer, protocol, *given, label, prediction, *case.structures, rules.other_tools]
+        if rules.with_probabilities:
+            depends.append(contents_of_probabilities(case))
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()
 
     def find(self, key: str) -> CaseScore | None:
@@ -180,9 +183,18 @@ def contents_of_prediction(case: Case) -> str | None:
     return _contents(case.prediction, case.within)
 
 
+def contents_of_probabilities(case: Case) -> str:
+    """The same of a probability map; of one that cannot be read, which scoring names, where it should be."""
+    if case.probabilities is None:
+        return NOTHING
+    return _contents(case.probabilities, None) or str(case.probabilities)
+
+
 def names_a_file(score: CaseScore, case: Case) -> bool:
     """Whether a penalty speaks of a file by its path, so that it holds for this case and this run alone."""
-    return any(str(path) in (score.penalised or "") for path in (case.label, case.prediction) if path is not None)
+    told = (score.penalised or "") + score.no_probabilities
+    paths = (case.label, case.prediction, case.probabilities)
+    return any(str(path) in told for path in paths if path is not None)
 
 
 def _contents(path: Path, within: Path | None) -> str | None:
@@ -199,7 +211,9 @@ def _digest(text: str) -> str:
 def _score(tree: dict[str, Any]) -> CaseScore:
     in_label, in_prediction = tree.pop("values_found")
     lesions = tree.pop("lesions")
+    calibration = tree.pop("calibration")
     return CaseScore(
         **{**tree, "case": "", "alerts": tuple(tree["alerts"]), "lesions": tuple(Lesion(**of) for of in lesions)},
         values_found=(tuple(in_label), tuple(in_prediction)),
+        calibration=tuple((n, probability, lesion) for n, probability, lesion in calibration),
     )

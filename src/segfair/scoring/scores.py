@@ -77,6 +77,10 @@ class CaseScore:
         lesions: What came of each lesion of the label that counts, by the protocol's rule; empty without a rule.
             With regions those of all regions together.
         equals_label: Whether the prediction has just the voxels of a label that is not empty, in every region.
+        calibration: Of a probability map, bin by bin: voxels around the lesion, the sum of their probabilities, and how
+            many are lesion; empty without a map, or without a lesion.
+        no_probabilities: Why the case has no values of its probabilities though others have; empty otherwise, and where
+            its prediction could not be used either.
         by_tools: What other tools would say, by "TOOL MEASURE" (`segfair.scoring.definitions.tools`), where that was
             asked; None where a tool gives no value, and inf where it says infinity, which is what is to be told of it.
     """
@@ -90,6 +94,8 @@ class CaseScore:
     values_found: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     equals_label: bool = False
     lesions: tuple[Lesion, ...] = ()
+    calibration: tuple[tuple[float, float, float], ...] = ()
+    no_probabilities: str = ""
     by_tools: Mapping[str, float | None] = field(default_factory=dict)
 
 

@@ -16,6 +16,7 @@ from tests.dicom_fixtures import AXIAL, OBLIQUE, ball, edited, write_contours, w
 
 from segfair.audit.choices.labels import resolve_protocol
 from segfair.audit.procedure import run_audit
+from segfair.audit.raters.labels import put_together, raters_of
 from segfair.audit.result import AuditConfig
 from segfair.cases import Case, Cohort
 from segfair.errors import ConfigError, InputError, PairingError
@@ -23,7 +24,7 @@ from segfair.files.images.masks import write_mask
 from segfair.intake.cohorts import load_cohort
 from segfair.intake.dicom.cases import with_dicom
 from segfair.intake.mask_values import with_pictures
-from segfair.intake.rater_labels import labels_in, with_labels
+from segfair.intake.rater_labels import RaterLabels, labels_in, with_labels
 from segfair.protocol.rules import load_protocol
 from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import Rules, ScoreCache
@@ -358,3 +359,28 @@ def test_second_labels_may_be_contours(tmp_path):
     values, table = scores_of(second)
     assert not table.excluded
     assert all(0 < value < 1 for value in values)
+
+
+def test_a_table_of_paths_may_name_dicom_and_other_raters_of_it(tmp_path):
+    rows = ["id,prediction,label,label2"]
+    for at in range(3):
+        series = write_series(tmp_path / f"P{at}" / "CT", patient=f"P{at}")
+        pair(tmp_path, series, {"GTV": label_of(at)}, {"GTV": label_of(at)}, name=str(at))
+        write_seg(tmp_path / "second" / f"{at}.dcm", series, {"GTV": label_of(at)})
+        rows.append(f"P{at},predictions/{at},labels/{at},second/{at}.dcm")
+    (tmp_path / "table.csv").write_text("\n".join(rows))
+    cohort = load_cohort(tmp_path / "table.csv", dicom_series=tmp_path)
+    assert {grid.grid.shape for case in cohort for grid in case.dicom.values()} == {SHAPE}
+    first, second = scores_of(cohort)[0], scores_of(with_labels(cohort, RaterLabels(cohort.raters["label2"])))[0]
+    assert first == second == [1.0, 1.0, 1.0]
+    raters = put_together(cohort, raters_of(cohort, []), load_protocol("default"), tmp_path / "made")
+    assert raters.n_raters == {"P0": 2, "P1": 2, "P2": 2}
+    assert not raters.left_out
+    assert scores_of(raters.common["majority"])[0] == first
+
+
+def test_a_folder_in_a_table_that_holds_no_dicom_is_refused(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "table.csv").write_text("id,prediction,label\nx,a,a\n")
+    with pytest.raises(InputError, match="is a folder; name the file in it"):
+        load_cohort(tmp_path / "table.csv")

@@ -20,7 +20,7 @@ from segfair.audit.choices.lesions import audited_metrics, require_lesions
 from segfair.audit.choices.outcomes import resolve_outcomes, with_absolute
 from segfair.audit.choices.units import resolve_units
 from segfair.audit.design import check_named, subject_notice, with_subjects
-from segfair.audit.mask_facts import check_threshold, check_usable
+from segfair.audit.mask_facts import check_maps, check_threshold, check_usable
 from segfair.audit.result import AuditConfig
 from segfair.cases import Cohort
 from segfair.errors import AuditError, ConfigError, InputError
@@ -70,7 +70,7 @@ def settle(
     config = dataclasses.replace(config, protocol=resolve_protocol(config, cohort))
     config = resolve_units(require_lesions(config), cohort)
     cohort = settle_pictures(cohort, config, labels_named=labels_are_named(asked, cohort))
-    metrics = audited_metrics(config) if scores is None else scores.metrics
+    metrics = audited_metrics(config, cohort) if scores is None else scores.metrics
     config, notices = resolve_outcomes(config, metrics)
     return config, cohort, (*subject_notice(asked, config, cohort), *notices)
 
@@ -128,6 +128,7 @@ def score_cases(
         )
         check_threshold([scores], config.threshold)
         check_usable(scores, config)
+        check_maps(scores, config)
     cohort = _without_excluded(cohort, scores)
     scores = with_absolute(_apply_missing_rule(scores, config), config.outcomes)
     if not scores.cases:

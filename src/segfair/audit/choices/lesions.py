@@ -14,6 +14,7 @@ from segfair.cases import Case, Cohort
 from segfair.errors import AuditError, ConfigError
 from segfair.files.cells import is_missing
 from segfair.protocol.rules import LESION_RULES, Protocol, format_label_values
+from segfair.scoring.calibration.cases import metrics_of
 from segfair.scoring.lesions.measures import Lesion
 from segfair.scoring.metrics import METRICS, Metric
 from segfair.scoring.scores import (
@@ -23,7 +24,6 @@ from segfair.scoring.scores import (
     ScoreTable,
     counted_values,
     label_size_column,
-    protocol_metrics,
 )
 
 __all__ = ["CASE_OF_LESION", "audited_metrics", "lesions_as_cases", "require_lesions"]
@@ -58,14 +58,13 @@ def require_lesions(config: AuditConfig) -> AuditConfig:
     return dataclasses.replace(config, protocol=protocol, derive=True)
 
 
-def audited_metrics(config: AuditConfig) -> tuple[Metric, ...]:
-    """The columns that an audit of masks has: those of the protocol, or those of a lesion.
+def audited_metrics(config: AuditConfig, cohort: Cohort) -> tuple[Metric, ...]:
+    """The columns that an audit of masks has: those of the protocol and of probabilities, or those of a lesion.
 
     Raises:
         ConfigError: A metric that does not exist.
     """
-    of_cases = protocol_metrics(config.protocol)
-    return of_cases if config.unit == "case" else _lesion_metrics(config.protocol)
+    return metrics_of(cohort, config.protocol) if config.unit == "case" else _lesion_metrics(config.protocol)
 
 
 def lesions_as_cases(cohort: Cohort, scores: ScoreTable, config: AuditConfig) -> tuple[Cohort, ScoreTable, AuditConfig]:

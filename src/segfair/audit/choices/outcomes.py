@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from segfair.audit.result import RESERVED_NAMES, AuditConfig
 from segfair.errors import ConfigError, close_names
+from segfair.scoring.calibration.cases import SOFT_METRICS
 from segfair.scoring.metrics import Metric
 from segfair.scoring.scores import CaseScore, ScoreTable, check_lesion_metric
 
@@ -91,6 +92,11 @@ def _find(asked: str, known: dict[str, Metric]) -> str:
         return folded[0]
     if asked.startswith(_PREFIX) and (source := asked.removeprefix(_PREFIX)) in known:
         return source
+    if asked.casefold().removeprefix(_PREFIX) in SOFT_METRICS:
+        raise ConfigError(
+            f"outcome {asked}: takes the probabilities behind the masks; name their folder with --probabilities, or "
+            "give the table of paths a column probabilities"
+        )
     raise ConfigError(
         f"outcome {asked}: not among the scored metrics{close_names(asked, known)}; there are {', '.join(known)}"
     )

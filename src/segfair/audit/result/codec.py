@@ -36,7 +36,7 @@ fairness=scores.variants primary_subgroups=subgroups.primary_levels power=subgro
 joined=about.joined columns=attributes.columns record=about.record plan=about.plan binning=attributes.binning
 pseudonym_key=about.pseudonym_key shared=about.shared two_rulers=subgroups.second_labels gallery=cases.gallery
 search=subgroups.search findings=subgroups.findings worst_off=subgroups.worst_off raters=subgroups.raters
-reasons=subgroups.reasons
+reasons=subgroups.reasons probabilities=scores.calibration
 """
 PLACES: dict[str, tuple[str, tuple[str, ...]]] = {
     key: (part, tuple(names.split(","))) for key, part, names in (re.split("[=.]", place) for place in _PLACES.split())

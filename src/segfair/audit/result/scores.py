@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from segfair.subgroups.lattice import Subgroup
 
-__all__ = ["Chance", "Definition", "FairnessScore", "Interval", "Score", "Scores", "ToolFacts"]
+__all__ = [
+    "Calibration",
+    "CalibrationGroup",
+    "Chance",
+    "Definition",
+    "FairnessScore",
+    "Interval",
+    "ReliabilityBin",
+    "Score",
+    "Scores",
+    "ToolFacts",
+]
 
 Interval = tuple[float, float]
 
@@ -71,6 +82,74 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The voxels of one range of probabilities, each case counting alike.
+
+    Attributes:
+        low, high: The range.
+        share: Mean share of a case's voxels that lie in it.
+        probability: Their mean probability.
+        lesion: How many of them are lesion, as a share.
+    """
+
+    low: float
+    high: float
+    share: float
+    probability: float
+    lesion: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationGroup:
+    """How far the probabilities of some cases can be believed: all cases, or one level of an attribute.
+
+    Attributes:
+        items: Who; no item for all cases.
+        n: Cases with a probability map.
+        ece: Mean expected calibration error; None where no case has a lesion.
+        ece_chance: What it would be if the probabilities were right.
+        brier: Mean Brier score.
+        expected_dsc: Mean DSC that the probabilities expect.
+        real_dsc: Mean DSC of the same cases.
+        overconfidence: The first minus the second.
+        ci: 95 % interval of the over-confidence; None for a group too small for one.
+        bins: The reliability diagram, without empty bins.
+    """
+
+    items: Subgroup
+    n: int
+    ece: float | None
+    ece_chance: float | None
+    brier: float | None
+    expected_dsc: float | None
+    real_dsc: float | None
+    overconfidence: float | None
+    ci: Interval | None
+    bins: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the probabilities behind the masks say, and how far they can be believed.
+
+    Attributes:
+        n_bins: Bins of equal width.
+        margin_mm: How far beyond the box of the lesion voxels are looked at.
+        margin_voxels: The same where the size of a voxel is not known.
+        overall: All cases.
+        groups: Every level of every attribute.
+        left_out: Case -> why its map could not be used; such a case has no values.
+    """
+
+    n_bins: int
+    margin_mm: float
+    margin_voxels: int
+    overall: CalibrationGroup
+    groups: tuple[CalibrationGroup, ...]
+    left_out: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class ToolFacts:
     """One measure as one tool defines it, and what the audit would say by it.
 
@@ -122,12 +201,14 @@ class Scores(Mapping[str, Score]):
         by_name: "DSC", "NormHD", "PS", "FS", "TS" -> score.
         variants: Further fairness scores.
         definitions: The scores under other definitions of NormHD.
+        calibration: What the probabilities behind the masks say; None: there were none.
         tools: The measures as other tools define them, where that was asked.
     """
 
     by_name: Mapping[str, Score]
     definitions: tuple[Definition, ...]
     variants: tuple[FairnessScore, ...] = ()
+    calibration: Calibration | None = None
     tools: tuple[ToolFacts, ...] = ()
 
     def __getitem__(self, name: str) -> Score:

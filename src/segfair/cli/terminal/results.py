@@ -20,6 +20,7 @@ from segfair.errors import cut_text
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from segfair.audit.calibration.expected import Expectation
     from segfair.audit.judging.gates import Gate
     from segfair.audit.result import AuditResult, GateFacts, PlanFacts, PowerFacts
     from segfair.cli.options import RankOptions
@@ -214,6 +215,32 @@ def say_power(levels: Sequence[PowerFacts], voice: Voice, *, head: Mapping[str, 
         small = "  too few cases" if entry.n < min_cases else ""
         lines.append(f"{name:<{width}}  {entry.n:>6}  {detectable:>14}  {needed:>10}{small}")
     voice.answer(Answer({**head, "groups": [dataclasses.asdict(entry) for entry in levels]}, tuple(lines)))
+
+
+def say_expectation(found: Expectation, voice: Voice) -> None:
+    """A line a group, marked as the estimate that it is."""
+    from segfair.audit.calibration.expected import WARNING
+
+    named = [("all cases", found.overall), *((group.items.name, group) for group in found.groups)]
+    width = max(len(name) for name, _ in named)
+    lines = [WARNING, f"{'group':<{width}}  {'n':>6}  estimated DSC"]
+    lines += [f"{name:<{width}}  {group.n:>6,}  {group.expected_dsc:>13.3f}" for name, group in named]
+    if found.left_out:
+        case, reason = next(iter(found.left_out.items()))
+        voice.note(f"left out: {len(found.left_out)} cases, such as {case} ({reason})")
+    facts = {
+        "estimate": True,
+        "warning": WARNING,
+        "threshold": found.threshold,
+        "overall": found.overall.expected_dsc,
+        "groups": [
+            {"items": dict(sorted(group.items.items)), "n": group.n, "expected_dsc": group.expected_dsc}
+            for group in found.groups
+        ],
+        "cases": dict(found.cases),
+        "left_out": dict(found.left_out),
+    }
+    voice.answer(Answer(facts, tuple(lines)))
 
 
 def say_plan(plan: StudyPlan, widths: ExpectedWidths | None, voice: Voice) -> None:

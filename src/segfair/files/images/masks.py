@@ -43,6 +43,7 @@ from segfair.remote import bring
 
 __all__ = [
     "MASK_SUFFIXES",
+    "PROBABILITY_KEYS",
     "Mask",
     "align",
     "count_channels",

@@ -16,6 +16,7 @@ from segfair.report.audit.groups import attribute_section, power_section, why_se
 from segfair.report.audit.lattice import subgroup_section
 from segfair.report.audit.maps import heat_map_section
 from segfair.report.audit.method import column_section, input_section, method_section
+from segfair.report.audit.probabilities import probability_section
 from segfair.report.audit.raters import rater_section
 from segfair.report.audit.reasons import reason_section
 from segfair.report.audit.room import attributes_note
@@ -42,6 +43,7 @@ _TITLES = {
     "power": "Power",
     "rulers": "Two sets of labels",
     "raters": "Raters",
+    "probabilities": "Probabilities",
     "method": "Method",
     "columns": "Columns",
     "inputs": "Inputs",
@@ -107,6 +109,7 @@ def page_data(
         "power": power_section(result),
         "rulers": ruler_section(result),
         "raters": rater_section(result),
+        "probabilities": probability_section(result),
         "method": method_section(result, command=command, digests=digests or {}, redrawn=redrawn),
         "columns": column_section(result),
         "inputs": input_section(result),
@@ -148,6 +151,7 @@ def _folded(result: AuditResult, sections: Data) -> dict[str, str]:
     found, left_out = result.subgroups, len(result.attributes.left_out)
     rows = found[found.primary_outcome]
     beyond = sum(bool(row.significant) for row in rows)
+    calibration = result.scores.calibration
     maps, why, rulers = sections["maps"], sections["why"], found.second_labels
     counts = {
         "subgroups": f"{len(rows):,}, {beyond:,} beyond chance",
@@ -156,6 +160,7 @@ def _folded(result: AuditResult, sections: Data) -> dict[str, str]:
         "power": plural(len(found.power), "level"),
         "rulers": plural(len(rulers.groups), "group") if rulers else "",
         "raters": plural(len(found.raters.names), "rater") if found.raters else "",
+        "probabilities": plural(len(calibration.groups), "level") if calibration else "",
         "method": f"{plural(len(result.cases.metrics), 'metric')}, {plural(len(found), 'outcome')}, settings, versions",
         "columns": f"{len(result.attributes.bins):,} used, {left_out:,} left out",
         "inputs": plural(len(result.about.inputs), "path"),

@@ -1,0 +1,1 @@
+"""How far the probabilities behind the masks can be believed, group by group."""

@@ -1,0 +1,1 @@
+"""How far the probabilities of a model can be believed: maps of cases to measures of them."""
