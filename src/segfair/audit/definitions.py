@@ -12,12 +12,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
-from segfair.audit.choices.groups import Study
 from segfair.audit.result import Alert, Definition, ToolFacts, Verdict
 from segfair.audit.words import item_name, metric_name, plural, subgroup_name
 from segfair.fairness import ChallengeScores, Disparity, JudgingRule, challenge_scores
@@ -26,6 +26,10 @@ from segfair.scoring.definitions.tools import TOOLS, Measure, measures_of_tools
 from segfair.scoring.metrics import METRICS
 from segfair.scoring.scores import CaseScore, ScoreTable
 from segfair.subgroups.lattice import Item, Subgroup
+
+if TYPE_CHECKING:
+    # A ranking, which compares definitions of NormHD alone, spares loading what forms groups.
+    from segfair.audit.choices.groups import Study
 
 __all__ = ["compare_definitions", "compare_tools", "normhd_variants", "tool_alerts", "tools_sentence"]
 

@@ -192,8 +192,8 @@ def audit_scores(
     ] = None,
     lower_is_better: LowerIsBetter = None,
     higher_is_better: HigherIsBetter = None,
-    reasons: Annotated[bool, typer.Option("--reasons", hidden=True)] = False,
-    other_tools: Annotated[bool, typer.Option("--other-tools", hidden=True)] = False,
+    reasons: Annotated[bool, typer.Option("--reasons", hidden=True, help="Needs masks.")] = False,
+    other_tools: Annotated[bool, typer.Option("--other-tools", hidden=True, help="Needs masks.")] = False,
     *,
     options: AuditOptions,
 ) -> None:

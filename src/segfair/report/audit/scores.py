@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
-from segfair.audit.result import AuditResult, Score
+from segfair.audit.definitions import tools_sentence
+from segfair.audit.result import AuditResult, Score, ToolFacts
 from segfair.audit.result.record import KNOWN_KEYS
-from segfair.audit.words import clean, format_interval, format_number, format_p, plural
+from segfair.audit.words import clean, format_interval, format_number, format_p, metric_digits, metric_name, plural
 from segfair.report.audit.room import attributes_drawn, attributes_note
 from segfair.report.audit.summary import UNKNOWN_CHANCE, chance_words
-from segfair.report.audit.tools import tool_tables
 from segfair.report.figures import score_strip
 from segfair.report.parts import NAME_LENGTH, Data, cell, definition, figure, number_column, table
 
@@ -201,7 +202,7 @@ def score_section(result: AuditResult) -> Data:
         "variants": _variants(result),
         "others": plural(len(result.scores.variants) + len(result.scores.definitions), "row"),
         "definitions": _definitions(result),
-        "tools": tool_tables(result),
+        "tools": _tools(result),
     }
 
 
@@ -288,3 +289,60 @@ def _definitions(result: AuditResult) -> Data | None:
             for entry in result.scores.definitions
         ],
     )
+
+
+def _tools(result: AuditResult) -> Data | None:
+    """What other tools say, a table a measure; None: it was not asked."""
+    found = result.scores.tools
+    if not found:
+        return None
+    return {
+        "sentence": tools_sentence(found),
+        "count": plural(sum(bool(entry.tool) for entry in found), "definition"),
+        "tables": [_tool_table(metric, list(rows)) for metric, rows in groupby(found, key=lambda entry: entry.metric)],
+    }
+
+
+def _tool_table(metric: str, rows: list[ToolFacts]) -> Data:
+    digits = metric_digits(entry.mean for entry in rows)
+    with_fs = any(entry.fs is not None for entry in rows)
+    columns: list[str | Data] = ["As defined in", number_column("Mean"), "Worst level"]
+    columns += [number_column("FS")] if with_fs else []
+    return table(
+        metric_name(metric),
+        [*columns, "Verdict by it", "What else changes", "Definition"],
+        [
+            [
+                cell(entry.tool or "segfair", sub=f"version {entry.version}" if entry.tool else "used in this report"),
+                cell(
+                    "infinite" if entry.n_infinite else format_number(entry.mean, digits),
+                    sub=_tool_cases(entry, digits),
+                ),
+                cell(
+                    "" if entry.worst else "–",
+                    items=tuple(entry.worst.items) if entry.worst else (),
+                    sub=f"{format_number(entry.worst_mean, digits)}, n = {entry.worst_n:,}" if entry.worst else "",
+                ),
+                *([format_number(entry.fs, 4)] if with_fs else []),
+                cell(
+                    entry.verdict,
+                    sub="; ".join(clean(group.name, length=160) for group in entry.groups[:1]),
+                    tone="worse" if entry.turns else "",
+                ),
+                "; ".join(clean(change, length=200) for change in entry.changes[:6])
+                or ("nothing" if entry.tool else ""),
+                cell(entry.rule, sub=entry.empty),
+            ]
+            for entry in rows
+        ],
+    )
+
+
+def _tool_cases(entry: ToolFacts, digits: int) -> str:
+    """Of how many cases a mean is, and what became of the others."""
+    told = [plural(entry.n_cases, "case")]
+    if entry.n_infinite:
+        told = [f"{format_number(entry.mean, digits)} without {plural(entry.n_infinite, 'infinite case')}"]
+    if entry.n_left_out:
+        told.append(f"{entry.n_left_out:,} left out")
+    return ", ".join(told)
