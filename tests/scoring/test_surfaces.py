@@ -228,3 +228,14 @@ def test_label_maps_of_small_values_are_looked_at_by_compiled_loops(
     expected = surface_voxels(labels)
     monkeypatch.setattr(surfaces, "surface_voxels", None)
     np.testing.assert_array_equal(surface_of(labels, compiled=True).voxels, expected)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("side", [slice(0, 2), slice(-2, None)])
+def test_the_first_and_the_last_slice_are_no_neighbours(axis: int, side: slice) -> None:
+    labels = np.zeros((4, 5, 6), np.uint8)
+    np.moveaxis(labels, axis, 0)[side] = 1
+    found = surface_of(labels, image_border="none", compiled=True).voxels
+    # Two slices, of which the inner one alone has background beside it.
+    assert found.sum() == labels.sum() / 2
+    np.testing.assert_array_equal(found, surface_voxels(labels, image_border="none"))

@@ -154,8 +154,9 @@ def test_swapping_is_choosing_for_each_case() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_no_case_is_no_change() -> None:
-    found = paired_max_t(np.zeros((2, 0), bool), np.zeros(0), rng=np.random.default_rng(0))
+@pytest.mark.parametrize("subjects", [None, np.zeros(0, dtype=int)], ids=["cases", "subjects"])
+def test_no_case_is_no_change(subjects: np.ndarray | None) -> None:
+    found = paired_max_t(np.zeros((2, 0), bool), np.zeros(0), rng=np.random.default_rng(0), subjects=subjects)
     assert (found.t.tolist(), found.tested.tolist()) == ([0, 0], [False, False])
     assert np.isnan([found.mean, found.p_value, found.p_adjusted]).all()
 

@@ -193,7 +193,8 @@ def _rows_of_subjects(members: NDArray[np.bool_], change: Floats, unit: NDArray[
 
 def _joint(unit: NDArray[np.intp]) -> Any:
     """Sparse (n_cases, n_units) 0/1 matrix; a product with it sums over the cases of each unit."""
-    return scipy.sparse.csr_array((np.ones(len(unit)), (np.arange(len(unit)), unit)))
+    shape = (len(unit), int(unit.max(initial=-1)) + 1)
+    return scipy.sparse.csr_array((np.ones(len(unit)), (np.arange(len(unit)), unit)), shape=shape)
 
 
 def _every_sign(n_units: int) -> Iterator[Floats]:
