@@ -58,16 +58,12 @@ LISTED = {
         "Audit",
         "Say whether a report (or what it was made from) has changed.",
     ),
-    "compare": Listed(
-        "comparing",
-        "Audit",
-        "Say who gained and who was harmed from one audit to another, or to each of several.",
-    ),
+    "compare": Listed("comparing", "Audit", "Say who gained and who was harmed from one audit to another."),
     "monitor": Listed("comparing", "Audit", "Follow subgroups over audits of different patients."),
     "rank": Listed("ranking", "Rank", "Score many teams on the same labels; who is first, and why."),
     "rank-scores": Listed("ranking", "Rank", "The same ranking from per-case scores that exist already."),
     "check": Listed("ranking", "Rank", "Say whether a submission is as expected; takes no labels."),
-    "plan": Listed("judging", "Audit", "Fix a study before it is seen: its hash, and how many cases it takes."),
+    "plan": Listed("judging", "Audit", "Fix a study before it is seen, and how many cases it takes."),
     "gate": Listed("judging", "Audit", "Decide gates on an audit that exists."),
     "power": Listed("judging", "Audit", "Say which gaps a cohort could show, before anything is scored."),
     "protocol": Listed("judging", "Audit", "Print a scoring protocol as TOML, to read or to start from."),
@@ -92,6 +88,14 @@ class Commands(TyperGroup):
             name: TyperCommand(name, help=entry.help, rich_help_panel=entry.panel) for name, entry in LISTED.items()
         }
         super().__init__(**{**settings, "commands": listed})
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """All options; the script of completion is for who knows of it, and help is one screen."""
+        params: list[Any] = super().get_params(ctx)
+        for entry in params:
+            if entry.name == "show_completion":
+                entry.hidden = True
+        return params
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Says what was meant by a mistyped option."""

@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 def audit(
     predictions: Annotated[
         Path,
-        typer.Argument(metavar="PREDS", help="Folder of predicted masks; or, alone, a table: id, prediction, label."),
+        typer.Argument(metavar="PREDS", help="Folder of predicted masks, or a table of paths."),
     ],
     labels: Annotated[
         Path | None, typer.Argument(metavar="LABELS", help="Folder of reference masks.", show_default=False)
@@ -85,7 +85,9 @@ def audit(
         Path | None, typer.Argument(metavar="METADATA", help="Table of patient attributes.", show_default=False)
     ] = None,
     label: Label = None,
-    outcome: Annotated[str, option("Metrics to examine; the first is primary.", GROUPS)] = "dsc",
+    outcome: Annotated[
+        str, option("Metrics to examine, the first is primary; dsc.", GROUPS, show_default=False)
+    ] = "dsc",
     metrics: Annotated[str | None, option("Metrics to compute, comma-separated.", RULES)] = None,
     missing_prediction: Annotated[
         MissingRule | None,

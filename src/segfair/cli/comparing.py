@@ -44,7 +44,10 @@ def compare(
     *,
     saying: Saying,
 ) -> None:
-    """Say who gained and who was harmed from one audit to another, or to each of several."""
+    """Say who gained and who was harmed from one audit to another.
+
+    Further audits are each compared with the first. Audits of different patients are compared as cohorts, unpaired.
+    """
     from segfair.compare.comparability import share_cases
     from segfair.compare.procedure import run_comparison, told_names
     from segfair.files.manifest import hash_file
@@ -117,7 +120,10 @@ def monitor(
     *,
     saying: Saying,
 ) -> None:
-    """Follow subgroups over audits of different patients: who drifts beyond chance, and since when."""
+    """Follow subgroups over audits of different patients.
+
+    Says who drifts beyond chance, and since when.
+    """
     from segfair.compare.cohorts.series import follow
     from segfair.compare.procedure import told_names
     from segfair.files.manifest import hash_file

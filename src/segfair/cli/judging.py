@@ -105,7 +105,9 @@ def plan(
     *,
     saying: Saying,
 ) -> None:
-    """Fix a study before it is seen: its hash, and how many cases it takes.
+    """Fix a study before it is seen, and how many cases it takes.
+
+    Prints the plan, and the hash that tells it from any other.
 
     `segfair audit --plan STUDY` then audits as planned, and its report says so, or what differs.
     """

@@ -186,9 +186,7 @@ class Search:
 class Testing:
     """What counts as real."""
 
-    primary: Annotated[
-        str | None, option("Attributes fixed beforehand: a family of tests of their own, reported first.", TESTS)
-    ] = None
+    primary: Annotated[str | None, option("Attributes fixed beforehand, a family of their own.", TESTS)] = None
     margin: Annotated[list[str] | None, option("Largest deficit that does not matter, e.g. dsc=0.05.", TESTS)] = None
     plan: Annotated[
         Path | None,
