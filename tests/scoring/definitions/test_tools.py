@@ -87,8 +87,8 @@ def monai_says(label: np.ndarray, prediction: np.ndarray, spacing: tuple[float, 
 
 def agrees_with_monai(label: np.ndarray, prediction: np.ndarray, spacing: tuple[float, ...]) -> None:
     expected, found = monai_says(label, prediction, spacing), ours(label, prediction, spacing)
-    # It computes in single precision.
-    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-6, abs=1e-6, nan_ok=True)
+    # It computes in single precision, the percentile between two distances included.
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
