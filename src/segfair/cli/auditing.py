@@ -69,14 +69,14 @@ if TYPE_CHECKING:
 
 
 @app.command(
-    cls=brief("protocol", "attributes", "outcome", "primary", "gate", "out"),
+    cls=brief("attributes", "outcome", "primary", "gate", "out"),
     epilog="Example: segfair audit preds/ labels/ metadata.csv --out report/",
 )
 @spread
 def audit(
     predictions: Annotated[
         Path,
-        typer.Argument(metavar="PREDS", help="Folder of predicted masks, or a table of paths."),
+        typer.Argument(metavar="PREDS", help="Folder of masks, or table of paths."),
     ],
     labels: Annotated[
         Path | None, typer.Argument(metavar="LABELS", help="Folder of reference masks.", show_default=False)

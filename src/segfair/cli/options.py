@@ -205,7 +205,7 @@ class Testing:
     ] = 0.05
     gate: Annotated[
         list[str] | None,
-        option("What the audit has to pass, e.g. 'FS >= 0.85'; exit code 1 if it fails, 3 if undecided.", TESTS),
+        option("What it has to pass, e.g. 'FS >= 0.85'.", TESTS),
     ] = None
 
 

@@ -29,7 +29,7 @@ from segfair.cli.terminal.voice import Answer, Voice
 
 
 @app.command(
-    cls=brief("by", "protocol", "private_labels", "audits", "attributes", "out"),
+    cls=brief("by", "protocol", "private_labels", "audits", "out"),
     epilog="Example: segfair rank teams/ labels/ metadata.csv --out ranking/",
 )
 @spread
@@ -93,7 +93,7 @@ def rank(
 
 @app.command(
     "rank-scores",
-    cls=brief("by", "protocol", "private_labels", "audits", "attributes", "out"),
+    cls=brief("by", "protocol", "private_labels", "audits", "out"),
     epilog="Example: segfair rank-scores scores/ metadata.csv --by dsc --out ranking/",
 )
 @spread
