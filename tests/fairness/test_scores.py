@@ -183,3 +183,11 @@ def test_the_spread_of_one_level_is_undefined_without_a_word() -> None:
     assert np.isnan(spread[0])
     # Levels of means .6 and .9: each .15 from the middle.
     assert spread[1] == pytest.approx((2 * 0.15**2) ** 0.5)
+
+
+def test_the_weight_of_fairness_is_named(worked: d.LevelMeans) -> None:
+    """Whose weight it is nobody could tell from a number alone."""
+    with pytest.raises(TypeError):
+        d.total_score(worked, 0.5)  # type: ignore[misc]
+    assert d.total_score(worked, weight=0.0) == d.performance_score(worked)
+    assert d.total_score(worked, weight=1.0) == d.fairness_score(worked)

@@ -45,3 +45,10 @@ def test_the_detectable_gap_is_detected_four_times_in_five() -> None:
 
 def test_no_critical_value_without_a_family() -> None:
     assert null_critical(np.ones((2, 15), dtype=bool), rng=np.random.default_rng(0)) is None
+
+
+def test_numbers_that_could_be_taken_for_each_other_are_named() -> None:
+    with pytest.raises(TypeError):
+        n_needed(0.05, np.array([0.5]), 0.2, 3.0)  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        detectable_gap(np.array([50]), 100, 0.2, 3.0)  # type: ignore[misc]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import segfair.subgroups.itemsets
+from segfair.subgroups import itemsets
 from segfair.subgroups.itemsets import Items, count_itemsets, estimate_itemsets, frequent_itemsets
 
 
@@ -97,3 +98,23 @@ def test_an_estimate_comes_close_without_enumerating() -> None:
     exact = sum(count_itemsets(items, min_count=4, limit=10**6)[0])
     assert exact > 10_000
     assert estimate_itemsets(items, min_count=4) == pytest.approx(exact, rel=0.1)
+
+
+def test_combinations_are_made_and_counted_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Four items of all ten cases: 3, 2, 1 and 0 later ones to go with.
+    items = Items.of(np.ones((4, 10), dtype=bool), np.arange(4))
+    singles = itemsets._singles(items)
+    monkeypatch.setattr(itemsets, "_BLOCK_WORDS", 5)
+    assert [len(block) for block in itemsets._extend(singles, items, 1)] == [5, 1]
+    shapes = []
+
+    def counting(bits: np.ndarray) -> np.ndarray:
+        shapes.append(bits.shape)
+        return np.array([int(word).bit_count() for word in bits.ravel()]).reshape(bits.shape)
+
+    monkeypatch.setattr(itemsets, "_BLOCK_WORDS", 8)
+    monkeypatch.setattr(np, "bitwise_count", counting)
+    parent, item = itemsets._extensions(singles, items, 1)
+    # Each of the four with the three others, two and two.
+    assert sorted(zip(parent.tolist(), item.tolist(), strict=True)) == list(itertools.permutations(range(4), 2))
+    assert [shape[0] for shape in shapes] == [2, 2]
