@@ -141,6 +141,6 @@ def test_the_weights_of_a_checkpoint_fit_the_network_that_it_describes(
     saved = {"format": 1, "epoch": 1, "network": weights, "description": held["description"], "scores": {}}
     torch.save(saved, tmp_path / "checkpoint_best.pt")
     model = load_model(tmp_path / "checkpoint_best.pt")
-    assert model.window == (32, 32, 32)
+    assert model.window == tuple(held["description"]["window"])
     assert [region.values for region in model.preprocessing.regions.each] == [(1,)]
     assert {name: list(entry.shape) for name, entry in model.network.state_dict().items()} == held["network"]

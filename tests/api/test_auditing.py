@@ -172,7 +172,7 @@ def test_black_and_white_pictures_are_read_alike_one_by_one_and_in_folders(masks
         ({"spacing": "1 1"}, "spacing='1 1': a length in mm for each axis is meant"),
         ({"workers": 0}, "workers=0"),
         ({"min_support": 5}, "a share of the cases, from 0 to 1, is meant"),
-        ({"primary": "age"}, "primary=age: not an attribute"),
+        ({"primary": "age"}, "primary=age: no such metadata column"),
         ({"where": "sit == 'A'"}, "where="),
         ({"label": 3}, "label"),
     ],

@@ -96,7 +96,8 @@ def test_every_setting_becomes_one_of_the_audit(tmp_path: Path) -> None:
     plan.write_text("[plan]\nseed = 9\n", "utf-8")
     values["plan"] = plan
     chosen = {"id_column": "h", "sheet": "i", "cases": "j", "where": "k", "subject_column": "g"}
-    assert values.keys() | chosen.keys() == get_type_hints(MaskOptions, localns={"Protocol": Any}).keys()
+    of_files = {"dicom_series", "dicom_attributes"}
+    assert values.keys() | chosen.keys() | of_files == get_type_hints(MaskOptions, localns={"Protocol": Any}).keys()
     default = audit_config({})
     for name, value in values.items():
         assert audit_config({name: value}) != default, name

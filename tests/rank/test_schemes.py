@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segfair.rank.schemes import Scheme, rank_by_schemes, signed_rank_p, significance_points
+from segfair.rank.schemes import Scheme, _midranks, rank_by_schemes, signed_rank_p, significance_points
 
 TEAMS = ("a", "b", "c")
 
@@ -127,3 +127,10 @@ def test_patients_are_resampled_whole() -> None:
 
 def test_a_single_team_is_not_ranked() -> None:
     assert schemes({"dsc": np.ones((1, 5))}) == {}
+
+
+@given(st.lists(st.lists(st.integers(0, 4), min_size=5, max_size=5), min_size=1, max_size=6))
+def test_midranks_are_scipys(rows: list[list[int]]) -> None:
+    values = np.array(rows, dtype=float)
+    for axis in (0, 1):
+        assert np.array_equal(_midranks(values, axis=axis), scipy.stats.rankdata(values, axis=axis))

@@ -124,6 +124,8 @@ def write_files(root: Path, names: Names, call: Callable[..., Any]) -> Path:
     audits = [out / f"audit {number}" for number in range(3)]
     run("compare", *audits[:2], "--title", names.of(3), "--out", out / "two")
     run("compare", *audits, "--title", names.of(3), "--out", out / "three")
+    run("compare", *audits[:2], "--unpaired", "--title", names.of(3), "--out", out / "cohorts")
+    run("monitor", *audits, "--title", names.of(3), "--out", out / "series")
     run("dossier", audits[0], "--out", out / "dossier")
     run("rank", root / "teams", *study, *quick, "--audits", "--title", names.of(5), "--out", out / "ranking")
     run("rank", root / "teams", *study, *quick, "--private-labels", "--out", out / "private")

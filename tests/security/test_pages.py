@@ -29,10 +29,11 @@ def test_every_kind_of_page_is_here(written: Written) -> None:
     """Those whose templates there are, so that a new page does not stay out."""
     kinds = {Path(name).name for name in pages(written("markup"))}
     assert {"report.html", "summary.html", "comparison.html", "runs.html", "leaderboard.html", "dossier.html"} <= kinds
+    assert {"cohorts.html", "monitor.html"} <= kinds
     whole = {path.name for path in template_folder().glob("*.j2") if "extends" in path.read_text("utf-8")}
-    assert whole <= {f"{name}.html.j2" for name in ("comparison", "runs", "rank", "team", "mitigation", "dossier")}, (
-        "a page of its own needs a place in tests/security/hostile.py"
-    )
+    assert whole <= {
+        f"{name}.html.j2" for name in ("comparison", "runs", "cohorts", "rank", "team", "mitigation", "dossier")
+    }, "a page of its own needs a place in tests/security/hostile.py"
 
 
 @pytest.mark.parametrize("kind", ["plain", "markup", "formulas"])
@@ -73,7 +74,8 @@ def test_a_page_has_no_handler_and_leads_nowhere_else(written: Written, kind: st
                 assert value.startswith("data:image/"), (name, value)
             if key.rpartition(":")[2] == "href":
                 icon = tag == "link" and value.startswith("data:image/svg+xml,")
-                assert icon or re.match(r"#|[^:]*$", value), (name, value)
+                pixels = tag == "image" and value.startswith("data:image/png;base64,")
+                assert icon or pixels or re.match(r"#|[^:]*$", value), (name, value)
         source = (folder / name).read_text("utf-8")
         styles = "".join(re.findall(r"<style>(.*?)</style>", source, flags=re.DOTALL))
         assert not re.search(r"url\((?!#)|@import|expression\(", styles), name

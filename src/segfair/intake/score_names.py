@@ -95,7 +95,8 @@ _KNOWN: Mapping[str, tuple[Direction, bool, str]] = {
     "similarity": (
         "higher",
         True,
-        "volumesimilarity volumetricsimilarity vs cldice cldsc sq rq pq sqdsc pqdsc sqiou panopticquality",
+        "volumesimilarity volumetricsimilarity vs cldice cldsc sq rq pq sqdsc pqdsc sqiou panopticquality"
+        " lesionf1 lesionsq lesionpq",
     ),
     "agreement": (
         "higher",
@@ -107,6 +108,7 @@ _KNOWN: Mapping[str, tuple[Direction, bool, str]] = {
         True,
         "lesionmissed missed missedlesion missrate missedlesionrate",
     ),
+    "false_lesions": ("lower", False, "falselesions falsepositivelesions"),
     "rate": (
         "lower",
         True,

@@ -115,9 +115,19 @@ def rank_by_schemes(
 
 def _midranks(values: Floats, *, axis: int) -> Floats:
     """Ranks from the smallest on, equal values sharing the mean of theirs."""
-    from scipy.stats import rankdata  # takes longer to load than many a ranking
-
-    return np.asarray(rankdata(values, axis=axis), dtype=np.float64)
+    # SciPy's takes longer to load than many a ranking.
+    moved = np.moveaxis(values, axis, -1)
+    order = np.argsort(moved, axis=-1, kind="stable")
+    rising = np.take_along_axis(moved, order, axis=-1)
+    places = np.broadcast_to(np.arange(moved.shape[-1]), moved.shape)
+    apart = np.diff(rising, axis=-1) != 0
+    edge = np.ones((*moved.shape[:-1], 1), dtype=np.bool_)
+    first = np.maximum.accumulate(np.where(np.concatenate([edge, apart], axis=-1), places, 0), axis=-1)
+    ends = np.where(np.concatenate([apart, edge], axis=-1), places, moved.shape[-1])
+    last = np.minimum.accumulate(ends[..., ::-1], axis=-1)[..., ::-1]
+    ranks = np.empty(moved.shape)
+    np.put_along_axis(ranks, order, (first + last) / 2 + 1, axis=-1)
+    return np.asarray(np.moveaxis(ranks, -1, axis), dtype=np.float64)
 
 
 def _scheme(
