@@ -58,6 +58,12 @@ def _odd(what: str, content: Content, *says: str, name: str = f"{_CASE}.nii.gz",
     )
 
 
+def _absent(what: str, content: Content) -> Cause:
+    """Something of a mask's name that is no file: the case has no prediction."""
+    said = f"cases without a prediction, given the worst score: 1 ({_CASE})"
+    return Cause(f"prediction: {what}", _AUDIT, (said,), _in_place_of_one("preds", f"{_CASE}.nii.gz", content), code=0)
+
+
 def _both(what: str, content: Content, *says: str, name: str = f"{_CASE}.nii.gz") -> list[Cause]:
     return [_odd(what, content, *says, name=name, role=role) for role in ("preds", "labels")]
 
@@ -95,10 +101,10 @@ NIFTI = [
     *_both("no dimension", _nifti(40, "<h", 0), "shape"),
     _odd("one dimension", _nifti(40, "<h", 1), "1-D"),
     _odd("a negative dimension", _nifti(40, "<h", -1), "header"),
-    _odd("thousands of dimensions", _nifti(40, "<h", 9999), "header"),
+    _odd("thousands of dimensions", _nifti(40, "<h", 9999), "truncated"),
     _odd("an axis of length 0", _nifti(42, "<h", 0), "shape"),
     _odd("an axis of length -1", _nifti(42, "<h", -1), "shape"),
-    *_both("10^13 voxels", _nifti(42, "<3h", 32767, 32767, 32767), "35,", *()),
+    *_both("10^13 voxels", _nifti(42, "<3h", 32767, 32767, 32767), "35181150961663 bytes", *()),
     _odd("no type of voxels", _nifti(70, "<hh", 0, 0)),
     _odd("voxels of one bit", _nifti(70, "<hh", 1, 1)),
     *_both("voxels that are colours", _nifti(70, "<hh", 128, 24)),
@@ -349,11 +355,11 @@ def _made(make: Callable[[Path], object]) -> Content:
 
 NO_FILES = [
     *_both("a pipe", _made(os.mkfifo)),
-    _odd("a folder", _made(Path.mkdir)),
+    _absent("a folder", _made(Path.mkdir)),
     _odd("a link to nowhere", _made(lambda mask: mask.symlink_to("nowhere"))),
     *_both("a link to itself", _made(lambda mask: mask.symlink_to(mask.name))),
     *_both("a link to a device", _made(lambda mask: mask.symlink_to("/dev/zero"))),
-    _odd("a link to a folder", _made(lambda mask: mask.symlink_to("."))),
+    _absent("a link to a folder", _made(lambda mask: mask.symlink_to("."))),
     _odd("a link to /etc/passwd", _made(lambda mask: mask.symlink_to("/etc/passwd"))),
 ]
 
@@ -369,7 +375,7 @@ _ALL_BROKEN = [
         ],
         code=code,
     )
-    for role, says, code in (("labels", "NIfTI", 2), ("preds", "worst score", 0))
+    for role, says, code in (("labels", "NIfTI", 2), ("preds", "24 of 24 predictions cannot be used", 2))
 ]
 STRICT = [
     Cause(

@@ -110,7 +110,7 @@ UNKNOWN = [
     Cause("no such option", (*_SCORES, "--bootstraps", "100"), ("--bootstrap",)),
     Cause("an option without its value", ("audit-scores", "a", "b", "--out"), ("--out",)),
     Cause("one argument too many", ("gate", "{base}/report", "extra"), ("extra",)),
-    Cause("one argument too few", ("audit", "{base}/preds"), ("LABELS",)),
+    Cause("one argument too few", ("audit", "{base}/preds"), ("labels are missing",)),
     Cause("compare: one audit", ("compare", "{base}/report"), ("AFTER",)),
     Cause("report: nothing", ("report",), ("AUDIT",)),
     Cause("card: nothing", ("card",), ("AUDIT",)),

@@ -98,7 +98,7 @@ TEXTS = [
     ),
     _table("a row name too many", "\n".join((_HEAD, *(f"{row},x" for row in _ROWS))), "every row has 4 cells"),
     _table("a cell of 200,000 letters", _PLAIN.replace("PH0003", "P" * 200_000), "cannot be read as CSV"),
-    _table("no ids that are known", _PLAIN.replace("PH", "XX"), "t.csv"),
+    _table("no ids that are known", _PLAIN.replace("PH", "XX"), "scores.csv"),
     _table("delimited by blanks", _PLAIN.replace(",", " "), "no column of case ids"),
     _table("in UTF-16", _PLAIN.encode("utf-16"), "joined by patient_id", code=0),
     _table("in Latin-1", _PLAIN.replace("site", "Klärung").encode("latin-1"), "not UTF-8", code=0),

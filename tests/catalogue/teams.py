@@ -151,7 +151,7 @@ _TEAM = (
     ("a link to itself among the teams", _changed(lambda case: (case / "teams" / "g").symlink_to("g")), "2 folders"),
     ("a folder that leads upwards", _changed(lambda case: (case / "teams" / "alpha" / "up").symlink_to("..")), "2 folders"),
     ("a mask that is a pipe", _one(os.mkfifo), _WORST),
-    ("a mask that is a folder", _one(Path.mkdir), _WORST),
+    ("a mask that is a folder", _one(Path.mkdir), "alpha (1)"),
     ("a mask that links to nowhere", _one(lambda mask: mask.symlink_to("nowhere")), _WORST),
     ("a mask that links to a device", _one(lambda mask: mask.symlink_to("/dev/zero")), _WORST),
     ("a mask that links to /etc/passwd", _one(lambda mask: mask.symlink_to("/etc/passwd")), _WORST),

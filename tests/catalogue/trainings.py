@@ -183,7 +183,7 @@ NETWORKS = [
         ("no such function", "x = 1", ("mine",)),
         ("a function of no argument", "def make(): pass", ("mine:make", "keywords")),
         ("a function that raises", "def make(**_):\n    raise ValueError('too small')", ("mine:make", "too small")),
-        ("a function that gives nothing", "def make(**_): pass", ("mine:make", "Module")),
+        ("a function that gives a number", "def make(**_): return 3", ("mine:make", "Module")),
         ("a function that gives a class", "import torch\ndef make(**_): return torch.nn.Conv3d", ("mine:make", "Module")),
         (
             "a network without weights",

@@ -38,6 +38,8 @@ class Command(TyperCommand):
             lengths = [first] if equals else []
             while rest and len(lengths) < 3 and is_number(rest[0]):
                 lengths.append(rest.pop(0))
+            if not lengths and rest and not rest[0].startswith("-"):
+                lengths.append(rest.pop(0))  # no number: the command says so
             joined.append(f"{name}={' '.join(lengths)}")
         self.refuse_empty(ctx, [*joined, *rest])
         with suggesting():

@@ -49,6 +49,8 @@ def phantom(
         if (cause := error.__cause__) is None:
             raise
         raise InputError(f"{directory}: cannot be written ({in_words(cause)}); name another folder") from error
+    except RecursionError as error:
+        raise InputError(f"{directory}/truth.json: is none of ours, nested too deep; name another folder") from error
     inputs = {name: f"{directory}/{name}" for name in ("preds", "labels", "metadata.csv")}
     lines = (f"{cases} cases in {directory}; audit them with:", f"  segfair audit {' '.join(inputs.values())}")
     voice.answer(Answer({"n_cases": cases, "files": inputs}, lines))

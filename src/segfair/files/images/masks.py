@@ -383,7 +383,7 @@ def _read_npy(path: Path) -> NDArray[Any]:
             stream.seek(0)
             with _without_warnings():
                 return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, TypeError) as error:  # a shape of other things than whole numbers
         raise InputError(f"{path}: cannot be read as .npy ({error}); write it again with numpy.save") from error
 
 
