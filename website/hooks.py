@@ -23,7 +23,7 @@ PUBLISHED = (".html", ".json", ".csv", ".md", ".toml", ".svg")
 TOP = {"reference/changes.md": "CHANGELOG.md", "reference/security.md": "SECURITY.md"}
 """Pages that lie at the top of the repository."""
 
-_TOP_LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)\)")
+_TOP_LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 _LINK = re.compile(r"(\]\()((?:\.\./)+[^)#\s]+)")
 _COMMENT = re.compile(r"<!-- (?:not run|slow): .+? -->\n*", re.DOTALL)
 
@@ -76,7 +76,9 @@ def top_page(markdown: str) -> str:
     """A page of the top of the repository: what it links to in docs/ is linked to, other files are named."""
 
     def placed(link: re.Match[str]) -> str:
-        return f"[{link[1]}](../{link[2].removeprefix('docs/')})" if link[2].startswith("docs/") else link[1]
+        if not link[2].startswith("docs/"):
+            return link[1]
+        return f"[{link[1]}](../{link[2].removeprefix('docs/')}{link[3] or ''})"
 
     return _TOP_LINK.sub(placed, markdown)
 
