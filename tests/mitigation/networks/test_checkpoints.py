@@ -63,7 +63,7 @@ def test_trim_drops_later_epochs_and_a_broken_last_row(tmp_path: Path) -> None:
 def test_a_name_in_a_table_of_a_training_is_no_formula(tmp_path):
     rows = [{"epoch": 1, "case": "=1+1", "weight": -0.5}, {"epoch": 1, "case": "P1", "weight": 1.5}]
     append_rows(tmp_path / "weights.csv", ("epoch", "case", "weight"), rows)
-    assert (tmp_path / "weights.csv").read_text() == "epoch,case,weight\r\n1,'=1+1,-0.5\r\n1,P1,1.5\r\n"
+    assert (tmp_path / "weights.csv").read_text() == "epoch,case,weight\n1,'=1+1,-0.5\n1,P1,1.5\n"
     trim_rows(tmp_path / "weights.csv", last_epoch=1)
     assert "1,'=1+1,-0.5" in (tmp_path / "weights.csv").read_text(), "written again as it was"
 
