@@ -33,17 +33,23 @@ def hush_libraries() -> None:
         warnings.simplefilter("ignore")
 
 
+def memory_limit() -> int | None:
+    """The bytes of addresses that the process may have (`ulimit -v`); None without a limit, and on Windows."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
 def too_little_memory() -> str:
     """What to say where the process may not have the memory that it takes to load SciPy; empty where it may.
 
     There OpenBLAS asks for the same memory for ever, while it is loaded and no signal is heeded.
     """
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return ""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY or limit >= _LEAST_BYTES:
+    limit = memory_limit()
+    if limit is None or limit >= _LEAST_BYTES:
         return ""
     return (
         f"not enough memory for this: {limit // 1_000_000:,} MB are allowed, and it takes at least"

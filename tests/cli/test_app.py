@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 from segfair.cli.app import LISTED, app, load_command
@@ -62,6 +64,20 @@ def test_errors_become_exit_codes(call_cli, monkeypatch: pytest.MonkeyPatch, err
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("limit", "code"), [(2_000_000_000, 2), (None, 70)])
+def test_an_extension_that_got_no_memory_is_told_from_a_fault(
+    call_cli, monkeypatch, limit: int | None, code: int
+) -> None:
+    def fail(_: str) -> None:
+        raise SystemError("error return without exception set")
+
+    monkeypatch.setattr("segfair.protocol.rules.load_protocol", fail)
+    monkeypatch.setattr(import_module("segfair.cli.app"), "memory_limit", lambda: limit)
+    done = call_cli("protocol", "default")
+    assert done.returncode == code
+    assert ("not enough memory" in done.stderr) == (code == 2), done.stderr
 
 
 def test_debug_shows_where_it_happened(run_cli) -> None:

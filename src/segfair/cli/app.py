@@ -19,7 +19,7 @@ from segfair import __version__
 from segfair.cli.commands import suggesting
 from segfair.cli.terminal.outlets import OutletError, close_outlets, open_outlets
 from segfair.cli.terminal.voice import say_refusal
-from segfair.environment import too_little_memory
+from segfair.environment import memory_limit, too_little_memory
 from segfair.errors import SegfairError, cut_text, in_words
 from segfair.signals import exit_code as signal_code
 from segfair.signals import obeyed
@@ -199,7 +199,9 @@ def _refuse(told: str, code: int) -> int:
 def _what_is_wanting(error: Exception) -> str | None:
     """What the machine lacked, where that is what an error says."""
     number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, MemoryError) or number == errno.ENOMEM or "failed to map segment" in str(error):
+    # What an extension says that was given no memory and did not look; without a limit it is a fault.
+    starved = isinstance(error, SystemError) and "without exception set" in str(error) and memory_limit() is not None
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or "failed to map segment" in str(error) or starved:
         return "not enough memory for this; free some, allow more, or use fewer --workers"
     if number in (errno.EMFILE, errno.ENFILE):
         return "too many files are open at once; allow more (ulimit -n), or use fewer --workers"
