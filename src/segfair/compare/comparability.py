@@ -17,6 +17,7 @@ from segfair.attributes.fit import AttributeTable
 from segfair.audit.choices.outcomes import absolute_name
 from segfair.audit.panel import Panel
 from segfair.audit.result import AuditConfig, AuditResult, Direction
+from segfair.compare.result import Side
 from segfair.errors import ConfigError, InputError, close_names
 from segfair.subgroups.lattice import Better
 
@@ -32,10 +33,17 @@ __all__ = [
     "require_same_rules",
     "require_same_scoring",
     "share_cases",
+    "side_of",
 ]
 
 SETTINGS = ("level", "min_support", "min_cases", "max_items", "max_subgroups", "permutations", "bootstrap", "seed")
 """Settings that may differ: those of the first audit hold."""
+
+
+def side_of(result: AuditResult, name: str) -> Side:
+    """One of the audits, as results name it."""
+    counts = result.cases.counts
+    return Side(name, counts.n_scored, len(counts.penalised), len(counts.excluded), dict(result.about.inputs))
 
 
 def share_cases(before: AuditResult, after: AuditResult) -> bool:

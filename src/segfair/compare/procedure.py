@@ -33,13 +33,13 @@ from segfair.compare.comparability import (
     require_same_bins,
     require_same_labels,
     require_same_rules,
+    side_of,
 )
 from segfair.compare.result import (
     AttributeChange,
     Change,
     ChangeFinding,
     Comparison,
-    Side,
     Standing,
     SubgroupChange,
     Verdict,
@@ -127,8 +127,8 @@ def run_comparison(
         fixed = _fixed_changes(pairs, where, name, better, before.about.config.primary, after.about.config.primary)
     cut = [search_sentence(search)] if search.is_cut else []
     comparison = Comparison(
-        before=_side(before, names[0]),
-        after=_side(after, names[1]),
+        before=side_of(before, names[0]),
+        after=side_of(after, names[1]),
         outcome=primary,
         better=direction(before, primary),
         n_paired=len(pairs.cases),
@@ -448,11 +448,6 @@ def _attribute_changes(
             )
         )
     return tuple(found)
-
-
-def _side(result: AuditResult, name: str) -> Side:
-    counts = result.cases.counts
-    return Side(name, counts.n_scored, len(counts.penalised), len(counts.excluded), dict(result.about.inputs))
 
 
 def _settings(result: AuditResult) -> dict[str, Any]:

@@ -127,8 +127,8 @@ class _Side:
     @classmethod
     def of(cls, sample: Sample, min_cases: int, *, against_rest: bool) -> _Side:
         least = max(2, min_cases)
-        mean, variance = _means(sample.members, sample.values, sample.n_units())
         n_units = sample.n_units()
+        mean, variance = _means(sample.members, sample.values, n_units)
         if not against_rest:
             return cls(mean, variance, n_units, n_units >= least)
         rest = Sample(~sample.members, sample.values, sample.subjects)

@@ -16,12 +16,11 @@ from segfair.audit.words import format_interval, format_number, metric_digits, m
 from segfair.compare.cohorts.case_mix import mix_changes, standardise
 from segfair.compare.cohorts.pooled import Pooled, pool
 from segfair.compare.cohorts.result import CohortChange, CohortComparison, CohortKind, CohortVerdict, Difference
-from segfair.compare.comparability import SETTINGS, choose_outcome, direction
-from segfair.compare.result import Side
+from segfair.compare.comparability import SETTINGS, choose_outcome, direction, side_of
 from segfair.errors import some
 from segfair.subgroups.lattice import Better, Membership
 
-__all__ = ["compare_cohorts", "side_of"]
+__all__ = ["compare_cohorts"]
 
 
 def compare_cohorts(
@@ -68,12 +67,6 @@ def compare_cohorts(
         versions=dict(before.about.versions),
     )
     return _with_verdict(comparison)
-
-
-def side_of(result: AuditResult, name: str) -> Side:
-    """One of the audits, as results name it."""
-    counts = result.cases.counts
-    return Side(name, counts.n_scored, len(counts.penalised), len(counts.excluded), dict(result.about.inputs))
 
 
 def _same_cases(before: AuditResult, after: AuditResult) -> tuple[str, ...]:

@@ -16,9 +16,8 @@ from segfair import stats
 from segfair.audit.result import AuditResult
 from segfair.audit.words import format_number, metric_digits, metric_name, plural, subgroup_name
 from segfair.compare.cohorts.pooled import Pooled, pool
-from segfair.compare.cohorts.procedure import side_of
 from segfair.compare.cohorts.result import Drift, Series, SeriesPoint
-from segfair.compare.comparability import SETTINGS, choose_outcome, direction
+from segfair.compare.comparability import SETTINGS, choose_outcome, direction, side_of
 from segfair.errors import ConfigError
 
 __all__ = ["follow"]
