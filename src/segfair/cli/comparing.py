@@ -53,7 +53,7 @@ def compare(
     from segfair.files.manifest import hash_file
     from segfair.files.placing import refuse_unwritable
     from segfair.rank.saved import load_audited
-    from segfair.report.comparison.files import refuse_place, write_comparison
+    from segfair.report.comparison.files import COMPARISON, write_comparison
 
     voice = Voice("compare", saying)
     sides = [load_audited(path) for path in (before, after, *(more or ()))]
@@ -67,7 +67,7 @@ def compare(
     if not more and (unpaired or not share_cases(first.result, others[0].result)):
         _compare_cohorts(first, others[0], called, out, outcome=outcome, title=title, voice=voice)
         return
-    (refuse_unwritable if more else refuse_place)(out)
+    (refuse_unwritable if more else COMPARISON.refuse_place)(out)
     comparisons = [
         run_comparison(first.result, side.result, names=(called[0], name), outcome=outcome)
         for side, name in zip(others, called[1:], strict=True)
@@ -94,8 +94,9 @@ def _compare_cohorts(
     """Two audits of different patients."""
     from segfair.compare.cohorts.procedure import compare_cohorts
     from segfair.files.manifest import hash_file
-    from segfair.report.comparison.cohorts import write_cohorts
+    from segfair.report.comparison.cohorts import COHORTS, write_cohorts
 
+    COHORTS.refuse_place(out)
     found = compare_cohorts(before.result, after.result, names=(names[0], names[1]), outcome=outcome)
     digests = {f"{role}: {side.file}": hash_file(side.file) for role, side in (("before", before), ("after", after))}
     page = write_cohorts(found, out, command=command(), digests=digests, title=title, reports=(before.page, after.page))
@@ -128,7 +129,7 @@ def monitor(
     from segfair.compare.procedure import told_names
     from segfair.files.manifest import hash_file
     from segfair.rank.saved import load_audited
-    from segfair.report.comparison.series import write_series
+    from segfair.report.comparison.series import SERIES, write_series
 
     voice = Voice("monitor", saying)
     if len(audits) < 2:
@@ -137,6 +138,7 @@ def monitor(
     called = split(names) if names else told_names([side.title for side in sides], [side.name for side in sides])
     if len(called) != len(sides) or len(set(called)) != len(called):
         raise ConfigError(f"--names {names}: expected {len(sides)} different names with commas between them")
+    SERIES.refuse_place(out)
     found = follow([side.result for side in sides], names=called, outcome=outcome, n_baseline=baseline)
     digests = {f"{name}: {side.file}": hash_file(side.file) for name, side in zip(called, sides, strict=True)}
     page = write_series(

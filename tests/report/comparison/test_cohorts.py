@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,41 @@ def test_what_no_series_can_be_made_of(call_cli, quarters: list[Path], tmp_path:
     (tmp_path / "monitor.html").write_text("somebody's", "utf-8")
     done = call_cli("monitor", *quarters[:2], "--out", tmp_path)
     assert done.returncode == 2 and "monitor.html" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "facts", "work"),
+    [
+        (("compare", "--unpaired"), "cohorts.json", "procedure.compare_cohorts"),
+        (("monitor",), "monitor.json", "series.follow"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_told_before_anything_is_resampled(
+    call_cli, monkeypatch: pytest.MonkeyPatch, quarters: list[Path], tmp_path: Path, command, facts: str, work: str
+) -> None:
+    (tmp_path / facts).write_text("mine")
+    module, name = work.split(".")  # `segfair.compare` is the function
+    found = import_module(f"segfair.compare.cohorts.{module}")
+    monkeypatch.setattr(found, name, lambda *_, **__: pytest.fail("it was computed"))
+    done = call_cli(*command, quarters[0], quarters[2], "--out", tmp_path)
+    assert done.returncode == 2
+    assert f"holds {facts} that segfair {command[0]} did not write" in " ".join(done.stderr.split())
+    assert (tmp_path / facts).read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("command", "facts"),
+    [(("compare", "--unpaired"), "cohorts.json"), (("monitor",), "monitor.json")],
+)
+def test_what_was_found_stays_where_its_page_fails(
+    call_cli, monkeypatch: pytest.MonkeyPatch, quarters: list[Path], tmp_path: Path, command, facts: str
+) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr("segfair.report.comparison.files.render_page", fail)
+    done = call_cli(*command, quarters[0], quarters[2], "--out", tmp_path)
+    assert done.returncode == 2
+    assert f"holds {facts}: mend that" in " ".join(done.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == [facts]
+    assert json.loads((tmp_path / facts).read_text("utf-8"))["format"] == 1

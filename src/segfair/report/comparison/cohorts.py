@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 
 from segfair.audit.words import clean, format_interval, format_number, format_p, metric_digits, metric_name, plural
 from segfair.compare.cohorts.result import CohortChange, CohortComparison, Difference, MixChange
-from segfair.documents import has_keys
-from segfair.files.placing import placed_together, refuse_foreign, write_text
 from segfair.report.comparison.changes import title as column_title
-from segfair.report.comparison.files import address_of
-from segfair.report.files import render_page
+from segfair.report.comparison.files import PageFiles, address_of
 from segfair.report.glossary import glossary
-from segfair.report.parts import Cell, Data, as_read, cell, definition, number_column, table, titled
+from segfair.report.parts import Cell, Data, cell, definition, number_column, table, titled
 
-__all__ = ["COHORT_FILES", "cohort_data", "write_cohorts"]
+__all__ = ["COHORTS", "COHORT_FILES", "cohort_data", "write_cohorts"]
 
 COHORT_FILES = ("cohorts.json", "cohorts.html")
+COHORTS = PageFiles(
+    COHORT_FILES, ("format", "audits", "mix"), "segfair compare", "mend that, and compare again", "cohorts.html.j2"
+)
 _TITLES = {
     "verdict": "Verdict",
     "overall": "All patients, as they are and with one mix",
@@ -73,20 +72,18 @@ def write_cohorts(
         ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
     """
     directory = Path(directory)
-    ours = has_keys(directory / COHORT_FILES[0], "format", "audits", "mix")
-    refuse_foreign(directory, COHORT_FILES, ours=ours, writer="segfair compare")
-    page = cohort_data(
+    return COHORTS.write(
         comparison,
-        written=as_read(datetime.now(UTC)),
-        command=command,
-        digests=digests or {},
-        title=title,
-        reports=(address_of(reports[0], directory), address_of(reports[1], directory)),
+        directory,
+        lambda written: cohort_data(
+            comparison,
+            written=written,
+            command=command,
+            digests=digests,
+            title=title,
+            reports=(address_of(reports[0], directory), address_of(reports[1], directory)),
+        ),
     )
-    with placed_together(directory, first=COHORT_FILES[0]) as unfinished:
-        comparison.save(unfinished / COHORT_FILES[0])
-        write_text(unfinished / COHORT_FILES[1], render_page(page, template="cohorts.html.j2"))
-    return directory / COHORT_FILES[1]
 
 
 def cohort_data(

@@ -1,12 +1,14 @@
-"""Comparison -> comparison.html and comparison.json. Computes nothing."""
+"""Comparison -> comparison.html and comparison.json; how its kind of page is written. Computes nothing."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from segfair.compare.result import Comparison
@@ -14,25 +16,74 @@ from segfair.documents import has_keys
 from segfair.files.placing import Results, placed_together, refuse_foreign, refuse_unwritable, write_text
 from segfair.report.comparison.page import comparison_data
 from segfair.report.files import render_page
-from segfair.report.parts import as_read
+from segfair.report.parts import Data, as_read
 
-__all__ = ["FILES", "address_of", "refuse_place", "write_comparison"]
+__all__ = ["COMPARISON", "FILES", "PageFiles", "address_of", "write_comparison"]
 
 FILES = ("comparison.json", "comparison.html")
 
 
-def refuse_place(directory: Path) -> None:
-    """Refuses a folder that a comparison could not be written to, before anything is resampled.
+class _Saved(Protocol):
+    def save(self, path: str | PathLike[str]) -> None: ...
 
-    Raises:
-        ConfigError: See `write_comparison`.
+
+@dataclass(frozen=True, slots=True)
+class PageFiles:
+    """A result as JSON, and the page that is drawn from it: two files that lie side by side.
+
+    Attributes:
+        names: Of the JSON, and of the page.
+        keys: What the JSON holds at its top, by which it is told from other people's.
+        writer: The command that writes them, for messages.
+        remedy: What to do where the page could not be drawn, for the message.
+        template: Of the page.
     """
-    _refuse_foreign(directory)
-    refuse_unwritable(directory)
+
+    names: tuple[str, str]
+    keys: tuple[str, ...]
+    writer: str
+    remedy: str
+    template: str
+
+    def refuse_place(self, directory: Path) -> None:
+        """Refuses a folder that they could not be written to, before anything is resampled.
+
+        Raises:
+            ConfigError: See `write`.
+        """
+        self._refuse_foreign(directory)
+        refuse_unwritable(directory)
+
+    def write(self, result: _Saved, directory: Path, page: Callable[[str], Data]) -> Path:
+        """Writes both; each appears only once it is complete, and the JSON also where the page fails.
+
+        Args:
+            result: What was found.
+            directory: Where to; made if it does not exist. Other files in it stay as they are.
+            page: When it is written, as it shall stand there -> everything that the page prints.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
+        """
+        self._refuse_foreign(directory)
+        facts, drawn = self.names
+        with placed_together(directory, first=facts, results=Results((facts,), self.remedy)) as unfinished:
+            result.save(unfinished / facts)
+            data = page(as_read(datetime.now(UTC)))
+            write_text(unfinished / drawn, render_page(data, template=self.template))
+        return directory / drawn
+
+    def _refuse_foreign(self, directory: Path) -> None:
+        ours = has_keys(directory / self.names[0], *self.keys)
+        refuse_foreign(directory, self.names, ours=ours, writer=self.writer)
 
 
-def _refuse_foreign(directory: Path) -> None:
-    refuse_foreign(directory, FILES, ours=has_keys(directory / FILES[0], "format", "audits"), writer="segfair compare")
+COMPARISON = PageFiles(
+    FILES, ("format", "audits"), "segfair compare", "mend that, and compare again", "comparison.html.j2"
+)
 
 
 def write_comparison(
@@ -61,25 +112,19 @@ def write_comparison(
         ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
     """
     directory = Path(directory)
-    _refuse_foreign(directory)
-    written = as_read(datetime.now(UTC))
-    kept = Results(FILES[:1], "mend that, and compare again")
-    with placed_together(directory, first=FILES[0], results=kept) as unfinished:
-        comparison.save(unfinished / "comparison.json")
-        page = render_page(
-            comparison_data(
-                comparison,
-                written=written,
-                command=command,
-                digests=digests,
-                title=title,
-                reports=(address_of(reports[0], directory), address_of(reports[1], directory)),
-                files=FILES[:1],
-            ),
-            template="comparison.html.j2",
-        )
-        write_text(unfinished / "comparison.html", page)
-    return directory / "comparison.html"
+    return COMPARISON.write(
+        comparison,
+        directory,
+        lambda written: comparison_data(
+            comparison,
+            written=written,
+            command=command,
+            digests=digests,
+            title=title,
+            reports=(address_of(reports[0], directory), address_of(reports[1], directory)),
+            files=FILES[:1],
+        ),
+    )
 
 
 def address_of(page: Path | None, directory: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 
@@ -19,19 +18,19 @@ from segfair.audit.words import (
     subgroup_name,
 )
 from segfair.compare.cohorts.result import Drift, Series, SeriesPoint
-from segfair.documents import has_keys
-from segfair.files.placing import placed_together, refuse_foreign, write_text
 from segfair.report.comparison.changes import title as column_title
-from segfair.report.comparison.files import address_of
+from segfair.report.comparison.files import PageFiles, address_of
 from segfair.report.drawing import Box, Drawing, Line, Mark, Scale, Text, nice_ticks
 from segfair.report.figures import BETTER, INK, MUTED, RULE, SHADE, WORSE, text_width
-from segfair.report.files import render_page
 from segfair.report.glossary import glossary
-from segfair.report.parts import Cell, Data, as_read, cell, definition, figure, number_column, table, titled
+from segfair.report.parts import Cell, Data, cell, definition, figure, number_column, table, titled
 
-__all__ = ["SERIES_FILES", "series_data", "write_series"]
+__all__ = ["SERIES", "SERIES_FILES", "series_data", "write_series"]
 
 SERIES_FILES = ("monitor.json", "monitor.html")
+SERIES = PageFiles(
+    SERIES_FILES, ("format", "audits", "groups"), "segfair monitor", "mend that, and call it again", "cohorts.html.j2"
+)
 _CHARTS = 6
 """Groups that are drawn beside everybody."""
 _LISTED = 200
@@ -77,20 +76,18 @@ def write_series(
         ConfigError: The folder cannot be written, or holds files of these names that segfair did not write.
     """
     directory = Path(directory)
-    ours = has_keys(directory / SERIES_FILES[0], "format", "audits", "groups")
-    refuse_foreign(directory, SERIES_FILES, ours=ours, writer="segfair monitor")
-    page = series_data(
+    return SERIES.write(
         series,
-        written=as_read(datetime.now(UTC)),
-        command=command,
-        digests=digests or {},
-        title=title,
-        reports=[address_of(report, directory) for report in reports],
+        directory,
+        lambda written: series_data(
+            series,
+            written=written,
+            command=command,
+            digests=digests,
+            title=title,
+            reports=[address_of(report, directory) for report in reports],
+        ),
     )
-    with placed_together(directory, first=SERIES_FILES[0]) as unfinished:
-        series.save(unfinished / SERIES_FILES[0])
-        write_text(unfinished / SERIES_FILES[1], render_page(page, template="cohorts.html.j2"))
-    return directory / SERIES_FILES[1]
 
 
 def series_data(
