@@ -174,16 +174,15 @@ class CohortComparison:
 
     def changed(self, *, worse: bool) -> tuple[CohortChange, ...]:
         """Subgroups whose mean differs beyond chance to the worse, or to the better; the furthest first."""
-        sign = (1 if self.better == "higher" else -1) * (-1 if worse else 1)
-        found = [
-            entry
-            for entry in self.subgroups
-            if entry.difference is not None
-            and entry.difference.p_value is not None
-            and entry.difference.p_value <= self.level
-            and sign * entry.difference.value > 0
-        ]
+        side = "worse" if worse else "better"
+        found = [entry for entry in self.subgroups if self.beyond_chance(entry.difference) == side]
         return tuple(found if worse else reversed(found))
+
+    def beyond_chance(self, difference: Difference | None) -> Literal["worse", "better", ""]:
+        """Which way a difference lies beyond chance; empty where it does not, or was not tested."""
+        if difference is None or difference.p_value is None or difference.p_value > self.level or not difference.value:
+            return ""
+        return "better" if (difference.value > 0) == (self.better == "higher") else "worse"
 
     def to_dict(self) -> dict[str, Any]:
         """The contents of `cohorts.json`: plain dicts, lists, texts, finite numbers and None."""

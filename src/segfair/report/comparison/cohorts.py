@@ -10,8 +10,8 @@ from segfair.audit.words import clean, format_interval, format_number, format_p,
 from segfair.compare.cohorts.result import CohortChange, CohortComparison, Difference, MixChange
 from segfair.report.comparison.changes import title as column_title
 from segfair.report.comparison.files import PageFiles, address_of
-from segfair.report.glossary import glossary
-from segfair.report.parts import Cell, Data, cell, definition, number_column, table, titled
+from segfair.report.comparison.frame import framed, method_section
+from segfair.report.parts import Cell, Data, cell, number_column, table
 
 __all__ = ["COHORTS", "COHORT_FILES", "cohort_data", "write_cohorts"]
 
@@ -118,26 +118,24 @@ def cohort_data(
         "subgroups": _subgroups(comparison),
         "mix": _mix(comparison),
         "alerts": [clean(notice, length=600) for notice in comparison.notices],
-        "method": _method(comparison, command, digests or {}),
+        "method": method_section(_METHOD, comparison, command=command, digests=digests or {}),
     }
     names = (comparison.before.name, comparison.after.name)
-    return {
-        "title": titled(clean(title, length=120) if title else "", "Two cohorts compared by subgroup"),
-        "written": written,
-        "version": comparison.versions.get("segfair", ""),
-        "names": [{"text": column_title(name), "href": href} for name, href in zip(names, reports, strict=True)],
-        "meta": (
+    return framed(
+        comparison,
+        sections,
+        titles=_TITLES,
+        title=title,
+        heading="Two cohorts compared by subgroup",
+        meta=(
             f"{comparison.before.n_scored:,} and {comparison.after.n_scored:,} cases of different patients · outcome "
             f"{metric_name(comparison.outcome)} · protocol {clean(comparison.settings.get('protocol', ''), length=60)} "
             f"· written {written}"
         ),
-        "titles": _TITLES,
-        "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
-        "folded": {"method": "how, settings"},
-        "files": list(COHORT_FILES[:1]),
-        "glossary": glossary("dsc", "normhd", "interval", "subgroup"),
-        "sections": sections,
-    }
+        written=written,
+        audits=zip(names, reports, strict=True),
+        files=COHORT_FILES[:1],
+    )
 
 
 def _digits(comparison: CohortComparison) -> int:
@@ -239,20 +237,12 @@ def _subgroup_row(entry: CohortChange, comparison: CohortComparison, digits: int
         cell(items=entry.pairs),
         cell(format_number(entry.before, digits), sub=f"n = {entry.n_before:,}"),
         cell(format_number(entry.after, digits), sub=f"n = {entry.n_after:,}"),
-        cell(value, tone=_tone(entry.difference, comparison)),
+        cell(value, tone=comparison.beyond_chance(entry.difference)),
         ci,
         p_value,
-        cell(gap, sub=gap_ci if gap_ci != "–" else "", tone=_tone(entry.gap_difference, comparison)),
+        cell(gap, sub=gap_ci if gap_ci != "–" else "", tone=comparison.beyond_chance(entry.gap_difference)),
         gap_p,
     ]
-
-
-def _tone(difference: Difference | None, comparison: CohortComparison) -> str:
-    """Worse or better beyond chance; else nothing."""
-    if difference is None or difference.p_value is None or difference.p_value > comparison.level:
-        return ""
-    sign = 1 if comparison.better == "higher" else -1
-    return "better" if sign * difference.value > 0 else "worse"
 
 
 def _mix(comparison: CohortComparison) -> Data:
@@ -291,14 +281,3 @@ def _mix_rows(entry: MixChange, level: float) -> list[list[Cell | str]]:
         ]
         for part in entry.levels
     ]
-
-
-def _method(comparison: CohortComparison, command: str, digests: Mapping[str, str]) -> Data:
-    return {
-        "texts": list(_METHOD),
-        "settings": [
-            definition(name, value, code=True) for name, value in comparison.settings.items() if value is not None
-        ],
-        "digests": [definition(clean(name, length=200), value, code=True) for name, value in digests.items()],
-        "command": clean(command, length=2000) if command else "",
-    }

@@ -20,10 +20,10 @@ from segfair.audit.words import (
 from segfair.compare.cohorts.result import Drift, Series, SeriesPoint
 from segfair.report.comparison.changes import title as column_title
 from segfair.report.comparison.files import PageFiles, address_of
+from segfair.report.comparison.frame import framed, method_section
 from segfair.report.drawing import Box, Drawing, Line, Mark, Scale, Text, nice_ticks
 from segfair.report.figures import BETTER, INK, MUTED, RULE, SHADE, WORSE, text_width
-from segfair.report.glossary import glossary
-from segfair.report.parts import Cell, Data, cell, definition, figure, number_column, table, titled
+from segfair.report.parts import Cell, Data, cell, figure, number_column, table
 
 __all__ = ["SERIES", "SERIES_FILES", "series_data", "write_series"]
 
@@ -125,37 +125,24 @@ def series_data(
         "subgroups": {},
         "mix": None,
         "alerts": [clean(notice, length=600) for notice in series.notices],
-        "method": {
-            "texts": list(_METHOD),
-            "settings": [
-                definition(name, value, code=True) for name, value in series.settings.items() if value is not None
-            ],
-            "digests": [
-                definition(clean(name, length=200), value, code=True) for name, value in (digests or {}).items()
-            ],
-            "command": clean(command, length=2000) if command else "",
-        },
+        "method": method_section(_METHOD, series, command=command, digests=digests or {}),
     }
     addresses = [*reports, *[""] * (len(series.audits) - len(reports))]
     baseline = "the first audit" if series.n_baseline == 1 else f"the first {series.n_baseline} audits"
-    return {
-        "title": titled(clean(title, length=120) if title else "", f"{plural(len(series.audits), 'audit')} over time"),
-        "written": written,
-        "version": series.versions.get("segfair", ""),
-        "names": [
-            {"text": column_title(side.name), "href": href} for side, href in zip(series.audits, addresses, strict=True)
-        ],
-        "meta": (
+    return framed(
+        series,
+        sections,
+        titles=_TITLES,
+        title=title,
+        heading=f"{plural(len(series.audits), 'audit')} over time",
+        meta=(
             f"baseline {baseline} · outcome {metric_name(series.outcome)} · protocol "
             f"{clean(series.settings.get('protocol', ''), length=60)} · written {written}"
         ),
-        "titles": _TITLES,
-        "contents": [{"id": key, "title": _TITLES[key]} for key, section in sections.items() if section],
-        "folded": {"method": "how, settings"},
-        "files": list(SERIES_FILES[:1]),
-        "glossary": glossary("dsc", "normhd", "interval", "subgroup"),
-        "sections": sections,
-    }
+        written=written,
+        audits=zip((side.name for side in series.audits), addresses, strict=True),
+        files=SERIES_FILES[:1],
+    )
 
 
 def _name(entry: Drift, length: int = 60) -> str:
