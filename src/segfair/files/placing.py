@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from segfair.errors import ConfigError, SegfairError, in_words
+from segfair.errors import ConfigError, InputError, SegfairError, in_words
 from segfair.unfinished import held_folder, unfinished_file, unfinished_folder
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "refuse_unwritable",
     "text_file",
     "to_bytes",
+    "told_unwritable",
     "write_json",
     "write_text",
 ]
@@ -101,6 +102,19 @@ def placed_whole(path: Path) -> Iterator[Path]:
     with unfinished_file(path) as unfinished:
         yield unfinished
         unfinished.replace(path)
+
+
+@contextmanager
+def told_unwritable(path: Path) -> Iterator[None]:
+    """Says of a file that is written in the block why it could not be.
+
+    Raises:
+        InputError: The system refused it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({in_words(error)})") from error
 
 
 @contextmanager

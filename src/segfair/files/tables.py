@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segfair import documents
-from segfair.errors import InputError, MetadataError, close_names, cut_text, in_words, some
+from segfair.errors import MetadataError, close_names, cut_text, in_words, some
 from segfair.files import column_names
 from segfair.files.cells import cell_text, defuse, fuse, is_blank, is_missing, of_each, parse_number
 from segfair.files.columns import Reading, has_missing_na, number_style, read_column
-from segfair.files.placing import text_file
+from segfair.files.placing import text_file, told_unwritable
 from segfair.files.spellings import number_key
 from segfair.remote import local_copy
 
@@ -230,13 +230,10 @@ def write_csv(records: Iterable[Mapping[str, object]], path: Path, *, columns: S
     """
     names, *rows = _record_rows(list(records), columns)
     path = Path(path)
-    try:
-        with text_file(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([_csv_cell(column) for column in names])
-            writer.writerows([_csv_cell(value) for value in row] for row in rows)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({in_words(error)})") from error
+    with told_unwritable(path), text_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([_csv_cell(column) for column in names])
+        writer.writerows([_csv_cell(value) for value in row] for row in rows)
 
 
 def _csv_cell(value: object) -> object:

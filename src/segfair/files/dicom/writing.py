@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.errors import InputError, in_words
 from segfair.files.dicom.headers import dicom_file, require_dicom
 from segfair.files.dicom.images import SeriesImage
-from segfair.files.placing import placed_whole
+from segfair.files.placing import placed_whole, told_unwritable
 
 __all__ = ["write_segmentation"]
 
@@ -44,12 +43,10 @@ def write_segmentation(
     stacked = np.stack([mask.transpose(2, 1, 0)[order] for mask in masks.values()], axis=-1)
     with dicom_file(path):
         segmentation = _segmentation(stacked, list(masks), source, version, note)
-    try:
+    with told_unwritable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with placed_whole(path) as unfinished:
             segmentation.save_as(unfinished)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({in_words(error)})") from error
 
 
 def _segmentation(stacked: NDArray[np.bool_], names: list[str], source: SeriesImage, version: str, note: str) -> Any:

@@ -28,10 +28,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from segfair.errors import InputError, in_words
+from segfair.errors import InputError
 from segfair.files.images.grids import Mask, Place
 from segfair.files.images.voxel_stream import open_stream, read_occupied
-from segfair.files.placing import placed_whole
+from segfair.files.placing import placed_whole, told_unwritable
 
 __all__ = ["LPS", "count_nifti_channels", "read_nifti", "write_nifti"]
 
@@ -173,9 +173,7 @@ def write_nifti(path: Path, array: NDArray[Any], affine: ArrayLike) -> None:
     if path.name.endswith(".gz"):
         # No time stamp: the same mask gives the same bytes.
         content = igzip.compress(content, 2, mtime=0)
-    try:
+    with told_unwritable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with placed_whole(path) as unfinished:
             unfinished.write_bytes(content)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({in_words(error)})") from error

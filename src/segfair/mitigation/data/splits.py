@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from segfair.attributes.fit import AttributeTable
 from segfair.documents import check_tree, named_type, read_json
-from segfair.errors import ConfigError, InputError, in_words, some
+from segfair.errors import ConfigError, InputError, some
 from segfair.files.datalists import Part
-from segfair.files.placing import write_text
+from segfair.files.placing import told_unwritable, write_text
 
 __all__ = [
     "FORMAT",
@@ -162,10 +162,8 @@ def write_split_tree(tree: Mapping[str, Any], path: Path) -> None:
     Raises:
         InputError: It cannot be written.
     """
-    try:
+    with told_unwritable(path):
         write_text(path, json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({in_words(error)})") from error
 
 
 def split_cases(
