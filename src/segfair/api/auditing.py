@@ -263,7 +263,7 @@ def _audit(
     from segfair.scoring.score_cache import ScoreCache
 
     if reasons:
-        from segfair.audit.reasons.procedure import require_dsc, with_reasons
+        from segfair.audit.reasons.procedure import n_readings, require_dsc, with_reasons
 
         require_dsc(config)
     cohort, found_images = with_images(cohort, images)
@@ -274,7 +274,7 @@ def _audit(
                 result, cohort = rated.run(config, executor=executor, cache=kept, on_done=on_done)
             if reasons:
                 of_raters: Any = {"measured_with": rated.drawn_by, "executor": executor, "cache": kept}
-                with _bar(2 * len(result.cases.scores.rows), progress, "reasons") as on_done:
+                with _bar(n_readings(result), progress, "reasons") as on_done:
                     result = with_reasons(result, cohort, rated.raters, on_done=on_done, **of_raters)
         return with_gallery(result, cohort, images=found_images)
 

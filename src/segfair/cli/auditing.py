@@ -163,10 +163,9 @@ def _taken_apart(
     cache: ScoreCache | None,
 ) -> AuditResult:
     """The audit with what its gaps are made of, while a bar shows how far that has come."""
-    from segfair.audit.reasons.procedure import with_reasons
+    from segfair.audit.reasons.procedure import n_readings, with_reasons
 
-    n_readings = 2 * (len(result.cases.scores.rows) - len(result.cases.counts.penalised))
-    with progress(n_readings, voice, what="reasons", then="resampling") as on_done:
+    with progress(n_readings(result), voice, what="reasons", then="resampling") as on_done:
         return with_reasons(
             result,
             cohort,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ import pandas as pd
 import pytest
 
 import segfair as sf
+from segfair.audit.procedure import run_audit
 from segfair.audit.reasons.cases import take_cases_apart
+from segfair.audit.reasons.procedure import n_readings, with_reasons
+from segfair.audit.result import AuditConfig
 from segfair.cases import Case
 from segfair.errors import ConfigError, InputError
 from segfair.files.images.masks import write_mask
+from segfair.intake.cohorts import load_cohort
 from segfair.protocol.rules import SurfaceRule, load_protocol
 from segfair.scoring.score_cache import Rules
 
@@ -176,3 +181,21 @@ def test_masks_that_changed_meanwhile_are_told(tmp_path: Path) -> None:
     files = [written(tmp_path / name, {"a": slab(8)}) / "a.nii.gz" for name in ("labels", "preds")]
     with pytest.raises(InputError, match=r"case a: its masks have a DSC of 1.000000, and had 0.500000 when"):
         take_cases_apart([Case("a", *files)], Rules(PROTOCOL), {"a": 0.5})
+
+
+def test_as_many_cases_are_said_to_be_done_as_a_bar_was_told(tmp_path: Path) -> None:
+    for folder in ("preds", "labels"):
+        (tmp_path / folder).mkdir()
+    for number in range(N):
+        write_mask(tmp_path / "labels" / f"P{number:02d}.nii.gz", slab(8), affine=np.eye(4))
+        write_mask(tmp_path / "preds" / f"P{number:02d}.nii.gz", slab(8, number % 3), affine=np.eye(4))
+    (tmp_path / "preds" / "P03.nii.gz").write_bytes(b"no mask")
+    table = pd.DataFrame({"id": [f"P{number:02d}" for number in range(N)], "site": ["A", "B"] * (N // 2)})
+    table.to_csv(tmp_path / "table.csv", index=False)
+    config = dataclasses.replace(AuditConfig(), protocol=PROTOCOL, permutations=99, bootstrap=100)
+    cohort = load_cohort(tmp_path / "preds", tmp_path / "labels", tmp_path / "table.csv")
+    result = run_audit(cohort, config)
+    done: list[str] = []
+    with_reasons(result, cohort, on_done=done.append)
+    assert len(result.cases.counts.penalised) == 1
+    assert len(done) == n_readings(result) == 2 * (N - 1)

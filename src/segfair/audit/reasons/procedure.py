@@ -35,7 +35,7 @@ from segfair.scoring.cohort import score_cohort
 from segfair.scoring.score_cache import Rules, ScoreCache
 from segfair.scoring.scores import ScoreTable
 
-__all__ = ["OUTCOME", "compare_parts", "require_dsc", "with_reasons"]
+__all__ = ["OUTCOME", "compare_parts", "n_readings", "require_dsc", "with_reasons"]
 
 OUTCOME = "dsc"
 Floats = NDArray[np.float64]
@@ -57,6 +57,11 @@ def require_dsc(config: AuditConfig) -> None:
             f"--reasons: takes gaps in {OUTCOME} apart, and the primary outcome is {config.outcomes[0]}; name "
             f"{OUTCOME} first in --outcome, or leave --reasons out"
         )
+
+
+def n_readings(result: AuditResult) -> int:
+    """How often `with_reasons` says that a case is done: both times of each whose prediction can be used."""
+    return 2 * (len(result.cases.scores.rows) - len(result.cases.counts.penalised))
 
 
 def with_reasons(
