@@ -6,11 +6,13 @@ import os
 import sys
 import warnings
 
-__all__ = ["hush_libraries", "settle_environment", "too_little_memory"]
+__all__ = ["TORCH_BYTES", "hush_libraries", "memory_limit", "settle_environment", "too_little_memory"]
 
 # Seconds of ten digits last until the year 2286; a date beyond all calendars is refused by whoever reads it.
 _MOST_DIGITS = 10
 _LEAST_BYTES = 320_000_000
+TORCH_BYTES = 2_000_000_000
+"""What torch, MONAI and the smallest training take of addresses; with fewer a library of theirs crashes as it loads."""
 
 
 def settle_environment() -> None:
@@ -43,15 +45,17 @@ def memory_limit() -> int | None:
     return None if limit == resource.RLIM_INFINITY else limit
 
 
-def too_little_memory() -> str:
-    """What to say where the process may not have the memory that it takes to load SciPy; empty where it may.
+def too_little_memory(least: int = _LEAST_BYTES) -> str:
+    """What to say where the process may not have the memory that a command takes at least; empty where it may.
 
-    There OpenBLAS asks for the same memory for ever, while it is loaded and no signal is heeded.
+    Args:
+        least: Bytes of addresses; by default those without which OpenBLAS asks for the same memory for ever, while
+            SciPy is loaded and no signal is heeded.
     """
     limit = memory_limit()
-    if limit is None or limit >= _LEAST_BYTES:
+    if limit is None or limit >= least:
         return ""
     return (
         f"not enough memory for this: {limit // 1_000_000:,} MB are allowed, and it takes at least"
-        f" {_LEAST_BYTES // 1_000_000} MB; allow more (ulimit -v)"
+        f" {least // 1_000_000:,} MB; allow more (ulimit -v)"
     )

@@ -81,6 +81,10 @@ LIMITS = [
     _limited("250 MB of memory: report", (*_REPORT, "--figures", "png"), 2, {"RLIMIT_AS": 250 * _MB}, _MEMORY),
     _limited("150 MB of memory: scores", _SCORES, 2, {"RLIMIT_AS": 150 * _MB}, _MEMORY),
     _limited("150 MB of memory: teams", _RANK, 2, {"RLIMIT_AS": 150 * _MB}, _MEMORY),
+    *(
+        _limited(f"1,500 MB of memory: {words[0]}", words, 2, {"RLIMIT_AS": 1500 * _MB}, _MEMORY, "at least 2,000 MB")
+        for words in (("mitigate", "{base}", "--out", "out"), ("predict", "model", "{base}/images", "masks"))
+    ),
     _limited("8 open files: two workers", (*_AUDIT[:4], *_FEW, "--workers", "2", "--no-cache"), 2,
              {"RLIMIT_NOFILE": 8}, "too many files"),
     _limited("files of 5 kB", _REPORT, 2, {"RLIMIT_FSIZE": 5000}, "out"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from importlib import import_module
 
 import pytest
@@ -52,6 +53,8 @@ def test_help_lists_every_command_in_a_panel(call_cli) -> None:
     [
         (ConfigError("--x: no"), 2, "segfair: --x: no"),
         (KeyboardInterrupt(), 130, ""),  # typer catches it before `main` can say a word
+        (RuntimeError("can't start new thread"), 2, "segfair: no further process or thread may be begun; allow more"),
+        (BlockingIOError(errno.EAGAIN, "x"), 2, "segfair: no further process or thread may be begun; allow more"),
         (ZeroDivisionError("by 0"), 70, "segfair: internal error: ZeroDivisionError: by 0; run again with --debug"),
     ],
 )

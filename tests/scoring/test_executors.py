@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -97,6 +98,40 @@ def test_a_worker_that_is_killed_is_told() -> None:
         pytest.raises(AuditError, match=r"case P\d or one beside it ended its worker process"),
     ):
         list(outcomes)
+
+
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded")
+def test_jobs_fail_where_no_thread_can_be_begun_to_hand_them_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own executor prints a traceback there, and its jobs never end."""
+
+    def fail(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("multiprocessing.queues.Queue._start_thread", fail)
+    told: list[object] = []
+    monkeypatch.setattr("threading.excepthook", told.append)
+    with (
+        pytest.raises(AuditError, match=r"case P0 or one beside it ended its worker process"),
+        own_processes(2) as processes,
+        outcomes_in_order(double, jobs(6), processes) as outcomes,
+    ):
+        list(outcomes)
+    assert not told
+    assert threading.excepthook == told.append
+    for worker in multiprocessing.active_children():
+        worker.join(20)
+        assert not worker.is_alive()
+
+
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded")
+def test_threads_of_others_fail_as_they_do_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr("threading.excepthook", told.append)
+    with own_processes(2):
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+    assert [type(ended.exc_value) for ended in told] == [ZeroDivisionError]
 
 
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded")

@@ -7,6 +7,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.security.hostile import FORMULAS
 
 from segfair.files.cells import parse_number
@@ -49,9 +50,39 @@ def test_numbers_stay_numbers_and_names_come_back(written: Written) -> None:
 
 def test_a_table_is_written_in_two_places_only() -> None:
     """Both defuse; a third would have to be looked at here."""
-    found = set()
-    for path in (ROOT / "src").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Attribute) and node.attr in ("writer", "DictWriter", "to_csv", "to_excel"):
-                found.add(path.relative_to(ROOT / "src" / "segfair").as_posix())
+    found = {
+        path.relative_to(ROOT / "src" / "segfair").as_posix()
+        for path in (ROOT / "src").rglob("*.py")
+        if any(map(_writes_a_table, ast.walk(ast.parse(path.read_text("utf-8")))))
+    }
     assert found == {"files/tables.py", "mitigation/networks/checkpoints.py"}
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("csv.writer(file)", True),
+        ("from csv import writer", True),
+        ("import csv as table", True),
+        ("frame.to_csv(path)", True),
+        ("csv.reader(file)", False),
+        ("import csv", False),
+        ("self.writer", False),
+    ],
+)
+def test_what_writes_a_table(code: str, expected: bool) -> None:
+    assert any(map(_writes_a_table, ast.walk(ast.parse(code)))) == expected
+
+
+def _writes_a_table(node: ast.AST) -> bool:
+    match node:
+        case (
+            ast.Attribute(value=ast.Name("csv"), attr="writer" | "DictWriter")
+            | ast.Attribute(attr="to_csv" | "to_excel")
+        ):
+            return True
+        case (
+            ast.ImportFrom(module="csv") | ast.Import(names=[ast.alias("csv", str())])
+        ):  # the module under its own name
+            return True
+    return False

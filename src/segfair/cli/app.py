@@ -203,6 +203,8 @@ def _what_is_wanting(error: Exception) -> str | None:
     starved = isinstance(error, SystemError) and "without exception set" in str(error) and memory_limit() is not None
     if isinstance(error, MemoryError) or number == errno.ENOMEM or "failed to map segment" in str(error) or starved:
         return "not enough memory for this; free some, allow more, or use fewer --workers"
+    if number == errno.EAGAIN or (isinstance(error, RuntimeError) and "can't start new thread" in str(error)):
+        return "no further process or thread may be begun; allow more (ulimit -u, ulimit -v), or use fewer --workers"
     if number in (errno.EMFILE, errno.ENFILE):
         return "too many files are open at once; allow more (ulimit -n), or use fewer --workers"
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

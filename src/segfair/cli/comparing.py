@@ -49,25 +49,22 @@ def compare(
     Further audits are each compared with the first. Audits of different patients are compared as cohorts, unpaired.
     """
     from segfair.compare.comparability import share_cases
-    from segfair.compare.procedure import run_comparison, told_names
+    from segfair.compare.procedure import run_comparison
     from segfair.files.manifest import hash_file
-    from segfair.files.placing import refuse_unwritable
     from segfair.rank.saved import load_audited
     from segfair.report.comparison.files import COMPARISON, write_comparison
+    from segfair.report.comparison.runs import RUNS, write_runs
 
     voice = Voice("compare", saying)
     sides = [load_audited(path) for path in (before, after, *(more or ()))]
-    called = split(names) if names else told_names([side.title for side in sides], [side.name for side in sides])
-    if len(called) != len(sides) or len(set(called)) != len(called):
-        example = ",".join(("old", "new", "newer", "newest")[: len(sides)])
-        raise ConfigError(f"--names {names}: expected {len(sides)} different names, for example --names {example}")
+    called = _called(names, sides)
     if unpaired and more:
         raise ConfigError("--unpaired: compares two audits; for more than two of different patients: segfair monitor")
     first, *others = sides
     if not more and (unpaired or not share_cases(first.result, others[0].result)):
         _compare_cohorts(first, others[0], called, out, outcome=outcome, title=title, voice=voice)
         return
-    (refuse_unwritable if more else COMPARISON.refuse_place)(out)
+    (RUNS if more else COMPARISON).refuse_place(out)
     comparisons = [
         run_comparison(first.result, side.result, names=(called[0], name), outcome=outcome)
         for side, name in zip(others, called[1:], strict=True)
@@ -81,11 +78,20 @@ def compare(
         page = write_comparison(comparisons[0], out, command=command(), digests=digests[0], reports=pages, title=title)
         say_comparison(comparisons[0], page, voice)
         return
-    from segfair.report.comparison.runs import write_runs
-
     pages_of = [side.page for side in sides]
     page = write_runs(comparisons, out, command=command(), digests=digests, reports=pages_of, title=title)
     say_runs(comparisons, page, voice)
+
+
+def _called(names: str | None, sides: Sequence[Audited]) -> Sequence[str]:
+    """What the audits are called: as is asked for, or each by its title or its folder."""
+    from segfair.compare.procedure import told_names
+
+    called = split(names) if names else told_names([side.title for side in sides], [side.name for side in sides])
+    if len(called) != len(sides) or len(set(called)) != len(called):
+        example = ",".join(("old", "new", "newer", "newest")[: len(sides)])
+        raise ConfigError(f"--names {names}: expected {len(sides)} different names, for example --names {example}")
+    return called
 
 
 def _compare_cohorts(
@@ -126,7 +132,6 @@ def monitor(
     Says who drifts beyond chance, and since when.
     """
     from segfair.compare.cohorts.series import follow
-    from segfair.compare.procedure import told_names
     from segfair.files.manifest import hash_file
     from segfair.rank.saved import load_audited
     from segfair.report.comparison.series import SERIES, write_series
@@ -135,9 +140,7 @@ def monitor(
     if len(audits) < 2:
         raise ConfigError("segfair monitor: takes two audits or more, in their order")
     sides = [load_audited(path) for path in audits]
-    called = split(names) if names else told_names([side.title for side in sides], [side.name for side in sides])
-    if len(called) != len(sides) or len(set(called)) != len(called):
-        raise ConfigError(f"--names {names}: expected {len(sides)} different names with commas between them")
+    called = _called(names, sides)
     SERIES.refuse_place(out)
     found = follow([side.result for side in sides], names=called, outcome=outcome, n_baseline=baseline)
     digests = {f"{name}: {side.file}": hash_file(side.file) for name, side in zip(called, sides, strict=True)}

@@ -29,6 +29,7 @@ from segfair.cli.settings import parse_spacing
 from segfair.cli.terminal.progress import progress
 from segfair.cli.terminal.results import say_models, say_nothing
 from segfair.cli.terminal.voice import Answer, Voice
+from segfair.environment import TORCH_BYTES, too_little_memory
 from segfair.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -305,3 +306,5 @@ def _require_torch() -> None:
     missing = [name for name in ("torch", "monai") if find_spec(name) is None]
     if missing:
         raise ConfigError(f'{" and ".join(missing)} are not installed; pip install "segfair[mitigate]"')
+    if scarce := too_little_memory(TORCH_BYTES):
+        raise ConfigError(scarce)

@@ -9,15 +9,20 @@ import platform
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from contextlib import ExitStack, closing, contextmanager
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, InvalidStateError
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 from segfair.documents import read_json
 from segfair.errors import AuditError, ConfigError, in_words
 from segfair.scoring.score_cache import scorer_digest
 from segfair.signals import as_worker
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+    from threading import Thread
 
 __all__ = ["AHEAD", "DaskCluster", "dask_cluster", "outcomes_in_order", "own_processes"]
 
@@ -111,24 +116,69 @@ def own_processes(n_workers: int, *, afresh: bool = False) -> Iterator[Executor 
         return
     import multiprocessing
     import threading
-    from concurrent.futures import ProcessPoolExecutor
 
     context = multiprocessing.get_context("spawn" if afresh else None)
-    others, hook = multiprocessing.active_children(), threading.excepthook
-    with ExitStack() as stack:
-        stack.callback(setattr, threading, "excepthook", hook)
-        executor = stack.enter_context(ProcessPoolExecutor(n_workers, mp_context=context, initializer=as_worker))
+    others, threads = multiprocessing.active_children(), set(threading.enumerate())
+    with _minded(n_workers, context) as executor:
         try:
             yield executor
         except BaseException:
-            # The thread that minds the processes finds jobs that were taken back, and would print that as its fault.
-            threading.excepthook = lambda _: None
             # Nobody waits for what is being scored: a large volume takes its time.
             executor.shutdown(wait=False, cancel_futures=True)
             for worker in multiprocessing.active_children():
                 if worker not in others:  # those of the program that called us
                     worker.terminate()
+            for thread in set(threading.enumerate()) - threads:
+                if _minds_processes(thread):
+                    thread.join(_PATIENCE_S)
             raise
+
+
+@contextmanager
+def _minded(n_workers: int, context: BaseContext) -> Iterator[Executor]:
+    """Processes whose jobs fail where the thread that minds them ends, instead of never ending.
+
+    It ends where it gets no memory for a thread of its own, and where it finds jobs that were taken back. Python prints
+    that as a fault, and waits for the jobs for ever.
+    """
+    import threading
+    from concurrent.futures import process
+
+    given: WeakSet[Future[Any]] = WeakSet()
+    alone = threading.Event()
+
+    class Processes(process.ProcessPoolExecutor):
+        def submit(self, function: Callable[..., _Outcome], /, *arguments: Any, **named: Any) -> Future[_Outcome]:
+            future = super().submit(function, *arguments, **named)
+            given.add(future)
+            if alone.is_set():
+                give_up()
+            return future
+
+    def give_up() -> None:
+        for future in list(given):
+            with suppress(InvalidStateError):  # those that are done
+                future.set_exception(process.BrokenProcessPool("nobody minds the processes any more"))
+
+    def told(ended: threading.ExceptHookArgs) -> None:
+        if _minds_processes(ended.thread):
+            alone.set()
+            give_up()
+        else:
+            hook(ended)
+
+    hook = threading.excepthook
+    threading.excepthook = told
+    try:
+        with Processes(n_workers, mp_context=context, initializer=as_worker) as executor:
+            yield executor
+    finally:
+        threading.excepthook = hook
+
+
+def _minds_processes(thread: Thread | None) -> bool:
+    """Whether a thread is that of an executor of Python's own."""
+    return type(thread).__module__ == "concurrent.futures.process"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from tests.report.hand_made import texts
 from segfair.compare.result import Comparison
 from segfair.errors import ConfigError
 from segfair.report.comparison.runs import runs_data, write_runs
+from segfair.report.files import render_page
 
 
 def named(comparison: Comparison, name: str) -> Comparison:
@@ -74,3 +75,18 @@ def test_each_run_has_a_folder_and_every_link_leads_somewhere(runs: list[Compari
     (tmp_path / "mine" / "runs.html").write_text("mine")
     with pytest.raises(ConfigError, match="did not write"):
         write_runs(runs, tmp_path / "mine")
+
+
+def test_what_was_found_stays_where_the_page_fails(
+    runs: list[Comparison], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(data: object, *, template: str) -> str:
+        if template == "runs.html.j2":
+            raise MemoryError
+        return render_page(data, template=template)
+
+    monkeypatch.setattr("segfair.report.comparison.files.render_page", fail)
+    with pytest.raises(ConfigError, match=r"holds runs\.json: mend that"):
+        write_runs(runs, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-b-same", "better", "runs.json", "unfair"]
+    assert len(json.loads((tmp_path / "runs.json").read_text("utf-8"))["runs"]) == 3

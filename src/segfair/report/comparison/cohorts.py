@@ -73,7 +73,7 @@ def write_cohorts(
     """
     directory = Path(directory)
     return COHORTS.write(
-        comparison,
+        comparison.save,
         directory,
         lambda written: cohort_data(
             comparison,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import quote
 
 from segfair.compare.result import Comparison
@@ -21,10 +20,6 @@ from segfair.report.parts import Data, as_read
 __all__ = ["COMPARISON", "FILES", "PageFiles", "address_of", "write_comparison"]
 
 FILES = ("comparison.json", "comparison.html")
-
-
-class _Saved(Protocol):
-    def save(self, path: str | PathLike[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +49,11 @@ class PageFiles:
         self._refuse_foreign(directory)
         refuse_unwritable(directory)
 
-    def write(self, result: _Saved, directory: Path, page: Callable[[str], Data]) -> Path:
+    def write(self, save: Callable[[Path], None], directory: Path, page: Callable[[str], Data]) -> Path:
         """Writes both; each appears only once it is complete, and the JSON also where the page fails.
 
         Args:
-            result: What was found.
+            save: Writes the JSON to a path.
             directory: Where to; made if it does not exist. Other files in it stay as they are.
             page: When it is written, as it shall stand there -> everything that the page prints.
 
@@ -71,7 +66,7 @@ class PageFiles:
         self._refuse_foreign(directory)
         facts, drawn = self.names
         with placed_together(directory, first=facts, results=Results((facts,), self.remedy)) as unfinished:
-            result.save(unfinished / facts)
+            save(unfinished / facts)
             data = page(as_read(datetime.now(UTC)))
             write_text(unfinished / drawn, render_page(data, template=self.template))
         return directory / drawn
@@ -113,7 +108,7 @@ def write_comparison(
     """
     directory = Path(directory)
     return COMPARISON.write(
-        comparison,
+        comparison.save,
         directory,
         lambda written: comparison_data(
             comparison,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,16 @@ from typing import Any
 from segfair.audit.words import clean, format_interval, format_number, metric_name, plural
 from segfair.compare.result import Change, Comparison
 from segfair.compare.verdict import outcome_digits
-from segfair.documents import has_keys
-from segfair.files.placing import file_names, placed_together, refuse_foreign, write_json, write_text
+from segfair.files.placing import file_names, write_json
 from segfair.report.comparison.changes import title as column_title
-from segfair.report.comparison.files import address_of, write_comparison
-from segfair.report.files import render_page
+from segfair.report.comparison.files import PageFiles, address_of, write_comparison
 from segfair.report.glossary import glossary
-from segfair.report.parts import Cell, Data, as_read, cell, number_column, table, titled
+from segfair.report.parts import Cell, Data, cell, number_column, table, titled
 
-__all__ = ["RUN_FILES", "runs_data", "write_runs"]
+__all__ = ["RUNS", "RUN_FILES", "runs_data", "write_runs"]
 
 RUN_FILES = ("runs.json", "runs.html")
+RUNS = PageFiles(RUN_FILES, ("baseline", "runs"), "segfair compare", "mend that, and compare again", "runs.html.j2")
 FORMAT = 1
 _HARMLESS = ("nothing changed", "gain found", "no change shown")
 
@@ -53,8 +51,7 @@ def write_runs(
     """
     directory = Path(directory)
     pages = list(reports) or [None] * (len(comparisons) + 1)
-    ours = has_keys(directory / RUN_FILES[0], "baseline", "runs")
-    refuse_foreign(directory, RUN_FILES, ours=ours, writer="segfair compare")
+    RUNS.refuse_place(directory)
     folders = file_names([entry.after.name for entry in comparisons], otherwise="run", taken=RUN_FILES)
     for index, (comparison, folder) in enumerate(zip(comparisons, folders, strict=True)):
         write_comparison(
@@ -65,18 +62,18 @@ def write_runs(
             reports=(pages[0], pages[index + 1]),
             title=title,
         )
-    page = runs_data(
-        comparisons,
-        folders=folders,
-        reports=[address_of(report, directory) for report in pages],
-        written=as_read(datetime.now(UTC)),
-        command=command,
-        title=title,
+    return RUNS.write(
+        lambda path: write_json(path, runs_tree(comparisons, folders)),
+        directory,
+        lambda written: runs_data(
+            comparisons,
+            folders=folders,
+            reports=[address_of(report, directory) for report in pages],
+            written=written,
+            command=command,
+            title=title,
+        ),
     )
-    with placed_together(directory, first=RUN_FILES[0]) as unfinished:
-        write_json(unfinished / RUN_FILES[0], runs_tree(comparisons, folders))
-        write_text(unfinished / RUN_FILES[1], render_page(page, template="runs.html.j2"))
-    return directory / RUN_FILES[1]
 
 
 def runs_tree(comparisons: Sequence[Comparison], folders: Sequence[str]) -> dict[str, Any]:

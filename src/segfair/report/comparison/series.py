@@ -77,7 +77,7 @@ def write_series(
     """
     directory = Path(directory)
     return SERIES.write(
-        series,
+        series.save,
         directory,
         lambda written: series_data(
             series,
