@@ -122,6 +122,44 @@ def test_data_in_the_headers_own_folder_or_below_is_read(folder: Path, suffix: s
     np.testing.assert_array_equal(read_mask(path).array, LABEL)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        f"{'s' * 75}%d.raw 0 5 1",  # MetaIO has room for 80 letters of a word
+        f"LIST{'s' * 200}",
+        "LIST 2" + "0" * 200,
+        "s%03d.raw 0 5 0",  # and divides by the step
+        "s%03d.raw 0 5",
+        "s%03d.raw 5 0 1",
+        "s%03d.raw -1 4 1",
+        "s%03d.raw 0 5 1 1",
+        "my s%03d.raw 0 5 1",
+        "s%9999999d.raw 0 5 1",
+        "s%d%d.raw 0 5 1",
+        "s%s.raw 0 5 1",
+        "s%03d.raw",
+        "LIST 2",
+        "LISTED.raw",
+    ],
+)
+def test_several_files_are_named_so_that_they_can_be_counted_or_refused(folder: Path, entry: str) -> None:
+    path = folder / "P1.mhd"
+    path.write_text(f"{META}ElementDataFile = {entry}\n{LISTED}".replace("../labels/", ""))
+    with pytest.raises(InputError, match=r"expected one file, or numbered ones|is no plain path"):
+        read_mask(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "n_files"),
+    [("s%03d.raw 0 4 1", 5), ("s%03d.raw 0 5 2", 3), ("s%03d.raw 0 9 1", 10), ("LIST\ns000.raw\n\ns001.raw\n", 2)],
+)
+def test_slices_that_are_missing_are_not_made_of_what_lies_in_memory(folder: Path, entry: str, n_files: int) -> None:
+    path = folder / "P1.mhd"
+    path.write_text(f"{META}ElementDataFile = {entry}")
+    with pytest.raises(InputError, match=f"names {n_files} data files for 6 slices; write one file"):
+        read_mask(path)
+
+
 def test_voxels_behind_the_header_are_read_whatever_they_look_like(tmp_path: Path) -> None:
     # Bytes that spell an entry are voxels, not a header.
     spelt = np.frombuffer(b"\n\nElementDataFile = ../x\ndata file: ../x\n".ljust(60), np.uint8).reshape(

@@ -41,6 +41,9 @@ _NRRD_PACKED: Mapping[str, Packed] = {"raw": "", "gzip": "gzip", "gz": "gzip", "
 _LOCAL = ("LOCAL", "Local", "local")
 _META_SIZE = re.compile(r"\s*(ElementSpacing|ElementSize)\s*[=:].*\d", re.IGNORECASE)
 _META_AXES = re.compile(r"\s*NDims\s*[=:]\s*[234]\s*")
+# From, to and step, in at most as many letters as MetaIO has room for: it looks at neither, writes beyond its memory,
+# and divides by a step of 0.
+_META_RANGE = re.compile(r"(?=.{1,79}$)[^% ]*%\d{0,2}d[^% ]* +(?P<first>\d{1,6}) +(?P<last>\d{1,6}) +(?P<step>\d{1,6})")
 _NUMBER = re.compile(r"%\d*d")
 # A name with the place of a number in its last part, and the numbers: from, to, step, axes.
 _PATTERN = re.compile(r"(?P<name>(?:[^%\s]*/)?[^%/\s]*%\d*d[^%/\s]*)(?:\s+-?\d+)*")
@@ -69,12 +72,15 @@ class TextHeader:
         data_files: Names of the files that hold the voxels, as written (`%03d` stands for a number); empty where they
             follow the header itself.
         has_size: Whether it says how large a voxel is.
+        n_files: Over how many files MetaImage says that the voxels are spread, which its reader does not count: where
+            some are missing it takes whatever lies in memory. None: it says nothing of several files.
         attached: Where the voxels lie in the file itself; None where they lie elsewhere or are written in a way that
             is rare (text, something skipped before them).
     """
 
     data_files: tuple[str, ...]
     has_size: bool
+    n_files: int | None = None
     attached: Attached | None = None
 
 
@@ -82,7 +88,8 @@ def read_text_header(path: Path) -> TextHeader:
     """Reads the header of a `.nrrd`, `.mha` or `.mhd` file.
 
     Raises:
-        InputError: It does not end within a megabyte, or speaks of axes that no mask has.
+        InputError: It does not end within a megabyte, speaks of axes that no mask has, or of several files in a way in
+            which they cannot be counted.
         OSError: The file cannot be read.
     """
     for n_bytes in (_USUAL_BYTES, _MOST_BYTES):
@@ -92,19 +99,41 @@ def read_text_header(path: Path) -> TextHeader:
         lines = re.split(r"\r\n|\r|\n", content.decode("latin-1"))
         names, has_size, ended = _nrrd(lines) if path.name.lower().endswith(".nrrd") else _meta(lines)
         if ended or len(content) <= n_bytes:
-            _refuse_axes(path, lines)
+            n_files = None
+            if not path.name.lower().endswith(".nrrd"):  # Teem looks by itself
+                _refuse_axes(path, lines)
+                n_files = _count_files(path, lines)
             files = tuple(os.fsdecode(name.encode("latin-1")) for name in names)
-            return TextHeader(files, has_size, _attached(path, content) if ended and not files else None)
+            return TextHeader(files, has_size, n_files, _attached(path, content) if ended and not files else None)
     raise InputError(f"{path}: its header does not end within a megabyte; write the file again")
 
 
 def _refuse_axes(path: Path, lines: list[str]) -> None:
     """Refuses what is no number of axes: MetaIO takes any for the length of arrays that have room for ten."""
-    if path.name.lower().endswith(".nrrd"):
-        return
     for line in lines:
         if "ndims" in line.lower() and not _META_AXES.fullmatch(line):
             raise InputError(f"{path}: its header says {cut_text(line.strip())!r}, and a mask has two or three axes")
+
+
+def _count_files(path: Path, lines: list[str]) -> int | None:
+    """How many files a header of MetaImage says that its voxels lie in; None where it does not speak of several."""
+    for index, line in enumerate(lines):
+        match = _META_DATA.search(line)
+        value = match["value"].strip() if match else ""
+        if value == "LIST":
+            return sum(bool(entry.strip()) for entry in lines[index + 1 :])
+        if "%" in value or value.upper().startswith("LIST"):
+            numbers = _META_RANGE.fullmatch(value)
+            first, last, step = map(int, numbers.groups()) if numbers else (0, 0, 0)
+            if step < 1 or last < first:
+                raise InputError(
+                    f"{path}: names its data files as {cut_text(value)!r}; expected one file, or numbered ones such as "
+                    "'slice%03d.raw 0 99 1' (from, to, step)"
+                )
+            return 1 + (last - first) // step
+        if match and value in _LOCAL and line.startswith("ElementDataFile"):
+            return None  # whatever follows is voxels
+    return None
 
 
 def _attached(path: Path, content: bytes) -> Attached | None:

@@ -316,6 +316,8 @@ def _read_itk(path: Path, within: Path | None) -> Mask:
             reader.ReadImageInformation()
         if not 2 <= reader.GetDimension() <= 4:
             _refuse(path, f"is {reader.GetDimension()}-D; expected one 2-D or 3-D volume, save each volume on its own")
+        if header.n_files not in (None, reader.GetSize()[-1]):
+            _refuse(path, f"names {header.n_files} data files for {reader.GetSize()[-1]} slices; write one file")
         if reader.GetNumberOfComponents() > 1:
             parts = reader.GetNumberOfComponents()
             _refuse(path, f"holds {parts} layers or channels per voxel; save a single label map (one layer)")
