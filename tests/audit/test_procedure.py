@@ -175,3 +175,9 @@ def test_an_attribute_given_twice_is_one_question() -> None:
     for row in alone.subgroups["dsc"]:
         assert found[row.subgroup.items] == (row.p_value, row.p_adjusted, row.p_bh, row.p_by)
     assert len(found) == len(alone.subgroups["dsc"])
+
+
+def test_one_group_alone_is_one_group() -> None:
+    """Men are everybody else to women: one contrast."""
+    result = audit(dsc=np.tile([0.7, 0.8, 0.9], 20), sex=["f", "m"] * 30)
+    assert "between the one group that was tested and everybody else;" in result.verdict.sentence

@@ -314,6 +314,12 @@ def test_a_series_that_is_no_volume_costs_contours_their_case_and_frames_nothing
     assert turned.cases[0].dicom["label"].notes[0].startswith("lies on its own grid, for series ")
 
 
+def test_a_folder_of_series_that_is_none_is_named(data: Path, tmp_path: Path) -> None:
+    for folder, said in ((tmp_path / "nowhere", "does not exist"), (tmp_path, "holds no image series")):
+        with pytest.raises(ConfigError, match=rf"^--dicom-series {folder}: {said}; expected a folder of DICOM images$"):
+            load_cohort(data / "seg-predictions", data / "seg-labels", None, dicom_series=folder)
+
+
 def test_contours_of_which_no_series_is_there_are_one_mistake(tmp_path):
     square = np.array([[2, 3, 4], [5, 3, 4], [5, 6, 4]], float)
     for at in range(3):

@@ -66,9 +66,10 @@ def reach_verdict(config: AuditConfig, subgroups: Subgroups) -> Verdict:
             "too few cases", f"Too few cases: no group has {config.min_cases} {unit} and {config.min_cases} others."
         )
     n_tested = len(judged) if families[0] is primary else facts.n_tested
+    tested = f"any of {n_tested} {where}" if n_tested > 1 else "the one group that was tested"
     return Verdict(
         "no difference shown",
-        f"No difference in {name} was shown between any of {n_tested} {where} and everybody else"
+        f"No difference in {name} was shown between {tested} and everybody else"
         f"{detectable(subgroups.power, facts.n_cases, config)}.",
     )
 

@@ -41,7 +41,8 @@ def with_dicom(
 
     Raises:
         InputError: No label has the image series that it needs.
-        ConfigError: Attributes that do not exist, or asked for where there is no DICOM; pydicom is not installed.
+        ConfigError: A folder of series that is none or holds none; attributes that do not exist, or asked for where
+            there is no DICOM; pydicom is not installed.
     """
     wanted = () if attributes is None else chosen_attributes(attributes)
     read = [index for index in indexes if index is not None]
@@ -55,8 +56,18 @@ def with_dicom(
     folders = {path if path.is_dir() else path.parent for path in single}
     read += [index_dicom(sorted(folders))] if folders else []
     series = series or cohort.series
-    read += [index_dicom([series])] if series else []
+    read += [_series_in(series)] if series else []
     return _Gathering(dataclasses.replace(cohort, series=series), read).cohort(wanted)
+
+
+def _series_in(folder: Path) -> DicomIndex:
+    """What the folder of further image series holds."""
+    if not folder.exists():
+        raise ConfigError(f"--dicom-series {folder}: does not exist; expected a folder of DICOM images")
+    index = index_dicom([folder])
+    if not index.series:
+        raise ConfigError(f"--dicom-series {folder}: holds no image series; expected a folder of DICOM images")
+    return index
 
 
 def _unsettled(case: Case) -> dict[MaskRole, Path]:
