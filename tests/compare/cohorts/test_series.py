@@ -34,6 +34,13 @@ def test_nobody_drifts_where_nothing_changed(quarter) -> None:
     found = follow([quarter(seed) for seed in (31, 32, 33, 34)], names=NAMES)
     assert found.drifting == ()
     assert found.sentence == "No drift beyond chance in 3 audits after the baseline."
+    tested = [
+        min((point.p_adjusted for point in entry.points if point.p_adjusted is not None), default=None)
+        for entry in found.groups
+    ]
+    known = [p_value for p_value in tested if p_value is not None]
+    assert known == sorted(known) and len(set(known)) > 1, "who came closest to a drift comes first"
+    assert tested[len(known) :] == [None] * (len(tested) - len(known)), "and who was not tested last"
 
 
 def test_several_audits_are_one_baseline(quarter) -> None:

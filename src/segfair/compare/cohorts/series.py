@@ -73,10 +73,14 @@ def follow(
     return dataclasses.replace(series, sentence=_sentence(series))
 
 
-def _urgency(entry: Drift) -> tuple[bool, bool, int, list[tuple[str, str]]]:
-    """Those that drift before those that do not, to the worse before to the better, early before late."""
+def _urgency(entry: Drift) -> tuple[bool, bool, int, float, list[tuple[str, str]]]:
+    """Those that drift before those that do not, to the worse before to the better, early before late.
+
+    Then those that came closest to it, and last those with too few cases for limits.
+    """
     first = entry.first if entry.first is not None else -1
-    return entry.first is None, not entry.to_worse, first, sorted(entry.items.items())
+    tested = [point.p_adjusted for point in entry.points if point.p_adjusted is not None]
+    return entry.first is None, not entry.to_worse, first, min(tested, default=2.0), sorted(entry.items.items())
 
 
 def _drifts(
