@@ -256,6 +256,36 @@ def test_counts_of_cases_without_a_value_cannot_be_solved_either() -> None:
     assert not totals.tell((totals.codes[:, 0] == 0) & (totals.codes[:, 1] == 1)), "20 of them with a value"
 
 
+def test_many_cases_of_two_subjects_are_a_small_group() -> None:
+    codes = np.repeat([[0], [1], [2]], (40, 20, 20), axis=0)
+    subjects = np.array([*range(60), *[60, 61] * 10])
+    level = [np.arange(3) == code for code in range(3)]
+    totals = CellTotals.of(codes, subjects, n_attributes=1, max_items=2)
+    assert [totals.count_subjects(level[code]) for code in range(3)] == [40, 20, 2]
+    assert totals.tell(np.ones(3, dtype=bool), whole=True)
+    assert not totals.tell(level[2]), "20 cases of 2 subjects"
+    assert not totals.tell(~level[2]), "which leaves them"
+    assert totals.tell(level[0])
+    assert not totals.tell(level[1]), "all - 40 - 20"
+    alone = CellTotals.of(codes, n_attributes=1, max_items=2)
+    assert alone.tell(level[2]), "20 cases of 20"
+
+
+def test_what_an_audit_says_of_two_subjects_with_many_cases_is_not_told() -> None:
+    rng = np.random.default_rng(3)
+    site = ["A"] * 60 + ["B"] * 30 + ["C"] * 20
+    full = audit(dsc=np.r_[rng.normal(0.8, 0.05, 90), rng.normal(0.5, 0.05, 20)], site=site)
+    assert {"C"} <= {level for (_, level) in (next(iter(row.subgroup.items)) for row in full.subgroups["dsc"])}
+    subjects = (*range(90), *[90, 91] * 10)
+    shared = share(changed(full, cases={"scores": dataclasses.replace(full.cases.scores, subjects=subjects)}))
+    assert not any(row.subgroup.items == {("site", "C")} for row in shared.subgroups["dsc"])
+    assert "C" not in shared.verdict.sentence.split(), shared.verdict.sentence
+    assert any("they have fewer than 5 subjects" in alert.text for alert in shared.verdict.alerts)
+    few = tuple(number % 4 for number in range(110))
+    with pytest.raises(ConfigError, match="4 subjects are too few to hide anybody among"):
+        share(changed(full, cases={"scores": dataclasses.replace(full.cases.scores, subjects=few)}))
+
+
 @pytest.mark.parametrize(("n_cases", "words"), [(4, "too few")])
 def test_too_few_cases_cannot_be_shared(n_cases: int, words: str) -> None:
     with pytest.raises(ConfigError, match=words):

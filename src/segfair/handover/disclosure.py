@@ -2,12 +2,12 @@
 
 Decides which counts are told; computes no score and writes no file. Everything not named here is left out.
 
-A group of 1 to 4 cases is not told (primary suppression), nor is any other total that would let it be worked out
-(complementary suppression). Unknown are the numbers of cases in each joint cell of all attributes; each count that is
-told is one linear equation in them. A small group could be solved exactly if its indicator lies in the span of the
-told ones. Totals are told one after the other, the most important first, and one that would put a small group into
-the span is kept back. Only cells that hold cases span the space: so a small group that stays outside can change
-together with other cells that are not empty, even for a reader who knows which cells are.
+A group of 1 to 4 cases, or of the cases of 1 to 4 subjects, is not told (primary suppression), nor is any other total
+that would let it be worked out (complementary suppression). Unknown are the numbers of cases in each joint cell of all
+attributes; each count that is told is one linear equation in them. A small group could be solved exactly if its
+indicator lies in the span of the told ones. Totals are told one after the other, the most important first, and one that
+would put a small group into the span is kept back. Only cells that hold cases span the space: so a small group that
+stays outside can change together with other cells that are not empty, even for a reader who knows which cells are.
 
 References:
     Hundepool et al. Statistical Disclosure Control. Wiley 2012, chapter 4 (tables, linear relations).
@@ -55,7 +55,7 @@ from segfair.subgroups.search import Search
 __all__ = ["SMALLEST", "CellTotals", "share"]
 
 SMALLEST = 5
-"""Fewest cases of a group that is told."""
+"""Fewest subjects of a group that is told; each case is one where nobody says whose it is."""
 _MAX_ITEMS = 4
 """Longest combination that is told; protecting grows with the number of combinations."""
 _TOLERANCE = 1e-6
@@ -73,33 +73,49 @@ class CellTotals:
     Attributes:
         codes: (n_cells, n_columns) the observed combinations of levels.
         counts: (n_cells,) cases of each.
-        small: Sparse (n_small, n_cells) indicators of the groups of fewer than `SMALLEST` cases.
+        subjects: Sparse (n_cells, n_subjects) whether a subject has a case there.
+        small: Sparse (n_small, n_cells) indicators of the groups of fewer than `SMALLEST` subjects.
         basis: (n_cells, n_told) orthonormal basis of the span of what was told.
         explained: (n_small,) squared length of each small group's projection on the span.
     """
 
     codes: NDArray[np.intp]
     counts: NDArray[np.intp]
+    subjects: Any
     small: Any
     basis: NDArray[np.float64]
     explained: NDArray[np.float64]
 
     @classmethod
-    def of(cls, codes: NDArray[np.intp], *, n_attributes: int, max_items: int) -> CellTotals:
+    def of(
+        cls,
+        codes: NDArray[np.intp],
+        subjects: NDArray[np.intp] | None = None,
+        *,
+        n_attributes: int,
+        max_items: int,
+    ) -> CellTotals:
         """Gathers the small groups of a cohort.
 
         Args:
             codes: (n_cases, n_columns); the first `n_attributes` are attributes, the others say for each outcome
                 whether a case has a value.
+            subjects: (n_cases,) whose each case is; None: each somebody else's.
             n_attributes: Number of attributes.
             max_items: Longest combination of attributes that is protected; all of them together are as well.
         """
-        cells, counts = np.unique(codes, axis=0, return_counts=True)
-        found = {tuple(group) for group in _small_groups(cells, counts, n_attributes, max_items)}
+        cells, cell_of, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
+        _, whose = np.unique(np.arange(len(codes)) if subjects is None else subjects, return_inverse=True)
+        people = scipy.sparse.csr_array((np.ones(len(codes)), (cell_of.ravel(), whose)))
+        found = {tuple(group) for group in _small_groups(cells, people, n_attributes, max_items)}
         rows = [row for row, group in enumerate(found) for _ in group]
         columns = [cell for group in found for cell in group]
         small = scipy.sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(found), len(cells)))
-        return cls(cells, counts, small, np.zeros((len(cells), 0)), np.zeros(len(found)))
+        return cls(cells, counts, people, small, np.zeros((len(cells), 0)), np.zeros(len(found)))
+
+    def count_subjects(self, inside: NDArray[np.bool_]) -> int:
+        """How many people the cases of some cells are of; a person may have cases in several."""
+        return int(np.count_nonzero(inside.astype(np.float64) @ self.subjects))
 
     def tell(self, inside: NDArray[np.bool_], *, whole: bool = False) -> bool:
         """Tells one more total unless that would give a small group away.
@@ -111,9 +127,7 @@ class CellTotals:
         Returns:
             Whether it is told.
         """
-        n = int(self.counts[inside].sum())
-        rest = int(self.counts.sum()) - n
-        if not whole and (n < SMALLEST or 0 < rest < SMALLEST):
+        if not whole and (self.count_subjects(inside) < SMALLEST or 0 < self.count_subjects(~inside) < SMALLEST):
             return False
         left = inside.astype(np.float64)
         for _ in range(2):  # once more against rounding
@@ -131,10 +145,9 @@ class CellTotals:
         return True
 
 
-def _small_groups(
-    cells: NDArray[np.intp], counts: NDArray[np.intp], n_attributes: int, max_items: int
-) -> Iterator[tuple[int, ...]]:
-    """The cells of each combination of 1 to 4 cases, and of siblings that have so few together."""
+def _small_groups(cells: NDArray[np.intp], people: Any, n_attributes: int, max_items: int) -> Iterator[tuple[int, ...]]:
+    """The cells of each combination of 1 to 4 subjects, and of siblings that have so few together."""
+    where_seen, whose = people.nonzero()
     state = range(n_attributes, cells.shape[1])
     subsets = [
         (*chosen, *known)
@@ -145,7 +158,8 @@ def _small_groups(
     for subset in [*subsets, tuple(range(cells.shape[1]))]:
         _, group = np.unique(cells[:, subset], axis=0, return_inverse=True)
         group = group.ravel()
-        sizes = np.bincount(group, weights=counts)
+        seen = np.unique(np.stack([group[where_seen], whose]), axis=1)
+        sizes = np.bincount(seen[0])
         members: list[int] = np.flatnonzero(sizes < SMALLEST).tolist()
         where = {index: tuple(np.flatnonzero(group == index).tolist()) for index in members}
         yield from where.values()
@@ -155,8 +169,9 @@ def _small_groups(
             for index in members:
                 families.setdefault(cells[where[index][0], rest].tobytes(), []).append(index)
             for siblings in families.values():
-                if len(siblings) > 1 and sizes[siblings].sum() < SMALLEST:
-                    yield tuple(sorted(cell for index in siblings for cell in where[index]))
+                together = sorted(cell for index in siblings for cell in where[index])
+                if len(siblings) > 1 and len(set(people[together].nonzero()[1])) < SMALLEST:
+                    yield tuple(together)
 
 
 def share(result: AuditResult) -> AuditResult:
@@ -188,8 +203,11 @@ def _two_valued_outcomes(result: AuditResult) -> set[str]:
     rows = result.cases.scores
     if not rows.rows:
         raise ConfigError("--share: this audit.json was made to be shared already; share from the full one")
-    if len(rows.rows) < SMALLEST:
-        raise ConfigError(f"--share: {len(rows.rows)} cases are too few to hide anybody among; {SMALLEST} is the least")
+    n_people = len(set(rows.subjects)) if rows.subjects else len(rows.rows)
+    if n_people < SMALLEST:
+        raise ConfigError(
+            f"--share: {n_people} {_people(result)} are too few to hide anybody among; {SMALLEST} is the least"
+        )
     binary = {name for name in rows.metrics if {*rows.column(name)} - {None} <= {0.0, 1.0}}
     outcome = result.subgroups.primary_outcome
     if outcome in binary:
@@ -198,6 +216,11 @@ def _two_valued_outcomes(result: AuditResult) -> set[str]:
             "outcome"
         )
     return binary
+
+
+def _people(result: AuditResult) -> str:
+    """Who has to be many: subjects, or cases where nobody says whose they are."""
+    return "subjects" if result.cases.scores.subjects else "cases"
 
 
 def _told_part(
@@ -300,7 +323,13 @@ class _Universe:
         known = [np.isfinite(panel.scores[name]) for name in tables]
         codes = np.array([*panel.attributes.codes, *known], dtype=np.intp).T
         longest = max((len(row.subgroup) for table in tables.values() for row in table), default=2)
-        totals = CellTotals.of(codes, n_attributes=len(attributes), max_items=min(_MAX_ITEMS, max(2, longest)))
+        subjects = result.cases.scores.subjects
+        totals = CellTotals.of(
+            codes,
+            np.array(subjects, dtype=np.intp) if subjects else None,
+            n_attributes=len(attributes),
+            max_items=min(_MAX_ITEMS, max(2, longest)),
+        )
         totals.tell(np.ones(len(totals.counts), dtype=bool), whole=True)
         for column in defined.values():
             totals.tell(totals.codes[:, column] == 1, whole=True)
@@ -340,7 +369,7 @@ def _tell_subgroups(
         for row in table or ():
             inside = universe.members(row.subgroup.items) & known
             counted = int(totals.counts[inside].sum()) == row.n and len(row.subgroup) <= _MAX_ITEMS
-            n_rest = int(totals.counts[known].sum()) - row.n
+            n_rest = totals.count_subjects(known & ~inside)
             # What is told of the rest is told of a group as well.
             if counted and (n_rest == 0 or n_rest >= SMALLEST) and totals.tell(inside):
                 told.add((name, row.subgroup.items))
@@ -423,9 +452,9 @@ def _hidden_alert(result: AuditResult, shown: set[Item], n_hidden: int) -> tuple
     return (
         Alert(
             "not shown",
-            f"{n_levels} levels and {n_hidden} subgroups are not shown: they have fewer than {SMALLEST} cases, or "
-            "would tell by subtraction about a group that has. Rows of cases, failure rates and worst cases are left "
-            "out altogether.",
+            f"{n_levels} levels and {n_hidden} subgroups are not shown: they have fewer than {SMALLEST} "
+            f"{_people(result)}, or would tell by subtraction about a group that has. Rows of cases, failure rates and "
+            "worst cases are left out altogether.",
         ),
     )
 
