@@ -87,7 +87,7 @@ catalogue: $(VENV)/installed-test  ## the messages of the summary: gathered, and
 	$(BIN)/pybabel --quiet compile -D signing -d $(LOCALE)
 	rm $(LOCALE)/signing.pot
 
-chaos: $(VENV)/installed-test  ## kills at random moments, full disks, little memory: nothing is lost (long)
+chaos: $(VENV)/installed-test  ## kills at random moments, full disks, little memory: nothing is lost (20 minutes)
 	$(THREADS) $(BIN)/python benchmarks/chaos.py --write docs/reliability.md
 
 fuzz: $(VENV)/installed-fuzz  ## MINUTES=15: each reader under coverage-guided inputs for so long; property tests with 2,000 examples each
