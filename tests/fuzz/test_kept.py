@@ -138,6 +138,16 @@ def test_what_is_no_header_of_an_array(tmp_path: Path, header: str) -> None:
         read_mask(put(tmp_path, "a.npy", content))
 
 
+@pytest.mark.parametrize(
+    ("shape", "said"), [("(0, 4, 1" + "9" * 20 + ")", "is truncated"), ("(0, 4)", "holds no voxel")]
+)
+def test_an_axis_of_no_voxel_beside_one_of_many(tmp_path: Path, shape: str, said: str) -> None:
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}"
+    content = b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header.encode()
+    with pytest.raises(InputError, match=said):
+        read_mask(put(tmp_path, "a.npy", content))
+
+
 # Headers that lie, archives that swell: in a process that may take no more than 512 MB beside what libraries take.
 
 

@@ -277,8 +277,10 @@ def _one_volume(path: Path, stored: Mask, role: Role) -> Mask:
         _refuse(path, f"holds values of type {stored.part.dtype}, not one number per voxel; save a single channel")
     while stored.ndim > 3 and stored.shape[-1] == 1:
         stored = stored.reshaped(stored.shape[:-1])
-    if stored.ndim not in ((2, 3, 4) if role == "channels" else (2, 3)) or 0 in stored.shape:
-        shape = "x".join(str(length) for length in stored.shape) or "a single number"
+    shape = "x".join(str(length) for length in stored.shape) or "a single number"
+    if 0 in stored.shape:
+        _refuse(path, f"holds no voxel ({shape}); write it again")
+    if stored.ndim not in ((2, 3, 4) if role == "channels" else (2, 3)):
         _refuse(path, f"is {stored.ndim}-D ({shape}); expected one 2-D or 3-D volume, save each volume on its own")
     return stored
 
@@ -420,7 +422,8 @@ def _refuse_claim(start: bytes, path: Path, n_bytes: int) -> None:
         raise InputError(f"{path}: its NumPy header is damaged; write it again with numpy.save") from error
     if dtype.kind not in "biufO":  # of objects numpy says why not
         _refuse(path, f"holds values of type {cut_text(str(dtype))}, not one number per voxel; save a single channel")
-    claimed = math.prod(shape) * dtype.itemsize
+    # An axis of no voxel is no leave for the others: NumPy multiplies them in 64 bits.
+    claimed = math.prod(max(length, 1) for length in shape) * dtype.itemsize
     if min(shape, default=0) < 0 or claimed > n_bytes:
         _refuse(path, f"is truncated, {n_bytes:,} of {claimed:,} bytes; write or copy it again")
 
