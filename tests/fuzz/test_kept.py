@@ -358,6 +358,11 @@ def test_a_negative_number_of_nineteen_digits_is_one() -> None:
         parse_json("[-9999999999999999999]", "a.json")
 
 
+@pytest.mark.parametrize("content", [b"null", b"[]", b"3", b'"a"', b"true"])
+def test_a_dataset_of_another_kind_is_told_in_words_of_json(tmp_path: Path, content: bytes) -> None:
+    assert attempt(_document("dataset.json"), content, tmp_path) == "refused"
+
+
 @pytest.mark.filterwarnings("error")
 def test_python_says_nothing_of_a_condition() -> None:
     with pytest.raises(ConfigError):

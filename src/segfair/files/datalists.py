@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from segfair.documents import read_json, read_text
+from segfair.documents import named_type, read_json, read_text
 from segfair.errors import ConfigError, InputError, PairingError, cut_text, some
 from segfair.files.cells import cell_text, compose
 from segfair.files.images.masks import mask_stem
@@ -88,7 +88,7 @@ def read_dataset(path: Path) -> Dataset:
     """
     tree = read_json(path)
     if not isinstance(tree, dict):
-        raise InputError(f"{path}: expected a JSON object with the key labels, got a {type(tree).__name__}")
+        raise InputError(f"{path}: expected a JSON object with the key labels, got {named_type(tree)}")
     names, ignore = _labels(tree.get("labels", {}), path)
     channels = tree.get("channel_names", tree.get("modality"))
     n_channels = len(channels) if isinstance(channels, dict | list) and channels else None
