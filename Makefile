@@ -10,8 +10,8 @@ MINUTES ?= 15
 LOCALE := src/segfair/report/signing/locale
 LOWEST_TOOLS := babel build divexplorer filelock hatchling huggingface_hub hypothesis markdown-it-py pypdf pytest pytest-xdist
 # Everything but what needs torch, and what reads the pages of the documentation.
-AUDIT_TESTS := $(filter-out tests/mitigation tests/loops tests/docs tests/browser tests/catalogue,$(filter-out %.py,$(wildcard tests/*))) \
-  tests/test_architecture.py tests/test_cases.py tests/test_documents.py tests/test_errors.py tests/test_remote.py tests/test_trees.py
+AUDIT_TESTS := $(filter-out tests/mitigation tests/loops tests/docs tests/browser tests/catalogue tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/))) \
+  tests/test_architecture.py tests/test_cases.py tests/test_documents.py tests/test_errors.py tests/test_gold.py tests/test_remote.py tests/test_trees.py
 # One thread a process: the tests and benchmarks run in parallel processes, and small networks gain nothing from more.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
