@@ -301,7 +301,7 @@ def test_what_lies_or_swells_is_refused_before_memory_is_taken(tmp_path: Path) -
 @pytest.mark.parametrize("name", ["splits.json", "given.json"])
 @pytest.mark.parametrize("change", [{"train": None}, {"test": []}, {"test": ["A"]}, {"left_out": None}, {"seed": "x"}])
 def test_a_split_that_is_none_is_told_by_its_file(tmp_path: Path, name: str, change: dict[str, Any]) -> None:
-    form = next(form for form in READERS["models and trainings"]() if form.name == name)
+    form = _trained(name)
     assert attempt(form, seeds.json_bytes({**json.loads(form.seeds[0]), **change}), tmp_path) == "refused"
 
 
@@ -311,7 +311,7 @@ def test_a_split_that_is_none_is_told_by_its_file(tmp_path: Path, name: str, cha
      {"preprocessing": {**seeds.DESCRIPTION["preprocessing"], "intensities": {"low": None}}}],
 )  # fmt: skip
 def test_a_description_that_is_none_is_told_by_its_checkpoint(tmp_path: Path, change: dict[str, Any]) -> None:
-    form = next(form for form in READERS["models and trainings"]() if form.name == "model.json")
+    form = _trained("model.json")
     assert attempt(form, seeds.json_bytes({**seeds.DESCRIPTION, **change}), tmp_path) == "refused"
 
 
@@ -326,14 +326,14 @@ def test_a_team_of_a_ranking_that_was_edited_is_told_by_the_ranking(tmp_path: Pa
 
 @pytest.mark.parametrize("line", [b'protocol = "defalt"', b"[network.unet]\nchannuls = [8]", b"[network.x]\na = 1"])
 def test_a_configuration_that_cannot_be_is_told_by_its_file(tmp_path: Path, line: bytes) -> None:
-    form = next(form for form in READERS["models and trainings"]() if form.name == "config.toml")
+    form = _trained("config.toml")
     with pytest.raises(ConfigError, match=r"^--config .*config\.toml: "):
         form.read(put(tmp_path, form.name, line + b"\n"))
 
 
 @pytest.mark.parametrize("corners", [0.5, None, [], {"x_min": None}, {"x_min": "a", "x_max": 1}, "x"])
 def test_a_breast_box_without_numbers(tmp_path: Path, corners: Any) -> None:
-    form = next(form for form in READERS["models and trainings"]() if form.name == "box.json")
+    form = _trained("box.json")
     tree = {"primary_lesion": {"breast_coordinates": corners}}
     assert attempt(form, seeds.json_bytes(tree), tmp_path) == ("read" if corners is None else "refused")
 
@@ -346,6 +346,11 @@ def test_a_text_where_a_list_of_tables_is_due(tmp_path: Path) -> None:
 
 def test_folds_that_are_no_lists(tmp_path: Path) -> None:
     assert attempt(_document("splits.json"), b'[{"train": [], "val": 0.5}]', tmp_path) == "refused"
+
+
+def _trained(name: str) -> Form:
+    pytest.importorskip("monai")
+    return next(form for form in READERS["models and trainings"]() if form.name == name)
 
 
 def _document(name: str) -> Form:
