@@ -16,6 +16,7 @@ from segfair.errors import (
     SegfairError,
     close_names,
     cut_text,
+    damage_of,
     some,
 )
 
@@ -45,3 +46,18 @@ def test_whoever_catches_one_catches_what_it_is_a_kind_of() -> None:
     for kind in (InputError, ConfigError, AuditError):
         assert issubclass(kind, SegfairError)
         assert not issubclass(kind, ValueError), "what was refused on purpose is told from what went wrong"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("no picture"), "no picture"),
+        (SyntaxError("not a TIFF file"), "not a TIFF file"),
+        (EOFError("3 bytes are missing"), "3 bytes are missing"),
+        (TypeError("int() argument must be a string, not 'NoneType'"), "damaged"),
+        (IndexError("list index out of range"), "damaged"),
+        (AttributeError("'tuple' object has no attribute 'x'"), "damaged"),
+    ],
+)
+def test_a_reader_that_stumbles_is_not_quoted(error: Exception, told: str) -> None:
+    assert damage_of(error) == told

@@ -64,6 +64,12 @@ def in_words(error: BaseException) -> str:
     return cut_text(next(iter(told.strip().splitlines()), "") or type(error).__name__, 200)
 
 
+def damage_of(error: BaseException) -> str:
+    """Why a file cannot be read: as its reader says it, unless the reader stumbled and speaks of its own code."""
+    stumbled = isinstance(error, TypeError | LookupError | AttributeError | ArithmeticError | AssertionError)
+    return "damaged" if stumbled else in_words(error)
+
+
 def cut_text(text: str, length: int = 60) -> str:
     """At most `length` characters; dots mark a cut."""
     return text if len(text) <= length else f"{text[: length - 3]}..."

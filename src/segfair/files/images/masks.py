@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from segfair.cases import DicomMask
-from segfair.errors import InputError, cut_text, in_words
+from segfair.errors import InputError, cut_text, damage_of, in_words
 from segfair.files.dicom.headers import is_dicom
 from segfair.files.dicom.masks import read_dicom_mask
 from segfair.files.images.grids import Mask, Place, align, describe_difference, describe_grid
@@ -388,7 +388,9 @@ def _read_npy(path: Path) -> NDArray[Any]:
             with _without_warnings():
                 return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
     except (ValueError, EOFError, TypeError) as error:  # a shape of other things than whole numbers
-        raise InputError(f"{path}: cannot be read as .npy ({error}); write it again with numpy.save") from error
+        raise InputError(
+            f"{path}: cannot be read as .npy ({damage_of(error)}); write it again with numpy.save"
+        ) from error
 
 
 @contextmanager
@@ -442,7 +444,9 @@ def _read_npz(path: Path, role: Role) -> Mask:
             array: NDArray[Any] = np.asarray(archive[key])
             geometry = {name: np.asarray(archive[name]) for name in ("spacing", "affine") if name in archive.files}
     except (ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read as .npz ({error}); write it again with numpy.savez") from error
+        raise InputError(
+            f"{path}: cannot be read as .npz ({damage_of(error)}); write it again with numpy.savez"
+        ) from error
     if not geometry:
         return _without_size(array)
     for name, values in geometry.items():

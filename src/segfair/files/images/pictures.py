@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.errors import InputError, in_words
+from segfair.errors import InputError, damage_of
 from segfair.files.images.voxel_stream import refuse_lie
 
 __all__ = ["PICTURE_SUFFIXES", "colours_of", "is_picture", "label_pixels", "luminance", "read_picture"]
@@ -59,7 +59,7 @@ def read_picture(path: Path) -> NDArray[Any]:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # whatever a damaged picture provokes inside of Pillow
-        raise InputError(f"{path}: cannot be read as {kind} ({in_words(error)}); write or copy it again") from error
+        raise InputError(f"{path}: cannot be read as {kind} ({damage_of(error)}); write or copy it again") from error
     if len({(page.shape, page.dtype) for page in pages}) > 1:
         shapes = " and ".join(sorted({"x".join(map(str, page.shape[1::-1])) for page in pages}))
         raise InputError(f"{path}: its pages differ in size or kind ({shapes}); save slices of one volume")

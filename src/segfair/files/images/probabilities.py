@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segfair.errors import InputError
+from segfair.errors import InputError, damage_of
 from segfair.files.images.masks import PROBABILITY_KEYS, Mask, read_image
 from segfair.remote import bring
 
@@ -73,7 +73,9 @@ def _classes(path: Path) -> NDArray[np.float32]:
                 )
             stored: NDArray[Any] = np.asarray(archive[key])
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise InputError(f"{path}: cannot be read as .npz ({error}); write it again with numpy.savez") from error
+        raise InputError(
+            f"{path}: cannot be read as .npz ({damage_of(error)}); write it again with numpy.savez"
+        ) from error
     if stored.ndim != 4 or 0 in stored.shape or stored.dtype.kind not in "fiu":
         shape = "x".join(map(str, stored.shape))
         raise InputError(f"{path}: {key} is {shape} of type {stored.dtype}; expected numbers, classes x Z x Y x X")
