@@ -158,8 +158,8 @@ def _small_groups(cells: NDArray[np.intp], people: Any, n_attributes: int, max_i
     for subset in [*subsets, tuple(range(cells.shape[1]))]:
         _, group = np.unique(cells[:, subset], axis=0, return_inverse=True)
         group = group.ravel()
-        seen = np.unique(np.stack([group[where_seen], whose]), axis=1)
-        sizes = np.bincount(seen[0])
+        n_people = people.shape[1]
+        sizes = np.bincount(np.unique(group[where_seen] * n_people + whose) // n_people)
         members: list[int] = np.flatnonzero(sizes < SMALLEST).tolist()
         where = {index: tuple(np.flatnonzero(group == index).tolist()) for index in members}
         yield from where.values()
@@ -169,8 +169,10 @@ def _small_groups(cells: NDArray[np.intp], people: Any, n_attributes: int, max_i
             for index in members:
                 families.setdefault(cells[where[index][0], rest].tobytes(), []).append(index)
             for siblings in families.values():
+                if len(siblings) == 1:
+                    continue
                 together = sorted(cell for index in siblings for cell in where[index])
-                if len(siblings) > 1 and len(set(people[together].nonzero()[1])) < SMALLEST:
+                if len(set(people[together].nonzero()[1])) < SMALLEST:
                     yield tuple(together)
 
 

@@ -81,6 +81,7 @@ def test_the_compiled_catalogue_is_that_of_its_source() -> None:
         for catalogue in (compiled, german())
     ]
     assert texts[0] == texts[1], "compile it anew with `make catalogue`"
+    assert compiled.plural_forms == german().plural_forms
 
 
 @pytest.mark.parametrize(

@@ -92,15 +92,16 @@ def read_text_header(path: Path) -> TextHeader:
             which they cannot be counted.
         OSError: The file cannot be read.
     """
+    is_nrrd = path.name.lower().endswith(".nrrd")
     for n_bytes in (_USUAL_BYTES, _MOST_BYTES):
         with path.open("rb") as stream:
             content = stream.read(n_bytes + 1)
         # Latin-1 never fails, and file names come back byte by byte; a bare carriage return ends a line as well.
         lines = re.split(r"\r\n|\r|\n", content.decode("latin-1"))
-        names, has_size, ended = _nrrd(lines) if path.name.lower().endswith(".nrrd") else _meta(lines)
+        names, has_size, ended = _nrrd(lines) if is_nrrd else _meta(lines)
         if ended or len(content) <= n_bytes:
             n_files = None
-            if not path.name.lower().endswith(".nrrd"):  # Teem looks by itself
+            if not is_nrrd:  # Teem looks by itself
                 _refuse_axes(path, lines)
                 n_files = _count_files(path, lines)
             files = tuple(os.fsdecode(name.encode("latin-1")) for name in names)
